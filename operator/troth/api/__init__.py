@@ -1,0 +1,22 @@
+"""The vocabulary of Troth: kinds, labels, conditions, names and typed, frozen views of the objects.
+
+Everything here is plain data and pure functions, and it imports nothing else of ours: every other package
+speaks in these terms, so a circular import has no place to start.
+"""
+
+from troth.api.conditions import Condition, find_condition, merge_conditions, set_condition
+from troth.api.errors import InvalidObject, TrothError
+from troth.api.keys import Key, key_of
+from troth.api.resources import Resource
+
+__all__ = [
+    "Condition",
+    "InvalidObject",
+    "Key",
+    "Resource",
+    "TrothError",
+    "find_condition",
+    "key_of",
+    "merge_conditions",
+    "set_condition",
+]

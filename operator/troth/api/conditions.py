@@ -1,0 +1,77 @@
+"""Conditions as every Kubernetes tool reads them (metav1.Condition), kept as values.
+
+A condition's ``lastTransitionTime`` moves only when its status does: a status that is computed twice from
+the same facts is the same bytes, so the second write never happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+Status = Literal["True", "False", "Unknown"]
+
+READY: Final = "Ready"
+AVAILABLE: Final = "Available"
+PROMISE_AVAILABLE: Final = "PromiseAvailable"
+REQUIREMENTS_FULFILLED: Final = "RequirementsFulfilled"
+CONFIGURE_WORKFLOW_COMPLETED: Final = "ConfigureWorkflowCompleted"
+DELETE_WORKFLOW_COMPLETED: Final = "DeleteWorkflowCompleted"
+WORKS_SUCCEEDED: Final = "WorksSucceeded"
+RECONCILED: Final = "Reconciled"
+SCHEDULE_SUCCEEDED: Final = "ScheduleSucceeded"
+WRITE_SUCCEEDED: Final = "WriteSucceeded"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition, without its transition time (that is decided when it meets the old one)."""
+
+    type: str
+    status: Status
+    reason: str
+    message: str
+
+
+def find_condition(conditions: Iterable[Mapping[str, Any]] | None, kind: str) -> Mapping[str, Any] | None:
+    """The condition of that type as the API server has it, or None."""
+    return next((item for item in conditions or () if item.get("type") == kind), None)
+
+
+def set_condition(
+    conditions: Iterable[Mapping[str, Any]] | None, new: Condition, *, now: str
+) -> list[dict[str, Any]]:
+    """The list with ``new`` in the place of its older self, or at the end. ``now`` is RFC 3339."""
+    return merge_conditions(conditions, (new,), now=now)
+
+
+def merge_conditions(
+    conditions: Iterable[Mapping[str, Any]] | None,
+    new: Iterable[Condition],
+    *,
+    now: str,
+    drop: Iterable[str] = (),
+) -> list[dict[str, Any]]:
+    """The list with each of ``new`` merged in by type and the types in ``drop`` left out.
+
+    The order of what was there stays; a condition whose status is the same keeps its transition time.
+    """
+    dropped = set(drop)
+    merged = [dict(item) for item in conditions or () if item.get("type") not in dropped]
+    for condition in new:
+        old = next((item for item in merged if item.get("type") == condition.type), None)
+        moved = old is None or old.get("status") != condition.status or not old.get("lastTransitionTime")
+        fresh = {
+            "type": condition.type,
+            "status": condition.status,
+            "reason": condition.reason,
+            "message": condition.message,
+            "lastTransitionTime": now if moved or old is None else old["lastTransitionTime"],
+        }
+        if old is None:
+            merged.append(fresh)
+        else:
+            old.clear()
+            old.update(fresh)
+    return merged

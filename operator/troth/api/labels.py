@@ -1,0 +1,41 @@
+"""Labels, annotations and finalizers, with Kratix's names (kratix-api.md 0.2 and 0.3)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+PROMISE_NAME: Final = "kratix.io/promise-name"
+PROMISE_VERSION: Final = "kratix.io/promise-version"
+RESOURCE_NAME: Final = "kratix.io/resource-name"
+RESOURCE_NAMESPACE: Final = "kratix.io/resource-namespace"
+PIPELINE_NAME: Final = "kratix.io/pipeline-name"
+WORK_TYPE: Final = "kratix.io/work-type"
+WORK: Final = "kratix.io/work"
+WORKLOAD_GROUP_ID: Final = "kratix.io/workload-group-id"
+TARGET_DESTINATION: Final = "kratix.io/targetDestinationName"
+MISPLACED: Final = "kratix.io/misplaced"
+PAUSED: Final = "kratix.io/paused"
+WORKFLOW_SUSPENDED: Final = "kratix.io/workflow-suspended"
+MANUAL_RECONCILIATION: Final = "kratix.io/manual-reconciliation"
+RECONCILE_RESOURCES: Final = "kratix.io/reconcile-resources"
+DRY_RUN: Final = "kratix.io/dry-run"
+
+WORK_TYPE_PROMISE: Final = "promise"
+WORK_TYPE_RESOURCE: Final = "resource"
+WORK_TYPE_STATIC_DEPENDENCY: Final = "static-dependency"
+
+RESOURCE_REQUEST_CLEANUP: Final = "kratix.io/resource-request-cleanup"
+DYNAMIC_CONTROLLER_CLEANUP: Final = "kratix.io/dynamic-controller-dependant-resources-cleanup"
+API_CRD_CLEANUP: Final = "kratix.io/api-crd-cleanup"
+DEPENDENCIES_CLEANUP: Final = "kratix.io/dependencies-cleanup"
+WORKFLOWS_CLEANUP: Final = "kratix.io/workflows-cleanup"
+REVISION_CLEANUP: Final = "kratix.io/revision-cleanup"
+DELETE_WORKFLOWS: Final = "kratix.io/delete-workflows"
+RESOURCE_BINDING_CLEANUP: Final = "kratix.io/resource-binding-cleanup"
+WORK_CLEANUP: Final = "kratix.io/work-cleanup"
+REPO_CLEANUP: Final = "finalizers.workplacement.kratix.io/repo-cleanup"
+DOT_FILES_CLEANUP: Final = "finalizers.workplacement.kratix.io/kratix-dot-files-cleanup"
+DESTINATION_CLEANUP: Final = "kratix.io/destination-cleanup"
+
+SYSTEM_NAMESPACE: Final = "kratix-platform-system"
+VERSION_NOT_SET: Final = "not-set"

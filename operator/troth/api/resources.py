@@ -1,0 +1,74 @@
+"""Where each kind lives on the API server.
+
+A `Resource` is what discovery would say of a kind. The kinds that Troth itself needs are constants, so that
+nothing has to be discovered before the first request can be served.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PLATFORM_GROUP = "platform.kratix.io"
+TROTH_GROUP = "troth.dev"
+PLATFORM_API_VERSION = f"{PLATFORM_GROUP}/v1alpha1"
+TROTH_API_VERSION = f"{TROTH_GROUP}/v1alpha1"
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One kind in one version.
+
+    Attributes:
+        group: API group, empty for the core group.
+        version: served version, such as ``v1alpha1``.
+        plural: lower-case plural, as in the URL.
+        kind: CamelCase kind.
+        namespaced: whether objects live in namespaces.
+    """
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        """``group/version``, or the version alone for the core group."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def name(self) -> str:
+        """``plural.group``, the name of the CustomResourceDefinition; the kind part of a `Key`."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        """The URL path of the collection, or of one object, or of its subresource."""
+        parts = ["/apis", self.group, self.version] if self.group else ["/api", self.version]
+        if namespace:
+            parts += ["namespaces", namespace]
+        parts.append(self.plural)
+        parts += [part for part in (name, subresource) if part]
+        return "/".join(parts)
+
+
+PROMISE = Resource(PLATFORM_GROUP, "v1alpha1", "promises", "Promise", namespaced=False)
+DESTINATION = Resource(PLATFORM_GROUP, "v1alpha1", "destinations", "Destination", namespaced=False)
+WORK = Resource(PLATFORM_GROUP, "v1alpha1", "works", "Work")
+WORK_PLACEMENT = Resource(PLATFORM_GROUP, "v1alpha1", "workplacements", "WorkPlacement")
+GIT_STATE_STORE = Resource(PLATFORM_GROUP, "v1alpha1", "gitstatestores", "GitStateStore", namespaced=False)
+KUBERNETES_STATE_STORE = Resource(
+    TROTH_GROUP, "v1alpha1", "kubernetesstatestores", "KubernetesStateStore", namespaced=False
+)
+DIRECTORY_STATE_STORE = Resource(
+    TROTH_GROUP, "v1alpha1", "directorystatestores", "DirectoryStateStore", namespaced=False
+)
+STATE_STORES = (GIT_STATE_STORE, KUBERNETES_STATE_STORE, DIRECTORY_STATE_STORE)
+
+CUSTOM_RESOURCE_DEFINITION = Resource(
+    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
+)
+NAMESPACE = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
+SECRET = Resource("", "v1", "secrets", "Secret")
+CONFIG_MAP = Resource("", "v1", "configmaps", "ConfigMap")
+EVENT = Resource("events.k8s.io", "v1", "events", "Event")

@@ -1,0 +1,1 @@
+"""A control plane on your own machine: etcd and kube-apiserver without Docker."""

@@ -1,0 +1,1 @@
+"""Pure: Jinja, values, YAML, scheduling, layout in a store, status, diff."""
