@@ -1,0 +1,65 @@
+"""What can go wrong with a state store, in words that a condition can show as they are.
+
+    TrothError
+    └── StoreError
+
+One class and a set of reasons instead of a class a reason: nobody catches them apart. A controller asks two
+things only, whether trying again can help (`retryable`) and what to tell people (`message`, `hint`); the
+reason goes into a condition. Texts never hold a secret: what comes from a program or a server is scrubbed
+before it gets here.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from troth.api import TrothError
+
+
+class Reason(StrEnum):
+    """Why a store refused, as it stands in a condition."""
+
+    AUTHENTICATION_REFUSED = "AuthenticationRefused"
+    BRANCH_MISSING = "BranchMissing"
+    CERTIFICATE_REFUSED = "CertificateRefused"
+    CLOSED = "WriterClosed"
+    CONTENT_UNAVAILABLE = "ContentUnavailable"
+    CONTENTION = "TooMuchContention"
+    DEADLINE_EXCEEDED = "DeadlineExceeded"
+    GIT_FAILED = "GitFailed"
+    HOST_KEY_MISMATCH = "HostKeyMismatch"
+    INSECURE_TRANSPORT = "InsecureTransport"
+    INVALID_MANIFEST = "InvalidManifest"
+    INVALID_PATH = "InvalidPath"
+    INVALID_STORE = "InvalidStateStore"
+    KIND_MISSING = "KindMissing"
+    LOCAL_PATH_REFUSED = "LocalPathRefused"
+    LOCKED = "LockContention"
+    NOT_SUPPORTED = "NotSupported"
+    OBJECTS_REFUSED = "ObjectsRefused"
+    PATH_CONFLICT = "PathConflict"
+    PUSH_REFUSED = "PushRefused"
+    REPOSITORY_MISSING = "RepositoryMissing"
+    SECRET_KEY_MISSING = "SecretKeyMissing"  # noqa: S105 - a reason, not a secret
+    STORAGE_FAILED = "StorageFailed"
+    STORAGE_FULL = "StorageFull"
+    UNREACHABLE = "Unreachable"
+
+
+class StoreError(TrothError):
+    """A state store cannot do what was asked.
+
+    Attributes:
+        reason: CamelCase, for a condition.
+        message: what is wrong and where, one sentence without a full stop.
+        hint: what to do about it, one sentence without a full stop; empty when the message says it all.
+        retryable: whether the same call can succeed later without a change of the object that asked for it.
+            What waits for a person (a branch to be made, a password to be changed) is retryable: slowly.
+    """
+
+    def __init__(self, reason: str, message: str, hint: str = "", *, retryable: bool = True) -> None:
+        self.reason = str(reason)
+        self.message = message
+        self.hint = hint
+        self.retryable = retryable
+        super().__init__(f"{message}; {hint}" if hint else message)

@@ -1,0 +1,86 @@
+"""The one protocol between whoever wants files in a store and the stores.
+
+A `Claim` says what one owner wants to be there, all of it, by content hash; a writer makes the store so and
+answers with the version that holds it. A claim is level-triggered like everything else: claiming twice is
+claiming once, and what is already there costs neither content nor a write. That is why the content itself is
+behind `load`: after a restart ten thousand claims are checked and none is loaded.
+
+Rejected: a list of changes (put this, delete that). It needs the caller to know what is there, and whatever
+was missed once stays wrong for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+Load = Callable[[], Awaitable[Mapping[str, bytes]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Everything that one owner wants to have in a store. Empty `files` removes everything it had.
+
+    Attributes:
+        owner: unique in the store, such as ``default/orders.worker-1-5058f``; named in commits and conflicts.
+        files: path inside the store (its own ``spec.path`` included) → Git blob id of the content.
+        load: gives the content of every path in `files`, under the same keys. Called only when something
+            differs, and perhaps never. What it raises fails this claim only.
+        directory: a folder that belongs wholly to this owner: whatever else is in it is removed. None when the
+            owner shares its folder with others.
+        state_file: for owners that share a folder (Kratix's mode ``none``): a YAML file ``{files: [...]}`` in the
+            store that records what the owner has there, so that what it no longer wants is found again after a
+            restart. The writer reads and writes it; it is not in `files`.
+        obsolete: paths that are the owner's whether or not the writer remembers it. Those not in `files` are
+            removed; for owners that have neither a directory nor a state file (canaries, aggregated files).
+        message: what this is, for the commit message; empty means the owner's name.
+    """
+
+    owner: str
+    files: Mapping[str, str]
+    load: Load
+    directory: str | None = None
+    state_file: str | None = None
+    obsolete: tuple[str, ...] = ()
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A claim is in the store.
+
+    Attributes:
+        version: a commit id, or a content hash such as ``sha256:…``. For a claim that changed nothing: the last
+            version known to have changed the owner's files, or, when that was before this process began, the
+            newest one that holds them. So a caller that has recorded a version keeps its own when `changed` is
+            false, and a restart writes nothing.
+        changed: whether the store had to be changed for it.
+    """
+
+    version: str
+    changed: bool
+
+
+@runtime_checkable
+class StateStoreWriter(Protocol):
+    """The one writer of one store. Every method may be called from many tasks at once."""
+
+    async def check(self) -> None:
+        """Prove that the store can be reached, read and written, without changing it; raises StoreError."""
+
+    async def write(self, claim: Claim) -> Written:
+        """Make the store hold the claim. Claims that wait at the same time are grouped; raises StoreError.
+
+        A failed claim fails alone unless the store itself failed. Of two waiting claims of one owner the newer
+        wins and both callers get its outcome.
+        """
+
+    async def refresh(self) -> bool:
+        """Look at the store: True when somebody else has changed it since the last look.
+
+        Then whoever has claims there should claim again. Raises StoreError.
+        """
+
+    async def close(self) -> None:
+        """Finish what is being written (within seconds), fail what waits, free everything. Idempotent."""
