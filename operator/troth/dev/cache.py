@@ -1,0 +1,87 @@
+"""A folder of programs that appears whole or not at all, however many processes want it at once.
+
+What is being made stands in a neighbouring temporary folder and is renamed into place when it is complete; a
+half-made one is never found. A lock file lets one process do the work while the others wait for its result; the
+kernel lets go of the lock when its holder dies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from troth.dev.progress import Progress
+
+_MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+
+
+def cache_root() -> Path:
+    """``$XDG_CACHE_HOME/troth``, by default ``~/.cache/troth``."""
+    configured = os.environ.get("XDG_CACHE_HOME", "")
+    # A relative path is to be ignored, says the XDG specification.
+    base = Path(configured) if configured.startswith("/") else Path.home() / ".cache"
+    return base / "troth"
+
+
+def this_platform() -> str:
+    """Operating system and processor in Go's words, such as ``linux-amd64``."""
+    machine = platform.machine().lower()
+    return f"{platform.system().lower()}-{_MACHINES.get(machine, machine)}"
+
+
+def digest_of(*files: Path) -> str:
+    """A short hash of some files' content."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def is_complete(folder: Path, programs: Sequence[str]) -> bool:
+    """Whether the folder holds all of these as programs that may be run."""
+    return all(os.access(folder / program, os.X_OK) and (folder / program).is_file() for program in programs)
+
+
+def publish(target: Path, programs: Sequence[str], make: Callable[[Path], None], progress: Progress) -> None:
+    """Make ``target`` by letting ``make`` fill an empty folder, unless somebody else has made it meanwhile.
+
+    Raises:
+        whatever ``make`` raises; then nothing is left behind.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(target.with_name(f"{target.name}.lock"), progress):
+        if is_complete(target, programs):
+            return
+        _sweep(target)
+        work = Path(tempfile.mkdtemp(dir=target.parent, prefix=f"{target.name}.partial-"))
+        try:
+            make(work)
+            work.chmod(0o755)
+            work.rename(target)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def _locked(path: Path, progress: Progress) -> Iterator[None]:
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with progress.step("waiting for another process that is preparing the same programs"):
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _sweep(target: Path) -> None:
+    """Remove what a killed process has left; the lock says that none is at work."""
+    for leftover in target.parent.glob(f"{target.name}.partial-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    shutil.rmtree(target, ignore_errors=True)

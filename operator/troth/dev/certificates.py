@@ -1,0 +1,144 @@
+"""Certificates of a control plane on one's own machine: one authority, and what it vouches for.
+
+Elliptic-curve keys (P-256) and SHA-256, made by the `cryptography` package. Rejected: the `openssl` command, which
+a machine with only Python and Git need not have, and which wants keys in files; kube-apiserver's own self-signed
+certificate, which nothing could verify before it was made, and which signs no clients; DER by hand.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+_AUTHORITY_LIFE = timedelta(days=3650)
+_LEAF_LIFE = timedelta(days=365)
+_CLOCK_SKEW = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """A certificate and its private key, both PEM."""
+
+    certificate: bytes
+    key: bytes
+
+    def __repr__(self) -> str:
+        """Never the key."""
+        return "KeyPair(…)"
+
+
+def new_key() -> bytes:
+    """A new private key, PEM; also what kube-apiserver signs service account tokens with."""
+    return _pem(ec.generate_private_key(ec.SECP256R1()))
+
+
+class Authority:
+    """Signs certificates of one control plane.
+
+    Args:
+        pair: certificate and key, as from `Authority.create().pair`.
+    """
+
+    def __init__(self, pair: KeyPair) -> None:
+        self.pair = pair
+        self._certificate = x509.load_pem_x509_certificate(pair.certificate)
+        self._key = _load(pair.key)
+
+    @classmethod
+    def create(cls, name: str, *, now: datetime | None = None) -> Authority:
+        """A new authority of this name."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = _name(name, ())
+        builder = _builder(subject, subject, key.public_key(), now or datetime.now(UTC), _AUTHORITY_LIFE)
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        builder = builder.add_extension(_usage(sign_certificates=True), critical=True)
+        certificate = builder.sign(key, hashes.SHA256())
+        return cls(KeyPair(certificate.public_bytes(serialization.Encoding.PEM), _pem(key)))
+
+    def client(self, user: str, groups: Sequence[str] = (), *, now: datetime | None = None) -> KeyPair:
+        """A certificate that the API server reads as this user in these groups."""
+        return self._issue(_name(user, groups), ExtendedKeyUsageOID.CLIENT_AUTH, (), now)
+
+    def server(self, names: Sequence[str], *, now: datetime | None = None) -> KeyPair:
+        """A certificate of a server that is reached under these host names and IP addresses."""
+        return self._issue(_name(names[0], ()), ExtendedKeyUsageOID.SERVER_AUTH, names, now)
+
+    def _issue(
+        self, subject: x509.Name, usage: x509.ObjectIdentifier, names: Sequence[str], now: datetime | None
+    ) -> KeyPair:
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = _builder(
+            subject, self._certificate.subject, key.public_key(), now or datetime.now(UTC), _LEAF_LIFE
+        )
+        builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        builder = builder.add_extension(_usage(sign_certificates=False), critical=True)
+        builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        authority_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        builder = builder.add_extension(authority_id, critical=False)
+        if names:
+            alternatives = x509.SubjectAlternativeName([_alternative(name) for name in names])
+            builder = builder.add_extension(alternatives, critical=False)
+        certificate = builder.sign(self._key, hashes.SHA256())
+        return KeyPair(certificate.public_bytes(serialization.Encoding.PEM), _pem(key))
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime, life: timedelta
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _CLOCK_SKEW)
+        .not_valid_after(now + life)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+    )
+
+
+def _name(common_name: str, organizations: Sequence[str]) -> x509.Name:
+    attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization) for organization in organizations]
+    return x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _alternative(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _usage(*, sign_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        key_cert_sign=sign_certificates,
+        crl_sign=sign_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    # kube-apiserver reads the traditional form ("EC PRIVATE KEY") for signing service account tokens.
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+
+
+def _load(pem: bytes) -> ec.EllipticCurvePrivateKey:
+    key = serialization.load_pem_private_key(pem, password=None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise TypeError("the authority's key is not an elliptic-curve key")
+    return key

@@ -1,0 +1,380 @@
+"""A Kubernetes control plane on one's own machine: etcd and kube-apiserver, without Docker and without root.
+
+It is the real API server: validation, defaulting, server-side apply, watches, RBAC, audit. There are no nodes and
+no kube-controller-manager, so Pods never run, nothing collects garbage by owner reference, service accounts get no
+tokens of their own accord (ask with TokenRequest), and a deleted namespace stays until `finish_namespace`.
+
+* etcd listens on a Unix socket inside the private data folder only: it knows no users, and whoever reaches it owns
+  the cluster.
+* The API server's port stays reserved from before it starts until it has ended (a bound socket that never listens,
+  with SO_REUSEPORT on both sides), so no other process can take it in between.
+* Both run under `lifeline.py`: when this process is gone, so are they, and the data folder with them.
+* They are stopped with SIGKILL: the API server's polite stop takes 10 s, and its data is thrown away. A kept data
+  folder survives that, because what was written is in the kernel's hands.
+
+Everything is synchronous; the asynchronous context manager runs the same in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from troth.dev.apiserver import ApiServer
+from troth.dev.audit import AUDIT_POLICY
+from troth.dev.binaries import Binaries, find_binaries
+from troth.dev.certificates import Authority, KeyPair, new_key
+from troth.dev.errors import CommandFailed, DevError
+from troth.dev.kubeconfig import kubeconfig, write_private
+from troth.dev.processes import Supervised, wait_until
+
+_SOCKET_PATH_LIMIT = 100  # of the kernel: 108 on Linux, 104 on macOS, with the closing zero
+_START_TIMEOUT = 90.0
+_SERVICE_ACCOUNT = re.compile(r"^system:serviceaccount:([a-z0-9-]+):[a-z0-9.-]+$")
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """What a command that ended had to say."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+class ControlPlane:
+    """One control plane; a context manager, synchronous and asynchronous.
+
+    Args:
+        binaries: the programs; found, downloaded or built by `find_binaries` when absent.
+        folder: where its data goes, created if need be and private; a temporary folder when absent. A folder that
+            an earlier control plane has left with ``keep`` goes on from there.
+        keep: leave the folder at the end. Otherwise it is removed, also when this process is killed.
+
+    Attributes:
+        folder: where its data, its logs and its kubeconfig are. Set by `start`, like the next three.
+        kubeconfig: a kubeconfig of an administrator (group ``system:masters``).
+        url: where the API server is.
+        audit_log: one JSON line for each request that was answered (level Metadata); read it with `read_audit`.
+    """
+
+    folder: Path
+    kubeconfig: Path
+    url: str
+    audit_log: Path
+
+    def __init__(
+        self, *, binaries: Binaries | None = None, folder: Path | None = None, keep: bool = False
+    ) -> None:
+        self._binaries = binaries
+        self._wanted_folder = folder
+        self._keep = keep
+        self._processes: list[Supervised] = []
+        self._reservation: socket.socket | None = None
+        self._sockets: Path | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it serves.
+
+        Raises:
+            BinariesUnavailable: the programs cannot be had.
+            ProcessFailed: one of them did not come up; the message holds the end of its log.
+        """
+        binaries = self._binaries or find_binaries()
+        self._binaries = binaries
+        self.folder = self._make_folder()
+        try:
+            self._start(binaries)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End everything and remove what is not to be kept. May be called twice."""
+        while self._processes:
+            self._processes.pop().kill()
+        if self._reservation is not None:
+            self._reservation.close()
+            self._reservation = None
+        if self._sockets is not None:
+            shutil.rmtree(self._sockets, ignore_errors=True)
+            self._sockets = None
+        if not self._keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def check(self) -> None:
+        """Raises ProcessFailed when one of the programs has ended."""
+        wait_until(self._alive, processes=self._processes, what="running", timeout=0)
+
+    def kubeconfig_for(self, user: str, groups: Sequence[str] = ()) -> Path:
+        """A kubeconfig with a client certificate of this user, such as ``system:serviceaccount:troth:troth``.
+
+        A service account gets the groups that its tokens would have. The user needs not exist; what it may do is
+        what RBAC says. User names are at most 64 characters.
+        """
+        if match := _SERVICE_ACCOUNT.match(user):
+            groups = ["system:serviceaccounts", f"system:serviceaccounts:{match[1]}", *groups]
+        name = re.sub(r"[^A-Za-z0-9.-]", "_", user)
+        pair = self._authority.client(user, groups)
+        return write_private(self.folder / f"{name}.kubeconfig", self._kubeconfig(pair))
+
+    def kubectl(
+        self,
+        *arguments: str | Path,
+        input: str | bytes | None = None,  # noqa: A002 -- as subprocess.run has it
+        kubeconfig: Path | None = None,
+        check: bool = True,
+        timeout: float = 60,
+    ) -> CommandResult:
+        """Run kubectl, as administrator unless told otherwise.
+
+        Args:
+            arguments: what follows ``kubectl``.
+            input: its standard input.
+            kubeconfig: another identity.
+            check: raise when it ends with a code other than 0.
+            timeout: seconds until it is killed.
+
+        Raises:
+            CommandFailed: it ended with another code than 0, or not in time.
+        """
+        command = ["kubectl", *map(str, arguments)]
+        environment = self.environment(kubeconfig)
+        data = input.encode() if isinstance(input, str) else input
+        try:
+            done = subprocess.run(
+                [self.binaries.kubectl, *command[1:]],
+                input=data if data is not None else b"",
+                capture_output=True,
+                env=environment,
+                timeout=timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise CommandFailed(" ".join(command[:3]), -1, f"still running after {timeout:.0f} s") from error
+        result = CommandResult(done.returncode, done.stdout.decode(), done.stderr.decode())
+        if check and result.code != 0:
+            raise CommandFailed(" ".join(command[:3]), result.code, result.stderr or result.stdout)
+        return result
+
+    def environment(self, kubeconfig: Path | None = None) -> dict[str, str]:
+        """This process's environment, with KUBECONFIG set and kubectl's folder first in PATH."""
+        return {
+            **os.environ,
+            "KUBECONFIG": str(kubeconfig or self.kubeconfig),
+            "PATH": os.pathsep.join((str(self.binaries.kubectl.parent), os.environ.get("PATH", os.defpath))),
+            "NO_PROXY": "127.0.0.1",
+        }
+
+    def apply_crds(self, folder: Path | None = None, *, timeout: float = 30) -> None:
+        """Apply the CustomResourceDefinitions of Troth (or of another folder) and wait until they are served."""
+        source = folder or crds_folder()
+        self.kubectl("apply", "--server-side", "--force-conflicts", "--filename", source, timeout=timeout)
+        self.kubectl(
+            "wait",
+            "--for=condition=Established",
+            f"--timeout={timeout:.0f}s",
+            "--filename",
+            source,
+            timeout=timeout + 5,
+        )
+
+    def finish_namespace(self, name: str, *, timeout: float = 30) -> None:
+        """Delete a namespace with all that is in it, as kube-controller-manager would.
+
+        Waits for finalizers of what is inside; whoever set them has to remove them meanwhile.
+
+        Raises:
+            DevError: something in it still exists after ``timeout`` seconds.
+        """
+        path = f"/api/v1/namespaces/{name}"
+        status, _ = self.api.request("DELETE", path)
+        if status == 404:
+            return
+        deadline = time.monotonic() + timeout
+        collections = self.api.deletable_collections(name)
+        while left := [path for path in collections if not self._empty(path)]:
+            if time.monotonic() > deadline:
+                raise DevError(f"namespace {name} still holds objects: {', '.join(left)}")
+            time.sleep(0.05)
+        _, namespace = self.api.request("GET", path)
+        if namespace.get("kind") == "Namespace":
+            namespace["spec"]["finalizers"] = []
+            self.api.request("PUT", f"{path}/finalize", namespace)
+
+    @property
+    def binaries(self) -> Binaries:
+        """The programs that it runs."""
+        if self._binaries is None:
+            raise DevError("the control plane has not been started")
+        return self._binaries
+
+    @property
+    def pids(self) -> Mapping[str, int]:
+        """The process ids of etcd and kube-apiserver, for measuring them."""
+        return {process.name: process.pid for process in self._processes}
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self.start)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.stop)
+
+    def _make_folder(self) -> Path:
+        if self._wanted_folder is None:
+            return Path(tempfile.mkdtemp(prefix="troth-dev-"))
+        self._wanted_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._wanted_folder.chmod(0o700)
+        return self._wanted_folder.resolve()
+
+    def _start(self, binaries: Binaries) -> None:
+        self.audit_log = self.folder / "audit.log"
+        self._authority = self._load_authority()
+        port = self._reserve_port()
+        self.url = f"https://127.0.0.1:{port}"
+        serving = self._write_pair(
+            "apiserver", self._authority.server(["localhost", "127.0.0.1", "kubernetes.default.svc", "10.96.0.1"])
+        )
+        admin = self._authority.client("troth-dev-admin", ["system:masters"])
+        admin_files = self._write_pair("admin", admin)
+        self.kubeconfig = write_private(self.folder / "kubeconfig", self._kubeconfig(admin))
+        self.api = ApiServer(
+            port=port, authority=self._authority.pair.certificate, certificate=admin_files[0], key=admin_files[1]
+        )
+        sockets = self._socket_folder()
+        remove = None if self._keep else self.folder
+        etcd = Supervised("etcd", self._etcd(binaries, sockets), log=self.folder / "etcd.log", remove=remove)
+        self._processes.append(etcd)
+        with contextlib.suppress(FileNotFoundError):
+            self.audit_log.unlink()
+        server = Supervised(
+            "kube-apiserver",
+            self._kube_apiserver(binaries, sockets, port, serving),
+            log=self.folder / "kube-apiserver.log",
+        )
+        self._processes.append(server)
+        wait_until(self.api.ready, processes=self._processes, what="ready", timeout=_START_TIMEOUT)
+
+    def _etcd(self, binaries: Binaries, sockets: Path) -> list[str | Path]:
+        # A single member calls nobody, so the addresses that it would tell others are placeholders.
+        nobody = "http://localhost:1"
+        return [
+            binaries.etcd,
+            f"--data-dir={self.folder / 'etcd'}",
+            "--unsafe-no-fsync",
+            f"--listen-client-urls=unix://{sockets / 'client'}",
+            f"--advertise-client-urls={nobody}",
+            f"--listen-peer-urls=unix://{sockets / 'peer'}",
+            f"--initial-advertise-peer-urls={nobody}",
+            f"--initial-cluster=default={nobody}",
+            "--quota-backend-bytes=4294967296",
+            "--log-level=warn",
+        ]
+
+    def _kube_apiserver(
+        self, binaries: Binaries, sockets: Path, port: int, serving: tuple[Path, Path]
+    ) -> list[str | Path]:
+        policy = write_private(self.folder / "audit-policy.yaml", AUDIT_POLICY)
+        token_key = self.folder / "service-account.key"
+        if not token_key.exists():
+            write_private(token_key, new_key())
+        certificate, key = serving
+        return [
+            binaries.kube_apiserver,
+            f"--etcd-servers=unix://{sockets / 'client'}",
+            "--bind-address=127.0.0.1",
+            "--advertise-address=127.0.0.1",
+            f"--secure-port={port}",
+            "--permit-port-sharing",
+            f"--tls-cert-file={certificate}",
+            f"--tls-private-key-file={key}",
+            f"--client-ca-file={self.folder / 'ca.crt'}",
+            f"--service-account-key-file={token_key}",
+            f"--service-account-signing-key-file={token_key}",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            "--service-cluster-ip-range=10.96.0.0/16",
+            "--authorization-mode=RBAC",
+            # It would refuse Pods until kube-controller-manager has made the namespace's default account.
+            "--disable-admission-plugins=ServiceAccount",
+            "--endpoint-reconciler-type=none",
+            "--allow-privileged=true",
+            f"--audit-policy-file={policy}",
+            f"--audit-log-path={self.audit_log}",
+            "--audit-log-maxsize=1000000",
+        ]
+
+    def _load_authority(self) -> Authority:
+        certificate, key = self.folder / "ca.crt", self.folder / "ca.key"
+        if key.exists() and certificate.exists():
+            return Authority(KeyPair(certificate.read_bytes(), key.read_bytes()))
+        authority = Authority.create("troth-dev")
+        self._write_pair("ca", authority.pair)
+        return authority
+
+    def _write_pair(self, name: str, pair: KeyPair) -> tuple[Path, Path]:
+        certificate = write_private(self.folder / f"{name}.crt", pair.certificate)
+        return certificate, write_private(self.folder / f"{name}.key", pair.key)
+
+    def _kubeconfig(self, user: KeyPair) -> str:
+        return kubeconfig(server=self.url, authority=self._authority.pair.certificate, user=user)
+
+    def _reserve_port(self) -> int:
+        self._reservation = socket.socket()
+        self._reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self._reservation.bind(("127.0.0.1", 0))
+        port: int = self._reservation.getsockname()[1]
+        return port
+
+    def _socket_folder(self) -> Path:
+        """Where etcd's sockets are: in the data folder, unless its path is too long for the kernel."""
+        folder = self.folder / "s"
+        if len(os.fsencode(folder / "client")) <= _SOCKET_PATH_LIMIT:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(mode=0o700)
+            return folder
+        self._sockets = Path(tempfile.mkdtemp(prefix="troth-"))
+        return self._sockets
+
+    def _alive(self) -> bool:
+        return all(process.running for process in self._processes)
+
+    def _empty(self, collection: str) -> bool:
+        """Ask a collection to delete its objects; whether it has none left."""
+        status, answer = self.api.request("GET", f"{collection}?limit=1")
+        if status != 200 or not answer["items"]:  # 404: its definition is gone, and so are they
+            return True
+        self.api.request("DELETE", f"{collection}?propagationPolicy=Background")
+        return False
+
+
+def crds_folder() -> Path:
+    """The CustomResourceDefinitions of Troth: in the package, or in the repository that it runs from."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "crds", package.parents[1] / "crds"):
+        if folder.is_dir():
+            return folder
+    raise DevError("the folder crds, which holds the CustomResourceDefinitions, is missing: reinstall Troth")

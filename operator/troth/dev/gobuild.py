@@ -1,0 +1,113 @@
+"""Building programs with Go from a module that pins them, down to the hash of every source they consist of."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from troth.dev.errors import DevError
+from troth.dev.progress import Progress
+
+_DEADLINE = 3600.0
+_GO_DIRECTIVE = re.compile(r"^go (\d+)\.(\d+)", re.MULTILINE)
+_GO_VERSION = re.compile(r"go(\d+)\.(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class GoProgram:
+    """One program of a module: its file name, its package, and how long it usually takes."""
+
+    name: str
+    package: str
+    takes: str
+
+
+@dataclass(frozen=True, slots=True)
+class GoModule:
+    """Programs that one go.mod and go.sum pin.
+
+    Attributes:
+        folder: where go.mod and go.sum are; nothing is written there.
+        programs: in the order in which they are built.
+        ldflags: for Go's linker.
+    """
+
+    folder: Path
+    programs: tuple[GoProgram, ...]
+    ldflags: str
+
+
+def build(module: GoModule, folder: Path, environment: Mapping[str, str], progress: Progress) -> None:
+    """Build every program of a module into ``folder``.
+
+    Raises:
+        DevError: Go is missing or too old, or a build failed; with Go's own words.
+    """
+    go = _find_go(module, environment)
+    # The module is copied: an installed package may be read-only, and Go wants to lock the folder of a go.mod.
+    with tempfile.TemporaryDirectory(prefix="troth-go-") as copy:
+        for name in ("go.mod", "go.sum"):
+            shutil.copyfile(module.folder / name, Path(copy) / name)
+        for number, program in enumerate(module.programs, 1):
+            what = f"building {program.name} with Go ({number} of {len(module.programs)})"
+            with progress.step(what, f"usually {program.takes}"):
+                command = [go, "build", "-trimpath", "-ldflags", module.ldflags, "-o", str(folder / program.name)]
+                _run([*command, program.package], Path(copy), environment)
+
+
+def _find_go(module: GoModule, environment: Mapping[str, str]) -> str:
+    wanted = _GO_DIRECTIVE.search((module.folder / "go.mod").read_text())
+    go = shutil.which("go", path=environment.get("PATH", os.defpath))
+    if go is None:
+        raise DevError("no `go` on PATH")
+    answer = _run([go, "env", "GOVERSION"], module.folder, environment)
+    found = _GO_VERSION.search(answer)
+    # Go from 1.21 on fetches a newer one of itself where need be, unless somebody has forbidden it.
+    may_fetch = environment.get("GOTOOLCHAIN", "auto") != "local"
+    if wanted and found and not may_fetch and _numbers(found) < _numbers(wanted):
+        raise DevError(f"Go {found[1]}.{found[2]} is older than {wanted[1]}.{wanted[2]}, and GOTOOLCHAIN=local")
+    return go
+
+
+def _numbers(version: re.Match[str]) -> tuple[int, int]:
+    return int(version[1]), int(version[2])
+
+
+def _run(command: list[str], folder: Path, environment: Mapping[str, str]) -> str:
+    variables = {**environment, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -buildvcs=false", "GOWORK": "off"}
+    for name in ("GOOS", "GOARCH"):  # a cross-compiling shell must not give us another machine's programs
+        variables.pop(name, None)
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        process_group=0,
+    )
+    try:
+        output, errors = process.communicate(timeout=_DEADLINE)
+    except subprocess.TimeoutExpired as error:
+        raise DevError(f"`{' '.join(command[:2])}` took longer than an hour") from error
+    finally:
+        _end(process)
+    if process.returncode != 0:
+        lines = [line for line in errors.splitlines() if line.strip() and "downloading" not in line]
+        raise DevError("; ".join(lines[-4:]) or f"go ended with code {process.returncode}")
+    return output
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Kill the compilers too, when we are interrupted in the middle."""
+    if process.poll() is None:
+        os.killpg(process.pid, 9)
+        process.wait()

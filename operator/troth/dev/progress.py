@@ -1,0 +1,79 @@
+"""Tells a person that something long is going on, and how long it has been.
+
+On a terminal one line with a spinner, through rich; elsewhere (CI, a file, a pipe) a plain line at the beginning
+and one every half minute. Nothing at all for what takes less than two seconds.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+_SILENT = 2.0
+_PLAIN_INTERVAL = 30.0
+
+
+class Progress:
+    """Where progress goes.
+
+    Args:
+        stream: standard error when absent.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+
+    def say(self, line: str) -> None:
+        """One line that stays."""
+        print(f"troth: {line}", file=self._stream, flush=True)
+
+    @contextmanager
+    def step(self, what: str, hint: str = "") -> Iterator[None]:
+        """Show ``what`` (in the -ing form) with the elapsed time until the block is left.
+
+        Args:
+            what: such as ``building kube-apiserver``.
+            hint: how long it usually takes, and how often.
+        """
+        text = f"{what} ({hint})" if hint else what
+        show = self._spinner if self._stream.isatty() else self._lines
+        started = time.monotonic()
+        finished = threading.Event()
+        thread = threading.Thread(target=show, args=(text, started, finished.wait), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            finished.set()
+            thread.join()
+            seconds = time.monotonic() - started
+            if seconds >= _SILENT:
+                self.say(f"{what}: {clock(seconds)}")
+
+    def _lines(self, text: str, started: float, finished: Callable[[float], bool]) -> None:
+        if finished(_SILENT):
+            return
+        self.say(f"{text} …")
+        while not finished(_PLAIN_INTERVAL):
+            self.say(f"{text} … {clock(time.monotonic() - started)}")
+
+    def _spinner(self, text: str, started: float, finished: Callable[[float], bool]) -> None:
+        if finished(_SILENT):
+            return
+        from rich.console import Console  # 100 ms to import: only for a person who has waited two seconds already
+
+        with Console(file=self._stream).status("") as status:
+            while True:
+                status.update(f"troth: {text} … {clock(time.monotonic() - started)}")
+                if finished(0.5):
+                    return
+
+
+def clock(seconds: float) -> str:
+    """``8 s`` or ``6 min 05 s``."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
