@@ -1,1 +1,55 @@
 """The API server: client, informers, the work queue, events."""
+
+from troth.kube.client import FIELD_MANAGER, Client, Listing
+from troth.kube.errors import (
+    AlreadyExists,
+    ApiError,
+    Conflict,
+    ConnectionFailed,
+    CredentialsError,
+    DeadlineExceeded,
+    Forbidden,
+    Gone,
+    Invalid,
+    KubeError,
+    NotFound,
+    ServerError,
+    TooManyRequests,
+    Unauthorized,
+)
+from troth.kube.informer import Informer
+from troth.kube.queue import (
+    PRIORITY_CHANGE,
+    PRIORITY_DEPENDENT,
+    PRIORITY_RESYNC,
+    QueueClosed,
+    WorkQueue,
+)
+from troth.kube.watch import WatchEvent
+
+__all__ = [
+    "FIELD_MANAGER",
+    "PRIORITY_CHANGE",
+    "PRIORITY_DEPENDENT",
+    "PRIORITY_RESYNC",
+    "AlreadyExists",
+    "ApiError",
+    "Client",
+    "Conflict",
+    "ConnectionFailed",
+    "CredentialsError",
+    "DeadlineExceeded",
+    "Forbidden",
+    "Gone",
+    "Informer",
+    "Invalid",
+    "KubeError",
+    "Listing",
+    "NotFound",
+    "QueueClosed",
+    "ServerError",
+    "TooManyRequests",
+    "Unauthorized",
+    "WatchEvent",
+    "WorkQueue",
+]

@@ -1,0 +1,175 @@
+"""What can go wrong between Troth and an API server.
+
+    KubeError
+    ├── ApiError              the server answered, and the answer is no; carries its Status
+    │   ├── Unauthorized      401, after the credentials were refreshed once
+    │   ├── Forbidden         403
+    │   ├── NotFound          404: no such object, or no such kind (`kind_missing`)
+    │   ├── AlreadyExists     409, on create
+    │   ├── Conflict          409: another resourceVersion, uid or field manager
+    │   ├── Gone              410: a resourceVersion or a page that is too old
+    │   ├── Invalid           422
+    │   ├── TooManyRequests   429; `retry_after` in seconds
+    │   └── ServerError       5xx
+    ├── ConnectionFailed      no answer: refused, cut, TLS, DNS
+    ├── DeadlineExceeded      no answer in time
+    └── CredentialsError      no way to log in: a kubeconfig, a plugin, a token that cannot be read
+
+Nothing of aiohttp's leaks: who handles these must not have to know what carries the bytes. A write whose
+answer was lost raises ConnectionFailed or DeadlineExceeded with ``ambiguous`` set: it may have been carried
+out, and only a look at the object tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from troth.api import TrothError
+
+
+class KubeError(TrothError):
+    """Base of everything that talking to an API server raises."""
+
+
+class ApiError(KubeError):
+    """The server refused.
+
+    Attributes:
+        status: HTTP status code.
+        reason: the Status' machine-readable reason, such as ``NotFound``; "" when there was none.
+        message: the server's sentence.
+        details: the Status' details (kind, name, causes); empty when there were none.
+        retry_after: seconds after which the server wants to be asked again, or None.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        message: str,
+        details: Mapping[str, Any] | None = None,
+        *,
+        retry_after: float | None = None,
+    ) -> None:
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.details: Mapping[str, Any] = details or {}
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class Unauthorized(ApiError):
+    """401: the credentials are not accepted, also after they were read anew."""
+
+
+class Forbidden(ApiError):
+    """403: the account may not do this, or admission refused it."""
+
+
+class NotFound(ApiError):
+    """404."""
+
+    @property
+    def kind_missing(self) -> bool:
+        """Whether the server does not serve the kind at all, as opposed to one object that is not there."""
+        return not self.details.get("name")
+
+
+class AlreadyExists(ApiError):
+    """409 on create: there is an object of that name."""
+
+
+class Conflict(ApiError):
+    """409: the object has moved on, is another one (uid), or a field belongs to another manager."""
+
+
+class Gone(ApiError):
+    """410: the resourceVersion or the page is too old; list again."""
+
+
+class Invalid(ApiError):
+    """422: the object breaks its schema; `details` has the causes."""
+
+
+class TooManyRequests(ApiError):
+    """429: the server is busy, or the storage of a fresh kind is not ready yet."""
+
+
+class ServerError(ApiError):
+    """5xx: the server, its storage or a webhook failed. A write may have been carried out."""
+
+
+class _NoAnswer(KubeError):
+    def __init__(self, message: str, *, ambiguous: bool) -> None:
+        self.ambiguous = ambiguous
+        super().__init__(message)
+
+
+class ConnectionFailed(_NoAnswer):
+    """No answer. ``ambiguous``: the request had left, so a write may have been carried out.
+
+    ``permanent``: trying again cannot help (a certificate that is not trusted).
+    """
+
+    def __init__(self, message: str, *, ambiguous: bool, permanent: bool = False) -> None:
+        self.permanent = permanent
+        super().__init__(message, ambiguous=ambiguous)
+
+
+class DeadlineExceeded(_NoAnswer):
+    """No answer in time. ``ambiguous``: a write may have been carried out, or may still be."""
+
+
+class CredentialsError(KubeError):
+    """There is no way to log in; the message says which file or plugin, and what is wrong with it."""
+
+
+_BY_STATUS: Mapping[int, type[ApiError]] = {
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    410: Gone,
+    422: Invalid,
+    429: TooManyRequests,
+}
+
+_LONGEST_BODY = 512
+
+
+def error_from_status(status: Mapping[str, Any], *, code: int = 0, retry_after: float | None = None) -> ApiError:
+    """The error that a ``Status`` object stands for; ``code`` is the HTTP status it came with, if it did."""
+    code = code or int(status.get("code") or 500)
+    reason = status.get("reason") or ""
+    details = status.get("details") or {}
+    message = status.get("message") or f"the API server answered {code} {reason}".rstrip()
+    if retry_after is None and details.get("retryAfterSeconds"):
+        retry_after = float(details["retryAfterSeconds"])
+    if code == 409 and reason == "AlreadyExists":
+        cls: type[ApiError] = AlreadyExists
+    elif reason == "Expired":
+        cls = Gone
+    else:
+        cls = _BY_STATUS.get(code, ServerError if code >= 500 else ApiError)
+    return cls(code, reason, message, details, retry_after=retry_after)
+
+
+def error_from_answer(code: int, body: bytes, retry_after: str | None = None) -> ApiError:
+    """The error that an HTTP answer stands for. A body that is no Status becomes its message, shortened."""
+    try:
+        status = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        status = None
+    if not isinstance(status, dict) or status.get("kind") != "Status":
+        text = body[:_LONGEST_BODY].decode("utf-8", "replace").strip()
+        status = {"message": f"{code}: {text}" if text else ""}
+    return error_from_status(status, code=code, retry_after=_seconds(retry_after))
+
+
+def _seconds(header: str | None) -> float | None:
+    # The date form of Retry-After is left out: no API server sends it, and it would need a wall clock.
+    return float(header) if header and header.isascii() and header.isdigit() else None

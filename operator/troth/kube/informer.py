@@ -1,0 +1,376 @@
+"""A local copy of all objects of one kind, kept by a list and a watch that never give up.
+
+The copy holds what ``decode`` makes of an object and nothing else. Whoever owns it hears of each change as a
+key with the old and the new view, and decides from state: an event that was missed is made up by the next
+list, which finds deletions too.
+
+Three things write into the copy: the watch, a list, and our own writes' answers (`observe`), which arrive in
+any order. What keeps that right is one rule, the newer resourceVersion wins, and a short memory of the uids
+that are gone, so that a late answer cannot bring back what was deleted. Versions are compared as integers:
+since 1.35 Kubernetes promises that they can be.
+
+A kind that is not there (404), not yet ready (429 "storage is (re)initializing") or not allowed (403) is only
+"not yet": measured, a fresh CustomResourceDefinition takes two seconds to be served. The owner who knows that
+a kind is gone for good cancels `run` and calls `clear`.
+
+Rejected: a watch without the periodic list (a bug in it would never heal); listing again after every lost
+connection (ten thousand objects for one restart of a load balancer: a watch may go on where it was).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from troth.api import Key, Resource
+from troth.api.objects import ObjectMeta
+from troth.kube.client import Listing
+from troth.kube.errors import ApiError, KubeError
+from troth.kube.watch import BOOKMARK, DELETED, WatchEvent
+
+logger = logging.getLogger(__name__)
+
+RELIST_INTERVAL: Final = 20 * 60.0
+_JITTER = 0.2
+_FIRST_DELAY = 0.1
+_LONGEST_DELAY = 30.0
+_DELAY_FACTOR = 1.5
+_SHORT_WATCH = 5.0
+_SLICE = 0.002
+_TOMBSTONES = 4096
+
+
+class HasMetadata(Protocol):
+    """A view of an object."""
+
+    @property
+    def metadata(self) -> ObjectMeta:
+        """Its metadata, with uid and resourceVersion."""
+
+
+class Source(Protocol):
+    """What an informer needs of a client."""
+
+    def list_pages(
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        limit: int = 500,
+        retry: bool = True,
+    ) -> AsyncGenerator[Listing, None]:
+        """All objects, page by page."""
+
+    def watch(
+        self, resource: Resource, *, resource_version: str, namespace: str = "", label_selector: str = ""
+    ) -> AsyncGenerator[WatchEvent, None]:
+        """The changes since a version."""
+
+
+T = TypeVar("T", bound=HasMetadata)
+
+
+@dataclass(slots=True)
+class Counters:
+    """What an informer has done since it began, for metrics."""
+
+    lists: int = 0
+    watches: int = 0
+    events: int = 0
+    failures: int = 0
+    missed_deletions: int = 0
+
+    @property
+    def watch_restarts(self) -> int:
+        """How often a watch had to be opened again."""
+        return max(0, self.watches - 1)
+
+
+class Informer(Generic[T]):
+    """The objects of one kind."""
+
+    def __init__(
+        self,
+        *,
+        client: Source,
+        resource: Resource,
+        decode: Callable[[dict[str, Any]], T],
+        on_change: Callable[[Key, T | None, T | None], None],
+        indexes: Mapping[str, Callable[[T], Iterable[str]]] | None = None,
+        label_selector: str = "",
+        relist_interval: float = RELIST_INTERVAL,
+        random: Random | None = None,
+    ) -> None:
+        """Begins empty; `run` fills it.
+
+        Args:
+            client: where objects come from.
+            resource: the kind.
+            decode: makes the view that is kept. An object that it fails on keeps its older view.
+            on_change: told of each change with the key, the older view (None: it is new) and the newer one
+                (None: it is gone). Both, with different uids: deleted and made again. It must not block.
+            indexes: for each index, the values under which a view is found by `by_index`.
+            label_selector: which objects; all when empty.
+            relist_interval: seconds between the lists that make up for anything missed, ±20 %.
+            random: draws the jitter.
+        """
+        self.resource = resource
+        self.synced = asyncio.Event()
+        self.counters = Counters()
+        self.last_error: KubeError | None = None
+        self._client = client
+        self._decode = decode
+        self._on_change = on_change
+        self._index_functions = dict(indexes or {})
+        self._label_selector = label_selector
+        self._relist_interval = relist_interval
+        self._random = random or Random()  # noqa: S311 - spreads delays, guards nothing
+        self._store: dict[Key, T] = {}
+        self._indexes: dict[str, dict[str, dict[Key, None]]] = {name: {} for name in self._index_functions}
+        self._tombstones: dict[str, int] = {}
+        self._newest = 0
+        self._version = ""
+        self._relist_due = 0.0
+        self._poked = asyncio.Event()
+        self._sliced = 0.0
+
+    def get(self, namespace: str, name: str) -> T | None:
+        """The object, as far as is known."""
+        return self._store.get(Key(self.resource.name, namespace, name))
+
+    def items(self) -> list[T]:
+        """All objects; a list of the caller's own."""
+        return list(self._store.values())
+
+    def keys(self) -> list[Key]:
+        """The keys of all objects."""
+        return list(self._store)
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    def by_index(self, index: str, value: str) -> list[T]:
+        """The objects that the index has under a value, oldest entry first. KeyError: no such index."""
+        return [self._store[key] for key in self._indexes[index].get(value, ())]
+
+    async def wait_synced(self, timeout: float) -> bool:
+        """Waits until the first list is complete; False when it was not within ``timeout`` seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self.synced.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def poke(self) -> None:
+        """Ends a back-off: there is reason to believe that the kind is there now."""
+        self._poked.set()
+
+    def observe(self, obj: dict[str, Any]) -> None:
+        """Takes in the answer of our own write, unless something newer is known.
+
+        An answer that shows the object without a finalizer left in its way, being deleted, means that it is gone.
+        """
+        metadata = obj["metadata"]
+        if (
+            "deletionTimestamp" in metadata
+            and not metadata.get("finalizers")
+            and not metadata.get("deletionGracePeriodSeconds")
+        ):
+            self._gone(self._key(metadata), metadata.get("uid", ""), _number(metadata["resourceVersion"]))
+        else:
+            self._present(obj)
+
+    def forget(self, key: Key, *, uid: str = "") -> None:
+        """Drops an object that we have deleted, without waiting for the watch; with a uid, only that one."""
+        old = self._store.get(key)
+        if old is not None and uid in {"", old.metadata.uid}:
+            self._gone(key, old.metadata.uid, _number(old.metadata.resource_version))
+
+    def clear(self) -> None:
+        """Reports all objects as gone: the kind is no more. Call it when `run` has ended."""
+        self.synced.clear()
+        for key in self.keys():
+            self._set(key, None)
+        self._tombstones.clear()
+        self._version = ""
+        self._newest = 0
+
+    async def run(self) -> None:
+        """Keeps the copy until it is cancelled. Nothing that a server does ends it."""
+        failures = 0
+        while True:
+            watching: float | None = None
+            events = self.counters.events
+            try:
+                if not self._version or self._now() >= self._relist_due:
+                    await self._relist()
+                watching = self._now()
+                if await self._watch() or self._now() - watching > _SHORT_WATCH:
+                    failures = 0
+                    continue
+                # A watch that ends as soon as it began would otherwise be opened again in a tight loop.
+            except KubeError as error:
+                self.counters.failures += 1
+                self.last_error = error
+                logger.debug("watching %s: %s", self.resource.name, error)
+                if isinstance(error, ApiError):
+                    self._version = ""  # else only the connection was lost, and the watch goes on where it was
+            except Exception:
+                logger.exception("watching %s: unexpected", self.resource.name)
+                self.counters.failures += 1
+                self._version = ""
+            # Only a watch that worked makes up for failures: a list that is allowed with a watch that is not
+            # would otherwise list for ever.
+            lasted = 0.0 if watching is None else self._now() - watching
+            worked = self.counters.events > events or lasted > _SHORT_WATCH
+            failures = 1 if worked else failures + 1
+            await self._back_off(failures)
+
+    async def _relist(self) -> None:
+        """Takes in a list. Objects that it does not have are gone, unless they are newer than the list."""
+        before = self._newest
+        seen: set[Key] = set()
+        version = ""
+        rolled_back = False
+        self._sliced = self._now()
+        pages = self._client.list_pages(self.resource, label_selector=self._label_selector, retry=False)
+        async with aclosing(pages):
+            async for page in pages:
+                if not version:
+                    version = page.resource_version
+                    # A list shows everything that was written before it. If its version is older than what was
+                    # seen before, the server was restored from a backup, and newer is no longer true.
+                    rolled_back = _number(version) < before
+                    if rolled_back:
+                        self._tombstones.clear()
+                for obj in page.items:
+                    seen.add(self._key(obj["metadata"]))
+                    self._present(obj, force=rolled_back)
+                    await self._breathe()
+        listed = _number(version)
+        for key in [key for key in self._store if key not in seen]:
+            old = self._store.get(key)
+            if old is not None and (rolled_back or _number(old.metadata.resource_version) <= listed):
+                self.counters.missed_deletions += 1
+                self._gone(key, old.metadata.uid, listed)
+                await self._breathe()
+        self._newest = listed if rolled_back else max(self._newest, listed)
+        self._version = version
+        self._relist_due = self._now() + self._relist_interval * self._random.uniform(1 - _JITTER, 1 + _JITTER)
+        self.counters.lists += 1
+        self.last_error = None
+        self.synced.set()
+
+    async def _watch(self) -> bool:
+        """Takes in a watch until the server ends it (False) or the next list is due (True)."""
+        self.counters.watches += 1
+        events = self._client.watch(
+            self.resource, resource_version=self._version, label_selector=self._label_selector
+        )
+        try:
+            async with asyncio.timeout_at(self._relist_due), aclosing(events):
+                self._sliced = self._now()
+                async for event in events:
+                    self._take(event)
+                    await self._breathe()
+        except TimeoutError:
+            self._version = ""
+            return True
+        return False
+
+    def _take(self, event: WatchEvent) -> None:
+        self.counters.events += 1
+        self.last_error = None
+        metadata = event.object["metadata"]
+        version = metadata["resourceVersion"]
+        if event.type == DELETED:
+            self._gone(self._key(metadata), metadata.get("uid", ""), _number(version))
+        elif event.type != BOOKMARK:
+            self._present(event.object)
+        self._version = version
+        self._newest = max(self._newest, _number(version))
+
+    def _present(self, obj: dict[str, Any], *, force: bool = False) -> None:
+        metadata = obj["metadata"]
+        key = self._key(metadata)
+        version = _number(metadata["resourceVersion"])
+        old = self._store.get(key)
+        if old is not None:
+            known = _number(old.metadata.resource_version)
+            if version == known and old.metadata.uid == metadata.get("uid", ""):
+                return
+            if version <= known and not force:
+                return
+        if version <= self._tombstones.get(metadata.get("uid", ""), -1):
+            return  # a late answer, or a list that began before the deletion
+        try:
+            new = self._decode(obj)
+        except Exception:
+            logger.exception("cannot read %s; its older state stays", key)
+            return
+        self._newest = max(self._newest, version) if not force else self._newest
+        self._set(key, new)
+
+    def _gone(self, key: Key, uid: str, version: int) -> None:
+        self._tombstones[uid] = max(version, self._tombstones.get(uid, 0))
+        if len(self._tombstones) > _TOMBSTONES:
+            del self._tombstones[next(iter(self._tombstones))]
+        old = self._store.get(key)
+        # Another uid is another object, which was made after this one was deleted.
+        if old is not None and (old.metadata.uid == uid or _number(old.metadata.resource_version) < version):
+            self._set(key, None)
+
+    def _set(self, key: Key, new: T | None) -> None:
+        old = self._store.get(key)
+        if new is None:
+            self._store.pop(key, None)
+        else:
+            self._store[key] = new
+        for name, values_of in self._index_functions.items():
+            before = set(values_of(old)) if old is not None else set()
+            after = set(values_of(new)) if new is not None else set()
+            index = self._indexes[name]
+            for value in before - after:
+                del index[value][key]
+                if not index[value]:
+                    del index[value]
+            for value in after - before:
+                index.setdefault(value, {})[key] = None
+        try:
+            self._on_change(key, old, new)
+        except Exception:
+            logger.exception("a change of %s could not be passed on", key)
+
+    def _key(self, metadata: Mapping[str, Any]) -> Key:
+        return Key(self.resource.name, metadata.get("namespace", ""), metadata["name"])
+
+    async def _back_off(self, failures: int) -> None:
+        ceiling = min(_LONGEST_DELAY, _FIRST_DELAY * _DELAY_FACTOR ** min(failures - 1, 20))
+        self._poked.clear()
+        try:
+            async with asyncio.timeout(self._random.uniform(ceiling / 2, ceiling)):
+                await self._poked.wait()
+        except TimeoutError:
+            return
+
+    async def _breathe(self) -> None:
+        """Lets others run when this has run for 2 ms: a thousand events may come in one piece."""
+        now = self._now()
+        if now - self._sliced > _SLICE:
+            await asyncio.sleep(0)
+            self._sliced = self._now()
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _number(resource_version: str) -> int:
+    return int(resource_version) if resource_version.isdigit() else 0

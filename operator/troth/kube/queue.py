@@ -1,0 +1,351 @@
+"""The queue of keys to reconcile, with client-go's promises and controller-runtime's priorities.
+
+* A key waits at most once and is worked on by at most one worker. What is added while it is worked on runs
+  once more afterwards: no update is lost, and none runs twice at once.
+* The highest priority first. Inside a priority the namespaces take turns, so a tenant with a thousand
+  requests does not stand in front of a tenant with one; inside a namespace, first come, first served.
+* A key that is added again while it waits keeps the higher priority and the earlier time.
+
+Higher priorities may starve lower ones; that is their meaning: a resync waits until people were served. The
+queue is bounded by what it names: one entry for each object. It holds keys, never objects, so closing it
+loses nothing that the next start would not find again.
+
+Rejected: `asyncio.PriorityQueue`, which cannot raise what already waits, nor tell what is being worked on; a
+heap of all keys, in which taking turns between namespaces costs a search.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from bisect import insort
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+from troth.api import Key, TrothError
+
+PRIORITY_CHANGE: Final = 0
+PRIORITY_DEPENDENT: Final = -10
+PRIORITY_RESYNC: Final = -100
+
+_FIRST_DELAY = 0.005
+_LONGEST_DELAY = 300.0
+_MOST_DOUBLINGS = 16
+_SPARE_PLACES = 64
+
+
+class QueueClosed(TrothError):
+    """The queue was closed; the worker that waited should end."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A key that waits. ``token`` tells its place in the heap of delayed keys from places that it has left."""
+
+    priority: int
+    due: float
+    token: int = 0
+    ready: bool = False
+
+
+class _Lane:
+    """The keys of one priority; the namespaces take turns."""
+
+    def __init__(self) -> None:
+        self._turns: deque[str] = deque()
+        self._keys: dict[str, OrderedDict[Key, None]] = {}
+
+    def push(self, key: Key) -> None:
+        keys = self._keys.get(key.namespace)
+        if keys is None:
+            keys = self._keys[key.namespace] = OrderedDict()
+            self._turns.append(key.namespace)
+        keys[key] = None
+
+    def remove(self, key: Key) -> None:
+        del self._keys[key.namespace][key]  # an emptied namespace keeps its turn until it comes
+
+    def pop(self) -> Key | None:
+        while self._turns:
+            namespace = self._turns.popleft()
+            keys = self._keys[namespace]
+            if not keys:
+                del self._keys[namespace]
+                continue
+            key, _ = keys.popitem(last=False)
+            self._turns.append(namespace)
+            return key
+        return None
+
+
+class WorkQueue:
+    """Keys to reconcile. Used from one event loop; nothing but `get` and `idle` waits."""
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] | None = None,
+        random: Random | None = None,
+        first_delay: float = _FIRST_DELAY,
+        longest_delay: float = _LONGEST_DELAY,
+        on_wait: Callable[[float], None] | None = None,
+    ) -> None:
+        """Begins empty.
+
+        Args:
+            clock: monotonic seconds; the running loop's when None.
+            random: draws the jitter of the back-off.
+            first_delay: ceiling of the first back-off, in seconds; it doubles with each failure in a row.
+            longest_delay: the most that the ceiling becomes, in seconds.
+            on_wait: told how many seconds a key stood ready before a worker took it.
+        """
+        self._clock = clock or _loop_time
+        self._random = random or Random()  # noqa: S311 - spreads delays, guards nothing
+        self._first_delay = first_delay
+        self._longest_delay = longest_delay
+        self._on_wait = on_wait
+        self._waiting: dict[Key, _Entry] = {}
+        self._processing: dict[Key, int] = {}
+        self._lanes: dict[int, _Lane] = {}
+        self._priorities: list[int] = []  # ascending, those that have a lane
+        self._delayed: list[tuple[float, int, Key]] = []
+        self._ready = 0
+        self._failures: dict[Key, int] = {}
+        self._token = 0
+        self._getters: deque[asyncio.Future[None]] = deque()
+        self._watchers: list[asyncio.Future[None]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
+        self._closed = False
+
+    def add(self, key: Key, *, priority: int = PRIORITY_CHANGE, after: float = 0.0) -> None:
+        """Has the key reconciled, ``after`` seconds from now at the earliest.
+
+        A key that already waits keeps the higher of the priorities and the earlier of the times.
+        """
+        if self._closed:
+            return
+        now = self._clock()
+        self._promote(now)
+        due = now + after if after > 0 else now
+        entry = self._waiting.get(key)
+        if entry is None:
+            entry = self._waiting[key] = _Entry(priority, due)
+            if key not in self._processing:
+                self._place(key, entry, now)
+        else:
+            self._improve(key, entry, max(priority, entry.priority), min(due, entry.due), now)
+        self._schedule()
+        self._tell()
+
+    def add_rate_limited(self, key: Key, *, priority: int | None = None) -> None:
+        """Has the key reconciled after a back-off that grows with each call until `forget`.
+
+        Without a priority it keeps the one with which it was last taken.
+        """
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        ceiling = min(self._longest_delay, self._first_delay * 2 ** min(failures, _MOST_DOUBLINGS))
+        if priority is None:
+            priority = self._processing.get(key, PRIORITY_CHANGE)
+        self.add(key, priority=priority, after=self._random.uniform(0.0, ceiling))
+
+    def forget(self, key: Key) -> None:
+        """The key did well (or is gone): its back-off begins anew. Does not take it out of the queue."""
+        self._failures.pop(key, None)
+
+    def failures(self, key: Key) -> int:
+        """How many back-offs in a row the key has had."""
+        return self._failures.get(key, 0)
+
+    async def get(self) -> Key:
+        """The next key, which is then the caller's alone until `done`. Raises QueueClosed."""
+        while True:
+            key = self.get_nowait()
+            if key is not None:
+                return key
+            self._schedule()
+            turn = asyncio.get_running_loop().create_future()
+            self._getters.append(turn)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if not turn.cancelled():
+                    # Woken and cancelled in the same step: what it was woken for needs another worker.
+                    self._wake()
+                with suppress(ValueError):
+                    self._getters.remove(turn)
+                raise
+
+    def get_nowait(self) -> Key | None:
+        """The next key that is ready, or None. Raises QueueClosed."""
+        if self._closed:
+            raise QueueClosed("the queue is closed")
+        now = self._clock()
+        self._promote(now)
+        while self._priorities:
+            key = self._lanes[self._priorities[-1]].pop()
+            if key is None:
+                del self._lanes[self._priorities.pop()]
+                continue
+            entry = self._waiting.pop(key)
+            self._ready -= 1
+            self._processing[key] = entry.priority
+            if self._on_wait is not None:
+                self._on_wait(now - entry.due)
+            return key
+        return None
+
+    def done(self, key: Key) -> None:
+        """The worker has finished with the key. If it was added meanwhile, it is now ready (or delayed)."""
+        if self._processing.pop(key, None) is None:
+            return
+        entry = self._waiting.get(key)
+        if entry is not None:
+            now = self._clock()
+            self._promote(now)
+            entry.due = max(entry.due, now)  # until now it could not have been taken
+            self._place(key, entry, now)
+        self._schedule()
+        self._tell()
+
+    def __len__(self) -> int:
+        """How many keys are ready for a worker."""
+        self._promote(self._clock())
+        return self._ready
+
+    @property
+    def processing(self) -> int:
+        """How many keys workers have now."""
+        return len(self._processing)
+
+    @property
+    def delayed(self) -> int:
+        """How many keys wait for their time, or for their own worker to finish."""
+        self._promote(self._clock())
+        return len(self._waiting) - self._ready
+
+    def oldest_wait(self) -> float:
+        """How many seconds the key that has been ready the longest has been so; 0 when none is. For scrapes."""
+        now = self._clock()
+        self._promote(now)
+        return max((now - entry.due for entry in self._waiting.values() if entry.ready), default=0.0)
+
+    async def idle(self, *, horizon: float = 0.0) -> None:
+        """Waits until no key is ready or worked on, and none comes due within ``horizon`` seconds."""
+        while not self._closed and not self._is_idle(horizon):
+            self._schedule()
+            watcher = asyncio.get_running_loop().create_future()
+            self._watchers.append(watcher)
+            try:
+                await watcher
+            finally:
+                if watcher in self._watchers:
+                    self._watchers.remove(watcher)
+
+    def close(self) -> None:
+        """Drops what waits, ends all who wait in `get` with QueueClosed; later adds do nothing."""
+        self._closed = True
+        self._waiting.clear()
+        self._delayed.clear()
+        self._lanes.clear()
+        self._priorities.clear()
+        self._failures.clear()
+        self._ready = 0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._getters:
+            self._wake()
+        self._tell()
+
+    def _improve(self, key: Key, entry: _Entry, priority: int, due: float, now: float) -> None:
+        if entry.ready:
+            if priority != entry.priority:
+                self._lanes[entry.priority].remove(key)
+                self._ready -= 1
+                entry.priority = priority
+                self._place(key, entry, now)
+            return
+        moved = due < entry.due
+        entry.priority, entry.due = priority, due
+        if moved and key not in self._processing:
+            self._place(key, entry, now)
+
+    def _place(self, key: Key, entry: _Entry, now: float) -> None:
+        self._token += 1
+        entry.token = self._token
+        entry.ready = entry.due <= now
+        if not entry.ready:
+            heapq.heappush(self._delayed, (entry.due, entry.token, key))
+            if len(self._delayed) > 2 * len(self._waiting) + _SPARE_PLACES:
+                self._drop_left_places()
+            return
+        lane = self._lanes.get(entry.priority)
+        if lane is None:
+            lane = self._lanes[entry.priority] = _Lane()
+            insort(self._priorities, entry.priority)
+        lane.push(key)
+        self._ready += 1
+        self._wake()
+
+    def _drop_left_places(self) -> None:
+        self._delayed = [
+            place for place in self._delayed if (entry := self._waiting.get(place[2])) and entry.token == place[1]
+        ]
+        heapq.heapify(self._delayed)
+
+    def _promote(self, now: float) -> None:
+        while self._delayed and self._delayed[0][0] <= now:
+            _, token, key = heapq.heappop(self._delayed)
+            entry = self._waiting.get(key)
+            if entry is not None and entry.token == token:
+                self._place(key, entry, now)
+
+    def _wake(self) -> None:
+        while self._getters:
+            getter = self._getters.popleft()
+            if not getter.done():
+                getter.set_result(None)
+                return
+
+    def _tell(self) -> None:
+        """Has those who wait for idleness look again."""
+        watchers, self._watchers = self._watchers, []
+        for watcher in watchers:
+            if not watcher.done():
+                watcher.set_result(None)
+
+    def _schedule(self) -> None:
+        """Sets the timer for the next delayed key."""
+        if not self._delayed or (self._timer is not None and self._timer_due <= self._delayed[0][0]):
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return  # without a loop nobody waits; `get` and `idle` come by here again
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_due = self._delayed[0][0]
+        self._timer = loop.call_later(max(0.0, self._timer_due - self._clock()), self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._promote(self._clock())
+        self._schedule()
+        self._tell()
+
+    def _is_idle(self, horizon: float) -> bool:
+        now = self._clock()
+        self._promote(now)
+        if self._ready or self._processing:
+            return False
+        return not any(entry.due <= now + horizon for entry in self._waiting.values())
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()

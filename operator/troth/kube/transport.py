@@ -1,0 +1,315 @@
+"""One HTTP exchange with an API server: log in, send, map what goes wrong, try again where that is safe.
+
+Reads are tried again on 429, 5xx and lost connections until their deadline. Writes are tried again only where
+the server certainly did nothing: 429 and a connection that was never made. Every other failure of a write is
+raised: whether to write again is known only to who can look at the object.
+
+Two pools of connections, because a watch holds its connection for minutes: with one pool of 64, the 64th
+informer would leave no connection for a write. Bodies are bytes in and out; nothing here knows what they mean.
+
+Rejected: the generated and dynamic clients of ``kubernetes`` and httpx, three to twelve times the CPU for a
+request; aiohttp's own retry middleware, which cannot tell a write that was refused from one whose answer was lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import suppress
+from random import Random
+from typing import Final, Protocol
+from urllib.parse import urlencode
+
+import aiohttp
+from yarl import URL
+
+from troth.kube.errors import (
+    ApiError,
+    ConnectionFailed,
+    DeadlineExceeded,
+    ServerError,
+    TooManyRequests,
+    Unauthorized,
+    error_from_answer,
+)
+
+JSON: Final = "application/json"
+
+_FIRST_DELAY = 0.1
+_LONGEST_DELAY = 5.0
+_CONNECT_TIMEOUT = 10.0
+_KEEPALIVE = 60.0  # the server closes idle connections after 90 s; being earlier avoids the race
+_SILENCE = 75.0  # a watch has a bookmark a minute: a stream that is silent for longer is dead
+_TRANSIENT_STATUS = frozenset({500, 502, 503, 504})
+
+Observer = Callable[[str, str, int, float], None]
+
+
+class Login(Protocol):
+    """What the transport needs of credentials."""
+
+    @property
+    def server(self) -> str:
+        """The URL of the API server, which may have a path."""
+
+    @property
+    def ssl(self) -> ssl.SSLContext | None:
+        """The context for TLS; None for plain HTTP."""
+
+    @property
+    def server_name(self) -> str | None:
+        """The name to expect in the server's certificate, if not the URL's host."""
+
+    @property
+    def proxy(self) -> str | None:
+        """The URL of a proxy in between."""
+
+    async def headers(self) -> Mapping[str, str]:
+        """The headers that authenticate a request now."""
+
+    async def refresh(self) -> None:
+        """Reads the credentials anew, after the server refused them."""
+
+
+class Transport:
+    """The connections to one API server."""
+
+    def __init__(
+        self,
+        login: Login,
+        *,
+        connections: int = 64,
+        user_agent: str = "troth",
+        random: Random | None = None,
+        on_call: Observer | None = None,
+    ) -> None:
+        """Opens nothing yet.
+
+        Args:
+            login: the server and the credentials.
+            connections: how many calls may be on their way at once; watches are not counted.
+            user_agent: what the server's logs and audit show.
+            random: spreads the delays between attempts.
+            on_call: told of each answered call: verb, path, status (0 without an answer), seconds.
+        """
+        self._login = login
+        self._base = login.server.rstrip("/")
+        self._connections = connections
+        self._headers = {
+            "User-Agent": user_agent,
+            "Accept": JSON,
+            # Gzip costs both sides more CPU than the bytes are worth on the way inside a cluster.
+            "Accept-Encoding": "identity",
+        }
+        self._random = random or Random()  # noqa: S311 - spreads delays, guards nothing
+        self._on_call = on_call
+        self._calls: aiohttp.ClientSession | None = None
+        self._streams: aiohttp.ClientSession | None = None
+        self._closed = False
+
+    @property
+    def server(self) -> str:
+        """The URL of the API server."""
+        return self._base
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        content_type: str = JSON,
+        deadline: float,
+        retry: bool = True,
+    ) -> bytes:
+        """Sends one request and returns the body of its answer.
+
+        Args:
+            method: HTTP method; GET is a read, all others are writes.
+            path: path below the server's URL, already quoted.
+            query: query parameters.
+            body: what to send.
+            content_type: what the body is.
+            deadline: seconds for all attempts together.
+            retry: whether to try again what failed in passing; the login is refreshed once in any case.
+
+        Raises:
+            ApiError: the server refused.
+            ConnectionFailed: there was no answer.
+            DeadlineExceeded: there was no answer in time.
+            CredentialsError: the login cannot be read.
+        """
+        url = self._url(path, query)
+        headers = {"Content-Type": content_type} if body is not None else {}
+        loop = asyncio.get_running_loop()
+        end = loop.time() + deadline
+        attempt = 0
+        refreshed = False
+        try:
+            async with asyncio.timeout_at(end):
+                while True:
+                    try:
+                        return await self._send(method, url, headers, body)
+                    except Unauthorized:
+                        if refreshed:
+                            raise
+                        refreshed = True
+                        await self._login.refresh()
+                    except (ApiError, ConnectionFailed) as error:
+                        if not retry or not _may_try_again(error, reading=method == "GET"):
+                            raise
+                        delay = self._delay(attempt, error)
+                        attempt += 1
+                        if loop.time() + delay >= end:
+                            raise  # what the server said is worth more than "too late"
+                        await asyncio.sleep(delay)
+        except TimeoutError as error:
+            raise DeadlineExceeded(
+                f"no answer to {method} {path} from {self._base} within {deadline:g} s", ambiguous=method != "GET"
+            ) from error
+
+    async def stream(self, path: str, *, query: Mapping[str, str], deadline: float) -> AsyncGenerator[bytes, None]:
+        """The chunks of an endless answer, until the server ends it.
+
+        ``deadline`` is for the answer to begin. A stream that is cut or silent for 75 s raises ConnectionFailed.
+        """
+        response = await self._open(path, query, deadline)
+        try:
+            async for chunk in response.content.iter_any():
+                yield chunk
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _connection_failed(self._base, error) from error
+        finally:
+            response.close()
+
+    async def close(self) -> None:
+        """Closes all connections; what is on its way fails."""
+        self._closed = True
+        sessions = (self._calls, self._streams)
+        self._calls = self._streams = None
+        for session in sessions:
+            if session is not None:
+                await session.close()
+
+    async def _open(self, path: str, query: Mapping[str, str], deadline: float) -> aiohttp.ClientResponse:
+        url = self._url(path, query)
+        refreshed = False
+        try:
+            async with asyncio.timeout(deadline):
+                while True:
+                    headers = await self._login.headers()
+                    response = await self._request(self._stream_session(), "GET", url, headers, None)
+                    if response.status == 200:
+                        return response
+                    async with response:
+                        error = await _refusal(response)
+                    if not isinstance(error, Unauthorized) or refreshed:
+                        raise error
+                    refreshed = True
+                    await self._login.refresh()
+        except TimeoutError as error:
+            raise DeadlineExceeded(
+                f"the watch of {path} at {self._base} did not begin within {deadline:g} s", ambiguous=False
+            ) from error
+
+    async def _send(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> bytes:
+        login = await self._login.headers()
+        session = self._call_session()
+        began = asyncio.get_running_loop().time()
+        status = 0
+        try:
+            async with await self._request(session, method, url, {**headers, **login}, body) as response:
+                if response.status >= 300:
+                    error = await _refusal(response)
+                    status = response.status
+                    raise error
+                answer = await response.read()
+                status = response.status
+                return answer
+        except (aiohttp.ClientError, OSError) as error:
+            # TimeoutError is an OSError: the deadline's own arrives as CancelledError here, so this is aiohttp's.
+            raise _connection_failed(self._base, error) from error
+        finally:
+            if self._on_call is not None:
+                self._on_call(method, url.path, status, asyncio.get_running_loop().time() - began)
+
+    async def _request(
+        self,
+        session: aiohttp.ClientSession,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        body: bytes | None,
+    ) -> aiohttp.ClientResponse:
+        try:
+            return await session.request(
+                method,
+                url,
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                server_hostname=self._login.server_name,
+                proxy=self._login.proxy,
+            )
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _connection_failed(self._base, error) from error
+
+    def _url(self, path: str, query: Mapping[str, str] | None) -> URL:
+        text = f"{self._base}{path}?{urlencode(query)}" if query else f"{self._base}{path}"
+        return URL(text, encoded=True)
+
+    def _delay(self, attempt: int, error: ApiError | ConnectionFailed) -> float:
+        if isinstance(error, ApiError) and error.retry_after is not None:
+            # A little later than asked, so that those who were refused together do not come back together.
+            return error.retry_after + self._random.uniform(0.0, 0.1)
+        ceiling: float = min(_LONGEST_DELAY, _FIRST_DELAY * 2**attempt)
+        return self._random.uniform(ceiling / 2, ceiling)
+
+    def _call_session(self) -> aiohttp.ClientSession:
+        if self._calls is None:
+            self._calls = self._session(self._connections, silence=None)
+        return self._calls
+
+    def _stream_session(self) -> aiohttp.ClientSession:
+        if self._streams is None:
+            self._streams = self._session(0, silence=_SILENCE)
+        return self._streams
+
+    def _session(self, connections: int, *, silence: float | None) -> aiohttp.ClientSession:
+        if self._closed:
+            raise ConnectionFailed(f"the client of {self._base} is closed", ambiguous=False, permanent=True)
+        context = self._login.ssl
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=connections,
+                keepalive_timeout=_KEEPALIVE,
+                ssl=context if context is not None else True,
+            ),
+            headers=self._headers,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=silence),
+        )
+
+
+def _may_try_again(error: ApiError | ConnectionFailed, *, reading: bool) -> bool:
+    if isinstance(error, TooManyRequests):
+        return True
+    if isinstance(error, ConnectionFailed):
+        return not error.permanent and (reading or not error.ambiguous)
+    return reading and isinstance(error, ServerError) and error.status in _TRANSIENT_STATUS
+
+
+async def _refusal(response: aiohttp.ClientResponse) -> ApiError:
+    body = b""
+    with suppress(aiohttp.ClientError):  # the status alone says enough
+        body = await response.read()
+    return error_from_answer(response.status, body, response.headers.get("Retry-After"))
+
+
+def _connection_failed(server: str, error: Exception) -> ConnectionFailed:
+    certificate = isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError)
+    unsent = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+    said = str(error) or type(error).__name__
+    return ConnectionFailed(f"no answer from {server}: {said}", ambiguous=not unsent, permanent=certificate)
