@@ -1,0 +1,59 @@
+"""Conditions and status of every kind, computed from facts in one place each and compared before a write.
+
+A function ``…_status(facts, old, now=…)`` returns the keys of the status that Troth owns; ``status_patch``
+turns that into the merge patch, or into None when there is nothing to write. Times move only with what they
+date, so a second look at the same facts never writes.
+"""
+
+from troth.engine.status.author import author_status
+from troth.engine.status.facts import (
+    AuthorStatus,
+    DependentFacts,
+    DestinationFacts,
+    PipelineFacts,
+    PlacementFacts,
+    PromiseFacts,
+    RequestFacts,
+    RequirementFacts,
+    StateStoreFacts,
+    Waiting,
+    WorkFacts,
+    WorkflowFacts,
+    requirement_state,
+)
+from troth.engine.status.patch import apply_patch, same, status_patch
+from troth.engine.status.placement import placement_status, read_waiting, work_status
+from troth.engine.status.promise import promise_available, promise_status
+from troth.engine.status.request import deletion_status, next_retry, request_status
+from troth.engine.status.store import destination_status, secret_not_found, state_store_status
+
+__all__ = [
+    "AuthorStatus",
+    "DependentFacts",
+    "DestinationFacts",
+    "PipelineFacts",
+    "PlacementFacts",
+    "PromiseFacts",
+    "RequestFacts",
+    "RequirementFacts",
+    "StateStoreFacts",
+    "Waiting",
+    "WorkFacts",
+    "WorkflowFacts",
+    "apply_patch",
+    "author_status",
+    "deletion_status",
+    "destination_status",
+    "next_retry",
+    "placement_status",
+    "promise_available",
+    "promise_status",
+    "read_waiting",
+    "request_status",
+    "requirement_state",
+    "same",
+    "secret_not_found",
+    "state_store_status",
+    "status_patch",
+    "work_status",
+]

@@ -1,0 +1,135 @@
+"""What an author's pipelines may say in ``status``.
+
+Pipelines run in order and a later one overrides an earlier one; maps are merged deeply (Kratix's documents
+promise that, its code merges the top level only). Keys that Troth writes are refused instead of being
+overwritten silently. Values that a merge patch cannot carry are settled here, so that what is compared is
+what is stored: a null is "no key", and a number that JSON cannot hold is an error.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from troth.api import InvalidObject, conditions
+from troth.engine.status.facts import AuthorStatus
+
+OWNED_KEYS: Final = frozenset(
+    {
+        "healthStatus",
+        "kratix",
+        "lastSuccessfulConfigureWorkflowTime",
+        "observedGeneration",
+        "promiseVersion",
+        "resourceBindingVersion",
+        "troth",
+        "workflows",
+        "workflowsFailed",
+        "workflowsSucceeded",
+    }
+)
+OWNED_CONDITIONS: Final = frozenset(
+    {
+        conditions.AVAILABLE,
+        conditions.CONFIGURE_WORKFLOW_COMPLETED,
+        conditions.DELETE_WORKFLOW_COMPLETED,
+        conditions.PROMISE_AVAILABLE,
+        conditions.READY,
+        conditions.RECONCILED,
+        conditions.REQUIREMENTS_FULFILLED,
+        conditions.WORKS_SUCCEEDED,
+    }
+)
+_INT64 = 2**63
+
+
+def author_status(statuses: Iterable[tuple[str, Mapping[str, Any]]]) -> AuthorStatus:
+    """Check and merge what pipelines say in status.
+
+    Args:
+        statuses: name and rendered ``status`` of each pipeline that succeeded, in their order.
+
+    Raises:
+        InvalidObject: a key or a condition that is Troth's own, or a value that a status cannot hold; the
+            field starts with the pipeline's name, as in ``instance.status.kratix``.
+    """
+    fields: dict[str, Any] = {}
+    merged: dict[str, Mapping[str, str]] = {}
+    for pipeline, status in statuses:
+        where = f"{pipeline}.status"
+        for key, value in status.items():
+            if key == "conditions":
+                for condition in _read_conditions(value, f"{where}.conditions"):
+                    merged[condition["type"]] = condition
+                continue
+            if key in OWNED_KEYS:
+                raise InvalidObject(f"{where}.{key}", "this key is written by Troth", "choose another key")
+            if key == "message" and value is not None and not isinstance(value, str):
+                raise InvalidObject(f"{where}.message", "must be text", "put the value in quotes")
+            checked = _check(value, f"{where}.{key}")
+            if checked is not None:
+                fields[key] = _merge(fields.get(key), checked)
+    return AuthorStatus(fields=fields, conditions=tuple(merged.values()))
+
+
+def _read_conditions(value: Any, where: str) -> list[Mapping[str, str]]:
+    if value is None:
+        return []
+    if not isinstance(value, list | tuple):
+        raise InvalidObject(where, "must be a list of conditions")
+    return [_read_condition(item, f"{where}[{index}]") for index, item in enumerate(value)]
+
+
+def _read_condition(value: Any, where: str) -> Mapping[str, str]:
+    if not isinstance(value, Mapping):
+        raise InvalidObject(where, "must be a map with type, status, reason and message")
+    kind = value.get("type")
+    if not isinstance(kind, str) or not kind:
+        raise InvalidObject(f"{where}.type", "must be the name of the condition")
+    if kind in OWNED_CONDITIONS:
+        raise InvalidObject(f"{where}.type", f"the condition {kind} is written by Troth", "choose another type")
+    status = value.get("status")
+    if isinstance(status, bool):
+        status = str(status)
+    if status not in {"True", "False", "Unknown"}:
+        raise InvalidObject(f"{where}.status", 'must be "True", "False" or "Unknown"')
+    texts = {"reason": value.get("reason"), "message": value.get("message")}
+    for key, text in texts.items():
+        if text is not None and not isinstance(text, str):
+            raise InvalidObject(f"{where}.{key}", "must be text", "put the value in quotes")
+    return {"type": kind, "status": status, "reason": texts["reason"] or kind, "message": texts["message"] or ""}
+
+
+def _check(value: Any, where: str) -> Any:
+    if isinstance(value, Mapping):
+        checked: dict[str, Any] = {}
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise InvalidObject(f"{where}.{key}", "a key must be text", "put the key in quotes")
+            inner = _check(item, f"{where}.{key}")
+            if inner is not None:
+                checked[key] = inner
+        return checked
+    if isinstance(value, list | tuple):
+        return [_check(item, f"{where}[{index}]") for index, item in enumerate(value)]
+    if isinstance(value, bool | str) or value is None:
+        return value
+    if isinstance(value, int):
+        if not -_INT64 <= value < _INT64:
+            raise InvalidObject(where, "the number does not fit in 64 bits", "put it in quotes")
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise InvalidObject(where, f"{value} is not a number that a status can hold")
+        return value
+    raise InvalidObject(where, f"a {type(value).__name__} cannot be stored in a status")
+
+
+def _merge(old: Any, new: Any) -> Any:
+    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
+        return new
+    merged = dict(old)
+    for key, value in new.items():
+        merged[key] = _merge(merged.get(key), value)
+    return merged

@@ -1,0 +1,283 @@
+"""What a status is computed from: plain values that a controller gathers from its caches.
+
+The split keeps one place that knows Kratix's words (the sibling modules) and one that knows where facts live
+(the controllers). Facts hold no clock and no old status: both come as arguments, so the same facts give the
+same status, and the second write never happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+PipelinePhase = Literal["Pending", "Running", "Succeeded", "Failed", "Suspended"]
+PlacementState = Literal["Written", "Pending", "Failing", "Misplaced"]
+WorkState = Literal["Ready", "Pending", "Failing", "Misplaced"]
+WorkflowState = Literal["Succeeded", "Pending", "Failed", "Suspended"]
+StoreState = Literal["Ready", "NotReady", "NotFound"]
+
+NOT_INSTALLED: Final = "Requirement not installed"
+NOT_INSTALLED_AT_VERSION: Final = "Requirement not installed at the specified version"
+NOT_AVAILABLE: Final = "Requirement not available"
+INSTALLED: Final = "Requirement installed"
+UNKNOWN: Final = "Requirement state unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementFacts:
+    """One WorkPlacement.
+
+    Attributes:
+        name: the WorkPlacement's name.
+        group_id: the workload group it carries.
+        destination: the Destination's name.
+        path: folder in the store that holds the files, as a person would look for it.
+        files: how many files.
+        written: the files of this generation are in the store.
+        version: what the store calls the write: a commit, or a content hash.
+        misplaced: the Destination no longer matches.
+        failure: why the last write failed, one sentence; empty when it did not.
+        generation: the WorkPlacement's generation that the other facts speak of.
+    """
+
+    name: str
+    group_id: str
+    destination: str
+    path: str = ""
+    files: int = 0
+    written: bool = False
+    version: str = ""
+    misplaced: bool = False
+    failure: str = ""
+    generation: int = 0
+
+    @property
+    def state(self) -> PlacementState:
+        """The state in one word; a failing write outweighs a misplaced destination, as it needs somebody."""
+        if self.failure:
+            return "Failing"
+        if self.misplaced:
+            return "Misplaced"
+        return "Written" if self.written else "Pending"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A workload group for which no Destination was found, and the labels it waits for."""
+
+    group_id: str
+    wants: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkFacts:
+    """One Work with its placements.
+
+    Attributes:
+        name: the Work's name.
+        groups: how many workload groups it has.
+        scheduled: its newest generation was scheduled; ``placements`` and ``unscheduled`` speak of that one.
+        unscheduled: the groups that wait for a Destination.
+        placements: its WorkPlacements.
+        generation: the Work's generation.
+    """
+
+    name: str
+    groups: int = 0
+    scheduled: bool = True
+    unscheduled: tuple[Waiting, ...] = ()
+    placements: tuple[PlacementFacts, ...] = ()
+    generation: int = 0
+
+    @property
+    def state(self) -> WorkState:
+        """The state in one word; the precedence is failing, pending, misplaced, ready."""
+        states = {placement.state for placement in self.placements}
+        if "Failing" in states:
+            return "Failing"
+        if not self.scheduled or self.unscheduled or "Pending" in states:
+            return "Pending"
+        return "Misplaced" if "Misplaced" in states else "Ready"
+
+    @property
+    def written(self) -> bool:
+        """Everything it holds is in the stores (misplaced or not)."""
+        return (
+            self.scheduled
+            and not self.unscheduled
+            and all(placement.written and not placement.failure for placement in self.placements)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineFacts:
+    """How far one pipeline of a configure workflow came. ``retry_at`` is RFC 3339, or empty."""
+
+    name: str
+    phase: PipelinePhase
+    message: str = ""
+    retry_at: str = ""
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorStatus:
+    """What an author's pipelines say in ``status``, checked and merged (author.py makes it)."""
+
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    conditions: tuple[Mapping[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowFacts:
+    """A configure workflow.
+
+    Attributes:
+        pipelines: all of them, in order; none for a Promise without such a workflow.
+        author: what the pipelines that succeeded say in status.
+        failure: ``Failure.as_status()`` of the one that failed; empty when none did.
+        failure_message: the same as one sentence for people.
+    """
+
+    pipelines: tuple[PipelineFacts, ...] = ()
+    author: AuthorStatus = field(default_factory=AuthorStatus)
+    failure: Mapping[str, Any] = field(default_factory=dict)
+    failure_message: str = ""
+
+    @property
+    def state(self) -> WorkflowState:
+        """``Succeeded`` without pipelines, too: there was nothing to do."""
+        phases = {pipeline.phase for pipeline in self.pipelines}
+        if "Failed" in phases:
+            return "Failed"
+        if "Suspended" in phases:
+            return "Suspended"
+        return "Pending" if phases - {"Succeeded"} else "Succeeded"
+
+    def first(self, phase: PipelinePhase) -> PipelineFacts | None:
+        """The first pipeline in that phase."""
+        return next((pipeline for pipeline in self.pipelines if pipeline.phase == phase), None)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFacts:
+    """One resource request.
+
+    Attributes:
+        generation: the generation that ``workflow`` was computed from.
+        promise_version: version of the revision in use.
+        binding_version: what its ResourceBinding says; empty when there is none.
+        promise_available: the Promise can fulfil requests.
+        paused: reconciling is paused, by label on the request or on its Promise.
+        workflow: its configure workflow.
+        works: its Works.
+    """
+
+    generation: int
+    promise_version: str
+    workflow: WorkflowFacts
+    works: tuple[WorkFacts, ...] = ()
+    binding_version: str = ""
+    promise_available: bool = True
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RequirementFacts:
+    """One required Promise; ``state`` is one of the constants of this module."""
+
+    name: str
+    version: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class DependentFacts:
+    """A Promise that requires this one, its own version, and the version that it requires."""
+
+    name: str
+    version: str
+    required_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class PromiseFacts:
+    """One Promise.
+
+    Attributes:
+        generation: the generation that the facts speak of.
+        version: the author's version label, or empty.
+        kind: kind of the offered API; empty without one.
+        api_version: ``group/version`` of the offered API; empty without one.
+        api_established: the CRD is established and its requests are watched; True without an API.
+        problem: why the Promise cannot be carried out (invalid API, pipeline…), one sentence; or empty.
+        paused: reconciling is paused.
+        requirements: its required Promises.
+        required_by: the Promises that require it.
+        workflow: its promise configure workflow.
+        works: its Works, static dependencies included.
+    """
+
+    generation: int
+    version: str = ""
+    kind: str = ""
+    api_version: str = ""
+    api_established: bool = True
+    problem: str = ""
+    paused: bool = False
+    requirements: tuple[RequirementFacts, ...] = ()
+    required_by: tuple[DependentFacts, ...] = ()
+    workflow: WorkflowFacts = field(default_factory=WorkflowFacts)
+    works: tuple[WorkFacts, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationFacts:
+    """One Destination.
+
+    Attributes:
+        store_kind: kind of its state store.
+        store_name: name of its state store.
+        store: state of that store.
+        init_workloads: canaries are wanted.
+        written: its own files (canaries, placeholder) are in the store.
+        failure: why writing them failed, one sentence; or empty.
+        problem: why the Destination itself cannot be used (a bad path…), one sentence; or empty.
+    """
+
+    store_kind: str
+    store_name: str
+    store: StoreState
+    init_workloads: bool = True
+    written: bool = False
+    failure: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StateStoreFacts:
+    """One state store. Without a ``reason`` it is ready; otherwise ``message`` says why not."""
+
+    generation: int
+    reason: str = ""
+    message: str = ""
+
+
+def requirement_state(
+    requirement_version: str, *, installed: bool, versions: frozenset[str], available: bool
+) -> str:
+    """The state of a required Promise.
+
+    Args:
+        requirement_version: the version asked for; empty accepts any.
+        installed: the Promise exists.
+        versions: versions of its PromiseRevisions; one equal to the version asked for satisfies it, even when
+            it is not the latest (kratix-api.md 2.3: no ordering of versions).
+        available: the Promise itself is available.
+    """
+    if not installed:
+        return NOT_INSTALLED
+    if requirement_version and requirement_version not in versions:
+        return NOT_INSTALLED_AT_VERSION
+    return INSTALLED if available else NOT_AVAILABLE

@@ -1,0 +1,241 @@
+"""Status of WorkPlacements and Works, and what their owners say about them (kratix-api.md 4.3).
+
+Two things differ from Kratix on purpose. A Work is Ready only once its files are in the stores: Kratix says so
+as soon as they are scheduled, so a request could be Reconciled before anything was written. And a failing
+write shows before a missing destination, which shows before a misplaced one: the most urgent comes first.
+
+``status.troth`` remembers the generation that a status speaks of; without it, a placement whose content just
+changed would pass for written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from troth.api import Condition, merge_conditions
+from troth.api import conditions as types
+from troth.api.conditions import Status
+from troth.engine.status.facts import PlacementFacts, Waiting, WorkFacts
+
+_LONGEST_LIST = 5
+
+
+def placement_status(facts: PlacementFacts, old: Mapping[str, Any], *, now: str) -> dict[str, Any]:
+    """The status of a WorkPlacement. ``versionID`` keeps the last version that was written."""
+    # The outcome of an older generation's write must not pass for this one's.
+    outdated = () if facts.written or facts.failure else (types.WRITE_SUCCEEDED,)
+    return {
+        "conditions": merge_conditions(
+            old.get("conditions"), _placement_conditions(facts), now=now, drop=outdated
+        ),
+        "versionID": facts.version or old.get("versionID") or None,
+        "troth": {
+            **(old.get("troth") or {}),
+            "observedGeneration": facts.generation,
+            "path": facts.path or None,
+            "files": facts.files,
+        },
+    }
+
+
+def read_waiting(status: Mapping[str, Any]) -> tuple[Waiting, ...]:
+    """The groups of a Work that wait for a Destination, as its status remembers them."""
+    entries = (status.get("troth") or {}).get("unscheduled") or ()
+    return tuple(Waiting(entry.get("id", ""), entry.get("matchLabels") or {}) for entry in entries)
+
+
+def work_status(facts: WorkFacts, old: Mapping[str, Any], *, now: str) -> dict[str, Any]:
+    """The status of a Work.
+
+    ``workPlacements`` is the number of workload groups, ``workPlacementsCreated`` of those that have a place.
+    """
+    waiting = [{"id": group.group_id, "matchLabels": dict(group.wants)} for group in facts.unscheduled]
+    return {
+        "conditions": merge_conditions(old.get("conditions"), _work_conditions(facts), now=now),
+        "workPlacements": facts.groups,
+        "workPlacementsCreated": facts.groups - len(waiting),
+        "troth": {
+            **(old.get("troth") or {}),
+            "observedGeneration": facts.generation,
+            "unscheduled": waiting or None,
+        },
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class WorksReport:
+    """What the Works of one owner amount to: its ``WorksSucceeded``, and the same for people.
+
+    ``explanation`` and ``reason`` are for the owner's ``Ready``; ``condition.status`` tells which it is.
+    """
+
+    condition: Condition
+    reason: str
+    explanation: str
+
+    @property
+    def status(self) -> Status:
+        """True: all ready; Unknown: some pending; False: some failing or misplaced."""
+        return self.condition.status
+
+
+def works_report(works: Sequence[WorkFacts], noun: str) -> WorksReport:
+    """Sum up the Works of a request (``noun`` is ``resource``) or of a Promise (``promise``)."""
+    failing = [work for work in works if work.state == "Failing"]
+    if failing:
+        message = f"Some works associated with this {noun} failed: {_names(work.name for work in failing)}"
+        return WorksReport(_works("False", "WorksFailing", message), "WorksFailing", _why_failing(failing))
+    pending = [work for work in works if work.state == "Pending"]
+    waiting = _why_unscheduled(pending)
+    if waiting:
+        return WorksReport(_works("Unknown", "WorksPending", waiting), "UnscheduledWorkloads", waiting)
+    if pending:
+        message = f"Some works associated with this {noun} are not ready: {_names(work.name for work in pending)}"
+        return WorksReport(_works("Unknown", "WorksPending", message), "WorksPending", _why_pending(pending))
+    misplaced = [work for work in works if work.state == "Misplaced"]
+    if misplaced:
+        message = f"Some works associated with this {noun} are misplaced: {_names(w.name for w in misplaced)}"
+        return WorksReport(_works("False", "WorksMisplaced", message), "WorksMisplaced", _why_misplaced(misplaced))
+    condition = _works("True", types.WORKS_SUCCEEDED, f"All works associated with this {noun} are ready")
+    return WorksReport(condition, "Reconciled", _where_written(works))
+
+
+def placements_block(works: Iterable[WorkFacts]) -> list[dict[str, Any]]:
+    """``status.troth.placements``: where everything went, in the order of destinations and paths."""
+    found = [placement for work in works for placement in work.placements]
+    found.sort(key=lambda placement: (placement.destination, placement.path, placement.name))
+    return [
+        {
+            "destination": placement.destination,
+            **({"path": placement.path} if placement.path else {}),
+            "files": placement.files,
+            **({"version": placement.version} if placement.version else {}),
+            "state": placement.state,
+            **({"message": placement.failure} if placement.failure else {}),
+        }
+        for placement in found
+    ]
+
+
+def _placement_conditions(facts: PlacementFacts) -> list[Condition]:
+    if facts.misplaced:
+        scheduled = Condition(
+            types.SCHEDULE_SUCCEEDED,
+            "False",
+            "DestinationSelectorMismatch",
+            "Target destination no longer matches destinationSelectors",
+        )
+    else:
+        scheduled = Condition(
+            types.SCHEDULE_SUCCEEDED, "True", "ScheduledToDestination", "Scheduled to correct Destination"
+        )
+    result = [scheduled]
+    if facts.failure:
+        result.append(Condition(types.WRITE_SUCCEEDED, "False", "WorkloadsFailedWrite", facts.failure))
+    elif facts.written:
+        result.append(
+            Condition(
+                types.WRITE_SUCCEEDED, "True", "WorkloadsWrittenToStateStore", "Workloads written to State Store"
+            )
+        )
+    result.append(_placement_ready(facts))
+    return result
+
+
+def _placement_ready(facts: PlacementFacts) -> Condition:
+    match facts.state:
+        case "Failing":
+            return Condition(types.READY, "False", "WorkloadsFailedWrite", "Failing")
+        case "Misplaced":
+            return Condition(types.READY, "False", "Misplaced", "Misplaced")
+        case "Written":
+            return Condition(types.READY, "True", "WorkloadsWrittenToTargetDestination", "Ready")
+        case "Pending":
+            return Condition(types.READY, "False", "ScheduledToDestination", "Pending")
+
+
+def _work_conditions(facts: WorkFacts) -> list[Condition]:
+    def both(reason: str, message: str, ready_reason: str, ready: str) -> list[Condition]:
+        return [
+            Condition(types.SCHEDULE_SUCCEEDED, "False", reason, message),
+            Condition(types.READY, "False", ready_reason, ready),
+        ]
+
+    failing = [placement.name for placement in facts.placements if placement.state == "Failing"]
+    if failing:
+        message = f"Workplacements failed to write: {_names(failing)}"
+        return both("WorkplacementsFailing", message, "WorkplacementsFailing", "Failing")
+    if facts.unscheduled:
+        ids = _names(group.group_id for group in facts.unscheduled)
+        message = f"No matching destination found for workloadGroups: {ids}"
+        return both("UnscheduledWorkloads", message, "UnscheduledWorkloads", "Pending")
+    misplaced = {placement.group_id for placement in facts.placements if placement.state == "Misplaced"}
+    if misplaced and facts.state == "Misplaced":
+        message = (
+            f"Target destination no longer matches destinationSelectors for workloadGroups: {_names(misplaced)}"
+        )
+        return both("DestinationSelectorMismatch", message, "Misplaced", "Misplaced")
+    scheduled = Condition(
+        types.SCHEDULE_SUCCEEDED, "True", "AllWorkplacementsScheduled", "All workplacements scheduled successfully"
+    )
+    if facts.state == "Pending":
+        return [scheduled, Condition(types.READY, "False", "WorkplacementsPending", "Pending")]
+    return [scheduled, Condition(types.READY, "True", "AllWorkplacementsScheduled", "Ready")]
+
+
+def _works(status: Status, reason: str, message: str) -> Condition:
+    return Condition(types.WORKS_SUCCEEDED, status, reason, message)
+
+
+def _why_failing(works: Iterable[WorkFacts]) -> str:
+    failing = [placement for work in works for placement in work.placements if placement.failure]
+    first = min(failing, key=lambda placement: (placement.destination, placement.name))
+    others = len({placement.destination for placement in failing}) - 1
+    more = f" (and {others} more)" if others else ""
+    return f"Writing to destination {first.destination} failed: {first.failure}{more}"
+
+
+def _why_unscheduled(works: Iterable[WorkFacts]) -> str:
+    wants = {
+        ", ".join(f"{key}={value}" for key, value in sorted(group.wants.items()))
+        for work in works
+        for group in work.unscheduled
+    }
+    if not wants:
+        return ""
+    if "" in wants:
+        return "No destination takes workloads that ask for no labels; waiting for one"
+    return f"No destination has the labels {' nor the labels '.join(sorted(wants))}; waiting for one"
+
+
+def _why_pending(works: Iterable[WorkFacts]) -> str:
+    destinations = {
+        placement.destination for work in works for placement in work.placements if placement.state == "Pending"
+    }
+    return f"Being written to {_enumerate(destinations)}" if destinations else "Waiting to be scheduled"
+
+
+def _why_misplaced(works: Iterable[WorkFacts]) -> str:
+    destinations = {
+        placement.destination for work in works for placement in work.placements if placement.state == "Misplaced"
+    }
+    verb = "no longer has" if len(destinations) == 1 else "no longer have"
+    return f"{_enumerate(destinations)} {verb} the labels asked for; the files there stay and are kept up to date"
+
+
+def _where_written(works: Iterable[WorkFacts]) -> str:
+    destinations = {placement.destination for work in works for placement in work.placements}
+    return f"Written to {_enumerate(destinations)}" if destinations else "Nothing to write"
+
+
+def _enumerate(destinations: Iterable[str]) -> str:
+    ordered = sorted(destinations)
+    if len(ordered) > _LONGEST_LIST:
+        return f"{len(ordered)} destinations"
+    return ", ".join(ordered)
+
+
+def _names(names: Iterable[str]) -> str:
+    return f"[{', '.join(sorted(names))}]"

@@ -1,0 +1,203 @@
+"""Status of a Promise (kratix-api.md 1.1, 2.1, 2.3, 2.4), plus ``Ready`` and ``status.troth``.
+
+Kratix's known gaps are closed: a Promise without promise pipelines reaches ``Reconciled`` like any other, and
+its static dependencies count among its Works. A Promise can fulfil requests once its requirements are met,
+its API is served and its own workflow succeeded; what stands in the way is said in ``message``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from troth.api import Condition, merge_conditions
+from troth.api import conditions as types
+from troth.engine.status.facts import INSTALLED, NOT_INSTALLED, NOT_INSTALLED_AT_VERSION, PromiseFacts
+from troth.engine.status.placement import WorksReport, placements_block, works_report
+from troth.engine.status.request import (
+    PENDING,
+    counters,
+    failure_sentence,
+    kratix_block,
+    last_success,
+    paused,
+    reconciled,
+    suspension_sentence,
+    workflow_conditions,
+    workflow_unready,
+)
+
+_AVAILABLE: Final = "Available"
+_UNAVAILABLE: Final = "Unavailable"
+_OWNED_TROTH: Final = frozenset({"placements", "failure"})
+
+
+def promise_available(facts: PromiseFacts) -> bool:
+    """Whether the Promise can fulfil requests."""
+    return (
+        not facts.paused
+        and not facts.problem
+        and facts.api_established
+        and facts.workflow.state == "Succeeded"
+        and all(requirement.state == INSTALLED for requirement in facts.requirements)
+    )
+
+
+def promise_status(facts: PromiseFacts, old: Mapping[str, Any], *, now: str) -> dict[str, Any]:
+    """The status of a Promise: the keys that Troth owns, with None for those that go.
+
+    Args:
+        facts: what is known of the Promise.
+        old: the status as the API server has it.
+        now: RFC 3339; used only where something changes.
+    """
+    available = promise_available(facts)
+    status = _AVAILABLE if available else _UNAVAILABLE
+    mirror = old.get("kratix") or {}
+    if facts.paused:
+        conditions = [Condition(types.AVAILABLE, "False", "PausedReconciliation", "Paused"), paused()]
+        return {
+            "status": status,
+            "kratix": {**mirror, "status": status},
+            "conditions": merge_conditions(old.get("conditions"), conditions, now=now),
+        }
+    report = works_report(facts.works, "promise")
+    conditions = [*_requirements(facts), _available(facts), *workflow_conditions(facts.workflow)]
+    if facts.workflow.state == "Succeeded" or facts.works:
+        conditions.append(report.condition)
+    conditions += [_reconciled(facts, report), _ready(facts, report)]
+    merged = merge_conditions(old.get("conditions"), conditions, now=now, drop=_dropped(facts))
+    since = old.get("lastAvailableTime") or mirror.get("lastAvailableTime")
+    if available and (old.get("status") != _AVAILABLE or not since):
+        since = now
+    same = {
+        "version": facts.version or None,
+        "kind": facts.kind or None,
+        "apiVersion": facts.api_version.lower() or None,
+        "status": status,
+        "lastAvailableTime": since,
+    }
+    workflows = kratix_block(
+        old,
+        facts.workflow,
+        generation=facts.generation,
+        succeeded=last_success(old, merged),
+        now=now,
+    )
+    return {
+        **same,
+        "message": _message(facts),
+        "observedGeneration": facts.generation,
+        "requiredPromises": [
+            {"name": requirement.name, "version": requirement.version, "state": requirement.state}
+            for requirement in facts.requirements
+        ]
+        or None,
+        "requiredBy": [
+            {
+                "promise": {"name": dependent.name, "version": dependent.version},
+                "requiredVersion": dependent.required_version,
+            }
+            for dependent in sorted(facts.required_by, key=lambda entry: entry.name)
+        ]
+        or None,
+        **counters(facts.workflow),
+        "conditions": merged,
+        "kratix": {**workflows, **same},
+        "troth": {
+            **{key: value for key, value in (old.get("troth") or {}).items() if key not in _OWNED_TROTH},
+            "placements": placements_block(facts.works),
+            "failure": dict(facts.workflow.failure) or None,
+        },
+    }
+
+
+def _requirements(facts: PromiseFacts) -> list[Condition]:
+    kind = types.REQUIREMENTS_FULFILLED
+    states = {requirement.state for requirement in facts.requirements}
+    if not states:
+        return []
+    if states == {INSTALLED}:
+        return [Condition(kind, "True", "RequirementsInstalled", "Requirements fulfilled")]
+    missing = states & {NOT_INSTALLED, NOT_INSTALLED_AT_VERSION}
+    reason = "RequirementsNotInstalled" if missing else "RequirementsNotAvailable"
+    return [Condition(kind, "False", reason, "Requirements not fulfilled")]
+
+
+def _available(facts: PromiseFacts) -> Condition:
+    if promise_available(facts):
+        return Condition(types.AVAILABLE, "True", "PromiseAvailable", "Ready to fulfil resource requests")
+    if facts.workflow.state == "Suspended":
+        return Condition(types.AVAILABLE, "False", "WorkflowSuspended", "Suspended")
+    return Condition(types.AVAILABLE, "False", "PromiseUnavailable", "Cannot fulfil resource requests")
+
+
+def _reconciled(facts: PromiseFacts, report: WorksReport) -> Condition:
+    if facts.problem:
+        return Condition(types.RECONCILED, "False", "InvalidPromise", "Failing")
+    if facts.workflow.state in {"Failed", "Suspended"}:
+        return reconciled(facts.workflow, report)
+    if _unmet(facts):
+        return Condition(types.RECONCILED, "Unknown", "RequirementsNotFulfilled", PENDING)
+    if not facts.api_established:
+        return Condition(types.RECONCILED, "Unknown", "APIPending", PENDING)
+    return reconciled(facts.workflow, report)
+
+
+def _ready(facts: PromiseFacts, report: WorksReport) -> Condition:
+    if facts.problem:
+        return Condition(types.READY, "False", "InvalidPromise", facts.problem)
+    unready = workflow_unready(facts.workflow)
+    if unready is not None and facts.workflow.state != "Pending":
+        return unready
+    if unmet := _unmet(facts):
+        return Condition(types.READY, "False", "RequirementsNotFulfilled", unmet)
+    if not facts.api_established:
+        return Condition(types.READY, "False", "APIPending", _api_pending(facts))
+    if unready is not None:
+        return unready
+    status: types.Status = "True" if report.status == "True" else "False"
+    explanation = "Ready to fulfil resource requests" if status == "True" else report.explanation
+    return Condition(types.READY, status, report.reason, explanation)
+
+
+def _message(facts: PromiseFacts) -> str:
+    if facts.problem:
+        return facts.problem
+    written = facts.workflow.author.fields.get("message")
+    match facts.workflow.state:
+        case "Failed":
+            return failure_sentence(facts.workflow)
+        case "Suspended":
+            return written or suspension_sentence(facts.workflow)
+    if unmet := _unmet(facts):
+        return unmet
+    if not facts.api_established:
+        return _api_pending(facts)
+    if facts.workflow.state == "Pending":
+        return written or PENDING
+    return written or "Promise configured"
+
+
+def _unmet(facts: PromiseFacts) -> str:
+    unmet = [requirement for requirement in facts.requirements if requirement.state != INSTALLED]
+    if not unmet:
+        return ""
+    names = ", ".join(
+        f"{requirement.name}{' ' + requirement.version if requirement.version else ''} ({requirement.state})"
+        for requirement in unmet
+    )
+    return f"Waiting for required Promises: {names}"
+
+
+def _api_pending(facts: PromiseFacts) -> str:
+    return f"Waiting for the API {facts.kind or facts.api_version} to be served"
+
+
+def _dropped(facts: PromiseFacts) -> set[str]:
+    dropped = set()
+    if not facts.requirements:
+        dropped.add(types.REQUIREMENTS_FULFILLED)
+    if not facts.workflow.pipelines:
+        dropped.add(types.CONFIGURE_WORKFLOW_COMPLETED)
+    return dropped

@@ -1,0 +1,340 @@
+"""Status of a resource request: Kratix's fields (kratix-api.md 3.5), ``Ready``, and ``status.troth`` (design 7).
+
+Kratix writes this status from three places (controller, status-writer, health); here it is one function of
+facts, so two writers can never disagree. What is different from Kratix: a request of a Promise without
+pipelines gets its conditions as well, a failure stands in ``message`` where people look first, and the
+observed generation is set when a pipeline failed, too, for that generation was observed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from troth.api import Condition, find_condition, merge_conditions
+from troth.api import conditions as types
+from troth.engine.status.facts import RequestFacts, WorkflowFacts
+from troth.engine.status.placement import WorksReport, placements_block, works_report
+
+_OWNED_TROTH: Final = frozenset({"phase", "placements", "failure", "statusKeys", "conditionTypes"})
+PENDING: Final = "Pending"
+
+
+def request_status(facts: RequestFacts, old: Mapping[str, Any], *, now: str) -> dict[str, Any]:
+    """The status of a request: the keys that Troth owns, with None for those that go.
+
+    Args:
+        facts: what is known of the request.
+        old: the status as the API server has it.
+        now: RFC 3339; used only where something changes.
+    """
+    if facts.paused:
+        return {"conditions": merge_conditions(old.get("conditions"), [paused()], now=now)}
+    if not facts.promise_available:
+        return {
+            "message": PENDING,
+            "conditions": merge_conditions(old.get("conditions"), _unavailable(), now=now),
+        }
+    workflow = facts.workflow
+    report = works_report(facts.works, "resource")
+    conditions, condition_types = author_conditions(old, workflow)
+    conditions += [
+        Condition(types.PROMISE_AVAILABLE, "True", "PromiseAvailable", "Promise Requirements are met"),
+        *workflow_conditions(workflow),
+    ]
+    if workflow.state == "Succeeded" or facts.works:
+        conditions.append(report.condition)
+    conditions += [reconciled(workflow, report), _ready(workflow, report)]
+    merged = merge_conditions(
+        old.get("conditions"), conditions, now=now, drop=_dropped_conditions(old, workflow, condition_types)
+    )
+    fields, keys = author_fields(old, workflow)
+    succeeded = last_success(old, merged)
+    return {
+        **fields,
+        "message": _message(workflow),
+        "observedGeneration": facts.generation,
+        "promiseVersion": facts.promise_version or None,
+        "resourceBindingVersion": facts.binding_version or None,
+        "lastSuccessfulConfigureWorkflowTime": succeeded,
+        **counters(workflow),
+        "conditions": merged,
+        "kratix": kratix_block(old, workflow, generation=facts.generation, succeeded=succeeded, now=now),
+        "troth": {
+            **{key: value for key, value in (old.get("troth") or {}).items() if key not in _OWNED_TROTH},
+            "phase": _phase(facts),
+            "placements": placements_block(facts.works),
+            "failure": dict(workflow.failure) or None,
+            "statusKeys": keys or None,
+            "conditionTypes": condition_types or None,
+        },
+    }
+
+
+def deletion_status(
+    old: Mapping[str, Any], *, waiting_for: str, now: str, failure: str = "", suspended: bool = False
+) -> dict[str, Any]:
+    """The status of a request or a Promise that is being deleted.
+
+    Args:
+        old: the status as the API server has it.
+        waiting_for: what the deletion waits for, such as "2 works to be removed from their destinations".
+        now: RFC 3339.
+        failure: why the delete pipeline failed; or empty.
+        suspended: the delete workflow is suspended.
+    """
+    conditions = [Condition(types.READY, "False", "Deleting", f"Deleting: waiting for {waiting_for}")]
+    if failure:
+        conditions.append(
+            Condition(
+                types.DELETE_WORKFLOW_COMPLETED, "False", "DeleteWorkflowFailed", "The Delete Pipeline has failed"
+            )
+        )
+        conditions[0] = Condition(types.READY, "False", "DeleteWorkflowFailed", failure)
+    elif suspended:
+        conditions.append(
+            Condition(
+                types.DELETE_WORKFLOW_COMPLETED,
+                "False",
+                "DeleteWorkflowSuspended",
+                "The delete workflow is suspended",
+            )
+        )
+    return {"conditions": merge_conditions(old.get("conditions"), conditions, now=now)}
+
+
+def next_retry(
+    old: Mapping[str, Any], *, pipeline: str, retry_after: float, generation: int, now: str
+) -> tuple[str, int]:
+    """When a pipeline that asked for ``retryAfter`` runs again, and the how-many-th attempt this was.
+
+    A retry that is still to come stays as it is, so that looking twice does not put it off.
+
+    Args:
+        old: the status as the API server has it.
+        pipeline: the pipeline's name.
+        retry_after: seconds.
+        generation: the generation that was rendered; another one than last time starts counting anew.
+        now: RFC 3339.
+    """
+    workflows = (old.get("kratix") or {}).get("workflows") or {}
+    entry = _old_pipelines(old).get(pipeline) or {}
+    attempts, at = int(entry.get("attempts") or 0), entry.get("nextRetryAt") or ""
+    same_run = entry.get("phase") == "Suspended" and workflows.get("suspendedGeneration") == generation
+    if same_run and at and parse_time(at) > parse_time(now):
+        return at, attempts
+    due = parse_time(now) + timedelta(seconds=retry_after)
+    return format_time(due), attempts + 1 if same_run else 1
+
+
+def parse_time(text: str) -> datetime:
+    """A time as the API server writes it (RFC 3339)."""
+    return datetime.fromisoformat(text)
+
+
+def format_time(time: datetime) -> str:
+    """A time as Kubernetes writes it: UTC, whole seconds, ``Z``."""
+    return time.replace(microsecond=0).isoformat().replace("+00:00", "Z")
+
+
+def paused() -> Condition:
+    """``Reconciled`` of an object that is paused."""
+    return Condition(types.RECONCILED, "Unknown", "PausedReconciliation", "Paused")
+
+
+def workflow_conditions(workflow: WorkflowFacts) -> list[Condition]:
+    """``ConfigureWorkflowCompleted``; nothing without pipelines."""
+    kind = types.CONFIGURE_WORKFLOW_COMPLETED
+    if not workflow.pipelines:
+        return []
+    match workflow.state:
+        case "Succeeded":
+            return [Condition(kind, "True", "PipelinesExecutedSuccessfully", "Pipelines completed")]
+        case "Failed":
+            failed = workflow.first("Failed")
+            message = f"A Configure Pipeline has failed: {failed.name if failed else ''}"
+            return [Condition(kind, "False", "ConfigureWorkflowFailed", message)]
+        case _:
+            return [Condition(kind, "False", "PipelinesInProgress", "Pipelines are still in progress")]
+
+
+def reconciled(workflow: WorkflowFacts, report: WorksReport) -> Condition:
+    """``Reconciled``, of the workflow first and of its Works then."""
+    match workflow.state:
+        case "Failed":
+            return Condition(types.RECONCILED, "False", "ConfigureWorkflowFailed", "Failing")
+        case "Suspended":
+            return Condition(types.RECONCILED, "Unknown", "WorkflowSuspended", "Suspended")
+        case "Pending":
+            return Condition(types.RECONCILED, "Unknown", "WorkflowPending", PENDING)
+    match report.status:
+        case "True":
+            return Condition(types.RECONCILED, "True", "Reconciled", "Reconciled")
+        case "Unknown":
+            return Condition(types.RECONCILED, "Unknown", "WorksPending", PENDING)
+        case "False":
+            return Condition(types.RECONCILED, "False", "WorksFailing", "Failing")
+
+
+def workflow_unready(workflow: WorkflowFacts) -> Condition | None:
+    """``Ready`` while the workflow has not succeeded, with the sentence that people need; else None."""
+    match workflow.state:
+        case "Failed":
+            return Condition(types.READY, "False", "ConfigureWorkflowFailed", failure_sentence(workflow))
+        case "Suspended":
+            return Condition(types.READY, "False", "WorkflowSuspended", suspension_sentence(workflow))
+        case "Pending":
+            return Condition(types.READY, "False", "WorkflowPending", "Pipelines are still in progress")
+        case "Succeeded":
+            return None
+
+
+def failure_sentence(workflow: WorkflowFacts) -> str:
+    """Why the workflow failed, for people."""
+    failed = workflow.first("Failed")
+    return workflow.failure_message or f"A Configure Pipeline has failed: {failed.name if failed else ''}"
+
+
+def suspension_sentence(workflow: WorkflowFacts) -> str:
+    """What a suspended workflow says of itself."""
+    suspended = workflow.first("Suspended")
+    return (suspended.message if suspended else "") or "Suspended"
+
+
+def author_fields(old: Mapping[str, Any], workflow: WorkflowFacts) -> tuple[dict[str, Any], list[str]]:
+    """The author's own keys for a status, None for those no longer written, and the keys to remember.
+
+    Until all pipelines succeeded nobody can tell that a key is no longer written, so nothing goes.
+    """
+    written = {key: value for key, value in workflow.author.fields.items() if key != "message"}
+    before = set((old.get("troth") or {}).get("statusKeys") or ())
+    if workflow.state != "Succeeded":
+        return written, sorted(before | written.keys())
+    return {**dict.fromkeys(sorted(before - written.keys())), **written}, sorted(written)
+
+
+def author_conditions(old: Mapping[str, Any], workflow: WorkflowFacts) -> tuple[list[Condition], list[str]]:
+    """The author's own conditions, and the types to remember."""
+    conditions = [
+        Condition(item["type"], _status(item["status"]), item["reason"], item["message"])
+        for item in workflow.author.conditions
+    ]
+    kinds = {condition.type for condition in conditions}
+    if workflow.state != "Succeeded":
+        kinds |= set((old.get("troth") or {}).get("conditionTypes") or ())
+    return conditions, sorted(kinds)
+
+
+def counters(workflow: WorkflowFacts) -> dict[str, int]:
+    """Kratix's deprecated counters."""
+    return {
+        "workflows": len(workflow.pipelines),
+        "workflowsSucceeded": sum(pipeline.phase == "Succeeded" for pipeline in workflow.pipelines),
+        "workflowsFailed": int(workflow.state == "Failed"),
+    }
+
+
+def last_success(old: Mapping[str, Any], conditions: list[dict[str, Any]]) -> str | None:
+    """When the workflow last succeeded: the condition's transition time, or what it was (kratix-api.md 3.1)."""
+    completed = find_condition(conditions, types.CONFIGURE_WORKFLOW_COMPLETED)
+    if completed and completed["status"] == "True":
+        return str(completed["lastTransitionTime"])
+    workflows = (old.get("kratix") or {}).get("workflows") or {}
+    return (
+        old.get("lastSuccessfulConfigureWorkflowTime")
+        or workflows.get("lastSuccessfulConfigureWorkflowTime")
+        or (workflows.get("configure") or {}).get("lastSuccessfulTime")
+    )
+
+
+def kratix_block(
+    old: Mapping[str, Any], workflow: WorkflowFacts, *, generation: int, succeeded: str | None, now: str
+) -> dict[str, Any]:
+    """``status.kratix``: what else stands in it stays (kratix-api.md 3.5; its flat layout)."""
+    before = old.get("kratix") or {}
+    return {
+        **before,
+        "workflows": {
+            **(before.get("workflows") or {}),
+            "pipelines": _pipelines(old, workflow, now=now) or None,
+            "suspendedGeneration": generation if workflow.state == "Suspended" else None,
+            "lastSuccessfulConfigureWorkflowTime": succeeded,
+        },
+    }
+
+
+def _pipelines(old: Mapping[str, Any], workflow: WorkflowFacts, *, now: str) -> list[dict[str, Any]]:
+    before = _old_pipelines(old)
+    entries = []
+    for pipeline in workflow.pipelines:
+        past = before.get(pipeline.name) or {}
+        moved = past.get("phase") != pipeline.phase or not past.get("lastTransitionTime")
+        entry: dict[str, Any] = {
+            "name": pipeline.name,
+            "phase": pipeline.phase,
+            "lastTransitionTime": now if moved else past["lastTransitionTime"],
+        }
+        if pipeline.message:
+            entry["message"] = pipeline.message
+        if pipeline.retry_at:
+            entry["nextRetryAt"] = pipeline.retry_at
+        if pipeline.attempts:
+            entry["attempts"] = pipeline.attempts
+        entries.append(entry)
+    return entries
+
+
+def _old_pipelines(old: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """By name, from Kratix's flat layout or from its later one with a key (kratix-api.md 11)."""
+    workflows = (old.get("kratix") or {}).get("workflows") or {}
+    entries = workflows.get("pipelines") or (workflows.get("configure") or {}).get("pipelines") or ()
+    return {entry.get("name", ""): entry for entry in entries}
+
+
+def _dropped_conditions(old: Mapping[str, Any], workflow: WorkflowFacts, kept: list[str]) -> set[str]:
+    dropped = set((old.get("troth") or {}).get("conditionTypes") or ()) - set(kept)
+    if not workflow.pipelines:
+        dropped.add(types.CONFIGURE_WORKFLOW_COMPLETED)
+    return dropped
+
+
+def _unavailable() -> list[Condition]:
+    message = "Promise Requirements are not installed"
+    return [
+        Condition(types.PROMISE_AVAILABLE, "False", "PromiseRequirementsNotInstalled", message),
+        Condition(types.READY, "False", "PromiseRequirementsNotInstalled", message),
+    ]
+
+
+def _ready(workflow: WorkflowFacts, report: WorksReport) -> Condition:
+    unready = workflow_unready(workflow)
+    if unready is not None:
+        return unready
+    status: types.Status = "True" if report.status == "True" else "False"
+    return Condition(types.READY, status, report.reason, report.explanation)
+
+
+def _message(workflow: WorkflowFacts) -> str:
+    written = workflow.author.fields.get("message")
+    match workflow.state:
+        case "Succeeded":
+            return written or "Resource requested"
+        case "Failed":
+            return failure_sentence(workflow)
+        case "Suspended":
+            return written or suspension_sentence(workflow)
+        case "Pending":
+            return written or PENDING
+
+
+def _phase(facts: RequestFacts) -> str:
+    match facts.workflow.state:
+        case "Succeeded":
+            return "Committed" if all(work.written for work in facts.works) else "Rendered"
+        case state:
+            return state
+
+
+def _status(text: str) -> types.Status:
+    return "True" if text == "True" else "False" if text == "False" else "Unknown"

@@ -1,0 +1,50 @@
+"""Status of Destinations and state stores (kratix-api.md 4.6 and 5.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from troth.api import Condition, merge_conditions
+from troth.api import conditions as types
+from troth.engine.status.facts import DestinationFacts, StateStoreFacts
+
+
+def destination_status(facts: DestinationFacts, old: Mapping[str, Any], *, now: str) -> dict[str, Any]:
+    """The status of a Destination."""
+    return {"conditions": merge_conditions(old.get("conditions"), [_destination_ready(facts)], now=now)}
+
+
+def state_store_status(facts: StateStoreFacts, old: Mapping[str, Any], *, now: str) -> dict[str, Any]:
+    """The status of a state store of any kind."""
+    if facts.reason:
+        ready = Condition(types.READY, "False", facts.reason, facts.message)
+    else:
+        ready = Condition(types.READY, "True", "StateStoreReady", "State store is ready")
+    return {
+        "status": "NotReady" if facts.reason else "Ready",
+        "observedGeneration": facts.generation,
+        "conditions": merge_conditions(old.get("conditions"), [ready], now=now),
+    }
+
+
+def secret_not_found(name: str, namespace: str, *, generation: int) -> StateStoreFacts:
+    """The facts of a store whose Secret does not exist."""
+    return StateStoreFacts(generation, "SecretNotFound", f"Secret {name} not found in namespace {namespace}")
+
+
+def _destination_ready(facts: DestinationFacts) -> Condition:
+    store = f"{facts.store_kind}/{facts.store_name}"
+    if facts.problem:
+        return Condition(types.READY, "False", "DestinationNotReady", facts.problem)
+    if facts.store == "NotFound":
+        return Condition(types.READY, "False", "StateStoreNotFound", f"{store}: not found")
+    if facts.store == "NotReady":
+        return Condition(types.READY, "False", "StateStoreNotReady", f"{store}: not ready")
+    if facts.failure:
+        return Condition(types.READY, "False", "StateStoreWriteFailed", facts.failure)
+    if not facts.written:
+        return Condition(types.READY, "False", "DestinationNotReady", "Test documents not written yet")
+    if facts.init_workloads:
+        return Condition(types.READY, "True", "TestDocumentsWritten", "Test documents written to State Store")
+    return Condition(types.READY, "True", "DestinationReady", "Destination is Ready")
