@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from troth.api import InvalidObject, find_condition
+from troth.api.objects import ObjectMeta, Work, WorkPlacement
 from troth.engine.status import (
     AuthorStatus,
     DependentFacts,
@@ -30,7 +32,8 @@ from troth.engine.status import (
     next_retry,
     placement_status,
     promise_status,
-    read_waiting,
+    read_placement,
+    read_work,
     request_status,
     requirement_state,
     same,
@@ -87,11 +90,11 @@ def asked(workflow: WorkflowFacts, *works: WorkFacts, **changes: Any) -> Request
 
 
 def request(facts: RequestFacts, old: Mapping[str, Any] | None = None, now: str = MORNING) -> dict[str, Any]:
-    return settle(lambda before, at: request_status(facts, before, now=at), old or {}, now)
+    return settle(lambda before, at: request_status(before, facts, now=at), old or {}, now)
 
 
 def promise(facts: PromiseFacts, old: Mapping[str, Any] | None = None, now: str = MORNING) -> dict[str, Any]:
-    return settle(lambda before, at: promise_status(facts, before, now=at), old or {}, now)
+    return settle(lambda before, at: promise_status(before, facts, now=at), old or {}, now)
 
 
 # ---- strategies
@@ -193,12 +196,12 @@ _STORES = st.builds(
     StateStoreFacts, generation=st.integers(1, 3), reason=st.sampled_from(["", "SecretNotFound"]), message=_NAMES
 )
 _ANY: st.SearchStrategy[Compute] = st.one_of(
-    _REQUESTS.map(lambda facts: lambda old, now: request_status(facts, old, now=now)),
-    _PROMISES.map(lambda facts: lambda old, now: promise_status(facts, old, now=now)),
-    _WORKS.map(lambda facts: lambda old, now: work_status(facts, old, now=now)),
-    _PLACEMENTS.map(lambda facts: lambda old, now: placement_status(facts, old, now=now)),
-    _DESTINATIONS.map(lambda facts: lambda old, now: destination_status(facts, old, now=now)),
-    _STORES.map(lambda facts: lambda old, now: state_store_status(facts, old, now=now)),
+    _REQUESTS.map(lambda facts: lambda old, now: request_status(old, facts, now=now)),
+    _PROMISES.map(lambda facts: lambda old, now: promise_status(old, facts, now=now)),
+    _WORKS.map(lambda facts: lambda old, now: work_status(old, facts, now=now)),
+    _PLACEMENTS.map(lambda facts: lambda old, now: placement_status(old, facts, now=now)),
+    _DESTINATIONS.map(lambda facts: lambda old, now: destination_status(old, facts, now=now)),
+    _STORES.map(lambda facts: lambda old, now: state_store_status(old, facts, now=now)),
 )
 
 
@@ -587,7 +590,7 @@ def test_the_state_of_a_requirement(
 
 def test_a_placement_tells_pending_written_failing_and_misplaced_apart() -> None:
     def status(facts: PlacementFacts, old: Mapping[str, Any]) -> dict[str, Any]:
-        return settle(lambda before, now: placement_status(facts, before, now=now), old)
+        return settle(lambda before, now: placement_status(before, facts, now=now), old)
 
     pending = status(placed(written=False, version=""), {})
     assert reason_of(pending, "ScheduleSucceeded") == (
@@ -622,7 +625,7 @@ def test_a_placement_tells_pending_written_failing_and_misplaced_apart() -> None
 def test_a_work_reports_its_groups_and_remembers_what_it_waits_for() -> None:
     waiting = (Waiting("aaaaa", {"role": "backup"}),)
     facts = a_work(placed(), groups=2, unscheduled=waiting)
-    status = settle(lambda old, now: work_status(facts, old, now=now), {})
+    status = settle(lambda old, now: work_status(old, facts, now=now), {})
 
     assert (status["workPlacements"], status["workPlacementsCreated"]) == (2, 1)
     assert reason_of(status, "ScheduleSucceeded") == (
@@ -631,22 +634,38 @@ def test_a_work_reports_its_groups_and_remembers_what_it_waits_for() -> None:
         "No matching destination found for workloadGroups: [aaaaa]",
     )
     assert reason_of(status, "Ready") == ("False", "UnscheduledWorkloads", "Pending")
-    assert read_waiting(status) == waiting
+    work = Work(ObjectMeta("work", generation=1), "redis", "", (), status)
+    assert read_work(work, ()).unscheduled == waiting
+    assert read_work(work, ()).scheduled
+    assert not read_work(replace(work, metadata=ObjectMeta("work", generation=2)), ()).scheduled
 
-    healed = settle(lambda old, now: work_status(a_work(placed()), old, now=now), status)
+    healed = settle(lambda old, now: work_status(old, a_work(placed()), now=now), status)
     assert reason_of(healed, "Ready") == ("True", "AllWorkplacementsScheduled", "Ready")
-    assert read_waiting(healed) == ()
+    assert read_work(replace(work, status=healed), ()).unscheduled == ()
+
+
+def test_a_placement_counts_as_written_only_for_the_generation_that_was_written() -> None:
+    facts = placed(files=0)
+    status = settle(lambda old, now: placement_status(old, facts, now=now), {})
+    meta = ObjectMeta(facts.name, generation=1)
+    placement = WorkPlacement(meta, "worker-1", "postgresql", "orders", facts.group_id, (), status)
+
+    assert read_placement(placement) == facts
+    changed = replace(placement, metadata=replace(meta, generation=2))
+    assert read_placement(changed).state == "Pending"
+    misplaced = replace(placement, metadata=replace(meta, labels={"kratix.io/misplaced": "true"}))
+    assert read_placement(misplaced).state == "Misplaced"
 
 
 def test_a_work_is_not_ready_before_its_files_are_written() -> None:
-    status = work_status(a_work(placed(written=False)), {}, now=MORNING)
+    status = work_status({}, a_work(placed(written=False)), now=MORNING)
 
     assert reason_of(status, "ScheduleSucceeded")[1] == "AllWorkplacementsScheduled"
     assert reason_of(status, "Ready") == ("False", "WorkplacementsPending", "Pending")
 
 
 def test_a_work_names_the_placements_that_fail() -> None:
-    status = work_status(a_work(placed(failure="no")), {}, now=MORNING)
+    status = work_status({}, a_work(placed(failure="no")), now=MORNING)
 
     assert reason_of(status, "ScheduleSucceeded") == (
         "False",
@@ -670,14 +689,14 @@ def test_a_work_names_the_placements_that_fail() -> None:
 def test_the_readiness_of_a_destination(changes: dict[str, Any], expected: tuple[str, str, str]) -> None:
     facts = DestinationFacts(**{"store_kind": "GitStateStore", "store_name": "main", "store": "Ready", **changes})
 
-    assert reason_of(destination_status(facts, {}, now=MORNING), "Ready") == expected
+    assert reason_of(destination_status({}, facts, now=MORNING), "Ready") == expected
 
 
 def test_a_store_without_its_secret_is_not_ready() -> None:
-    status = state_store_status(secret_not_found("token", "default", generation=4), {}, now=MORNING)
+    status = state_store_status({}, secret_not_found("token", "default", generation=4), now=MORNING)
 
     assert status["status"] == "NotReady"
     assert reason_of(status, "Ready") == ("False", "SecretNotFound", "Secret token not found in namespace default")
-    ready = state_store_status(StateStoreFacts(4), status, now=NOON)
+    ready = state_store_status(status, StateStoreFacts(4), now=NOON)
     assert ready["status"] == "Ready"
     assert reason_of(ready, "Ready") == ("True", "StateStoreReady", "State store is ready")

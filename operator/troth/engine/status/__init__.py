@@ -1,6 +1,6 @@
 """Conditions and status of every kind, computed from facts in one place each and compared before a write.
 
-A function ``…_status(facts, old, now=…)`` returns the keys of the status that Troth owns; ``status_patch``
+A function ``…_status(old, facts, now=…)`` returns the keys of the status that Troth owns; ``status_patch``
 turns that into the merge patch, or into None when there is nothing to write. Times move only with what they
 date, so a second look at the same facts never writes.
 """
@@ -22,7 +22,7 @@ from troth.engine.status.facts import (
     requirement_state,
 )
 from troth.engine.status.patch import apply_patch, same, status_patch
-from troth.engine.status.placement import placement_status, read_waiting, work_status
+from troth.engine.status.placement import placement_status, read_placement, read_work, work_status
 from troth.engine.status.promise import promise_available, promise_status
 from troth.engine.status.request import deletion_status, next_retry, request_status
 from troth.engine.status.store import destination_status, secret_not_found, state_store_status
@@ -48,7 +48,8 @@ __all__ = [
     "placement_status",
     "promise_available",
     "promise_status",
-    "read_waiting",
+    "read_placement",
+    "read_work",
     "request_status",
     "requirement_state",
     "same",

@@ -14,15 +14,36 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from troth.api import Condition, merge_conditions
+from troth.api import Condition, find_condition, labels, merge_conditions
 from troth.api import conditions as types
 from troth.api.conditions import Status
+from troth.api.objects import Work, WorkPlacement
 from troth.engine.status.facts import PlacementFacts, Waiting, WorkFacts
 
 _LONGEST_LIST = 5
 
 
-def placement_status(facts: PlacementFacts, old: Mapping[str, Any], *, now: str) -> dict[str, Any]:
+def read_placement(placement: WorkPlacement) -> PlacementFacts:
+    """What a WorkPlacement's own status says, for the generation that it has now."""
+    ours = placement.status.get("troth") or {}
+    current = ours.get("observedGeneration") == placement.metadata.generation
+    write = find_condition(placement.status.get("conditions"), types.WRITE_SUCCEEDED) or {}
+    failed = current and write.get("status") == "False"
+    return PlacementFacts(
+        name=placement.metadata.name,
+        group_id=placement.group_id,
+        destination=placement.destination,
+        path=ours.get("path", ""),
+        files=len(placement.workloads),
+        written=current and write.get("status") == "True",
+        version=placement.status.get("versionID", ""),
+        misplaced=placement.metadata.labels.get(labels.MISPLACED) == "true",
+        failure=(write.get("message") or "writing failed") if failed else "",
+        generation=placement.metadata.generation,
+    )
+
+
+def placement_status(old: Mapping[str, Any], facts: PlacementFacts, *, now: str) -> dict[str, Any]:
     """The status of a WorkPlacement. ``versionID`` keeps the last version that was written."""
     # The outcome of an older generation's write must not pass for this one's.
     outdated = () if facts.written or facts.failure else (types.WRITE_SUCCEEDED,)
@@ -40,13 +61,22 @@ def placement_status(facts: PlacementFacts, old: Mapping[str, Any], *, now: str)
     }
 
 
-def read_waiting(status: Mapping[str, Any]) -> tuple[Waiting, ...]:
-    """The groups of a Work that wait for a Destination, as its status remembers them."""
-    entries = (status.get("troth") or {}).get("unscheduled") or ()
-    return tuple(Waiting(entry.get("id", ""), entry.get("matchLabels") or {}) for entry in entries)
+def read_work(work: Work, placements: Iterable[PlacementFacts]) -> WorkFacts:
+    """What a Work's own status says, with the placements that belong to it."""
+    ours = work.status.get("troth") or {}
+    return WorkFacts(
+        name=work.metadata.name,
+        groups=len(work.groups),
+        scheduled=ours.get("observedGeneration") == work.metadata.generation,
+        unscheduled=tuple(
+            Waiting(entry.get("id", ""), entry.get("matchLabels") or {}) for entry in ours.get("unscheduled") or ()
+        ),
+        placements=tuple(placements),
+        generation=work.metadata.generation,
+    )
 
 
-def work_status(facts: WorkFacts, old: Mapping[str, Any], *, now: str) -> dict[str, Any]:
+def work_status(old: Mapping[str, Any], facts: WorkFacts, *, now: str) -> dict[str, Any]:
     """The status of a Work.
 
     ``workPlacements`` is the number of workload groups, ``workPlacementsCreated`` of those that have a place.

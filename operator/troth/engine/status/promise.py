@@ -43,12 +43,12 @@ def promise_available(facts: PromiseFacts) -> bool:
     )
 
 
-def promise_status(facts: PromiseFacts, old: Mapping[str, Any], *, now: str) -> dict[str, Any]:
+def promise_status(old: Mapping[str, Any], facts: PromiseFacts, *, now: str) -> dict[str, Any]:
     """The status of a Promise: the keys that Troth owns, with None for those that go.
 
     Args:
-        facts: what is known of the Promise.
         old: the status as the API server has it.
+        facts: what is known of the Promise.
         now: RFC 3339; used only where something changes.
     """
     available = promise_available(facts)

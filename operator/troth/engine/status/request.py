@@ -21,12 +21,12 @@ _OWNED_TROTH: Final = frozenset({"phase", "placements", "failure", "statusKeys",
 PENDING: Final = "Pending"
 
 
-def request_status(facts: RequestFacts, old: Mapping[str, Any], *, now: str) -> dict[str, Any]:
+def request_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str) -> dict[str, Any]:
     """The status of a request: the keys that Troth owns, with None for those that go.
 
     Args:
-        facts: what is known of the request.
         old: the status as the API server has it.
+        facts: what is known of the request.
         now: RFC 3339; used only where something changes.
     """
     if facts.paused:

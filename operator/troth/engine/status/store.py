@@ -10,12 +10,12 @@ from troth.api import conditions as types
 from troth.engine.status.facts import DestinationFacts, StateStoreFacts
 
 
-def destination_status(facts: DestinationFacts, old: Mapping[str, Any], *, now: str) -> dict[str, Any]:
+def destination_status(old: Mapping[str, Any], facts: DestinationFacts, *, now: str) -> dict[str, Any]:
     """The status of a Destination."""
     return {"conditions": merge_conditions(old.get("conditions"), [_destination_ready(facts)], now=now)}
 
 
-def state_store_status(facts: StateStoreFacts, old: Mapping[str, Any], *, now: str) -> dict[str, Any]:
+def state_store_status(old: Mapping[str, Any], facts: StateStoreFacts, *, now: str) -> dict[str, Any]:
     """The status of a state store of any kind."""
     if facts.reason:
         ready = Condition(types.READY, "False", facts.reason, facts.message)
