@@ -36,7 +36,8 @@ class ApiServer:
             data = None if body is None else json.dumps(body).encode()
             headers = {"Accept": "application/json", "User-Agent": "troth-dev"}
             if data is not None:
-                headers["Content-Type"] = "application/json"
+                merge = method == "PATCH"
+                headers["Content-Type"] = "application/merge-patch+json" if merge else "application/json"
             connection.request(method, path, data, headers)
             answer = connection.getresponse()
             text = answer.read().decode(errors="replace")
@@ -65,6 +66,14 @@ class ApiServer:
                     plural = resource["name"]
                     found.setdefault((group, plural), f"{version}/namespaces/{namespace}/{plural}")
         return list(found.values())
+
+    def strip_finalizers(self, collection: str) -> None:
+        """Take the finalizers off every object of a collection that is being deleted."""
+        _, answer = self.request("GET", collection)
+        for item in answer.get("items", ()):
+            metadata = item["metadata"]
+            if metadata.get("finalizers") and "deletionTimestamp" in metadata:
+                self.request("PATCH", f"{collection}/{metadata['name']}", {"metadata": {"finalizers": None}})
 
     def _group_versions(self) -> list[tuple[str, str]]:
         _, answer = self.request("GET", "/apis")

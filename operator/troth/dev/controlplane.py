@@ -191,10 +191,14 @@ class ControlPlane:
             timeout=timeout + 5,
         )
 
-    def finish_namespace(self, name: str, *, timeout: float = 30) -> None:
+    def finish_namespace(self, name: str, *, strip_finalizers: bool = False, timeout: float = 30) -> None:
         """Delete a namespace with all that is in it, as kube-controller-manager would.
 
-        Waits for finalizers of what is inside; whoever set them has to remove them meanwhile.
+        Args:
+            name: of the namespace; nothing happens when there is none.
+            strip_finalizers: take the finalizers off what is inside, for when nobody is there any more who would.
+                Otherwise this waits until whoever set them has removed them.
+            timeout: seconds.
 
         Raises:
             DevError: something in it still exists after ``timeout`` seconds.
@@ -205,9 +209,12 @@ class ControlPlane:
             return
         deadline = time.monotonic() + timeout
         collections = self.api.deletable_collections(name)
-        while left := [path for path in collections if not self._empty(path)]:
+        while left := [collection for collection in collections if not self._empty(collection)]:
             if time.monotonic() > deadline:
                 raise DevError(f"namespace {name} still holds objects: {', '.join(left)}")
+            if strip_finalizers:
+                for collection in left:
+                    self.api.strip_finalizers(collection)
             time.sleep(0.05)
         _, namespace = self.api.request("GET", path)
         if namespace.get("kind") == "Namespace":

@@ -1,0 +1,48 @@
+"""What holds for every test: hypothesis profiles, and no task that outlives the test that started it."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+from collections.abc import AsyncIterator
+from typing import Any
+
+import hypothesis
+import pytest
+
+# On a busy machine an example may take any time; the deadline would only measure the neighbours.
+hypothesis.settings.register_profile("dev", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile(
+    os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"),
+)
+
+
+@pytest.fixture(autouse=True)
+def _no_leaks(request: pytest.FixtureRequest) -> None:
+    """Asynchronous tests must end every task they started; being first to start, this looks last."""
+    function = getattr(request, "function", None)
+    if function is not None and inspect.iscoroutinefunction(inspect.unwrap(function)):
+        request.getfixturevalue("_no_leaked_tasks")
+
+
+@pytest.fixture
+async def _no_leaked_tasks() -> AsyncIterator[None]:
+    loop = asyncio.get_running_loop()
+    before = asyncio.all_tasks()
+    complaints: list[str] = []
+
+    def complain(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        complaints.append(f"{context['message']}: {context.get('exception')!r}")
+
+    loop.set_exception_handler(complain)
+    yield
+    loop.set_exception_handler(None)
+    current = asyncio.current_task()
+    leaked = [task for task in asyncio.all_tasks() - before if task is not current and not task.done()]
+    for task in leaked:
+        task.cancel()
+    await asyncio.gather(*leaked, return_exceptions=True)
+    assert not leaked, f"tasks outlived their test: {', '.join(map(str, leaked))}"
+    assert not complaints, "the event loop complained: " + "; ".join(complaints)

@@ -1,0 +1,119 @@
+"""A real API server for the tests of one process, and a `troth operator` beside it where a test wants one.
+
+Each pytest-xdist process has a control plane of its own. It is synchronous inside, so it outlives the event loop
+that each test gets. When its programs cannot be had the tests fail; they are not skipped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.operators import OperatorProcess
+from troth.dev import AuditLog, CommandResult, ControlPlane, find_binaries, find_helm
+from troth.kube import Client
+
+_HERE = Path(__file__).parent
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Find or make the programs before the first test: building takes longer than a test may."""
+    ours = [item for item in session.items if item.path.is_relative_to(_HERE)]
+    if session.config.option.collectonly or not ours:
+        return
+    find_binaries()
+    if any("helm" in getattr(item, "fixturenames", ()) for item in ours):
+        find_helm()
+
+
+@pytest.fixture(scope="session")
+def control_plane() -> Iterator[ControlPlane]:
+    """The control plane of this process, with Troth's CustomResourceDefinitions."""
+    with ControlPlane() as plane:
+        plane.apply_crds()
+        yield plane
+
+
+@pytest.fixture(scope="session")
+def helm() -> Path:
+    """The helm program."""
+    return find_helm()
+
+
+@pytest.fixture
+def kubectl(control_plane: ControlPlane) -> Callable[..., Awaitable[CommandResult]]:
+    """``await kubectl("get", "pods", …)``: as `ControlPlane.kubectl`, without blocking the event loop."""
+
+    async def run(*arguments: str | Path, **options: Any) -> CommandResult:
+        return await asyncio.to_thread(control_plane.kubectl, *arguments, **options)
+
+    return run
+
+
+@pytest.fixture
+async def client(control_plane: ControlPlane) -> AsyncIterator[Client]:
+    """A client that is an administrator; its user agent is ``troth-tests``."""
+    from troth.kube.credentials import load_credentials
+
+    client = Client(await load_credentials(control_plane.kubeconfig, None), user_agent="troth-tests")
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+@pytest.fixture
+def unique() -> str:
+    """A name that no other test has: lower-case letters and digits, beginning with a letter."""
+    return f"t{uuid.uuid4().hex[:10]}"
+
+
+@pytest.fixture
+def namespace(control_plane: ControlPlane, unique: str) -> Iterator[str]:
+    """A namespace of this test's own; it and what is in it go away with the test.
+
+    Finalizers of what is left in it are taken off: nobody is there any more to do it.
+    """
+    control_plane.kubectl("create", "namespace", unique)
+    yield unique
+    control_plane.finish_namespace(unique, strip_finalizers=True)
+
+
+@pytest.fixture
+def audit(control_plane: ControlPlane) -> AuditLog:
+    """What the API server was asked from now on."""
+    return AuditLog(control_plane.audit_log)
+
+
+@pytest.fixture
+def operator(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Callable[..., OperatorProcess]]:
+    """Starts `troth operator` processes: ``operator("--flag", "value", kubeconfig=…, wait=True)``.
+
+    Each is ended with the test, and the test fails when one logged a traceback or ended by itself.
+    """
+    started: list[OperatorProcess] = []
+
+    def start(
+        *arguments: str | Path, kubeconfig: Path | None = None, wait: bool = True, **environment: str
+    ) -> OperatorProcess:
+        process = OperatorProcess(
+            kubeconfig or control_plane.kubeconfig,
+            arguments,
+            log=tmp_path / f"operator-{len(started)}.log",
+            environment=control_plane.environment(kubeconfig) | environment,
+        )
+        started.append(process)
+        if wait:
+            process.wait_ready()
+        return process
+
+    yield start
+    for process in started:
+        process.end()
+    for process in started:
+        process.check()

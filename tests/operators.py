@@ -1,0 +1,104 @@
+"""The operator as a process, as in production: started, killed, and its log read."""
+
+from __future__ import annotations
+
+import http.client
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.waiting import eventually_sync
+from troth.dev import Supervised
+
+
+class OperatorProcess:
+    """One `troth operator`.
+
+    Attributes:
+        pid: its process id, for measuring it.
+        port: of its probes and metrics on 127.0.0.1.
+        log: the file of its output.
+    """
+
+    def __init__(
+        self, kubeconfig: Path, arguments: Sequence[str | Path], *, log: Path, environment: Mapping[str, str]
+    ) -> None:
+        self.port = free_port()
+        self.log = log
+        self._expected_to_end = False
+        command = [sys.executable, "-m", "troth.cli", "operator", "--kubeconfig", kubeconfig, *arguments]
+        self._process = Supervised(
+            "troth operator",
+            [*command, "--probes-port", str(self.port)],
+            log=log,
+            environment=environment,
+        )
+        self.pid = self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process.running
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Ask its probes' server; the status is 0 when nobody answers."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        except (OSError, http.client.HTTPException):
+            return 0, ""
+        finally:
+            connection.close()
+
+    def wait_ready(self, within: float = 30.0) -> None:
+        """Wait until ``/readyz`` says 200."""
+
+        def ready() -> bool:
+            if not self.running:
+                raise RuntimeError(f"the operator ended with code {self._process.code}:\n{self.text()[-4000:]}")
+            return self.get("/readyz")[0] == http.client.OK
+
+        eventually_sync(ready, f"the operator is ready; its log: {self.log}", within=within, every=0.05)
+
+    def metrics(self) -> str:
+        """The text of ``/metrics``."""
+        return self.get("/metrics")[1]
+
+    def kill(self) -> None:
+        """SIGKILL, as a node does that loses its power."""
+        self._expected_to_end = True
+        self._process.signal(signal.SIGKILL)
+        self._process.wait(10)
+
+    def terminate(self, within: float = 15.0) -> int:
+        """SIGTERM, as a rolling update does; returns the exit code."""
+        self._expected_to_end = True
+        self._process.signal(signal.SIGTERM)
+        return self._process.wait(within)
+
+    def end(self) -> None:
+        """End it, whatever its state."""
+        if self.running:
+            self._expected_to_end = True
+            self._process.stop(grace=10)
+
+    def text(self) -> str:
+        """Everything it has logged."""
+        return self.log.read_text(errors="replace")
+
+    def check(self) -> None:
+        """It has neither ended by itself nor logged a traceback."""
+        text = self.text()
+        assert self._expected_to_end, f"the operator ended by itself, code {self._process.code}:\n{text[-4000:]}"
+        assert "Traceback (most recent call last)" not in text, f"the operator logged a traceback:\n{text[-8000:]}"
+
+
+def free_port() -> int:
+    """A port that is free now; good enough for a server that is started at once."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
