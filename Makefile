@@ -1,0 +1,100 @@
+# Every target does its own set-up: it needs Python ≥ 3.11 with venv, git, and either a network or Go.
+# `make` alone lists the targets.
+
+SHELL := /bin/sh
+.SUFFIXES:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+IMAGE ?= troth:dev
+CLUSTER ?= troth
+# How many test processes; each starts a control plane of its own.
+JOBS ?= 2
+# More arguments for pytest, such as TESTS="tests/unit -k layout".
+TESTS ?= tests
+# The Python that .venv is made from: the first new enough one, unless you name another.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+UV_VERSION := 0.13.9
+# More arguments for the lock, such as LOCK=--upgrade or LOCK="--upgrade-package kopf".
+LOCK ?=
+
+.PHONY: help
+help: ## List the targets
+	@echo "Two to begin with: make demo, make test. All of them:"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(READY) ## From kubectl apply to manifests in Git, in the open, in a minute
+	@$(BIN)/troth demo $(ARGS)
+
+.PHONY: test
+test: lint programs ## Lint, then every test; the last lines are pytest's summary
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal $(TESTS)
+
+.PHONY: lint
+lint: $(READY) ## ruff, mypy, and the direction of the imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache --no-logo 2>&1
+
+.PHONY: format
+format: $(READY) ## Format the code and mend what can be mended
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+.PHONY: dev
+dev: $(READY) ## A control plane with the operator in it, until Ctrl-C
+	@$(BIN)/troth dev --data .cache/dev $(ARGS)
+
+.PHONY: bench
+bench: $(READY) programs ## Measure this machine against the targets
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+.PHONY: image
+image: ## Build the container image (needs Docker)
+	@command -v docker >/dev/null || { echo "make image needs docker: https://docs.docker.com/get-docker" >&2; exit 1; }
+	docker build --tag $(IMAGE) .
+
+.PHONY: kind
+kind: image $(READY) ## A kind cluster with the chart installed (needs Docker and kind)
+	@command -v kind >/dev/null || { echo "make kind needs kind: https://kind.sigs.k8s.io" >&2; exit 1; }
+	@kind get clusters 2>/dev/null | grep -qx '$(CLUSTER)' || kind create cluster --name $(CLUSTER) --config kind-config.yaml
+	kind load docker-image $(IMAGE) --name $(CLUSTER)
+	helm=$$($(BIN)/python -m troth.dev helm) && \
+	"$$helm" upgrade --install troth charts/troth --kube-context kind-$(CLUSTER) \
+		--namespace troth-system --create-namespace --wait --timeout 3m \
+		--set image.repository=$(firstword $(subst :, ,$(IMAGE))) --set image.tag=$(lastword $(subst :, ,$(IMAGE)))
+
+.PHONY: programs
+programs: $(READY) ## Find, download or build etcd, kube-apiserver, kubectl and helm
+	@$(BIN)/python -m troth.dev control-plane helm >/dev/null
+
+.PHONY: lock
+lock: $(READY) ## Refresh requirements/*.txt from pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		$(LOCK) --output-file requirements/runtime.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		$(LOCK) --output-file requirements/dev.txt --extra dev pyproject.toml requirements/tools.in
+
+.PHONY: clean
+clean: ## Remove what the other targets made in this folder
+	rm -rf $(VENV) .cache build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# The virtual environment: made once, brought up to date when the lock or the package's metadata change.
+$(READY): requirements/dev.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Troth needs Python 3.11 or newer, and $$(python3 --version 2>&1 || echo none) is what there is." \
+		"Install one, or name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@command -v git >/dev/null || { echo "Troth needs git." >&2; exit 1; }
+	@test -x $(BIN)/python || { echo "make: creating $(VENV) with $(PYTHON)"; $(PYTHON) -m venv $(VENV); } || \
+		{ rm -rf $(VENV); echo "$(PYTHON) lacks the module venv; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "make: installing the locked dependencies into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+		--requirement requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
