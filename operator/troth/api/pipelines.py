@@ -1,0 +1,350 @@
+"""JinjaPipeline: what an author writes in a Promise's workflows to render manifests in process (design 4).
+
+The parse is strict, unlike the lenient views of `objects`: a pipeline is embedded in a Promise, where no
+schema of the API server looks at it, so a misspelt field would be dropped in silence and its author would
+search for hours. Every mistake names its field and what was probably meant.
+
+Leaves stay as they were written. Which of them hold expressions, and whether these compile, is the engine's
+business (`troth.engine.check_pipeline`): this module knows no Jinja.
+"""
+
+from __future__ import annotations
+
+import difflib
+import posixpath
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from troth.api.errors import InvalidObject
+from troth.api.resources import PLATFORM_API_VERSION, TROTH_API_VERSION
+
+JINJA_PIPELINE: Final = "JinjaPipeline"
+CONTAINER_PIPELINE: Final = "Pipeline"
+
+SCOPE: Final = (
+    "request",
+    "spec",
+    "name",
+    "namespace",
+    "labels",
+    "annotations",
+    "promise",
+    "values",
+    "item",
+    "index",
+)
+"""The names that templates find; a value cannot take one of them."""
+
+Action = Literal["configure", "delete"]
+
+_SPEC_FIELDS: Final = ("values", "files", "partials", "destinations", "status", "control")
+_OWNED_STATUS: Final = ("kratix", "troth")
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+_LONGEST_NAME: Final = 63
+_EXPRESSION: Final = re.compile(r"\{\{|\{%")
+_WANTED: Final[Mapping[type, str]] = {dict: "a map", list: "a list", str: "text"}
+
+
+@dataclass(frozen=True, slots=True)
+class FileTemplate:
+    """One file of a pipeline.
+
+    Attributes:
+        path: where the file goes inside the request's folder; may hold expressions.
+        template: the text to render; YAML and JSON (by the path's suffix) are parsed and written canonically.
+        when: a leaf; the file is left out when it is false.
+        for_each: a leaf that gives a list; the file is rendered once for each, with ``item`` and ``index``.
+    """
+
+    path: str
+    template: str
+    when: str | None = None
+    for_each: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationRule:
+    """Labels that destinations of a directory must have; the directory ``.`` is everything else."""
+
+    directory: str
+    match_labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class JinjaPipeline:
+    """A pipeline that renders in process. Its leaves may hold expressions."""
+
+    name: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    files: tuple[FileTemplate, ...] = ()
+    partials: Mapping[str, str] = field(default_factory=dict)
+    destinations: tuple[DestinationRule, ...] = ()
+    status: Mapping[str, Any] = field(default_factory=dict)
+    control: Mapping[str, Any] = field(default_factory=dict)
+
+
+def parse_pipelines(
+    objs: Sequence[Mapping[str, Any]], field: str, *, action: Action = "configure"
+) -> tuple[JinjaPipeline, ...]:
+    """The pipelines of one workflow, in their order; ``field`` is their path in the object.
+
+    Raises:
+        InvalidObject: a pipeline is not as it should be, or two have one name.
+    """
+    _expect(objs, list, field)
+    pipelines: list[JinjaPipeline] = []
+    for index, obj in enumerate(objs):
+        pipeline = parse_pipeline(obj, f"{field}[{index}]", action=action)
+        if any(other.name == pipeline.name for other in pipelines):
+            raise InvalidObject(
+                f"{field}[{index}].metadata.name",
+                f"two pipelines are named {pipeline.name!r}",
+                "give each pipeline of a workflow its own name",
+            )
+        pipelines.append(pipeline)
+    return tuple(pipelines)
+
+
+def parse_pipeline(obj: Mapping[str, Any], field: str, *, action: Action = "configure") -> JinjaPipeline:
+    """One pipeline; ``field`` is its path in the object that embeds it, for errors.
+
+    Raises:
+        InvalidObject: an unknown kind or field, a wrong type, or a rule of the action is broken.
+    """
+    _expect(obj, dict, field)
+    _check_kind(obj, field)
+    _check_fields(obj, ("apiVersion", "kind", "metadata", "spec"), field)
+    name = _read_name(obj.get("metadata"), f"{field}.metadata")
+    spec = _mapping(obj.get("spec"), f"{field}.spec")
+    _check_fields(spec, _SPEC_FIELDS, f"{field}.spec")
+    pipeline = JinjaPipeline(
+        name=name,
+        values=_read_values(spec.get("values"), f"{field}.spec.values"),
+        files=_read_files(spec.get("files"), f"{field}.spec.files"),
+        partials=_read_partials(spec.get("partials"), f"{field}.spec.partials"),
+        destinations=_read_destinations(spec.get("destinations"), f"{field}.spec.destinations"),
+        status=_read_status(spec.get("status"), f"{field}.spec.status"),
+        control=_read_control(spec.get("control"), f"{field}.spec.control"),
+    )
+    if action == "delete":
+        _check_delete(pipeline, f"{field}.spec")
+    return pipeline
+
+
+def close_match(word: str, known: Iterable[str]) -> str:
+    """What was probably meant by ``word``, or ""."""
+    candidates = list(known)
+    by_folded = {candidate.casefold(): candidate for candidate in candidates}
+    found = difflib.get_close_matches(word.casefold(), list(by_folded), n=1, cutoff=0.6)
+    return by_folded[found[0]] if found else ""
+
+
+def _check_kind(obj: Mapping[str, Any], field: str) -> None:
+    kind, api_version = obj.get("kind"), obj.get("apiVersion")
+    if kind == CONTAINER_PIPELINE and api_version in (PLATFORM_API_VERSION, None):
+        raise InvalidObject(
+            f"{field}.kind",
+            "container pipelines are not supported yet",
+            f"write the pipeline as a {JINJA_PIPELINE} of {TROTH_API_VERSION}",
+        )
+    if kind != JINJA_PIPELINE:
+        raise InvalidObject(
+            f"{field}.kind", f"{kind!r} is no kind of pipeline" if kind else "is missing", f"use {JINJA_PIPELINE}"
+        )
+    if api_version != TROTH_API_VERSION:
+        problem = f"{JINJA_PIPELINE} has no version {api_version!r}" if api_version else "is missing"
+        raise InvalidObject(f"{field}.apiVersion", problem, f"use {TROTH_API_VERSION}")
+
+
+def _read_name(metadata: Any, field: str) -> str:
+    metadata = _mapping(metadata, field)
+    _check_fields(metadata, ("name", "namespace", "labels", "annotations", "creationTimestamp"), field)
+    name = metadata.get("name")
+    if name is None:
+        raise InvalidObject(f"{field}.name", "is missing", "give the pipeline a name")
+    _expect(name, str, f"{field}.name")
+    if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
+        raise InvalidObject(
+            f"{field}.name",
+            f"{name!r} is not a name",
+            f"use at most {_LONGEST_NAME} lower-case letters, digits and '-'",
+        )
+    return str(name)
+
+
+def _read_values(values: Any, field: str) -> Mapping[str, Any]:
+    values = _mapping(values, field)
+    for name in values:
+        _expect(name, str, field)
+        if name in SCOPE:
+            raise InvalidObject(
+                f"{field}.{name}",
+                f"{name!r} already means something in templates",
+                "choose another name for the value",
+            )
+    return dict(values)
+
+
+def _read_files(files: Any, field: str) -> tuple[FileTemplate, ...]:
+    parsed: list[FileTemplate] = []
+    certain: dict[str, int] = {}
+    for index, entry in enumerate(_list(files, field)):
+        where = f"{field}[{index}]"
+        _expect(entry, dict, where)
+        _check_fields(entry, ("path", "template", "when", "forEach"), where)
+        for required in ("path", "template"):
+            if required not in entry:
+                raise InvalidObject(f"{where}.{required}", "is missing")
+            _expect(entry[required], str, f"{where}.{required}")
+        file = FileTemplate(
+            path=entry["path"],
+            template=entry["template"],
+            when=_read_condition(entry.get("when"), f"{where}.when"),
+            for_each=_read_condition(entry.get("forEach"), f"{where}.forEach"),
+        )
+        _check_path(file, where)
+        if file.when is None and not _EXPRESSION.search(file.path):
+            normal = posixpath.normpath(file.path)
+            if normal in certain:
+                raise InvalidObject(
+                    f"{where}.path",
+                    f"{file.path!r} is also the path of files[{certain[normal]}]",
+                    "give each its own",
+                )
+            certain[normal] = index
+        parsed.append(file)
+    return tuple(parsed)
+
+
+def _check_path(file: FileTemplate, where: str) -> None:
+    if not file.path.strip():
+        raise InvalidObject(f"{where}.path", "is empty", "name the file, such as manifest.yaml")
+    if _EXPRESSION.search(file.path):
+        return
+    if file.for_each is not None:
+        raise InvalidObject(
+            f"{where}.path",
+            f"{file.path!r} is the same for each item",
+            "put what differs into the path, such as {{ item.name }}.yaml or {{ index }}.yaml",
+        )
+    if file.path.startswith("/") or "\\" in file.path or ".." in file.path.split("/"):
+        raise InvalidObject(
+            f"{where}.path", f"{file.path!r} leaves the request's folder", "use a relative path without '..'"
+        )
+
+
+def _read_condition(value: Any, field: str) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return f"{{{{ {str(value).lower()} }}}}"
+    _expect(value, str, field)
+    if not _EXPRESSION.search(value):
+        raise InvalidObject(
+            field, f"{value!r} is text, not an expression", f"write {{{{ {value.strip() or '…'} }}}}"
+        )
+    return str(value)
+
+
+def _read_partials(partials: Any, field: str) -> Mapping[str, str]:
+    partials = _mapping(partials, field)
+    for name, source in partials.items():
+        _expect(name, str, field)
+        _expect(source, str, f"{field}.{name}")
+    return dict(partials)
+
+
+def _read_destinations(rules: Any, field: str) -> tuple[DestinationRule, ...]:
+    parsed: list[DestinationRule] = []
+    for index, entry in enumerate(_list(rules, field)):
+        where = f"{field}[{index}]"
+        _expect(entry, dict, where)
+        _check_fields(entry, ("directory", "matchLabels"), where)
+        directory = entry.get("directory")
+        if directory is not None:
+            _expect(directory, str, f"{where}.directory")
+        labels = entry.get("matchLabels")
+        if not labels:
+            raise InvalidObject(f"{where}.matchLabels", "is empty", "say which labels a destination must have")
+        _expect(labels, dict, f"{where}.matchLabels")
+        for label, value in labels.items():
+            if isinstance(value, (dict, list)) or value is None:
+                raise InvalidObject(f"{where}.matchLabels.{label}", f"a label is text, not {_kind_of(value)}")
+        parsed.append(DestinationRule(directory or ".", dict(labels)))
+    return tuple(parsed)
+
+
+def _read_status(status: Any, field: str) -> Mapping[str, Any]:
+    status = _mapping(status, field)
+    for name in _OWNED_STATUS:
+        if name in status:
+            raise InvalidObject(f"{field}.{name}", "is written by the platform itself", "choose another field")
+    return dict(status)
+
+
+def _read_control(control: Any, field: str) -> Mapping[str, Any]:
+    control = _mapping(control, field)
+    _check_fields(control, ("suspend", "message", "retryAfter"), field)
+    for name, value in control.items():
+        allowed = (str, bool, type(None)) if name == "suspend" else (str, type(None))
+        if not isinstance(value, allowed):
+            raise InvalidObject(f"{field}.{name}", f"is {_kind_of(value)}", "write text or an expression")
+    return dict(control)
+
+
+def _check_delete(pipeline: JinjaPipeline, field: str) -> None:
+    for name, given in (("files", pipeline.files), ("destinations", pipeline.destinations)):
+        if given:
+            raise InvalidObject(
+                f"{field}.{name}",
+                f"a delete pipeline has no {name}: what the configure pipelines rendered is removed anyway",
+                f"remove {name}, or move the pipeline to configure",
+            )
+
+
+def _check_fields(obj: Mapping[str, Any], known: Sequence[str], field: str) -> None:
+    for name in obj:
+        if name not in known:
+            meant = close_match(str(name), known)
+            remedy = f"did you mean {meant}?" if meant else f"known fields: {', '.join(known)}"
+            raise InvalidObject(f"{field}.{name}", "is not a known field", remedy)
+
+
+def _mapping(value: Any, field: str) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    _expect(value, dict, field)
+    found: Mapping[str, Any] = value
+    return found
+
+
+def _list(value: Any, field: str) -> Sequence[Any]:
+    if value is None:
+        return ()
+    _expect(value, list, field)
+    found: Sequence[Any] = value
+    return found
+
+
+def _expect(value: Any, kind: type, field: str) -> None:
+    if kind is list and isinstance(value, tuple):
+        return
+    if kind is dict and isinstance(value, Mapping):
+        return
+    if not isinstance(value, kind):
+        wanted = _WANTED[kind]
+        raise InvalidObject(field, f"is {_kind_of(value)}, not {wanted}", f"write {wanted}")
+
+
+def _kind_of(value: Any) -> str:
+    if value is None:
+        return "empty"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, (int, float)):
+        return "a number"
+    if isinstance(value, str):
+        return "text"
+    return "a map" if isinstance(value, Mapping) else "a list"

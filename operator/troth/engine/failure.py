@@ -1,0 +1,108 @@
+"""Why a pipeline gave nothing: a value, since a failing template is an expected outcome.
+
+A failure is read by the author of a Promise and by the developer who asked, often in the status of an object
+and nowhere else. So it says where (pipeline, file, line, expression), on what (the path of the input and its
+value), what is wrong, and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+
+Reason = Literal[
+    "TemplateSyntax",
+    "TemplateUndefined",
+    "TemplateError",
+    "TemplateTimeout",
+    "TemplateTooLarge",
+    "InvalidYAML",
+    "InvalidPath",
+    "DuplicatePath",
+    "Refused",
+    "InvalidDestinations",
+    "InvalidStatus",
+    "RenderCrashed",
+]
+
+_LONGEST_VALUE: Final = 80
+_LONGEST_TEXT: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong in one pipeline.
+
+    Attributes:
+        reason: CamelCase, for conditions and for tools.
+        pipeline: name of the pipeline.
+        file: path of the file, or the field of a leaf (``values.size``, ``files[0].when``), or "".
+        line: line in the template of ``file``, from 1.
+        column: column in that line, from 1.
+        expression: source of the expression, without its braces.
+        input: path of the input that matters most, such as ``spec.size``.
+        value: that input as JSON, cut short, or "".
+        message: what is wrong, without a full stop.
+        hint: what to do about it, or "".
+    """
+
+    reason: Reason
+    message: str
+    pipeline: str = ""
+    file: str = ""
+    line: int | None = None
+    column: int | None = None
+    expression: str = ""
+    input: str = ""
+    value: str = ""
+    hint: str = ""
+
+    @property
+    def location(self) -> str:
+        """``pipeline/file:line``, as far as it is known."""
+        where = "/".join(part for part in (self.pipeline, self.file) if part)
+        return f"{where}:{self.line}" if where and self.line is not None else where
+
+    def sentence(self) -> str:
+        """One line for people: where, what, and what to do."""
+        text = f"{self.location}: {self.message}" if self.location else self.message
+        if self.hint:
+            text += f"; {self.hint}"
+        return " ".join(text.split())
+
+    def as_status(self) -> dict[str, Any]:
+        """The failure for ``status.troth.failure``; what is not known is left out."""
+        fields = {
+            "reason": self.reason,
+            "pipeline": self.pipeline,
+            "file": self.file,
+            "line": self.line,
+            "column": self.column,
+            "expression": self.expression,
+            "input": self.input,
+            "value": self.value,
+            "message": self.message,
+            "hint": self.hint,
+        }
+        return {name: value for name, value in fields.items() if value not in (None, "")}
+
+    def within(self, pipeline: str) -> Failure:
+        """The same failure, of that pipeline, with its texts cut to a length that a status can hold."""
+        return replace(
+            self,
+            pipeline=pipeline,
+            expression=_cut(self.expression, _LONGEST_TEXT),
+            value=_cut(self.value, _LONGEST_VALUE),
+            message=_cut(self.message, _LONGEST_TEXT),
+            hint=_cut(self.hint, _LONGEST_TEXT),
+        )
+
+    @staticmethod
+    def from_wire(fields: Mapping[str, Any]) -> Failure:
+        """The failure as a worker sent it."""
+        return Failure(**fields)
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

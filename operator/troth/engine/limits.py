@@ -1,0 +1,28 @@
+"""What one rendering may cost. A template is somebody else's program: nothing in Jinja bounds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one list of pipelines for one object.
+
+    Attributes:
+        seconds: wall-clock time for the whole list; a worker that does not stop by itself is killed soon after.
+        memory_bytes: address space of a worker process; the interpreter itself needs about 120 MiB of it.
+        source_bytes: one template, partial or leaf.
+        document_bytes: one manifest, as etcd would hold it.
+        output_bytes: all files of one pipeline.
+        documents: manifests of one pipeline.
+        items: files of one pipeline, and so the items of a ``forEach``.
+    """
+
+    seconds: float = 2.0
+    memory_bytes: int = 512 * 1024 * 1024
+    source_bytes: int = 256 * 1024
+    document_bytes: int = 1536 * 1024
+    output_bytes: int = 8 * 1024 * 1024
+    documents: int = 1000
+    items: int = 1000
