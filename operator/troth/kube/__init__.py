@@ -1,6 +1,7 @@
 """The API server: client, informers, the work queue, events."""
 
 from troth.kube.client import FIELD_MANAGER, Client, Listing
+from troth.kube.credentials import Credentials, from_kubeconfig_dict, load_credentials
 from troth.kube.errors import (
     AlreadyExists,
     ApiError,
@@ -17,6 +18,7 @@ from troth.kube.errors import (
     TooManyRequests,
     Unauthorized,
 )
+from troth.kube.events import EventRecorder, ObjectReference
 from troth.kube.informer import Informer
 from troth.kube.queue import (
     PRIORITY_CHANGE,
@@ -37,8 +39,10 @@ __all__ = [
     "Client",
     "Conflict",
     "ConnectionFailed",
+    "Credentials",
     "CredentialsError",
     "DeadlineExceeded",
+    "EventRecorder",
     "Forbidden",
     "Gone",
     "Informer",
@@ -46,10 +50,13 @@ __all__ = [
     "KubeError",
     "Listing",
     "NotFound",
+    "ObjectReference",
     "QueueClosed",
     "ServerError",
     "TooManyRequests",
     "Unauthorized",
     "WatchEvent",
     "WorkQueue",
+    "from_kubeconfig_dict",
+    "load_credentials",
 ]

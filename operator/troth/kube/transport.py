@@ -106,6 +106,8 @@ class Transport:
         self._on_call = on_call
         self._calls: aiohttp.ClientSession | None = None
         self._streams: aiohttp.ClientSession | None = None
+        self._retired: list[aiohttp.ClientSession] = []
+        self._context: ssl.SSLContext | None = None
         self._closed = False
 
     @property
@@ -187,11 +189,11 @@ class Transport:
     async def close(self) -> None:
         """Closes all connections; what is on its way fails."""
         self._closed = True
-        sessions = (self._calls, self._streams)
+        sessions = [session for session in (self._calls, self._streams, *self._retired) if session is not None]
         self._calls = self._streams = None
+        self._retired.clear()
         for session in sessions:
-            if session is not None:
-                await session.close()
+            await session.close()
 
     async def _open(self, path: str, query: Mapping[str, str], deadline: float) -> aiohttp.ClientResponse:
         url = self._url(path, query)
@@ -200,7 +202,7 @@ class Transport:
             async with asyncio.timeout(deadline):
                 while True:
                     headers = await self._login.headers()
-                    response = await self._request(self._stream_session(), "GET", url, headers, None)
+                    response = await self._request(await self._stream_session(), "GET", url, headers, None)
                     if response.status == 200:
                         return response
                     async with response:
@@ -216,7 +218,7 @@ class Transport:
 
     async def _send(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> bytes:
         login = await self._login.headers()
-        session = self._call_session()
+        session = await self._call_session()
         began = asyncio.get_running_loop().time()
         status = 0
         try:
@@ -267,20 +269,32 @@ class Transport:
         ceiling: float = min(_LONGEST_DELAY, _FIRST_DELAY * 2**attempt)
         return self._random.uniform(ceiling / 2, ceiling)
 
-    def _call_session(self) -> aiohttp.ClientSession:
+    async def _call_session(self) -> aiohttp.ClientSession:
+        await self._follow_certificates()
         if self._calls is None:
             self._calls = self._session(self._connections, silence=None)
         return self._calls
 
-    def _stream_session(self) -> aiohttp.ClientSession:
+    async def _stream_session(self) -> aiohttp.ClientSession:
+        await self._follow_certificates()
         if self._streams is None:
             self._streams = self._session(0, silence=_SILENCE)
         return self._streams
 
+    async def _follow_certificates(self) -> None:
+        """After the certificates changed, new calls get new connections; the old ones may finish what they do."""
+        if self._context is self._login.ssl:
+            return
+        self._context = self._login.ssl
+        forgotten, self._retired = self._retired, [s for s in (self._calls, self._streams) if s is not None]
+        self._calls = self._streams = None
+        for session in forgotten:
+            await session.close()
+
     def _session(self, connections: int, *, silence: float | None) -> aiohttp.ClientSession:
         if self._closed:
             raise ConnectionFailed(f"the client of {self._base} is closed", ambiguous=False, permanent=True)
-        context = self._login.ssl
+        context = self._context
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=connections,

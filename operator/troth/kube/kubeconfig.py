@@ -1,0 +1,281 @@
+"""Reads who we are and where the server is: a kubeconfig, or the account of a pod.
+
+`kubernetes.aio.config` does the reading (merging of files, contexts, tokens, OpenID Connect); around it stand
+three things that it lacks. Inline keys do not go to temporary files. Plugins run with a deadline and real errors
+(`exec_plugin`). And a kubeconfig out of a Secret may not name files or programs of this machine: whoever may write
+that Secret could otherwise read the operator's files or run what he likes as the operator.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from kubernetes.aio.client import Configuration
+from kubernetes.aio.config import ConfigException
+from kubernetes.aio.config.incluster_config import InClusterConfigLoader
+from kubernetes.aio.config.kube_config import ConfigNode, KubeConfigLoader, KubeConfigMerger
+
+from troth.kube.errors import CredentialsError
+from troth.kube.exec_plugin import ExecCredential, run_exec_plugin
+
+ACCOUNT_FOLDER: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+_ROTATION = 60.0
+_PART_OF_LIFE = 0.8
+_DEADLINE = 90.0
+_USER_FILES = ("client-certificate", "client-key", "tokenFile", "token-file")
+_USER_PROGRAMS = ("exec", "auth-provider")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Identity:
+    """A server and what proves who we are. Never printed: it holds secrets.
+
+    Attributes:
+        server: URL of the API server.
+        server_name: the name to expect in its certificate, if not the URL's host.
+        proxy: URL of a proxy in between.
+        verify: whether to check the server's certificate.
+        authority: PEM of who signed it; None: whom the system trusts.
+        certificate: PEM of our own certificate.
+        key: PEM of its key.
+        authorization: the value of the Authorization header.
+        renew_after: seconds after which to read all this anew; None: only when the server refuses it.
+    """
+
+    server: str
+    server_name: str | None = None
+    proxy: str | None = None
+    verify: bool = True
+    authority: bytes | None = None
+    certificate: bytes | None = None
+    key: bytes | None = None
+    authorization: str | None = None
+    renew_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Chosen:
+    """What a context of a kubeconfig names; PEM data is taken out of ``config``."""
+
+    config: ConfigNode
+    context: str
+    cluster: dict[str, Any]
+    user: dict[str, Any]
+    folder: Path
+    authority: bytes | None
+    certificate: bytes | None
+    key: bytes | None
+
+
+class InCluster:
+    """The account that Kubernetes mounts into a pod; its token is rotated, so it is read again every minute."""
+
+    def __init__(self, environ: Mapping[str, str], folder: Path = ACCOUNT_FOLDER) -> None:
+        self._environ = environ
+        self._folder = folder
+
+    async def load(self) -> Identity:
+        """Raises CredentialsError."""
+        configuration = Configuration()
+        token, authority = self._folder / "token", self._folder / "ca.crt"
+        try:
+            InClusterConfigLoader(
+                str(token), str(authority), try_refresh_token=False, environ=self._environ
+            ).load_and_set(configuration)
+            return Identity(
+                server=configuration.host,
+                authority=authority.read_bytes(),
+                authorization=configuration.api_key["BearerToken"].strip(),
+                renew_after=_ROTATION,
+            )
+        except (ConfigException, OSError) as error:
+            raise CredentialsError(
+                f"the account of this pod cannot be read from {self._folder}: {error}"
+            ) from error
+
+
+class Kubeconfig:
+    """A kubeconfig: files, as in ``$KUBECONFIG``, or a document."""
+
+    def __init__(
+        self,
+        source: str | Mapping[str, Any],
+        *,
+        context: str | None = None,
+        environ: Mapping[str, str],
+        trusted: bool = True,
+    ) -> None:
+        """Reads nothing yet.
+
+        Args:
+            source: paths, separated as in ``$KUBECONFIG``, or the document itself.
+            context: the context to use, if not the current one.
+            environ: the environment that plugins inherit.
+            trusted: whether it may name files and programs of this machine, and switch verification off.
+        """
+        self._source = source
+        self._context = context
+        self._environ = environ
+        self._trusted = trusted
+        self._loader: _Loader | None = None
+
+    async def load(self) -> Identity:
+        """Reads it and logs in as far as that is needed. Raises CredentialsError."""
+        try:
+            async with asyncio.timeout(_DEADLINE):
+                return await self._load()
+        except TimeoutError:
+            raise CredentialsError(f"{self._name}: no login within {_DEADLINE:g} s") from None
+        except (ConfigException, ValueError, KeyError, TypeError, OSError) as error:
+            raise CredentialsError(f"{self._name} cannot be used: {error}") from error
+
+    @property
+    def _name(self) -> str:
+        return f"the kubeconfig {self._source}" if isinstance(self._source, str) else "the kubeconfig"
+
+    async def _load(self) -> Identity:
+        chosen = await asyncio.to_thread(self._choose)
+        cluster, user = chosen.cluster, chosen.user
+        loader = self._loader
+        if loader is None:
+            loader = _Loader(config_dict=chosen.config, active_context=chosen.context)
+            info = _cluster_info(cluster, chosen.authority)
+            loader.set_plugin(user.get("exec"), chosen.folder, info, self._environ)
+        configuration = Configuration()
+        await loader.load_and_set(configuration)
+        if "auth-provider" in user:
+            self._loader = loader  # it holds the newest refresh token, which is not written back to the file
+        given: ExecCredential | None = loader.given
+        return Identity(
+            server=cluster["server"].rstrip("/"),
+            server_name=cluster.get("tls-server-name"),
+            proxy=cluster.get("proxy-url"),
+            verify=not cluster.get("insecure-skip-tls-verify"),
+            authority=chosen.authority,
+            certificate=given.certificate if given and given.certificate else chosen.certificate,
+            key=given.key if given and given.key else chosen.key,
+            authorization=(configuration.api_key.get("BearerToken") or "").strip() or None,
+            renew_after=_renewal(user, given),
+        )
+
+    def _choose(self) -> _Chosen:
+        config = self._read()
+        name = self._context or config["current-context"]
+        context = config["contexts"].get_with_name(name)["context"]
+        cluster_node = config["clusters"].get_with_name(context["cluster"])
+        cluster = cluster_node["cluster"].value
+        user_name = context.safe_get("user")
+        user_node = config["users"].get_with_name(user_name, safe=True) if user_name else None
+        if user_name and user_node is None:
+            raise CredentialsError(f"{self._name} has no user {user_name!r}, which its context {name!r} names")
+        user = (user_node.value.get("user") or {}) if user_node is not None else {}
+        if not self._trusted:
+            _refuse_local(cluster, user)
+        folder = _folder(user_node.path) if user_node is not None else Path.cwd()
+        return _Chosen(
+            config=config,
+            context=name,
+            cluster=cluster,
+            user=user,
+            folder=folder,
+            authority=_take(cluster, "certificate-authority", _folder(cluster_node.path)),
+            certificate=_take(user, "client-certificate", folder),
+            key=_take(user, "client-key", folder),
+        )
+
+    def _read(self) -> ConfigNode:
+        if not isinstance(self._source, str):
+            return ConfigNode("kubeconfig", deepcopy(dict(self._source)))
+        try:
+            config = KubeConfigMerger(self._source).config
+        except yaml.YAMLError as error:
+            # The problem's own words quote the file, and with it what may be a token.
+            mark = getattr(error, "problem_mark", None)
+            raise CredentialsError(
+                f"{self._name} is not YAML" + (f", see line {mark.line + 1}" if mark else "")
+            ) from None
+        if config is None:
+            raise CredentialsError(f"{self._name} does not exist")
+        return config
+
+
+class _Loader(KubeConfigLoader):  # type: ignore[misc]
+    """The library's loader, with our way to run plugins."""
+
+    given: ExecCredential | None = None
+
+    def set_plugin(
+        self,
+        section: Mapping[str, Any] | None,
+        folder: Path,
+        cluster: Mapping[str, Any],
+        environ: Mapping[str, str],
+    ) -> None:
+        self._plugin = (section, folder, cluster, environ)
+
+    async def load_from_exec_plugin(self) -> bool:
+        section, folder, cluster, environ = self._plugin
+        self.given = await run_exec_plugin(section or {}, folder=folder, cluster=cluster, environ=environ)
+        if self.given.token:
+            self.token = f"Bearer {self.given.token}"
+        return True
+
+
+def _folder(path: str | None) -> Path:
+    return Path(path).absolute().parent if path else Path.cwd()
+
+
+def _take(section: dict[str, Any], name: str, folder: Path) -> bytes | None:
+    """Takes PEM data out of a section, inline or from its file, so that the library does not see it."""
+    inline, file = section.pop(f"{name}-data", None), section.pop(name, None)
+    if inline:
+        try:
+            return base64.b64decode(inline)
+        except binascii.Error:
+            raise CredentialsError(f"{name}-data of the kubeconfig is not base64") from None
+    return folder.joinpath(file).read_bytes() if file else None
+
+
+def _refuse_local(cluster: Mapping[str, Any], user: Mapping[str, Any]) -> None:
+    for field in _USER_PROGRAMS:
+        if field in user:
+            raise CredentialsError(f"a kubeconfig from a Secret must not run programs: leave out {field!r}")
+    for section, fields in ((user, _USER_FILES), (cluster, ("certificate-authority",))):
+        for field in fields:
+            if field in section:
+                raise CredentialsError(
+                    f"a kubeconfig from a Secret must not name files: put the content of {field!r} into it"
+                )
+    if cluster.get("insecure-skip-tls-verify"):
+        raise CredentialsError("a kubeconfig from a Secret must not switch off TLS verification")
+
+
+def _cluster_info(cluster: Mapping[str, Any], authority: bytes | None) -> dict[str, Any]:
+    info = {name: cluster[name] for name in ("server", "tls-server-name", "proxy-url") if name in cluster}
+    if cluster.get("insecure-skip-tls-verify"):
+        info["insecure-skip-tls-verify"] = True
+    if authority:
+        info["certificate-authority-data"] = base64.b64encode(authority).decode()
+    for extension in cluster.get("extensions") or ():
+        if extension.get("name") == "client.authentication.k8s.io/exec":
+            info["config"] = extension.get("extension")
+    return info
+
+
+def _renewal(user: Mapping[str, Any], given: ExecCredential | None) -> float | None:
+    if given is not None:
+        if given.expires is None:
+            return None
+        expires = given.expires if given.expires.tzinfo else given.expires.replace(tzinfo=UTC)
+        return max(1.0, (expires - datetime.now(UTC)).total_seconds() * _PART_OF_LIFE)
+    return _ROTATION if "tokenFile" in user or "auth-provider" in user else None
