@@ -1,0 +1,59 @@
+"""The Helm chart as the real helm renders it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+CHART = Path(__file__).parents[1] / "charts" / "troth"
+SYSTEM_NAMESPACE = "kratix-platform-system"
+
+
+def run_helm(
+    helm: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run helm with a home of its own, so that nobody's settings and plugins take part."""
+    with tempfile.TemporaryDirectory(prefix="troth-helm-") as home:
+        homes = {f"HELM_{name}_HOME": f"{home}/{name}" for name in ("CACHE", "CONFIG", "DATA")}
+        return subprocess.run(
+            [helm, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            env={**os.environ, **(environment or {}), **homes},
+        )
+
+
+def render(
+    helm: Path,
+    values: Mapping[str, Any] | None = None,
+    *,
+    release: str = "troth",
+    namespace: str = SYSTEM_NAMESPACE,
+    chart: Path = CHART,
+) -> list[dict[str, Any]]:
+    """The objects that the chart makes with these values.
+
+    Raises:
+        AssertionError: helm refuses; the message is helm's.
+    """
+    # A flag, since standard input would make helm wait where there is none.
+    done = run_helm(
+        helm, "template", release, chart, "--namespace", namespace, "--set-json", json.dumps(values or {})
+    )
+    assert done.returncode == 0, done.stderr
+    return [document for document in yaml.safe_load_all(done.stdout) if document]
+
+
+def rights(objects: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Of the rendered objects those that say what the operator may do, and for whom."""
+    kinds = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
+    return [entry for entry in objects if entry["kind"] in kinds]

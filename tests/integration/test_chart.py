@@ -1,0 +1,393 @@
+"""The Helm chart: rendered by the real helm, taken by the real API server, and granting what it says.
+
+What a test applies has names of its own, so the tests share a control plane. Only installing needs one without
+Troth's definitions.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.charts import CHART, SYSTEM_NAMESPACE, render, rights, run_helm
+from troth.api import resources
+from troth.dev import ControlPlane, crds_folder
+
+pytestmark = pytest.mark.integration
+
+DEFINITIONS = {
+    crd["metadata"]["name"]: crd for crd in (yaml.safe_load(path.read_text()) for path in crds_folder().iterdir())
+}
+EVERYTHING: dict[str, Any] = {
+    "fullnameOverride": "platform",
+    "image": {"repository": "registry.example.com/troth", "digest": f"sha256:{'0' * 64}", "pullPolicy": "Always"},
+    "imagePullSecrets": [{"name": "registry"}],
+    "rbac": {"requestApis": {"groups": ["acme.example.com"]}, "secrets": {"clusterWide": True}},
+    "kubernetesStore": {
+        "rules": [{"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "patch"]}]
+    },
+    "serviceAccount": {"name": "platform-operator", "annotations": {"example.com/role": "writer"}},
+    "settings": {"logLevel": "debug"},
+    "log": {"format": "plain"},
+    "ports": {"probes": 9081, "metrics": 9080},
+    "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy.example.com:3128"}],
+    "extraArgs": ["--verbose"],
+    "extraVolumes": [{"name": "ca", "configMap": {"name": "ca"}}],
+    "extraVolumeMounts": [{"name": "ca", "mountPath": "/etc/ca", "readOnly": True}],
+    "workspace": {"sizeLimit": "10Gi"},
+    "resources": {"requests": {"cpu": 1, "memory": "512Mi"}, "limits": {"cpu": "2"}},
+    "podAnnotations": {"example.com/note": "a"},
+    "podLabels": {"example.com/team": "platform"},
+    "priorityClassName": "high",
+    "nodeSelector": {"kubernetes.io/os": "linux"},
+    "tolerations": [{"key": "platform", "operator": "Exists"}],
+    "affinity": {"nodeAffinity": {}},
+    "terminationGracePeriodSeconds": 60,
+    "serviceMonitor": {"enabled": True, "interval": "1m", "labels": {"release": "prometheus"}},
+    "networkPolicy": {
+        "enabled": True,
+        "metricsFrom": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}],
+        "egress": [{"ports": [{"protocol": "TCP", "port": 443}]}],
+    },
+}
+LIBRARY = {"postgresqls.database.example.com", "environments.platform.example.com"}
+
+
+def find(objects: list[dict[str, Any]], kind: str, name: str | None = None) -> dict[str, Any]:
+    found = [entry for entry in objects if entry["kind"] == kind and name in {None, entry["metadata"]["name"]}]
+    assert len(found) == 1, f"{len(found)} of {kind} {name or ''}"
+    return found[0]
+
+
+@pytest.fixture
+def apply(control_plane: ControlPlane) -> Iterator[Callable[[list[Any]], None]]:
+    """Applies objects and deletes them after the test; namespaces are not for it."""
+    applied: list[str] = []
+
+    def run(objects: list[Any]) -> None:
+        applied.append(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+        control_plane.kubectl("apply", "--server-side", "-f", "-", input=applied[-1])
+
+    yield run
+    for text in applied:
+        control_plane.kubectl("delete", "--ignore-not-found", "--wait=false", "-f", "-", input=text)
+
+
+@pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["default", "every option"])
+def test_the_chart_lints_without_a_complaint(helm: Path, values: Mapping[str, Any]) -> None:
+    done = run_helm(helm, "lint", "--strict", CHART, "--set-json", json.dumps(values))
+    assert done.returncode == 0, done.stdout
+    assert "[ERROR]" not in done.stdout
+    assert "[WARNING]" not in done.stdout
+
+
+def test_the_definitions_are_those_of_crds_and_stay_on_uninstall(helm: Path) -> None:
+    for keep in (True, False):
+        rendered = {
+            entry["metadata"]["name"]: entry
+            for entry in render(helm, {"crds": {"keep": keep}})
+            if entry["kind"] == "CustomResourceDefinition"
+        }
+        for crd in rendered.values():
+            annotations = crd["metadata"].pop("annotations", {})
+            assert annotations == ({"helm.sh/resource-policy": "keep"} if keep else {})
+        assert rendered == DEFINITIONS
+    assert not [e for e in render(helm, {"crds": {"install": False}}) if e["kind"] == "CustomResourceDefinition"]
+
+
+def test_the_definitions_come_from_crds_by_a_link_and_not_a_copy() -> None:
+    assert (CHART / "files" / "crds").is_symlink()
+    assert (CHART / "files" / "crds").resolve() == crds_folder().resolve()
+
+
+def test_a_packaged_chart_has_the_definitions_inside(helm: Path, tmp_path: Path) -> None:
+    done = run_helm(helm, "package", CHART, "--destination", tmp_path)
+    assert done.returncode == 0, done.stderr
+    (package,) = tmp_path.glob("troth-*.tgz")
+    assert render(helm, chart=package) == render(helm)
+
+
+def test_a_copy_without_the_definitions_says_so(helm: Path, tmp_path: Path) -> None:
+    """A tool that fetches from Git without following links must not install an operator without kinds."""
+    copied = tmp_path / "troth"
+    shutil.copytree(CHART, copied, ignore=shutil.ignore_patterns("files"))
+    done = run_helm(helm, "template", "troth", copied)
+    assert done.returncode != 0
+    assert "this copy of the chart has no CustomResourceDefinitions" in done.stderr
+    assert render(helm, {"crds": {"install": False}}, chart=copied)
+
+
+@pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["default", "every option"])
+def test_the_api_server_takes_everything_that_is_rendered(
+    helm: Path, control_plane: ControlPlane, namespace: str, values: Mapping[str, Any]
+) -> None:
+    quiet = {"kubernetesStore": {**values.get("kubernetesStore", {}), "createNamespace": False}}
+    objects = render(helm, {**values, **quiet}, release=namespace, namespace=namespace)
+    known = [
+        entry
+        for entry in objects
+        # A Role needs a namespace that a dry run does not make; a ServiceMonitor is Prometheus' own kind.
+        if entry["kind"] != "ServiceMonitor" and entry["metadata"].get("namespace") != "kratix-worker-system"
+    ]
+    applied = control_plane.kubectl(
+        "apply",
+        "--server-side",
+        "--dry-run=server",
+        "--force-conflicts",
+        "--validate=strict",
+        "-f",
+        "-",
+        input=json.dumps({"apiVersion": "v1", "kind": "List", "items": known}),
+    )
+    assert applied.stderr == ""
+    assert len(applied.stdout.splitlines()) == len(known)
+
+
+def test_helm_installs_upgrades_and_leaves_the_definitions(helm: Path, tmp_path: Path) -> None:
+    with ControlPlane() as plane:
+
+        def run(*arguments: str | Path) -> str:
+            done = run_helm(helm, *arguments, "--namespace", SYSTEM_NAMESPACE, environment=plane.environment())
+            assert done.returncode == 0, done.stderr
+            return done.stdout
+
+        def definitions() -> list[str]:
+            return plane.kubectl("get", "crd", "-o", "name").stdout.split()
+
+        notes = run("upgrade", "--install", "troth", CHART, "--create-namespace")
+        assert "database.example.com, platform.example.com" in notes
+        assert "WARNING" not in notes
+        plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")
+        assert len(definitions()) == len(DEFINITIONS)
+
+        run("upgrade", "--install", "troth", CHART, "--set-json", json.dumps({"settings": {"a": 1}}))
+        config_map = json.loads(
+            plane.kubectl("get", "configmap", "troth", "-n", SYSTEM_NAMESPACE, "-o", "json").stdout
+        )
+        assert yaml.safe_load(config_map["data"]["settings"]) == {"a": 1}
+
+        run("uninstall", "troth")
+        assert len(definitions()) == len(DEFINITIONS), "and with them every Promise and request"
+        assert plane.kubectl("get", "clusterrole", "troth-operator", check=False).code != 0
+
+
+def review(plane: ControlPlane, user: str, verb: str, resource: str, **attributes: str) -> bool:
+    plural, _, group = resource.partition(".")
+    plural, _, subresource = plural.partition("/")
+    asked = {"verb": verb, "resource": plural, "group": group, "subresource": subresource, **attributes}
+    status, answer = plane.api.request(
+        "POST",
+        "/apis/authorization.k8s.io/v1/subjectaccessreviews",
+        {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {"user": user, "groups": ["system:authenticated"], "resourceAttributes": asked},
+        },
+    )
+    assert status == 201, answer
+    allowed: bool = answer["status"]["allowed"]
+    return allowed
+
+
+def test_the_operator_may_do_what_its_controllers_do_and_no_more(
+    helm: Path, control_plane: ControlPlane, namespace: str, apply: Callable[[list[Any]], None]
+) -> None:
+    apply(rights(render(helm, release=namespace, namespace=namespace)))
+    user = f"system:serviceaccount:{namespace}:{namespace}"
+
+    def may(verb: str, resource: str, **attributes: str) -> bool:
+        return review(control_plane, user, verb, resource, **attributes)
+
+    authored = [resources.PROMISE, resources.DESTINATION, *resources.STATE_STORES]
+    for resource in (kind.name for kind in authored):
+        assert all(may(verb, resource) for verb in ("get", "list", "watch", "patch")), resource
+        assert not any(may(verb, resource) for verb in ("create", "delete")), resource
+    for resource in (resources.WORK.name, resources.WORK_PLACEMENT.name):
+        assert all(may(verb, resource) for verb in ("get", "list", "watch", "create", "patch", "delete")), resource
+    for kind in (*authored, resources.WORK, resources.WORK_PLACEMENT):
+        assert may("patch", f"{kind.plural}/status.{kind.group}"), kind
+    for resource in LIBRARY:
+        plural, _, group = resource.partition(".")
+        assert all(may(verb, resource) for verb in ("get", "list", "watch", "patch", "delete"))
+        assert may("patch", f"{plural}/status.{group}")
+        assert not may("create", resource), "requests are people's"
+    for verb in ("get", "list", "watch", "create", "patch", "delete"):
+        assert may(verb, "customresourcedefinitions.apiextensions.k8s.io")
+    assert all(may(verb, "events.events.k8s.io", namespace="default") for verb in ("create", "patch"))
+    assert may("get", "namespaces")
+
+    for place in (namespace, "default"):
+        assert may("get", "secrets", namespace=place, name="git-credentials")
+        assert not any(may(verb, "secrets", namespace=place) for verb in ("list", "watch", "create", "patch"))
+    assert not may("get", "secrets", namespace="kube-system", name="anything")
+    for verb, resource in (
+        ("list", "websites.web.example.com"),
+        ("create", "clusterroles.rbac.authorization.k8s.io"),
+        ("escalate", "clusterroles.rbac.authorization.k8s.io"),
+        ("bind", "clusterroles.rbac.authorization.k8s.io"),
+        ("impersonate", "users"),
+        ("create", "pods"),
+        ("create", "namespaces"),
+        ("patch", "deployments.apps"),
+        ("create", "serviceaccounts/token"),
+        ("get", "configmaps"),
+    ):
+        assert not may(verb, resource, namespace=namespace), f"{verb} {resource}"
+
+
+def test_no_rule_uses_a_wildcard_but_for_the_kinds_of_a_named_group(helm: Path) -> None:
+    for entry in rights(render(helm)):
+        for rule in entry.get("rules") or []:
+            assert "*" not in rule["verbs"]
+            assert not {"escalate", "bind", "impersonate"} & set(rule["verbs"])
+            assert "*" not in rule["apiGroups"]
+            assert "*" not in rule["resources"] or set(rule["apiGroups"]) == {
+                "database.example.com",
+                "platform.example.com",
+            }
+
+
+def test_other_groups_and_namespaces_are_one_value_away(
+    helm: Path, control_plane: ControlPlane, namespace: str, apply: Callable[[list[Any]], None]
+) -> None:
+    values = {
+        "rbac": {"requestApis": {"groups": ["web.example.com"]}, "secrets": {"clusterWide": True}},
+        "kubernetesStore": {
+            "rules": [{"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "patch"]}]
+        },
+    }
+    objects = rights(render(helm, values, release=namespace, namespace=namespace))
+    worker = [entry for entry in objects if entry["metadata"].get("namespace") == "kratix-worker-system"]
+    assert sorted(entry["kind"] for entry in worker) == ["Role", "RoleBinding"]
+    for entry in worker:  # into the test's own namespace, which can go away afterwards
+        entry["metadata"]["namespace"] = namespace
+    apply(objects)
+    user = f"system:serviceaccount:{namespace}:{namespace}"
+    assert review(control_plane, user, "list", "websites.web.example.com")
+    assert not review(control_plane, user, "list", "postgresqls.database.example.com")
+    assert review(control_plane, user, "get", "secrets", namespace="kube-system", name="a")
+    assert not review(control_plane, user, "list", "secrets", namespace="kube-system")
+    assert review(control_plane, user, "patch", "deployments.apps", namespace="default")
+    assert not review(control_plane, user, "delete", "deployments.apps", namespace="default")
+    assert review(control_plane, user, "create", "configmaps", namespace=namespace)
+    assert review(control_plane, user, "patch", "namespaces", name="kratix-worker-system")
+    assert not review(control_plane, user, "patch", "namespaces", name="default")
+
+
+def test_a_promise_can_bring_the_right_to_its_own_api(helm: Path) -> None:
+    """Who fills an aggregated role is kube-controller-manager, which this control plane does not have."""
+    objects = render(helm)
+    assert find(objects, "ClusterRole", "troth-aggregated")["aggregationRule"] == {
+        "clusterRoleSelectors": [{"matchLabels": {"troth.dev/aggregate-to-operator": "true"}}]
+    }
+    assert find(objects, "ClusterRoleBinding", "troth-aggregated")["subjects"] == [
+        {"kind": "ServiceAccount", "name": "troth", "namespace": SYSTEM_NAMESPACE}
+    ]
+    without = render(helm, {"rbac": {"requestApis": {"aggregate": False}}})
+    assert "troth-aggregated" not in {entry["metadata"]["name"] for entry in without}
+
+
+@pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["default", "every option"])
+def test_the_pod_meets_the_restricted_standard(
+    helm: Path, control_plane: ControlPlane, namespace: str, values: Mapping[str, Any]
+) -> None:
+    control_plane.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
+    template = find(render(helm, values, namespace=namespace), "Deployment")["spec"]["template"]
+    template["spec"].pop("priorityClassName", None)  # a class that only this test's values name
+    pod = {"apiVersion": "v1", "kind": "Pod", **copy.deepcopy(template)}
+    pod["metadata"]["name"] = "operator"
+    path = f"/api/v1/namespaces/{namespace}/pods?dryRun=All&fieldValidation=Strict"
+    status, answer = control_plane.api.request("POST", path, pod)
+    assert status == 201, answer
+
+    (container,) = template["spec"]["containers"]
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert template["spec"]["automountServiceAccountToken"] is False
+    writable = {mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")}
+    assert writable == {"/tmp", "/workspace"}
+
+
+def test_never_two_operators_at_once_and_a_change_of_settings_is_noticed(helm: Path) -> None:
+    def deployment(**settings: Any) -> Any:
+        return find(render(helm, {"settings": settings}), "Deployment")["spec"]
+
+    before, after = deployment(), deployment(logLevel="debug")
+    assert before["replicas"] == 1
+    assert before["strategy"] == {"type": "Recreate"}
+    assert before["selector"] == after["selector"]
+    assert before["template"]["metadata"] != after["template"]["metadata"]
+
+
+def test_prometheus_finds_the_metrics(helm: Path) -> None:
+    objects = render(helm, EVERYTHING)
+    service, monitor = find(objects, "Service"), find(objects, "ServiceMonitor")
+    pod = find(objects, "Deployment")["spec"]["template"]
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+    assert monitor["spec"]["endpoints"] == [{"port": "metrics", "path": "/metrics", "interval": "1m"}]
+    assert service["spec"]["ports"] == [{"name": "metrics", "port": 9080, "targetPort": "metrics"}]
+
+
+@pytest.mark.parametrize(
+    ("values", "place"),
+    [
+        ({"imagee": {}}, "imagee"),
+        ({"image": {"pullPolicy": "Sometimes"}}, "/image/pullPolicy"),
+        ({"image": {"digest": "latest"}}, "/image/digest"),
+        ({"log": {"format": "xml"}}, "/log/format"),
+        ({"ports": {"probes": 80}}, "/ports/probes"),
+        ({"ports": {"probes": "8081"}}, "/ports/probes"),
+        ({"rbac": {"requestApis": {"groups": ["apps"]}}}, "/rbac/requestApis/groups/0"),
+        ({"rbac": {"requestApis": {"groups": ["*.example.com"]}}}, "/rbac/requestApis/groups/0"),
+        ({"rbac": {"secrets": {"namespaces": "default"}}}, "/rbac/secrets/namespaces"),
+        (
+            {"kubernetesStore": {"rules": [{"apiGroups": ["apps"], "resources": ["a"]}]}},
+            "/kubernetesStore/rules/0",
+        ),
+        ({"resources": {"limits": {"memory": "lots"}}}, "/resources/limits/memory"),
+        ({"workspace": {"sizeLimit": 5}}, "/workspace/sizeLimit"),
+        ({"serviceMonitor": {"interval": "often"}}, "/serviceMonitor/interval"),
+        ({"replicas": 2}, "replicas"),
+    ],
+    ids=str,
+)
+def test_a_typing_error_in_the_values_is_refused(helm: Path, values: Mapping[str, Any], place: str) -> None:
+    done = run_helm(helm, "template", "troth", CHART, "--set-json", json.dumps(values))
+    assert done.returncode != 0
+    assert place in done.stderr
+
+
+def test_every_value_is_in_the_schema_with_a_description_and_has_a_default() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+
+    def compare(properties: Mapping[str, Any], defaults: Mapping[str, Any], path: str) -> None:
+        assert set(properties) - {"global"} == set(defaults), path
+        for name, field in properties.items():
+            if "properties" in field and name in defaults and path != ".resources":
+                assert field["additionalProperties"] is False, f"{path}.{name}"
+                if field["properties"].keys() != {"requests", "limits"}:
+                    compare(field["properties"], defaults[name], f"{path}.{name}")
+            else:
+                assert field.get("description") or field.get("enum"), f"{path}.{name}"
+
+    compare(schema["properties"], values, "")
+
+
+def test_wide_open_rights_are_warned_about(helm: Path) -> None:
+    def notes(values: Mapping[str, Any]) -> str:
+        arguments = ("--dry-run=client", "--set-json", json.dumps(values))
+        done = run_helm(helm, "install", "troth", CHART, *arguments, "--namespace", SYSTEM_NAMESPACE)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.partition("NOTES:")[2]
+
+    assert "WARNING" not in notes({})
+    assert "Secrets included" in notes({"rbac": {"requestApis": {"groups": ["*"]}}})
+    assert "delete every Promise" in notes({"crds": {"keep": False}})
