@@ -1,0 +1,52 @@
+"""The content of a claim: loaded late, checked against what the claim said it would be."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterable
+
+from troth.stores.errors import Reason, StoreError
+from troth.stores.protocol import Claim
+
+
+def blob_id(content: bytes) -> str:
+    """The id that Git gives a file with this content (SHA-1, as every Git server counts)."""
+    return hashlib.sha1(b"blob %d\x00" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def content_version(files: Iterable[tuple[str, str]]) -> str:
+    """``sha256:…`` of paths and blob ids, in any order: the version of a store that has none of its own."""
+    total = hashlib.sha256()
+    for path, blob in sorted(files):
+        total.update(f"{path}\0{blob}\n".encode())
+    return f"sha256:{total.hexdigest()}"
+
+
+async def load_content(claim: Claim, *, timeout: float) -> dict[str, bytes]:
+    """What the claim promised, complete and with the promised ids; raises StoreError (ContentUnavailable).
+
+    ``timeout`` is in seconds. Whatever `load` raises becomes that error, so one claim cannot fail another.
+    """
+    try:
+        async with asyncio.timeout(timeout):
+            loaded = await claim.load()
+    except TimeoutError as error:
+        raise _unavailable(claim, f"did not come within {timeout:g} s") from error
+    except StoreError:
+        raise
+    except Exception as error:
+        raise _unavailable(claim, f"could not be loaded ({type(error).__name__}: {error})") from error
+    found: dict[str, bytes] = {}
+    for path, blob in claim.files.items():
+        content = loaded.get(path)
+        if content is None:
+            raise _unavailable(claim, f"lacks {path!r}")
+        if blob_id(content) != blob:
+            raise _unavailable(claim, f"of {path!r} is no longer what was claimed")
+        found[path] = content
+    return found
+
+
+def _unavailable(claim: Claim, problem: str) -> StoreError:
+    return StoreError(Reason.CONTENT_UNAVAILABLE, f"the content of {claim.owner} {problem}")

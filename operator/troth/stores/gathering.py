@@ -1,0 +1,180 @@
+"""When to write: at once when nothing else goes on, in company when much does (group commit).
+
+A commit costs the same for one file and for a thousand, and it cannot be known whether a claim comes alone. So
+the wait depends on what happened lately:
+
+* Idle: a claim is written as soon as nothing else has come for a few milliseconds.
+* Busy, which means that claims came while the batch before was being written: the next batch waits as long as
+  claims keep coming, and longer with every busy batch in a row: up to 0.2 s, then up to 1 s. A pause in the
+  arrivals ends the wait, so the last claims of a burst do not pay for the ones before.
+
+Rejected: a fixed window (every idle claim would pay for it), and a limit of commits a second (the second of two
+quick edits would wait although nothing else is going on).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from troth.stores.edits import Wish
+from troth.stores.errors import Reason, StoreError
+from troth.stores.protocol import Written
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long a batch waits for company, in seconds, by how many busy batches came before it in a row.
+
+    Attributes:
+        longest: the most that the first claim of a batch waits; the last entry holds from there on.
+        pause: without a new claim for so long, the batch is written; the last entry holds from there on.
+        cooling: a claim that comes so soon after a batch counts as having come while it was written.
+        most: claims in one batch.
+    """
+
+    longest: tuple[float, ...] = (0.05, 0.2, 1.0)
+    pause: tuple[float, ...] = (0.004, 0.05, 0.1)
+    cooling: float = 0.03
+    most: int = 2000
+
+
+@dataclass(eq=False, slots=True)
+class Waiting:
+    """One wish, and who waits for it: a newer claim of the same owner takes over the waiters of the older."""
+
+    wish: Wish
+    waiters: list[asyncio.Future[Written]] = field(default_factory=list)
+
+    def succeed(self, written: Written) -> None:
+        """Answer everybody who still waits."""
+        for waiter in self.waiters:
+            if not waiter.done():
+                waiter.set_result(written)
+
+    def fail(self, error: BaseException) -> None:
+        """Fail everybody who still waits."""
+        for waiter in self.waiters:
+            if not waiter.done():
+                waiter.set_exception(error)
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether everybody who waited has gone."""
+        return all(waiter.done() for waiter in self.waiters)
+
+
+Flush = Callable[[Sequence[Waiting]], Awaitable[None]]
+
+
+class Gatherer:
+    """Takes wishes one by one and hands them on in batches, one batch at a time.
+
+    What waits is bounded by the number of owners: of two wishes of one owner the newer replaces the older.
+    ``flush`` must answer every entry; those it leaves unanswered fail, so nobody waits for ever.
+    """
+
+    def __init__(self, flush: Flush, *, pace: Pace, name: str) -> None:
+        self._flush = flush
+        self._pace = pace
+        self._name = name
+        self._waiting: dict[str, Waiting] = {}
+        self._arrived = asyncio.Event()
+        self._closing = False
+        self._flushing: frozenset[str] = frozenset()
+        self._task: asyncio.Task[None] | None = None
+
+    def __contains__(self, owner: str) -> bool:
+        return owner in self._waiting or owner in self._flushing
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    async def submit(self, wish: Wish) -> Written:
+        """Wait until a batch has carried the wish out; raises what `flush` failed it with."""
+        if self._closing:
+            raise _closed(self._name)
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name=f"{self._name} writer")
+        waiter: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
+        entry = self._waiting.get(wish.owner)
+        if entry is None:
+            self._waiting[wish.owner] = Waiting(wish, [waiter])
+        else:
+            entry.wish = wish
+            entry.waiters.append(waiter)
+        self._arrived.set()
+        return await waiter
+
+    async def close(self, *, grace: float) -> None:
+        """Let the batch in flight end within ``grace`` seconds, then stop; fails whoever waits. Idempotent."""
+        self._closing = True
+        self._arrived.set()
+        if self._task is not None:
+            await asyncio.wait({self._task}, timeout=grace)
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        for entry in self._waiting.values():
+            entry.fail(_closed(self._name))
+        self._waiting.clear()
+
+    async def _run(self) -> None:
+        busy = 0
+        while not self._closing:
+            if not self._waiting:
+                self._arrived.clear()
+                if not await self._arrival(self._pace.cooling):
+                    busy = 0
+                    await self._arrived.wait()
+                continue
+            await self._gather(busy)
+            batch = self._take()
+            if not batch or self._closing:
+                self._put_back(batch)
+                continue
+            self._flushing = frozenset(entry.wish.owner for entry in batch)
+            try:
+                await self._flush(batch)
+            except Exception as error:  # noqa: BLE001 - whoever waits is told, and the next batch is not harmed
+                for entry in batch:
+                    entry.fail(error)
+            finally:
+                self._flushing = frozenset()
+                for entry in batch:
+                    entry.fail(_closed(self._name))
+            busy = busy + 1 if self._waiting else min(busy, 1)
+
+    async def _gather(self, busy: int) -> None:
+        loop = asyncio.get_running_loop()
+        pace = self._pace
+        longest = pace.longest[min(busy, len(pace.longest) - 1)]
+        pause = pace.pause[min(busy, len(pace.pause) - 1)]
+        deadline = loop.time() + longest
+        while not self._closing and len(self._waiting) < pace.most:
+            left = deadline - loop.time()
+            if left <= 0:
+                return
+            self._arrived.clear()
+            if not await self._arrival(min(pause, left)):
+                return
+
+    async def _arrival(self, within: float) -> bool:
+        try:
+            async with asyncio.timeout(within):
+                return await self._arrived.wait()
+        except TimeoutError:
+            return False
+
+    def _take(self) -> list[Waiting]:
+        owners = list(self._waiting)[: self._pace.most]
+        taken = [self._waiting.pop(owner) for owner in owners]
+        return [entry for entry in taken if not entry.abandoned]
+
+    def _put_back(self, batch: Sequence[Waiting]) -> None:
+        for entry in batch:
+            self._waiting.setdefault(entry.wish.owner, entry)
+
+
+def _closed(name: str) -> StoreError:
+    return StoreError(Reason.CLOSED, f"the writer of {name} is closing")

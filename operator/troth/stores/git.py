@@ -1,0 +1,434 @@
+"""The Git store: one writer task for one branch, optimistic and grouped.
+
+A flush plans against the tree that the last push or fetch left in memory, makes one commit of everything that
+waits, and pushes it without looking first. If the branch is still where we left it, which is nearly always, a
+write costs one commit and one push; if not, the push is refused, the stranger's commits are fetched, and the
+same wishes are planned again on top of them. Nothing is merged (paths belong to one owner) and nothing is
+overwritten.
+
+What is unchanged is decided by blob ids alone. So that a file which somebody else removed is noticed, the tree
+must have been looked at within ``minimum_fetch_interval``; a successful push counts as a look, because it
+proves where the branch was.
+
+Rejected: fetching before every write (twice the time, and no safer: the branch can move in between); a work
+tree; one commit a claim (a thousand requests would be a thousand pushes).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random as random_module
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from troth.stores.content import load_content
+from troth.stores.edits import Edit, Wish, plan, read_claim
+from troth.stores.errors import Reason, StoreError
+from troth.stores.gathering import Gatherer, Pace, Waiting
+from troth.stores.git_message import Entry, commit_message
+from troth.stores.git_remote import GitRemote, require_branch
+from troth.stores.git_repository import Author, Change, GitRepository, Pushed
+from troth.stores.ownership import Ownership
+from troth.stores.protocol import Claim, Written
+from troth.stores.tree import PathTree
+
+logger = logging.getLogger(__name__)
+
+# After these the clone may hold locks or halves of packs: it is cheaper to make a new one than to know.
+_DOUBTFUL: Final = frozenset(
+    {Reason.GIT_FAILED, Reason.LOCKED, Reason.STORAGE_FAILED, Reason.STORAGE_FULL, Reason.DEADLINE_EXCEEDED}
+)
+_LOADS_AT_ONCE: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class GitSettings:
+    """How a Git writer behaves; times are in seconds.
+
+    Attributes:
+        minimum_fetch_interval: how old the last look may be when a claim is called unchanged; also how often at
+            most the remote is asked. 0 looks every time.
+        command_timeout: for one git command; a first fetch of a large repository is the longest.
+        load_timeout: for the content of one claim.
+        attempts: pushes tried on a branch that keeps moving before the claims fail (retryable).
+        compact_after: commits after which the clone's history is cut, when nothing waits.
+        close_grace: for the commit that is under way when the writer is closed.
+        isolation_pushes: pushes spent on finding which claim of a batch a server's rule refuses.
+        pace: how long a batch waits for company.
+    """
+
+    minimum_fetch_interval: float = 5.0
+    command_timeout: float = 90.0
+    load_timeout: float = 30.0
+    attempts: int = 12
+    compact_after: int = 500
+    close_grace: float = 10.0
+    isolation_pushes: int = 24
+    pace: Pace = field(default_factory=Pace)
+
+
+@dataclass(slots=True)
+class _Branch:
+    """What is known of the remote branch."""
+
+    head: str
+    tree: PathTree
+    looked: float
+
+
+class GitWriter:
+    """The writer of one branch of one repository; see `StateStoreWriter` for what the methods promise.
+
+    Args of the constructor: ``workspace`` is a folder of its own or shared with other writers; ``prefix`` the
+    store's ``spec.path``; ``surroundings`` the environment that PATH and proxies are taken from; ``now`` gives
+    seconds since 1970 for commits; ``random`` spreads retries.
+    """
+
+    def __init__(
+        self,
+        *,
+        remote: GitRemote,
+        branch: str,
+        author: Author,
+        workspace: Path,
+        surroundings: Mapping[str, str],
+        prefix: str = "",
+        settings: GitSettings | None = None,
+        now: Callable[[], float] = time.time,
+        random: random_module.Random | None = None,
+    ) -> None:
+        self._remote = remote
+        self._branch_name = require_branch(branch)
+        self._author = author
+        self._prefix = prefix.strip("/")
+        self._settings = settings or GitSettings()
+        self._now = now
+        self._random = random or random_module.Random()  # noqa: S311 - spreads retries, guards nothing
+        self._repository = GitRepository(
+            remote=remote,
+            branch=branch,
+            workspace=workspace,
+            surroundings=surroundings,
+            timeout=self._settings.command_timeout,
+        )
+        self._gatherer = Gatherer(self._flush, pace=self._settings.pace, name=f"{remote.url} ({branch})")
+        self._lock = asyncio.Lock()
+        self._branch: _Branch | None = None
+        self._ownership = Ownership()
+        self._held: dict[str, frozenset[str]] = {}
+        self._versions: dict[str, str] = {}
+        self._tried: set[str] = set()
+        self._disturbed = False
+        self._commits = 0
+
+    async def check(self) -> None:
+        """Prove that the branch can be read and would take a push."""
+        async with self._lock, self._clone():
+            branch = await self._look()
+            await self._repository.try_push(branch.head)
+
+    async def write(self, claim: Claim) -> Written:
+        """Make the branch hold the claim; returns when it is pushed, at once when it is there already."""
+        wish = read_claim(claim, prefix=self._prefix)
+        branch = self._branch
+        if branch is not None and self._is_fresh(branch) and wish.owner not in self._gatherer:
+            self._register(wish)
+            if not self._plan(wish, branch, {}):
+                return self._unchanged(wish, branch)
+        return await self._gatherer.submit(wish)
+
+    async def refresh(self) -> bool:
+        """Fetch; True when somebody else has changed a claimed path since the last refresh."""
+        async with self._lock, self._clone():
+            await self._look()
+            disturbed, self._disturbed = self._disturbed, False
+            return disturbed
+
+    async def close(self) -> None:
+        """See `StateStoreWriter.close`; the clone is removed."""
+        await self._gatherer.close(grace=self._settings.close_grace)
+        async with self._lock:
+            await self._repository.drop()
+
+    # one batch ---------------------------------------------------------------------------------------------
+
+    async def _flush(self, batch: Sequence[Waiting]) -> None:
+        entries = []
+        for entry in batch:
+            try:
+                self._register(entry.wish)
+                entries.append(entry)
+            except StoreError as error:
+                entry.fail(error)
+        async with self._lock:
+            with contextlib.suppress(StoreError):  # the entries have been told
+                async with self._clone():
+                    await self._bring_in(entries, [self._settings.isolation_pushes])
+            if self._commits >= self._settings.compact_after and not len(self._gatherer):
+                await self._compact()
+
+    async def _bring_in(self, entries: Sequence[Waiting], pushes: list[int]) -> None:
+        """Answer every entry. ``pushes`` holds one number: how many are left for finding who is refused."""
+        try:
+            refusal = await self._try(entries)
+            if refusal is None:
+                return
+            refused, why = refusal
+            if len(refused) == 1 or pushes[0] < 2:
+                for entry in refused:
+                    entry.fail(why)
+                refused = ()
+            # a rule of the server refuses the commit: the claims that it does not mean must not suffer
+            others = [entry for entry in entries if entry not in refused and not entry.abandoned]
+            middle = len(refused) // 2
+            for part in (refused[:middle], refused[middle:], others):
+                if part:
+                    pushes[0] -= 1
+                    await self._bring_in(part, pushes)
+        except StoreError as error:
+            for entry in entries:
+                entry.fail(error)
+            raise
+
+    async def _try(self, entries: Sequence[Waiting]) -> tuple[Sequence[Waiting], StoreError] | None:
+        """Write the entries; returns whom a rule of the server refuses, and its words, when there is one."""
+        content: dict[str, Mapping[str, bytes]] = {}
+        outcome = Pushed.MOVED
+        looked = False
+        for attempt in range(self._settings.attempts):
+            branch = await self._known()
+            records = await self._read_records(entries, branch)
+            edits = self._plan_all(entries, branch, records)
+            if all(not edit for _, edit in edits):
+                if looked or self._is_fresh(branch):
+                    self._answer(edits, branch, commit=None)
+                    return None
+                await self._look()
+                looked = True
+                continue
+            edits = await self._load_all(edits, content)
+            if not any(edit for _, edit in edits):
+                continue
+            commit = await self._commit(edits, content, branch)
+            try:
+                outcome = await self._repository.push(old=branch.head, new=commit)
+            except StoreError as error:
+                if error.reason != Reason.PUSH_REFUSED:
+                    raise
+                return [entry for entry, edit in edits if edit], error
+            if outcome is Pushed.DONE:
+                self._advance(branch, commit, edits)
+                self._answer(edits, branch, commit=commit)
+                return None
+            if attempt:
+                await asyncio.sleep(self._random.uniform(0, min(0.02 * 2**attempt, 1.0)))
+            await self._look()
+            looked = True
+        reason = Reason.LOCKED if outcome is Pushed.LOCKED else Reason.CONTENTION
+        raise StoreError(
+            reason,
+            f"{self._remote.url} ({self._branch_name}) could not be pushed in {self._settings.attempts} tries: "
+            f"{outcome.value}",
+            "it is tried again; give this store a branch of its own if others push all the time",
+        )
+
+    def _register(self, wish: Wish) -> None:
+        self._ownership.assign(wish.owner, wish.files, wish.claim.directory if wish.files else None)
+
+    def _plan(self, wish: Wish, branch: _Branch, records: Mapping[str, bytes]) -> Edit:
+        return plan(
+            wish,
+            branch.tree,
+            self._ownership,
+            former=self._held.get(wish.owner, ()),
+            read=lambda blob: records.get(blob, b""),
+            prefix=self._prefix,
+        )
+
+    def _plan_all(
+        self, entries: Sequence[Waiting], branch: _Branch, records: Mapping[str, bytes]
+    ) -> list[tuple[Waiting, Edit]]:
+        edits = []
+        for entry in entries:
+            if not entry.abandoned:
+                try:
+                    edits.append((entry, self._plan(entry.wish, branch, records)))
+                except StoreError as error:
+                    entry.fail(error)
+        return edits
+
+    async def _read_records(self, entries: Sequence[Waiting], branch: _Branch) -> Mapping[str, bytes]:
+        wanted = set()
+        for entry in entries:
+            path = entry.wish.claim.state_file
+            blob = branch.tree.get(path) if path else None
+            if path and blob and ":" not in blob and entry.wish.files.get(path) != blob:
+                wanted.add(blob)
+        return await self._repository.read(wanted) if wanted else {}
+
+    async def _load_all(
+        self, edits: Sequence[tuple[Waiting, Edit]], content: dict[str, Mapping[str, bytes]]
+    ) -> list[tuple[Waiting, Edit]]:
+        """Fill ``content`` by owner; returns the edits without those whose content could not be had."""
+        slots = asyncio.Semaphore(_LOADS_AT_ONCE)
+
+        async def load(entry: Waiting) -> None:
+            async with slots:
+                try:
+                    loaded = await load_content(entry.wish.claim, timeout=self._settings.load_timeout)
+                except StoreError as error:
+                    entry.fail(error)
+                else:
+                    content[entry.wish.owner] = loaded
+
+        async with asyncio.TaskGroup() as group:
+            for entry, edit in edits:
+                if edit.writes and entry.wish.owner not in content:
+                    group.create_task(load(entry))
+        return [(entry, edit) for entry, edit in edits if not entry.abandoned]
+
+    async def _commit(
+        self,
+        edits: Sequence[tuple[Waiting, Edit]],
+        content: Mapping[str, Mapping[str, bytes]],
+        branch: _Branch,
+    ) -> str:
+        writes: dict[str, bytes] = {}
+        removes: set[str] = set()
+        described = []
+        for entry, edit in edits:
+            if not edit:
+                continue
+            wish = entry.wish
+            for path in edit.writes:
+                writes[path] = wish.record if path == wish.claim.state_file else content[wish.owner][path]
+            removes |= edit.removes
+            added = sum(branch.tree.get(path) is None for path in edit.writes)
+            described.append(
+                Entry(
+                    owner=wish.owner,
+                    message=wish.claim.message,
+                    added=added,
+                    changed=len(edit.writes) - added,
+                    removed=len(edit.removes),
+                    removal=not wish.files,
+                )
+            )
+            # an interrupted push may yet have been carried out: until it is known, the owner has both
+            self._held[wish.owner] = self._held.get(wish.owner, frozenset()) | frozenset(wish.files)
+        commit = await self._repository.commit(
+            parent=branch.head,
+            change=Change(writes, removes - writes.keys()),
+            message=commit_message(described),
+            author=self._author,
+            when=int(self._now()),
+        )
+        self._tried.add(commit)
+        return commit
+
+    def _advance(self, branch: _Branch, commit: str, edits: Sequence[tuple[Waiting, Edit]]) -> None:
+        for _, edit in edits:
+            for path in edit.removes:
+                branch.tree.remove(path)
+        for entry, edit in edits:
+            for path, blob in edit.writes.items():
+                branch.tree.put(path, blob)
+            if edit:
+                self._versions[entry.wish.owner] = commit
+        branch.head = commit
+        branch.looked = asyncio.get_running_loop().time()
+        self._tried.clear()
+        self._commits += 1
+
+    def _answer(self, edits: Sequence[tuple[Waiting, Edit]], branch: _Branch, *, commit: str | None) -> None:
+        for entry, edit in edits:
+            if edit and commit is not None:
+                self._settle(entry.wish)
+                entry.succeed(Written(commit, changed=True))
+            else:
+                entry.succeed(self._unchanged(entry.wish, branch))
+
+    def _unchanged(self, wish: Wish, branch: _Branch) -> Written:
+        written = Written(self._versions.get(wish.owner, branch.head), changed=False)
+        self._settle(wish)
+        return written
+
+    def _settle(self, wish: Wish) -> None:
+        if wish.files:
+            self._held[wish.owner] = frozenset(wish.files)
+        else:
+            self._held.pop(wish.owner, None)
+            self._versions.pop(wish.owner, None)
+
+    # the remote --------------------------------------------------------------------------------------------
+
+    def _is_fresh(self, branch: _Branch) -> bool:
+        age = asyncio.get_running_loop().time() - branch.looked
+        return age <= self._settings.minimum_fetch_interval and self._repository.is_open
+
+    async def _known(self) -> _Branch:
+        """The branch as last seen, looked at first when there is nothing to plan against."""
+        if self._branch is None or not self._repository.is_open:
+            return await self._look()
+        return self._branch
+
+    async def _look(self) -> _Branch:
+        """Fetch and bring the tree up to the branch."""
+        made = not self._repository.is_open
+        if made:
+            await self._repository.open()
+        try:
+            head = await self._repository.fetch()
+        except StoreError:
+            if made:  # an empty clone would pass for one that holds the last known head
+                await self._repository.drop()
+            raise
+        looked = asyncio.get_running_loop().time()
+        old = self._branch
+        if old is None:
+            self._branch = _Branch(head, await self._repository.tree(head), looked)
+            return self._branch
+        old.looked = looked
+        if head == old.head:
+            return old
+        ours = head in self._tried
+        if made:
+            # the old commit is not in the new clone, so what differs cannot be told
+            old.tree = await self._repository.tree(head)
+            self._disturbed = self._disturbed or not ours
+        else:
+            for path, blob in await self._repository.difference(old.head, head):
+                if blob is None:
+                    old.tree.remove(path)
+                else:
+                    old.tree.put(path, blob)
+                if not ours and self._ownership.is_claimed(path):
+                    self._disturbed = True
+        old.head = head
+        return old
+
+    @contextlib.asynccontextmanager
+    async def _clone(self) -> AsyncIterator[None]:
+        """Drop the clone after an error that may have left it half done."""
+        try:
+            yield
+        except StoreError as error:
+            if error.reason in _DOUBTFUL:
+                await self._repository.drop()
+            raise
+        except asyncio.CancelledError:
+            await asyncio.shield(self._repository.drop())
+            raise
+
+    async def _compact(self) -> None:
+        self._commits = 0
+        try:
+            await self._repository.compact()
+        except StoreError as error:
+            logger.info("the clone of %s is made anew: %s", self._remote.url, error)
+            await self._repository.drop()

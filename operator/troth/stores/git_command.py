@@ -1,0 +1,143 @@
+"""Runs the git program: no shell, nothing inherited, a deadline on everything, and whole groups killed.
+
+Git starts programs of its own (ssh, remote-https, pack-objects). They are one process group, so that a
+cancelled or late command leaves nothing behind. The environment is made from nothing: a variable or a
+configuration file of whoever started the operator must not change what is written. Credentials travel in that
+environment and never in an argument, which any user of the machine can read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from troth.stores.errors import Reason, StoreError
+
+# What a proxy or a private certificate authority needs; nothing else of the surroundings reaches git.
+PASSED_ON: Final = (
+    "PATH",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+)
+_USERINFO: Final = re.compile(r"(?<=://)[^/@\s'\"]+@")
+_LONGEST_TEXT: Final = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A command that ran to its end. ``stderr`` is scrubbed text, ``stdout`` raw bytes."""
+
+    code: int
+    stdout: bytes
+    stderr: str
+
+
+class Scrubber:
+    """Takes secrets and user information of URLs out of what programs and servers say."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        # the longest first: a secret may hold another one
+        self._secrets = sorted({secret for secret in secrets if len(secret) >= 3}, key=len, reverse=True)
+
+    def __call__(self, text: str) -> str:
+        """The text without them."""
+        for secret in self._secrets:
+            text = text.replace(secret, "[secret]")
+        return _USERINFO.sub("", text)
+
+
+def base_environment(surroundings: Mapping[str, str], *, home: Path) -> dict[str, str]:
+    """The environment that every git command gets, before what its remote adds. ``home`` is a private folder."""
+    passed = {name: surroundings[name] for name in PASSED_ON if surroundings.get(name)}
+    # credentials may go to a loopback address in the clear, so a proxy must never be in between
+    without_proxy = ",".join(
+        filter(None, [passed.get("no_proxy") or passed.get("NO_PROXY"), "localhost,127.0.0.1,::1"])
+    )
+    return {
+        "PATH": os.defpath,
+        **passed,
+        "no_proxy": without_proxy,
+        "NO_PROXY": without_proxy,
+        "HOME": str(home),
+        "LC_ALL": "C",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_HTTP_LOW_SPEED_LIMIT": "100",
+        "GIT_HTTP_LOW_SPEED_TIME": "30",
+    }
+
+
+class GitCommand:
+    """The git program in one folder with one environment."""
+
+    def __init__(
+        self, *, folder: Path, environment: Mapping[str, str], scrub: Scrubber, program: str = "git"
+    ) -> None:
+        self._folder = folder
+        self._environment = dict(environment)
+        self._scrub = scrub
+        self._program = program
+
+    async def run(self, *arguments: str, stdin: bytes | None = None, timeout: float) -> Completed:
+        """Run to the end, whatever the exit code; raises StoreError when it cannot start or is not done in time.
+
+        ``timeout`` is in seconds. Cancellation kills the command and all that it started before it is passed on.
+        """
+        try:
+            process = await asyncio.create_subprocess_exec(
+                self._program,
+                *arguments,
+                cwd=self._folder,
+                env=self._environment,
+                stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            if not self._folder.is_dir():
+                raise StoreError(
+                    Reason.STORAGE_FAILED, "the folder that the clone was kept in is gone", "it is made anew"
+                ) from error
+            raise StoreError(
+                Reason.GIT_FAILED, "the git program is not installed", "install git where the operator runs"
+            ) from error
+        except OSError as error:
+            raise StoreError(Reason.GIT_FAILED, f"git could not be started: {error.strerror}") from error
+        try:
+            async with asyncio.timeout(timeout):
+                out, err = await process.communicate(stdin)
+        except TimeoutError as error:
+            raise StoreError(
+                Reason.DEADLINE_EXCEEDED,
+                f"git {arguments[0]} was not done within {timeout:g} s",
+                "look whether the Git server is slow or out of reach",
+            ) from error
+        finally:
+            await _end(process)
+        text = self._scrub(err.decode(errors="replace")[-_LONGEST_TEXT:])
+        return Completed(process.returncode if process.returncode is not None else -1, out, text)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill the group if its leader still runs, and reap it even while we are being cancelled."""
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await asyncio.shield(process.wait())

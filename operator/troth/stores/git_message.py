@@ -1,0 +1,54 @@
+"""Commit messages for whoever audits the repository: who changed what, and how much, without opening the diff.
+
+One claim keeps the subject that Kratix writes, ``Update from: <placement>``. A commit of many lists them all,
+sorted, so that searching the log for a placement finds every commit that touched it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one claim does in a commit. ``removal`` says that nothing of its owner is left."""
+
+    owner: str
+    message: str
+    added: int
+    changed: int
+    removed: int
+    removal: bool
+
+
+def commit_message(entries: Sequence[Entry]) -> str:
+    """The message of a commit that carries these claims; one entry at least."""
+    counts = [sum(values) for values in zip(*((e.added, e.changed, e.removed) for e in entries), strict=True)]
+    if len(entries) == 1:
+        entry = entries[0]
+        verb = "Delete" if entry.removal else "Update"
+        name = _line(entry.message) or _line(entry.owner).rpartition("/")[2]
+        return f"{verb} from: {name}\n\n{_line(entry.owner)}: {_counts(*counts)}\n"
+    lines = [f"Update from: {len(entries)} placements ({_counts(*counts)})", ""]
+    for entry in sorted(entries, key=lambda each: each.owner):
+        note = f" ({_line(entry.message)})" if entry.message and entry.message not in entry.owner else ""
+        gone = "deleted, " if entry.removal else ""
+        counted = _counts(entry.added, entry.changed, entry.removed)
+        lines.append(f"* {_line(entry.owner)}: {gone}{counted}{note}")
+    return "\n".join(lines) + "\n"
+
+
+def _counts(added: int, changed: int, removed: int) -> str:
+    named = ((added, "added"), (changed, "changed"), (removed, "removed"))
+    parts = [(count, word) for count, word in named if count]
+    if not parts:
+        return "nothing changed"
+    (first, word), *rest = parts
+    files = "file" if first == 1 else "files"
+    return ", ".join([f"{first} {files} {word}", *(f"{count} {other}" for count, other in rest)])
+
+
+def _line(text: str) -> str:
+    return re.sub(r"[\x00-\x1f\x7f]+", " ", text).strip()

@@ -1,0 +1,238 @@
+"""Where a Git store is and how to get in: one value, made once, that git commands take their environment from.
+
+Basic authentication is sent ahead as a header that only this server's address gets; asking first and being told
+401 would cost every fetch and push a round trip and two more processes. It stands in ``GIT_CONFIG_VALUE_n``, so
+neither an argument nor a file holds it. An ssh key has to be a file: ssh takes nothing else. It lies in the
+writer's private folder and goes with it.
+
+Rejected: credential helpers and ``GIT_ASKPASS`` (the round trip), the URL's own user part (it is shown in
+process lists and quoted in messages), ``http://`` with a password to anything but this machine.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import os
+import re
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+from troth.stores.errors import Reason, StoreError
+
+LOCAL_ROOT_SETTING: Final = "the operator's setting for local stores"
+_SCP_FORM: Final = re.compile(r"(?:(?P<user>[^@/:\s]+)@)?(?P<host>\[[^\]]+\]|[^@/:\s]+):(?P<path>[^\s]+)")
+_BRANCH: Final = re.compile(r"[^\x00-\x20\x7f~^:?*\[\\/.\-][^\x00-\x20\x7f~^:?*\[\\]*")
+_MINIMAL_HOST: Final = re.compile(r"[A-Za-z0-9\[][A-Za-z0-9.:_\-\[\]%]*")
+
+
+@dataclass(frozen=True, slots=True)
+class BasicAuth:
+    """A user name and a password or token."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SshKey:
+    """A private key without a passphrase, and the host keys that are believed."""
+
+    private_key: str = field(repr=False)
+    known_hosts: str
+
+
+Credentials = BasicAuth | SshKey | None
+
+
+@dataclass(frozen=True, slots=True)
+class GitRemote:
+    """A repository that can be reached in one way.
+
+    Attributes:
+        url: without user information, as git gets it.
+        transport: what ``GIT_ALLOW_PROTOCOL`` allows: ``https``, ``http``, ``ssh`` or ``file``.
+        credentials: what to show the server, if anything.
+        ca_bundle: PEM certificates to trust instead of the system's; empty means the system's.
+    """
+
+    url: str
+    transport: str
+    credentials: Credentials
+    ca_bundle: bytes = b""
+
+    def secrets(self) -> list[str]:
+        """Every spelling of a secret that a program or a server could repeat."""
+        if not isinstance(self.credentials, BasicAuth):
+            return []
+        password = self.credentials.password
+        return [password, quote(password, safe=""), quote(password), _basic(self.credentials)]
+
+    def prepare(self, folder: Path) -> dict[str, str]:
+        """Write what must be a file into the private folder, and give the environment for git. Blocking."""
+        environment = {"GIT_ALLOW_PROTOCOL": self.transport}
+        settings: list[tuple[str, str]] = []
+        if isinstance(self.credentials, BasicAuth):
+            parts = urlsplit(self.url)
+            key = f"http.{parts.scheme}://{parts.netloc}/.extraHeader"
+            settings.append((key, f"Authorization: Basic {_basic(self.credentials)}"))
+        if self.ca_bundle:
+            bundle = folder / "ca.crt"
+            bundle.write_bytes(self.ca_bundle)
+            environment["GIT_SSL_CAINFO"] = str(bundle)
+        if isinstance(self.credentials, SshKey):
+            environment["GIT_SSH_COMMAND"] = _prepare_ssh(self.credentials, folder)
+            environment["GIT_SSH_VARIANT"] = "ssh"
+        environment["GIT_CONFIG_COUNT"] = str(len(settings))
+        for number, (key, value) in enumerate(settings):
+            environment[f"GIT_CONFIG_KEY_{number}"] = key
+            environment[f"GIT_CONFIG_VALUE_{number}"] = value
+        return environment
+
+
+def open_remote(
+    url: str, credentials: Credentials, *, local_root: Path | None = None, ca_bundle: bytes = b""
+) -> GitRemote:
+    """The remote at a URL; raises StoreError (final) for what is not safe or not understood. Blocking (realpath).
+
+    ``local_root`` is the folder that local repositories must lie in; None refuses them all. User information in
+    an http(s) URL is taken out of it, and used when there are no other credentials.
+    """
+    if re.search(r"[\x00-\x20\x7f]", url):
+        raise _invalid(url, "holds a space or a control character")
+    if url.startswith(("/", "file:")):
+        return GitRemote(_local_path(url, local_root), "file", None)
+    parts = urlsplit(url) if "://" in url else None
+    if parts is None:
+        match = _SCP_FORM.fullmatch(url)
+        if not match or not _MINIMAL_HOST.fullmatch(match["host"]):
+            raise _invalid(url, "is no address that Git understands")
+        return GitRemote(url, "ssh", _ssh_credentials(url, credentials))
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise _invalid(url, "has a port that is no number") from None
+    if not host or not _MINIMAL_HOST.fullmatch(host) or (parts.username or "").startswith("-"):
+        raise _invalid(url, "names no host")
+    if parts.scheme == "ssh":
+        if parts.password:
+            raise _invalid(url, "holds a password, which ssh does not take")
+        return GitRemote(url, "ssh", _ssh_credentials(url, credentials))
+    if parts.scheme not in {"http", "https"}:
+        raise _invalid(
+            url, f"has the scheme {parts.scheme!r}; https, ssh and (on this machine) http are supported"
+        )
+    if isinstance(credentials, SshKey):
+        raise _invalid(url, "is not an ssh address, but spec.authMethod is ssh")
+    if credentials is None and (parts.username or parts.password):
+        credentials = BasicAuth(unquote(parts.username or ""), unquote(parts.password or ""))
+    if parts.scheme == "http" and credentials is not None and not is_loopback(host):
+        raise StoreError(
+            Reason.INSECURE_TRANSPORT,
+            f"the password for {host} would travel unencrypted over http",
+            "use https in spec.url",
+            retryable=False,
+        )
+    shown_host = f"[{host}]" if ":" in host else host
+    address = f"{shown_host}:{port}" if port else shown_host
+    clean = urlunsplit((parts.scheme, address, parts.path, parts.query, ""))
+    return GitRemote(clean, parts.scheme, credentials, ca_bundle if parts.scheme == "https" else b"")
+
+
+def require_branch(branch: str) -> str:
+    """The branch's name if Git accepts it as one; else raises StoreError (final)."""
+    if not _BRANCH.fullmatch(branch) or re.search(r"\.\.|//|@\{|/\.|\.lock(/|$)|[./]$", branch):
+        raise StoreError(
+            Reason.INVALID_STORE, f"spec.branch {branch!r} is no name of a branch", "correct it", retryable=False
+        )
+    return branch
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name is this machine without asking a name server."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _local_path(url: str, root: Path | None) -> str:
+    if url.startswith("file:"):
+        parts = urlsplit(url)
+        if parts.netloc not in {"", "localhost"}:
+            raise _invalid(url, "is a file on another machine")
+        url = unquote(parts.path)
+    if root is None:
+        raise StoreError(
+            Reason.LOCAL_PATH_REFUSED,
+            f"{url} is a path of the machine that the operator runs on",
+            f"use https or ssh, or allow a folder with {LOCAL_ROOT_SETTING}",
+            retryable=False,
+        )
+    path = os.path.realpath(url)
+    allowed = os.path.realpath(root)
+    if os.path.commonpath([path, allowed]) != allowed:
+        raise StoreError(
+            Reason.LOCAL_PATH_REFUSED,
+            f"{url} is not inside {allowed}, the only folder allowed for local stores",
+            f"move the repository there, or change {LOCAL_ROOT_SETTING}",
+            retryable=False,
+        )
+    return path
+
+
+def _ssh_credentials(url: str, credentials: Credentials) -> SshKey:
+    if isinstance(credentials, SshKey):
+        return credentials
+    raise _invalid(url, "is an ssh address, but spec.authMethod is not ssh")
+
+
+def _prepare_ssh(key: SshKey, folder: Path) -> str:
+    key_file, hosts_file, config = folder / "ssh_key", folder / "known_hosts", folder / "ssh_config"
+    _write_private(key_file, key.private_key.replace("\r\n", "\n").strip() + "\n")
+    _write_private(hosts_file, key.known_hosts.replace("\r\n", "\n").strip() + "\n")
+    _write_private(
+        config,
+        "\n".join(
+            (
+                "Host *",
+                f'  IdentityFile "{key_file}"',
+                "  IdentitiesOnly yes",
+                "  IdentityAgent none",
+                "  BatchMode yes",
+                "  PreferredAuthentications publickey",
+                "  StrictHostKeyChecking yes",
+                "  UpdateHostKeys no",
+                f'  UserKnownHostsFile "{hosts_file}"',
+                "  GlobalKnownHostsFile /dev/null",
+                "  ConnectTimeout 10",
+                "  ServerAliveInterval 10",
+                "  ServerAliveCountMax 3",
+                "  ForwardAgent no",
+                "  ControlMaster no",
+                "",
+            )
+        ),
+    )
+    # the one string that a shell reads: git offers no other way; both words are quoted
+    return shlex.join(["ssh", "-F", str(config)])
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+
+
+def _basic(credentials: BasicAuth) -> str:
+    return base64.b64encode(f"{credentials.username}:{credentials.password}".encode()).decode()
+
+
+def _invalid(url: str, problem: str) -> StoreError:
+    shown = re.sub(r"(?<=://)[^/@\s]*@", "", url)
+    return StoreError(Reason.INVALID_STORE, f"spec.url {shown!r} {problem}", "correct spec.url", retryable=False)

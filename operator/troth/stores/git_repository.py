@@ -1,0 +1,331 @@
+"""A bare clone, one commit deep, of one branch: the only place where Git's objects are made.
+
+There is no work tree: nothing of the repository is ever checked out, so neither a link nor a hook nor a file's
+name can do anything here, and two thousand files are committed in the time a work tree needs for fifty. The
+clone holds nothing that the remote does not have, so it is thrown away at the first doubt.
+
+A push names the commit that the branch must still be at (``--force-with-lease`` with an explicit id, where the
+new commit's parent is that id). That is narrower than a push without it: a branch that somebody has set back on
+purpose is not pushed forward again. It can never overwrite a commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Final
+
+from troth.stores.errors import Reason, StoreError
+from troth.stores.git_command import Completed, GitCommand, Scrubber, base_environment
+from troth.stores.git_errors import explain, refused
+from troth.stores.git_remote import GitRemote
+from troth.stores.tree import ORDINARY, PathTree
+
+_NEXT: Final = "refs/troth/next"
+_FETCHED: Final = "refs/troth/fetched"
+_COMMIT_ID: Final = re.compile(r"[0-9a-f]{40}")
+_MOVED: Final = re.compile(
+    r"stale info|fetch first|non-fast-forward|incorrect old value|already exists", re.IGNORECASE
+)
+_LOCKED: Final = re.compile(r"failed to update ref|cannot lock ref|failed to lock|unable to lock", re.IGNORECASE)
+_BIG: Final = 5000
+_CONFIG: Final = """\
+[core]
+	repositoryformatversion = 0
+	bare = true
+	fsync = none
+	compression = 1
+	logAllRefUpdates = false
+[gc]
+	auto = 0
+[maintenance]
+	auto = false
+[pack]
+	threads = 1
+	window = 0
+[http]
+	postBuffer = 33554432
+[advice]
+	pushUpdateRejected = false
+[remote "origin"]
+	url = {url}
+"""
+
+
+class Pushed(Enum):
+    """How a push ended, when it ended without an error."""
+
+    DONE = "done"
+    MOVED = "the branch was somewhere else"
+    LOCKED = "somebody else was updating the branch"
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who the commits are by; author and committer are the same."""
+
+    name: str
+    email: str = ""
+
+    def __str__(self) -> str:
+        name, email = (re.sub(r"[<>\x00-\x1f\x7f]", "", text).strip() for text in (self.name, self.email))
+        return f"{name or 'kratix'} <{email}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a commit changes: content by path, and paths that go."""
+
+    writes: Mapping[str, bytes]
+    removes: Iterable[str]
+
+
+class GitRepository:
+    """The clone. One task at a time uses it; the methods raise StoreError.
+
+    Args of the constructor: ``workspace`` is a folder that clones are made in (created private if missing),
+    ``surroundings`` the environment that proxies and PATH are taken from, ``timeout`` seconds for one git command.
+    """
+
+    def __init__(
+        self, *, remote: GitRemote, branch: str, workspace: Path, surroundings: Mapping[str, str], timeout: float
+    ) -> None:
+        self._remote = remote
+        self._branch = branch
+        self._workspace = workspace
+        self._surroundings = surroundings
+        self._timeout = timeout
+        self._scrub = Scrubber(remote.secrets())
+        self._folder: Path | None = None
+        self._lock: int | None = None
+        self._git: GitCommand | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a clone."""
+        return self._git is not None
+
+    async def open(self) -> None:
+        """Make an empty clone in a new private folder; nothing is fetched yet."""
+        try:
+            environment = await asyncio.to_thread(self._make_folder)
+        except OSError as error:
+            raise _storage_error(error, self._workspace) from error
+        assert self._folder is not None  # noqa: S101 - set by _make_folder
+        repository = self._folder / "repository"
+        self._git = GitCommand(folder=repository, environment=environment, scrub=self._scrub)
+
+    async def drop(self) -> None:
+        """Remove the clone and its folder, credentials and all. Idempotent."""
+        folder, lock = self._folder, self._lock
+        self._git = self._folder = self._lock = None
+        if folder is not None:
+            await asyncio.to_thread(_remove, folder, lock)
+
+    async def fetch(self) -> str:
+        """Bring the branch's newest commit here; returns its id."""
+        fetched = await self._run(
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--depth=1",
+            "--no-auto-maintenance",
+            "origin",
+            f"+refs/heads/{self._branch}:{_FETCHED}",
+        )
+        if fetched.code != 0:
+            raise self._explain(fetched.stderr, "fetching from")
+        head = await asyncio.to_thread(self._read_fetch_head)
+        if not _COMMIT_ID.fullmatch(head):
+            raise self._explain("fatal: nothing was fetched", "fetching from")
+        return head
+
+    async def tree(self, commit: str) -> PathTree:
+        """Everything that a fetched commit holds."""
+        listed = self._require(await self._run("ls-tree", "-r", "-z", "--full-tree", commit), "reading")
+        if listed.count(b"\0") > _BIG:
+            return await asyncio.to_thread(_parse_tree, listed)
+        return _parse_tree(listed)
+
+    async def difference(self, old: str, new: str) -> list[tuple[str, str | None]]:
+        """What differs between two commits that are here: path and new blob id, None where a file has gone."""
+        listed = self._require(
+            await self._run("diff-tree", "-r", "-z", "--no-renames", "--raw", old, new), "comparing commits of"
+        )
+        return list(_parse_difference(listed))
+
+    async def read(self, blobs: Iterable[str]) -> dict[str, bytes]:
+        """The content of blobs by id; those that are not here are left out."""
+        wanted = "".join(f"{blob}\n" for blob in blobs).encode()
+        return dict(_parse_batch(self._require(await self._run("cat-file", "--batch", stdin=wanted), "reading")))
+
+    async def commit(self, *, parent: str, change: Change, message: str, author: Author, when: int) -> str:
+        """Make a commit; returns its id. ``when`` is in seconds since 1970. Nothing leaves this machine."""
+        stream = await asyncio.to_thread(_stream, parent, change, message, author, when)
+        made = await self._run("fast-import", "--quiet", "--force", "--done", "--date-format=raw", stdin=stream)
+        commit = made.stdout.decode(errors="replace").strip()
+        if made.code != 0 or not _COMMIT_ID.fullmatch(commit):
+            raise self._explain(made.stderr, "making a commit for")
+        return commit
+
+    async def push(self, *, old: str, new: str) -> Pushed:
+        """Move the branch from ``old`` to its child ``new``, or not at all."""
+        branch = f"refs/heads/{self._branch}"
+        pushed = await self._run(
+            "push", "--porcelain", "--no-verify", f"--force-with-lease={branch}:{old}", "origin", f"{new}:{branch}"
+        )
+        if pushed.code == 0:
+            return Pushed.DONE
+        status = self._scrub(pushed.stdout.decode(errors="replace"))
+        line = next((line for line in status.splitlines() if line.startswith("!")), "")
+        if not line:
+            raise self._explain(pushed.stderr, "pushing to")
+        why = line.rpartition("\t")[2]
+        if _MOVED.search(why):
+            return Pushed.MOVED
+        if _LOCKED.search(why):
+            return Pushed.LOCKED
+        inner = why.partition("(")[2].rstrip(")") or why
+        raise refused(pushed.stderr, inner, remote=self._remote.url, branch=self._branch)
+
+    async def try_push(self, commit: str) -> None:
+        """Ask the server whether it would take a push, without pushing anything."""
+        target = f"{commit}:refs/heads/{self._branch}"
+        tried = await self._run("push", "--porcelain", "--no-verify", "--dry-run", "origin", target)
+        # a branch that has moved since the fetch is no objection to us
+        if tried.code != 0 and not _MOVED.search(tried.stdout.decode(errors="replace")):
+            raise self._explain(tried.stderr, "pushing to")
+
+    async def compact(self) -> None:
+        """Cut the history behind the newest commit and throw away what nothing needs; downloads no content."""
+        await self.fetch()
+        self._require(await self._run("update-ref", "-d", _NEXT), "compacting the clone of")
+        self._require(await self._run("gc", "--quiet", "--prune=now"), "compacting the clone of")
+
+    async def _run(self, *arguments: str, stdin: bytes | None = None) -> Completed:
+        if self._git is None:
+            raise StoreError(Reason.STORAGE_FAILED, f"there is no clone of {self._remote.url}")
+        return await self._git.run(*arguments, stdin=stdin, timeout=self._timeout)
+
+    def _require(self, completed: Completed, doing: str) -> bytes:
+        if completed.code != 0:
+            raise self._explain(completed.stderr, doing)
+        return completed.stdout
+
+    def _explain(self, stderr: str, doing: str) -> StoreError:
+        return explain(stderr, doing=doing, remote=self._remote.url, branch=self._branch)
+
+    def _make_folder(self) -> dict[str, str]:
+        self._workspace.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _sweep(self._workspace)
+        folder = Path(tempfile.mkdtemp(prefix="git-", dir=self._workspace))
+        # held as long as this process lives: the next one sweeps away what a killed one has left
+        self._lock = os.open(folder / "lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._folder = folder
+        repository = folder / "repository"
+        for part in ("objects", "refs"):
+            (repository / part).mkdir(parents=True)
+        (repository / "HEAD").write_text("ref: refs/heads/unused\n")
+        (repository / "config").write_text(_CONFIG.format(url=_quoted(self._remote.url)))
+        return {**base_environment(self._surroundings, home=folder), **self._remote.prepare(folder)}
+
+    def _read_fetch_head(self) -> str:
+        assert self._folder is not None  # noqa: S101 - fetch has just run in it
+        with contextlib.suppress(OSError):
+            return (self._folder / "repository" / "FETCH_HEAD").read_text().partition("\t")[0]
+        return ""
+
+
+def _stream(parent: str, change: Change, message: str, author: Author, when: int) -> bytes:
+    text = message.encode()
+    stamp = f"{author} {when} +0000"
+    parts = [
+        f"commit {_NEXT}\nmark :1\nauthor {stamp}\ncommitter {stamp}\ndata {len(text)}\n".encode(),
+        text,
+        f"\nfrom {parent}\n".encode(),
+    ]
+    parts += [b"D %s\n" % _path(path) for path in sorted(change.removes)]
+    for path, content in sorted(change.writes.items()):
+        parts += [f"M {ORDINARY} inline ".encode(), _path(path), b"\ndata %d\n" % len(content), content, b"\n"]
+    parts.append(b"\nget-mark :1\ndone\n")
+    return b"".join(parts)
+
+
+def _path(path: str) -> bytes:
+    escaped = path.encode(errors="surrogateescape").replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    return b'"' + escaped.replace(b"\n", b"\\n") + b'"'
+
+
+def _parse_tree(listed: bytes) -> PathTree:
+    tree = PathTree()
+    for entry in listed.decode(errors="surrogateescape").split("\0"):
+        if entry:
+            facts, _, path = entry.partition("\t")
+            mode, _, blob = facts.split(" ")
+            tree.put(path, blob if mode == ORDINARY else f"{mode}:{blob}")
+    return tree
+
+
+def _parse_difference(listed: bytes) -> Iterator[tuple[str, str | None]]:
+    fields = iter(listed.decode(errors="surrogateescape").split("\0"))
+    for facts in fields:
+        if facts.startswith(":"):
+            _, mode, _, blob, status = facts.split(" ")
+            kept = blob if mode == ORDINARY else f"{mode}:{blob}"
+            yield next(fields), None if status == "D" else kept
+
+
+def _parse_batch(answer: bytes) -> Iterator[tuple[str, bytes]]:
+    at = 0
+    while at < len(answer):
+        end = answer.index(b"\n", at)
+        facts = answer[at:end].decode().split(" ")
+        at = end + 1
+        if len(facts) == 3:
+            size = int(facts[2])
+            yield facts[0], answer[at : at + size]
+            at += size + 1
+
+
+def _sweep(workspace: Path) -> None:
+    for folder in workspace.glob("git-*"):
+        try:
+            lock = os.open(folder / "lock", os.O_WRONLY | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            continue
+        _remove(folder, lock)
+
+
+def _remove(folder: Path, lock: int | None) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    if lock is not None:
+        os.close(lock)
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _storage_error(error: OSError, workspace: Path) -> StoreError:
+    reason = Reason.STORAGE_FULL if error.errno in {28, 122} else Reason.STORAGE_FAILED
+    return StoreError(
+        reason,
+        f"the clone cannot be kept in {workspace}: {error.strerror}",
+        "give the operator a writable workspace",
+    )

@@ -1,0 +1,114 @@
+"""Who has which path of a store: one path, one owner, one writer (design 1.4).
+
+Two owners on one path would each undo the other for ever, and a folder that is cleaned for one owner would
+lose the files of another. So a claim is registered before it is planned, and the second claimant is told who
+was first. It lives in memory and is filled by the claims themselves: after a restart the first to claim wins,
+which is the same owner as before in every case but a conflict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from troth.stores.errors import Reason, StoreError
+from troth.stores.paths import ancestors
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What one owner has: files, and perhaps a folder that is wholly its own."""
+
+    files: frozenset[str]
+    directory: str | None = None
+
+
+class Ownership:
+    """The register of one store. Not thread-safe: one task asks it."""
+
+    def __init__(self) -> None:
+        self._holdings: dict[str, Holding] = {}
+        self._files: dict[str, str] = {}
+        self._directories: dict[str, str] = {}
+        # folder → owner → how many of its files and folders lie below; the folder need not be claimed itself
+        self._below: dict[str, dict[str, int]] = {}
+
+    def assign(self, owner: str, files: Iterable[str], directory: str | None) -> None:
+        """Replace what the owner has; nothing changes when it raises StoreError (PathConflict, names both).
+
+        Paths are normalised already. An owner with neither files nor a directory is forgotten.
+        """
+        wanted = Holding(frozenset(files), directory)
+        old = self._holdings.get(owner)
+        if old == wanted:
+            return
+        self._require_free(owner, wanted)
+        self._forget(owner)
+        if not wanted.files and directory is None:
+            return
+        self._holdings[owner] = wanted
+        for path in wanted.files:
+            self._files[path] = owner
+            self._count(owner, path, 1)
+        if directory is not None:
+            self._directories[directory] = owner
+            self._count(owner, directory, 1)
+
+    def release(self, owner: str) -> None:
+        """Forget the owner and free what it has."""
+        self._forget(owner)
+
+    def is_foreign(self, owner: str, path: str) -> bool:
+        """Whether somebody else has the path or a folder around it."""
+        if self._files.get(path, owner) != owner:
+            return True
+        return any(self._directories.get(above, owner) != owner for above in ancestors(path))
+
+    def is_claimed(self, path: str) -> bool:
+        """Whether anybody has the path or a folder around it."""
+        return path in self._files or any(above in self._directories for above in ancestors(path))
+
+    def _require_free(self, owner: str, wanted: Holding) -> None:
+        held = self._holdings.get(owner)
+        mine = held.files if held else frozenset()
+        places = [*(path for path in wanted.files if path not in mine)]
+        if wanted.directory is not None:
+            places.append(wanted.directory)
+        for path in places:
+            other = self._files.get(path, owner)
+            if other == owner:
+                other = self._directories.get(path, owner)
+            if other == owner:
+                other = next((name for name in self._below.get(path, ()) if name != owner), owner)
+            for above in ancestors(path):
+                if other != owner:
+                    break
+                other = self._directories.get(above, self._files.get(above, owner))
+            if other != owner:
+                raise StoreError(
+                    Reason.PATH_CONFLICT,
+                    f"{path!r} is claimed by both {other} and {owner}; {other} was first and keeps it",
+                    "give one of them another path, name or destination",
+                )
+
+    def _forget(self, owner: str) -> None:
+        old = self._holdings.pop(owner, None)
+        if old is None:
+            return
+        for path in old.files:
+            del self._files[path]
+            self._count(owner, path, -1)
+        if old.directory is not None:
+            del self._directories[old.directory]
+            self._count(owner, old.directory, -1)
+
+    def _count(self, owner: str, path: str, change: int) -> None:
+        for above in ancestors(path):
+            owners = self._below.setdefault(above, {})
+            count = owners.get(owner, 0) + change
+            if count:
+                owners[owner] = count
+            else:
+                del owners[owner]
+                if not owners:
+                    del self._below[above]

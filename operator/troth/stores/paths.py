@@ -1,0 +1,81 @@
+"""Paths inside a store: normalised first, judged after, the same way for every store.
+
+A path comes from a Promise's author and is joined to a folder that other people share. What it may not do:
+leave the store, reach into `.git` under any spelling that a Git or a file system somewhere folds to that name,
+or be something that one machine accepts and another's checkout dies of.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from typing import Final
+
+from troth.stores.errors import Reason, StoreError
+
+_LONGEST_NAME: Final = 255
+_LONGEST_PATH: Final = 1024
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+# What HFS+ ignores inside a name: ".g\u200cit" is ".git" there. Git refuses the same set.
+_IGNORABLE: Final = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
+_GIT_NAME: Final = re.compile(r"(\.git|git~[0-9]+)[. ]*", re.IGNORECASE)
+
+
+def confine(path: str, *, owner: str) -> str:
+    """The normalised path of a file; raises StoreError (InvalidPath, final) that names the owner and the path."""
+    problem = _problem(path)
+    if problem:
+        raise _invalid(path, owner, problem)
+    normal = posixpath.normpath(path)
+    parts = normal.split("/")
+    if parts[0] == "..":
+        raise _invalid(path, owner, "leaves the store")
+    if normal == ".":
+        raise _invalid(path, owner, "names no file")
+    for part in parts:
+        if _GIT_NAME.fullmatch(_IGNORABLE.sub("", part).split(":", 1)[0]):
+            raise _invalid(path, owner, f"holds {part!r}, a name that Git keeps for itself")
+        if len(part.encode()) > _LONGEST_NAME:
+            raise _invalid(path, owner, f"has a part longer than {_LONGEST_NAME} bytes")
+    return normal
+
+
+def confine_file(path: str, *, owner: str) -> str:
+    """As `confine`, and a path that ends as a folder does is refused."""
+    if path.endswith(("/", "/.", "/..")) or path in {".", ".."}:
+        raise _invalid(path, owner, "names a folder, not a file")
+    return confine(path, owner=owner)
+
+
+def ancestors(path: str) -> list[str]:
+    """The folders above a normalised path, nearest the root first; the root itself is not among them."""
+    found = []
+    at = path.find("/")
+    while at >= 0:
+        found.append(path[:at])
+        at = path.find("/", at + 1)
+    return found
+
+
+def _problem(path: str) -> str:
+    if not path:
+        return "is empty"
+    if path.startswith("/"):
+        return "is absolute"
+    if _CONTROL.search(path):
+        return "holds a control character"
+    try:
+        encoded = path.encode()
+    except UnicodeEncodeError:
+        return "is not valid Unicode"
+    return f"is longer than {_LONGEST_PATH} bytes" if len(encoded) > _LONGEST_PATH else ""
+
+
+def _invalid(path: str, owner: str, problem: str) -> StoreError:
+    shown = path if len(path) <= 120 else f"{path[:117]}..."
+    return StoreError(
+        Reason.INVALID_PATH,
+        f"the path {shown!r} of {owner} {problem}",
+        "change the path in the Promise's pipeline or in the Destination",
+        retryable=False,
+    )

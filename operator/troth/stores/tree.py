@@ -1,0 +1,91 @@
+"""What a branch holds, in memory: every path and its blob id.
+
+Nested dictionaries, as Git's trees are, because the two questions asked of it are "which blob is at this
+path?" and "what is in this folder?". A flat map answers the second only by looking at every path there is.
+A file that is not an ordinary one (a link, an executable, a submodule) has its mode before its id, so it never
+equals a claim's blob and is made ordinary when the path is claimed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+ORDINARY = "100644"
+
+Node = dict[str, "str | Node"]
+
+
+class PathTree:
+    """The files of one commit."""
+
+    def __init__(self) -> None:
+        self._root: Node = {}
+
+    @classmethod
+    def of(cls, files: Mapping[str, str]) -> PathTree:
+        """A tree of paths and blob ids."""
+        tree = cls()
+        for path, blob in files.items():
+            tree.put(path, blob)
+        return tree
+
+    def get(self, path: str) -> str | None:
+        """The blob id at a path; None when there is no file."""
+        found = self._find(path)
+        return found if isinstance(found, str) else None
+
+    def under(self, folder: str) -> Iterator[str]:
+        """The paths of all files below a folder."""
+        found = self._find(folder)
+        if isinstance(found, dict):
+            yield from _walk(found, folder)
+
+    def files(self) -> Iterator[str]:
+        """The paths of all files."""
+        yield from _walk(self._root, "")
+
+    def put(self, path: str, blob: str) -> None:
+        """Set a file; whatever stood in the way of it is gone, as in Git."""
+        node = self._root
+        *folders, name = path.split("/")
+        for folder in folders:
+            below = node.get(folder)
+            if not isinstance(below, dict):
+                below = node[folder] = {}
+            node = below
+        node[name] = blob
+
+    def remove(self, path: str) -> None:
+        """Remove a file, and the folders that are empty without it; a path that is not there is no error."""
+        node = self._root
+        trail: list[tuple[Node, str]] = []
+        *folders, name = path.split("/")
+        for folder in folders:
+            below = node.get(folder)
+            if not isinstance(below, dict):
+                return
+            trail.append((node, folder))
+            node = below
+        if isinstance(node.get(name), str):
+            del node[name]
+        for parent, folder in reversed(trail):
+            if parent[folder]:
+                return
+            del parent[folder]
+
+    def _find(self, path: str) -> str | Node | None:
+        node: str | Node | None = self._root
+        for part in path.split("/"):
+            if not isinstance(node, dict):
+                return None
+            node = node.get(part)
+        return node
+
+
+def _walk(node: Node, prefix: str) -> Iterator[str]:
+    for name, below in node.items():
+        path = f"{prefix}/{name}" if prefix else name
+        if isinstance(below, str):
+            yield path
+        else:
+            yield from _walk(below, path)
