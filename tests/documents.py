@@ -1,0 +1,71 @@
+"""The documentation as its tests read it: pages, their fenced blocks, and what the comments before them say.
+
+`<!-- file: NAME -->` before a block: the block is that file. `<!-- run -->` before a block: its lines are commands
+that must succeed, in order, in one shell; `<!-- run: fails -->`: the last of them must not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+_FENCE = re.compile(r"^```(\w*)\s*$")
+_COMMENT = re.compile(r"^<!-- (file|run)(?:: (.+?))? -->$")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced block.
+
+    Attributes:
+        page: the file that it stands in.
+        line: the line of its first text, from 1.
+        language: what stands after the fence.
+        text: what is between the fences.
+        comment: ``file`` or ``run``, or "".
+        argument: what follows the comment's word, or "".
+    """
+
+    page: Path
+    line: int
+    language: str
+    text: str
+    comment: str = ""
+    argument: str = ""
+
+    @property
+    def where(self) -> str:
+        """``docs/page.md:12``."""
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+
+def pages() -> list[Path]:
+    """Every page that people read."""
+    found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "promises").glob("*/README.md")]
+    return sorted(found)
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    """The fenced blocks of a page, in their order."""
+    language, comment, argument = "", "", ""
+    collected: list[str] | None = None
+    first = 0
+    for number, line in enumerate(page.read_text("utf-8").splitlines(), 1):
+        fence = _FENCE.match(line)
+        if collected is not None:
+            if line.startswith("```"):
+                yield Block(page, first, language, "\n".join(collected) + "\n", comment, argument)
+                collected, comment, argument = None, "", ""
+            else:
+                collected.append(line)
+        elif fence:
+            language, collected, first = fence[1], [], number + 1
+        elif match := _COMMENT.match(line.strip()):
+            comment, argument = match[1], match[2] or ""
+        elif line.strip():
+            comment, argument = "", ""
+    assert collected is None, f"{page}: a fence is not closed"

@@ -1,0 +1,100 @@
+"""The documentation agrees with itself and with the code."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import yaml
+
+from tests.documents import ROOT, blocks, pages
+from troth.api.objects import read_promise
+from troth.api.pipelines import parse_pipelines
+from troth.engine import status as status_package
+from troth.engine.failure import Reason as FailureReason
+from troth.stores import Reason as StoreReason
+
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+STATUS_PAGE = ROOT / "docs" / "reference" / "status.md"
+
+
+def anchors(page: Path) -> set[str]:
+    text = FENCED.sub("", page.read_text("utf-8"))
+    plain = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in HEADING.findall(text)]
+    return {heading.strip().replace(" ", "-") for heading in plain}
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in LINK.findall(FENCED.sub("", page.read_text("utf-8"))):
+        if target.startswith(("http://", "https://", "mailto:")):
+            continue
+        path, _, anchor = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.exists(), f"{page.relative_to(ROOT)}: {target} does not exist"
+        if anchor:
+            assert anchor in anchors(linked), f"{page.relative_to(ROOT)}: {target} has no such heading"
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_manifest_in_the_documentation_is_yaml_and_every_promise_parses(page: Path) -> None:
+    for block in blocks(page):
+        if block.language != "yaml":
+            continue
+        for document in yaml.safe_load_all(block.text):
+            if document.get("kind") == "Promise":
+                workflows = read_promise(document).spec.resource_workflows
+                assert parse_pipelines(workflows.configure, "configure"), block.where
+
+
+def test_the_readme_opens_with_exactly_two_commands() -> None:
+    first = next(block for block in blocks(ROOT / "README.md") if block.language == "sh")
+    assert first.text.split("\n") == ["make demo", "make test", ""]
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_make_target_that_is_named_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    text = page.read_text("utf-8")
+    named = set(re.findall(r"`make ([a-z-]+)", text)) | set(re.findall(r"^make ([a-z-]+)", text, re.MULTILINE))
+    assert named <= targets
+
+
+@pytest.mark.parametrize("reason", get_args(FailureReason))
+def test_every_reason_of_a_failed_template_is_documented(reason: str) -> None:
+    assert f"`{reason}`" in STATUS_PAGE.read_text("utf-8")
+
+
+@pytest.mark.parametrize("reason", [reason for reason in StoreReason if reason is not StoreReason.CLOSED])
+def test_every_reason_of_a_store_is_documented(reason: StoreReason) -> None:
+    assert f"`{reason}`" in (ROOT / "docs" / "reference" / "stores.md").read_text("utf-8")
+
+
+def test_every_reason_of_a_condition_is_documented() -> None:
+    text = STATUS_PAGE.read_text("utf-8")
+    reasons = set()
+    for module in Path(status_package.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Condition":
+                reasons |= {
+                    argument.value
+                    for argument in node.args[2:3]
+                    if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+                }
+    assert len(reasons) > 20
+    assert {reason for reason in reasons if f"`{reason}`" not in text} == set()
+
+
+def test_every_runtime_and_development_dependency_has_its_reason() -> None:
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    names = {re.split(r"[<>=!\[; ]", requirement, maxsplit=1)[0] for requirement in wanted}
+    text = (ROOT / "docs" / "dependencies.md").read_text("utf-8")
+    assert {name for name in names if f"`{name}`" not in text} == set()
