@@ -7,6 +7,7 @@ Troth's definitions.
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,7 @@ import yaml
 
 from tests.charts import CHART, SYSTEM_NAMESPACE, render, rights, run_helm
 from troth.api import resources
+from troth.app.settings import fields, flag_of, load_settings
 from troth.dev import ControlPlane, crds_folder
 
 pytestmark = pytest.mark.integration
@@ -167,11 +169,11 @@ def test_helm_installs_upgrades_and_leaves_the_definitions(helm: Path, tmp_path:
         plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")
         assert len(definitions()) == len(DEFINITIONS)
 
-        run("upgrade", "--install", "troth", CHART, "--set-json", json.dumps({"settings": {"a": 1}}))
+        run("upgrade", "--install", "troth", CHART, "--set-json", json.dumps({"settings": {"renderTimeout": 5}}))
         config_map = json.loads(
             plane.kubectl("get", "configmap", "troth", "-n", SYSTEM_NAMESPACE, "-o", "json").stdout
         )
-        assert yaml.safe_load(config_map["data"]["settings"]) == {"a": 1}
+        assert yaml.safe_load(config_map["data"]["settings"])["renderTimeout"] == 5
 
         run("uninstall", "troth")
         assert len(definitions()) == len(DEFINITIONS), "and with them every Promise and request"
@@ -208,7 +210,7 @@ def test_the_operator_may_do_what_its_controllers_do_and_no_more(
     authored = [resources.PROMISE, resources.DESTINATION, *resources.STATE_STORES]
     for resource in (kind.name for kind in authored):
         assert all(may(verb, resource) for verb in ("get", "list", "watch", "patch")), resource
-        assert not any(may(verb, resource) for verb in ("create", "delete")), resource
+        assert not any(may(verb, resource) for verb in ("create", "update", "delete")), resource
     for resource in (resources.WORK.name, resources.WORK_PLACEMENT.name):
         assert all(may(verb, resource) for verb in ("get", "list", "watch", "create", "patch", "delete")), resource
     for kind in (*authored, resources.WORK, resources.WORK_PLACEMENT):
@@ -221,7 +223,8 @@ def test_the_operator_may_do_what_its_controllers_do_and_no_more(
     for verb in ("get", "list", "watch", "create", "patch", "delete"):
         assert may(verb, "customresourcedefinitions.apiextensions.k8s.io")
     assert all(may(verb, "events.events.k8s.io", namespace="default") for verb in ("create", "patch"))
-    assert may("get", "namespaces")
+    assert may("get", "namespaces", name=namespace)
+    assert not may("get", "namespaces", name="default")
 
     for place in (namespace, "default"):
         assert may("get", "secrets", namespace=place, name="git-credentials")
@@ -266,9 +269,7 @@ def test_other_groups_and_namespaces_are_one_value_away(
     objects = rights(render(helm, values, release=namespace, namespace=namespace))
     worker = [entry for entry in objects if entry["metadata"].get("namespace") == "kratix-worker-system"]
     assert sorted(entry["kind"] for entry in worker) == ["Role", "RoleBinding"]
-    for entry in worker:  # into the test's own namespace, which can go away afterwards
-        entry["metadata"]["namespace"] = namespace
-    apply(objects)
+    apply([entry for entry in objects if entry not in worker])
     user = f"system:serviceaccount:{namespace}:{namespace}"
     assert review(control_plane, user, "list", "websites.web.example.com")
     assert not review(control_plane, user, "list", "postgresqls.database.example.com")
@@ -325,6 +326,28 @@ def test_never_two_operators_at_once_and_a_change_of_settings_is_noticed(helm: P
     assert before["template"]["metadata"] != after["template"]["metadata"]
 
 
+def test_the_operator_understands_its_settings_and_arguments(helm: Path, tmp_path: Path) -> None:
+    values = {**EVERYTHING, "settings": {"renderTimeout": 5, "workspace": "/elsewhere", "logLevel": "debug"}}
+    for given, workspace in (({}, "/workspace"), (values, "/elsewhere")):
+        objects = render(helm, given, namespace="somewhere")
+        file = tmp_path / "settings.yaml"
+        file.write_text(find(objects, "ConfigMap")["data"]["settings"])
+        settings = load_settings({}, {}, file)
+        assert settings.system_namespace == "somewhere"
+        assert settings.workspace == workspace
+
+        spec = find(objects, "Deployment")["spec"]["template"]["spec"]
+        assert spec["terminationGracePeriodSeconds"] > settings.shutdown_grace
+        (container,) = spec["containers"]
+        command, *flags = container["args"]
+        assert command == "operator"
+        accepted = {flag_of(item.name) for item in fields()} | {"--config"} | set(given.get("extraArgs", []))
+        assert {flag for flag in flags if flag.startswith("--")} <= accepted
+        ports = {port["name"]: str(port["containerPort"]) for port in container["ports"]}
+        arguments = dict(itertools.pairwise(flags))
+        assert ports == {"probes": arguments["--probes-port"], "metrics": arguments["--metrics-port"]}
+
+
 def test_prometheus_finds_the_metrics(helm: Path) -> None:
     objects = render(helm, EVERYTHING)
     service, monitor = find(objects, "Service"), find(objects, "ServiceMonitor")
@@ -355,6 +378,8 @@ def test_prometheus_finds_the_metrics(helm: Path) -> None:
         ({"workspace": {"sizeLimit": 5}}, "/workspace/sizeLimit"),
         ({"serviceMonitor": {"interval": "often"}}, "/serviceMonitor/interval"),
         ({"replicas": 2}, "replicas"),
+        ({"settings": {"render-timeout": 5}}, "render-timeout"),
+        ({"settings": {"renderTimeout": {"seconds": 5}}}, "/settings/renderTimeout"),
     ],
     ids=str,
 )

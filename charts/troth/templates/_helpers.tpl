@@ -36,3 +36,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   name: {{ include "troth.serviceAccount" . }}
   namespace: {{ .Release.Namespace }}
 {{- end -}}
+
+{{- /* What the chart knows, under what the person who installs it says. */ -}}
+{{- define "troth.settings" -}}
+{{- $known := dict "systemNamespace" .Release.Namespace "workspace" "/workspace" -}}
+{{- toYaml (merge (deepCopy .Values.settings) $known) -}}
+{{- end -}}
