@@ -1,0 +1,262 @@
+"""Which destinations a Work goes to, and that it stays there."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from troth.api.objects import Selector, WorkloadGroup
+from troth.engine.scheduling import Existing, SchedulePlan, Target, effective_selector, schedule
+
+RESOURCE = "resource"
+PROMISE = "promise"
+
+
+def group(labels: dict[str, str] | None = None, identity: str = "g", source: str = "promise") -> WorkloadGroup:
+    selectors = (Selector(labels, source),) if labels else ()
+    return WorkloadGroup(identity, ".", selectors, ())
+
+
+def plan(
+    targets: list[Target],
+    *groups: WorkloadGroup,
+    existing: list[Existing] | None = None,
+    work_type: str = RESOURCE,
+    owner: str = "default/work",
+    dry_run: bool = False,
+) -> SchedulePlan:
+    return schedule(
+        owner=owner,
+        work_type=work_type,
+        groups=groups,
+        targets=targets,
+        existing=existing or [],
+        dry_run=dry_run,
+    )
+
+
+def carried_out(made: SchedulePlan) -> list[Existing]:
+    """The placements that are there once a plan was carried out."""
+    placements = [Existing(name, entry.group_id) for entry in made.groups for name in entry.destinations]
+    return placements + [
+        Existing(name, entry.group_id, misplaced=True) for entry in made.groups for name in entry.misplaced
+    ]
+
+
+DEV = {"environment": "dev"}
+WORKERS = [Target(f"worker-{n}", DEV) for n in range(5)]
+
+
+# ---- the selector
+
+
+def test_the_promise_outranks_its_pipelines() -> None:
+    selectors = [
+        Selector({"a": "promise", "b": "promise"}, "promise"),
+        Selector({"a": "pw", "c": "pw", "d": "pw"}, "promise-workflow"),
+        Selector({"a": "rw", "d": "rw", "e": "rw"}, "resource-workflow"),
+    ]
+    expected = {"a": "promise", "b": "promise", "c": "pw", "d": "pw", "e": "rw"}
+
+    assert effective_selector(selectors) == expected
+    assert effective_selector(reversed(selectors)) == expected
+
+
+# ---- candidates
+
+
+def test_only_destinations_with_all_labels_are_chosen() -> None:
+    targets = [Target("a", {"x": "1"}), Target("b", {"x": "1", "y": "2", "z": "3"}), Target("c", {"y": "2"})]
+
+    assert plan(targets, group({"x": "1", "y": "2"})).groups[0].destinations == ("b",)
+
+
+def test_an_empty_selector_goes_anywhere_but_not_to_a_strict_destination_with_labels() -> None:
+    targets = [
+        Target("labelled", DEV),
+        Target("strict", DEV, strict=True),
+        Target("bare", {}),
+        Target("strict-bare", {}, strict=True),
+    ]
+    chosen = plan(targets, group(), work_type=PROMISE).groups[0].destinations
+
+    assert chosen == ("bare", "labelled", "strict-bare")
+    assert plan([Target("strict", DEV, strict=True)], group(DEV)).groups[0].destinations == ("strict",)
+
+
+def test_dry_runs_and_real_works_never_meet() -> None:
+    targets = [Target("worker", DEV), Target("preview", {"kratix.io/dry-run": "true", **DEV})]
+
+    assert plan(targets, group(DEV), work_type=PROMISE).groups[0].destinations == ("worker",)
+    assert plan(targets, group(), work_type=PROMISE).groups[0].destinations == ("worker",)
+    assert plan(targets, group({"none": "has"}), dry_run=True).groups[0].destinations == ("preview",)
+    waiting = plan(targets[:1], group(DEV), dry_run=True).groups[0]
+    assert waiting.unscheduled
+    assert waiting.wants == {"kratix.io/dry-run": "true"}
+
+
+def test_a_destination_that_is_being_deleted_gets_nothing_new_and_keeps_what_it_has() -> None:
+    targets = [Target("old", DEV, deleting=True), Target("new", DEV)]
+
+    for work_type in (RESOURCE, PROMISE):
+        assert plan(targets, group(DEV), work_type=work_type).groups[0].destinations == ("new",)
+    held = [Existing("old", "g")]
+    assert plan(targets, group(DEV), existing=held).groups[0].destinations == ("old",)
+    assert plan(targets, group(DEV), existing=held, work_type=PROMISE).groups[0].destinations == ("new", "old")
+    assert plan(targets[:1], group(DEV)).groups[0].unscheduled
+
+
+# ---- one destination, for good
+
+
+def test_a_request_goes_to_one_destination_and_a_dependency_to_all() -> None:
+    assert len(plan(WORKERS, group(DEV)).groups[0].destinations) == 1
+    for work_type in (PROMISE, "static-dependency"):
+        assert len(plan(WORKERS, group(DEV), work_type=work_type).groups[0].destinations) == 5
+
+
+def test_requests_spread_over_destinations_and_come_back_to_theirs() -> None:
+    chosen = [plan(WORKERS, group(DEV), owner=f"default/{n}").groups[0].destinations[0] for n in range(1000)]
+    again = [plan(WORKERS[::-1], group(DEV), owner=f"default/{n}").groups[0].destinations[0] for n in range(1000)]
+
+    assert chosen == again
+    assert all(150 < chosen.count(target.name) < 250 for target in WORKERS)
+
+
+def test_a_new_destination_draws_only_what_it_wins_when_everything_is_placed_anew() -> None:
+    more = [*WORKERS, Target("worker-5", DEV)]
+    moved = 0
+    for n in range(1000):
+        before = plan(WORKERS, group(DEV), owner=str(n)).groups[0].destinations
+        after = plan(more, group(DEV), owner=str(n)).groups[0].destinations
+        if before != after:
+            assert after == ("worker-5",)
+            moved += 1
+    assert 100 < moved < 250
+
+
+def test_a_placed_request_stays_although_another_destination_would_win() -> None:
+    for target in WORKERS:
+        made = plan(WORKERS, group(DEV), existing=[Existing(target.name, "g")])
+        assert made.groups[0].destinations == (target.name,)
+        assert made.groups[0].misplaced == ()
+
+
+# ---- misplaced
+
+
+def test_a_destination_that_no_longer_matches_keeps_the_files_under_a_label_until_it_matches_again() -> None:
+    moved = [Target("worker-1", {"environment": "prod"}), Target("worker-2", DEV)]
+    held = [Existing("worker-1", "g")]
+
+    made = plan(moved, group(DEV), existing=held).groups[0]
+    assert (made.destinations, made.misplaced, made.unscheduled) == ((), ("worker-1",), False)
+    made = plan(moved, group(DEV), existing=held, work_type=PROMISE).groups[0]
+    assert (made.destinations, made.misplaced) == (("worker-2",), ("worker-1",))
+
+    back = [Target("worker-1", DEV), Target("worker-2", DEV)]
+    held = [Existing("worker-1", "g", misplaced=True)]
+    made = plan(back, group(DEV), existing=held).groups[0]
+    assert (made.destinations, made.misplaced) == (("worker-1",), ())
+
+
+def test_a_destination_that_goes_and_comes_back_finds_everything_as_it_was() -> None:
+    for work_type in (RESOURCE, PROMISE):
+        first = plan(WORKERS, group(DEV), work_type=work_type)
+        lost = first.groups[0].destinations[0]
+        without = [target for target in WORKERS if target.name != lost]
+
+        gone = plan(without, group(DEV), existing=carried_out(first), work_type=work_type)
+        assert gone.remove == ()
+        assert gone.groups[0].misplaced == (lost,)
+        back = plan(WORKERS, group(DEV), existing=carried_out(gone), work_type=work_type)
+        assert carried_out(back) == carried_out(first)
+
+
+# ---- groups
+
+
+def test_placements_of_a_group_that_vanished_are_removed() -> None:
+    made = plan(WORKERS, group(DEV), existing=[Existing("worker-1", "g"), Existing("worker-1", "gone")])
+
+    assert made.remove == (Existing("worker-1", "gone"),)
+    assert plan(WORKERS, existing=[Existing("worker-1", "g")]).remove == (Existing("worker-1", "g"),)
+
+
+def test_a_group_that_finds_nobody_waits_and_does_not_hold_up_the_others() -> None:
+    made = plan(WORKERS, group({"role": "backup"}, "waits"), group(DEV, "goes"))
+
+    assert made.groups[0].unscheduled
+    assert made.groups[0].wants == {"role": "backup"}
+    assert len(made.groups[1].destinations) == 1
+
+
+# ---- ten thousand worlds
+
+_LABELS = st.dictionaries(st.sampled_from("ab"), st.sampled_from("12"))
+_TARGETS = st.lists(
+    st.builds(Target, st.sampled_from("pqrst"), _LABELS, st.booleans(), st.booleans()),
+    unique_by=lambda target: target.name,
+)
+_EXISTING = st.lists(
+    st.builds(Existing, st.sampled_from("pqrstu"), st.sampled_from("gh"), st.booleans()),
+    unique_by=lambda placement: (placement.destination, placement.group_id),
+)
+
+
+@given(
+    targets=_TARGETS,
+    labels=_LABELS,
+    existing=_EXISTING,
+    work_type=st.sampled_from([RESOURCE, PROMISE]),
+    dry=st.booleans(),
+)
+@settings(max_examples=500)
+def test_a_plan_is_settled_once_it_is_carried_out(
+    targets: list[Target], labels: dict[str, str], existing: list[Existing], work_type: str, dry: bool
+) -> None:
+    made = plan(targets, group(labels), existing=existing, work_type=work_type, dry_run=dry)
+    again = plan(targets[::-1], group(labels), existing=carried_out(made), work_type=work_type, dry_run=dry)
+
+    assert again.groups == made.groups
+    assert again.remove == ()
+    held = {placement.destination for placement in existing if placement.group_id == "g"}
+    entry = made.groups[0]
+    assert held <= {*entry.destinations, *entry.misplaced}, "nothing that is placed is ever taken away"
+    assert not set(entry.destinations) & set(entry.misplaced)
+    assert entry.unscheduled == (not entry.destinations and not entry.misplaced)
+    if work_type == RESOURCE and not held:
+        assert len(entry.destinations) <= 1
+
+
+def test_placements_do_not_move_while_other_destinations_come_and_go() -> None:
+    chance = random.Random(20260301)
+
+    def a_target(name: str) -> Target:
+        labels = {key: chance.choice("12") for key in "ab" if chance.random() < 0.7}
+        return Target(name, labels, strict=chance.random() < 0.3, deleting=chance.random() < 0.1)
+
+    for case in range(10_000):
+        targets = [a_target(f"d{n}") for n in range(chance.randrange(1, 6))]
+        wanted = {key: chance.choice("12") for key in "ab" if chance.random() < 0.4}
+        work_type = chance.choice([RESOURCE, PROMISE])
+        owner = f"default/{case}"
+        first = plan(targets, group(wanted), work_type=work_type, owner=owner)
+        used = set(first.groups[0].destinations)
+
+        others = [target for target in targets if target.name not in used and chance.random() < 0.5]
+        newcomers = [a_target(f"n{n}") for n in range(chance.randrange(3))]
+        mine = [replace(target, deleting=chance.random() < 0.2) for target in targets if target.name in used]
+        world = [*others, *newcomers, *mine]
+        chance.shuffle(world)
+        second = plan(world, group(wanted), existing=carried_out(first), work_type=work_type, owner=owner)
+
+        assert second.remove == ()
+        assert second.groups[0].misplaced == ()
+        after = set(second.groups[0].destinations)
+        if work_type == RESOURCE and used:
+            assert after == used, f"case {case}: a request moved"
+        assert used <= after, f"case {case}: a destination lost its files"
