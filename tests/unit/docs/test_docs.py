@@ -15,6 +15,7 @@ from troth.api.objects import read_promise
 from troth.api.pipelines import parse_pipelines
 from troth.engine import status as status_package
 from troth.engine.failure import Reason as FailureReason
+from troth.engine.filters import allowed_filters, allowed_tests
 from troth.stores import Reason as StoreReason
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
@@ -88,6 +89,13 @@ def test_every_reason_of_a_condition_is_documented() -> None:
                 }
     assert len(reasons) > 20
     assert {reason for reason in reasons if f"`{reason}`" not in text} == set()
+
+
+@pytest.mark.parametrize("name", sorted({*allowed_filters(), *allowed_tests()}))
+def test_every_filter_and_test_is_documented(name: str) -> None:
+    if name[0].isalpha():
+        text = (ROOT / "docs" / "reference" / "template.md").read_text("utf-8")
+        assert re.search(rf"`{name}(\([^`]*\))?`", text), name
 
 
 def test_every_runtime_and_development_dependency_has_its_reason() -> None:
