@@ -1,0 +1,346 @@
+"""The queue against a model of it, and what only a running loop shows."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from troth.api import Key
+from troth.kube import QueueClosed, WorkQueue
+
+FIRST, LONGEST = 0.005, 300.0
+
+
+class Latest(Random):
+    """Draws the end of every range: the back-off is its ceiling."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return b
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def key(namespace: str, name: str) -> Key:
+    return Key("things.example.com", namespace, name)
+
+
+KEYS = st.sampled_from([key(namespace, name) for namespace in ("", "a", "b") for name in ("1", "2", "3")])
+PRIORITIES = st.sampled_from([0, -10, -100])
+DELAYS = st.sampled_from([0.0, 0.0, 0.5, 1.0, 60.0])
+
+
+class QueueAgainstModel(RuleBasedStateMachine):
+    """The model: what waits (priority, when due, in which order it came), and what is worked on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+        self.queue = WorkQueue(clock=self.clock, random=Latest())
+        self.waiting: dict[Key, tuple[int, float, int]] = {}
+        self.processing: dict[Key, int] = {}
+        self.failures: dict[Key, int] = {}
+        self.order = 0
+        # For each namespace that has something ready: who was served since it was served itself.
+        self.passed: dict[tuple[int, str], set[str]] = {}
+
+    def ready(self) -> list[tuple[int, int, Key]]:
+        return sorted(
+            (-priority, order, each)
+            for each, (priority, due, order) in self.waiting.items()
+            if due <= self.clock.now and each not in self.processing
+        )
+
+    def model_add(self, each: Key, priority: int, after: float) -> None:
+        due = self.clock.now + after
+        old = self.waiting.get(each)
+        self.order += 1
+        if old is None:
+            self.waiting[each] = (priority, due, self.order)
+            return
+        was_ready = old[1] <= self.clock.now and each not in self.processing
+        new_priority, new_due = max(priority, old[0]), min(due, old[1])
+        moved = new_priority != old[0] if was_ready else new_due != old[1]
+        self.waiting[each] = (new_priority, new_due, self.order if moved else old[2])
+
+    @rule(each=KEYS, priority=PRIORITIES, after=DELAYS)
+    def add(self, each: Key, priority: int, after: float) -> None:
+        self.queue.add(each, priority=priority, after=after)
+        self.model_add(each, priority, after)
+
+    @rule(each=KEYS)
+    def fail(self, each: Key) -> None:
+        failures = self.failures.get(each, 0)
+        self.failures[each] = failures + 1
+        self.queue.add_rate_limited(each)
+        self.model_add(each, self.processing.get(each, 0), min(LONGEST, FIRST * 2**failures))
+
+    @rule(each=KEYS)
+    def forget(self, each: Key) -> None:
+        self.failures.pop(each, None)
+        self.queue.forget(each)
+
+    @rule(seconds=st.sampled_from([0.005, 0.3, 0.5, 61.0]))
+    def pass_time(self, seconds: float) -> None:
+        before = self.clock.now
+        self.clock.now += seconds
+        due = sorted(
+            (when, order, each)
+            for each, (_, when, order) in self.waiting.items()
+            if before < when <= self.clock.now and each not in self.processing
+        )
+        for when, _, each in due:
+            self.order += 1
+            self.waiting[each] = (self.waiting[each][0], when, self.order)
+
+    @rule()
+    def get(self) -> None:
+        got = self.queue.get_nowait()
+        ready = self.ready()
+        if got is None:
+            assert not ready
+            return
+        assert got not in self.processing, "two workers would have the same key"
+        assert got in self.waiting, "nobody asked for it"
+        priority = self.waiting[got][0]
+        assert (-priority) == ready[0][0], "a higher priority waits"
+        same = [each for negative, _, each in ready if -negative == priority]
+        assert got == next(each for each in same if each.namespace == got.namespace), "first come, first served"
+        present = {each.namespace for each in same}
+        for namespace in present - {got.namespace}:
+            passed = self.passed.setdefault((priority, namespace), set())
+            assert got.namespace not in passed, f"{got.namespace!r} was served twice while {namespace!r} waited"
+            passed.add(got.namespace)
+        self.passed[priority, got.namespace] = set()
+        del self.waiting[got]
+        self.processing[got] = priority
+
+    @precondition(lambda self: self.processing)
+    @rule(data=st.data())
+    def done(self, data: st.DataObject) -> None:
+        each = data.draw(st.sampled_from(sorted(self.processing)))
+        self.queue.done(each)
+        del self.processing[each]
+        if each in self.waiting:
+            priority, due, _ = self.waiting[each]
+            self.order += 1
+            self.waiting[each] = (priority, due, self.order)
+
+    @invariant()
+    def forget_who_was_passed_by_those_without_work(self) -> None:
+        present = {(-negative, each.namespace) for negative, _, each in self.ready()}
+        self.passed = {place: passed for place, passed in self.passed.items() if place in present}
+
+    @invariant()
+    def counts_agree(self) -> None:
+        assert len(self.queue) == len(self.ready())
+        assert self.queue.processing == len(self.processing)
+        assert self.queue.delayed == len(self.waiting) - len(self.ready())
+
+    def teardown(self) -> None:
+        for each in list(self.processing):
+            self.queue.done(each)
+        self.clock.now += 10_000
+        left = set()
+        while (got := self.queue.get_nowait()) is not None:
+            left.add(got)
+            self.queue.done(got)
+        assert left == set(self.waiting), "an update was lost or invented"
+
+
+TestQueueAgainstModel = QueueAgainstModel.TestCase
+TestQueueAgainstModel.settings = settings(max_examples=150, stateful_step_count=60)
+
+
+def test_a_namespace_with_a_thousand_keys_does_not_delay_one_with_a_single_key() -> None:
+    queue = WorkQueue(clock=Clock())
+    for number in range(1000):
+        queue.add(key("crowded", str(number)))
+    queue.add(key("quiet", "only"))
+    first_two = {queue.get_nowait(), queue.get_nowait()}
+    assert key("quiet", "only") in first_two
+
+
+def test_a_change_by_a_person_overtakes_a_resync() -> None:
+    queue = WorkQueue(clock=Clock())
+    for number in range(1000):
+        queue.add(key("a", str(number)), priority=-100)
+    queue.add(key("a", "700"))
+    assert queue.get_nowait() == key("a", "700")
+    assert len(queue) == 999
+
+
+def test_a_retry_keeps_the_priority_that_its_key_had() -> None:
+    clock = Clock()
+    queue = WorkQueue(clock=clock, random=Latest())
+    queue.add(key("a", "resync"), priority=-100)
+    taken = queue.get_nowait()
+    assert taken is not None
+    queue.add_rate_limited(taken)
+    queue.done(taken)
+    queue.add(key("a", "person"))
+    clock.now += 1
+    assert queue.get_nowait() == key("a", "person")
+
+
+def test_the_back_off_doubles_to_five_minutes_and_begins_anew_after_forget() -> None:
+    clock = Clock()
+    queue = WorkQueue(clock=clock, random=Latest())
+    each = key("a", "1")
+    delays = []
+    for _ in range(20):
+        queue.add_rate_limited(each)
+        began = clock.now
+        while queue.get_nowait() is None:
+            clock.now += 0.0025 if clock.now - began < 1 else 0.5
+        delays.append(clock.now - began)
+        queue.done(each)
+    assert delays[0] == pytest.approx(0.005, abs=0.003)
+    assert delays[4] == pytest.approx(0.080, abs=0.003)
+    assert delays[-1] == pytest.approx(300, abs=1)
+    assert queue.failures(each) == 20
+    queue.forget(each)
+    queue.add_rate_limited(each)
+    clock.now += 0.006
+    assert queue.get_nowait() == each
+
+
+def test_delayed_places_that_were_left_do_not_pile_up() -> None:
+    clock = Clock()
+    queue = WorkQueue(clock=clock)
+    for _ in range(10_000):
+        queue.add(key("a", "1"), after=600)
+        queue.add(key("a", "1"))
+        taken = queue.get_nowait()
+        assert taken is not None
+        queue.done(taken)
+    assert len(queue._delayed) < 200
+
+
+def test_the_oldest_wait_is_that_of_the_key_that_is_ready_the_longest() -> None:
+    clock = Clock()
+    waits: list[float] = []
+    queue = WorkQueue(clock=clock, on_wait=waits.append)
+    assert queue.oldest_wait() == 0
+    queue.add(key("a", "1"))
+    queue.add(key("a", "2"), after=4)
+    clock.now += 10
+    assert queue.oldest_wait() == 10
+    queue.get_nowait()
+    queue.get_nowait()
+    assert waits == [10, 6]
+
+
+async def test_get_wakes_when_a_delay_is_over() -> None:
+    queue = WorkQueue()
+    waiting = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    queue.add(key("a", "1"), after=0.02)
+    async with asyncio.timeout(5):
+        assert await waiting == key("a", "1")
+
+
+async def test_an_earlier_delay_moves_the_timer_forward() -> None:
+    queue = WorkQueue()
+    queue.add(key("a", "late"), after=3600)
+    queue.add(key("a", "soon"), after=0.02)
+    async with asyncio.timeout(5):
+        assert await queue.get() == key("a", "soon")
+    queue.close()
+
+
+async def test_a_worker_that_is_cancelled_as_it_is_woken_passes_the_key_on() -> None:
+    queue = WorkQueue()
+    first = asyncio.create_task(queue.get())
+    second = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    queue.add(key("a", "1"))
+    first.cancel()
+    async with asyncio.timeout(5):
+        assert await second == key("a", "1")
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+
+async def test_a_cancelled_wait_leaves_nothing_behind() -> None:
+    queue = WorkQueue()
+    waiting = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    queue.add(key("a", "1"))
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    async with asyncio.timeout(5):
+        assert await queue.get() == key("a", "1")
+
+
+async def test_many_workers_never_have_the_same_key_at_once_and_lose_no_update() -> None:
+    queue = WorkQueue()
+    random = Random(7)
+    working: set[Key] = set()
+    wanted: dict[Key, int] = {}
+    done: dict[Key, int] = {}
+
+    async def work() -> None:
+        while True:
+            each = await queue.get()
+            assert each not in working
+            working.add(each)
+            seen = wanted[each]
+            await asyncio.sleep(0)
+            working.discard(each)
+            done[each] = seen
+            queue.done(each)
+
+    workers = [asyncio.create_task(work()) for _ in range(8)]
+    for number in range(2000):
+        each = key(random.choice("abc"), str(random.randrange(20)))
+        wanted[each] = number
+        queue.add(each, priority=random.choice((0, -10)))
+        if number % 7 == 0:
+            await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        await queue.idle()
+    assert done == wanted
+    queue.close()
+    results = await asyncio.gather(*workers, return_exceptions=True)
+    assert all(isinstance(result, QueueClosed) for result in results)
+
+
+async def test_idle_waits_for_what_is_worked_on_and_for_what_comes_due_within_the_horizon() -> None:
+    queue = WorkQueue()
+    queue.add(key("a", "1"), after=0.05)
+    queue.add(key("a", "2"), after=3600)
+    await queue.idle()
+    idle = asyncio.create_task(queue.idle(horizon=1))
+    async with asyncio.timeout(5):
+        each = await queue.get()
+    await asyncio.sleep(0)
+    assert not idle.done()
+    queue.done(each)
+    async with asyncio.timeout(5):
+        await idle
+    queue.close()
+
+
+async def test_closing_ends_all_who_wait_and_takes_nothing_more() -> None:
+    queue = WorkQueue()
+    waiting = [asyncio.create_task(queue.get()) for _ in range(3)]
+    await asyncio.sleep(0)
+    queue.close()
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(result, QueueClosed) for result in results)
+    queue.add(key("a", "1"))
+    assert len(queue) == 0
+    with pytest.raises(QueueClosed):
+        await queue.get()
