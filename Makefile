@@ -49,7 +49,7 @@ format: $(READY) ## Format the code and mend what can be mended
 
 .PHONY: dev
 dev: $(READY) ## A control plane with the operator in it, until Ctrl-C
-	@$(BIN)/troth dev --data .cache/dev $(ARGS)
+	@$(BIN)/troth dev --data dev $(ARGS)
 
 .PHONY: bench
 bench: $(READY) programs ## Measure this machine against the targets

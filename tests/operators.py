@@ -28,13 +28,14 @@ class OperatorProcess:
         self.port = free_port()
         self.log = log
         self._expected_to_end = False
-        command = [sys.executable, "-m", "troth.cli", "operator", "--kubeconfig", kubeconfig, *arguments]
-        self._process = Supervised(
-            "troth operator",
-            [*command, "--probes-port", str(self.port)],
-            log=log,
-            environment=environment,
-        )
+        port = str(self.port)
+        command = [
+            *(sys.executable, "-m", "troth.cli", "operator"),
+            *("--kubeconfig", kubeconfig, "--probes-host", "127.0.0.1"),
+            *("--probes-port", port, "--metrics-port", port),  # both on one server
+            *arguments,
+        ]
+        self._process = Supervised("troth operator", command, log=log, environment=environment)
         self.pid = self._process.pid
 
     @property

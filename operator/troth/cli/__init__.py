@@ -1,1 +1,54 @@
-"""The `troth` command."""
+"""The `troth` command.
+
+A subcommand's module is imported when it is run, or asked for its help: `troth --help` and the completion of a
+shell must not wait for the operator's libraries. That is why the one-line descriptions stand here.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import click
+
+from troth import __version__
+
+# name -> one line for `troth --help`. The module troth.cli.<name> holds the click command under the same name.
+COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "dev": "A control plane on this machine, with the operator and a Git repository.",
+        "operator": "Run the operator against a cluster.",
+    }
+)
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are modules of this package, imported on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click calls it so
+        """The commands, in the order of their table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the command's module."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"troth.cli.{cmd_name}"), cmd_name)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"troth.cli.{cmd_name}.{cmd_name} is no click command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="troth", message="%(prog)s %(version)s")
+def main() -> None:
+    """Promises, kept: a Kubernetes operator for internal developer platforms."""
+
+
+__all__ = ["COMMANDS", "LazyGroup", "main"]

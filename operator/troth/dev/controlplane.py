@@ -116,7 +116,8 @@ class ControlPlane:
 
     def check(self) -> None:
         """Raises ProcessFailed when one of the programs has ended."""
-        wait_until(self._alive, processes=self._processes, what="running", timeout=0)
+        for process in self._processes:
+            process.check()
 
     def kubeconfig_for(self, user: str, groups: Sequence[str] = ()) -> Path:
         """A kubeconfig with a client certificate of this user, such as ``system:serviceaccount:troth:troth``.
@@ -365,9 +366,6 @@ class ControlPlane:
             return folder
         self._sockets = Path(tempfile.mkdtemp(prefix="troth-"))
         return self._sockets
-
-    def _alive(self) -> bool:
-        return all(process.running for process in self._processes)
 
     def _empty(self, collection: str) -> bool:
         """Ask a collection to delete its objects; whether it has none left."""

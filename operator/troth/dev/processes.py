@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from troth.dev.errors import ProcessFailed
 
@@ -28,7 +29,7 @@ class Supervised:
     Attributes:
         name: what it is called in messages.
         pid: its own process id (not the supervisor's), for measuring.
-        log: the file that holds its standard output and standard error.
+        log: the file that holds its standard output and standard error, if it is one.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class Supervised:
         name: str,
         command: Sequence[str | Path],
         *,
-        log: Path,
+        log: Path | None,
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
         remove: Path | None = None,
@@ -46,7 +47,7 @@ class Supervised:
         Args:
             name: what it is called in messages.
             command: program and arguments.
-            log: its output is appended here.
+            log: its output is appended here; to this process's standard error when absent.
             environment: its whole environment; this process's own when absent.
             folder: its working folder.
             remove: a folder to remove once it has ended, also when it ends because this process was killed.
@@ -60,7 +61,7 @@ class Supervised:
         self._line = ours
         cleanup = ["--remove", str(remove)] if remove else []
         try:
-            with theirs, log.open("ab") as output:
+            with theirs, _output(log) as output:
                 self._process = subprocess.Popen(
                     [sys.executable, "-I", "-S", str(_LIFELINE), *cleanup, "--", *map(str, command)],
                     stdin=theirs.fileno(),
@@ -118,14 +119,25 @@ class Supervised:
         self._line.close()
         return self.wait()
 
+    def check(self) -> None:
+        """Raises ProcessFailed, with the end of its log, when it has ended."""
+        if not self.running:
+            raise ProcessFailed(self.name, f"ended with code {self.code}", self.tail())
+
     def tail(self) -> str:
         """The last lines that it wrote."""
+        if self.log is None:
+            return ""
         try:
             with self.log.open("rb") as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_TAIL))
                 return file.read().decode(errors="replace").strip()
         except OSError:
             return ""
+
+
+def _output(log: Path | None) -> BinaryIO:
+    return log.open("ab") if log is not None else os.fdopen(os.dup(sys.stderr.fileno()), "ab", buffering=0)
 
 
 def wait_until(
@@ -144,8 +156,7 @@ def wait_until(
     deadline = time.monotonic() + timeout
     while not ready():
         for process in processes:
-            if not process.running:
-                raise ProcessFailed(process.name, f"ended with code {process.code}", process.tail())
+            process.check()
         if time.monotonic() > deadline:
             process = processes[-1]
             raise ProcessFailed(process.name, f"was not {what} within {timeout:.0f} s", process.tail())
