@@ -1,0 +1,52 @@
+# The operator's image. See docs/unproven.md for what of it has been tried.
+#
+# The base is named by tag, because a digest can only be written down by somebody who has pulled it. For builds that
+# can be repeated, and for updates that you decide on, pass the one that you have checked:
+#   docker build --build-arg PYTHON_IMAGE=python:3.11-slim@sha256:… --tag troth:dev .
+ARG PYTHON_IMAGE=python:3.11-slim
+
+FROM ${PYTHON_IMAGE} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1
+WORKDIR /src
+# What changes seldom comes first: the runtime's environment, which has no pip, and one with the tools that build.
+COPY requirements/ requirements/
+RUN python -m venv --without-pip /opt/troth \
+ && python -m pip --python /opt/troth/bin/python install \
+      --require-hashes --only-binary :all: --requirement requirements/runtime.txt
+RUN python -m venv /opt/tools \
+ && /opt/tools/bin/python -m pip install \
+      --require-hashes --only-binary :all: --requirement requirements/dev.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY crds/ crds/
+COPY promises/ promises/
+COPY operator/ operator/
+RUN /opt/tools/bin/python -m pip wheel --no-deps --no-build-isolation --wheel-dir /src/dist . \
+ && python -m pip --python /opt/troth/bin/python install --no-deps --no-index /src/dist/*.whl \
+ && /opt/troth/bin/troth --version
+
+FROM ${PYTHON_IMAGE}
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="Troth" \
+      org.opencontainers.image.description="A Kubernetes operator for internal developer platforms: Promises, kept." \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+# git and ssh are what the operator starts; tini reaps what git leaves behind. ssh wants its user to have a name.
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends ca-certificates git openssh-client tini \
+ && rm -rf /var/lib/apt/lists/* \
+ && python -m pip uninstall --yes --quiet --root-user-action ignore setuptools wheel pip \
+ && groupadd --gid 65532 troth \
+ && useradd --uid 65532 --gid 65532 --home-dir /workspace --create-home --shell /usr/sbin/nologin troth
+COPY --from=build /opt/troth /opt/troth
+ENV PATH=/opt/troth/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1
+USER 65532:65532
+WORKDIR /workspace
+EXPOSE 8080 8081
+# Kubernetes asks /healthz and /readyz; a check inside the container would be a second opinion that nobody reads.
+HEALTHCHECK NONE
+ENTRYPOINT ["tini", "--", "troth"]
+CMD ["operator"]

@@ -1,0 +1,74 @@
+"""What can be said of the image without a container engine (docs/unproven.md says what cannot)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from troth import __version__
+
+ROOT = Path(__file__).parents[3]
+LINES = re.sub(r"\\\n", " ", re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE))
+INSTRUCTIONS = [
+    (name, argument) for name, _, argument in (line.partition(" ") for line in LINES.splitlines() if line)
+]
+STAGES = [index for index, (name, _) in enumerate(INSTRUCTIONS) if name == "FROM"]
+FINAL = INSTRUCTIONS[STAGES[-1] :]
+
+
+def values(name: str, instructions: list[tuple[str, str]]) -> list[str]:
+    return [argument for instruction, argument in instructions if instruction == name]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        source
+        for argument in values("COPY", INSTRUCTIONS)
+        if not argument.startswith("--from")
+        for source in argument.split()[:-1]
+    ],
+)
+def test_what_is_copied_exists_and_is_sent_to_the_engine(source: str) -> None:
+    assert (ROOT / source).exists()
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert source.split("/")[0] in allowed
+
+
+def test_nothing_is_installed_whose_hash_is_not_known() -> None:
+    installs = [
+        command
+        for argument in values("RUN", INSTRUCTIONS)
+        for command in re.split(r"&&", argument)
+        if re.search(r"pip\b.* install", command, flags=re.DOTALL)
+    ]
+    assert len(installs) == 3
+    for command in installs:
+        assert "--require-hashes" in command or "--no-index" in command, command
+
+
+def test_the_final_image_runs_as_the_charts_user_and_brings_no_tools() -> None:
+    deployment = (ROOT / "charts/troth/templates/deployment.yaml").read_text()
+    assert re.search(r"runAsUser: (\d+)", deployment)[1] == values("USER", FINAL)[-1].split(":")[0]  # type: ignore[index]
+    text = "\n".join(values("RUN", FINAL))
+    assert re.search(r"pip uninstall .*setuptools wheel pip", text)
+    assert not re.search(r"\b(gcc|build-essential|make|curl|wget)\b", text)
+    assert {"git", "openssh-client"} <= set(text.split())
+    assert values("COPY", FINAL) == ["--from=build /opt/troth /opt/troth"]
+    assert values("HEALTHCHECK", FINAL) == ["NONE"]
+
+
+def test_the_versions_of_package_image_and_chart_are_one() -> None:
+    chart = yaml.safe_load((ROOT / "charts/troth/Chart.yaml").read_text())
+    assert f"VERSION={__version__}" in values("ARG", FINAL)
+    assert chart["appVersion"] == __version__
+
+
+def test_kind_makes_the_cluster_that_the_make_target_talks_to() -> None:
+    config = yaml.safe_load((ROOT / "kind-config.yaml").read_text())
+    assert config["kind"] == "Cluster"
+    assert config["apiVersion"] == "kind.x-k8s.io/v1alpha4"
+    assert re.search(rf"^CLUSTER \?= {config['name']}$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
