@@ -16,7 +16,8 @@ import pytest
 
 from tests.operators import OperatorProcess
 from troth.dev import AuditLog, CommandResult, ControlPlane, find_binaries, find_helm
-from troth.kube import Client
+from troth.dev.git_server import GitServer
+from troth.kube import Client, load_credentials
 
 _HERE = Path(__file__).parent
 
@@ -58,8 +59,6 @@ def kubectl(control_plane: ControlPlane) -> Callable[..., Awaitable[CommandResul
 @pytest.fixture
 async def client(control_plane: ControlPlane) -> AsyncIterator[Client]:
     """A client that is an administrator; its user agent is ``troth-tests``."""
-    from troth.kube.credentials import load_credentials
-
     client = Client(await load_credentials(control_plane.kubeconfig, None), user_agent="troth-tests")
     try:
         yield client
@@ -82,6 +81,13 @@ def namespace(control_plane: ControlPlane, unique: str) -> Iterator[str]:
     control_plane.kubectl("create", "namespace", unique)
     yield unique
     control_plane.finish_namespace(unique, strip_finalizers=True)
+
+
+@pytest.fixture
+def git_server(tmp_path: Path) -> Iterator[GitServer]:
+    """A Git server on loopback without a login; repositories come from its ``create_repository``."""
+    with GitServer(tmp_path / "git") as server:
+        yield server
 
 
 @pytest.fixture

@@ -1,27 +1,18 @@
 """The bare Git repository that `troth dev` offers as a destination.
 
-A fresh control plane knows nothing of what an earlier one wrote, so it begins with an empty tree; the history
-stays, because somebody may still want to look at it.
+A fresh control plane knows nothing of what an earlier one wrote, so it begins with an empty tree; the history stays,
+because somebody may still want to look at it.
 """
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
-from troth.dev.errors import CommandFailed
+from troth.dev.errors import CommandFailed, DevError
+from troth.dev.git_server import create_repository, git
 
-_BRANCH = "main"
-_IDENTITY = {
-    "GIT_AUTHOR_NAME": "troth dev",
-    "GIT_AUTHOR_EMAIL": "troth-dev@localhost",
-    "GIT_COMMITTER_NAME": "troth dev",
-    "GIT_COMMITTER_EMAIL": "troth-dev@localhost",
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_TERMINAL_PROMPT": "0",
-}
+_BRANCH = "refs/heads/main"
 
 
 def make_repository(path: Path, *, empty: bool) -> None:
@@ -32,33 +23,29 @@ def make_repository(path: Path, *, empty: bool) -> None:
         empty: the branch is to hold no files; if it does, a commit that removes them is added.
 
     Raises:
-        CommandFailed: git said no, for instance because something else is there.
+        DevError: something else is there, or git said no.
     """
-    if not (path / "HEAD").exists():
-        _git(path.parent, "init", "--quiet", "--bare", f"--initial-branch={_BRANCH}", str(path))
-    head = _git(path, "rev-parse", "--quiet", "--verify", f"refs/heads/{_BRANCH}", check=False)
-    nothing = _git(path, "hash-object", "-t", "tree", "-w", "--stdin")
-    if not head:
-        first = _git(path, "commit-tree", nothing, "-m", "Begin")
-        _git(path, "update-ref", f"refs/heads/{_BRANCH}", first, "")
-    elif empty and _git(path, "rev-parse", f"{head}^{{tree}}") != nothing:
-        next_ = _git(path, "commit-tree", nothing, "-p", head, "-m", "Begin again, with a new control plane")
-        _git(path, "update-ref", f"refs/heads/{_BRANCH}", next_, head)
+    try:
+        if not path.exists():
+            create_repository(path, files={})
+        elif empty:
+            _empty(path)
+        else:
+            _text(path, "rev-parse", "--verify", _BRANCH)
+    except NotADirectoryError:
+        raise DevError(f"{path} is in the way: it is no Git repository") from None
+    except subprocess.CalledProcessError as error:
+        raise CommandFailed(f"git {error.cmd[2]} in {path}", error.returncode, error.stderr.decode()) from None
 
 
-def _git(folder: Path, *arguments: str, check: bool = True) -> str:
-    # Variables of a surrounding `git` (a hook, an alias) would point it at another repository.
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    done = subprocess.run(
-        ["git", *arguments],
-        cwd=folder,
-        env={**inherited, **_IDENTITY},
-        input="",
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    if check and done.returncode != 0:
-        raise CommandFailed(f"git {arguments[0]}", done.returncode, done.stderr)
-    return done.stdout.strip() if done.returncode == 0 else ""
+def _empty(path: Path) -> None:
+    head = _text(path, "rev-parse", "--verify", _BRANCH)
+    nothing = _text(path, "hash-object", "-t", "tree", "-w", "--stdin", stdin=b"")
+    if _text(path, "rev-parse", f"{head}^{{tree}}") != nothing:
+        after = _text(path, "commit-tree", nothing, "-p", head, "-m", "Begin again, with a new control plane")
+        _text(path, "update-ref", _BRANCH, after, head)
+
+
+def _text(path: Path, *arguments: str, stdin: bytes | None = None) -> str:
+    # Named outright: left to search, git would take the repository that the folder happens to be inside of.
+    return git(path, "--git-dir=.", *arguments, stdin=stdin).decode().strip()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from troth.dev.errors import CommandFailed
+from troth.dev.errors import CommandFailed, DevError
 from troth.dev.repository import make_repository
 
 
@@ -62,6 +62,17 @@ def test_the_environment_of_a_surrounding_git_does_not_matter(
 
 def test_something_else_in_its_place_is_an_error_not_a_loss(tmp_path: Path) -> None:
     (tmp_path / "gitops.git").write_text("mine")
-    with pytest.raises((CommandFailed, NotADirectoryError)):
+    with pytest.raises(DevError, match=r"gitops.git is in the way"):
         make_repository(tmp_path / "gitops.git", empty=True)
     assert (tmp_path / "gitops.git").read_text() == "mine"
+
+
+def test_the_repository_that_the_folder_lies_in_is_never_taken_for_it(tmp_path: Path) -> None:
+    make_repository(tmp_path / "outer.git", empty=True)
+    head = _push_a_file(tmp_path / "outer.git", tmp_path / "work")
+    (tmp_path / "work" / "gitops.git").mkdir()
+    with pytest.raises(
+        CommandFailed, match=r"git rev-parse in .* ended with code 128: fatal: not a git repository"
+    ):
+        make_repository(tmp_path / "work" / "gitops.git", empty=True)
+    assert _git(tmp_path / "work", "rev-parse", "HEAD") == head
