@@ -2,7 +2,8 @@
 
 Reads are tried again on 429, 5xx and lost connections until their deadline. Writes are tried again only where
 the server certainly did nothing: 429 and a connection that was never made. Every other failure of a write is
-raised: whether to write again is known only to who can look at the object.
+raised: whether to write again is known only to who can look at the object. (aiohttp itself repeats a PUT or a
+DELETE once when a kept connection turns out to be closed; the second then meets its own Conflict or NotFound.)
 
 Two pools of connections, because a watch holds its connection for minutes: with one pool of 64, the 64th
 informer would leave no connection for a write. Bodies are bytes in and out; nothing here knows what they mean.
