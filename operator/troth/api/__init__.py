@@ -7,12 +7,15 @@ speaks in these terms, so a circular import has no place to start.
 from troth.api.conditions import Condition, find_condition, merge_conditions, set_condition
 from troth.api.errors import InvalidObject, TrothError
 from troth.api.keys import Key, key_of
+from troth.api.objects import Promise, Request
 from troth.api.resources import Resource
 
 __all__ = [
     "Condition",
     "InvalidObject",
     "Key",
+    "Promise",
+    "Request",
     "Resource",
     "TrothError",
     "find_condition",
