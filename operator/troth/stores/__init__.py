@@ -1,6 +1,16 @@
 """Where manifests go: Git, Kubernetes, a directory; one protocol, one writer task each."""
 
 from troth.stores.errors import Reason, StoreError
+from troth.stores.factory import StoreEnvironment, open_writer
 from troth.stores.protocol import Claim, Load, StateStoreWriter, Written
 
-__all__ = ["Claim", "Load", "Reason", "StateStoreWriter", "StoreError", "Written"]
+__all__ = [
+    "Claim",
+    "Load",
+    "Reason",
+    "StateStoreWriter",
+    "StoreEnvironment",
+    "StoreError",
+    "Written",
+    "open_writer",
+]

@@ -1,0 +1,285 @@
+"""The directory store: manifests in a folder of this machine, for development and tests.
+
+Every file appears whole or not at all (a temporary file beside it, then a rename), and nothing is reached
+through a symbolic link: folders are opened one by one from the root without following any, so a link that
+somebody plants cannot lead a write outside, not even when it is planted while we write.
+
+There is no version control here, so what is there is read and hashed each time, and the version of a claim is
+the hash of its content.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from troth.stores.content import blob_id, content_version, load_content
+from troth.stores.edits import Edit, Wish, plan, read_claim
+from troth.stores.errors import Reason, StoreError
+from troth.stores.git_remote import LOCAL_ROOT_SETTING
+from troth.stores.ownership import Ownership
+from troth.stores.paths import ancestors
+from troth.stores.protocol import Claim, Written
+
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NOT_A_FILE: Final = "not an ordinary file"
+
+
+class DirectoryWriter:
+    """The writer of one folder; see `StateStoreWriter` for what the methods promise.
+
+    Args of the constructor: ``root`` must exist; ``prefix`` is the store's ``spec.path``;
+    ``load_timeout`` is in seconds; ``durable`` syncs every file to the disk before it appears.
+    """
+
+    def __init__(self, root: Path, *, prefix: str = "", load_timeout: float = 30.0, durable: bool = False) -> None:
+        self._folder = _Folder(root, durable=durable)
+        self._prefix = prefix.strip("/")
+        self._load_timeout = load_timeout
+        self._lock = asyncio.Lock()
+        self._ownership = Ownership()
+        self._wishes: dict[str, Wish] = {}
+        self._held: dict[str, frozenset[str]] = {}
+        self._closed = False
+
+    async def check(self) -> None:
+        """Prove that the folder is there and can be written."""
+        async with self._lock:
+            await asyncio.to_thread(self._folder.probe)
+
+    async def write(self, claim: Claim) -> Written:
+        """Make the folder hold the claim."""
+        wish = read_claim(claim, prefix=self._prefix)
+        async with self._lock:
+            if self._closed:
+                raise StoreError(Reason.CLOSED, f"the writer of {self._folder.root} is closed")
+            self._ownership.assign(wish.owner, wish.files, wish.claim.directory if wish.files else None)
+            edit = await asyncio.to_thread(self._plan, wish)
+            if edit:
+                await self._carry_out(wish, edit)
+            if wish.files:
+                self._held[wish.owner] = frozenset(wish.files)
+                self._wishes[wish.owner] = wish
+            else:
+                self._held.pop(wish.owner, None)
+                self._wishes.pop(wish.owner, None)
+            return Written(content_version(wish.files.items()), changed=bool(edit))
+
+    async def refresh(self) -> bool:
+        """Read everything that is claimed; True when any of it is not as it was written."""
+        async with self._lock:
+            return await asyncio.to_thread(self._differs, list(self._wishes.values()))
+
+    async def close(self) -> None:
+        """See `StateStoreWriter.close`; the files stay."""
+        async with self._lock:
+            self._closed = True
+
+    async def _carry_out(self, wish: Wish, edit: Edit) -> None:
+        content: Mapping[str, bytes] = {}
+        if any(path != wish.claim.state_file for path in edit.writes):
+            content = await load_content(wish.claim, timeout=self._load_timeout)
+        writes = {path: wish.record if path == wish.claim.state_file else content[path] for path in edit.writes}
+        self._held[wish.owner] = self._held.get(wish.owner, frozenset()) | frozenset(wish.files)
+        # a thread cannot be cancelled: the lock must not be let go before it is through
+        work = asyncio.ensure_future(asyncio.to_thread(self._folder.apply, writes, edit.removes))
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            await asyncio.wait({work})
+            raise
+
+    def _plan(self, wish: Wish) -> Edit:
+        self._folder.require()
+        with self._folder.errors():
+            return plan(
+                wish,
+                self._folder,
+                self._ownership,
+                former=self._held.get(wish.owner, ()),
+                read=self._folder.read_blob,
+                prefix=self._prefix,
+            )
+
+    def _differs(self, wishes: list[Wish]) -> bool:
+        return any(self._plan(wish) for wish in wishes)
+
+
+class _Folder:
+    """The files below a root. Blocking; follows no link below the root."""
+
+    def __init__(self, root: Path, *, durable: bool) -> None:
+        self.root = root
+        self._durable = durable
+        self._recent: dict[str, bytes] = {}
+
+    def get(self, path: str) -> str | None:
+        with self._parent(path) as (parent, name):
+            if parent is None:
+                return None
+            try:
+                descriptor = os.open(
+                    name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=parent
+                )
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                if error.errno in {errno.ELOOP, errno.ENXIO}:
+                    return _NOT_A_FILE
+                raise
+            with os.fdopen(descriptor, "rb") as file:
+                mode = os.fstat(descriptor).st_mode
+                if stat.S_ISDIR(mode):
+                    return None
+                if not stat.S_ISREG(mode):
+                    return _NOT_A_FILE
+                content = file.read()
+        blob = blob_id(content)
+        self._recent = {blob: content}
+        return blob
+
+    def under(self, folder: str) -> Iterator[str]:
+        """The paths of everything below a folder that is not a folder, links included."""
+        with self._open(folder.split("/")) as top:
+            if top is None:
+                return
+            found = []
+            for below, folders, files, at in os.fwalk(".", dir_fd=top, follow_symlinks=False):
+                links = [name for name in folders if stat.S_ISLNK(os.lstat(name, dir_fd=at).st_mode)]
+                found += [os.path.normpath(f"{folder}/{below}/{name}") for name in (*files, *links)]
+        yield from sorted(found)
+
+    def read_blob(self, blob: str) -> bytes:
+        """The content that `get` has just read."""
+        return self._recent.get(blob, b"")
+
+    def require(self) -> None:
+        """Raise StoreError when the root is not there: an unmounted volume must not be filled from scratch."""
+        if not self.root.is_dir():
+            raise StoreError(
+                Reason.REPOSITORY_MISSING,
+                f"the folder {self.root} does not exist",
+                "create it or mount it, or correct spec.path",
+            )
+
+    def probe(self) -> None:
+        """Make and remove a file."""
+        self.require()
+        with self.errors(), self._open([]) as top:
+            if top is not None:
+                name = ".troth-probe"
+                os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=top))
+                os.unlink(name, dir_fd=top)
+
+    def apply(self, writes: Mapping[str, bytes], removes: frozenset[str]) -> None:
+        """Write, then remove; but what stands in the way of a write goes first."""
+        above = {folder for path in writes for folder in ancestors(path)}
+        first = {path for path in removes if path in above or any(folder in writes for folder in ancestors(path))}
+        with self.errors():
+            for path in sorted(first):
+                self._remove(path)
+            for path, content in sorted(writes.items()):
+                self._write(path, content)
+            for path in sorted(removes - first):
+                self._remove(path)
+
+    @contextlib.contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turn what the system says into what people can act on."""
+        try:
+            yield
+        except OSError as error:
+            full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+            raise StoreError(
+                Reason.STORAGE_FULL if full else Reason.STORAGE_FAILED,
+                f"the folder {self.root} cannot be used: {error.strerror}"
+                + (f" ({error.filename})" if error.filename else ""),
+                "make room on its disk" if full else "let the operator read and write it",
+            ) from error
+
+    def _write(self, path: str, content: bytes) -> None:
+        with self._parent(path, create=True) as (parent, name):
+            temporary = f".troth-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+            with os.fdopen(os.open(temporary, flags, 0o644, dir_fd=parent), "wb") as file:
+                file.write(content)
+                if self._durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            os.replace(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
+
+    def _remove(self, path: str) -> None:
+        with self._parent(path) as (parent, name):
+            if parent is None:
+                return
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=parent)
+        for folder in reversed(ancestors(path)):
+            with self._parent(folder) as (parent, name):
+                try:
+                    os.rmdir(name, dir_fd=parent)
+                except OSError:
+                    return  # not empty, or gone
+
+    @contextlib.contextmanager
+    def _parent(self, path: str, *, create: bool = False) -> Iterator[tuple[int | None, str]]:
+        *folders, name = path.split("/")
+        with self._open(folders, create=create) as parent:
+            yield parent, name
+
+    @contextlib.contextmanager
+    def _open(self, folders: list[str], *, create: bool = False) -> Iterator[int | None]:
+        """A folder below the root; None when there is none or a link or a file stands in its place."""
+        at: int | None = None
+        try:
+            try:
+                at = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                for name in folders:
+                    if create:
+                        with contextlib.suppress(FileExistsError):
+                            os.mkdir(name, 0o755, dir_fd=at)
+                    below = os.open(name, _FOLDER, dir_fd=at)
+                    os.close(at)
+                    at = below
+            except OSError as error:
+                if create or error.errno not in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
+                    raise
+                if at is not None:
+                    os.close(at)
+                    at = None
+            yield at
+        finally:
+            if at is not None:
+                os.close(at)
+
+
+def directory_root(path: str, *, local_root: Path | None) -> Path:
+    """The root of a store from its ``spec.path``; raises StoreError (final) outside the allowed folder. Blocking."""
+    if not path:
+        raise StoreError(
+            Reason.INVALID_STORE, "spec.path is empty", "name the folder that manifests go to", retryable=False
+        )
+    if local_root is None:
+        raise StoreError(
+            Reason.LOCAL_PATH_REFUSED,
+            f"{path} is a path of the machine that the operator runs on",
+            f"use another kind of store, or allow a folder with {LOCAL_ROOT_SETTING}",
+            retryable=False,
+        )
+    allowed = Path(os.path.realpath(local_root))
+    found = Path(os.path.realpath(allowed / path))
+    if not found.is_relative_to(allowed):
+        raise StoreError(
+            Reason.LOCAL_PATH_REFUSED,
+            f"{path} is not inside {allowed}, the only folder allowed for local stores",
+            f"move the store there, or change {LOCAL_ROOT_SETTING}",
+            retryable=False,
+        )
+    return found

@@ -1,0 +1,491 @@
+"""The Kubernetes store: manifests applied to a cluster directly, with an inventory and pruning.
+
+Server-side apply with one field manager does for objects what a commit does for files: the claim says all that
+it wants, and what it no longer says goes. What the API server does not do is remembered in inventories
+(kubernetes_inventory.py): which objects an owner has, so that those it no longer wants are removed.
+
+Every object carries a label that names its owner's inventory. An object is only ever deleted while it carries
+ours and is still the one that was looked at (its uid); one that another owner has taken over is left alone.
+
+Unlike in Git, a claim can be carried out in part: one object is refused, the others are there. Then all that
+can be applied is applied, nothing is removed, and the error names what was refused; the next try starts with
+what is missing.
+
+Rejected: kubectl's ApplySets (alpha, and one parent a set of kinds), owner references (they do not cross
+namespaces).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from troth.api import Resource, TrothError
+from troth.stores.content import content_version, load_content
+from troth.stores.edits import Wish, read_claim
+from troth.stores.errors import Reason, StoreError
+from troth.stores.kubernetes_client import KubernetesClient, Object, explain_refusal, is_missing, status_of
+from troth.stores.kubernetes_inventory import INVENTORY, Inventories, Inventory
+from troth.stores.kubernetes_objects import (
+    Entry,
+    Manifest,
+    ObjectKey,
+    Parse,
+    own_resources,
+    placed,
+    read_manifests,
+    require_unique,
+    stage,
+)
+from troth.stores.protocol import Claim, Written
+
+_BIG: Final = 64 * 1024
+_NAMED: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class KubernetesSettings:
+    """How a Kubernetes writer behaves; times are in seconds.
+
+    Attributes:
+        establish_timeout: how long kinds that a claim defines may take to be served.
+        poll_interval: how often it is looked whether they are.
+        load_timeout: for the content of one claim.
+        calls: calls to the API server at once, all claims together.
+    """
+
+    establish_timeout: float = 30.0
+    poll_interval: float = 0.1
+    load_timeout: float = 30.0
+    calls: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """An object as it was last seen: whose it is, and a stamp that changes when its specification does."""
+
+    inventory: str
+    stamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    key: ObjectKey
+    problem: str
+    missing_kind: bool = False
+
+
+@dataclass(slots=True)
+class _Turn:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
+
+
+class KubernetesWriter:
+    """The writer of one cluster; see `StateStoreWriter` for what the methods promise.
+
+    Args of the constructor: ``store`` is the store's name; ``namespace`` is where inventories are kept, made if
+    missing; ``parse`` reads YAML as Kubernetes does; with ``owns_client`` the client is closed with the writer.
+    """
+
+    def __init__(
+        self,
+        client: KubernetesClient,
+        *,
+        store: str,
+        parse: Parse,
+        namespace: str = "kratix-platform-system",
+        owns_client: bool = False,
+        settings: KubernetesSettings | None = None,
+    ) -> None:
+        self._client = client
+        self._owns_client = owns_client
+        self._parse = parse
+        self._settings = settings or KubernetesSettings()
+        self._inventories = Inventories(client, store=store, namespace=namespace)
+        self._lock = asyncio.Lock()
+        self._turns: dict[str, _Turn] = {}
+        self._calls = asyncio.Semaphore(self._settings.calls)
+        self._owned: dict[str, frozenset[ObjectKey]] = {}
+        self._owners: dict[ObjectKey, str] = {}
+        self._seen: dict[Resource, dict[tuple[str, str], _Seen]] = {}
+        self._listing: dict[Resource, asyncio.Lock] = {}
+        self._drifted: set[str] = set()
+        self._closed = False
+
+    async def check(self) -> None:
+        """Prove that the cluster answers and that inventories can be read and written."""
+        async with self._lock:
+            await self._inventories.probe()
+
+    async def write(self, claim: Claim) -> Written:
+        """Make the cluster hold the claim's objects; claims of different owners go side by side."""
+        wish = read_claim(replace(claim, state_file=None), prefix="")
+        async with self._turn(wish.owner):
+            if self._closed:
+                raise StoreError(Reason.CLOSED, "the writer of the cluster is closed")
+            await self._inventories.require()
+            digest = content_version(wish.files.items())
+            inventory = self._inventories.get(wish.owner)
+            if not wish.files:
+                changed = inventory is not None
+                await self._remove_all(wish.owner, inventory)
+                return Written(digest, changed=changed)
+            if inventory is not None and inventory.digest == digest and await self._holds(wish.owner, inventory):
+                self._register(wish.owner, (entry.key for entry in inventory.entries))
+                return Written(digest, changed=False)
+            await self._carry_out(wish, inventory, digest)
+            return Written(digest, changed=True)
+
+    async def refresh(self) -> bool:
+        """List what is labelled as ours; True when an object is gone, taken over or changed since it was applied."""
+        async with self._lock:
+            if not self._inventories.is_read:
+                return False
+            before, self._seen = self._seen, {}
+            try:
+                await self._inventories.load()
+                for resource in before:
+                    self._seen[resource] = await self._list(resource)
+            except Exception as error:
+                self._seen = before
+                raise _told(error, doing="looking for changes") from error
+            drifted = set()
+            for name, inventory in self._inventories.all().items():
+                if inventory.digest and await self._has_drifted(name, inventory, before):
+                    drifted.add(inventory.owner)
+            drifted.update(owner for owner in self._owned if self._inventories.get(owner) is None)
+            fresh = drifted - self._drifted
+            self._drifted |= drifted
+            return bool(fresh)
+
+    async def close(self) -> None:
+        """See `StateStoreWriter.close`; the objects stay."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._owns_client:
+            await self._client.close()
+
+    # one claim ---------------------------------------------------------------------------------------------
+
+    async def _carry_out(self, wish: Wish, inventory: Inventory | None, digest: str) -> None:
+        owner = wish.owner
+        manifests, resources, failures = await self._read(wish)
+        self._register(owner, [*(manifest.key for manifest in manifests), *(failure.key for failure in failures)])
+        old = inventory.entries if inventory else frozenset()
+        new = frozenset(manifest.entry for manifest in manifests)
+        try:
+            failures += await self._look_at_new(owner, manifests, resources, {entry.key for entry in old})
+        except TrothError as error:
+            raise _told(error, doing=f"looking at the objects of {owner}") from error
+        refused = {failure.key for failure in failures}
+        manifests = [manifest for manifest in manifests if manifest.key not in refused]
+        applied = frozenset(manifest.entry for manifest in manifests)
+        await self._inventories.put(Inventory(owner, old | applied, ""))
+        label = self._inventories.name(owner)
+        for number in range(3):
+            part = [manifest for manifest in manifests if stage(manifest.entry) == number]
+            failures += await self._each(part, lambda item: self._apply(item, resources, label))
+            if number == 0 and part:
+                failures += await self._wait_served(part)
+        if failures:
+            raise _refused(owner, failures, of=len(new) + sum(failure.missing_kind for failure in failures))
+        # by key: the same object written in another version is not another object
+        kept = {entry.key for entry in new}
+        await self._prune(owner, [entry for entry in old if entry.key not in kept])
+        await self._inventories.put(Inventory(owner, new, digest))
+        self._drifted.discard(owner)
+
+    async def _read(self, wish: Wish) -> tuple[list[Manifest], dict[ObjectKey, Resource], list[_Failure]]:
+        """The objects where they will be, their resources, and those whose kind is not served."""
+        content = await load_content(wish.claim, timeout=self._settings.load_timeout)
+        if sum(map(len, content.values())) > _BIG:
+            manifests = await asyncio.to_thread(read_manifests, content, self._parse)
+        else:
+            manifests = read_manifests(content, self._parse)
+        require_unique(manifests)
+        defined = own_resources(manifests)
+        found: list[Manifest] = []
+        resources: dict[ObjectKey, Resource] = {}
+        failures = []
+        for manifest in manifests:
+            entry = manifest.entry
+            resource = defined.get((entry.api_version, entry.kind)) or await self._find(entry)
+            if resource is None:
+                problem = f"the cluster does not serve {entry.kind} of {entry.api_version}"
+                failures.append(_Failure(manifest.key, problem, missing_kind=True))
+                continue
+            manifest = placed(manifest, resource)
+            found.append(manifest)
+            resources[manifest.key] = resource
+        require_unique(found)
+        return found, resources, failures
+
+    async def _look_at_new(
+        self,
+        owner: str,
+        manifests: Sequence[Manifest],
+        resources: Mapping[ObjectKey, Resource],
+        known: set[ObjectKey],
+    ) -> list[_Failure]:
+        """Look at the objects that are new to this owner; raises StoreError when another has one on record."""
+        label = self._inventories.name(owner)
+        conflicts: list[StoreError] = []
+
+        async def look(manifest: Manifest) -> None:
+            if manifest.key in known:
+                return
+            entry = manifest.entry
+            try:
+                there = await self._client.get(resources[manifest.key], entry.name, entry.namespace)
+            except TrothError as error:
+                if is_missing(error):
+                    return
+                raise
+            holder = _label(there)
+            if not holder or holder == label:
+                return
+            other = await self._inventories.owner_of(holder)
+            if other is not None and any(each.key == manifest.key for each in other.entries):
+                conflicts.append(_conflict(manifest.key, other.owner, owner))
+
+        failures = await self._each(manifests, look)
+        if conflicts:
+            raise conflicts[0]
+        return failures
+
+    async def _apply(self, manifest: Manifest, resources: Mapping[ObjectKey, Resource], label: str) -> None:
+        resource = resources[manifest.key]
+        metadata = manifest.body["metadata"]
+        labelled = {**metadata, "labels": {**(metadata.get("labels") or {}), INVENTORY: label}}
+        body = {**manifest.body, "metadata": labelled}
+        there = await self._client.apply(resource, body)
+        if resource in self._seen:
+            self._seen[resource][manifest.entry.namespace, manifest.entry.name] = _see(there)
+
+    async def _wait_served(self, definitions: Sequence[Manifest]) -> list[_Failure]:
+        """Until the server serves what was just defined: it says so a while before objects are accepted."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._settings.establish_timeout
+        failures = []
+        for manifest in definitions:
+            kinds = own_resources([manifest]).values()
+            served = {version["name"] for version in manifest.body["spec"]["versions"] if version.get("served")}
+            for resource in (kind for kind in kinds if kind.version in served):
+                while not await self._is_served(resource):
+                    if loop.time() >= deadline:
+                        problem = f"{resource.kind} was not served within {self._settings.establish_timeout:g} s"
+                        failures.append(_Failure(manifest.key, problem))
+                        break
+                    await asyncio.sleep(self._settings.poll_interval)
+        return failures
+
+    async def _is_served(self, resource: Resource) -> bool:
+        try:
+            if await self._client.find_resource(resource.api_version, resource.kind) is None:
+                return False
+            # discovery is ahead of the storage: only an answered read proves that writes will be
+            await self._client.list(resource, label_selector=INVENTORY, limit=1)
+        except TrothError as error:
+            if status_of(error) in {404, 429, 503}:
+                return False
+            return status_of(error) == 403  # we may not list it, so it is there
+        return True
+
+    async def _each(
+        self, manifests: Sequence[Manifest], act: Callable[[Manifest], Awaitable[None]]
+    ) -> list[_Failure]:
+        """Act on all of them side by side; what fails is returned, except for the cluster being out of reach."""
+
+        async def one(manifest: Manifest) -> _Failure | None:
+            async with self._calls:
+                try:
+                    await act(manifest)
+                except TrothError as error:
+                    if not isinstance(error, StoreError) and not status_of(error) and _has_no_answer(error):
+                        raise explain_refusal(error, doing="applying") from error
+                    return _Failure(manifest.key, _sentence(error))
+                return None
+
+        results = await _all(one(manifest) for manifest in manifests)
+        return [failure for failure in results if failure is not None]
+
+    # removal -----------------------------------------------------------------------------------------------
+
+    async def _remove_all(self, owner: str, inventory: Inventory | None) -> None:
+        if inventory is not None:
+            await self._prune(owner, inventory.entries)
+            await self._inventories.remove(owner)
+        self._register(owner, ())
+        self._drifted.discard(owner)
+
+    async def _prune(self, owner: str, entries: Iterable[Entry]) -> None:
+        """Delete what is still the owner's, the last applied kinds first; raises StoreError for what it cannot."""
+        label = self._inventories.name(owner)
+        waiting = list(entries)
+        failures: list[_Failure] = []
+        for number in (2, 1, 0):
+            part = [Manifest(entry, {}, "") for entry in waiting if stage(entry) == number]
+            failures += await self._each(part, lambda item: self._delete(item.entry, owner, label))
+        if failures:
+            raise _refused(owner, failures, of=len(waiting), doing="removed")
+
+    async def _delete(self, entry: Entry, owner: str, label: str) -> None:
+        if self._owners.get(entry.key, owner) != owner:
+            return
+        resource = await self._client.find_resource(entry.api_version, entry.kind)
+        if resource is None:
+            return  # the kind is gone, and its objects with it
+        try:
+            there = await self._client.get(resource, entry.name, entry.namespace)
+            metadata = there["metadata"]
+            if _label(there) == label and not metadata.get("deletionTimestamp"):
+                await self._client.delete(resource, entry.name, entry.namespace, uid=metadata.get("uid"))
+        except TrothError as error:
+            if not is_missing(error):
+                raise
+        self._seen.get(resource, {}).pop((entry.namespace, entry.name), None)
+
+    # what is there -----------------------------------------------------------------------------------------
+
+    async def _holds(self, owner: str, inventory: Inventory) -> bool:
+        if owner in self._drifted:
+            return False
+        label = self._inventories.name(owner)
+        try:
+            for entry in inventory.entries:
+                resource = await self._find(entry)
+                if resource is None:
+                    return False
+                there = (await self._observed(resource)).get((entry.namespace, entry.name))
+                if there is None or there.inventory != label:
+                    return False
+        except TrothError as error:
+            raise _told(error, doing="looking at what is there") from error
+        return True
+
+    async def _has_drifted(
+        self, name: str, inventory: Inventory, before: Mapping[Resource, Mapping[tuple[str, str], _Seen]]
+    ) -> bool:
+        for entry in inventory.entries:
+            resource = await self._find(entry)
+            if resource is None:
+                return True
+            if resource not in self._seen:
+                continue  # nobody has asked about this kind yet
+            place = (entry.namespace, entry.name)
+            now, then = self._seen[resource].get(place), before.get(resource, {}).get(place)
+            if now is None or now.inventory != name or (then is not None and then.stamp != now.stamp):
+                return True
+        return False
+
+    async def _observed(self, resource: Resource) -> Mapping[tuple[str, str], _Seen]:
+        async with self._listing.setdefault(resource, asyncio.Lock()):
+            if resource not in self._seen:
+                self._seen[resource] = await self._list(resource)
+            return self._seen[resource]
+
+    async def _list(self, resource: Resource) -> dict[tuple[str, str], _Seen]:
+        try:
+            listing = await self._client.list(resource, label_selector=INVENTORY)
+        except TrothError as error:
+            if is_missing(error):
+                return {}
+            raise
+        return {
+            (item["metadata"].get("namespace", ""), item["metadata"]["name"]): _see(item) for item in listing.items
+        }
+
+    async def _find(self, entry: Entry) -> Resource | None:
+        try:
+            return await self._client.find_resource(entry.api_version, entry.kind)
+        except TrothError as error:
+            raise _told(error, doing=f"looking for the kind {entry.kind}") from error
+
+    def _register(self, owner: str, keys: Iterable[ObjectKey]) -> None:
+        """Give the objects to the owner; raises StoreError (PathConflict, names both), then nothing changes."""
+        wanted = frozenset(keys)
+        for key in wanted:
+            other = self._owners.get(key, owner)
+            if other != owner:
+                raise _conflict(key, other, owner)
+        for key in self._owned.pop(owner, frozenset()):
+            self._owners.pop(key, None)
+        if wanted:
+            self._owned[owner] = wanted
+            self._owners.update(dict.fromkeys(wanted, owner))
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, owner: str) -> AsyncIterator[None]:
+        """One claim of an owner after the other, and no lock left when nobody waits for it."""
+        turn = self._turns.setdefault(owner, _Turn())
+        turn.users += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.users -= 1
+            if not turn.users:
+                del self._turns[owner]
+
+
+async def _all(calls: Iterable[Awaitable[_Failure | None]]) -> list[_Failure | None]:
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _see(obj: Object) -> _Seen:
+    metadata = obj["metadata"]
+    # a generation leaves the status out; kinds without one are applied again when anything of them changes
+    return _Seen(_label(obj), str(metadata.get("generation") or metadata.get("resourceVersion", "")))
+
+
+def _label(obj: Object) -> str:
+    label: str = (obj["metadata"].get("labels") or {}).get(INVENTORY, "")
+    return label
+
+
+def _has_no_answer(error: TrothError) -> bool:
+    return hasattr(error, "ambiguous")
+
+
+def _sentence(error: TrothError) -> str:
+    text = error.message if isinstance(error, StoreError) else str(error)
+    return text if len(text) <= 300 else f"{text[:297]}..."
+
+
+def _told(error: Exception, *, doing: str) -> StoreError:
+    return error if isinstance(error, StoreError) else explain_refusal(error, doing=doing)
+
+
+def _names(keys: Iterable[ObjectKey]) -> str:
+    named = sorted(map(str, keys))
+    return ", ".join(named[:_NAMED]) + (f" and {len(named) - _NAMED} more" if len(named) > _NAMED else "")
+
+
+def _conflict(key: ObjectKey, first: str, second: str) -> StoreError:
+    return StoreError(
+        Reason.PATH_CONFLICT,
+        f"{key} is claimed by both {first} and {second}; {first} was first and keeps it",
+        "give one of them another name, namespace or destination",
+    )
+
+
+def _refused(owner: str, failures: Sequence[_Failure], *, of: int, doing: str = "applied") -> StoreError:
+    told = sorted(f"{failure.key}: {failure.problem}" for failure in failures)
+    more = f"; and {len(told) - _NAMED} more" if len(told) > _NAMED else ""
+    missing = all(failure.missing_kind for failure in failures)
+    return StoreError(
+        Reason.KIND_MISSING if missing else Reason.OBJECTS_REFUSED,
+        f"{len(told)} of {of} objects of {owner} could not be {doing}: {'; '.join(told[:_NAMED])}{more}",
+        "install what defines the kind; it is tried again" if missing else "",
+    )

@@ -1,0 +1,86 @@
+"""What the Kubernetes store asks of an API server: the part of a client that it needs, as a protocol.
+
+Stores and the API server's client do not know each other (design 2), so errors are told apart by what they
+carry: ``status`` is the HTTP status of an answer, and an error without one means that there was no answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from troth.api import Resource
+from troth.stores.errors import Reason, StoreError
+
+Object = Mapping[str, Any]
+
+
+class KubernetesListing(Protocol):
+    """The answer to a list."""
+
+    @property
+    def items(self) -> Sequence[Object]:
+        """The objects."""
+
+
+class KubernetesClient(Protocol):
+    """An API server. Every method raises a TrothError when it is refused or not answered."""
+
+    async def get(self, resource: Resource, name: str, namespace: str = "") -> Object:
+        """One object."""
+
+    async def list(
+        self, resource: Resource, namespace: str = "", *, label_selector: str = "", limit: int = 500
+    ) -> KubernetesListing:
+        """All objects of a kind, in one namespace or in all."""
+
+    async def apply(
+        self,
+        resource: Resource,
+        obj: Object,
+        *,
+        field_manager: str = "troth",
+        force: bool = True,
+        dry_run: bool = False,
+    ) -> Object:
+        """Server-side apply; the object as it is afterwards."""
+
+    async def delete(
+        self, resource: Resource, name: str, namespace: str = "", *, uid: str | None = None
+    ) -> Object:
+        """Delete an object if it still has this uid."""
+
+    async def find_resource(self, api_version: str, kind: str) -> Resource | None:
+        """Where a kind lives; None when the server does not serve it now."""
+
+    async def close(self) -> None:
+        """Close the connections."""
+
+
+def status_of(error: Exception) -> int:
+    """The HTTP status of an answer; 0 when there was none."""
+    status = getattr(error, "status", 0)
+    return status if isinstance(status, int) else 0
+
+
+def is_missing(error: Exception) -> bool:
+    """Whether the object, or its kind, is not there."""
+    return status_of(error) == 404
+
+
+def explain_refusal(error: Exception, *, doing: str) -> StoreError:
+    """The error for a call about the store itself, not about one object of a claim."""
+    status = status_of(error)
+    if status in {401, 403}:
+        return StoreError(
+            Reason.AUTHENTICATION_REFUSED,
+            f"the cluster does not allow {doing}: {error}",
+            "give the account of the kubeconfig the right to get, list, patch and delete what is placed there",
+        )
+    if status:
+        return StoreError(Reason.OBJECTS_REFUSED, f"{doing} failed: {error}")
+    return StoreError(
+        Reason.UNREACHABLE,
+        f"the cluster cannot be reached: {error}",
+        "it is tried again; look whether the API server is up and the network lets the operator through",
+    )

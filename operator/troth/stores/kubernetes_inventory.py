@@ -1,0 +1,182 @@
+"""What each owner has on a cluster, kept on that cluster: one ConfigMap an owner.
+
+Without a record nobody could tell, after a restart, which objects a claim no longer wants. It is written before
+the first object is touched, with everything that was and will be there, and without a digest; it is written
+again when all is done, with the digest of what was applied. So whatever a crash interrupts is on record and is
+applied again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from troth.api import TrothError
+from troth.api.resources import CONFIG_MAP, NAMESPACE
+from troth.stores.errors import StoreError
+from troth.stores.kubernetes_client import KubernetesClient, Object, explain_refusal, is_missing
+from troth.stores.kubernetes_objects import Entry
+
+INVENTORY: Final = "troth.dev/inventory"
+_STORE: Final = "troth.dev/store"
+_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+_LONGEST_LABEL: Final = 63
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """The record of one owner. ``digest`` is empty while the cluster is not known to hold all of it."""
+
+    owner: str
+    entries: frozenset[Entry]
+    digest: str
+
+
+class Inventories:
+    """The records of one store, read once and then kept in memory: this store has one writer."""
+
+    def __init__(self, client: KubernetesClient, *, store: str, namespace: str) -> None:
+        self._client = client
+        self._store = store if len(store) <= _LONGEST_LABEL else _digest(store)
+        self._namespace = namespace
+        self._known: dict[str, Inventory] = {}
+        self._read: asyncio.Lock = asyncio.Lock()
+        self._is_read = False
+
+    def name(self, owner: str) -> str:
+        """The name of an owner's record; also the label of everything it lists."""
+        return f"troth-{_digest(self._store + chr(0) + owner)}"
+
+    def get(self, owner: str) -> Inventory | None:
+        """The record as this process knows it; call `require` before."""
+        return self._known.get(self.name(owner))
+
+    def all(self) -> Mapping[str, Inventory]:
+        """All records by name."""
+        return self._known
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the records have been read."""
+        return self._is_read
+
+    async def require(self) -> None:
+        """Read the records if that was not done yet; raises StoreError."""
+        async with self._read:
+            if not self._is_read:
+                try:
+                    await self.load()
+                except TrothError as error:
+                    raise explain_refusal(error, doing="reading the inventories") from error
+
+    async def load(self) -> None:
+        """Read every record of this store; raises an error of the client."""
+        selector = f"{_MANAGED_BY}=troth,{_STORE}={self._store}"
+        listing = await self._client.list(CONFIG_MAP, self._namespace, label_selector=selector)
+        self._known = {item["metadata"]["name"]: _read(item) for item in listing.items}
+        self._is_read = True
+
+    async def owner_of(self, name: str) -> Inventory | None:
+        """The record of that name, whichever store it is of; None when there is none."""
+        if name in self._known:
+            return self._known[name]
+        try:
+            return _read(await self._client.get(CONFIG_MAP, name, self._namespace))
+        except TrothError as error:
+            if is_missing(error):
+                return None
+            raise
+
+    async def put(self, inventory: Inventory) -> None:
+        """Write a record, unless it is there already; raises StoreError."""
+        name = self.name(inventory.owner)
+        if self._known.get(name) == inventory:
+            return
+        await self._apply(_render(inventory, name, namespace=self._namespace, store=self._store))
+        self._known[name] = inventory
+
+    async def remove(self, owner: str) -> None:
+        """Remove a record; raises StoreError."""
+        name = self.name(owner)
+        try:
+            await self._client.delete(CONFIG_MAP, name, self._namespace)
+        except TrothError as error:
+            if not is_missing(error):
+                raise explain_refusal(error, doing="removing an inventory") from error
+        self._known.pop(name, None)
+
+    async def probe(self) -> None:
+        """Prove that records can be read and written; raises StoreError."""
+        try:
+            await self.load()
+            await self._apply(
+                _render(
+                    Inventory("probe", frozenset(), ""),
+                    "troth-probe",
+                    namespace=self._namespace,
+                    store=self._store,
+                ),
+                dry_run=True,
+            )
+        except StoreError:
+            raise
+        except TrothError as error:
+            raise explain_refusal(error, doing="reading the inventories") from error
+
+    async def _apply(self, obj: Object, *, dry_run: bool = False) -> None:
+        try:
+            try:
+                await self._client.apply(CONFIG_MAP, obj, dry_run=dry_run)
+            except TrothError as error:
+                if not is_missing(error):
+                    raise
+                namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self._namespace}}
+                await self._client.apply(NAMESPACE, namespace, dry_run=dry_run)
+                if not dry_run:
+                    await self._client.apply(CONFIG_MAP, obj)
+        except TrothError as error:
+            raise explain_refusal(error, doing="writing an inventory") from error
+
+
+def _render(inventory: Inventory, name: str, *, namespace: str, store: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "labels": {_MANAGED_BY: "troth", _STORE: store},
+        },
+        "data": {
+            "owner": inventory.owner,
+            "digest": inventory.digest,
+            "objects": json.dumps([_row(entry) for entry in _sorted(inventory.entries)], separators=(",", ":")),
+        },
+    }
+
+
+def _read(obj: Object) -> Inventory:
+    data = obj.get("data") or {}
+    try:
+        rows = json.loads(data.get("objects") or "[]")
+        entries = frozenset(Entry(*(str(field) for field in row)) for row in rows)
+    except (ValueError, TypeError):
+        # a record that somebody has spoilt: apply again, and forget what only it knew
+        return Inventory(str(data.get("owner", "")), frozenset(), "")
+    return Inventory(str(data.get("owner", "")), entries, str(data.get("digest", "")))
+
+
+def _row(entry: Entry) -> list[str]:
+    return [entry.api_version, entry.kind, entry.namespace, entry.name]
+
+
+def _sorted(entries: Iterable[Entry]) -> list[Entry]:
+    return sorted(entries, key=_row)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,0 +1,167 @@
+"""From the files of a claim to Kubernetes objects: which they are, in which order, and that none is there twice.
+
+Only files that end in ``.yaml``, ``.yml`` or ``.json`` are read; a README beside them is not an object. A ``List``
+counts as its items. An object of a namespaced kind that names no namespace goes to ``default``, and a namespace
+on an object of a cluster-wide kind is dropped: what kubectl and Flux do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
+
+from troth.api import Resource, TrothError
+from troth.stores.errors import Reason, StoreError
+
+Parse = Callable[[str], Sequence[Any]]
+
+_SUFFIXES: Final = (".yaml", ".yml", ".json")
+DEFAULT_NAMESPACE: Final = "default"
+
+
+class ObjectKey(NamedTuple):
+    """Names an object whatever the version it is written in."""
+
+    group: str
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        kind = f"{self.kind}.{self.group}" if self.group else self.kind
+        return f"{kind} {self.namespace}/{self.name}" if self.namespace else f"{kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An object as an inventory lists it."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+
+    @property
+    def key(self) -> ObjectKey:
+        """The object's key."""
+        return ObjectKey(self.api_version.rpartition("/")[0], self.kind, self.namespace, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """An object and the file it came from. ``body`` is ours to change."""
+
+    entry: Entry
+    body: dict[str, Any]
+    path: str
+
+    @property
+    def key(self) -> ObjectKey:
+        """The object's key."""
+        return self.entry.key
+
+
+def read_manifests(files: Mapping[str, bytes], parse: Parse) -> list[Manifest]:
+    """The objects of all files, in the order of the paths; raises StoreError (InvalidManifest, final)."""
+    found = []
+    for path in sorted(files):
+        if not path.lower().endswith(_SUFFIXES):
+            continue
+        try:
+            documents = parse(files[path].decode())
+        except UnicodeDecodeError as error:
+            raise _invalid(path, "is not UTF-8 text") from error
+        except TrothError as error:
+            raise _invalid(path, f"is not YAML: {error}") from error
+        found += [_manifest(obj, path) for document in documents for obj in _objects(document, path)]
+    return found
+
+
+def require_unique(manifests: Iterable[Manifest]) -> None:
+    """Raise StoreError (InvalidManifest, final) when two files hold the same object; names both."""
+    seen: dict[ObjectKey, str] = {}
+    for manifest in manifests:
+        first = seen.get(manifest.key)
+        if first is not None:
+            raise _invalid(first, f"and {manifest.path!r} both hold {manifest.key}")
+        seen[manifest.key] = manifest.path
+
+
+def own_resources(manifests: Iterable[Manifest]) -> dict[tuple[str, str], Resource]:
+    """The kinds that CustomResourceDefinitions among the manifests define, by API version and kind."""
+    found = {}
+    for manifest in manifests:
+        spec = manifest.body.get("spec")
+        if not is_definition(manifest.entry) or not isinstance(spec, dict):
+            continue
+        group, names = str(spec.get("group", "")), spec.get("names") or {}
+        for version in spec.get("versions") or ():
+            resource = Resource(
+                group, str(version.get("name")), str(names.get("plural")), str(names.get("kind")),
+                namespaced=spec.get("scope") != "Cluster",
+            )  # fmt: skip
+            found[resource.api_version, resource.kind] = resource
+    return found
+
+
+def placed(manifest: Manifest, resource: Resource) -> Manifest:
+    """The manifest with the namespace that it gets on the cluster."""
+    namespace = (manifest.entry.namespace or DEFAULT_NAMESPACE) if resource.namespaced else ""
+    if namespace == manifest.entry.namespace:
+        return manifest
+    metadata = {**manifest.body["metadata"], "namespace": namespace}
+    if not namespace:
+        del metadata["namespace"]
+    return replace(
+        manifest, entry=replace(manifest.entry, namespace=namespace), body={**manifest.body, "metadata": metadata}
+    )
+
+
+def is_definition(entry: Entry) -> bool:
+    """Whether it is a CustomResourceDefinition."""
+    return entry.kind == "CustomResourceDefinition" and entry.api_version.startswith("apiextensions.k8s.io/")
+
+
+def is_namespace(entry: Entry) -> bool:
+    """Whether it is a Namespace."""
+    return entry.kind == "Namespace" and entry.api_version == "v1"
+
+
+def stage(entry: Entry) -> int:
+    """When it is applied: definitions (0), namespaces (1), the rest (2). Removal goes the other way."""
+    return 0 if is_definition(entry) else 1 if is_namespace(entry) else 2
+
+
+def _objects(document: Any, path: str) -> Iterator[dict[str, Any]]:
+    if not isinstance(document, dict):
+        raise _invalid(path, "holds something that is no Kubernetes object")
+    items = document.get("items")
+    if document.get("apiVersion") == "v1" and document.get("kind") == "List" and isinstance(items, list):
+        for item in items:
+            yield from _objects(item, path)
+    else:
+        yield document
+
+
+def _manifest(obj: dict[str, Any], path: str) -> Manifest:
+    metadata = obj.get("metadata")
+    facts = {
+        "apiVersion": obj.get("apiVersion"),
+        "kind": obj.get("kind"),
+        "metadata.name": metadata.get("name") if isinstance(metadata, dict) else None,
+    }
+    for field, value in facts.items():
+        if not isinstance(value, str) or not value:
+            raise _invalid(path, f"holds an object without {field}")
+    namespace = metadata.get("namespace") or "" if isinstance(metadata, dict) else ""
+    if not isinstance(namespace, str):
+        raise _invalid(path, "holds an object whose metadata.namespace is no string")
+    api_version, kind, name = (str(value) for value in facts.values())
+    return Manifest(Entry(api_version, kind, namespace, name), obj, path)
+
+
+def _invalid(path: str, problem: str) -> StoreError:
+    return StoreError(
+        Reason.INVALID_MANIFEST, f"{path!r} {problem}", "correct the Promise's pipeline", retryable=False
+    )
