@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.manifests import Manifests
 from tests.operators import OperatorProcess
 from troth.dev import AuditLog, CommandResult, ControlPlane, find_binaries, find_helm
 from troth.dev.git_server import GitServer
@@ -81,6 +82,14 @@ def namespace(control_plane: ControlPlane, unique: str) -> Iterator[str]:
     control_plane.kubectl("create", "namespace", unique)
     yield unique
     control_plane.finish_namespace(unique, strip_finalizers=True)
+
+
+@pytest.fixture
+def apply(control_plane: ControlPlane, namespace: str) -> Iterator[Manifests]:
+    """``apply(object_or_yaml, …)`` with kubectl; whatever it applied is gone after the test, a Promise's API too."""
+    manifests = Manifests(control_plane, namespace)
+    yield manifests
+    manifests.remove()
 
 
 @pytest.fixture

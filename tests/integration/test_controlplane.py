@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -11,15 +12,33 @@ import sys
 import textwrap
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.manifests import Manifests
 from tests.waiting import eventually_sync
 from troth.dev import AuditLog, CommandFailed, CommandResult, ControlPlane, DevError, ProcessFailed
 
 pytestmark = pytest.mark.integration
 
 _CONFIG_MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: note, finalizers: [example.com/hold]}\n"
+
+
+def widgets(group: str) -> dict[str, Any]:
+    """A CustomResourceDefinition."""
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"widgets.{group}"},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"kind": "Widget", "plural": "widgets"},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
+        },
+    }
 
 
 def _alive(pid: int) -> bool:
@@ -84,6 +103,29 @@ def test_a_namespace_goes_away_with_what_is_in_it_but_not_before_its_finalizers(
     control_plane.finish_namespace(unique, strip_finalizers=True)
     assert "NotFound" in control_plane.kubectl("get", "namespace", unique, check=False).stderr
     control_plane.finish_namespace(unique)
+
+
+def test_what_a_test_applies_goes_away_with_the_test(
+    control_plane: ControlPlane, namespace: str, unique: str
+) -> None:
+    group = f"{unique}.example.com"
+    promise = {
+        "apiVersion": "platform.kratix.io/v1alpha1",
+        "kind": "Promise",
+        "metadata": {"name": unique, "finalizers": ["example.com/hold"]},
+        "spec": {"api": widgets(group)},
+    }
+    manifests = Manifests(control_plane, namespace)
+    manifests(promise, widgets(group))
+    control_plane.kubectl("wait", "--for=condition=Established", f"crd/widgets.{group}", "--timeout=10s")
+    widget = {"apiVersion": f"{group}/v1", "kind": "Widget"}
+    manifests({**widget, "metadata": {"name": "mine", "finalizers": ["example.com/hold"]}})
+    control_plane.kubectl(
+        "apply", "-n", namespace, "-f", "-", input=json.dumps({**widget, "metadata": {"name": "x"}})
+    )
+    manifests.remove()
+    for kind, name in (("promise", unique), ("crd", f"widgets.{group}")):
+        assert "NotFound" in control_plane.kubectl("get", kind, name, check=False).stderr
 
 
 async def test_kubectl_says_why_it_failed(kubectl: Callable[..., Awaitable[CommandResult]]) -> None:

@@ -275,7 +275,15 @@ class ControlPlane:
         )
         sockets = self._socket_folder()
         remove = None if self._keep else self.folder
-        etcd = Supervised("etcd", self._etcd(binaries, sockets), log=self.folder / "etcd.log", remove=remove)
+        # Variables like ETCD_NAME would be read as flags.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("ETCD_")}
+        etcd = Supervised(
+            "etcd",
+            self._etcd(binaries, sockets),
+            log=self.folder / "etcd.log",
+            environment=environment,
+            remove=remove,
+        )
         self._processes.append(etcd)
         with contextlib.suppress(FileNotFoundError):
             self.audit_log.unlink()

@@ -7,11 +7,12 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from troth.dev.errors import DevError
+from troth.dev.processes import Supervised
 from troth.dev.progress import Progress
 
 _DEADLINE = 3600.0
@@ -49,25 +50,37 @@ def build(module: GoModule, folder: Path, environment: Mapping[str, str], progre
     Raises:
         DevError: Go is missing or too old, or a build failed; with Go's own words.
     """
-    go = _find_go(module, environment)
+    variables = {**environment, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -buildvcs=false", "GOWORK": "off"}
+    for name in ("GOOS", "GOARCH"):  # a cross-compiling shell must not give us another machine's programs
+        variables.pop(name, None)
     # The module is copied: an installed package may be read-only, and Go wants to lock the folder of a go.mod.
     with tempfile.TemporaryDirectory(prefix="troth-go-") as copy:
+        workplace = Path(copy)
         for name in ("go.mod", "go.sum"):
-            shutil.copyfile(module.folder / name, Path(copy) / name)
+            shutil.copyfile(module.folder / name, workplace / name)
+        go = _find_go(workplace, variables)
         for number, program in enumerate(module.programs, 1):
-            what = f"building {program.name} with Go ({number} of {len(module.programs)})"
+            command = [
+                go,
+                "build",
+                "-trimpath",
+                "-ldflags",
+                module.ldflags,
+                "-o",
+                folder / program.name,
+                program.package,
+            ]
+            what = f"building {program.name} with Go, {number} of {len(module.programs)}"
             with progress.step(what, f"usually {program.takes}"):
-                command = [go, "build", "-trimpath", "-ldflags", module.ldflags, "-o", str(folder / program.name)]
-                _run([*command, program.package], Path(copy), environment)
+                _run(command, workplace, variables)
 
 
-def _find_go(module: GoModule, environment: Mapping[str, str]) -> str:
-    wanted = _GO_DIRECTIVE.search((module.folder / "go.mod").read_text())
+def _find_go(workplace: Path, environment: Mapping[str, str]) -> str:
     go = shutil.which("go", path=environment.get("PATH", os.defpath))
     if go is None:
         raise DevError("no `go` on PATH")
-    answer = _run([go, "env", "GOVERSION"], module.folder, environment)
-    found = _GO_VERSION.search(answer)
+    found = _GO_VERSION.search(_run([go, "env", "GOVERSION"], workplace, environment))
+    wanted = _GO_DIRECTIVE.search((workplace / "go.mod").read_text())
     # Go from 1.21 on fetches a newer one of itself where need be, unless somebody has forbidden it.
     may_fetch = environment.get("GOTOOLCHAIN", "auto") != "local"
     if wanted and found and not may_fetch and _numbers(found) < _numbers(wanted):
@@ -79,35 +92,19 @@ def _numbers(version: re.Match[str]) -> tuple[int, int]:
     return int(version[1]), int(version[2])
 
 
-def _run(command: list[str], folder: Path, environment: Mapping[str, str]) -> str:
-    variables = {**environment, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -buildvcs=false", "GOWORK": "off"}
-    for name in ("GOOS", "GOARCH"):  # a cross-compiling shell must not give us another machine's programs
-        variables.pop(name, None)
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        env=variables,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        process_group=0,
-    )
+def _run(command: Sequence[str | Path], workplace: Path, environment: Mapping[str, str]) -> str:
+    """Run Go to its end and return what it said; its compilers end with us, as everything that we start."""
+    log = workplace / "log"
+    log.unlink(missing_ok=True)
+    process = Supervised("go", command, log=log, environment=environment, folder=workplace)
     try:
-        output, errors = process.communicate(timeout=_DEADLINE)
+        code = process.wait(_DEADLINE)
     except subprocess.TimeoutExpired as error:
-        raise DevError(f"`{' '.join(command[:2])}` took longer than an hour") from error
+        raise DevError(f"`go {command[1]}` took longer than an hour") from error
     finally:
-        _end(process)
-    if process.returncode != 0:
-        lines = [line for line in errors.splitlines() if line.strip() and "downloading" not in line]
-        raise DevError("; ".join(lines[-4:]) or f"go ended with code {process.returncode}")
+        process.kill()
+    output = log.read_text(errors="replace")
+    if code != 0:
+        lines = [line for line in output.splitlines() if line.strip() and "downloading" not in line]
+        raise DevError("; ".join(lines[-4:]) or f"go ended with code {code}")
     return output
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """Kill the compilers too, when we are interrupted in the middle."""
-    if process.poll() is None:
-        os.killpg(process.pid, 9)
-        process.wait()

@@ -1,0 +1,123 @@
+"""How the demo looks: commands, what they said, and a few words in between.
+
+Colour only where a terminal is on the other end and NO_COLOR is not set; rich looks after that. Nothing is wider
+than 100 columns. Output is shown as it came, but for lines that are left out, and then an ellipsis says so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import TextIO
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+WIDTH = 100
+_INDENT = 3
+_KEY = re.compile(r"([\w./-]+):(?: |$)")
+_DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
+
+
+class Screen:
+    """Where the demo writes.
+
+    Args:
+        stream: standard output when absent.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
+        width = self._console.width if self._console.is_terminal else WIDTH
+        self._console.width = min(width, WIDTH)
+        self._chapter = 0
+
+    def title(self, text: str) -> None:
+        """The first lines."""
+        self._console.print(Text(text, style="bold"))
+
+    def chapter(self, title: str) -> None:
+        """Begin a chapter; they are numbered."""
+        self._chapter += 1
+        self._console.print()
+        self._console.print(Text(f"{self._chapter}  {title}", style="bold cyan"))
+
+    def say(self, text: str) -> None:
+        """A sentence of ours."""
+        self._console.print()
+        self._indented(Text(text))
+
+    def command(self, line: str) -> None:
+        """A command line that is about to be run."""
+        self._console.print()
+        self._indented(Text.assemble(("$ ", "bold"), (line, "bold green")))
+
+    def output(self, text: str, *, limit: int | None = None, style: str = "") -> None:
+        """What a command said.
+
+        Args:
+            text: as it came.
+            limit: how many lines are shown; a line that says how many more there are stands for the rest.
+            style: of rich.
+        """
+        lines = text.expandtabs().rstrip().splitlines()
+        shown = lines if limit is None or len(lines) <= limit + 1 else lines[:limit]
+        for line in shown:
+            self._indented(Text(line.rstrip(), style=style))
+        if len(shown) < len(lines):
+            self._indented(Text(f"… {len(lines) - len(shown)} more lines", style="dim"))
+
+    def diff(self, text: str) -> None:
+        """The same for a diff, in its usual colours."""
+        for line in text.expandtabs().rstrip().splitlines():
+            self._indented(Text(line.rstrip(), style=_DIFF_STYLES.get(line[:1], "")))
+
+    def table(self, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """A table whose last column is set to the right."""
+        table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
+        for number, heading in enumerate(headings):
+            table.add_column(heading, justify="right" if number == len(headings) - 1 else "left", no_wrap=True)
+        for row in rows:
+            table.add_row(*map(Text, row))
+        self._console.print()
+        self._console.print(Padding(table, (0, 0, 0, _INDENT), expand=False))
+
+    def gap(self) -> None:
+        """An empty line."""
+        self._console.print()
+
+    def _indented(self, text: Text) -> None:
+        self._console.print(Padding(text, (0, 0, 0, _INDENT), expand=False))
+
+
+def excerpt(yaml: str, *paths: str) -> str:
+    """The lines of a YAML document, as kubectl prints it, that belong to these paths.
+
+    Args:
+        yaml: in block style, indented by two.
+        paths: such as ``status.troth``: the key's own line, what is below it, and the keys above it.
+
+    Returns: the lines in their order; where lines are left out, one with an ellipsis.
+    """
+    wanted = [tuple(path.split(".")) for path in paths]
+    lines: list[str] = []
+    above: list[tuple[int, str]] = []  # the keys that the line stands below, with their indentation
+    for line in yaml.splitlines():
+        text = line.lstrip(" ")
+        indent = len(line) - len(text)
+        item = text.startswith("- ")
+        while above and (above[-1][0] > indent or (above[-1][0] == indent and not item)):
+            above.pop()
+        key = _KEY.match(text)
+        if key and not item:
+            above.append((indent, key[1]))
+        here = tuple(name for _, name in above)
+        below = any(here[: len(path)] == path for path in wanted)
+        leads_there = key is not None and any(path[: len(here)] == here for path in wanted)
+        if below or leads_there:
+            lines.append(line)
+        elif not lines or lines[-1].strip() != "…":
+            lines.append(" " * indent + "…")
+    return "\n".join(lines)

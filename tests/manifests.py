@@ -1,0 +1,89 @@
+"""Objects that a test has applied, and their complete removal."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from troth.dev import ControlPlane
+
+
+class Manifests:
+    """Applies objects as a person would, with kubectl, and takes back what it has applied."""
+
+    def __init__(self, plane: ControlPlane, namespace: str) -> None:
+        self._plane = plane
+        self._namespace = namespace
+        self._applied: dict[str, str] = {}  # URL path -> URL path of the Promise's own kind, or empty
+
+    def __call__(self, *objects: Mapping[str, Any] | str) -> None:
+        """Apply objects or YAML; raises CommandFailed with the server's words when it refuses one."""
+        stream = "\n---\n".join(item if isinstance(item, str) else json.dumps(item) for item in objects)
+        answer = self._plane.kubectl(
+            *("apply", "--server-side", "--force-conflicts", "--output=json", f"--namespace={self._namespace}"),
+            *("--filename", "-"),
+            input=stream,
+        )
+        for applied in _documents(answer.stdout):
+            self._applied.setdefault(self._path(applied), _crd_path(applied))
+
+    def remove(self, within: float = 20.0) -> None:
+        """Delete it all, newest first; finalizers are taken off, for the operator may be gone."""
+        for path, crd in reversed(self._applied.items()):
+            if crd:
+                self._delete_instances(crd)
+            for target in filter(None, (path, crd)):
+                self._delete(target, within)
+        self._applied.clear()
+
+    def _delete(self, path: str, within: float) -> None:
+        api = self._plane.api
+        deadline = time.monotonic() + within
+        while api.request("DELETE", path)[0] != 404:
+            api.request("PATCH", path, {"metadata": {"finalizers": None}})
+            assert time.monotonic() < deadline, f"{path} could not be deleted"
+            time.sleep(0.02)
+
+    def _delete_instances(self, crd_path: str) -> None:
+        status, crd = self._plane.api.request("GET", crd_path)
+        if status != 200:
+            return
+        group, plural = crd["spec"]["group"], crd["spec"]["names"]["plural"]
+        version = next(version["name"] for version in crd["spec"]["versions"] if version["served"])
+        _, listing = self._plane.api.request("GET", f"/apis/{group}/{version}/{plural}")
+        for item in listing.get("items", ()):
+            metadata = item["metadata"]
+            self._delete(
+                f"/apis/{group}/{version}/namespaces/{metadata['namespace']}/{plural}/{metadata['name']}", 10
+            )
+
+    def _path(self, item: Mapping[str, Any]) -> str:
+        group, _, version = item["apiVersion"].rpartition("/")
+        root = f"/apis/{group}/{version}" if group else f"/api/{version}"
+        _, listing = self._plane.api.request("GET", root)
+        plural = next(
+            resource["name"]
+            for resource in listing["resources"]
+            if resource["kind"] == item["kind"] and "/" not in resource["name"]
+        )
+        metadata = item["metadata"]
+        namespace = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
+        return f"{root}{namespace}/{plural}/{metadata['name']}"
+
+
+def _crd_path(item: Mapping[str, Any]) -> str:
+    if item["kind"] != "Promise" or not item["spec"].get("api"):
+        return ""
+    return f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{item['spec']['api']['metadata']['name']}"
+
+
+def _documents(text: str) -> Iterator[Mapping[str, Any]]:
+    """One object, or a List, or several after one another."""
+    decoder = json.JSONDecoder()
+    position = 0
+    while position < len(text):
+        document, end = decoder.raw_decode(text, position)
+        yield from document["items"] if document["kind"] == "List" else [document]
+        position = end + len(text[end:]) - len(text[end:].lstrip())
