@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import http.client
 import signal
-import socket
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.waiting import eventually_sync
-from troth.dev import Supervised
+from troth.dev.operator_process import OperatorProcess as Started
 
 
 class OperatorProcess:
@@ -25,17 +23,10 @@ class OperatorProcess:
     def __init__(
         self, kubeconfig: Path, arguments: Sequence[str | Path], *, log: Path, environment: Mapping[str, str]
     ) -> None:
-        self.port = free_port()
         self.log = log
         self._expected_to_end = False
-        port = str(self.port)
-        command = [
-            *(sys.executable, "-m", "troth.cli", "operator"),
-            *("--kubeconfig", kubeconfig, "--probes-host", "127.0.0.1"),
-            *("--probes-port", port, "--metrics-port", port),  # both on one server
-            *arguments,
-        ]
-        self._process = Supervised("troth operator", command, log=log, environment=environment)
+        self._process = Started(kubeconfig=kubeconfig, environment=environment, log=log, arguments=arguments)
+        self.port = self._process.port
         self.pid = self._process.pid
 
     @property
@@ -95,11 +86,3 @@ class OperatorProcess:
         text = self.text()
         assert self._expected_to_end, f"the operator ended by itself, code {self._process.code}:\n{text[-4000:]}"
         assert "Traceback (most recent call last)" not in text, f"the operator logged a traceback:\n{text[-8000:]}"
-
-
-def free_port() -> int:
-    """A port that is free now; good enough for a server that is started at once."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

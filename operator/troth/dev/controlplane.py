@@ -39,6 +39,7 @@ from troth.dev.certificates import Authority, KeyPair, new_key
 from troth.dev.errors import CommandFailed, DevError
 from troth.dev.kubeconfig import kubeconfig, write_private
 from troth.dev.processes import Supervised, wait_until
+from troth.dev.shipped import shipped_folder
 
 _SOCKET_PATH_LIMIT = 100  # of the kernel: 108 on Linux, 104 on macOS, with the closing zero
 _START_TIMEOUT = 90.0
@@ -385,9 +386,5 @@ class ControlPlane:
 
 
 def crds_folder() -> Path:
-    """The CustomResourceDefinitions of Troth: in the package, or in the repository that it runs from."""
-    package = Path(__file__).resolve().parents[1]
-    for folder in (package / "crds", package.parents[1] / "crds"):
-        if folder.is_dir():
-            return folder
-    raise DevError("the folder crds, which holds the CustomResourceDefinitions, is missing: reinstall Troth")
+    """The CustomResourceDefinitions of Troth."""
+    return shipped_folder("crds")

@@ -7,12 +7,9 @@ meets it as in production, and this package needs to know nothing of it.
 from __future__ import annotations
 
 import fcntl
-import http.client
 import json
 import os
 import shutil
-import socket
-import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -23,12 +20,10 @@ from troth.dev.binaries import Binaries, find_binaries
 from troth.dev.controlplane import ControlPlane
 from troth.dev.errors import DevError
 from troth.dev.kubeconfig import write_private
-from troth.dev.processes import Supervised, wait_until
+from troth.dev.operator_process import OperatorProcess
 from troth.dev.progress import Progress
 from troth.dev.repository import make_repository
 
-_OPERATOR_START = 30.0
-_OPERATOR_GRACE = 10.0
 _CONTROL_PLANE = "control-plane"
 
 
@@ -69,8 +64,7 @@ class DevEnvironment:
         self._binaries = binaries
         self._progress = progress or Progress()
         self._lock: int | None = None
-        self._operator: Supervised | None = None
-        self._probes = 0
+        self._operator: OperatorProcess | None = None
 
     def start(self) -> None:
         """Start everything and wait until it is ready.
@@ -93,7 +87,7 @@ class DevEnvironment:
     def stop(self) -> None:
         """End everything: the operator politely, the rest at once. The repository and the log stay."""
         if self._operator is not None:
-            self._operator.stop(_OPERATOR_GRACE)
+            self._operator.end()
             self._operator = None
         if hasattr(self, "plane"):
             self.plane.stop()
@@ -161,36 +155,12 @@ class DevEnvironment:
         ]
         return "\n---\n".join(map(json.dumps, objects))
 
-    def _start_operator(self) -> Supervised:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._probes = probe.getsockname()[1]
-        operator = Supervised(
-            "troth operator",
-            [
-                *(sys.executable, "-m", "troth.cli", "operator"),
-                *("--kubeconfig", self.kubeconfig),
-                *("--local-stores", self.data),
-                *("--probes-host", "127.0.0.1", "--probes-port", str(self._probes)),
-                *("--metrics-port", str(self._probes)),
-            ],
-            log=None if self._verbose else self.data / "operator.log",
+    def _start_operator(self) -> OperatorProcess:
+        operator = OperatorProcess(
+            kubeconfig=self.kubeconfig,
             environment=self.plane.environment(),
+            log=None if self._verbose else self.data / "operator.log",
+            arguments=("--local-stores", self.data),
         )
-        try:
-            with self._progress.step("starting the operator"):
-                wait_until(self._operator_ready, processes=[operator], what="ready", timeout=_OPERATOR_START)
-        except BaseException:
-            operator.kill()
-            raise
+        operator.wait_ready(self._progress)
         return operator
-
-    def _operator_ready(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self._probes, timeout=5)
-        try:
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == http.HTTPStatus.OK
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()

@@ -60,16 +60,8 @@ def build(module: GoModule, folder: Path, environment: Mapping[str, str], progre
             shutil.copyfile(module.folder / name, workplace / name)
         go = _find_go(workplace, variables)
         for number, program in enumerate(module.programs, 1):
-            command = [
-                go,
-                "build",
-                "-trimpath",
-                "-ldflags",
-                module.ldflags,
-                "-o",
-                folder / program.name,
-                program.package,
-            ]
+            output = str(folder / program.name)
+            command = [go, "build", "-trimpath", "-ldflags", module.ldflags, "-o", output, program.package]
             what = f"building {program.name} with Go, {number} of {len(module.programs)}"
             with progress.step(what, f"usually {program.takes}"):
                 _run(command, workplace, variables)
@@ -92,7 +84,7 @@ def _numbers(version: re.Match[str]) -> tuple[int, int]:
     return int(version[1]), int(version[2])
 
 
-def _run(command: Sequence[str | Path], workplace: Path, environment: Mapping[str, str]) -> str:
+def _run(command: Sequence[str], workplace: Path, environment: Mapping[str, str]) -> str:
     """Run Go to its end and return what it said; its compilers end with us, as everything that we start."""
     log = workplace / "log"
     log.unlink(missing_ok=True)
