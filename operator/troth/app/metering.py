@@ -1,0 +1,67 @@
+"""Counts renders and store writes on their way through, so that neither the engine nor the stores know of metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from troth.api.pipelines import JinjaPipeline
+from troth.app.metrics import Metrics
+from troth.controllers.platform import Renderer
+from troth.engine import Failure, Outcome, RenderContext
+from troth.stores import Claim, StateStoreWriter, StoreError, Written
+
+
+class MeteredRenderer:
+    """A renderer that counts."""
+
+    def __init__(self, renderer: Renderer, metrics: Metrics, clock: Callable[[], float]) -> None:
+        self._renderer = renderer
+        self._metrics = metrics
+        self._clock = clock
+
+    async def render(self, pipelines: Sequence[JinjaPipeline], context: RenderContext) -> tuple[Outcome, ...]:
+        """Renders and counts."""
+        started = self._clock()
+        outcomes = await self._renderer.render(pipelines, context)
+        failed = next((outcome for outcome in outcomes if isinstance(outcome, Failure)), None)
+        self._metrics.rendered(failed.reason if failed else "rendered", self._clock() - started)
+        return outcomes
+
+    async def check(self, pipelines: Sequence[JinjaPipeline]) -> Failure | None:
+        """Checks; not counted, it happens once for each version of a Promise."""
+        return await self._renderer.check(pipelines)
+
+
+class MeteredWriter:
+    """A store's writer that counts."""
+
+    def __init__(self, writer: StateStoreWriter, store: str, metrics: Metrics) -> None:
+        self._writer = writer
+        self._store = store
+        self._metrics = metrics
+        self._version = ""
+
+    async def check(self) -> None:
+        """See `StateStoreWriter.check`."""
+        await self._writer.check()
+
+    async def write(self, claim: Claim) -> Written:
+        """See `StateStoreWriter.write`."""
+        try:
+            written = await self._writer.write(claim)
+        except StoreError:
+            self._metrics.wrote(self._store, "failed")
+            raise
+        self._metrics.wrote(self._store, "changed" if written.changed else "unchanged", files=len(claim.files))
+        if written.changed and written.version != self._version:
+            self._version = written.version
+            self._metrics.committed(self._store)
+        return written
+
+    async def refresh(self) -> bool:
+        """See `StateStoreWriter.refresh`."""
+        return await self._writer.refresh()
+
+    async def close(self) -> None:
+        """See `StateStoreWriter.close`."""
+        await self._writer.close()

@@ -1,0 +1,262 @@
+"""Wires the operator together. Decides nothing.
+
+The order matters twice: reconciling begins only when every kind has been listed (a Work seen before the destinations
+would look unschedulable), and the end runs backwards: first no new reconcile, then the writers finish, then the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import socket
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from troth.api.resources import DESTINATION, NAMESPACE, PROMISE, STATE_STORES, WORK, WORK_PLACEMENT
+from troth.app.heartbeat import Heartbeat
+from troth.app.metering import MeteredRenderer, MeteredWriter
+from troth.app.metrics import Metrics, Snapshot
+from troth.app.settings import Settings
+from troth.app.web import ProbeServer
+from troth.controllers.caches import Caches
+from troth.controllers.contents import Contents
+from troth.controllers.destination import DestinationReconciler
+from troth.controllers.placement import PlacementReconciler
+from troth.controllers.platform import ControllerSettings, OpenWriter, Platform
+from troth.controllers.promise import PromiseReconciler
+from troth.controllers.request import RequestReconciler
+from troth.controllers.runner import Runner
+from troth.controllers.slots import Slots
+from troth.controllers.state_store import StateStoreReconciler
+from troth.controllers.stores import OpenStores
+from troth.controllers.work import WorkReconciler
+from troth.controllers.workflow import Workflows
+from troth.engine import Limits, RenderPool
+from troth.engine.manifests import load_document, load_documents
+from troth.kube import (
+    AlreadyExists,
+    Client,
+    Credentials,
+    EventRecorder,
+    Forbidden,
+    NotFound,
+    WorkQueue,
+    from_kubeconfig_dict,
+)
+from troth.stores import StateStoreWriter, StoreEnvironment, open_writer
+
+logger = logging.getLogger(__name__)
+
+MIB = 1024 * 1024
+
+
+class Operator:
+    """One running operator: `start`, then `stop`. ``failed`` is called when a part of it ends by itself."""
+
+    def __init__(self, settings: Settings, credentials: Credentials, *, failed: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._credentials = credentials
+        self._failed = failed
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stack = AsyncExitStack()
+        self._reconciling = False
+        self._stopping = False
+        self.metrics = Metrics()
+
+    async def start(self) -> None:
+        """Opens everything and begins to reconcile as soon as every kind has been listed."""
+        settings = self._settings
+        workspace = settings.workspace or self._stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="troth-", ignore_cleanup_errors=True)
+        )
+        self._client = Client(self._credentials, on_call=self.metrics.called)
+        self._stack.push_async_callback(self._client.close)
+        queue = WorkQueue(on_wait=self.metrics.waited)
+        self._queue = queue
+        caches = Caches(
+            client=self._client,
+            queue=queue,
+            random=random.Random(),  # noqa: S311 - spreads delays, guards nothing
+            relist_interval=settings.resync_interval,
+        )
+        self._caches = caches
+        pool = RenderPool(
+            size=settings.render_workers,
+            limits=Limits(seconds=settings.render_timeout, memory_bytes=settings.render_memory * MIB),
+        )
+        events = EventRecorder(self._client, instance=socket.gethostname())
+        slots = Slots(size=settings.workers, bound=settings.waiting)
+        platform = Platform(
+            client=self._client,
+            caches=caches,
+            queue=queue,
+            events=events,
+            renderer=MeteredRenderer(pool, self.metrics, time.monotonic),
+            open_writer=self._writer_opener(Path(workspace)),
+            open_stores=OpenStores(),
+            contents=Contents(limit=settings.contents_cache * MIB),
+            slots=slots,
+            settings=ControllerSettings(
+                system_namespace=settings.system_namespace,
+                store_poll_seconds=settings.store_poll,
+                failing_store_poll_seconds=settings.failing_store_poll,
+            ),
+            clock=time.time,
+        )
+        self._heartbeat = Heartbeat(clock=time.monotonic, report=self.metrics.lagged)
+        await self._open_ports()
+        await pool.start()
+        self._stack.push_async_callback(pool.close)
+        self._own(events.run(), "events")
+        self._own(self._heartbeat.run(), "heartbeat")
+        runner = self._runner(platform)
+        self._stack.push_async_callback(self._stores.close)
+        caches.start()
+        self._stack.push_async_callback(caches.stop)
+        self._own(self._reconcile(runner), "reconciling")
+
+    async def stop(self) -> None:
+        """Ends everything, within the grace that the settings give."""
+        self._stopping = True
+        for task in reversed(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            async with asyncio.timeout(self._settings.shutdown_grace):
+                await self._stack.aclose()
+        except TimeoutError:
+            logger.warning("not everything was finished in time; what is missing is made up at the next start")
+
+    # ---- parts
+
+    def _runner(self, platform: Platform) -> Runner:
+        workflows = Workflows(platform)
+        requests = RequestReconciler(platform, workflows)
+        promises = PromiseReconciler(platform, workflows, requests)
+        self._stores = StateStoreReconciler(platform)
+        reconcilers = {
+            PROMISE.name: promises.reconcile,
+            WORK.name: WorkReconciler(platform).reconcile,
+            WORK_PLACEMENT.name: PlacementReconciler(platform).reconcile,
+            DESTINATION.name: DestinationReconciler(platform).reconcile,
+            **{resource.name: self._stores.reconcile for resource in STATE_STORES},
+        }
+        return Runner(
+            queue=platform.queue,
+            slots=platform.slots,
+            reconcilers=reconcilers,
+            default=requests.reconcile,
+            observer=self.metrics,
+            clock=time.monotonic,
+        )
+
+    async def _reconcile(self, runner: Runner) -> None:
+        await self._ensure_namespace()
+        await self._caches.wait_synced()
+        logger.info("every kind has been listed; reconciling")
+        self._reconciling = True
+        await runner.run()
+
+    def _writer_opener(self, workspace: Path) -> OpenWriter:
+        settings = self._settings
+        environment = StoreEnvironment(
+            workspace=workspace,
+            local_root=Path(settings.local_stores).resolve() if settings.local_stores else None,
+            cluster=self._client,
+            connect=self._connect,
+            parse=load_documents,
+            inventory_namespace=settings.system_namespace,
+        )
+
+        async def open_it(
+            kind: str, name: str, spec: Mapping[str, Any], secret: Mapping[str, bytes] | None
+        ) -> StateStoreWriter:
+            writer = await open_writer(kind, name, spec, secret, environment)
+            return MeteredWriter(writer, f"{kind}/{name}", self.metrics)
+
+        return open_it
+
+    async def _connect(self, kubeconfig: bytes) -> Client:
+        """A client of a destination's cluster. What a Secret says may not name this machine's files or programs."""
+        document = load_document(kubeconfig.decode())
+        credentials = await from_kubeconfig_dict(document if isinstance(document, dict) else {})
+        return Client(credentials, on_call=self.metrics.called)
+
+    async def _ensure_namespace(self) -> None:
+        name = self._settings.system_namespace
+        try:
+            await self._client.get(NAMESPACE, name)
+        except NotFound:
+            try:
+                await self._client.create(
+                    NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+                )
+            except AlreadyExists:
+                return
+            except Forbidden:
+                logger.warning("the namespace %s does not exist and may not be created; create it", name)
+        except Forbidden:
+            return  # it is where the operator runs: it exists
+
+    async def _open_ports(self) -> None:
+        settings = self._settings
+        server = ProbeServer(
+            host=settings.probes_host,
+            probes_port=settings.probes_port,
+            metrics_port=settings.metrics_port,
+            alive=self._alive,
+            ready=self._ready,
+            metrics=self.metrics,
+        )
+        self.metrics.read(self._snapshot)
+        await server.start()
+        self._stack.push_async_callback(server.close)
+        if settings.ports_file:
+            await asyncio.to_thread(server.write_ports, Path(settings.ports_file))
+
+    def _alive(self) -> str:
+        worst = self._heartbeat.worst()
+        if worst > self._settings.stall_limit:
+            return f"the event loop stood still for {worst:.1f} s"
+        return ""
+
+    def _ready(self) -> str:
+        if self._stopping:
+            return "stopping"
+        missing = [informer.resource.name for informer in self._caches.fixed() if not informer.synced.is_set()]
+        if missing:
+            return f"not listed yet: {', '.join(missing)}"
+        return "" if self._reconciling else "not reconciling yet"
+
+    def _snapshot(self) -> Snapshot:
+        informers = self._caches.informers()
+        return Snapshot(
+            queue_depth=len(self._queue),
+            queue_delayed=self._queue.delayed,
+            queue_processing=self._queue.processing,
+            queue_oldest_seconds=self._queue.oldest_wait(),
+            objects={informer.resource.name: len(informer) for informer in informers},
+            watch_restarts={informer.resource.name: informer.counters.watch_restarts for informer in informers},
+        )
+
+    def _own(self, work: Awaitable[None], name: str) -> None:
+        """Runs a part for as long as the operator runs; its end by itself is the end of the operator."""
+
+        async def run() -> None:
+            await work
+
+        task = asyncio.create_task(run(), name=name)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() or self._stopping:
+            return
+        error = task.exception()
+        logger.critical("%s ended: %s", task.get_name(), error, exc_info=error)
+        self._failed(f"{task.get_name()} ended: {error}")

@@ -1,0 +1,154 @@
+"""What the operator can be told, with its defaults and their reasons.
+
+One frozen dataclass, filled from flags, from ``TROTH_*`` environment variables and from a YAML file (the mounted
+ConfigMap), in this order of precedence. The flags, the variables and the reference page are made from the fields, so
+that none can be forgotten. Rejected: pydantic-settings, for a page of code and a second way to write a dataclass.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import yaml
+
+from troth.api import TrothError
+
+
+class InvalidSettings(TrothError):
+    """A setting is unknown or has a value that cannot be used; the message names it and where it came from."""
+
+
+def setting(default: Any, help_text: str, *, choices: tuple[str, ...] = ()) -> Any:
+    """A field of `Settings` with its explanation."""
+    return field(default=default, metadata={"help": help_text, "choices": choices})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The operator's settings. Durations are seconds, sizes are MiB."""
+
+    kubeconfig: str = setting(
+        "", "Path of a kubeconfig; empty: the in-cluster account, else the usual kubeconfig."
+    )
+    context: str = setting("", "Context of the kubeconfig; empty: its current one.")
+    system_namespace: str = setting(
+        "kratix-platform-system", "Namespace of the operator's own objects and of the Works of Promises."
+    )
+    workers: int = setting(32, "Reconciles that run at once. They wait for the API server most of the time.")
+    waiting: int = setting(5000, "Reconciles that may exist at once, those that wait for a store included.")
+    render_workers: int = setting(2, "Processes that render templates.")
+    render_timeout: float = setting(2.0, "Longest time that the templates of one object may take.")
+    render_memory: int = setting(512, "Memory that one render process may use.")
+    resync_interval: float = setting(
+        900.0, "How often every kind is listed again, in case a watch missed something."
+    )
+    store_poll: float = setting(10.0, "How often a state store is looked at for lost files and changed Secrets.")
+    failing_store_poll: float = setting(3.0, "The same while the store is not ready.")
+    contents_cache: int = setting(64, "Memory for contents of files between their render and their commit.")
+    workspace: str = setting(
+        "", "Folder for clones of Git repositories; empty: a temporary folder of the process."
+    )
+    local_stores: str = setting(
+        "", "Folder that Git repositories by path and DirectoryStateStores must be inside; empty: none is allowed."
+    )
+    probes_host: str = setting("0.0.0.0", "Address of the probes and the metrics.")  # noqa: S104
+    probes_port: int = setting(8081, "Port of /healthz and /readyz; 0: a free one.")
+    metrics_port: int = setting(8080, "Port of /metrics; 0: a free one; the probes' port: on the same server.")
+    ports_file: str = setting("", "File to write the ports to, as JSON, once they are open.")
+    stall_limit: float = setting(10.0, "Longest time that the event loop may stand still before /healthz fails.")
+    log_format: Literal["plain", "json"] = setting(
+        "plain", "Logs for people or for machines.", choices=("plain", "json")
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = setting(
+        "info", "What is logged.", choices=("debug", "info", "warning", "error")
+    )
+    shutdown_grace: float = setting(20.0, "Longest time to finish what is being written after SIGTERM.")
+
+
+def fields() -> tuple[dataclasses.Field[Any], ...]:
+    """The settings, in the order of the reference page."""
+    return dataclasses.fields(Settings)
+
+
+def type_of(item: dataclasses.Field[Any]) -> type:
+    """The Python type of a setting: str, int, float or bool."""
+    hint = typing.get_type_hints(Settings)[item.name]
+    if get_origin(hint) is Literal:
+        return type(get_args(hint)[0])
+    if isinstance(hint, types.UnionType):
+        return str
+    return typing.cast("type", hint)
+
+
+def flag_of(name: str) -> str:
+    """``--render-timeout`` for ``render_timeout``."""
+    return "--" + name.replace("_", "-")
+
+
+def variable_of(name: str) -> str:
+    """``TROTH_RENDER_TIMEOUT`` for ``render_timeout``."""
+    return "TROTH_" + name.upper()
+
+
+def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str], config: Path | None) -> Settings:
+    """The settings from flags (None: not given), environment and file.
+
+    Raises:
+        InvalidSettings: a name is unknown or a value cannot be used.
+    """
+    values: dict[str, Any] = {}
+    if config is not None:
+        for name, value in _read_file(config).items():
+            values[name] = _convert(name, value, f"{config}")
+    for item in fields():
+        variable = variable_of(item.name)
+        if variable in environment:
+            values[item.name] = _convert(item.name, environment[variable], variable)
+    for name, value in flags.items():
+        if value is not None:
+            values[name] = _convert(name, value, flag_of(name))
+    return Settings(**values)
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise InvalidSettings(f"{path}: cannot be read: {error}") from None
+    if not isinstance(content, dict):
+        raise InvalidSettings(f"{path}: must be a map of settings")
+    known = {item.name for item in fields()}
+    found = {}
+    for key, value in content.items():
+        name = _snake(str(key))
+        if name not in known:
+            raise InvalidSettings(f"{path}: unknown setting {key!r}; known: {', '.join(sorted(known))}")
+        found[name] = value
+    return found
+
+
+def _snake(name: str) -> str:
+    """``renderTimeout`` and ``render-timeout`` are ``render_timeout``."""
+    spelled = "".join(f"_{char.lower()}" if char.isupper() else char for char in name)
+    return spelled.replace("-", "_").lstrip("_")
+
+
+def _convert(name: str, value: Any, source: str) -> Any:
+    item = next(entry for entry in fields() if entry.name == name)
+    wanted = type_of(item)
+    try:
+        converted = wanted(value) if value is not None else item.default
+    except (TypeError, ValueError):
+        raise InvalidSettings(f"{source}: {name} must be {wanted.__name__}, not {value!r}") from None
+    choices = item.metadata["choices"]
+    if choices and converted not in choices:
+        raise InvalidSettings(f"{source}: {name} must be one of {', '.join(choices)}, not {value!r}")
+    if isinstance(converted, int | float) and not isinstance(converted, bool) and converted < 0:
+        raise InvalidSettings(f"{source}: {name} must not be negative")
+    return converted

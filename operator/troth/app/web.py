@@ -1,0 +1,85 @@
+"""Probes and metrics over HTTP.
+
+One small aiohttp server of our own: kopf's liveness endpoint knows a single path and answers 200 as long as its loop
+runs, which says nothing about a loop that stood still or a cache that never filled.
+
+``/healthz`` fails when the event loop stood still for longer than the limit (Kubernetes then restarts the process);
+``/readyz`` says whether every kind has been listed once; both explain themselves in one line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from aiohttp import web
+
+from troth.app.metrics import Metrics
+
+Check = Callable[[], str]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class ProbeServer:
+    """Serves /healthz, /readyz and /metrics until closed."""
+
+    def __init__(
+        self, *, host: str, probes_port: int, metrics_port: int, alive: Check, ready: Check, metrics: Metrics
+    ) -> None:
+        """Takes the ports and the checks; a check answers "" or what is wrong."""
+        self._host = host
+        self._probes_port = probes_port
+        self._metrics_port = metrics_port
+        self._alive = alive
+        self._ready = ready
+        self._metrics = metrics
+        self._runners: list[web.AppRunner] = []
+        self.ports: dict[str, int] = {}
+
+    async def start(self) -> None:
+        """Opens the ports."""
+        probes = web.Application()
+        probes.router.add_get("/healthz", self._answer(self._alive))
+        probes.router.add_get("/readyz", self._answer(self._ready))
+        shared = self._metrics_port == self._probes_port and self._probes_port != 0
+        if shared:
+            probes.router.add_get("/metrics", self._show_metrics)
+        self.ports["probes"] = await self._serve(probes, self._probes_port)
+        if shared:
+            self.ports["metrics"] = self.ports["probes"]
+            return
+        metrics = web.Application()
+        metrics.router.add_get("/metrics", self._show_metrics)
+        self.ports["metrics"] = await self._serve(metrics, self._metrics_port)
+
+    async def close(self) -> None:
+        """Closes the ports."""
+        await asyncio.gather(*(runner.cleanup() for runner in self._runners))
+
+    def write_ports(self, path: Path) -> None:
+        """Writes the ports as JSON, whole or not at all."""
+        draft = path.with_suffix(".draft")
+        draft.write_text(json.dumps(self.ports), encoding="utf-8")
+        draft.replace(path)
+
+    async def _serve(self, application: web.Application, port: int) -> int:
+        runner = web.AppRunner(application, access_log=None, handle_signals=False)
+        await runner.setup()
+        self._runners.append(runner)
+        site = web.TCPSite(runner, self._host, port)
+        await site.start()
+        server = site._server  # noqa: SLF001 - the only way to learn which free port was taken
+        sockets = getattr(server, "sockets", None) or ()
+        return int(sockets[0].getsockname()[1]) if sockets else port
+
+    def _answer(self, check: Check) -> Handler:
+        async def handle(_: web.Request) -> web.StreamResponse:
+            problem = check()
+            return web.Response(text=(problem or "ok") + "\n", status=503 if problem else 200)
+
+        return handle
+
+    async def _show_metrics(self, _: web.Request) -> web.StreamResponse:
+        return web.Response(body=self._metrics.render(), content_type="text/plain", charset="utf-8")

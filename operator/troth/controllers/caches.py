@@ -1,0 +1,450 @@
+"""What the operator knows of the cluster: one informer for each kind, and which change queues which key.
+
+This is the only place that says "when that changes, look at this". A trigger never decides what to do, it only
+queues keys; whoever is queued once too often finds nothing to do. Changes that we wrote ourselves arrive here
+through `Informer.observe` at once, so the watch is a safety net and not the path (design 5).
+
+A change of status alone does not queue the object itself: its reconciler wrote it, and would find nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+from troth.api import Key, Resource
+from troth.api import labels as names
+from troth.api.objects import (
+    Destination,
+    ObjectMeta,
+    Promise,
+    Request,
+    StateStore,
+    Work,
+    WorkPlacement,
+    read_destination,
+    read_promise,
+    read_request,
+    read_state_store,
+)
+from troth.api.resources import (
+    CUSTOM_RESOURCE_DEFINITION,
+    DESTINATION,
+    PROMISE,
+    STATE_STORES,
+    WORK,
+    WORK_PLACEMENT,
+)
+from troth.controllers.promise_api import Definition, read_definition
+from troth.controllers.stores import StoreRef
+from troth.engine.work import ContentDigests, read_work, read_work_placement
+from troth.kube import Client, Informer, WorkQueue
+
+USER: Final = 0
+DEPENDENT: Final = -10
+START: Final = -100
+
+BY_OWNER: Final = "owner"
+BY_PROMISE: Final = "promise"
+BY_WORK: Final = "work"
+BY_DESTINATION: Final = "destination"
+BY_REQUIREMENT: Final = "requirement"
+BY_STORE: Final = "store"
+
+
+@dataclass(slots=True)
+class RequestApi:
+    """The informer of one Promise's API, and the task that runs it."""
+
+    promise: str
+    resource: Resource
+    informer: Informer[Request]
+    task: asyncio.Task[None]
+
+
+@dataclass(slots=True)
+class Caches:
+    """The informers. `start` must have been called; `requests` grows and shrinks with the Promises."""
+
+    client: Client
+    queue: WorkQueue
+    random: random.Random
+    relist_interval: float
+    requests: dict[str, RequestApi] = field(default_factory=dict)
+    promises: Informer[Promise] = field(init=False)
+    destinations: Informer[Destination] = field(init=False)
+    works: Informer[Work] = field(init=False)
+    placements: Informer[WorkPlacement] = field(init=False)
+    definitions: Informer[Definition] = field(init=False)
+    stores: dict[str, Informer[StateStore]] = field(init=False)
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _own: Key | None = None
+
+    def __post_init__(self) -> None:
+        # A Work and its placements carry the same contents: each is unpacked once.
+        digests = ContentDigests()
+        self.promises = self._informer(
+            PROMISE,
+            read_promise,
+            self._promise_changed,
+            {BY_REQUIREMENT: lambda promise: [entry.name for entry in promise.spec.required_promises]},
+        )
+        self.destinations = self._informer(
+            DESTINATION,
+            read_destination,
+            self._destination_changed,
+            {BY_STORE: lambda destination: [str(StoreRef(destination.store_kind, destination.store_name))]},
+        )
+        self.works = self._informer(
+            WORK,
+            partial(read_work, digest=digests),
+            self._work_changed,
+            {BY_OWNER: lambda work: [work_owner(work)], BY_PROMISE: lambda work: [_promise_of(work.metadata)]},
+        )
+        self.placements = self._informer(
+            WORK_PLACEMENT,
+            partial(read_work_placement, digest=digests),
+            self._placement_changed,
+            {
+                BY_WORK: lambda placement: [work_of(placement)],
+                BY_DESTINATION: lambda placement: [placement.destination],
+            },
+        )
+        self.definitions = self._informer(
+            CUSTOM_RESOURCE_DEFINITION,
+            read_definition,
+            self._definition_changed,
+            {BY_PROMISE: lambda definition: [_promise_of(definition.metadata)]},
+            label_selector=names.PROMISE_NAME,
+        )
+        self.stores = {
+            resource.kind: self._informer(resource, read_state_store, self._store_changed, {})
+            for resource in STATE_STORES
+        }
+
+    def start(self) -> None:
+        """Starts the informers of the fixed kinds."""
+        for informer in self.fixed():
+            self._tasks.append(asyncio.create_task(informer.run(), name="informer"))
+
+    def fixed(self) -> list[Informer[Any]]:
+        """The informers that run from start to end."""
+        return [
+            *self.stores.values(),
+            self.destinations,
+            self.definitions,
+            self.promises,
+            self.placements,
+            self.works,
+        ]
+
+    def informers(self) -> list[Informer[Any]]:
+        """All informers that run now."""
+        return [*self.fixed(), *(api.informer for api in self.requests.values())]
+
+    @property
+    def synced(self) -> bool:
+        """Whether every fixed kind has been listed once."""
+        return all(informer.synced.is_set() for informer in self.fixed())
+
+    async def wait_synced(self) -> None:
+        """Waits until every fixed kind has been listed once."""
+        for informer in self.fixed():
+            await informer.synced.wait()
+
+    async def stop(self) -> None:
+        """Ends all informers."""
+        tasks = [*self._tasks, *(api.task for api in self.requests.values())]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def observe(self, informer: Informer[Any], obj: dict[str, Any], *, own: Key | None = None) -> None:
+        """Puts the answer to our own write into a cache.
+
+        ``own`` is the key that is being reconciled: its reconciler knows what it wrote and is not queued for it
+        again; whoever depends on it is.
+        """
+        self._own = own
+        try:
+            informer.observe(obj)
+        finally:
+            self._own = None
+
+    # ---- the APIs of Promises
+
+    def follow_requests(self, promise: str, resource: Resource) -> Informer[Request]:
+        """The informer of an API's requests, started if it does not run yet in that version."""
+        running = self.requests.get(resource.name)
+        if running and running.resource == resource and running.promise == promise and not running.task.done():
+            return running.informer
+        if running:
+            running.task.cancel()
+        informer = self._informer(resource, read_request, self._request_changed, {})
+        task = asyncio.create_task(
+            self._run_and_announce(informer, Key(PROMISE.name, "", promise)), name=f"informer {resource.name}"
+        )
+        self.requests[resource.name] = RequestApi(promise, resource, informer, task)
+        return informer
+
+    async def _run_and_announce(self, informer: Informer[Any], promise: Key) -> None:
+        """Runs an informer and queues the Promise once its API is served and listed."""
+
+        async def announce() -> None:
+            await informer.synced.wait()
+            self.queue.add(promise, priority=DEPENDENT)
+
+        waiting = asyncio.create_task(announce(), name=f"sync {promise.name}")
+        try:
+            await informer.run()
+        finally:
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+
+    async def unfollow_requests(self, promise: str, *, besides: str = "") -> None:
+        """Stops the informers of a Promise's APIs, except the one named ``besides``."""
+        ended = [name for name, api in self.requests.items() if api.promise == promise and name != besides]
+        for name in ended:
+            api = self.requests.pop(name)
+            api.task.cancel()
+            await asyncio.gather(api.task, return_exceptions=True)
+
+    def api_of_promise(self, promise: str) -> RequestApi | None:
+        """The running informer of a Promise's API."""
+        return next((api for api in self.requests.values() if api.promise == promise), None)
+
+    def get_request(self, key: Key) -> Request | None:
+        """A request by its key, of any API that is followed."""
+        api = self.requests.get(key.kind)
+        return api.informer.get(key.namespace, key.name) if api else None
+
+    def queue_requests(self, promise: str, *, priority: int = DEPENDENT) -> None:
+        """Queues every request of a Promise."""
+        api = self.api_of_promise(promise)
+        if api:
+            for request in api.informer.items():
+                meta = request.metadata
+                self.queue.add(Key(api.resource.name, meta.namespace, meta.name), priority=priority)
+
+    def get_store(self, ref: StoreRef) -> StateStore | None:
+        """A state store of any kind."""
+        informer = self.stores.get(ref.kind)
+        return informer.get("", ref.name) if informer else None
+
+    def queue_owner(self, work: Work) -> None:
+        """Queues the request or the Promise that a Work belongs to."""
+        owner = self.owner_key(work)
+        if owner:
+            self.queue.add(owner, priority=DEPENDENT)
+
+    def owner_key(self, work: Work) -> Key | None:
+        """The key of a Work's owner; None while the API of its Promise is not followed."""
+        if work.type != names.WORK_TYPE_RESOURCE:
+            return Key(PROMISE.name, "", _promise_of(work.metadata) or work.promise_name)
+        api = self.api_of_promise(_promise_of(work.metadata) or work.promise_name)
+        if api is None:
+            return None
+        meta = work.metadata
+        namespace = meta.labels.get(names.RESOURCE_NAMESPACE) or meta.namespace
+        return Key(api.resource.name, namespace, meta.labels.get(names.RESOURCE_NAME) or work.resource_name)
+
+    # ---- triggers
+
+    def _promise_changed(self, key: Key, old: Promise | None, new: Promise | None) -> None:
+        if key != self._own and _meant_differs(old, new):
+            self.queue.add(key, priority=self._priority(self.promises, old))
+        spec_differs = not (old and new) or old.metadata.generation != new.metadata.generation
+        availability_differs = not (old and new) or old.status.get("status") != new.status.get("status")
+        if spec_differs or availability_differs or (old and new and old.metadata.labels != new.metadata.labels):
+            for other in self.promises.by_index(BY_REQUIREMENT, key.name):
+                self.queue.add(Key(PROMISE.name, "", other.name), priority=DEPENDENT)
+            if self.promises.synced.is_set():
+                self.queue_requests(key.name)
+
+    def _request_changed(self, key: Key, old: Request | None, new: Request | None) -> None:
+        if key != self._own and _meant_differs(old, new):
+            api = self.requests.get(key.kind)
+            self.queue.add(key, priority=self._priority(api.informer, old) if api else DEPENDENT)
+        if new is None and (api := self.requests.get(key.kind)):
+            promise = self.promises.get("", api.promise)
+            if promise and promise.metadata.deleting:
+                self.queue.add(Key(PROMISE.name, "", api.promise), priority=DEPENDENT)
+
+    def _work_changed(self, key: Key, old: Work | None, new: Work | None) -> None:
+        if key != self._own and _meant_differs(old, new):
+            self.queue.add(key, priority=self._dependent(self.works, old))
+        work = new or old
+        if work and self.works.synced.is_set() and (new is None or old is None or old.status != new.status):
+            self.queue_owner(work)
+
+    def _placement_changed(self, key: Key, old: WorkPlacement | None, new: WorkPlacement | None) -> None:
+        if key != self._own and _meant_differs(old, new):
+            self.queue.add(key, priority=self._dependent(self.placements, old))
+        placement = new or old
+        if placement and self.placements.synced.is_set() and _told_differs(old, new):
+            namespace, _, name = work_of(placement).partition("/")
+            self.queue.add(Key(WORK.name, namespace, name), priority=DEPENDENT)
+        if new is None and placement:
+            destination = self.destinations.get("", placement.destination)
+            if destination and destination.metadata.deleting:
+                self.queue.add(Key(DESTINATION.name, "", destination.name), priority=DEPENDENT)
+
+    def _destination_changed(self, key: Key, old: Destination | None, new: Destination | None) -> None:
+        if key != self._own and _meant_differs(old, new):
+            self.queue.add(key, priority=self._priority(self.destinations, old))
+        if not self.destinations.synced.is_set():
+            return
+        if _target(old) != _target(new):
+            for work in self.works.items():
+                self.queue.add(_key(WORK, work.metadata), priority=DEPENDENT)
+        if _place(old) != _place(new):
+            self.queue_placements([key.name])
+            changed = new or old
+            if changed:  # whoever was refused the same path may have it now
+                store = str(StoreRef(changed.store_kind, changed.store_name))
+                for other in self.destinations.by_index(BY_STORE, store):
+                    if other.name != key.name:
+                        self.queue.add(Key(DESTINATION.name, "", other.name), priority=DEPENDENT)
+
+    def _store_changed(self, key: Key, old: StateStore | None, new: StateStore | None) -> None:
+        if key != self._own and _meant_differs(old, new):
+            informer = self.stores[(new or old).kind] if (new or old) else self.promises  # type: ignore[union-attr]
+            self.queue.add(key, priority=self._priority(informer, old))
+
+    def _definition_changed(self, _: Key, old: Definition | None, new: Definition | None) -> None:
+        definition = new or old
+        if definition is None or not self.definitions.synced.is_set():
+            return
+        if old and new and (old.spec, old.established, old.refusal) == (new.spec, new.established, new.refusal):
+            labels_same = old.metadata.labels == new.metadata.labels
+            if labels_same and old.metadata.deleting == new.metadata.deleting:
+                return
+        self.queue.add(Key(PROMISE.name, "", _promise_of(definition.metadata)), priority=DEPENDENT)
+
+    def queue_destinations(self, store: StoreRef) -> list[str]:
+        """Queues the destinations that use a store; answers their names."""
+        found = [destination.name for destination in self.destinations.by_index(BY_STORE, str(store))]
+        for name in found:
+            self.queue.add(Key(DESTINATION.name, "", name), priority=DEPENDENT)
+        return found
+
+    def queue_placements(self, destinations: Iterable[str]) -> None:
+        """Queues the placements of destinations."""
+        for destination in destinations:
+            for placement in self.placements.by_index(BY_DESTINATION, destination):
+                self.queue.add(_key(WORK_PLACEMENT, placement.metadata), priority=DEPENDENT)
+
+    def _priority(self, informer: Informer[Any], old: object | None) -> int:
+        return START if old is None and not informer.synced.is_set() else USER
+
+    def _dependent(self, informer: Informer[Any], old: object | None) -> int:
+        return START if old is None and not informer.synced.is_set() else DEPENDENT
+
+    def _informer(
+        self,
+        resource: Resource,
+        decode: Callable[[dict[str, Any]], Any],
+        on_change: Callable[[Key, Any, Any], None],
+        indexes: dict[str, Callable[[Any], Iterable[str]]],
+        label_selector: str = "",
+    ) -> Informer[Any]:
+        return Informer(
+            client=self.client,
+            resource=resource,
+            decode=decode,
+            on_change=on_change,
+            indexes=indexes,
+            label_selector=label_selector,
+            relist_interval=self.relist_interval,
+            random=self.random,
+        )
+
+
+def work_owner(work: Work) -> str:
+    """The index value of a Work's owner: what `owner_index` gives for the owner."""
+    meta = work.metadata
+    if work.type != names.WORK_TYPE_RESOURCE:
+        return f"promise/{_promise_of(meta) or work.promise_name}"
+    namespace = meta.labels.get(names.RESOURCE_NAMESPACE) or meta.namespace
+    return owner_index(
+        _promise_of(meta) or work.promise_name,
+        namespace,
+        meta.labels.get(names.RESOURCE_NAME) or work.resource_name,
+    )
+
+
+def owner_index(promise: str, namespace: str = "", name: str = "") -> str:
+    """The index value under which the Works of a Promise, or of one of its requests, are found."""
+    return f"request/{promise}/{namespace}/{name}" if name else f"promise/{promise}"
+
+
+def work_of(placement: WorkPlacement) -> str:
+    """``namespace/name`` of the Work that a placement belongs to."""
+    return f"{placement.metadata.namespace}/{placement.metadata.labels.get(names.WORK, '')}"
+
+
+def _promise_of(meta: ObjectMeta) -> str:
+    return meta.labels.get(names.PROMISE_NAME, "")
+
+
+def _key(resource: Resource, meta: ObjectMeta) -> Key:
+    return Key(resource.name, meta.namespace, meta.name)
+
+
+def _meant_differs(old: Any, new: Any) -> bool:
+    """Whether what people (or another controller) want differs; status alone does not count.
+
+    Neither do a finalizer or our own label that were added: that is what we write ourselves, and the watch may
+    bring it before the answer to the write does.
+    """
+    if old is None or new is None:
+        return True
+    before: ObjectMeta = old.metadata
+    after: ObjectMeta = new.metadata
+    return (
+        before.generation != after.generation
+        or before.uid != after.uid
+        or before.deleting != after.deleting
+        or before.labels != {**_without_ours(after.labels), **_ours(before.labels, after.labels)}
+        or before.annotations != after.annotations
+        or not set(before.finalizers) <= set(after.finalizers)
+    )
+
+
+def _without_ours(labels: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in labels.items() if key != names.PROMISE_NAME}
+
+
+def _ours(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
+    """Our own label as it should be compared: one that was added counts as no change."""
+    if names.PROMISE_NAME not in before or names.PROMISE_NAME not in after:
+        return {}
+    return {names.PROMISE_NAME: after[names.PROMISE_NAME]}
+
+
+def _told_differs(old: WorkPlacement | None, new: WorkPlacement | None) -> bool:
+    return old is None or new is None or old.status != new.status
+
+
+def _target(destination: Destination | None) -> object:
+    if destination is None:
+        return None
+    meta = destination.metadata
+    return (meta.uid, meta.labels, meta.deleting, destination.strict_match_labels)
+
+
+def _place(destination: Destination | None) -> object:
+    if destination is None:
+        return None
+    return (
+        destination.metadata.uid,
+        destination.path,
+        destination.store_kind,
+        destination.store_name,
+        destination.mode,
+        destination.filename,
+    )

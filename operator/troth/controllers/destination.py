@@ -1,0 +1,258 @@
+"""Destinations: their canaries, their readiness, and their clean-up (kratix-api.md 4.4, 4.6).
+
+What a Destination itself has in its store (canaries, or the placeholders that keep its folders) is recorded in its
+status, so that a Destination that changes its path or its store leaves nothing behind, in the same order as
+placements move: first the new place, then the old one, then the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from troth.api import InvalidObject, Key
+from troth.api import labels as names
+from troth.api.objects import Destination
+from troth.api.resources import DESTINATION, WORK_PLACEMENT
+from troth.controllers.caches import BY_DESTINATION, BY_STORE
+from troth.controllers.platform import Platform
+from troth.controllers.result import DONE, After, Result, Retry, Terminal
+from troth.controllers.stores import OpenStore, StoreRef
+from troth.engine.layout import DestinationFiles, destination_files, destination_prefix
+from troth.engine.status import DestinationFacts, destination_status
+from troth.engine.work import blob_id
+from troth.kube import Conflict, NotFound
+from troth.stores import Claim, StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFiles:
+    """The record of a Destination's own files: which store, which paths."""
+
+    store: StoreRef
+    paths: tuple[str, ...]
+
+    def as_status(self) -> dict[str, Any]:
+        """The record in ``status.troth.location``."""
+        return {"store": {"kind": self.store.kind, "name": self.store.name}, "files": list(self.paths)}
+
+
+def read_own_files(status: Mapping[str, Any]) -> OwnFiles | None:
+    """The recorded files, or None when nothing was written yet."""
+    record = (status.get("troth") or {}).get("location")
+    if not record or not record.get("store"):
+        return None
+    store = StoreRef(record["store"].get("kind", ""), record["store"].get("name", ""))
+    return OwnFiles(store, tuple(record.get("files") or ()))
+
+
+class DestinationReconciler:
+    """Keeps the canaries of each Destination and says whether it can be written to."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    async def reconcile(self, key: Key) -> Result:
+        """Writes the canaries of one Destination, or cleans up after it."""
+        destination = self._platform.caches.destinations.get("", key.name)
+        if destination is None:
+            return DONE
+        try:
+            if destination.metadata.deleting:
+                return await self._clean_up(key, destination)
+            destination = await self._keep_finalizer(key, destination)
+        except Conflict:
+            return Retry("the Destination changed while it was looked at")
+        ref = StoreRef(destination.store_kind, destination.store_name)
+        store = self._platform.open_stores.get(ref)
+        if store is None and self._platform.caches.get_store(ref) is not None:
+            return DONE  # it was not looked at yet; its reconciler queues its destinations
+        try:
+            self._check(destination)
+            own = destination_files(destination, store_path=store.path if store else "")
+        except InvalidObject as error:
+            await self._report(key, destination, ref, problem=str(error))
+            return Terminal("InvalidDestination", str(error))
+        if store is None or store.writer is None or store.problem:
+            await self._report(key, destination, ref, store=store)
+            return DONE  # the store's reconciler queues its destinations when something changes
+        try:
+            async with self._platform.slots.lent():
+                record = await self._write(destination, ref, store, own)
+        except StoreError as error:
+            await self._report(key, destination, ref, store=store, failure=str(error))
+            return Retry(str(error)) if error.retryable else After(60.0, str(error))
+        await self._report(key, destination, ref, store=store, written=record)
+        return DONE
+
+    def _check(self, destination: Destination) -> None:
+        """Two Destinations with one place would each remove what the other wrote."""
+        ref = StoreRef(destination.store_kind, destination.store_name)
+        place = destination_prefix(destination, store_path="")
+        for other in self._platform.caches.destinations.by_index(BY_STORE, str(ref)):
+            if other.name == destination.name or not _is_older(other, destination):
+                continue
+            try:
+                taken = destination_prefix(other, store_path="") == place
+            except InvalidObject:
+                continue
+            if taken:
+                raise InvalidObject(
+                    "spec.path",
+                    f"{destination.path!r} of {ref} is the place of Destination {other.name}",
+                    "give each Destination of a store its own path",
+                )
+
+    async def _write(
+        self, destination: Destination, ref: StoreRef, store: OpenStore, own: DestinationFiles
+    ) -> OwnFiles:
+        assert store.writer is not None  # noqa: S101 - the caller has looked
+
+        async def load() -> Mapping[str, bytes]:
+            return own.files
+
+        await store.writer.write(
+            Claim(
+                owner=f"destination/{destination.name}",
+                files={path: blob_id(content) for path, content in own.files.items()},
+                load=load,
+                obsolete=own.obsolete,
+                message="kratix-canary",
+            )
+        )
+        record = OwnFiles(ref, tuple(sorted(own.files)))
+        old = read_own_files(destination.status)
+        if old is not None and old != record:
+            left = tuple(path for path in old.paths if old.store != ref or path not in own.files)
+            await self._clear(destination, OwnFiles(old.store, left))
+        return record
+
+    async def _clear(self, destination: Destination, old: OwnFiles) -> None:
+        """Removes own files at an earlier place; if that store is gone, nobody can."""
+        if not old.paths:
+            return
+        store = self._platform.open_stores.get(old.store)
+        if store is None and self._platform.caches.get_store(old.store) is None:
+            return
+        if store is None or store.writer is None or store.problem:
+            raise StoreError(
+                "StateStoreNotReady", f"waiting for {old.store} to remove {', '.join(old.paths)}", retryable=True
+            )
+
+        async def load() -> Mapping[str, bytes]:
+            return {}
+
+        await store.writer.write(
+            Claim(
+                owner=f"destination/{destination.name}@{old.store}",
+                files={},
+                load=load,
+                obsolete=old.paths,
+                message="kratix-canary",
+            )
+        )
+
+    # ---- the end
+
+    async def _keep_finalizer(self, key: Key, destination: Destination) -> Destination:
+        """Our finalizer is there exactly while the Destination wants everything removed with it."""
+        have = names.DESTINATION_CLEANUP in destination.metadata.finalizers
+        want = destination.cleanup == "all"
+        if have == want:
+            return destination
+        await self._set_finalizer(key, destination, present=want)
+        return self._platform.caches.destinations.get("", key.name) or destination
+
+    async def _set_finalizer(self, key: Key, destination: Destination, *, present: bool) -> None:
+        kept = [name for name in destination.metadata.finalizers if name != names.DESTINATION_CLEANUP]
+        await self._platform.set_finalizers(
+            self._platform.caches.destinations,
+            DESTINATION,
+            key,
+            finalizers=[*kept, names.DESTINATION_CLEANUP] if present else kept,
+            resource_version=destination.metadata.resource_version,
+        )
+
+    async def _clean_up(self, key: Key, destination: Destination) -> Result:
+        """``cleanup: all``: its placements and their files, then its own files, then the finalizer."""
+        if names.DESTINATION_CLEANUP not in destination.metadata.finalizers:
+            return DONE
+        if destination.cleanup != "all":
+            await self._set_finalizer(key, destination, present=False)
+            return DONE
+        placements = self._platform.caches.placements.by_index(BY_DESTINATION, destination.name)
+        for placement in placements:
+            if placement.metadata.deleting:
+                continue
+            meta = placement.metadata
+            try:
+                answer = await self._platform.client.delete(
+                    WORK_PLACEMENT, meta.name, meta.namespace, uid=meta.uid
+                )
+            except NotFound:
+                continue
+            if answer.get("kind") == WORK_PLACEMENT.kind:
+                self._platform.caches.observe(self._platform.caches.placements, answer)
+        if placements:
+            return After(5.0, f"waiting for {len(placements)} placements to be removed")
+        own = read_own_files(destination.status)
+        if own is not None:
+            try:
+                async with self._platform.slots.lent():
+                    await self._clear(destination, own)
+            except StoreError as error:
+                ref = StoreRef(destination.store_kind, destination.store_name)
+                await self._report(key, destination, ref, failure=str(error))
+                return Retry(str(error))
+        await self._set_finalizer(key, destination, present=False)
+        return DONE
+
+    # ---- status
+
+    async def _report(
+        self,
+        key: Key,
+        destination: Destination,
+        ref: StoreRef,
+        *,
+        store: OpenStore | None = None,
+        problem: str = "",
+        failure: str = "",
+        written: OwnFiles | None = None,
+    ) -> None:
+        exists = self._platform.caches.get_store(ref) is not None
+        facts = DestinationFacts(
+            store_kind=ref.kind,
+            store_name=ref.name,
+            store="NotFound" if not exists else "NotReady" if store is None or store.problem else "Ready",
+            init_workloads=destination.init_workloads,
+            written=written is not None,
+            failure=failure,
+            problem=problem,
+        )
+        status = destination_status(destination.status, facts, now=self._platform.now())
+        if written is not None:
+            status["troth"] = {**(destination.status.get("troth") or {}), "location": written.as_status()}
+        wrote = await self._platform.write_status(
+            self._platform.caches.destinations, DESTINATION, key, destination.status, status
+        )
+        if not wrote:
+            return
+        ready = next(item for item in status["conditions"] if item["type"] == "Ready")
+        self._platform.events.record(
+            {
+                "apiVersion": DESTINATION.api_version,
+                "kind": DESTINATION.kind,
+                "name": destination.name,
+                "uid": destination.metadata.uid,
+            },
+            type="Normal" if ready["status"] == "True" else "Warning",
+            reason="DestinationReady" if ready["status"] == "True" else "DestinationNotReady",
+            message="Destination is Ready" if ready["status"] == "True" else ready["message"],
+            action="Check",
+        )
+
+
+def _is_older(one: Destination, other: Destination) -> bool:
+    return (one.metadata.creation_timestamp, one.name) < (other.metadata.creation_timestamp, other.name)

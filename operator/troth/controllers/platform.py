@@ -1,0 +1,131 @@
+"""What every reconciler is given: the caches, the clients and the settings that matter to it.
+
+Nothing here decides anything. It exists so that a reconciler's dependencies are one argument, and a test can
+hand it others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from troth.api import Key, Resource
+from troth.api.pipelines import JinjaPipeline
+from troth.controllers.caches import Caches
+from troth.controllers.contents import Contents
+from troth.controllers.slots import Slots
+from troth.controllers.stores import OpenStores
+from troth.engine import Failure, Outcome, RenderContext
+from troth.engine.status import status_patch
+from troth.kube import Client, EventRecorder, Informer, NotFound, WorkQueue
+from troth.stores import StateStoreWriter
+
+Object = Mapping[str, Any]
+
+
+class Renderer(Protocol):
+    """Who renders (troth.engine.RenderPool)."""
+
+    async def render(self, pipelines: Sequence[JinjaPipeline], context: RenderContext) -> tuple[Outcome, ...]:
+        """Renders the pipelines in order, up to the first failure."""
+
+    async def check(self, pipelines: Sequence[JinjaPipeline]) -> Failure | None:
+        """The first template that does not compile."""
+
+
+class OpenWriter(Protocol):
+    """Who opens the writer of a state store: from its kind, spec and the data of its Secret."""
+
+    async def __call__(
+        self, kind: str, name: str, spec: Object, secret: Mapping[str, bytes] | None
+    ) -> StateStoreWriter:
+        """Opens it; raises StoreError when spec or Secret lack something."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerSettings:
+    """What reconciling can be told.
+
+    Attributes:
+        system_namespace: where Works of Promises live.
+        store_poll_seconds: how often a store is looked at for lost files and healed causes.
+        failing_store_poll_seconds: the same while it is not ready.
+        write_retry_seconds: how long a placement waits after a refused write, at most.
+        versions: what a version of the running operator is called, for the log.
+    """
+
+    system_namespace: str = "kratix-platform-system"
+    store_poll_seconds: float = 10.0
+    failing_store_poll_seconds: float = 3.0
+    write_retry_seconds: float = 15.0
+
+
+@dataclass(slots=True)
+class Platform:
+    """Everything that reconcilers share."""
+
+    client: Client
+    caches: Caches
+    queue: WorkQueue
+    events: EventRecorder
+    renderer: Renderer
+    open_writer: OpenWriter
+    open_stores: OpenStores
+    contents: Contents
+    slots: Slots
+    settings: ControllerSettings
+    clock: Callable[[], float]
+
+    def now(self) -> str:
+        """The time as Kubernetes writes it: RFC 3339, UTC, whole seconds."""
+        return datetime.fromtimestamp(self.clock(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    async def write_status(
+        self, informer: Informer[Any], resource: Resource, key: Key, old: Object, new: Object
+    ) -> bool:
+        """Brings the status of an object to ``new``; writes only when it differs. Answers whether it wrote."""
+        patch = status_patch(old, new)
+        if patch is None:
+            return False
+        try:
+            answer = await self.client.merge_patch(
+                resource, key.name, {"status": patch}, namespace=key.namespace, subresource="status"
+            )
+        except NotFound:
+            return False  # it went away meanwhile; there is nobody left to tell
+        self.caches.observe(informer, answer, own=key)
+        return True
+
+    async def set_finalizers(
+        self,
+        informer: Informer[Any],
+        resource: Resource,
+        key: Key,
+        *,
+        finalizers: Sequence[str],
+        resource_version: str,
+        labels: Mapping[str, str | None] | None = None,
+    ) -> dict[str, Any] | None:
+        """Writes the whole list of finalizers (and labels), refused when the object has changed meanwhile.
+
+        Answers the object as written, or None if it is gone.
+        """
+        metadata: dict[str, Any] = {"finalizers": list(finalizers)}
+        if labels:
+            metadata["labels"] = dict(labels)
+        try:
+            answer = await self.client.merge_patch(
+                resource,
+                key.name,
+                {"metadata": metadata},
+                namespace=key.namespace,
+                resource_version=resource_version,
+            )
+        except NotFound:
+            return None
+        if answer.get("kind") == "Status":
+            return None
+        self.caches.observe(informer, answer, own=key)
+        return answer

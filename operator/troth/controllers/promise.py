@@ -1,0 +1,444 @@
+"""Promises: their API, their dependencies and their own workflow; and taking them back (kratix-api.md 2).
+
+One pass does everything that can be done and writes the status once. What is wrong with a Promise stands in its own
+conditions; a slip in a new version takes nothing away from the requests that the old one serves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from troth.api import InvalidObject, Key, Resource
+from troth.api import labels as names
+from troth.api.objects import Promise
+from troth.api.pipelines import JinjaPipeline, parse_pipelines
+from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, PROMISE
+from troth.controllers.caches import BY_PROMISE, BY_REQUIREMENT, owner_index
+from troth.controllers.platform import Platform
+from troth.controllers.promise_api import (
+    Definition,
+    build_definition,
+    definition_patch,
+    read_definition,
+    request_resource,
+)
+from troth.controllers.promise_deletion import PromiseDeletion
+from troth.controllers.request import RequestReconciler
+from troth.controllers.result import DONE, After, Result, Retry, Terminal
+from troth.controllers.workflow import ContentsForgotten, Run, Workflows, WorkOwner, retry_seconds, workflow_facts
+from troth.engine import Failure, render_context
+from troth.engine.manifests import dump_documents
+from troth.engine.status import (
+    DependentFacts,
+    PromiseFacts,
+    RequirementFacts,
+    WorkflowFacts,
+    promise_available,
+    promise_status,
+    requirement_state,
+)
+from troth.engine.work import build_groups
+from troth.kube import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
+
+FINALIZERS = (names.DEPENDENCIES_CLEANUP, names.WORKFLOWS_CLEANUP, names.REVISION_CLEANUP)
+API_FINALIZERS = (
+    names.RESOURCE_REQUEST_CLEANUP,
+    names.DYNAMIC_CONTROLLER_CLEANUP,
+    names.API_CRD_CLEANUP,
+)
+_LOOK_AGAIN = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A Promise whose spec was found sound: its definition and pipelines, ready to use."""
+
+    definition: Mapping[str, Any] | None
+    resource: Resource | None
+    promise_configure: tuple[JinjaPipeline, ...]
+    promise_delete: tuple[JinjaPipeline, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unsound:
+    """Why a Promise's spec cannot be carried out."""
+
+    problem: str
+    failure: Failure | None = None
+
+
+class PromiseReconciler:
+    """Installs Promises, keeps them installed, and takes them back."""
+
+    def __init__(self, platform: Platform, workflows: Workflows, requests: RequestReconciler) -> None:
+        self._platform = platform
+        self._workflows = workflows
+        self._requests = requests
+        self._deletion = PromiseDeletion(platform, workflows)
+        self._checked: dict[str, tuple[int, Checked | Unsound]] = {}
+
+    async def reconcile(self, key: Key) -> Result:
+        """Brings the API, the Works and the status of one Promise to what it says."""
+        promise = self._platform.caches.promises.get("", key.name)
+        if promise is None:
+            self._workflows.forget(key)
+            self._checked.pop(key.name, None)
+            await self._platform.caches.unfollow_requests(key.name)
+            return DONE
+        if promise.metadata.labels.get(names.PAUSED) == "true":
+            return await self._report_paused(key, promise)
+        if promise.metadata.deleting:
+            checked = await self._check(promise)
+            pipelines = checked.promise_delete if isinstance(checked, Checked) else ()
+            return await self._deletion.proceed(key, promise, pipelines)
+        checked = await self._check(promise)
+        if isinstance(checked, Unsound):
+            self._follow_existing(promise)
+            return await self._report_unsound(key, promise, checked)
+        try:
+            promise = await self._claim(key, promise, checked)
+            return await self._install(key, promise, checked)
+        except Conflict:
+            return Retry("the Promise changed while it was looked at")
+        except InvalidObject as error:
+            return await self._report_unsound(key, promise, Unsound(str(error)))
+
+    # ---- what it says
+
+    async def _check(self, promise: Promise) -> Checked | Unsound:
+        """Reads the whole spec, once for each generation."""
+        meta = promise.metadata
+        known = self._checked.get(promise.name)
+        if known and known[0] == meta.generation:
+            return known[1]
+        found = await self._read(promise)
+        self._checked[promise.name] = (meta.generation, found)
+        return found
+
+    async def _read(self, promise: Promise) -> Checked | Unsound:
+        spec = promise.spec
+        try:
+            definition = build_definition(promise.name, spec.api) if spec.api else None
+            resource = request_resource(definition) if definition else None
+            workflows = {
+                (kind, action): parse_pipelines(
+                    getattr(found, action), f"spec.workflows.{kind}.{action}", action=action
+                )
+                for kind, found in (("resource", spec.resource_workflows), ("promise", spec.promise_workflows))
+                for action in ("configure", "delete")
+            }
+            _check_dependencies(spec.dependencies)
+        except InvalidObject as error:
+            return Unsound(str(error))
+        pipelines = [pipeline for found in workflows.values() for pipeline in found]
+        failure = await self._platform.renderer.check(pipelines) if pipelines else None
+        if failure is not None:
+            return Unsound(failure.sentence(), failure)
+        return Checked(definition, resource, workflows["promise", "configure"], workflows["promise", "delete"])
+
+    async def _claim(self, key: Key, promise: Promise, checked: Checked) -> Promise:
+        """Puts our finalizers on the Promise before the first effect; others' finalizers stay."""
+        meta = promise.metadata
+        wanted = [*FINALIZERS, *(API_FINALIZERS if checked.definition else ())]
+        if checked.promise_delete:
+            wanted.append(names.DELETE_WORKFLOWS)
+        kept = [
+            name
+            for name in meta.finalizers
+            if name != names.DELETE_WORKFLOWS or checked.promise_delete  # the author took the pipeline away
+        ]
+        finalizers = [*kept, *(name for name in wanted if name not in kept)]
+        labels: dict[str, str | None] = {}
+        if names.RECONCILE_RESOURCES in meta.labels:
+            labels[names.RECONCILE_RESOURCES] = None
+        if names.MANUAL_RECONCILIATION in meta.labels:
+            self._workflows.forget(key)
+            labels[names.MANUAL_RECONCILIATION] = None
+        if tuple(finalizers) == meta.finalizers and not labels:
+            return promise
+        await self._platform.set_finalizers(
+            self._platform.caches.promises,
+            PROMISE,
+            key,
+            finalizers=finalizers,
+            resource_version=meta.resource_version,
+            labels=labels,
+        )
+        if names.RECONCILE_RESOURCES in labels:
+            self._platform.caches.queue_requests(promise.name)
+        return self._platform.caches.promises.get("", promise.name) or promise
+
+    # ---- installing
+
+    async def _install(self, key: Key, promise: Promise, checked: Checked) -> Result:
+        established = await self._keep_definition(promise, checked)
+        run = await self._keep_works(key, promise, checked)
+        facts = self._facts(promise, checked, run, established=established)
+        if promise_available(facts) and promise.status.get("status") != "Available":
+            self._record(promise, "Normal", "Available", "Promise is available")
+        await self._write_status(key, promise, facts)
+        if run.failure is not None:
+            return Terminal(run.failure.reason, run.failure.sentence())
+        seconds = retry_seconds(run)
+        if seconds is not None:
+            return After(seconds, "its pipeline asked for it")
+        return DONE if established else After(_LOOK_AGAIN, "its API is not served yet")
+
+    async def _keep_definition(self, promise: Promise, checked: Checked) -> bool:
+        """Creates or updates the CRD and follows its requests. Whether the API is served."""
+        await self._leave_other_definitions(promise, checked)
+        if checked.definition is None or checked.resource is None:
+            await self._platform.caches.unfollow_requests(promise.name)
+            return True
+        name = checked.definition["metadata"]["name"]
+        live = self._platform.caches.definitions.get("", name)
+        if live is None:
+            live = await self._create_definition(promise, checked.definition)
+        elif live.metadata.labels.get(names.PROMISE_NAME) != promise.name:
+            owner = live.metadata.labels.get(names.PROMISE_NAME)
+            raise InvalidObject("spec.api.metadata.name", f"{name} is the API of the Promise {owner}")
+        if live.metadata.deleting:
+            return False  # when it is gone its informer queues this Promise, which makes it anew
+        patch = definition_patch(live, checked.definition)
+        if patch is not None:
+            live = await self._patch_definition(name, patch)
+        if live.refusal:
+            raise InvalidObject("spec.api.spec.names", live.refusal)
+        if not live.established:
+            return False
+        informer = self._platform.caches.follow_requests(promise.name, checked.resource)
+        if not informer.synced.is_set() and isinstance(informer.last_error, Forbidden):
+            raise InvalidObject(
+                "spec.api",
+                f"the operator may not list {checked.resource.name}",
+                f"allow it: add {checked.resource.group} to rbac.requestApis.groups of the chart",
+            )
+        # After a restart the list takes a moment, which is no reason to call an available Promise unavailable.
+        return informer.synced.is_set() or promise.status.get("status") == "Available"
+
+    async def _create_definition(self, promise: Promise, definition: Mapping[str, Any]) -> Definition:
+        name = definition["metadata"]["name"]
+        try:
+            answer = await self._platform.client.create(CUSTOM_RESOURCE_DEFINITION, definition)
+        except AlreadyExists:
+            answer = await self._platform.client.get(CUSTOM_RESOURCE_DEFINITION, name)
+            owner = (answer["metadata"].get("labels") or {}).get(names.PROMISE_NAME)
+            if owner != promise.name:
+                whose = f"is the API of the Promise {owner}" if owner else "exists and belongs to no Promise"
+                raise InvalidObject(
+                    "spec.api.metadata.name",
+                    f"the CustomResourceDefinition {name} {whose}",
+                    "choose another name"
+                    + ("" if owner else f", or hand it over: label it {names.PROMISE_NAME}={promise.name}"),
+                ) from None
+        except Invalid as error:
+            raise InvalidObject("spec.api", error.message) from None
+        self._platform.caches.observe(self._platform.caches.definitions, answer, own=_key(promise))
+        return read_definition(answer)
+
+    async def _patch_definition(self, name: str, patch: Mapping[str, Any]) -> Definition:
+        try:
+            answer = await self._platform.client.merge_patch(CUSTOM_RESOURCE_DEFINITION, name, patch)
+        except Invalid as error:
+            raise InvalidObject("spec.api", error.message) from None
+        self._platform.caches.observe(self._platform.caches.definitions, answer)
+        return read_definition(answer)
+
+    async def _leave_other_definitions(self, promise: Promise, checked: Checked) -> None:
+        """An API that was renamed or taken out goes when nobody uses it; else the Promise is refused."""
+        kept = checked.definition["metadata"]["name"] if checked.definition else ""
+        for live in self._platform.caches.definitions.by_index(BY_PROMISE, promise.name):
+            name = live.metadata.name
+            if name == kept or live.metadata.deleting:
+                continue
+            requests = await self._count_requests(live)
+            if requests:
+                raise InvalidObject(
+                    "spec.api",
+                    f"was {name}, and {requests} of its requests exist",
+                    "the API of a Promise cannot be renamed or removed while it is used: "
+                    "restore it, or delete the requests first",
+                )
+            await self._platform.caches.unfollow_requests(promise.name, besides=kept)
+            try:
+                await self._platform.client.delete(CUSTOM_RESOURCE_DEFINITION, name, uid=live.metadata.uid)
+            except NotFound:
+                continue
+
+    async def _count_requests(self, live: Definition) -> int:
+        # Read from the API server, not from a cache: a wrong zero here would delete what people asked for.
+        if not live.established:
+            return 0
+        resource = request_resource({"spec": live.spec})
+        count = 0
+        async for page in self._platform.client.list_pages(resource):
+            count += len(page.items)
+        return count
+
+    def _follow_existing(self, promise: Promise) -> None:
+        """While a new version is unsound, the requests of the API that is installed can still be deleted."""
+        for live in self._platform.caches.definitions.by_index(BY_PROMISE, promise.name):
+            if live.established and not live.metadata.deleting:
+                self._platform.caches.follow_requests(promise.name, request_resource({"spec": live.spec}))
+
+    async def _keep_works(self, key: Key, promise: Promise, checked: Checked) -> Run:
+        owner = self._owner(promise)
+        try:
+            await self._keep_dependencies(promise, owner)
+            run = await self._run(key, promise, checked, fresh=False)
+            await self._workflows.keep_works(owner, names.WORK_TYPE_PROMISE, run)
+        except ContentsForgotten:
+            run = await self._run(key, promise, checked, fresh=True)
+            await self._workflows.keep_works(owner, names.WORK_TYPE_PROMISE, run)
+        return run
+
+    async def _run(self, key: Key, promise: Promise, checked: Checked, *, fresh: bool) -> Run:
+        return await self._workflows.run(
+            key,
+            checked.promise_configure,
+            render_context(promise, None),
+            revision=f"{promise.metadata.uid}/{promise.metadata.generation}/{promise.version}",
+            selectors=promise.spec.destination_selectors,
+            source="promise-workflow",
+            fresh=fresh,
+        )
+
+    async def _keep_dependencies(self, promise: Promise, owner: WorkOwner) -> None:
+        """One Work with all static manifests (kratix-api.md 2.5), or none."""
+        existing = [
+            work for work in self._workflows.works_of(owner) if work.type == names.WORK_TYPE_STATIC_DEPENDENCY
+        ]
+        if not promise.spec.dependencies:
+            for work in existing:
+                await self._workflows.delete_work(work)
+            return
+        content = dump_documents(list(promise.spec.dependencies)).encode()
+        groups = build_groups(
+            {f"static/{promise.name}-dependencies.yaml": content},
+            (),
+            promise.spec.destination_selectors,
+            "promise-workflow",
+        )
+        await self._workflows.keep_work(
+            owner,
+            existing[0] if existing else None,
+            self._workflows.remember_contents(groups),
+            {names.WORK_TYPE: names.WORK_TYPE_STATIC_DEPENDENCY},
+        )
+
+    def _owner(self, promise: Promise) -> WorkOwner:
+        namespace = promise.spec.pipeline_namespace or self._platform.settings.system_namespace
+        return WorkOwner(
+            promise=promise.name,
+            name="",
+            namespace="",
+            work_namespace=namespace,
+            index=owner_index(promise.name),
+        )
+
+    # ---- status
+
+    def _facts(
+        self, promise: Promise, checked: Checked | None, run: Run | None, *, established: bool, problem: str = ""
+    ) -> PromiseFacts:
+        resource = checked.resource if checked else None
+        return PromiseFacts(
+            generation=promise.metadata.generation,
+            version=promise.version,
+            kind=resource.kind if resource else "",
+            api_version=resource.api_version if resource else "",
+            api_established=established,
+            problem=problem,
+            requirements=tuple(self._requirements(promise)),
+            required_by=tuple(self._required_by(promise)),
+            workflow=(
+                workflow_facts(
+                    run, promise.status, generation=promise.metadata.generation, now=self._platform.now()
+                )
+                if run
+                else WorkflowFacts()
+            ),
+            works=tuple(
+                self._requests.work_facts(work)
+                for work in self._workflows.works_of(self._owner(promise))
+                if not work.metadata.deleting
+            ),
+        )
+
+    def _requirements(self, promise: Promise) -> Sequence[RequirementFacts]:
+        found = []
+        for requirement in promise.spec.required_promises:
+            other = self._platform.caches.promises.get("", requirement.name)
+            state = requirement_state(
+                requirement.version,
+                installed=other is not None,
+                versions=frozenset({other.version or names.VERSION_NOT_SET} if other else ()),
+                available=bool(other and other.status.get("status") == "Available"),
+            )
+            found.append(RequirementFacts(requirement.name, requirement.version, state))
+        return found
+
+    def _required_by(self, promise: Promise) -> Sequence[DependentFacts]:
+        return [
+            DependentFacts(other.name, other.version or names.VERSION_NOT_SET, entry.version)
+            for other in self._platform.caches.promises.by_index(BY_REQUIREMENT, promise.name)
+            for entry in other.spec.required_promises
+            if entry.name == promise.name
+        ]
+
+    async def _report_unsound(self, key: Key, promise: Promise, unsound: Unsound) -> Result:
+        facts = self._facts(promise, None, None, established=True, problem=unsound.problem)
+        if unsound.failure is not None:
+            facts = _with_failure(facts, unsound.failure)
+        if await self._write_status(key, promise, facts):
+            self._record(promise, "Warning", "InvalidPromise", unsound.problem)
+        return Terminal("InvalidPromise", unsound.problem)
+
+    async def _report_paused(self, key: Key, promise: Promise) -> Result:
+        facts = PromiseFacts(generation=promise.metadata.generation, paused=True)
+        if await self._write_status(key, promise, facts):
+            self._record(promise, "Warning", "PausedReconciliation", "Paused")
+            self._platform.caches.queue_requests(promise.name)
+        return DONE
+
+    async def _write_status(self, key: Key, promise: Promise, facts: PromiseFacts) -> bool:
+        status = promise_status(promise.status, facts, now=self._platform.now())
+        return await self._platform.write_status(
+            self._platform.caches.promises, PROMISE, key, promise.status, status
+        )
+
+    def _record(self, promise: Promise, event_type: str, reason: str, message: str) -> None:
+        self._platform.events.record(
+            promise_reference(promise), type=event_type, reason=reason, message=message, action="Reconcile"
+        )
+
+
+def promise_reference(promise: Promise) -> dict[str, Any]:
+    """The object reference of a Promise, for Events."""
+    return {
+        "apiVersion": PROMISE.api_version,
+        "kind": PROMISE.kind,
+        "name": promise.name,
+        "uid": promise.metadata.uid,
+    }
+
+
+def _key(promise: Promise) -> Key:
+    return Key(PROMISE.name, "", promise.name)
+
+
+def _with_failure(facts: PromiseFacts, failure: Failure) -> PromiseFacts:
+    workflow = WorkflowFacts(failure=failure.as_status(), failure_message=failure.sentence())
+    return replace(facts, workflow=workflow)
+
+
+def _check_dependencies(dependencies: Sequence[Mapping[str, Any]]) -> None:
+    for index, manifest in enumerate(dependencies):
+        field = f"spec.dependencies[{index}]"
+        for required in ("apiVersion", "kind"):
+            if not isinstance(manifest.get(required), str) or not manifest[required]:
+                raise InvalidObject(f"{field}.{required}", "is missing", "a dependency is a whole manifest")
+        if not (manifest.get("metadata") or {}).get("name"):
+            raise InvalidObject(f"{field}.metadata.name", "is missing", "a dependency needs a name")

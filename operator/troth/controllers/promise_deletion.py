@@ -1,0 +1,160 @@
+"""Taking a Promise back, in Kratix's order (kratix-api.md 2.8).
+
+A resumable state machine without a memory: each pass looks at what is still there and does the next thing, so a
+crash between any two steps costs nothing. The finalizers go last and together; the condition says what it waits for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from troth.api import Key
+from troth.api import labels as names
+from troth.api.objects import Promise
+from troth.api.pipelines import JinjaPipeline
+from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, PROMISE
+from troth.controllers.caches import BY_PROMISE
+from troth.controllers.platform import Platform
+from troth.controllers.promise_api import request_resource
+from troth.controllers.result import DONE, After, Result, Retry, Terminal
+from troth.controllers.workflow import Workflows, is_suspended, retry_seconds
+from troth.engine import render_context
+from troth.engine.status import deletion_status
+from troth.kube import Conflict, NotFound
+
+OURS = frozenset(
+    {
+        names.RESOURCE_REQUEST_CLEANUP,
+        names.DYNAMIC_CONTROLLER_CLEANUP,
+        names.API_CRD_CLEANUP,
+        names.DEPENDENCIES_CLEANUP,
+        names.WORKFLOWS_CLEANUP,
+        names.REVISION_CLEANUP,
+        names.DELETE_WORKFLOWS,
+    }
+)
+_LOOK_AGAIN = 5.0
+
+
+class PromiseDeletion:
+    """The steps of a Promise's deletion."""
+
+    def __init__(self, platform: Platform, workflows: Workflows) -> None:
+        self._platform = platform
+        self._workflows = workflows
+
+    async def proceed(self, key: Key, promise: Promise, delete_pipelines: Sequence[JinjaPipeline]) -> Result:
+        """Does the next step, or says what the deletion waits for."""
+        if not OURS & set(promise.metadata.finalizers):
+            return DONE
+        if names.DELETE_WORKFLOWS in promise.metadata.finalizers and delete_pipelines:
+            blocked = await self._run_delete_pipelines(key, promise, delete_pipelines)
+            if blocked is not None:
+                return blocked
+        if waiting := await self._remove_requests(promise):
+            return await self._wait(key, promise, waiting)
+        await self._platform.caches.unfollow_requests(promise.name)
+        if waiting := await self._remove_works(promise):
+            return await self._wait(key, promise, waiting)
+        if waiting := await self._remove_definitions(promise):
+            return await self._wait(key, promise, waiting)
+        try:
+            await self._platform.set_finalizers(
+                self._platform.caches.promises,
+                PROMISE,
+                key,
+                finalizers=[name for name in promise.metadata.finalizers if name not in OURS],
+                resource_version=promise.metadata.resource_version,
+            )
+        except Conflict:
+            return Retry("the Promise changed while its finalizers were taken off")
+        self._workflows.forget(key)
+        return DONE
+
+    async def _run_delete_pipelines(
+        self, key: Key, promise: Promise, pipelines: Sequence[JinjaPipeline]
+    ) -> Result | None:
+        run = await self._workflows.run(
+            Key(f"{key.kind}#delete", "", key.name),
+            pipelines,
+            render_context(promise, None),
+            revision=f"{promise.metadata.uid}/{promise.metadata.generation}",
+            selectors={},
+            source="promise-workflow",
+        )
+        if run.failure is not None:
+            sentence = run.failure.sentence()
+            await self._report(key, promise, "its delete pipeline", failure=sentence)
+            return Terminal("DeleteWorkflowFailed", sentence)
+        if any(is_suspended(output.control) for output in run.outputs):
+            await self._report(key, promise, "its delete pipeline", suspended=True)
+            return After(retry_seconds(run) or 60.0, "its delete pipeline is suspended")
+        return None
+
+    async def _remove_requests(self, promise: Promise) -> str:
+        """Deletes the requests of all namespaces; says what is waited for, or nothing when none is left."""
+        caches = self._platform.caches
+        for live in caches.definitions.by_index(BY_PROMISE, promise.name):
+            if not live.established:
+                continue
+            resource = request_resource({"spec": live.spec})
+            informer = caches.follow_requests(promise.name, resource)
+            if not informer.synced.is_set():
+                return f"the list of {resource.plural}"
+            left = list(informer.items())
+            for request in left:
+                if not request.metadata.deleting:
+                    meta = request.metadata
+                    try:
+                        answer = await self._platform.client.delete(
+                            resource, meta.name, meta.namespace, uid=meta.uid
+                        )
+                    except (NotFound, Conflict):
+                        continue
+                    if answer.get("kind") == resource.kind:
+                        caches.observe(informer, answer)
+                else:
+                    meta = request.metadata
+                    caches.queue.add(Key(resource.name, meta.namespace, meta.name), priority=-10)
+            if left:
+                noun = "request" if len(left) == 1 else "requests"
+                return f"{len(left)} {noun} of {resource.kind} to be deleted"
+        return ""
+
+    async def _remove_works(self, promise: Promise) -> str:
+        works = self._platform.caches.works.by_index(BY_PROMISE, promise.name)
+        for work in works:
+            await self._workflows.delete_work(work)
+        left = len(self._platform.caches.works.by_index(BY_PROMISE, promise.name))
+        return f"{left} {'work' if left == 1 else 'works'} to be removed from their destinations" if left else ""
+
+    async def _remove_definitions(self, promise: Promise) -> str:
+        left = self._platform.caches.definitions.by_index(BY_PROMISE, promise.name)
+        for live in left:
+            if live.metadata.deleting:
+                continue
+            try:
+                answer = await self._platform.client.delete(
+                    CUSTOM_RESOURCE_DEFINITION, live.metadata.name, uid=live.metadata.uid
+                )
+            except NotFound:
+                continue
+            if answer.get("kind") == CUSTOM_RESOURCE_DEFINITION.kind:
+                self._platform.caches.observe(self._platform.caches.definitions, answer)
+        return f"the API {left[0].metadata.name} to go" if left else ""
+
+    async def _wait(self, key: Key, promise: Promise, waiting_for: str) -> Result:
+        await self._report(key, promise, waiting_for)
+        return After(_LOOK_AGAIN, f"waiting for {waiting_for}")
+
+    async def _report(
+        self, key: Key, promise: Promise, waiting_for: str, *, failure: str = "", suspended: bool = False
+    ) -> None:
+        status = deletion_status(
+            promise.status,
+            waiting_for=waiting_for,
+            now=self._platform.now(),
+            failure=failure,
+            suspended=suspended,
+        )
+        await self._platform.write_status(self._platform.caches.promises, PROMISE, key, promise.status, status)

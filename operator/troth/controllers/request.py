@@ -1,0 +1,427 @@
+"""Resource requests: from what somebody asked for to Works, and back to a status that tells the story.
+
+Kratix's order (kratix-api.md 3.1, 3.8) without its detours: one pass does everything that can be done, where
+Kratix ends a pass after each write and waits for its own watch event. The Promise's spec that a request is
+rendered with comes from one function, `promise_spec_for`, so that revisions can answer it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from troth.api import InvalidObject, Key, Resource
+from troth.api import labels as names
+from troth.api.objects import Promise, PromiseSpec, Request
+from troth.api.pipelines import JinjaPipeline, parse_pipelines
+from troth.controllers.caches import BY_WORK, RequestApi, owner_index
+from troth.controllers.platform import Platform
+from troth.controllers.result import DONE, After, Result, Retry, Terminal
+from troth.controllers.workflow import (
+    ContentsForgotten,
+    Run,
+    Workflows,
+    WorkOwner,
+    is_suspended,
+    retry_seconds,
+    workflow_facts,
+)
+from troth.engine import render_context
+from troth.engine.status import (
+    RequestFacts,
+    WorkFacts,
+    WorkflowFacts,
+    deletion_status,
+    read_placement,
+    read_work,
+    request_status,
+)
+from troth.engine.status.request import parse_time
+from troth.kube import Conflict
+
+_NOTHING = WorkflowFacts()
+FINALIZERS = (names.WORK_CLEANUP, names.WORKFLOWS_CLEANUP, names.DELETE_WORKFLOWS)
+REMOVED_FINALIZERS = (*FINALIZERS, names.RESOURCE_BINDING_CLEANUP)
+
+
+@dataclass(frozen=True, slots=True)
+class BoundPromise:
+    """The Promise's spec that a request uses.
+
+    Attributes:
+        spec: the spec.
+        version: the version that the spec belongs to.
+        revision: changes whenever the spec does.
+    """
+
+    spec: PromiseSpec
+    version: str
+    revision: str
+
+
+def promise_spec_for(promise: Promise, request: Request) -> BoundPromise:
+    """The spec that a request is rendered with: today the newest, later the one its revision says."""
+    del request
+    meta = promise.metadata
+    version = promise.version or names.VERSION_NOT_SET
+    return BoundPromise(promise.spec, version, f"{meta.uid}/{meta.generation}/{version}")
+
+
+class RequestReconciler:
+    """Renders requests and keeps their Works."""
+
+    def __init__(self, platform: Platform, workflows: Workflows) -> None:
+        self._platform = platform
+        self._workflows = workflows
+        self._parsed: dict[tuple[str, str], tuple[JinjaPipeline, ...]] = {}
+
+    async def reconcile(self, key: Key) -> Result:
+        """Brings the Works and the status of one request to what it and its Promise say."""
+        api = self._platform.caches.requests.get(key.kind)
+        if api is None:
+            return DONE  # the Promise's reconciler queues all requests once it follows the API
+        request = api.informer.get(key.namespace, key.name)
+        promise = self._platform.caches.promises.get("", api.promise)
+        if request is None:
+            return await self._clean_up_after(key, api, promise)
+        if promise is None:
+            return DONE
+        if self._is_paused(promise, request):
+            return await self._report_paused(key, api, request)
+        if request.metadata.deleting:
+            return await self._delete(key, api, promise, request)
+        if promise.metadata.deleting:
+            return DONE
+        if promise.status.get("status") != "Available":
+            return await self._report_unavailable(key, api, promise, request)
+        return await self._configure(key, api, promise, request)
+
+    async def _configure(self, key: Key, api: RequestApi, promise: Promise, request: Request) -> Result:
+        bound = promise_spec_for(promise, request)
+        try:
+            request = await self._claim(key, api, request)
+            pipelines = self._pipelines(bound, "configure")
+        except Conflict:
+            return Retry("the request changed while it was looked at")
+        except InvalidObject as error:
+            return Terminal("InvalidPromise", str(error))
+        owner = self._owner(promise, bound, request)
+        run = await self._run(key, promise, request, bound, pipelines)
+        try:
+            await self._workflows.keep_works(owner, names.WORK_TYPE_RESOURCE, run)
+        except ContentsForgotten:
+            run = await self._run(key, promise, request, bound, pipelines, fresh=True)
+            await self._workflows.keep_works(owner, names.WORK_TYPE_RESOURCE, run)
+        await self._report(key, api, request, bound, owner, run)
+        if run.failure is not None:
+            return Terminal(run.failure.reason, run.failure.sentence())
+        seconds = retry_seconds(run)
+        return After(seconds, "its pipeline asked for it") if seconds is not None else DONE
+
+    async def _run(
+        self,
+        key: Key,
+        promise: Promise,
+        request: Request,
+        bound: BoundPromise,
+        pipelines: Sequence[JinjaPipeline],
+        *,
+        fresh: bool = False,
+    ) -> Run:
+        return await self._workflows.run(
+            key,
+            pipelines,
+            render_context(promise, request, version=bound.version),
+            revision=bound.revision,
+            selectors=bound.spec.destination_selectors,
+            source="resource-workflow",
+            fresh=fresh,
+        )
+
+    async def _claim(self, key: Key, api: RequestApi, request: Request) -> Request:
+        """Puts our finalizers and the Promise's label on the request, before the first effect."""
+        meta = request.metadata
+        missing = [name for name in FINALIZERS if name not in meta.finalizers]
+        labels: dict[str, str | None] = {}
+        if meta.labels.get(names.PROMISE_NAME) != api.promise:
+            labels[names.PROMISE_NAME] = api.promise
+        if names.MANUAL_RECONCILIATION in meta.labels:
+            self._workflows.forget(key)
+            labels[names.MANUAL_RECONCILIATION] = None
+        if not missing and not labels:
+            return request
+        await self._platform.set_finalizers(
+            api.informer,
+            api.resource,
+            key,
+            finalizers=[*meta.finalizers, *missing],
+            resource_version=meta.resource_version,
+            labels=labels,
+        )
+        return api.informer.get(key.namespace, key.name) or request
+
+    def _pipelines(self, bound: BoundPromise, action: str) -> tuple[JinjaPipeline, ...]:
+        known = self._parsed.get((bound.revision, action))
+        if known is None:
+            workflows = bound.spec.resource_workflows
+            chosen = workflows.configure if action == "configure" else workflows.delete
+            known = parse_pipelines(chosen, f"spec.workflows.resource.{action}", action=action)  # type: ignore[arg-type]
+            if len(self._parsed) > 500:
+                self._parsed.clear()
+            self._parsed[bound.revision, action] = known
+        return known
+
+    def _owner(self, promise: Promise, bound: BoundPromise, request: Request) -> WorkOwner:
+        meta = request.metadata
+        return WorkOwner(
+            promise=promise.name,
+            name=meta.name,
+            namespace=meta.namespace,
+            work_namespace=bound.spec.pipeline_namespace or meta.namespace,
+            index=owner_index(promise.name, meta.namespace, meta.name),
+        )
+
+    # ---- deletion
+
+    async def _delete(self, key: Key, api: RequestApi, promise: Promise, request: Request) -> Result:
+        """A resumable state machine: delete pipelines, Works, finalizers (kratix-api.md 3.8)."""
+        ours = set(REMOVED_FINALIZERS)
+        if not ours & set(request.metadata.finalizers):
+            self._workflows.forget(key)
+            return DONE
+        bound = promise_spec_for(promise, request)
+        owner = self._owner(promise, bound, request)
+        if names.DELETE_WORKFLOWS in request.metadata.finalizers:
+            try:
+                pipelines = self._pipelines(bound, "delete")
+            except InvalidObject as error:
+                return await self._report_deletion(key, api, request, "its delete pipeline", failure=str(error))
+            if pipelines:
+                blocked = await self._run_delete_pipelines(key, api, promise, request, bound, pipelines)
+                if blocked is not None:
+                    return blocked
+        works = self._workflows.works_of(owner)
+        if works:
+            for work in works:
+                await self._workflows.delete_work(work)
+            left = self._workflows.works_of(owner)
+            if left:
+                return await self._report_deletion(key, api, request, self._waiting_for(left))
+        try:
+            await self._platform.set_finalizers(
+                api.informer,
+                api.resource,
+                key,
+                finalizers=[name for name in request.metadata.finalizers if name not in ours],
+                resource_version=request.metadata.resource_version,
+            )
+        except Conflict:
+            return Retry("the request changed while its finalizers were taken off")
+        self._workflows.forget(key)
+        return DONE
+
+    async def _run_delete_pipelines(
+        self,
+        key: Key,
+        api: RequestApi,
+        promise: Promise,
+        request: Request,
+        bound: BoundPromise,
+        pipelines: Sequence[JinjaPipeline],
+    ) -> Result | None:
+        """Runs them all, in order. None when they are through; else what blocks the deletion."""
+        delete_key = Key(f"{key.kind}#delete", key.namespace, key.name)
+        run = await self._workflows.run(
+            delete_key,
+            pipelines,
+            render_context(promise, request, version=bound.version),
+            revision=bound.revision,
+            selectors={},
+            source="resource-workflow",
+        )
+        self._workflows.forget(delete_key)
+        if run.failure is not None:
+            return await self._report_deletion(
+                key, api, request, "its delete pipeline", failure=run.failure.sentence()
+            )
+        if any(is_suspended(output.control) for output in run.outputs):
+            await self._report_deletion(key, api, request, "its delete pipeline", suspended=True)
+            return After(retry_seconds(run) or 60.0, "its delete pipeline is suspended")
+        return None
+
+    def _waiting_for(self, works: Sequence[Any]) -> str:
+        destinations = sorted(
+            {
+                placement.destination
+                for work in works
+                for placement in self._platform.caches.placements.by_index(
+                    BY_WORK, f"{work.metadata.namespace}/{work.metadata.name}"
+                )
+            }
+        )
+        noun = "1 work" if len(works) == 1 else f"{len(works)} works"
+        return f"{noun} to be removed" + (f" from {', '.join(destinations)}" if destinations else "")
+
+    async def _report_deletion(
+        self,
+        key: Key,
+        api: RequestApi,
+        request: Request,
+        waiting_for: str,
+        *,
+        failure: str = "",
+        suspended: bool = False,
+    ) -> Result:
+        # Most deletions take less than a commit: only one that lasts, or has failed, is worth a write.
+        lasts = failure or suspended or not _younger_than(request, 2.0, self._platform.clock())
+        if lasts:
+            status = deletion_status(
+                request.status,
+                waiting_for=waiting_for,
+                now=self._platform.now(),
+                failure=failure,
+                suspended=suspended,
+            )
+            wrote = await self._platform.write_status(api.informer, api.resource, key, request.status, status)
+            if wrote and failure:
+                self._record(api, request, "Warning", "DeleteWorkflowFailed", failure, "Delete")
+            return Terminal("DeleteWorkflowFailed", failure) if failure else DONE
+        return After(2.5, f"waiting for {waiting_for}")
+
+    async def _clean_up_after(self, key: Key, api: RequestApi, promise: Promise | None) -> Result:
+        """A request that went away without us (its finalizers were taken) leaves Works behind."""
+        self._workflows.forget(key)
+        if not api.informer.synced.is_set() or promise is None:
+            return DONE
+        for work in self._platform.caches.works.by_index(
+            "owner", owner_index(api.promise, key.namespace, key.name)
+        ):
+            await self._workflows.delete_work(work)
+        return DONE
+
+    # ---- status
+
+    def _is_paused(self, promise: Promise, request: Request) -> bool:
+        return "true" in (
+            promise.metadata.labels.get(names.PAUSED),
+            request.metadata.labels.get(names.PAUSED),
+        )
+
+    async def _report_paused(self, key: Key, api: RequestApi, request: Request) -> Result:
+        facts = RequestFacts(
+            generation=request.metadata.generation, promise_version="", workflow=_NOTHING, paused=True
+        )
+        status = request_status(request.status, facts, now=self._platform.now())
+        if await self._platform.write_status(api.informer, api.resource, key, request.status, status):
+            self._record(api, request, "Warning", "PausedReconciliation", "Paused", "Reconcile")
+        return DONE
+
+    async def _report_unavailable(self, key: Key, api: RequestApi, promise: Promise, request: Request) -> Result:
+        if not promise.status.get("status"):
+            return DONE  # the Promise itself was not looked at yet; its first status queues this request
+        invalid = _condition(promise.status, "Ready").get("reason") == "InvalidPromise"
+        if invalid and _condition(request.status, "Ready"):
+            return DONE  # a slip in the Promise takes nothing away: what was rendered stands
+        facts = RequestFacts(
+            generation=request.metadata.generation,
+            promise_version="",
+            workflow=_NOTHING,
+            promise_available=False,
+        )
+        status = request_status(request.status, facts, now=self._platform.now())
+        await self._platform.write_status(api.informer, api.resource, key, request.status, status)
+        return DONE
+
+    async def _report(
+        self,
+        key: Key,
+        api: RequestApi,
+        request: Request,
+        bound: BoundPromise,
+        owner: WorkOwner,
+        run: Run,
+    ) -> None:
+        now = self._platform.now()
+        facts = RequestFacts(
+            generation=request.metadata.generation,
+            promise_version=bound.version,
+            workflow=workflow_facts(run, request.status, generation=request.metadata.generation, now=now),
+            works=tuple(
+                self.work_facts(work) for work in self._workflows.works_of(owner) if not work.metadata.deleting
+            ),
+        )
+        before = request.status
+        status = request_status(before, facts, now=now)
+        if not await self._platform.write_status(api.informer, api.resource, key, before, status):
+            return
+        self._record_outcome(api, request, before, status)
+
+    def work_facts(self, work: Any) -> WorkFacts:
+        """What is reported of one Work, from the caches."""
+        return read_work(
+            work,
+            (
+                read_placement(placement)
+                for placement in self._platform.caches.placements.by_index(
+                    BY_WORK, f"{work.metadata.namespace}/{work.metadata.name}"
+                )
+                if not placement.metadata.deleting
+            ),
+        )
+
+    def _record_outcome(
+        self, api: RequestApi, request: Request, before: Mapping[str, Any], status: Mapping[str, Any]
+    ) -> None:
+        ready = _condition(status, "Ready")
+        was = _condition(before, "Ready")
+        if (ready.get("status"), ready.get("reason"), ready.get("message")) == (
+            was.get("status"),
+            was.get("reason"),
+            was.get("message"),
+        ) and _versions(before) == _versions(status):
+            return
+        reason = str(ready.get("reason") or "")
+        if ready.get("status") == "True":
+            versions = ", ".join(sorted(_versions(status)))
+            message = f"{ready.get('message')}" + (f" ({versions})" if versions else "")
+            self._record(api, request, "Normal", "ReconcileSucceeded", message, "Reconcile")
+        elif reason not in ("WorksPending", "WorkflowPending"):
+            self._record(api, request, "Warning", reason, str(ready.get("message")), "Reconcile")
+
+    def _record(
+        self, api: RequestApi, request: Request, event_type: str, reason: str, message: str, action: str
+    ) -> None:
+        self._platform.events.record(
+            request_reference(api.resource, request),
+            type=event_type,
+            reason=reason,
+            message=message,
+            action=action,
+        )
+
+
+def request_reference(resource: Resource, request: Request) -> dict[str, Any]:
+    """The object reference of a request, for Events."""
+    meta = request.metadata
+    return {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "name": meta.name,
+        "namespace": meta.namespace,
+        "uid": meta.uid,
+    }
+
+
+def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    return next((item for item in status.get("conditions") or () if item.get("type") == kind), {})
+
+
+def _versions(status: Mapping[str, Any]) -> set[str]:
+    placements = (status.get("troth") or {}).get("placements") or ()
+    return {str(placement["version"])[:12] for placement in placements if placement.get("version")}
+
+
+def _younger_than(request: Request, seconds: float, now: float) -> bool:
+    started = request.metadata.deletion_timestamp
+    return bool(started) and now - parse_time(started).timestamp() < seconds

@@ -1,0 +1,139 @@
+"""Runs reconcilers for the keys of the one queue.
+
+One pool for all kinds, like kro: a burst of one kind cannot starve another, because the queue is fair and the
+slots are few. A reconciler that raises is a bug or a boundary that failed; both are logged once with their
+traceback or sentence and tried again with the key's own back-off. Nothing that a reconciler does can end the
+process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+from troth.api import Key, TrothError
+from troth.controllers.result import After, Done, Result, Retry, Terminal
+from troth.controllers.slots import Slots
+
+logger = logging.getLogger(__name__)
+
+Reconcile = Callable[[Key], Awaitable[Result]]
+
+
+class Queue(Protocol):
+    """What the runner needs of the work queue (troth.kube.WorkQueue)."""
+
+    def add(self, key: Key, *, priority: int = 0, after: float = 0.0) -> None:
+        """Queues a key."""
+
+    def add_rate_limited(self, key: Key) -> None:
+        """Queues a key after its back-off."""
+
+    def forget(self, key: Key) -> None:
+        """Resets the back-off of a key."""
+
+    async def get(self) -> Key:
+        """The next key; it is being processed until `done`."""
+
+    def done(self, key: Key) -> None:
+        """Ends the processing of a key."""
+
+
+class Observer(Protocol):
+    """Who counts reconciles (metrics)."""
+
+    def reconciled(self, kind: str, outcome: str, seconds: float) -> None:
+        """One reconcile of ``kind`` ended as ``outcome`` (done, after, retry, terminal, error)."""
+
+
+class Runner:
+    """Takes keys from the queue and reconciles each, never two at once for one key (the queue sees to that)."""
+
+    def __init__(
+        self,
+        *,
+        queue: Queue,
+        slots: Slots,
+        reconcilers: Mapping[str, Reconcile],
+        default: Reconcile,
+        observer: Observer,
+        clock: Callable[[], float],
+        deadline: float = 600.0,
+    ) -> None:
+        self._queue = queue
+        self._slots = slots
+        self._reconcilers = reconcilers
+        self._default = default
+        self._observer = observer
+        self._clock = clock
+        self._deadline = deadline
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def active(self) -> int:
+        """How many reconciles exist now."""
+        return len(self._tasks)
+
+    async def run(self) -> None:
+        """Runs until cancelled; on the way out the reconciles that are under way are cancelled and awaited."""
+        try:
+            while True:
+                await self._slots.admit()
+                try:
+                    key = await self._queue.get()
+                except BaseException:
+                    self._slots.dismiss()
+                    raise
+                task = asyncio.create_task(self._process(key), name=f"reconcile {key}")
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _process(self, key: Key) -> None:
+        reconcile = self._reconcilers.get(key.kind, self._default)
+        outcome = "error"
+        started = self._clock()
+        try:
+            async with self._slots.held():
+                started = self._clock()
+                async with asyncio.timeout(self._deadline):
+                    result = await reconcile(key)
+            outcome = type(result).__name__.lower()
+            self._follow(key, result)
+        except TimeoutError:
+            logger.exception("%s: gave up after %.0f s; trying again", key, self._deadline, extra=_fields(key))
+            self._queue.add_rate_limited(key)
+        except TrothError as error:
+            logger.warning("%s: %s; trying again", key, error, extra=_fields(key))
+            self._queue.add_rate_limited(key)
+        except Exception:
+            logger.exception("%s: a bug in its reconciler; trying again", key, extra=_fields(key))
+            self._queue.add_rate_limited(key)
+        finally:
+            self._observer.reconciled(key.kind, outcome, self._clock() - started)
+            self._queue.done(key)
+            self._slots.dismiss()
+
+    def _follow(self, key: Key, result: Result) -> None:
+        match result:
+            case Done():
+                self._queue.forget(key)
+            case After(seconds, reason):
+                logger.debug("%s: again in %.1f s: %s", key, seconds, reason)
+                self._queue.forget(key)
+                self._queue.add(key, after=seconds)
+            case Retry(reason):
+                logger.info("%s: trying again: %s", key, reason, extra=_fields(key))
+                self._queue.add_rate_limited(key)
+            case Terminal(reason, message):
+                logger.info("%s: %s: %s", key, reason, message, extra=_fields(key))
+                self._queue.forget(key)
+
+
+def _fields(key: Key) -> dict[str, str]:
+    return {"kind": key.kind, "namespace": key.namespace, "object": key.name}

@@ -1,0 +1,170 @@
+"""State stores of every kind: open the writer, watch over its health, wake whoever waits for it (kratix-api.md 5.3).
+
+A store is looked at every few seconds: its Secret (changed credentials open a new writer), its reachability, and
+whether somebody else changed what is in it. The first success after a failure queues everything that waits, so a
+repository that comes back heals without anybody's help. Secrets are read one by one when needed: watching them would
+take the right to read them all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+from collections.abc import Mapping
+
+import orjson
+
+from troth.api import Key, Resource
+from troth.api.objects import SecretReference, StateStore
+from troth.api.resources import SECRET, STATE_STORES
+from troth.controllers.platform import Platform
+from troth.controllers.result import DONE, After, Result
+from troth.controllers.stores import OpenStore, StoreRef
+from troth.engine.status import StateStoreFacts, secret_not_found, state_store_status
+from troth.kube import Forbidden, KubeError, NotFound
+from troth.stores import StateStoreWriter, StoreError
+
+_CLOSING_SECONDS = 20.0
+
+
+class StateStoreReconciler:
+    """Owns the writers of the state stores."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._resources = {resource.name: resource for resource in STATE_STORES}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def reconcile(self, key: Key) -> Result:
+        """Looks at one store: its Secret, its reachability, its content; and reports it."""
+        resource = self._resources[key.kind]
+        ref = StoreRef(resource.kind, key.name)
+        store = self._platform.caches.get_store(ref)
+        if store is None or store.metadata.deleting:
+            self._close(self._platform.open_stores.remove(ref))
+            self._wake(ref)
+            return DONE
+        before = self._platform.open_stores.get(ref)
+        facts, opened, moved = await self._look(store, ref, before)
+        self._platform.open_stores.put(ref, opened)
+        if before and before.writer is not None and before.writer is not opened.writer:
+            self._close(before)
+        await self._report(key, resource, store, facts)
+        became_ready = not opened.problem and (before is None or before.problem)
+        became_unready = opened.problem and (before is None or before.problem != opened.problem)
+        replaced = before is not None and before.fingerprint != opened.fingerprint
+        if moved or became_ready or became_unready or replaced:
+            self._wake(ref)
+        settings = self._platform.settings
+        if opened.problem:
+            return After(settings.failing_store_poll_seconds, opened.problem)
+        return After(settings.store_poll_seconds, "looking at the store from time to time")
+
+    async def _look(
+        self, store: StateStore, ref: StoreRef, before: OpenStore | None
+    ) -> tuple[StateStoreFacts, OpenStore, bool]:
+        """The store's facts, its writer, and whether somebody else changed its content."""
+        path = str(store.spec.get("path") or "")
+        generation = store.metadata.generation
+        try:
+            secret = await self._read_secret(store)
+        except NotFound:
+            missing = store.secret or SecretReference("", "")
+            facts = secret_not_found(missing.name, missing.namespace, generation=generation)
+            return facts, OpenStore(None, path, facts.message, ""), False
+        except Forbidden as error:
+            message = f"{error.message}; allow the operator to read this Secret"
+            facts = StateStoreFacts(generation, "SecretNotReadable", message)
+            return facts, OpenStore(None, path, message, ""), False
+        except KubeError:
+            if before is not None:  # the API server is away: that says nothing of the store
+                return StateStoreFacts(generation, *_problem_of(before)), before, False
+            raise
+        fingerprint = _fingerprint(store, secret)
+        writer = before.writer if before and before.fingerprint == fingerprint else None
+        moved = False
+        try:
+            if writer is None:
+                writer = await self._platform.open_writer(ref.kind, store.metadata.name, store.spec, secret)
+                async with self._platform.slots.lent():
+                    await writer.check()
+            else:
+                async with self._platform.slots.lent():
+                    moved = await writer.refresh()
+                    if before and before.problem:
+                        await writer.check()
+        except StoreError as error:
+            facts = StateStoreFacts(generation, str(error.reason), str(error))
+            return facts, OpenStore(writer, path, str(error), fingerprint if writer else ""), False
+        return StateStoreFacts(generation), OpenStore(writer, path, "", fingerprint), moved
+
+    async def _read_secret(self, store: StateStore) -> Mapping[str, bytes] | None:
+        if store.secret is None:
+            return None
+        obj = await self._platform.client.get(SECRET, store.secret.name, store.secret.namespace)
+        data: dict[str, bytes] = {}
+        for name, value in (obj.get("data") or {}).items():
+            try:
+                data[name] = base64.b64decode(value or "")
+            except binascii.Error:
+                data[name] = b""
+        return data
+
+    async def _report(self, key: Key, resource: Resource, store: StateStore, facts: StateStoreFacts) -> None:
+        status = state_store_status(store.status, facts, now=self._platform.now())
+        wrote = await self._platform.write_status(
+            self._platform.caches.stores[resource.kind], resource, key, store.status, status
+        )
+        was_ready = store.status.get("status") == "Ready"
+        if not wrote or (was_ready and not facts.reason):
+            return
+        self._platform.events.record(
+            {
+                "apiVersion": resource.api_version,
+                "kind": resource.kind,
+                "name": key.name,
+                "uid": store.metadata.uid,
+            },
+            type="Warning" if facts.reason else "Normal",
+            reason="NotReady" if facts.reason else "Ready",
+            message=facts.message or f'{resource.kind} "{key.name}" is ready',
+            action="Check",
+        )
+
+    def _wake(self, ref: StoreRef) -> None:
+        self._platform.caches.queue_placements(self._platform.caches.queue_destinations(ref))
+
+    def _close(self, store: OpenStore | None) -> None:
+        """Closes a writer in a task of its own, so that nothing waits for a push that hangs."""
+        if store is None or store.writer is None:
+            return
+        task = asyncio.create_task(_close_within(store.writer, _CLOSING_SECONDS), name="close store")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def close(self) -> None:
+        """Closes every writer; at the end of the process."""
+        writers = [store.writer for store in self._platform.open_stores.all() if store.writer is not None]
+        await asyncio.gather(*self._closing, *(_close_within(writer, _CLOSING_SECONDS) for writer in writers))
+
+
+async def _close_within(writer: StateStoreWriter, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await writer.close()
+    except (TimeoutError, StoreError):
+        return  # whatever it had not pushed is claimed again by the next writer
+
+
+def _problem_of(store: OpenStore) -> tuple[str, str]:
+    return ("StateStoreError", store.problem) if store.problem else ("", "")
+
+
+def _fingerprint(store: StateStore, secret: Mapping[str, bytes] | None) -> str:
+    digest = hashlib.sha256(orjson.dumps(dict(store.spec), option=orjson.OPT_SORT_KEYS))
+    digest.update(store.metadata.uid.encode())
+    for name, value in sorted((secret or {}).items()):
+        digest.update(name.encode() + b"\0" + hashlib.sha256(value).digest())
+    return digest.hexdigest()

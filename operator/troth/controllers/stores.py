@@ -1,0 +1,56 @@
+"""The writers of the state stores that exist, by store.
+
+A store owns its writer (design 5): the store's reconciler opens, replaces and closes it here, the placements and
+destinations only look it up. A writer that is not ready is not handed out: what waits for it is told why instead of
+waiting for a time-out each (a broken repository must not cost a thousand attempts).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from troth.stores import StateStoreWriter
+
+
+class StoreRef(NamedTuple):
+    """Names a state store: its kind and its name."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStore:
+    """A store with its writer. ``problem`` is empty while the store is ready; ``path`` is its spec.path."""
+
+    writer: StateStoreWriter | None
+    path: str
+    problem: str
+    fingerprint: str
+
+
+class OpenStores:
+    """The open writers. Owned by the store reconciler; everybody else reads."""
+
+    def __init__(self) -> None:
+        self._stores: dict[StoreRef, OpenStore] = {}
+
+    def get(self, ref: StoreRef) -> OpenStore | None:
+        """The store, or None while its reconciler has not seen it."""
+        return self._stores.get(ref)
+
+    def put(self, ref: StoreRef, store: OpenStore) -> None:
+        """Publishes a store or what became of it."""
+        self._stores[ref] = store
+
+    def remove(self, ref: StoreRef) -> OpenStore | None:
+        """Takes a store out; the caller closes its writer."""
+        return self._stores.pop(ref, None)
+
+    def all(self) -> list[OpenStore]:
+        """Every open store."""
+        return list(self._stores.values())

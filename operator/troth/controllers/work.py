@@ -1,0 +1,307 @@
+"""Work: decides which destinations each group goes to and keeps one WorkPlacement for each (kratix-api.md 4.2, 4.3).
+
+The decision is `engine.scheduling`, a pure function; this file carries it out. A Work that we make carries its
+finalizer from the start, and so do its placements, so that neither costs a write of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from troth.api import Key
+from troth.api import labels as names
+from troth.api.naming import short_group_id
+from troth.api.objects import Work, WorkloadGroup, WorkPlacement
+from troth.api.resources import WORK, WORK_PLACEMENT
+from troth.controllers.caches import BY_WORK
+from troth.controllers.platform import Platform
+from troth.controllers.result import DONE, Result
+from troth.engine.scheduling import Existing, GroupPlan, SchedulePlan, Target, schedule
+from troth.engine.status import read_placement, work_status
+from troth.engine.status.facts import Waiting, WorkFacts
+from troth.engine.work import placement_name
+from troth.kube import AlreadyExists, NotFound
+
+
+class WorkReconciler:
+    """Schedules Works and reports how their placements fare."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._told: dict[Key, object] = {}
+
+    async def reconcile(self, key: Key) -> Result:
+        """Creates, updates and removes the placements of one Work, and writes its status."""
+        work = self._platform.caches.works.get(key.namespace, key.name)
+        if work is None:
+            self._told.pop(key, None)
+            return await self._remove_placements(key)
+        if work.metadata.deleting:
+            return await self._finish(key, work)
+        if names.WORK_CLEANUP not in work.metadata.finalizers:
+            await self._platform.set_finalizers(
+                self._platform.caches.works,
+                WORK,
+                key,
+                finalizers=[*work.metadata.finalizers, names.WORK_CLEANUP],
+                resource_version=work.metadata.resource_version,
+            )
+        plan = self._plan(key, work)
+        await self._carry_out(key, work, plan)
+        await self._report(key, work, plan)
+        return DONE
+
+    def _plan(self, key: Key, work: Work) -> SchedulePlan:
+        placements = self._placements(key)
+        return schedule(
+            owner=f"{key.namespace}/{key.name}",
+            work_type=work.type,
+            groups=work.groups,
+            targets=[
+                Target(
+                    name=destination.name,
+                    labels=destination.metadata.labels,
+                    strict=destination.strict_match_labels,
+                    deleting=destination.metadata.deleting,
+                )
+                for destination in self._platform.caches.destinations.items()
+            ],
+            existing=[
+                Existing(
+                    destination=placement.destination,
+                    group_id=placement.group_id,
+                    misplaced=names.MISPLACED in placement.metadata.labels,
+                )
+                for placement in placements
+                if not placement.metadata.deleting
+            ],
+            dry_run=work.metadata.labels.get(names.DRY_RUN) == "true",
+        )
+
+    async def _carry_out(self, key: Key, work: Work, plan: SchedulePlan) -> None:
+        groups = {group.id: group for group in work.groups}
+        existing = {(placement.group_id, placement.destination): placement for placement in self._placements(key)}
+        content: dict[str, list[dict[str, str]]] | None = None
+        for group_plan in plan.groups:
+            group = groups[group_plan.group_id]
+            for destination, misplaced in _destinations(group_plan):
+                placement = existing.get((group.id, destination))
+                if placement and placement.metadata.deleting:
+                    continue  # its end queues this Work again, which makes it anew
+                if placement and self._is_current(work, placement, group, misplaced=misplaced):
+                    continue
+                if content is None:
+                    content = await self._contents(work)
+                await self._write_placement(
+                    work, group, destination, placement, content[group.id], misplaced=misplaced
+                )
+        for gone in plan.remove:
+            placement = existing.get((gone.group_id, gone.destination))
+            if placement and not placement.metadata.deleting:
+                await self._delete_placement(placement)
+
+    def _is_current(self, work: Work, placement: WorkPlacement, group: WorkloadGroup, *, misplaced: bool) -> bool:
+        return (
+            placement.workloads == group.workloads
+            and (names.MISPLACED in placement.metadata.labels) == misplaced
+            and placement.metadata.labels.get(names.PIPELINE_NAME) == work.metadata.labels.get(names.PIPELINE_NAME)
+        )
+
+    async def _contents(self, work: Work) -> dict[str, list[dict[str, str]]]:
+        """The workloads of each group with their encoded contents, from memory or from the API server."""
+        found: dict[str, list[dict[str, str]]] = {}
+        for group in work.groups:
+            workloads = []
+            for workload in group.workloads:
+                encoded = self._platform.contents.get(workload.blob)
+                if encoded is None:
+                    return await self._fetch(work)
+                workloads.append({"filepath": workload.filepath, "content": encoded})
+            found[group.id] = workloads
+        return found
+
+    async def _fetch(self, work: Work) -> dict[str, list[dict[str, str]]]:
+        obj = await self._platform.client.get(WORK, work.metadata.name, work.metadata.namespace)
+        return {
+            group["id"]: [
+                {"filepath": workload["filepath"], "content": workload.get("content") or ""}
+                for workload in group.get("workloads") or ()
+            ]
+            for group in (obj.get("spec") or {}).get("workloadGroups") or ()
+        }
+
+    async def _write_placement(
+        self,
+        work: Work,
+        group: WorkloadGroup,
+        destination: str,
+        placement: WorkPlacement | None,
+        workloads: list[dict[str, str]],
+        *,
+        misplaced: bool,
+    ) -> None:
+        spec = {
+            "targetDestinationName": destination,
+            "workloads": workloads,
+            "promiseName": work.promise_name,
+            "resourceName": work.resource_name,
+            "id": group.id,
+            "generation": work.metadata.generation,
+        }
+        labels: dict[str, Any] = {
+            names.WORK: work.metadata.name,
+            names.WORKLOAD_GROUP_ID: group.id,
+            names.TARGET_DESTINATION: destination,
+            names.PIPELINE_NAME: work.metadata.labels.get(names.PIPELINE_NAME),
+            names.MISPLACED: "true" if misplaced else None,
+        }
+        if placement is None:
+            await self._create_placement(work, destination, group, spec, labels)
+            return
+        try:
+            answer = await self._platform.client.merge_patch(
+                WORK_PLACEMENT,
+                placement.metadata.name,
+                {"metadata": {"labels": labels}, "spec": spec},
+                namespace=placement.metadata.namespace,
+            )
+        except NotFound:
+            return  # its end queues this Work again
+        self._platform.caches.observe(self._platform.caches.placements, answer)
+
+    async def _create_placement(
+        self,
+        work: Work,
+        destination: str,
+        group: WorkloadGroup,
+        spec: Mapping[str, Any],
+        labels: Mapping[str, str | None],
+    ) -> None:
+        target = self._platform.caches.destinations.get("", destination)
+        finalizers = [names.REPO_CLEANUP]
+        if target and target.mode == "none":
+            finalizers.append(names.DOT_FILES_CLEANUP)
+        body = {
+            "apiVersion": WORK_PLACEMENT.api_version,
+            "kind": WORK_PLACEMENT.kind,
+            "metadata": {
+                "name": placement_name(work.metadata.name, destination, short_group_id(group.id)),
+                "namespace": work.metadata.namespace,
+                "labels": {key: value for key, value in labels.items() if value is not None},
+                "finalizers": finalizers,
+                "ownerReferences": [
+                    {
+                        "apiVersion": WORK.api_version,
+                        "kind": WORK.kind,
+                        "name": work.metadata.name,
+                        "uid": work.metadata.uid,
+                        "controller": True,
+                        "blockOwnerDeletion": True,
+                    }
+                ],
+            },
+            "spec": dict(spec),
+        }
+        try:
+            answer = await self._platform.client.create(WORK_PLACEMENT, body)
+        except AlreadyExists:
+            # Our own earlier write whose answer was lost, or a cache that is behind: the name is computed, so
+            # this is the same placement.
+            name, namespace = body["metadata"]["name"], work.metadata.namespace  # type: ignore[index]
+            answer = await self._platform.client.get(WORK_PLACEMENT, name, namespace)
+        self._platform.caches.observe(self._platform.caches.placements, answer)
+
+    # ---- the end
+
+    async def _finish(self, key: Key, work: Work) -> Result:
+        if names.WORK_CLEANUP not in work.metadata.finalizers:
+            return DONE
+        placements = self._placements(key)
+        for placement in placements:
+            if not placement.metadata.deleting:
+                await self._delete_placement(placement)
+        if self._placements(key):
+            return DONE  # the end of each queues this Work again
+        await self._platform.set_finalizers(
+            self._platform.caches.works,
+            WORK,
+            key,
+            finalizers=[name for name in work.metadata.finalizers if name != names.WORK_CLEANUP],
+            resource_version=work.metadata.resource_version,
+        )
+        return DONE
+
+    async def _remove_placements(self, key: Key) -> Result:
+        """A Work that went away without its clean-up (somebody took its finalizer) leaves placements."""
+        for placement in self._placements(key):
+            if not placement.metadata.deleting:
+                await self._delete_placement(placement)
+        return DONE
+
+    async def _delete_placement(self, placement: WorkPlacement) -> None:
+        meta = placement.metadata
+        try:
+            answer = await self._platform.client.delete(WORK_PLACEMENT, meta.name, meta.namespace, uid=meta.uid)
+        except NotFound:
+            return
+        if answer.get("kind") == WORK_PLACEMENT.kind:
+            self._platform.caches.observe(self._platform.caches.placements, answer)
+
+    # ---- status
+
+    async def _report(self, key: Key, work: Work, plan: SchedulePlan) -> None:
+        facts = WorkFacts(
+            name=work.metadata.name,
+            groups=len(work.groups),
+            unscheduled=tuple(Waiting(group.group_id, group.wants) for group in plan.groups if group.unscheduled),
+            placements=tuple(
+                read_placement(placement) for placement in self._placements(key) if not placement.metadata.deleting
+            ),
+            generation=work.metadata.generation,
+        )
+        self._tell_owner(key, work, facts)
+        if facts.state == "Pending" and not facts.unscheduled and not work.status.get("conditions"):
+            # Placements of a new Work are written within the next commit: its first status says how it went.
+            return
+        status = work_status(work.status, facts, now=self._platform.now())
+        wrote = await self._platform.write_status(self._platform.caches.works, WORK, key, work.status, status)
+        if wrote and facts.unscheduled:
+            self._platform.events.record(
+                _reference(work),
+                type="Warning",
+                reason="NoMatchingDestination",
+                message="; ".join(_waiting_for(waiting) for waiting in facts.unscheduled),
+                action="Schedule",
+            )
+
+    def _tell_owner(self, key: Key, work: Work, facts: WorkFacts) -> None:
+        # The owner's status repeats where its files are: it is queued when that is news.
+        if self._told.get(key) != facts:
+            self._told[key] = facts
+            if not (facts.state == "Pending" and not facts.unscheduled):
+                self._platform.caches.queue_owner(work)
+
+    def _placements(self, key: Key) -> list[WorkPlacement]:
+        found = self._platform.caches.placements.by_index(BY_WORK, f"{key.namespace}/{key.name}")
+        return sorted(found, key=lambda placement: placement.metadata.name)
+
+
+def _destinations(plan: GroupPlan) -> list[tuple[str, bool]]:
+    chosen = [(destination, False) for destination in plan.destinations]
+    return chosen + [(destination, True) for destination in plan.misplaced]
+
+
+def _waiting_for(waiting: Waiting) -> str:
+    labels = ", ".join(f"{key}={value}" for key, value in sorted(waiting.wants.items()))
+    return f"no destination has the labels {labels}" if labels else "there is no destination"
+
+
+def _reference(work: Work) -> dict[str, Any]:
+    return {
+        "apiVersion": WORK.api_version,
+        "kind": WORK.kind,
+        "name": work.metadata.name,
+        "namespace": work.metadata.namespace,
+        "uid": work.metadata.uid,
+    }

@@ -1,0 +1,391 @@
+"""Runs the pipelines of a workflow and records each one's output as a Work (kratix-api.md 3.2, 4.1).
+
+The same for a request and for a Promise: render, build the workload groups, make the Works say so. Rendering is a
+pure function, so its result is remembered by the hash of its inputs, as blob ids only; contents are rendered again in
+the rare case that they are needed after they were forgotten. Pipelines stop at the first failure, as Kratix's do: what
+the ones before it produced is kept up to date, the Work of the failed one stays as its last success left it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from troth.api import InvalidObject, Key, TrothError
+from troth.api import labels as names
+from troth.api.objects import Work, Workload, WorkloadGroup
+from troth.api.pipelines import JinjaPipeline
+from troth.api.resources import WORK
+from troth.controllers.caches import BY_OWNER
+from troth.controllers.platform import Platform
+from troth.engine import Control, Failure, RenderContext, Rendered
+from troth.engine.failure import Reason
+from troth.engine.status import AuthorStatus, PipelineFacts, WorkflowFacts, author_status, next_retry
+from troth.engine.work import GroupContent, blob_id, build_groups, encode_content
+from troth.engine.work import work_name as compute_work_name
+from troth.kube import AlreadyExists, NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class WorkOwner:
+    """Whom a Work belongs to.
+
+    Attributes:
+        promise: the Promise's name.
+        name: the request's name; empty for a Promise's own Works.
+        namespace: the request's namespace; empty for a Promise.
+        work_namespace: where the Works live.
+        index: the index value under which the Works are found.
+    """
+
+    promise: str
+    name: str
+    namespace: str
+    work_namespace: str
+    index: str
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels that all Works of this owner carry."""
+        found = {names.PROMISE_NAME: self.promise}
+        if self.name:
+            found[names.RESOURCE_NAME] = self.name
+            if self.work_namespace != self.namespace:
+                found[names.RESOURCE_NAMESPACE] = self.namespace
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What one pipeline produced; its groups hold blob ids, the contents are in `Contents` for a while."""
+
+    pipeline: str
+    groups: tuple[WorkloadGroup, ...]
+    status: Mapping[str, Any]
+    control: Control | None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The outcome of a workflow: what its pipelines produced, up to the first failure."""
+
+    pipelines: tuple[str, ...]
+    outputs: tuple[Output, ...]
+    failure: Failure | None
+    author: AuthorStatus
+
+
+class ContentsForgotten(TrothError):
+    """A content that is needed is no longer remembered; run the workflow afresh."""
+
+
+class Workflows:
+    """Renders workflows, remembers their outcomes and keeps their Works."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._remembered: dict[Key, tuple[str, Run]] = {}
+
+    def forget(self, key: Key) -> None:
+        """Drops what is remembered of an owner."""
+        self._remembered.pop(key, None)
+
+    async def run(
+        self,
+        key: Key,
+        pipelines: Sequence[JinjaPipeline],
+        context: RenderContext,
+        *,
+        revision: str,
+        selectors: Mapping[str, str],
+        source: str,
+        fresh: bool = False,
+    ) -> Run:
+        """Renders the pipelines, or answers from memory when nothing that they read has changed.
+
+        Args:
+            key: the owner.
+            pipelines: in their order.
+            context: what they may read.
+            revision: changes whenever the pipelines or the selectors do.
+            selectors: the Promise's destination selectors.
+            source: ``resource-workflow`` or ``promise-workflow``.
+            fresh: render in any case, because the contents are needed.
+        """
+        inputs = _hash_inputs(context, revision)
+        remembered = self._remembered.get(key)
+        if remembered and remembered[0] == inputs and not fresh:
+            return remembered[1]
+        if not pipelines:
+            run = Run((), (), None, AuthorStatus())
+        else:
+            run = self._judge(
+                pipelines, await self._platform.renderer.render(pipelines, context), selectors, source
+            )
+        self._remembered[key] = (inputs, run)
+        return run
+
+    def _judge(
+        self,
+        pipelines: Sequence[JinjaPipeline],
+        outcomes: Sequence[Rendered | Failure],
+        selectors: Mapping[str, str],
+        source: str,
+    ) -> Run:
+        outputs: list[Output] = []
+        failure: Failure | None = None
+        for outcome in outcomes:
+            if isinstance(outcome, Failure):
+                failure = outcome
+                break
+            try:
+                groups = build_groups(
+                    {file.path: file.content for file in outcome.files},
+                    outcome.destinations,
+                    selectors,
+                    source,
+                )
+            except InvalidObject as error:
+                failure = _as_failure("InvalidDestinations", outcome.pipeline, error)
+                break
+            try:
+                author_status([(outcome.pipeline, outcome.status)])
+            except InvalidObject as error:
+                failure = _as_failure("InvalidStatus", outcome.pipeline, error)
+                break
+            outputs.append(
+                Output(outcome.pipeline, self.remember_contents(groups), outcome.status, outcome.control)
+            )
+            if outcome.control and (outcome.control.suspend or outcome.control.retry_after is not None):
+                break
+        return Run(
+            pipelines=tuple(pipeline.name for pipeline in pipelines),
+            outputs=tuple(outputs),
+            failure=failure,
+            author=author_status([(output.pipeline, output.status) for output in outputs]),
+        )
+
+    def remember_contents(self, groups: Sequence[GroupContent]) -> tuple[WorkloadGroup, ...]:
+        """The groups with blob ids in the place of contents, which are remembered for as long as it lasts."""
+        return tuple(
+            WorkloadGroup(
+                id=group.id,
+                directory=group.directory,
+                selectors=group.selectors,
+                workloads=tuple(
+                    Workload(path, self._remember_content(content), len(content))
+                    for path, content in sorted(group.files.items())
+                ),
+            )
+            for group in groups
+        )
+
+    def _remember_content(self, content: bytes) -> str:
+        blob = blob_id(content)
+        if self._platform.contents.get(blob) is None:
+            self._platform.contents.put(blob, encode_content(content))
+        return blob
+
+    # ---- Works
+
+    def works_of(self, owner: WorkOwner) -> list[Work]:
+        """The Works of an owner, in the order of their names."""
+        return sorted(
+            self._platform.caches.works.by_index(BY_OWNER, owner.index),
+            key=lambda work: (work.metadata.namespace, work.metadata.name),
+        )
+
+    async def keep_works(self, owner: WorkOwner, work_type: str, run: Run) -> None:
+        """Makes the Works of an owner say what its pipelines produced; writes only what differs.
+
+        Works of pipelines that no longer exist go when the workflow has succeeded; those of a suspended
+        pipeline and of the ones behind it stay as they are (kratix-api.md 3.7).
+        """
+        existing = [work for work in self.works_of(owner) if work.type == work_type]
+        for output in run.outputs:
+            if is_suspended(output.control):
+                continue
+            work = next(
+                (found for found in existing if found.metadata.labels.get(names.PIPELINE_NAME) == output.pipeline),
+                None,
+            )
+            await self.keep_work(
+                owner, work, output.groups, {names.WORK_TYPE: work_type, names.PIPELINE_NAME: output.pipeline}
+            )
+        if run.failure is not None:
+            return
+        for work in existing:
+            if work.metadata.labels.get(names.PIPELINE_NAME) not in run.pipelines:
+                await self.delete_work(work)
+
+    async def keep_work(
+        self,
+        owner: WorkOwner,
+        work: Work | None,
+        groups: Sequence[WorkloadGroup],
+        labels: Mapping[str, str],
+    ) -> None:
+        """Creates or updates one Work, unless it says all of it already.
+
+        Raises:
+            ContentsForgotten: it must be written, and a content is no longer remembered.
+        """
+        if work and work.metadata.deleting:
+            return  # its end queues the owner again, which makes it anew
+        if work and _same_groups(work.groups, groups):
+            return
+        spec = self._spec(owner, groups)
+        if work is None:
+            await self._create_work(owner, spec, labels)
+            return
+        try:
+            answer = await self._platform.client.merge_patch(
+                WORK, work.metadata.name, {"spec": spec}, namespace=work.metadata.namespace
+            )
+        except NotFound:
+            return
+        self._platform.caches.observe(self._platform.caches.works, answer)
+
+    def _spec(self, owner: WorkOwner, groups: Sequence[WorkloadGroup]) -> dict[str, Any]:
+        return {
+            "promiseName": owner.promise,
+            "resourceName": owner.name,
+            "workloadGroups": [
+                {
+                    "id": group.id,
+                    "directory": group.directory,
+                    "destinationSelectors": [
+                        {"matchLabels": dict(selector.match_labels), "source": selector.source}
+                        for selector in group.selectors
+                    ],
+                    "workloads": [
+                        {"filepath": workload.filepath, "content": self._content(workload.blob)}
+                        for workload in group.workloads
+                    ],
+                }
+                for group in groups
+            ],
+        }
+
+    def _content(self, blob: str) -> str:
+        encoded = self._platform.contents.get(blob)
+        if encoded is None:
+            raise ContentsForgotten(blob)
+        return encoded
+
+    async def _create_work(self, owner: WorkOwner, spec: Mapping[str, Any], labels: Mapping[str, str]) -> None:
+        name = work_name(owner, labels)
+        body = {
+            "apiVersion": WORK.api_version,
+            "kind": WORK.kind,
+            "metadata": {
+                "name": name,
+                "namespace": owner.work_namespace,
+                "labels": {**owner.labels, **labels},
+                "finalizers": [names.WORK_CLEANUP],
+            },
+            "spec": dict(spec),
+        }
+        try:
+            answer = await self._platform.client.create(WORK, body)
+        except AlreadyExists:
+            # The name is computed, so this is our own earlier write whose answer was lost. It may be older
+            # than what we want now: whoever observes it is queued again.
+            answer = await self._platform.client.get(WORK, name, owner.work_namespace)
+            if not answer["metadata"].get("deletionTimestamp"):
+                answer = await self._platform.client.merge_patch(
+                    WORK, name, {"spec": dict(spec)}, namespace=owner.work_namespace
+                )
+        self._platform.caches.observe(self._platform.caches.works, answer)
+
+    async def delete_work(self, work: Work) -> None:
+        """Starts the deletion of a Work; its placements and their files go first."""
+        if work.metadata.deleting:
+            return
+        meta = work.metadata
+        try:
+            answer = await self._platform.client.delete(WORK, meta.name, meta.namespace, uid=meta.uid)
+        except NotFound:
+            return
+        if answer.get("kind") == WORK.kind:
+            self._platform.caches.observe(self._platform.caches.works, answer)
+
+
+def work_name(owner: WorkOwner, labels: Mapping[str, str]) -> str:
+    """The name of a Work: readable, unique for (owner, pipeline), and computed."""
+    return compute_work_name(
+        promise=owner.promise,
+        resource=owner.name,
+        resource_namespace=owner.namespace if owner.work_namespace != owner.namespace else "",
+        pipeline=labels.get(names.PIPELINE_NAME, ""),
+    )
+
+
+def is_suspended(control: Control | None) -> bool:
+    """Whether a pipeline asked to stop here."""
+    return control is not None and (control.suspend or control.retry_after is not None)
+
+
+def workflow_facts(run: Run, status: Mapping[str, Any], *, generation: int, now: str) -> WorkflowFacts:
+    """What is reported of a workflow's run."""
+    done = {output.pipeline: output for output in run.outputs}
+    facts: list[PipelineFacts] = []
+    stopped = False
+    for name in run.pipelines:
+        output = done.get(name)
+        if run.failure is not None and run.failure.pipeline == name:
+            facts.append(PipelineFacts(name, "Failed", message=run.failure.sentence()))
+            stopped = True
+        elif stopped or output is None:
+            facts.append(PipelineFacts(name, "Pending"))
+        elif output.control is not None and is_suspended(output.control):
+            retry_at, attempts = "", 0
+            if output.control.retry_after is not None:
+                retry_at, attempts = next_retry(
+                    status, pipeline=name, retry_after=output.control.retry_after, generation=generation, now=now
+                )
+            facts.append(
+                PipelineFacts(
+                    name, "Suspended", message=output.control.message, retry_at=retry_at, attempts=attempts
+                )
+            )
+            stopped = True
+        else:
+            facts.append(PipelineFacts(name, "Succeeded"))
+    return WorkflowFacts(
+        pipelines=tuple(facts),
+        author=run.author,
+        failure=run.failure.as_status() if run.failure else {},
+        failure_message=run.failure.sentence() if run.failure else "",
+    )
+
+
+def retry_seconds(run: Run) -> float | None:
+    """After how many seconds a suspended workflow wants to run again, or None."""
+    controls = (output.control for output in run.outputs)
+    return next((control.retry_after for control in controls if control and control.retry_after is not None), None)
+
+
+def _as_failure(reason: Reason, pipeline: str, error: InvalidObject) -> Failure:
+    return Failure(reason, error.problem, pipeline=pipeline, file=error.field, hint=error.remedy)
+
+
+def _same_groups(have: Sequence[WorkloadGroup], want: Sequence[WorkloadGroup]) -> bool:
+    return {group.id: _comparable(group) for group in have} == {group.id: _comparable(group) for group in want}
+
+
+def _comparable(group: WorkloadGroup) -> object:
+    return (
+        group.directory,
+        [(dict(selector.match_labels), selector.source) for selector in group.selectors],
+        {workload.filepath: workload.blob for workload in group.workloads},
+    )
+
+
+def _hash_inputs(context: RenderContext, revision: str) -> str:
+    packed = orjson.dumps([revision, context.promise, context.request], option=orjson.OPT_SORT_KEYS, default=dict)
+    return hashlib.sha256(packed).hexdigest()

@@ -1,0 +1,292 @@
+"""What the operator's tests put into a cluster: stores, destinations, Promises; and how to look at them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.waiting import eventually
+from troth.api import Resource
+from troth.api.resources import DESTINATION, GIT_STATE_STORE, PROMISE, WORK, WORK_PLACEMENT
+from troth.dev.git_server import create_repository, git
+from troth.kube import Client, NotFound
+
+Object = dict[str, Any]
+
+
+class Repository:
+    """A bare Git repository on disk, as an auditor sees it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.exists():
+            create_repository(path)
+
+    def files(self, prefix: str = "") -> dict[str, str]:
+        """Path to content of everything on main, below a prefix."""
+        listing = git(self.path, "ls-tree", "-r", "-z", "main").decode()
+        entries = [entry.split("\t", 1) for entry in listing.split("\0") if entry]
+        wanted = [(meta.split()[2], path) for meta, path in entries if path.startswith(prefix)]
+        if not wanted:
+            return {}
+        output = git(self.path, "cat-file", "--batch", stdin="".join(f"{blob}\n" for blob, _ in wanted).encode())
+        found: dict[str, str] = {}
+        for _, path in wanted:
+            header, _, output = output.partition(b"\n")
+            size = int(header.split()[2])
+            found[path] = output[:size].decode()
+            output = output[size + 1 :]
+        return found
+
+    def head(self) -> str:
+        """The commit that main is at."""
+        return git(self.path, "rev-parse", "main").decode().strip()
+
+    def commits(self, since: str = "") -> list[str]:
+        """Commit ids, newest first."""
+        span = f"{since}..main" if since else "main"
+        return git(self.path, "rev-list", span).decode().split()
+
+    def changed(self, commit: str) -> list[str]:
+        """The paths that a commit changed."""
+        return git(self.path, "diff-tree", "--no-commit-id", "-r", "--name-only", commit).decode().split()
+
+    def holds(self, commit: str, path: str) -> bool:
+        """Whether a path exists in a commit."""
+        try:
+            git(self.path, "cat-file", "-e", f"{commit}:{path}")
+        except Exception:  # noqa: BLE001 - git says no by its exit code
+            return False
+        return True
+
+
+def promise(
+    name: str,
+    *,
+    template: str = "",
+    files: Sequence[Mapping[str, Any]] | None = None,
+    selectors: Mapping[str, str] | None = None,
+    spec_schema: Mapping[str, Any] | None = None,
+    pipeline: Mapping[str, Any] | None = None,
+    **spec: Any,
+) -> Object:
+    """A Promise with an API of its own: kind ``Kind<name>``, group ``<name>.example.com``, plural ``<name>s``."""
+    schema = spec_schema or {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    rendered = files or [{"path": "object.yaml", "template": template or DEFAULT_TEMPLATE}]
+    return {
+        "apiVersion": "platform.kratix.io/v1alpha1",
+        "kind": "Promise",
+        "metadata": {"name": name},
+        "spec": {
+            "api": {
+                "apiVersion": "apiextensions.k8s.io/v1",
+                "kind": "CustomResourceDefinition",
+                "metadata": {"name": f"{name}s.{name}.example.com"},
+                "spec": {
+                    "group": f"{name}.example.com",
+                    "names": {"kind": f"Kind{name}", "plural": f"{name}s"},
+                    "scope": "Namespaced",
+                    "versions": [
+                        {
+                            "name": "v1",
+                            "served": True,
+                            "storage": True,
+                            "schema": {
+                                "openAPIV3Schema": {"type": "object", "properties": {"spec": dict(schema)}}
+                            },
+                        }
+                    ],
+                },
+            },
+            "destinationSelectors": [{"matchLabels": dict(selectors or {"for": name})}],
+            "workflows": {
+                "resource": {
+                    "configure": [
+                        {
+                            "apiVersion": "troth.dev/v1alpha1",
+                            "kind": "JinjaPipeline",
+                            "metadata": {"name": "instance"},
+                            "spec": {"files": list(rendered), **(pipeline or {})},
+                        }
+                    ]
+                }
+            },
+            **spec,
+        },
+    }
+
+
+DEFAULT_TEMPLATE = """\
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ name }}
+  namespace: {{ namespace }}
+data:
+  size: {{ spec.size | default("none") }}
+"""
+
+
+def api_of(name: str) -> Resource:
+    """Where the requests of `promise` live."""
+    return Resource(f"{name}.example.com", "v1", f"{name}s", f"Kind{name}")
+
+
+def request(promise_name: str, name: str, namespace: str, **spec: Any) -> Object:
+    """A request of `promise`."""
+    return {
+        "apiVersion": f"{promise_name}.example.com/v1",
+        "kind": f"Kind{promise_name}",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": spec,
+    }
+
+
+def git_store(name: str, url: str, **spec: Any) -> Object:
+    """A GitStateStore."""
+    return {
+        "apiVersion": "platform.kratix.io/v1alpha1",
+        "kind": "GitStateStore",
+        "metadata": {"name": name},
+        "spec": {"url": url, "branch": "main", **spec},
+    }
+
+
+def destination(
+    name: str, *, store: str, labels: Mapping[str, str], kind: str = "GitStateStore", **spec: Any
+) -> Object:
+    """A Destination whose path is its name unless told otherwise."""
+    return {
+        "apiVersion": "platform.kratix.io/v1alpha1",
+        "kind": "Destination",
+        "metadata": {"name": name, "labels": dict(labels)},
+        "spec": {"path": name, "stateStoreRef": {"kind": kind, "name": store}, **spec},
+    }
+
+
+def condition(obj: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    """A condition of an object, or an empty map."""
+    found = (obj.get("status") or {}).get("conditions") or ()
+    return next((item for item in found if item["type"] == kind), {})
+
+
+class Platform:
+    """One test's corner of the cluster; `clean` takes away everything that it made."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._made: list[tuple[Resource, str, str]] = []
+
+    async def make(self, resource: Resource, obj: Object) -> Object:
+        """Creates or updates an object with server-side apply."""
+        metadata = obj["metadata"]
+        self._made.append((resource, metadata["name"], metadata.get("namespace", "")))
+        return await self.client.apply(resource, obj, field_manager="tests")
+
+    async def publish(self, obj: Object, *, within: float = 20) -> Object:
+        """Applies a Promise and waits until it is Available."""
+        await self.make(PROMISE, obj)
+        return await self.wait(PROMISE, obj["metadata"]["name"], lambda live: available(live), within=within)
+
+    async def ask(self, promise_name: str, name: str, namespace: str, **spec: Any) -> Object:
+        """Applies a request."""
+        return await self.make(api_of(promise_name), request(promise_name, name, namespace, **spec))
+
+    async def ready(self, promise_name: str, name: str, namespace: str, *, within: float = 15) -> Object:
+        """Waits until a request is Ready in its newest generation."""
+        return await self.wait(api_of(promise_name), name, is_ready, namespace=namespace, within=within)
+
+    async def wait(
+        self, resource: Resource, name: str, test: Any, *, namespace: str = "", within: float = 15
+    ) -> Object:
+        """Waits until an object exists and passes a test; answers it."""
+        last: dict[str, Any] = {}
+
+        async def look() -> Object | None:
+            with contextlib.suppress(NotFound):
+                live = await self.client.get(resource, name, namespace)
+                last.clear()
+                last.update(live)
+                return live if test(live) else None
+            return None
+
+        try:
+            return await eventually(look, f"{resource.kind} {name}", within=within)
+        except AssertionError as error:
+            status = yaml.safe_dump(last.get("status"), sort_keys=False)
+            raise AssertionError(f"{error}\nits last status:\n{status}") from None
+
+    async def gone(self, resource: Resource, name: str, *, namespace: str = "", within: float = 15) -> None:
+        """Waits until an object is gone."""
+
+        async def look() -> bool:
+            try:
+                await self.client.get(resource, name, namespace)
+            except NotFound:
+                return True
+            return False
+
+        await eventually(look, f"{resource.kind} {name} is gone", within=within)
+
+    async def delete(self, resource: Resource, name: str, *, namespace: str = "") -> None:
+        """Deletes an object, if it is there."""
+        with contextlib.suppress(NotFound):
+            await self.client.delete(resource, name, namespace)
+
+    async def clean(self) -> None:
+        """Takes away everything, requests first, and whatever finalizers hold it."""
+        made = list(dict.fromkeys(self._made))
+        rank = {PROMISE.name: 1, DESTINATION.name: 2, GIT_STATE_STORE.name: 3}
+        for resource, name, namespace in sorted(made, key=lambda entry: rank.get(entry[0].name, 0)):
+            await self.delete(resource, name, namespace=namespace)
+            if resource == PROMISE:
+                with contextlib.suppress(AssertionError):
+                    await self.gone(resource, name, within=10)
+        for resource in (WORK_PLACEMENT, WORK, *dict.fromkeys(entry[0] for entry in made)):
+            await self._strip(
+                resource, {(name, namespace) for found, name, namespace in made if found == resource}
+            )
+
+    async def _strip(self, resource: Resource, names: set[tuple[str, str]]) -> None:
+        for name, namespace in names:
+            with contextlib.suppress(NotFound):
+                await self.client.merge_patch(
+                    resource, name, {"metadata": {"finalizers": None}}, namespace=namespace
+                )
+
+
+def available(live: Mapping[str, Any]) -> bool:
+    """Whether a Promise is Available, in its newest generation."""
+    status = live.get("status") or {}
+    return (
+        status.get("status") == "Available" and status.get("observedGeneration") == live["metadata"]["generation"]
+    )
+
+
+def is_ready(live: Mapping[str, Any]) -> bool:
+    """Whether a request is Ready, in its newest generation."""
+    status = live.get("status") or {}
+    current = status.get("observedGeneration") == live["metadata"]["generation"]
+    return current and condition(live, "Ready").get("status") == "True"
+
+
+def placements(live: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """``status.troth.placements``."""
+    found: list[Mapping[str, Any]] = ((live.get("status") or {}).get("troth") or {}).get("placements") or []
+    return found
+
+
+def failure(live: Mapping[str, Any]) -> Mapping[str, Any]:
+    """``status.troth.failure``."""
+    found: Mapping[str, Any] = ((live.get("status") or {}).get("troth") or {}).get("failure") or {}
+    return found
+
+
+async def all_files(repository: Repository, prefix: str = "") -> dict[str, str]:
+    """`Repository.files` off the loop."""
+    return await asyncio.to_thread(repository.files, prefix)

@@ -1,0 +1,151 @@
+"""The runner and its slots: what runs at once, and what follows from each result."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from tests.waiting import eventually
+from troth.api import Key
+from troth.controllers.result import DONE, After, Result, Retry, Terminal
+from troth.controllers.runner import Runner
+from troth.controllers.slots import Slots
+from troth.kube import WorkQueue
+
+KEY = Key("widgets.example.com", "default", "a")
+
+
+class Counting:
+    def __init__(self) -> None:
+        self.outcomes: list[str] = []
+
+    def reconciled(self, kind: str, outcome: str, seconds: float) -> None:
+        self.outcomes.append(outcome)
+
+
+async def run_with(
+    reconcile: Callable[[Key], Awaitable[Result]], keys: list[Key], *, size: int = 4, until: Callable[[], bool]
+) -> list[str]:
+    loop = asyncio.get_running_loop()
+    queue = WorkQueue()
+    counting = Counting()
+    runner = Runner(
+        queue=queue,
+        slots=Slots(size=size, bound=100),
+        reconcilers={},
+        default=reconcile,
+        observer=counting,
+        clock=loop.time,
+    )
+    task = asyncio.create_task(runner.run())
+    for key in keys:
+        queue.add(key)
+    try:
+        await eventually(until, "the runner did what was asked", within=5)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        queue.close()
+    return counting.outcomes
+
+
+async def test_a_reconcile_that_waits_for_a_store_lets_others_run() -> None:
+    slots_seen: list[str] = []
+    release = asyncio.Event()
+    holder: dict[str, Slots] = {}
+    queue = WorkQueue()
+
+    async def reconcile(key: Key) -> Result:
+        if key.name == "slow":
+            async with holder["slots"].lent():
+                await release.wait()
+        slots_seen.append(key.name)
+        return DONE
+
+    holder["slots"] = Slots(size=1, bound=10)
+    runner = Runner(
+        queue=queue,
+        slots=holder["slots"],
+        reconcilers={},
+        default=reconcile,
+        observer=Counting(),
+        clock=asyncio.get_running_loop().time,
+    )
+    task = asyncio.create_task(runner.run())
+    queue.add(KEY._replace(name="slow"))
+    for name in ("one", "two"):
+        queue.add(KEY._replace(name=name))
+    try:
+        await eventually(lambda: slots_seen == ["one", "two"], "the others ran", within=5)
+        release.set()
+        await eventually(lambda: slots_seen == ["one", "two", "slow"], "the slow one ended", within=5)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        queue.close()
+
+
+async def test_never_more_reconciles_than_slots_run_at_once() -> None:
+    running, most, ended = 0, 0, 0
+
+    async def reconcile(_: Key) -> Result:
+        nonlocal running, most, ended
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+        ended += 1
+        return DONE
+
+    keys = [KEY._replace(name=str(number)) for number in range(50)]
+    await run_with(reconcile, keys, size=3, until=lambda: ended == 50)
+    assert most <= 3
+
+
+async def test_a_bug_in_a_reconciler_ends_nothing_and_is_tried_again() -> None:
+    calls = 0
+
+    async def reconcile(_: Key) -> Result:
+        nonlocal calls
+        calls += 1
+        if calls < 3:
+            raise ZeroDivisionError
+        return DONE
+
+    outcomes = await run_with(reconcile, [KEY], until=lambda: calls == 3)
+    assert outcomes[:2] == ["error", "error"]
+
+
+async def test_after_and_retry_come_again_and_terminal_does_not() -> None:
+    calls: dict[str, int] = {}
+    answers: dict[str, Result] = {
+        "after": After(0.01, "because"),
+        "retry": Retry("because"),
+        "terminal": Terminal("Reason", "message"),
+    }
+
+    async def reconcile(key: Key) -> Result:
+        calls[key.name] = calls.get(key.name, 0) + 1
+        return answers[key.name]
+
+    keys = [KEY._replace(name=name) for name in answers]
+    await run_with(reconcile, keys, until=lambda: calls.get("after", 0) > 2 and calls.get("retry", 0) > 2)
+    assert calls["terminal"] == 1
+
+
+async def test_a_cancelled_reconcile_gives_its_slot_back_once() -> None:
+    slots = Slots(size=1, bound=1)
+    entered = asyncio.Event()
+
+    async def work() -> None:
+        async with slots.held(), slots.lent():
+            entered.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(work())
+    await entered.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    async with asyncio.timeout(1), slots.held():
+        pass
+    assert slots._running._value == 1
