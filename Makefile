@@ -67,7 +67,7 @@ kind: image $(READY) ## A kind cluster with the chart installed (needs Docker an
 	kind load docker-image $(IMAGE) --name $(CLUSTER)
 	helm=$$($(BIN)/python -m troth.dev helm) && \
 	"$$helm" upgrade --install troth charts/troth --kube-context kind-$(CLUSTER) \
-		--namespace troth-system --create-namespace --wait --timeout 3m \
+		--namespace kratix-platform-system --create-namespace --wait --timeout 3m \
 		--set image.repository=$(firstword $(subst :, ,$(IMAGE))) --set image.tag=$(lastword $(subst :, ,$(IMAGE)))
 
 .PHONY: programs
