@@ -121,6 +121,7 @@ class _Folder:
         self._recent: dict[str, bytes] = {}
 
     def get(self, path: str) -> str | None:
+        """The blob id of the file at a path; None when there is none or a folder."""
         with self._parent(path) as (parent, name):
             if parent is None:
                 return None
@@ -134,12 +135,11 @@ class _Folder:
                 if error.errno in {errno.ELOOP, errno.ENXIO}:
                     return _NOT_A_FILE
                 raise
+            mode = os.fstat(descriptor).st_mode
+            if not stat.S_ISREG(mode):
+                os.close(descriptor)
+                return None if stat.S_ISDIR(mode) else _NOT_A_FILE
             with os.fdopen(descriptor, "rb") as file:
-                mode = os.fstat(descriptor).st_mode
-                if stat.S_ISDIR(mode):
-                    return None
-                if not stat.S_ISREG(mode):
-                    return _NOT_A_FILE
                 content = file.read()
         blob = blob_id(content)
         self._recent = {blob: content}

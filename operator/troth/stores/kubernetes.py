@@ -55,12 +55,15 @@ class KubernetesSettings:
         poll_interval: how often it is looked whether they are.
         load_timeout: for the content of one claim.
         calls: calls to the API server at once, all claims together.
+        look_interval: how often at most everything that is ours is listed to find what others have changed; if a
+            look takes long, the next one waits twenty times as long.
     """
 
     establish_timeout: float = 30.0
     poll_interval: float = 0.1
     load_timeout: float = 30.0
     calls: int = 16
+    look_interval: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,9 @@ class KubernetesWriter:
         self._owned: dict[str, frozenset[ObjectKey]] = {}
         self._owners: dict[ObjectKey, str] = {}
         self._seen: dict[Resource, dict[tuple[str, str], _Seen]] = {}
+        self._listed: set[Resource] = set()
         self._listing: dict[Resource, asyncio.Lock] = {}
+        self._look_after = 0.0
         self._drifted: set[str] = set()
         self._closed = False
 
@@ -141,23 +146,21 @@ class KubernetesWriter:
             return Written(digest, changed=True)
 
     async def refresh(self) -> bool:
-        """List what is labelled as ours; True when an object is gone, taken over or changed since it was applied."""
+        """List what is labelled as ours; True when an object is gone, taken over or changed since it was applied.
+
+        Within ``look_interval`` of the last look it answers False without looking.
+        """
+        clock = asyncio.get_running_loop().time
         async with self._lock:
-            if not self._inventories.is_read:
+            if not self._inventories.is_read or (began := clock()) < self._look_after:
                 return False
-            before, self._seen = self._seen, {}
             try:
-                await self._inventories.load()
-                for resource in before:
-                    self._seen[resource] = await self._list(resource)
-            except Exception as error:
-                self._seen = before
+                drifted = await self._look()
+            except TrothError as error:
                 raise _told(error, doing="looking for changes") from error
-            drifted = set()
-            for name, inventory in self._inventories.all().items():
-                if inventory.digest and await self._has_drifted(name, inventory, before):
-                    drifted.add(inventory.owner)
-            drifted.update(owner for owner in self._owned if self._inventories.get(owner) is None)
+            self._look_after = clock() + max(self._settings.look_interval, 20 * (clock() - began))
+            if not self._settings.look_interval:
+                self._look_after = 0.0
             fresh = drifted - self._drifted
             self._drifted |= drifted
             return bool(fresh)
@@ -264,8 +267,7 @@ class KubernetesWriter:
         labelled = {**metadata, "labels": {**(metadata.get("labels") or {}), INVENTORY: label}}
         body = {**manifest.body, "metadata": labelled}
         there = await self._client.apply(resource, body)
-        if resource in self._seen:
-            self._seen[resource][manifest.entry.namespace, manifest.entry.name] = _see(there)
+        self._seen.setdefault(resource, {})[manifest.entry.namespace, manifest.entry.name] = _see(there)
 
     async def _wait_served(self, definitions: Sequence[Manifest]) -> list[_Failure]:
         """Until the server serves what was just defined: it says so a while before objects are accepted."""
@@ -368,25 +370,41 @@ class KubernetesWriter:
             raise _told(error, doing="looking at what is there") from error
         return True
 
-    async def _has_drifted(
-        self, name: str, inventory: Inventory, before: Mapping[Resource, Mapping[tuple[str, str], _Seen]]
-    ) -> bool:
-        for entry in inventory.entries:
-            resource = await self._find(entry)
-            if resource is None:
-                return True
-            if resource not in self._seen:
-                continue  # nobody has asked about this kind yet
-            place = (entry.namespace, entry.name)
-            now, then = self._seen[resource].get(place), before.get(resource, {}).get(place)
-            if now is None or now.inventory != name or (then is not None and then.stamp != now.stamp):
-                return True
-        return False
+    async def _look(self) -> set[str]:
+        """The owners of whose objects somebody else has changed one."""
+        await self._inventories.load()
+        done = {name: inventory for name, inventory in self._inventories.all().items() if inventory.digest}
+        entries = {entry for inventory in done.values() for entry in inventory.entries}
+        kinds = {(entry.api_version, entry.kind) for entry in entries}
+        found = {kind: await self._client.find_resource(*kind) for kind in kinds}
+        before = {resource: dict(seen) for resource, seen in self._seen.items()}
+        now = {resource: await self._list(resource) for resource in found.values() if resource is not None}
+        drifted = {owner for owner in self._owned if self._inventories.get(owner) is None}
+        for name, inventory in done.items():
+            if inventory.owner in self._turns:
+                continue  # it is being written just now
+            for entry in inventory.entries:
+                resource = found[entry.api_version, entry.kind]
+                place = (entry.namespace, entry.name)
+                there = now[resource].get(place) if resource else None
+                then = before.get(resource, {}).get(place) if resource else None
+                if there is None or there.inventory != name or (then is not None and then.stamp != there.stamp):
+                    drifted.add(inventory.owner)
+                    break
+        for resource, seen in now.items():
+            old = before.get(resource, {})
+            # what was applied while we were listing is newer than the list
+            newer = {place: each for place, each in self._seen.get(resource, {}).items() if old.get(place) != each}
+            self._seen[resource] = seen | newer
+            self._listed.add(resource)
+        return {owner for owner in drifted if owner not in self._turns}
 
     async def _observed(self, resource: Resource) -> Mapping[tuple[str, str], _Seen]:
         async with self._listing.setdefault(resource, asyncio.Lock()):
-            if resource not in self._seen:
-                self._seen[resource] = await self._list(resource)
+            if resource not in self._listed:
+                listed = await self._list(resource)
+                self._seen[resource] = listed | self._seen.get(resource, {})
+                self._listed.add(resource)
             return self._seen[resource]
 
     async def _list(self, resource: Resource) -> dict[tuple[str, str], _Seen]:
@@ -413,7 +431,7 @@ class KubernetesWriter:
             other = self._owners.get(key, owner)
             if other != owner:
                 raise _conflict(key, other, owner)
-        for key in self._owned.pop(owner, frozenset()):
+        for key in self._owned.pop(owner, ()):
             self._owners.pop(key, None)
         if wanted:
             self._owned[owner] = wanted
