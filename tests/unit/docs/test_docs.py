@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from tests.documents import ROOT, blocks, pages
+from tests.unit.promises.library import render_valid, request_of
 from troth.api.objects import read_promise
 from troth.api.pipelines import parse_pipelines
 from troth.engine import status as status_package
@@ -106,3 +107,12 @@ def test_every_runtime_and_development_dependency_has_its_reason() -> None:
     names = {re.split(r"[<>=!\[; ]", requirement, maxsplit=1)[0] for requirement in wanted}
     text = (ROOT / "docs" / "dependencies.md").read_text("utf-8")
     assert {name for name in names if f"`{name}`" not in text} == set()
+
+
+def test_the_readmes_promise_gives_back_exactly_what_was_asked() -> None:
+    files = {block.argument: block.text for block in blocks(ROOT / "README.md") if block.comment == "file"}
+    promise, asked = (yaml.safe_load(files[name]) for name in ("website.yaml", "request.yaml"))
+    request = request_of(promise, asked["metadata"]["name"], asked["spec"])
+    output = render_valid(promise, request)
+    assert output.only("ConfigMap")["data"] == {"title": asked["spec"]["title"], "pages": "1"}
+    assert output.status == {"message": f"{asked['spec']['title']}, 1 pages"}

@@ -137,7 +137,8 @@ def _validators(promise: str) -> dict[str, Draft202012Validator]:
         document = json.loads(path.read_text("utf-8"))
         for kind, reference in document["kinds"].items():
             found[kind] = Draft202012Validator({"$ref": reference, "definitions": document["definitions"]})
-    for item in load_promise(promise)["spec"].get("dependencies") or ():
+    path = PROMISES / promise
+    for item in (load_promise(promise)["spec"].get("dependencies") or ()) if path.exists() else ():
         if item["kind"] != "CustomResourceDefinition":
             continue
         for version in item["spec"]["versions"]:
