@@ -104,5 +104,17 @@ class Failure:
         return Failure(**fields)
 
 
+def timed_out(seconds: float, found: Failure | None = None) -> Failure:
+    """The failure of what did not end in time, with the place where it was, if that is known."""
+    failure = Failure(
+        "TemplateTimeout",
+        f"the templates did not finish within {seconds:g} seconds",
+        hint="look for a loop that is too long, or a regular expression that backtracks",
+    )
+    if found is None:
+        return failure
+    return replace(failure, file=found.file, line=found.line, column=found.column, expression=found.expression)
+
+
 def _cut(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"

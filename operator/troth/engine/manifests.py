@@ -29,6 +29,7 @@ from troth.engine.emit import DEEPEST, dump_document, dump_documents
 __all__ = [
     "InvalidManifest",
     "Leaves",
+    "TooManyDocuments",
     "dump_document",
     "dump_documents",
     "load_document",
@@ -94,6 +95,10 @@ class InvalidManifest(TrothError):
         super().__init__(f"line {line}: {problem}" if line is not None else problem)
 
 
+class TooManyDocuments(InvalidManifest):
+    """A text has more documents than are allowed."""
+
+
 class Leaves(Protocol):
     """Puts values into scalars while a text is read. ``mark`` is the character that announces one."""
 
@@ -117,6 +122,7 @@ def load_documents(text: str, *, leaves: Leaves | None = None, most: int | None 
         most: more documents than this are an error.
 
     Raises:
+        TooManyDocuments: there are more than ``most``.
         InvalidManifest: the text is not YAML as Kubernetes reads it.
     """
     documents: list[Any] = []
@@ -129,7 +135,7 @@ def load_documents(text: str, *, leaves: Leaves | None = None, most: int | None 
             if document is not None:
                 documents.append(document)
                 if most is not None and len(documents) > most:
-                    raise InvalidManifest(f"more than {most} documents")
+                    raise TooManyDocuments(f"more than {most} documents")
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = error.problem or "this is not YAML"

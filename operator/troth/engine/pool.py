@@ -1,0 +1,402 @@
+"""The processes that render, and who may wait for whom.
+
+Nothing in Jinja bounds time or memory, so templates run in worker processes that bound themselves (`worker`) and
+are killed when they do not answer. Three rules keep one author's endless loop out of everybody else's way:
+
+* What timed out or crashed is remembered by the hash of its inputs and answered at once for a while.
+* A list of pipelines that never succeeded yet, or failed to end lately, is *unproven*: all of those together
+  never hold the last worker. Its first success proves it.
+* A list that never succeeded for anybody and timed out for two different requests is answered from memory for all
+  others, so that fifty requests of a broken Promise do not take turns at hanging. One that did succeed is not:
+  then a request's own input is to blame, and only that request is held back.
+
+`concurrent.futures` was rejected: it cannot end one process that hangs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import os
+import sys
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, cast
+
+from troth.api import TrothError
+from troth.api.pipelines import JinjaPipeline
+from troth.engine.failure import Failure, timed_out
+from troth.engine.limits import Limits
+from troth.engine.render import Outcome, RenderContext
+from troth.engine.wire import LENGTH, framed, pack, pack_context, pack_pipelines, read_outcome, unpack
+
+_logger = logging.getLogger(__name__)
+
+_GRACE_SECONDS: Final = 0.5
+_START_SECONDS: Final = 30.0
+_MOST_REMEMBERED: Final = 4096
+_LARGE: Final = 512 * 1024
+_LONGEST_REPLY: Final = 256 * 1024 * 1024
+_STRIKES: Final = 2
+
+
+class RenderPoolError(TrothError):
+    """The pool cannot render: it is closed, or its workers do not start."""
+
+
+@dataclass(eq=False, slots=True)
+class _Job:
+    """A list of pipelines to render, or to check when it has no context.
+
+    Attributes:
+        program: hash of the pipelines.
+        key: hash of everything that the outcome depends on.
+    """
+
+    payload: bytes
+    names: tuple[str, ...]
+    program: bytes
+    key: bytes
+    answer: asyncio.Future[tuple[Outcome | None, ...]]
+
+
+class _Crashed(Exception):
+    """A worker ended before it answered."""
+
+
+@dataclass(eq=False, slots=True)
+class _Process:
+    """A worker process. It is replaced, never repaired."""
+
+    process: asyncio.subprocess.Process
+
+    async def receive(self) -> Any:
+        reader = cast("asyncio.StreamReader", self.process.stdout)
+        try:
+            (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
+            if length > _LONGEST_REPLY:
+                raise _Crashed("a reply that is too long")
+            payload = await reader.readexactly(length)
+        except asyncio.IncompleteReadError:
+            raise _Crashed("it ended") from None
+        return await asyncio.to_thread(unpack, payload) if length > _LARGE else unpack(payload)
+
+    async def send(self, payload: bytes) -> None:
+        writer = cast("asyncio.StreamWriter", self.process.stdin)
+        try:
+            writer.write(framed(payload))
+            await writer.drain()
+        except ConnectionError:
+            raise _Crashed("it ended") from None
+
+    async def end(self) -> int:
+        """Ends the process, if it has not ended; its exit code."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        return await self.process.wait()
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is known about programs and inputs that misbehaved; bounded, oldest first out."""
+
+    seconds: float
+    failed: OrderedDict[bytes, tuple[float, tuple[Outcome | None, ...]]] = field(default_factory=OrderedDict)
+    proven: OrderedDict[bytes, bool] = field(default_factory=OrderedDict)
+    strikes: OrderedDict[bytes, set[bytes]] = field(default_factory=OrderedDict)
+
+    def recall(self, job: _Job, now: float) -> tuple[Outcome | None, ...] | None:
+        """The outcome that is remembered for a job, or for all jobs of its program."""
+        for key in (job.key, job.program):
+            found = self.failed.get(key)
+            if found is not None:
+                if found[0] > now:
+                    return found[1]
+                del self.failed[key]
+                self.strikes.pop(job.program, None)
+        return None
+
+    def is_proven(self, program: bytes) -> bool:
+        return self.proven.get(program, False)
+
+    def succeeded(self, program: bytes) -> None:
+        _remember(self.proven, program, value=True)
+        self.strikes.pop(program, None)
+
+    def misbehaved(self, job: _Job, outcomes: tuple[Outcome | None, ...], now: float) -> None:
+        _remember(self.failed, job.key, (now + self.seconds, outcomes))
+        if job.program in self.proven:
+            self.proven[job.program] = False  # it worked once: the input is to blame, and only it is held back
+            return
+        strikes = self.strikes.setdefault(job.program, set())
+        strikes.add(job.key)
+        _remember(self.strikes, job.program, strikes)
+        if len(strikes) >= _STRIKES:
+            _remember(self.failed, job.program, (now + self.seconds, outcomes))
+
+
+def _remember(memory: OrderedDict[bytes, Any], key: bytes, value: Any) -> None:
+    memory[key] = value
+    memory.move_to_end(key)
+    while len(memory) > _MOST_REMEMBERED:
+        memory.popitem(last=False)
+
+
+class RenderPool:
+    """Renders pipelines in worker processes.
+
+    Args:
+        size: workers; with two or more, what hangs never holds all of them.
+        limits: bounds of each job.
+        quarantine_seconds: for how long the outcome of what hung is repeated without trying.
+        backlog: jobs that may wait; more wait outside.
+    """
+
+    def __init__(
+        self, *, size: int, limits: Limits | None = None, quarantine_seconds: float = 60.0, backlog: int = 4096
+    ) -> None:
+        self._size = max(1, size)
+        self._limits = limits or Limits()
+        self._memory = _Memory(quarantine_seconds)
+        self._room = asyncio.Semaphore(backlog)
+        self._proven: deque[_Job] = deque()
+        self._unproven: OrderedDict[bytes, deque[_Job]] = OrderedDict()
+        self._unproven_running = 0
+        self._changed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._closed = False
+
+    async def start(self) -> None:
+        """Starts the workers and waits until they are ready.
+
+        Raises:
+            RenderPoolError: they do not start.
+        """
+        started = await asyncio.gather(*(self._spawn() for _ in range(self._size)), return_exceptions=True)
+        processes = [process for process in started if isinstance(process, _Process)]
+        if len(processes) < self._size:
+            await asyncio.gather(*(process.end() for process in processes))
+            cause = next(error for error in started if isinstance(error, BaseException))
+            raise RenderPoolError(f"the processes that render do not start: {cause}") from cause
+        self._tasks = [
+            asyncio.create_task(self._work(process), name=f"render-worker-{number}")
+            for number, process in enumerate(processes)
+        ]
+
+    async def render(self, pipelines: Sequence[JinjaPipeline], context: RenderContext) -> tuple[Outcome, ...]:
+        """An outcome for each pipeline in their order, up to and including the first failure.
+
+        Raises:
+            RenderPoolError: the pool is closed.
+        """
+        if not pipelines:
+            return ()
+        packed = pack_pipelines(pipelines)
+        packed_context = pack_context(context)
+        payload = b'{"pipelines":' + packed + b',"context":' + packed_context + b"}"
+        program = hashlib.sha256(packed).digest()
+        key = hashlib.sha256(program + packed_context).digest()
+        outcomes = await self._submit(payload, pipelines, program, key)
+        return cast("tuple[Outcome, ...]", outcomes)
+
+    async def check(self, pipelines: Sequence[JinjaPipeline]) -> Failure | None:
+        """The first template that cannot be used, found without rendering (`check_pipeline`).
+
+        Raises:
+            RenderPoolError: the pool is closed.
+        """
+        if not pipelines:
+            return None
+        packed = pack_pipelines(pipelines)
+        payload = b'{"pipelines":' + packed + b',"context":null}'
+        program = hashlib.sha256(b"check" + packed).digest()
+        outcomes = await self._submit(payload, pipelines, program, program)
+        return next((outcome for outcome in outcomes if isinstance(outcome, Failure)), None)
+
+    async def close(self) -> None:
+        """Ends the workers; who still waits gets a RenderPoolError."""
+        self._closed = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        waiting = [*self._proven, *(job for jobs in self._unproven.values() for job in jobs)]
+        self._proven.clear()
+        self._unproven.clear()
+        for job in waiting:
+            if not job.answer.done():
+                job.answer.set_exception(RenderPoolError("the pool is closed"))
+
+    async def _submit(
+        self, payload: bytes, pipelines: Sequence[JinjaPipeline], program: bytes, key: bytes
+    ) -> tuple[Outcome | None, ...]:
+        if self._closed or not self._tasks:
+            raise RenderPoolError("the pool is closed" if self._closed else "the pool is not started")
+        loop = asyncio.get_running_loop()
+        names = tuple(pipeline.name for pipeline in pipelines)
+        job = _Job(payload, names, program, key, loop.create_future())
+        remembered = self._memory.recall(job, loop.time())
+        if remembered is not None:
+            return remembered
+        async with self._room:
+            self._enqueue(job)
+            self._changed.set()
+            return await job.answer
+
+    # ---- who is next
+
+    def _enqueue(self, job: _Job) -> None:
+        if self._memory.is_proven(job.program):
+            self._proven.append(job)
+        else:
+            self._unproven.setdefault(job.program, deque()).append(job)
+
+    def _pick(self) -> _Job | None:
+        """The next job that may run now."""
+        while self._proven:
+            job = self._proven.popleft()
+            if self._memory.is_proven(job.program):
+                return job
+            self._enqueue(job)
+        if self._unproven_running >= max(1, self._size - 1):
+            return None
+        if not self._unproven:
+            return None
+        program, jobs = next(iter(self._unproven.items()))
+        job = jobs.popleft()
+        if jobs:
+            self._unproven.move_to_end(program)
+        else:
+            del self._unproven[program]
+        return job
+
+    async def _next(self) -> _Job:
+        while (job := self._pick()) is None:
+            self._changed.clear()
+            await self._changed.wait()
+        return job
+
+    # ---- one worker
+
+    async def _work(self, process: _Process | None) -> None:
+        try:
+            while True:
+                job = await self._next()
+                unproven = not self._memory.is_proven(job.program)
+                self._unproven_running += unproven
+                try:
+                    process = await self._serve(job, process)
+                finally:
+                    self._unproven_running -= unproven
+                    if not job.answer.done():  # only when this task is cancelled
+                        job.answer.set_exception(RenderPoolError("the pool is closed"))
+                    self._changed.set()
+        finally:
+            if process is not None:
+                await process.end()
+
+    async def _serve(self, job: _Job, process: _Process | None) -> _Process | None:
+        """Answers a job; the process to go on with, or None when it has to be replaced."""
+        now = asyncio.get_running_loop().time
+        if job.answer.done():
+            return process  # nobody waits any more
+        remembered = self._memory.recall(job, now())
+        if remembered is not None:
+            job.answer.set_result(remembered)
+            return process
+        if process is None:
+            try:
+                process = await self._spawn()
+            except (RenderPoolError, OSError) as error:
+                _logger.exception("a process that renders does not start")
+                job.answer.set_result((_crashed(job, 0, str(error)),))
+                await asyncio.sleep(1.0)
+                return None
+        outcomes: list[Outcome | None] = []
+        healthy = False
+        try:
+            async with asyncio.timeout(self._limits.seconds + _GRACE_SECONDS):
+                await process.send(job.payload)
+                while "outcome" in (reply := await process.receive()):
+                    outcomes.append(read_outcome(reply["outcome"]))
+            healthy = not reply["exhausted"]
+        except TimeoutError:
+            outcomes.append(
+                timed_out(self._limits.seconds).within(job.names[min(len(outcomes), len(job.names) - 1)])
+            )
+        except _Crashed:
+            code = await process.end()
+            outcomes.append(_crashed(job, len(outcomes), f"exit code {code}"))
+        finally:
+            if not healthy:
+                await process.end()
+        self._conclude(job, tuple(outcomes), now())
+        return process if healthy else None
+
+    def _conclude(self, job: _Job, outcomes: tuple[Outcome | None, ...], now: float) -> None:
+        last = outcomes[-1] if outcomes else None
+        if isinstance(last, Failure) and last.reason in ("TemplateTimeout", "RenderCrashed"):
+            self._memory.misbehaved(job, outcomes, now)
+        else:
+            self._memory.succeeded(job.program)
+            waiting = self._unproven.pop(job.program, None)
+            if waiting:
+                self._proven.extend(waiting)
+        if not job.answer.done():
+            job.answer.set_result(outcomes)
+
+    async def _spawn(self) -> _Process:
+        """A worker that is ready.
+
+        Raises:
+            RenderPoolError: it does not get ready.
+        """
+        process = _Process(
+            await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-P",
+                "-s",
+                "-m",
+                "troth.engine.worker",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                env=_environment(),
+                cwd="/",
+                limit=1 << 20,
+            )
+        )
+        ready = False
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                await process.send(pack(asdict(self._limits)))
+                await process.receive()
+            ready = True
+        except TimeoutError:
+            raise RenderPoolError(f"it is not ready after {_START_SECONDS:g} seconds") from None
+        except _Crashed:
+            raise RenderPoolError(f"it ended with exit code {await process.end()}") from None
+        finally:
+            if not ready:
+                await process.end()
+        return process
+
+
+def _crashed(job: _Job, index: int, cause: str) -> Failure:
+    return Failure(
+        "RenderCrashed",
+        f"the process that renders ended unexpectedly ({cause})",
+        hint="the template asks for something that the interpreter cannot do; simplify it",
+    ).within(job.names[min(index, len(job.names) - 1)])
+
+
+def _environment() -> dict[str, str]:
+    """What a worker finds in its environment: where Python's modules are, and no secrets."""
+    paths = [os.path.abspath(path) for path in sys.path if path]  # noqa: PTH100 - text in, text out
+    return {
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "LC_ALL": "C.UTF-8",
+        "MALLOC_ARENA_MAX": "1",
+    }

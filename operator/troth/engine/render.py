@@ -1,0 +1,513 @@
+"""Rendering one pipeline: a pure function from (pipeline, what it may read) to files, status and wishes.
+
+No clock, no random (the nonce is an argument and leaves no trace in the output), no network. What fails is
+a `Failure`, not an exception. A hostile template can still ask for endless time or memory here: `RenderPool` runs
+this in processes that can be killed.
+
+The values of a pipeline are evaluated in the order that their expressions need, not in the order they were
+written: the API server sorts the keys of a Promise, so the author's order is gone when it arrives.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+
+from troth.api import Promise, Request
+from troth.api import labels as names
+from troth.api.pipelines import DestinationRule, FileTemplate, JinjaPipeline
+from troth.engine.diagnosis import Attempt, Problem, diagnose
+from troth.engine.durations import parse_duration
+from troth.engine.emit import TooDeep, dump_document, text_of
+from troth.engine.failure import Failure
+from troth.engine.limits import Limits
+from troth.engine.manifests import InvalidManifest, TooManyDocuments, load_documents
+from troth.engine.templates import Environment, NamespaceName
+from troth.engine.values import Oversized, Tokens
+
+_OPENERS: Final = ("{{", "{%", "{#")
+_YAML: Final = (".yaml", ".yml")
+_JSON: Final = ".json"
+_LONGEST_PATH: Final = 1024
+_LONGEST_PART: Final = 255
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_OWN_STATUS: Final = ("kratix", "troth")
+_PASSING_LABELS: Final = (names.WORKFLOW_SUSPENDED, names.MANUAL_RECONCILIATION, names.RECONCILE_RESOURCES)
+_LABEL: Final = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedFile:
+    """A file that a pipeline gives. ``path`` is relative, normalised and stays inside."""
+
+    path: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What a pipeline wants of its workflow; ``retry_after`` is in seconds and wins over ``suspend``."""
+
+    suspend: bool
+    message: str
+    retry_after: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What one pipeline gives; ``files`` are sorted by path."""
+
+    pipeline: str
+    files: tuple[RenderedFile, ...] = ()
+    destinations: tuple[DestinationRule, ...] = ()
+    status: Mapping[str, Any] = field(default_factory=dict)
+    control: Control | None = None
+
+
+Outcome = Rendered | Failure
+
+
+@dataclass(frozen=True, slots=True)
+class RenderContext:
+    """What templates may read: plain JSON values.
+
+    Attributes:
+        promise: name, version and labels; in a Promise workflow the whole object.
+        request: the whole object, or None in a Promise workflow.
+    """
+
+    promise: Mapping[str, Any]
+    request: Mapping[str, Any] | None
+
+
+def render_context(promise: Promise, request: Request | None, *, version: str = "") -> RenderContext:
+    """What the templates of a request, or of a Promise when there is no request, may read.
+
+    Left out is what Troth itself writes (status, finalizers, labels that come and go) and what changes with
+    each write: a rendering that read it would never settle.
+
+    Args:
+        promise: the Promise.
+        request: the request, or None for the Promise's own workflow.
+        version: the version that renders, when it is not the Promise's own.
+    """
+    if request is None:
+        return RenderContext(promise=_readable(promise.raw), request=None)
+    facts = {
+        "name": promise.name,
+        "version": version or promise.version,
+        "labels": _lasting(promise.metadata.labels),
+    }
+    return RenderContext(promise=facts, request=_readable(request.raw))
+
+
+def render_pipeline(
+    pipeline: JinjaPipeline,
+    context: RenderContext,
+    *,
+    limits: Limits,
+    nonce: str,
+    environment: Environment | None = None,
+) -> Outcome:
+    """Renders one pipeline.
+
+    Args:
+        pipeline: what to render.
+        context: what its templates may read.
+        limits: bounds of size; time and memory are the caller's.
+        nonce: lower-case letters and digits that no template can guess.
+        environment: keeps compiled templates between calls; a fresh one when None.
+    """
+    return Rendering(pipeline, context, limits, nonce, environment or Environment()).outcome()
+
+
+class Rendering:
+    """One pipeline being rendered.
+
+    Attributes:
+        attempt: what is being evaluated, for diagnosis.
+        ran_out: whether it ended for want of memory, after which a process is not fit for more.
+    """
+
+    def __init__(
+        self, pipeline: JinjaPipeline, context: RenderContext, limits: Limits, nonce: str, base: Environment
+    ) -> None:
+        self._pipeline = pipeline
+        self._limits = limits
+        self._tokens = Tokens(nonce, most=limits.output_bytes)
+        self._environment = base.for_render(self._tokens, pipeline.partials)
+        self._scope = _scope(context)
+        self.attempt = Attempt(self._environment, self._scope, definitions=pipeline.values)
+        self.ran_out = False
+        self._files: dict[str, bytes] = {}
+        self._skipped: set[str] = set()
+        self._documents = 0
+        self._bytes = 0
+
+    def outcome(self) -> Outcome:
+        """What the pipeline gives, or why it gives nothing."""
+        try:
+            return self._run_all()
+        except Exception as error:  # noqa: BLE001 - a template may raise anything; each becomes a Failure
+            self.ran_out = isinstance(error, MemoryError)
+            return diagnose(error, self.attempt).within(self._pipeline.name)
+
+    def _run_all(self) -> Rendered:
+        self._check_sources()
+        self._evaluate_values()
+        for index, file in enumerate(self._pipeline.files):
+            self._render_file(file, f"files[{index}]")
+        self._check_folders()
+        return Rendered(
+            pipeline=self._pipeline.name,
+            files=tuple(RenderedFile(path, self._files[path]) for path in sorted(self._files)),
+            destinations=self._render_destinations(),
+            status=self._render_status(),
+            control=self._render_control(),
+        )
+
+    # ---- expressions
+
+    def _leaf(self, source: str, where: str) -> Any:
+        """The value of a leaf: of one expression alone with its type, otherwise text."""
+        if not any(opener in source for opener in _OPENERS):
+            return source
+        text = self._run(source, where)
+        # A block scalar ends with a line break that nobody means.
+        return self._tokens.leaf(text.removesuffix("\n") if self._tokens.mark in text else text, plain=True)
+
+    def _text(self, source: str, where: str) -> str:
+        return text_of(self._leaf(source, where))
+
+    def _tree(self, value: Any, where: str) -> Any:
+        if isinstance(value, str):
+            return self._leaf(value, where)
+        if isinstance(value, Mapping):
+            return {self._text(key, where): self._tree(child, f"{where}.{key}") for key, child in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self._tree(child, f"{where}[{index}]") for index, child in enumerate(value)]
+        return value
+
+    def _run(self, source: str, display: str) -> str:
+        """The text that a template gives, with tokens."""
+        self.attempt.begin(display, source, self._scope)
+        if len(source) > self._limits.source_bytes:
+            raise Oversized(f"the template is longer than {self._limits.source_bytes} characters")
+        template = self._environment.bind(source, display)
+        parts: list[str] = []
+        length = 0
+        for part in template.root_render_func(template.new_context(self._scope)):
+            length += len(part)
+            if length > self._limits.output_bytes:
+                raise Oversized(f"the output is longer than {self._limits.output_bytes} characters")
+            parts.append(part)
+        return "".join(parts)
+
+    def _check_sources(self) -> None:
+        for name, source in self._pipeline.partials.items():
+            self.attempt.begin(f"partials.{name}", source, self._scope)
+            if len(source) > self._limits.source_bytes:
+                raise Oversized(f"the partial is longer than {self._limits.source_bytes} characters")
+
+    # ---- values
+
+    def _evaluate_values(self) -> None:
+        values: dict[str, Any] = {}
+        self._scope["values"] = values
+        for name in order_values(self._pipeline.values, self._environment):
+            values[name] = self._scope[name] = self._tree(self._pipeline.values[name], f"values.{name}")
+
+    # ---- files
+
+    def _render_file(self, file: FileTemplate, where: str) -> None:
+        outer = self._scope
+        try:
+            for scope in self._items(file, where):
+                self._scope = scope
+                if file.when is not None and not self._condition(file.when, f"{where}.when"):
+                    self._skipped.add(file.path)
+                    continue
+                path = self._path(file.path, f"{where}.path")
+                self._keep(path, self._content(path, file.template))
+        finally:
+            self._scope = outer
+
+    def _items(self, file: FileTemplate, where: str) -> Iterator[dict[str, Any]]:
+        if file.for_each is None:
+            yield self._scope
+            return
+        items = self._leaf(file.for_each, f"{where}.forEach")
+        if isinstance(items, Mapping):
+            items = [{"key": key, "value": value} for key, value in items.items()]
+        if items is None:
+            items = []
+        if not isinstance(items, list):
+            raise Problem(
+                "TemplateError", "forEach gives no list", "give it a list, or a map for its keys and values"
+            )
+        if len(items) > self._limits.items:
+            raise Oversized(f"forEach gives {len(items)} items, and at most {self._limits.items} are allowed")
+        if not items:
+            self._skipped.add(file.path)
+        for index, item in enumerate(items):
+            yield {**self._scope, "item": item, "index": index}
+
+    def _condition(self, source: str, where: str) -> bool:
+        value = self._leaf(source, where)
+        if isinstance(value, str):
+            word = value.strip().lower()
+            return word not in ("", "false", "no", "off", "0")
+        return bool(value)
+
+    def _path(self, source: str, where: str) -> str:
+        self.attempt.begin(where, source, self._scope)
+        path = self._text(source, where)
+        problem = _path_problem(path)
+        if problem:
+            raise Problem(
+                "InvalidPath", f"the path {path!r} {problem}", "use a relative path without '..'", value=path
+            )
+        path = posixpath.normpath(path)
+        if path in self._files:
+            raise Problem(
+                "DuplicatePath",
+                f"two files have the path {path!r}",
+                "put what differs into the path, such as {{ item.name }} or {{ index }}",
+                value=path,
+            )
+        if len(self._files) >= self._limits.items:
+            raise Oversized(f"more than {self._limits.items} files")
+        return path
+
+    def _content(self, path: str, template: str) -> bytes:
+        text = self._run(template, path)
+        try:
+            if path.endswith(_YAML):
+                return self._yaml(text)
+            if path.endswith(_JSON):
+                return self._json(text)
+        except InvalidManifest as error:
+            raise self.attempt.locate(error) from None
+        content = self._tokens.plain(text).encode()
+        if len(content) > self._limits.document_bytes:
+            raise Oversized(f"the file is larger than {self._limits.document_bytes} bytes")
+        return content
+
+    def _parse(self, text: str) -> list[Any]:
+        most = self._limits.documents
+        try:
+            documents = load_documents(self._tokens.expand(text), leaves=self._tokens, most=most - self._documents)
+        except TooManyDocuments:
+            raise Oversized(f"more than {most} documents") from None
+        self._documents += len(documents)
+        return documents
+
+    def _yaml(self, text: str) -> bytes:
+        documents = []
+        for document in self._parse(text):
+            try:
+                dumped = dump_document(document).encode()
+            except TooDeep as error:
+                raise InvalidManifest(str(error)) from None
+            self._check_size(dumped)
+            documents.append(dumped)
+        return b"---\n".join(documents)
+
+    def _json(self, text: str) -> bytes:
+        documents = self._parse(text)
+        if len(documents) > 1:
+            raise InvalidManifest(f"{len(documents)} documents, and JSON has one")
+        if not documents:
+            return b""
+        try:
+            content = orjson.dumps(documents[0], option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        except orjson.JSONEncodeError as error:
+            raise InvalidManifest(f"this cannot be written as JSON: {error}") from None
+        self._check_size(content)
+        return content
+
+    def _check_size(self, document: bytes) -> None:
+        if len(document) > self._limits.document_bytes:
+            raise Oversized(f"a document is larger than {self._limits.document_bytes} bytes, the limit of etcd")
+
+    def _keep(self, path: str, content: bytes) -> None:
+        if not content and path.endswith((*_YAML, _JSON)):
+            self._skipped.add(path)  # not one document
+            return
+        self._bytes += len(content)
+        if self._bytes > self._limits.output_bytes:
+            raise Oversized(f"the files are larger than {self._limits.output_bytes} bytes together")
+        self._files[path] = content
+
+    def _check_folders(self) -> None:
+        for path in self._files:
+            folder = posixpath.dirname(path)
+            while folder:
+                if folder in self._files:
+                    self.attempt.begin(path, "", self._scope)
+                    raise Problem("InvalidPath", f"{folder!r} is a file, and the folder of {path!r}", "rename one")
+                folder = posixpath.dirname(folder)
+
+    # ---- what is not a file
+
+    def _render_destinations(self) -> tuple[DestinationRule, ...]:
+        rules: dict[str, DestinationRule] = {}
+        for index, rule in enumerate(self._pipeline.destinations):
+            where = f"destinations[{index}]"
+            directory = posixpath.normpath(self._text(rule.directory, f"{where}.directory") or ".")
+            labels = {
+                self._text(key, f"{where}.matchLabels"): self._label(value, f"{where}.matchLabels.{key}")
+                for key, value in rule.match_labels.items()
+            }
+            self.attempt.begin(f"{where}.directory", rule.directory, self._scope)
+            if "/" in directory or directory == "..":
+                raise Problem(
+                    "InvalidDestinations", f"{directory!r} is no folder at the top", "name one folder, or '.'"
+                )
+            if directory in rules:
+                raise Problem("InvalidDestinations", f"two rules are for {directory!r}", "merge them into one")
+            if directory != "." and not any(path.startswith(f"{directory}/") for path in self._files):
+                if any(path.startswith((f"{directory}/", "{")) for path in self._skipped):
+                    continue  # its files were left out on purpose
+                raise Problem(
+                    "InvalidDestinations",
+                    f"no file is in the folder {directory!r}",
+                    f"write files to {directory}/…, or remove the rule",
+                )
+            rules[directory] = DestinationRule(directory, labels)
+        return tuple(rules.values())
+
+    def _label(self, value: Any, where: str) -> str:
+        found = self._leaf(value, where) if isinstance(value, str) else value
+        if found is None or isinstance(found, (dict, list)) or not _LABEL.fullmatch(text_of(found)):
+            self.attempt.begin(where, value if isinstance(value, str) else "", self._scope)
+            raise Problem(
+                "InvalidDestinations",
+                f"{text_of(found)!r} is no value of a label",
+                "use up to 63 letters and digits",
+            )
+        return text_of(found)
+
+    def _render_status(self) -> Mapping[str, Any]:
+        status = {
+            self._text(key, "status"): self._tree(value, f"status.{key}")
+            for key, value in self._pipeline.status.items()
+        }
+        self.attempt.begin("status", "", self._scope)
+        for name in _OWN_STATUS:
+            if name in status:
+                raise Problem("InvalidStatus", f"status.{name} is written by the platform", "choose another field")
+        conditions = status.get("conditions", [])
+        if not isinstance(conditions, list) or not all(
+            isinstance(entry, dict) and isinstance(entry.get("type"), str) for entry in conditions
+        ):
+            raise Problem(
+                "InvalidStatus", "status.conditions is no list of conditions", "give each a type and a status"
+            )
+        return status
+
+    def _render_control(self) -> Control | None:
+        control = self._pipeline.control
+        if not control:
+            return None
+        suspend = control.get("suspend") or False
+        if isinstance(suspend, str):
+            suspend = self._condition(suspend, "control.suspend")
+        message = self._text(control.get("message") or "", "control.message")
+        retry = self._leaf(control.get("retryAfter") or "", "control.retryAfter")
+        retry_after: float | None = None
+        if retry not in (None, "", False):
+            try:
+                retry_after = parse_duration(retry)
+            except ValueError as error:
+                self.attempt.begin("control.retryAfter", control["retryAfter"], self._scope)
+                raise Problem("TemplateError", str(error), "write it as 30s, 10m or 1h30m") from None
+        if not suspend and retry_after is None:
+            return None
+        return Control(suspend=suspend, message=message, retry_after=retry_after)
+
+
+def order_values(values: Mapping[str, Any], environment: Environment) -> list[str]:
+    """The names of the values, each behind those that its expressions read."""
+    needs = {name: _names_in(value, environment) for name, value in values.items()}
+    ordered: list[str] = []
+    open_names: set[str] = set()
+
+    def visit(name: str) -> None:
+        if name in ordered or name in open_names:
+            return  # a circle is found when it is evaluated, as a name that does not exist yet
+        open_names.add(name)
+        for other in values:
+            if other != name and (other in needs[name] or "values" in needs[name]):
+                visit(other)
+        ordered.append(name)
+
+    # Those that read all values come last, or they would pull in others before their time.
+    for name in sorted(values, key=lambda name: "values" in needs[name]):
+        visit(name)
+    return ordered
+
+
+def _names_in(value: Any, environment: Environment) -> frozenset[str]:
+    if isinstance(value, str):
+        return environment.names_in(value) if any(opener in value for opener in _OPENERS) else frozenset()
+    if isinstance(value, Mapping):
+        children: Sequence[Any] = [*value.values(), *value]
+    elif isinstance(value, (list, tuple)):
+        children = value
+    else:
+        return frozenset()
+    return frozenset().union(*(_names_in(child, environment) for child in children))
+
+
+def _scope(context: RenderContext) -> dict[str, Any]:
+    subject = context.promise if context.request is None else context.request
+    metadata = subject.get("metadata") or {}
+    scope: dict[str, Any] = {
+        "promise": context.promise,
+        "name": metadata.get("name", ""),
+        "namespace": NamespaceName(metadata.get("namespace", "")),
+        "labels": metadata.get("labels") or {},
+        "annotations": metadata.get("annotations") or {},
+    }
+    if context.request is not None:
+        scope["request"] = context.request
+        scope["spec"] = context.request.get("spec") or {}
+    return scope
+
+
+def _readable(obj: Mapping[str, Any]) -> Mapping[str, Any]:
+    metadata = {
+        key: value
+        for key, value in (obj.get("metadata") or {}).items()
+        if key not in ("managedFields", "resourceVersion", "finalizers")
+    }
+    if metadata.get("labels"):
+        metadata["labels"] = _lasting(metadata["labels"])
+    return {**{key: value for key, value in obj.items() if key != "status"}, "metadata": metadata}
+
+
+def _lasting(labels: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in labels.items() if name not in _PASSING_LABELS}
+
+
+def _path_problem(path: str) -> str:
+    parts = path.split("/")
+    if not path.strip() or path.endswith("/") or posixpath.normpath(path) == ".":
+        return "names no file"
+    if path.startswith("/"):
+        return "is absolute"
+    if "\\" in path or _CONTROL.search(path):
+        return "holds a backslash or a control character"
+    if ".." in parts:
+        return "leaves its folder"
+    if ".git" in (part.lower() for part in parts):
+        return "is Git's own"
+    if len(path.encode()) > _LONGEST_PATH or any(len(part.encode()) > _LONGEST_PART for part in parts):
+        return "is too long"
+    return ""

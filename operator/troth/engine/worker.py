@@ -1,0 +1,153 @@
+"""A process that renders: started by `RenderPool`, fed over its standard input, killed when it does not answer.
+
+It bounds itself first. A timer raises `Deadline` inside of a running template, which gives the line where it
+hangs; only what holds the interpreter longer (a regular expression, a huge number) is left for the parent's
+kill. Its address space is limited, so asking for too much memory is a MemoryError instead of the end of the
+operator. Processor time is limited as well, for the case that the parent is gone: reading the closed input
+ends a worker that waits, the limit ends one that loops.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import os
+import resource
+import secrets
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from types import FrameType
+from typing import IO, Any, Final
+
+from troth.api.pipelines import FileTemplate, JinjaPipeline
+from troth.engine.check import check_pipeline
+from troth.engine.diagnosis import Attempt, diagnose
+from troth.engine.failure import Failure, timed_out
+from troth.engine.limits import Limits
+from troth.engine.render import Outcome, RenderContext, Rendering
+from troth.engine.templates import Environment
+from troth.engine.wire import LENGTH, framed, outcome_message, pack, read_context, read_pipelines, unpack
+
+_SPARE_PROCESSOR_SECONDS: Final = 2
+_WARM_UP: Final = JinjaPipeline("warm-up", files=(FileTemplate("a.yaml", "a: {{ name | to_yaml }}\n"),))
+
+
+class Deadline(BaseException):
+    """The time of a job is over. Not an Exception: nothing that a template runs may catch it."""
+
+
+def main() -> None:
+    """Answers jobs until the input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the operator, which closes the pool
+    jobs = os.fdopen(os.dup(0), "rb")
+    replies = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # whatever prints must not end up between the frames
+    settings = _read(jobs)
+    if settings is None:
+        return
+    limits = Limits(**unpack(settings))
+    _bound_memory(limits.memory_bytes)
+    worker = Worker(limits)
+    worker.warm_up()
+    gc.freeze()
+    replies.write(framed(pack({"ready": True})))
+    while (payload := _read(jobs)) is not None:
+        for reply in worker.answer(unpack(payload)):
+            replies.write(framed(reply))
+
+
+class Worker:
+    """Runs jobs, one at a time."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._environment = Environment()
+        self._armed = False
+        self._exhausted = False
+        signal.signal(signal.SIGALRM, self._ring)
+
+    def warm_up(self) -> None:
+        """Loads what the first rendering would load."""
+        Rendering(_WARM_UP, RenderContext({}, {}), self._limits, "0", self._environment).outcome()
+
+    def answer(self, job: Mapping[str, Any]) -> Iterator[bytes]:
+        """A frame for each pipeline, up to the first failure, and a last one."""
+        pipelines = read_pipelines(job["pipelines"])
+        context = read_context(job["context"]) if job["context"] is not None else None
+        _bound_processor(self._limits.seconds + _SPARE_PROCESSOR_SECONDS)
+        end = time.monotonic() + self._limits.seconds
+        self._exhausted = False
+        for pipeline in pipelines:
+            outcome = self._run(pipeline, context, end - time.monotonic())
+            yield _packed(outcome, pipeline)
+            if isinstance(outcome, Failure):
+                break
+        yield pack({"done": True, "exhausted": self._exhausted})
+
+    def _run(self, pipeline: JinjaPipeline, context: RenderContext | None, seconds: float) -> Outcome | None:
+        attempt = Attempt(self._environment, {})
+        try:
+            self._arm(seconds)
+            if context is None:
+                outcome: Outcome | None = check_pipeline(
+                    pipeline, limits=self._limits, environment=self._environment
+                )
+            else:
+                rendering = Rendering(pipeline, context, self._limits, secrets.token_hex(8), self._environment)
+                attempt = rendering.attempt
+                outcome = rendering.outcome()
+                self._exhausted = rendering.ran_out
+            self._armed = False
+        except Deadline as error:
+            self._armed = False
+            return timed_out(self._limits.seconds, diagnose(error, attempt)).within(pipeline.name)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        return outcome
+
+    def _arm(self, seconds: float) -> None:
+        self._armed = True
+        signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
+
+    def _ring(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if self._armed:
+            self._armed = False
+            raise Deadline
+
+
+def _packed(outcome: Outcome | None, pipeline: JinjaPipeline) -> bytes:
+    try:
+        return pack({"outcome": outcome_message(outcome)})
+    except (TypeError, ValueError) as error:  # what JSON cannot hold, such as half of a character
+        failure = Failure("TemplateError", f"the outcome cannot be sent: {error}").within(pipeline.name)
+        return pack({"outcome": outcome_message(failure)})
+
+
+def _read(stream: IO[bytes]) -> bytes | None:
+    head = stream.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        return None
+    (length,) = LENGTH.unpack(head)
+    payload = stream.read(length)
+    return payload if len(payload) == length else None
+
+
+def _bound_memory(size: int) -> None:
+    for kind, limit in ((resource.RLIMIT_AS, size), (resource.RLIMIT_CORE, 0)):
+        with suppress(ValueError, OSError):  # not every system has them
+            resource.setrlimit(kind, (limit, limit))
+
+
+def _bound_processor(seconds: float) -> None:
+    """From now on the process may use so many more seconds of a processor before the kernel ends it."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    limit = math.ceil(usage.ru_utime + usage.ru_stime + seconds) + 1
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
+
+
+if __name__ == "__main__":
+    main()
