@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,11 +22,19 @@ class OperatorProcess:
     """
 
     def __init__(
-        self, kubeconfig: Path, arguments: Sequence[str | Path], *, log: Path, environment: Mapping[str, str]
+        self,
+        kubeconfig: Path,
+        arguments: Sequence[str | Path],
+        *,
+        log: Path,
+        environment: Mapping[str, str],
+        python: Sequence[str | Path] = (sys.executable,),
     ) -> None:
         self.log = log
         self._expected_to_end = False
-        self._process = Started(kubeconfig=kubeconfig, environment=environment, log=log, arguments=arguments)
+        self._process = Started(
+            kubeconfig=kubeconfig, environment=environment, log=log, arguments=arguments, python=python
+        )
         self.port = self._process.port
         self.pid = self._process.pid
 

@@ -101,8 +101,8 @@ def git_server(tmp_path: Path) -> Iterator[GitServer]:
 
 @pytest.fixture
 def audit(control_plane: ControlPlane) -> AuditLog:
-    """What the API server was asked from now on."""
-    return AuditLog(control_plane.audit_log)
+    """What the API server was asked from now on; each look waits until what was answered is written down."""
+    return AuditLog(control_plane.audit_log, settle=control_plane.settle_audit_log)
 
 
 @pytest.fixture

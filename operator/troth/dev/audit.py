@@ -61,19 +61,25 @@ class AuditEntry:
 
 
 class AuditLog:
-    """Reads a growing audit log from where it stood; one reader for one question.
+    """Reads a growing audit log from where it stood; one reader for one question."""
 
-    Args:
-        path: the file.
-        from_start: begin with what is there already, instead of with what comes from now on.
-    """
+    def __init__(self, path: Path, *, from_start: bool = False, settle: Callable[[], None] = lambda: None) -> None:
+        """Open nothing yet.
 
-    def __init__(self, path: Path, *, from_start: bool = False) -> None:
+        Args:
+            path: the file.
+            from_start: begin with what is there already, instead of with what comes from now on.
+            settle: called before each look: `ControlPlane.settle_audit_log` waits until what has been answered is
+                written down too, which is a moment later.
+        """
         self._path = path
+        self._settle = settle
+        settle()
         self._offset = 0 if from_start or not path.exists() else path.stat().st_size
 
     def read(self) -> list[AuditEntry]:
         """What was added since the last call; a line that is only half written comes with the next one."""
+        self._settle()
         try:
             with self._path.open("rb") as file:
                 file.seek(self._offset)

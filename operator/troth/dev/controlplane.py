@@ -26,6 +26,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,7 @@ from types import TracebackType
 from typing import Self
 
 from troth.dev.apiserver import ApiServer
-from troth.dev.audit import AUDIT_POLICY
+from troth.dev.audit import AUDIT_POLICY, AuditLog
 from troth.dev.binaries import Binaries, find_binaries
 from troth.dev.certificates import Authority, KeyPair, new_key
 from troth.dev.errors import CommandFailed, DevError
@@ -222,6 +223,21 @@ class ControlPlane:
         if namespace.get("kind") == "Namespace":
             namespace["spec"]["finalizers"] = []
             self.api.request("PUT", f"{path}/finalize", namespace)
+
+    def settle_audit_log(self, *, timeout: float = 10) -> None:
+        """Wait until every request that has been answered stands in the audit log, which is a moment later.
+
+        Raises:
+            DevError: the log does not grow.
+        """
+        marker = f"troth-dev-{uuid.uuid4().hex}"
+        log = AuditLog(self.audit_log)
+        self.api.request("GET", f"/version?{marker}")
+        deadline = time.monotonic() + timeout
+        while not any(marker in entry.uri for entry in log.read()):
+            if time.monotonic() > deadline:
+                raise DevError(f"{self.audit_log} has not grown for {timeout:.0f} s")
+            time.sleep(0.005)
 
     @property
     def binaries(self) -> Binaries:

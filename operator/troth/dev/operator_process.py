@@ -29,6 +29,7 @@ class OperatorProcess(Supervised):
         environment: Mapping[str, str],
         log: Path | None,
         arguments: Sequence[str | Path] = (),
+        python: Sequence[str | Path] = (sys.executable,),
     ) -> None:
         """Start it.
 
@@ -37,6 +38,7 @@ class OperatorProcess(Supervised):
             environment: its whole environment.
             log: its log is appended here; to this process's standard error when absent.
             arguments: more flags of `troth operator`.
+            python: the interpreter and its options; a profiler may come first.
 
         Raises:
             ProcessFailed: it could not be started.
@@ -45,7 +47,7 @@ class OperatorProcess(Supervised):
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         command = [
-            *(sys.executable, "-m", "troth.cli", "operator"),
+            *(*python, "-m", "troth.cli", "operator"),
             *("--kubeconfig", kubeconfig),
             *("--probes-host", "127.0.0.1", "--probes-port", str(self.port)),
             *("--metrics-port", str(self.port)),
