@@ -14,6 +14,7 @@ from tests.documents import ROOT, blocks, pages
 from tests.unit.promises.library import render_valid, request_of
 from troth.api.objects import read_promise
 from troth.api.pipelines import parse_pipelines
+from troth.app.settings import fields, flag_of, variable_of
 from troth.engine import status as status_package
 from troth.engine.failure import Reason as FailureReason
 from troth.engine.filters import allowed_filters, allowed_tests
@@ -116,3 +117,15 @@ def test_the_readmes_promise_gives_back_exactly_what_was_asked() -> None:
     output = render_valid(promise, request)
     assert output.only("ConfigMap")["data"] == {"title": asked["spec"]["title"], "pages": "1"}
     assert output.status == {"message": f"{asked['spec']['title']}, 1 pages"}
+
+
+def test_the_page_of_settings_is_the_table_of_all_settings() -> None:
+    rows = []
+    for item in fields():
+        default = f"`{item.default:g}`" if isinstance(item.default, float) else f"`{item.default}`"
+        choices = f" One of {', '.join(f'`{choice}`' for choice in item.metadata['choices'])}."
+        text = item.metadata["help"] + (choices if item.metadata["choices"] else "")
+        shown = default if item.default != "" else "none"
+        rows.append(f"| `{flag_of(item.name)}` | `{variable_of(item.name)}` | {shown} | {text} |")
+    table = (ROOT / "docs" / "reference" / "settings.md").read_text("utf-8").partition("|---|---|---|---|\n")[2]
+    assert table.splitlines() == rows
