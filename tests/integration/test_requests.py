@@ -186,7 +186,7 @@ async def test_a_failing_template_is_located_and_others_do_not_wait(
     assert "spec.sise" in failure(live)["expression"]
     assert "spec.size" in failure(live)["hint"]
     assert condition(live, "Ready")["status"] == "False"
-    await platform.ask(unique, "bad", namespace)
+    await platform.ask(unique, "bad", namespace, size="mended")
     await platform.ready(unique, "bad", namespace)
 
 

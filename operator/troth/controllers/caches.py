@@ -4,7 +4,8 @@ This is the only place that says "when that changes, look at this". A trigger ne
 queues keys; whoever is queued once too often finds nothing to do. Changes that we wrote ourselves arrive here
 through `Informer.observe` at once, so the watch is a safety net and not the path (design 5).
 
-A change of status alone does not queue the object itself: its reconciler wrote it, and would find nothing.
+A change of status alone does not queue the object itself: its reconciler wrote it, and would find nothing. Our own
+writes are not left out in any other way: the answer to a write may carry what somebody else changed a moment before.
 """
 
 from __future__ import annotations
@@ -82,7 +83,6 @@ class Caches:
     definitions: Informer[Definition] = field(init=False)
     stores: dict[str, Informer[StateStore]] = field(init=False)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
-    _own: Key | None = None
 
     def __post_init__(self) -> None:
         # A Work and its placements carry the same contents: each is unpacked once.
@@ -162,18 +162,6 @@ class Caches:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-    def observe(self, informer: Informer[Any], obj: dict[str, Any], *, own: Key | None = None) -> None:
-        """Puts the answer to our own write into a cache.
-
-        ``own`` is the key that is being reconciled: its reconciler knows what it wrote and is not queued for it
-        again; whoever depends on it is.
-        """
-        self._own = own
-        try:
-            informer.observe(obj)
-        finally:
-            self._own = None
 
     # ---- the APIs of Promises
 
@@ -255,18 +243,17 @@ class Caches:
     # ---- triggers
 
     def _promise_changed(self, key: Key, old: Promise | None, new: Promise | None) -> None:
-        if key != self._own and _meant_differs(old, new):
+        if _meant_differs(old, new):
             self.queue.add(key, priority=self._priority(self.promises, old))
-        spec_differs = not (old and new) or old.metadata.generation != new.metadata.generation
-        availability_differs = not (old and new) or old.status.get("status") != new.status.get("status")
-        if spec_differs or availability_differs or (old and new and old.metadata.labels != new.metadata.labels):
+        # A new spec reaches the requests through the status that says it was found sound.
+        if _offer(old) != _offer(new):
             for other in self.promises.by_index(BY_REQUIREMENT, key.name):
                 self.queue.add(Key(PROMISE.name, "", other.name), priority=DEPENDENT)
             if self.promises.synced.is_set():
                 self.queue_requests(key.name)
 
     def _request_changed(self, key: Key, old: Request | None, new: Request | None) -> None:
-        if key != self._own and _meant_differs(old, new):
+        if _meant_differs(old, new):
             api = self.requests.get(key.kind)
             self.queue.add(key, priority=self._priority(api.informer, old) if api else DEPENDENT)
         if new is None and (api := self.requests.get(key.kind)):
@@ -275,14 +262,14 @@ class Caches:
                 self.queue.add(Key(PROMISE.name, "", api.promise), priority=DEPENDENT)
 
     def _work_changed(self, key: Key, old: Work | None, new: Work | None) -> None:
-        if key != self._own and _meant_differs(old, new):
+        if _meant_differs(old, new):
             self.queue.add(key, priority=self._dependent(self.works, old))
         work = new or old
         if work and self.works.synced.is_set() and (new is None or old is None or old.status != new.status):
             self.queue_owner(work)
 
     def _placement_changed(self, key: Key, old: WorkPlacement | None, new: WorkPlacement | None) -> None:
-        if key != self._own and _meant_differs(old, new):
+        if _meant_differs(old, new):
             self.queue.add(key, priority=self._dependent(self.placements, old))
         placement = new or old
         if placement and self.placements.synced.is_set() and _told_differs(old, new):
@@ -294,7 +281,7 @@ class Caches:
                 self.queue.add(Key(DESTINATION.name, "", destination.name), priority=DEPENDENT)
 
     def _destination_changed(self, key: Key, old: Destination | None, new: Destination | None) -> None:
-        if key != self._own and _meant_differs(old, new):
+        if _meant_differs(old, new):
             self.queue.add(key, priority=self._priority(self.destinations, old))
         if not self.destinations.synced.is_set():
             return
@@ -311,7 +298,7 @@ class Caches:
                         self.queue.add(Key(DESTINATION.name, "", other.name), priority=DEPENDENT)
 
     def _store_changed(self, key: Key, old: StateStore | None, new: StateStore | None) -> None:
-        if key != self._own and _meant_differs(old, new):
+        if _meant_differs(old, new):
             informer = self.stores[(new or old).kind] if (new or old) else self.promises  # type: ignore[union-attr]
             self.queue.add(key, priority=self._priority(informer, old))
 
@@ -424,6 +411,19 @@ def _ours(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]
     if names.PROMISE_NAME not in before or names.PROMISE_NAME not in after:
         return {}
     return {names.PROMISE_NAME: after[names.PROMISE_NAME]}
+
+
+def _offer(promise: Promise | None) -> object:
+    """What a Promise is to its requests and to the Promises that require it."""
+    if promise is None:
+        return None
+    status = promise.status
+    return (
+        promise.metadata.labels,
+        status.get("status"),
+        status.get("observedGeneration"),
+        promise.metadata.deleting,
+    )
 
 
 def _told_differs(old: WorkPlacement | None, new: WorkPlacement | None) -> bool:

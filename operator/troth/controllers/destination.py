@@ -193,7 +193,7 @@ class DestinationReconciler:
             except NotFound:
                 continue
             if answer.get("kind") == WORK_PLACEMENT.kind:
-                self._platform.caches.observe(self._platform.caches.placements, answer)
+                self._platform.caches.placements.observe(answer)
         if placements:
             return After(5.0, f"waiting for {len(placements)} placements to be removed")
         own = read_own_files(destination.status)

@@ -95,7 +95,7 @@ class Platform:
             )
         except NotFound:
             return False  # it went away meanwhile; there is nobody left to tell
-        self.caches.observe(informer, answer, own=key)
+        informer.observe(answer)
         return True
 
     async def set_finalizers(
@@ -127,5 +127,5 @@ class Platform:
             return None
         if answer.get("kind") == "Status":
             return None
-        self.caches.observe(informer, answer, own=key)
+        informer.observe(answer)
         return answer

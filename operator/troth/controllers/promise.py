@@ -235,7 +235,7 @@ class PromiseReconciler:
                 ) from None
         except Invalid as error:
             raise InvalidObject("spec.api", error.message) from None
-        self._platform.caches.observe(self._platform.caches.definitions, answer, own=_key(promise))
+        self._platform.caches.definitions.observe(answer)
         return read_definition(answer)
 
     async def _patch_definition(self, name: str, patch: Mapping[str, Any]) -> Definition:
@@ -243,7 +243,7 @@ class PromiseReconciler:
             answer = await self._platform.client.merge_patch(CUSTOM_RESOURCE_DEFINITION, name, patch)
         except Invalid as error:
             raise InvalidObject("spec.api", error.message) from None
-        self._platform.caches.observe(self._platform.caches.definitions, answer)
+        self._platform.caches.definitions.observe(answer)
         return read_definition(answer)
 
     async def _leave_other_definitions(self, promise: Promise, checked: Checked) -> None:

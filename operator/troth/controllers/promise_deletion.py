@@ -112,7 +112,7 @@ class PromiseDeletion:
                     except (NotFound, Conflict):
                         continue
                     if answer.get("kind") == resource.kind:
-                        caches.observe(informer, answer)
+                        informer.observe(answer)
                 else:
                     meta = request.metadata
                     caches.queue.add(Key(resource.name, meta.namespace, meta.name), priority=-10)
@@ -140,7 +140,7 @@ class PromiseDeletion:
             except NotFound:
                 continue
             if answer.get("kind") == CUSTOM_RESOURCE_DEFINITION.kind:
-                self._platform.caches.observe(self._platform.caches.definitions, answer)
+                self._platform.caches.definitions.observe(answer)
         return f"the API {left[0].metadata.name} to go" if left else ""
 
     async def _wait(self, key: Key, promise: Promise, waiting_for: str) -> Result:

@@ -93,6 +93,8 @@ class RequestReconciler:
             return await self._delete(key, api, promise, request)
         if promise.metadata.deleting:
             return DONE
+        if promise.status.get("observedGeneration") != promise.metadata.generation:
+            return DONE  # its reconciler looks at the new spec first, and then queues its requests
         if promise.status.get("status") != "Available":
             return await self._report_unavailable(key, api, promise, request)
         return await self._configure(key, api, promise, request)

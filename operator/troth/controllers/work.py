@@ -168,7 +168,7 @@ class WorkReconciler:
             )
         except NotFound:
             return  # its end queues this Work again
-        self._platform.caches.observe(self._platform.caches.placements, answer)
+        self._platform.caches.placements.observe(answer)
 
     async def _create_placement(
         self,
@@ -210,7 +210,7 @@ class WorkReconciler:
             # this is the same placement.
             name, namespace = body["metadata"]["name"], work.metadata.namespace  # type: ignore[index]
             answer = await self._platform.client.get(WORK_PLACEMENT, name, namespace)
-        self._platform.caches.observe(self._platform.caches.placements, answer)
+        self._platform.caches.placements.observe(answer)
 
     # ---- the end
 
@@ -246,7 +246,7 @@ class WorkReconciler:
         except NotFound:
             return
         if answer.get("kind") == WORK_PLACEMENT.kind:
-            self._platform.caches.observe(self._platform.caches.placements, answer)
+            self._platform.caches.placements.observe(answer)
 
     # ---- status
 

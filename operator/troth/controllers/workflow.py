@@ -248,7 +248,7 @@ class Workflows:
             )
         except NotFound:
             return
-        self._platform.caches.observe(self._platform.caches.works, answer)
+        self._platform.caches.works.observe(answer)
 
     def _spec(self, owner: WorkOwner, groups: Sequence[WorkloadGroup]) -> dict[str, Any]:
         return {
@@ -300,7 +300,7 @@ class Workflows:
                 answer = await self._platform.client.merge_patch(
                     WORK, name, {"spec": dict(spec)}, namespace=owner.work_namespace
                 )
-        self._platform.caches.observe(self._platform.caches.works, answer)
+        self._platform.caches.works.observe(answer)
 
     async def delete_work(self, work: Work) -> None:
         """Starts the deletion of a Work; its placements and their files go first."""
@@ -312,7 +312,7 @@ class Workflows:
         except NotFound:
             return
         if answer.get("kind") == WORK.kind:
-            self._platform.caches.observe(self._platform.caches.works, answer)
+            self._platform.caches.works.observe(answer)
 
 
 def work_name(owner: WorkOwner, labels: Mapping[str, str]) -> str:
