@@ -106,3 +106,19 @@ def test_an_operator_that_does_not_come_up_is_shown_with_its_last_words(
     assert output == ""
     assert "Error: troth operator ended with code 2; it said last:" in errors
     assert "TROTH_WORKERS" in errors
+
+
+def test_with_the_operator_the_destination_becomes_ready(control_plane: ControlPlane, tmp_path: Path) -> None:
+    with _troth_dev(control_plane, "--data", tmp_path) as process:
+        _ready_line(process)
+        control_plane.kubectl(
+            "wait",
+            "--for=condition=Ready",
+            "destination/local",
+            "--timeout=10s",
+            kubeconfig=tmp_path / "kubeconfig",
+        )
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+        assert process.returncode == 0
+    assert "Traceback" not in (tmp_path / "operator.log").read_text()
