@@ -1,0 +1,136 @@
+"""What a process and all its children cost, read from /proc.
+
+The render workers and the git commands are children of the operator and belong to it. What a child has used stays
+countable after its end (its parent's ``cutime``), so short commands are not missed between two looks.
+
+Memory is PSS: pages that several processes share are counted once, divided among them. Adding up RSS would count the
+interpreter of every render worker again. On machines without /proc everything here answers None.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+_PROC = Path("/proc")
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def available() -> bool:
+    """Whether this machine tells."""
+    return (_PROC / "self" / "stat").exists()
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """One line of ``/proc/PID/stat``: whose child it is, and CPU seconds of it and of its ended children."""
+
+    pid: int
+    parent: int
+    cpu: float
+
+
+def parse_stat(line: str, *, ticks: int = _TICKS) -> Stat:
+    """Read the line; the program's name in it may hold spaces and parentheses."""
+    head, _, tail = line.rpartition(")")
+    fields = tail.split()
+    return Stat(
+        pid=int(head.partition(" ")[0]),
+        parent=int(fields[1]),
+        cpu=sum(int(text) for text in fields[11:15]) / ticks,
+    )
+
+
+def family(pid: int, stats: dict[int, Stat]) -> list[Stat]:
+    """A process and everything that descends from it."""
+    children: dict[int, list[int]] = {}
+    for stat in stats.values():
+        children.setdefault(stat.parent, []).append(stat.pid)
+    found, waiting = [], [pid]
+    while waiting:
+        current = waiting.pop()
+        if current in stats:
+            found.append(stats[current])
+            waiting += children.get(current, ())
+    return found
+
+
+def cpu_seconds(pid: int) -> float | None:
+    """CPU time that a process and its children, ended ones too, have used."""
+    if not available():
+        return None
+    return sum(stat.cpu for stat in family(pid, _all()))
+
+
+def machine_busy_seconds() -> float | None:
+    """CPU time that the whole machine has worked, all cores together."""
+    if not available():
+        return None
+    fields = [int(text) for text in (_PROC / "stat").read_text().split("\n", 1)[0].split()[1:]]
+    idle = fields[3] + fields[4]
+    return (sum(fields[:8]) - idle) / _TICKS
+
+
+def pss(pid: int) -> int:
+    """Proportional memory of one process in bytes; 0 when it is gone."""
+    try:
+        for line in (_PROC / str(pid) / "smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0
+
+
+def _all() -> dict[int, Stat]:
+    found = {}
+    for folder in _PROC.iterdir():
+        if folder.name.isdigit():
+            try:
+                stat = parse_stat((folder / "stat").read_text())
+            except OSError:
+                continue
+            found[stat.pid] = stat
+    return found
+
+
+@dataclass(slots=True)
+class Peak:
+    """The most memory at one moment, in bytes: of the whole family, and of the first process alone."""
+
+    together: int = 0
+    alone: int = 0
+
+
+@dataclass(slots=True)
+class MemoryWatch:
+    """Samples a process and its children four times a second; a context manager."""
+
+    pid: int
+    interval: float = 0.25
+    peak: Peak = field(default_factory=Peak)
+    _ended: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        if available():
+            self._thread = threading.Thread(target=self._run, name="memory watch", daemon=True)
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            alone = pss(self.pid)
+            others = sum(pss(stat.pid) for stat in family(self.pid, _all()) if stat.pid != self.pid)
+            self.peak.together = max(self.peak.together, alone + others)
+            self.peak.alone = max(self.peak.alone, alone)
+            if self._ended.wait(self.interval):
+                return

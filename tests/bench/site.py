@@ -1,0 +1,201 @@
+"""Where it is measured: a control plane, a Git server over http, and the operator as a process of its own.
+
+The operator logs in as a user of its own, so that the audit log tells its writes from ours. Everything lives in one
+temporary folder and goes away with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.bench.commits import CommitWatch
+from tests.bench.counting import difference, gauge, reconciles, without_polling, writes_of
+from tests.bench.processes import cpu_seconds, machine_busy_seconds
+from tests.bench.requests import FILES, NAMESPACE, PROMISE_NAME, RequestWatch, bench_promise
+from tests.operators import OperatorProcess
+from tests.platforms import Platform, destination, git_store
+from troth.api.resources import DESTINATION, GIT_STATE_STORE
+from troth.api.resources import NAMESPACE as NAMESPACES
+from troth.dev import AuditEntry, AuditLog, ControlPlane
+from troth.dev.git_server import GitServer
+from troth.kube import Client, load_credentials
+
+USER = "troth-operator"
+_QUIET = 3.0
+_LOOK = 0.25
+
+Say = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Site:
+    """Everything that a measurement needs.
+
+    Attributes:
+        operator: the running one; None while there is none.
+        profiles: a folder for a profile of each operator process; None to measure it as it is.
+    """
+
+    plane: ControlPlane
+    client: Client
+    git: GitServer
+    repository: Path
+    commits: CommitWatch
+    folder: Path
+    profiles: Path | None
+    say: Say
+    operator: OperatorProcess | None = None
+    starts: int = 0
+
+    async def start_operator(self) -> OperatorProcess:
+        """Starts it and waits until it is ready."""
+        await asyncio.to_thread(self._start_operator)
+        assert self.operator is not None
+        return self.operator
+
+    def _start_operator(self) -> None:
+        self.starts += 1
+        kubeconfig = self.plane.kubeconfig_for(USER, ["system:masters"])
+        python: list[str | Path] = [sys.executable]
+        if self.profiles is not None:
+            python += ["-m", "cProfile", "-o", self.profiles.absolute() / f"operator-{self.starts}.prof"]
+        self.operator = OperatorProcess(
+            kubeconfig,
+            [],
+            log=self.folder / f"operator-{self.starts}.log",
+            environment=self.plane.environment(kubeconfig),
+            python=python,
+        )
+        self.operator.wait_ready(60)
+
+    async def end_operator(self) -> None:
+        """Ends it politely, as a rolling update does."""
+        operator, self.operator = self.operator, None
+        if operator is not None:
+            await asyncio.to_thread(operator.terminate, 60)
+            await asyncio.to_thread(operator.check)
+
+    async def publish(self) -> None:
+        """Applies the store, the destination and the Promise, and waits until its API is served."""
+        platform = Platform(self.client)
+        await platform.make(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+        await platform.make(GIT_STATE_STORE, git_store("bench", self.git.url("state")))
+        await platform.make(DESTINATION, destination("bench", store="bench", labels={"for": PROMISE_NAME}))
+        await platform.publish(bench_promise(), within=60)
+
+    def watch(self) -> RequestWatch:
+        """A watch of the requests."""
+        return RequestWatch(self.client)
+
+    def span(self) -> Span:
+        """Counts from now on what the operator does; made before its start, everything that it does."""
+        return Span(self)
+
+    def tail(self) -> str:
+        """The end of the newest operator's log."""
+        log = self.folder / f"operator-{self.starts}.log"
+        return log.read_text(errors="replace")[-4000:] if log.exists() else ""
+
+
+class Span:
+    """What the operator has cost since a moment: API calls, commits, reconciles, CPU; and who else was busy."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._audit = AuditLog(site.plane.audit_log)
+        self._head = site.commits.head
+        running = site.operator
+        self._counted = reconciles(running.metrics()) if running else {}
+        self._cpu = cpu_seconds(running.pid) if running else 0.0
+        self._busy, self._ours, self._began = machine_busy_seconds(), cpu_seconds(os.getpid()), time.monotonic()
+        self.entries: list[AuditEntry] = []
+        self.reconciles: dict[str, int] = {}
+        self.settled = self._began
+
+    @property
+    def began(self) -> float:
+        """When, on the clock of `time.monotonic`."""
+        return self._began
+
+    @property
+    def writes(self) -> list[AuditEntry]:
+        """The operator's writes."""
+        return writes_of(self.entries, USER)
+
+    @property
+    def _operator(self) -> OperatorProcess:
+        assert self._site.operator is not None
+        return self._site.operator
+
+    def commits(self) -> int:
+        """How many commits were made. Blocking."""
+        return self._site.commits.count(self._head)
+
+    def cpu(self) -> float | None:
+        """Seconds of the operator and its children."""
+        used = cpu_seconds(self._operator.pid)
+        return None if used is None or self._cpu is None else used - self._cpu
+
+    def others(self) -> float | None:
+        """How many cores programs that are not ours kept busy, on average."""
+        busy, ours = machine_busy_seconds(), cpu_seconds(os.getpid())
+        if busy is None or ours is None or self._busy is None or self._ours is None:
+            return None
+        return max(0.0, (busy - self._busy - (ours - self._ours)) / (time.monotonic() - self._began))
+
+    async def until_quiet(self, *, within: float = 180) -> float:
+        """Waits until nothing was reconciled or written for 3 s; answers when the last thing happened."""
+        self.settled = time.monotonic()
+        async with asyncio.timeout(within):
+            while time.monotonic() - self.settled < _QUIET:
+                await asyncio.sleep(_LOOK)
+                if await asyncio.to_thread(self._look):
+                    self.settled = time.monotonic()
+        return self.settled
+
+    def _look(self) -> bool:
+        fresh = self._audit.read()
+        self.entries += fresh
+        metrics = self._operator.metrics()
+        if not metrics:
+            raise RuntimeError(f"the operator does not answer; the end of its log:\n{self._site.tail()}")
+        counted = difference(self._counted, reconciles(metrics))
+        busy = gauge(metrics, "troth_queue_depth") > 0 or without_polling(counted) != without_polling(
+            self.reconciles
+        )
+        self.reconciles = counted
+        return busy or bool(writes_of(fresh, USER))
+
+
+@asynccontextmanager
+async def open_site(say: Say, *, profiles: Path | None) -> AsyncIterator[Site]:
+    """Starts everything, and ends it whatever happens."""
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="troth-bench-", ignore_cleanup_errors=True)))
+        say("starting etcd, kube-apiserver and a Git server")
+        plane = await stack.enter_async_context(ControlPlane())
+        await asyncio.to_thread(plane.apply_crds)
+        server = stack.enter_context(GitServer(folder / "git"))
+        repository = await asyncio.to_thread(server.create_repository, "state")
+        client = Client(await load_credentials(plane.kubeconfig, None), user_agent="troth-bench", deadline=120)
+        stack.push_async_callback(client.close)
+        commits = await stack.enter_async_context(CommitWatch(repository, files=FILES))
+        site = Site(plane, client, server, repository, commits, folder, profiles, say)
+        stack.push_async_callback(_end, site)
+        await site.start_operator()
+        await site.publish()
+        yield site
+
+
+async def _end(site: Site) -> None:
+    operator, site.operator = site.operator, None
+    if operator is not None:
+        await asyncio.to_thread(operator.end)
