@@ -17,6 +17,7 @@ from troth import __version__
 # name -> one line for `troth --help`. The module troth.cli.<name> holds the click command under the same name.
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
+        "demo": "From kubectl apply to manifests in Git, in the open, in a minute.",
         "dev": "A control plane on this machine, with the operator and a Git repository.",
         "operator": "Run the operator against a cluster.",
     }

@@ -8,12 +8,14 @@ the operator's own opinion are not in them.
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -25,6 +27,7 @@ from troth.dev.git_server import git
 T = TypeVar("T")
 
 _LOOK_INTERVAL = 0.005
+_AUDIT_DELAY = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class Branch:
         self._repository = repository
         self._file = repository / "refs" / "heads" / "main"
         self._moves: list[Move] = []
+        self._guard = threading.Lock()
         self._stopped = threading.Event()
         self._look()
         self._thread = threading.Thread(target=self._watch, name="branch", daemon=True)
@@ -115,12 +119,10 @@ class Branch:
             self._look()
 
     def _look(self) -> None:
-        with contextlib.suppress(FileNotFoundError):  # git replaces the file; it is there again at once
-            moved = self._file.stat().st_mtime
-            if self._moves and self._moves[-1].time == moved:
-                return
-            head = self.head
-            if head and (not self._moves or self._moves[-1].commit != head):
+        # Git replaces the file in one step: what was opened is whole, and its time is the time of its content.
+        with self._guard, contextlib.suppress(FileNotFoundError), self._file.open() as file:
+            moved, head = os.fstat(file.fileno()).st_mtime, file.read().strip()
+            if not self._moves or self._moves[-1].commit != head:
                 self._moves.append(Move(head, moved))
 
 
@@ -134,33 +136,42 @@ class Journal:
     def asked(self, resource: str, name: str, since: float) -> float:
         """When kubectl's first write to an object after ``since`` was done.
 
-        Raises:
-            DemoFailed: there was none.
-        """
-        return next(self._done(resource, name, since, "kubectl"))
-
-    def answered(self, resource: str, name: str, since: float) -> float:
-        """When the operator's last write to an object after ``since``, its status included, was done.
+        Args:
+            resource: its plural.
+            name: its name.
+            since: seconds since the epoch, as the answer.
 
         Raises:
             DemoFailed: there was none.
         """
-        return max(self._done(resource, name, since, "troth"))
+        return min(self._writes("kubectl", resource, name, since))
 
-    def _done(self, resource: str, name: str, since: float, program: str) -> Iterator[float]:
-        self._entries += self._log.read()
-        times = [
-            when
-            for entry in self._entries
-            if entry.is_write
-            and (entry.resource, entry.name) == (resource, name)
-            and entry.user_agent.startswith(program)
-            and entry.code < 300  # noqa: PLR2004
-            and (when := datetime.fromisoformat(entry.time).timestamp()) >= since
-        ]
-        if not times:
-            raise DemoFailed(f"the API server has no write by {program} to {resource}/{name} in its audit log")
-        return iter(times)
+    def first_answer(self, resource: str, name: str, since: float) -> float:
+        """The same for the operator's first write to the object itself."""
+        return min(self._writes("troth", resource, name, since))
+
+    def last_answer(self, resource: str, name: str, since: float) -> float:
+        """The same for the operator's last write so far to the object or its status."""
+        return max(self._writes("troth", resource, name, since))
+
+    def _writes(self, program: str, resource: str, name: str, since: float) -> list[float]:
+        deadline = time.monotonic() + _AUDIT_DELAY
+        while True:  # the log is written after the answer
+            self._entries += self._log.read()
+            found = [
+                when
+                for entry in self._entries
+                if entry.is_write
+                and (entry.resource, entry.name) == (resource, name)
+                and entry.user_agent.partition("/")[0] == program
+                and entry.code < HTTPStatus.MULTIPLE_CHOICES
+                and (when := datetime.fromisoformat(entry.time).timestamp()) >= since
+            ]
+            if found:
+                return found
+            if time.monotonic() > deadline:
+                raise DemoFailed(f"the API server's audit log has no write to {resource}/{name} by {program}")
+            time.sleep(_LOOK_INTERVAL)
 
 
 def wait_for(what: str, look: Callable[[], T | None], *, check: Callable[[], None], within: float = 30.0) -> T:

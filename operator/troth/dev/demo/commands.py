@@ -1,0 +1,110 @@
+"""Real commands, shown as they are typed, with what they said.
+
+No shell is involved: a pipeline is two processes, and what is shown is quoted from the lists that are run.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from troth.dev.controlplane import CommandResult
+from troth.dev.demo.errors import DemoFailed
+from troth.dev.progress import Progress
+
+_TIMEOUT = 60.0
+
+
+class Shows(Protocol):
+    """What is done with the output of a command."""
+
+    def __call__(self, text: str, /) -> None:
+        """Show it."""
+
+
+class Commands:
+    """Runs commands in one folder.
+
+    Args:
+        folder: their working folder.
+        environment: their environment; variables of a surrounding git are taken out.
+        progress: where is shown that one takes long.
+        announce: called with each command line before it runs.
+        show: called with the output, unless a call says otherwise.
+    """
+
+    def __init__(
+        self, *, folder: Path, environment: Mapping[str, str], progress: Progress, announce: Shows, show: Shows
+    ) -> None:
+        quiet = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_TERMINAL_PROMPT": "0"}
+        kept = {name: value for name, value in environment.items() if not name.startswith("GIT_")}
+        self._environment = {**kept, **quiet}
+        self._folder = folder
+        self._progress = progress
+        self._announce = announce
+        self._show = show
+
+    def run(
+        self,
+        *command: str,
+        feeding: Sequence[str] = (),
+        refused: bool = False,
+        show: Shows | None = None,
+    ) -> str:
+        """Show a command, run it, show what it said, and return that.
+
+        Args:
+            command: program and arguments.
+            feeding: another command, which gets this one's output as its input; its output is shown.
+            refused: it has to end with another code than 0; otherwise it has to end with 0.
+            show: shows the output instead.
+
+        Raises:
+            DemoFailed: it ended with another code than it has to, or not in time.
+        """
+        line = " | ".join(quoted(part) for part in (command, feeding) if part)
+        self._announce(line)
+        with self._progress.step(f"running {command[0]} {command[1]}"):
+            result = self._run(command, b"")
+            if feeding and result.code == 0:
+                result = self._run(feeding, result.stdout.encode())
+        said = result.stdout + result.stderr
+        if (result.code != 0) != refused:
+            expected = "another code than 0" if refused else "code 0"
+            raise DemoFailed(f"this command was to end with {expected}, not {result.code}: {line}\n{said.strip()}")
+        (show or self._show)(said)
+        return said
+
+    def _run(self, command: Sequence[str], data: bytes) -> CommandResult:
+        try:
+            done = subprocess.run(
+                command,
+                input=data,
+                capture_output=True,
+                cwd=self._folder,
+                env=self._environment,
+                timeout=_TIMEOUT,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise DemoFailed(f"still running after {_TIMEOUT:.0f} s: {quoted(command)}") from error
+        except OSError as error:
+            raise DemoFailed(f"{command[0]} cannot be run: {error.strerror}") from error
+        return CommandResult(
+            done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+        )
+
+
+def quoted(command: Sequence[str]) -> str:
+    """The command line that a person would type."""
+    return " ".join(_quoted(word) for word in command)
+
+
+def _quoted(word: str) -> str:
+    # as people write it: --type=json -p '…', and quotes around what needs them only
+    name, equals, value = word.partition("=")
+    return f"{name}={shlex.quote(value)}" if equals and name.startswith("--") else shlex.quote(word)
