@@ -147,7 +147,7 @@ async def test_a_change_of_the_promise_renders_every_request_anew_and_the_last_c
         )
 
     async def all_three() -> bool:
-        found = await all_files(repository, f"{unique}/resources")
+        found = await all_files(repository, f"{unique}/resources/{namespace}")
         return len(found) == 5 and all("three" in content for content in found.values())
 
     await eventually(all_three, "all five requests show the last version")
@@ -222,7 +222,8 @@ async def test_a_promise_with_a_slip_says_so_and_its_requests_keep_what_they_hav
 
     async def mended() -> bool:
         return any(
-            "mended" in content for content in (await all_files(repository, f"{unique}/resources")).values()
+            "mended" in content
+            for content in (await all_files(repository, f"{unique}/resources/{namespace}")).values()
         )
 
     await eventually(mended, "the mended template was rendered")
