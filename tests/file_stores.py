@@ -49,13 +49,16 @@ class GitStore:
     def remote(self) -> GitRemote:
         return open_remote(self.url, self.credentials, local_root=self._folder, ca_bundle=self._ca_bundle)
 
-    def writer(self, *, branch: str = "main", settings: GitSettings | None = None) -> GitWriter:
+    def writer(
+        self, *, branch: str = "main", settings: GitSettings | None = None, path: str | None = None
+    ) -> GitWriter:
+        """A new writer; ``path`` is the PATH that its programs are found in."""
         writer = GitWriter(
             remote=self.remote(),
             branch=branch,
             author=Author("Platform Team", "platform@example.com"),
             workspace=self.workspace,
-            surroundings=os.environ,
+            surroundings={**os.environ, "PATH": path} if path else os.environ,
             prefix=self.prefix,
             settings=settings or self.settings,
             random=random.Random(1),
@@ -92,12 +95,17 @@ class GitStore:
         return git(self.repository, "log", "-z", "--format=%B", "main").decode().split("\0")
 
     def files(self) -> dict[str, bytes]:
-        paths = git(self.repository, "ls-tree", "-r", "-z", "--name-only", "main").split(b"\0")
-        return {
-            path.decode(): git(self.repository, "cat-file", "blob", f"main:{path.decode()}")
-            for path in paths
-            if path
-        }
+        listed = git(self.repository, "ls-tree", "-r", "-z", "main").decode().split("\0")
+        blobs = {entry.partition("\t")[2]: entry.split()[2] for entry in listed if entry}
+        batch = git(self.repository, "cat-file", "--batch", stdin="\n".join(blobs.values()).encode() + b"\n")
+        found, at = {}, 0
+        for path in blobs:
+            header, _, _ = batch[at : at + 100].partition(b"\n")
+            at += len(header) + 1
+            size = int(header.split()[2])
+            found[path] = batch[at : at + size]
+            at += size + 1
+        return found
 
     def push(
         self, writes: Mapping[str, bytes], removes: list[str] | None = None, *, message: str = "By hand"

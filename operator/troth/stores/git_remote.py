@@ -26,7 +26,7 @@ from troth.stores.errors import Reason, StoreError
 LOCAL_ROOT_SETTING: Final = "the setting --local-stores (TROTH_LOCAL_STORES)"
 _SCP_FORM: Final = re.compile(r"(?:(?P<user>[^@/:\s]+)@)?(?P<host>\[[^\]]+\]|[^@/:\s]+):(?P<path>[^\s]+)")
 _BRANCH: Final = re.compile(r"[^\x00-\x20\x7f~^:?*\[\\/.\-][^\x00-\x20\x7f~^:?*\[\\]*")
-_MINIMAL_HOST: Final = re.compile(r"[A-Za-z0-9\[][A-Za-z0-9.:_\-\[\]%]*")
+_MINIMAL_HOST: Final = re.compile(r"[A-Za-z0-9\[:][A-Za-z0-9.:_\-\[\]%]*")
 
 
 @dataclass(frozen=True, slots=True)
