@@ -28,9 +28,7 @@ _WORD: Final = r"[A-Za-z0-9_./@+=%()^~$;?!<>*&|-]"
 _PLAIN: Final = re.compile(rf"(?:[A-Za-z0-9_/]|\./|--?(?=[A-Za-z]))(?:{_WORD}|[: ](?={_WORD}))*")
 _NUMBER_LIKE: Final = re.compile(r"[0-9._:eExXoObBa-fA-FtTzZ+ -]*")
 _NUMERIC: Final = frozenset("0123456789.+-")
-_RESERVED: Final = frozenset(
-    ("y", "n", "yes", "no", "on", "off", "true", "false", "null", "nil", "none", "inf", "nan", "infinity")
-)
+_RESERVED: Final = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null"))
 _ESCAPED: Final = re.compile(
     '["\\\\\\x00-\\x1f\\x7f-\\xa0\\u00ad\\u0600-\\u0605\\u061c\\u2000-\\u200f\\u2028-\\u202f'
     "\\u205f-\\u206f\\u3000\\ud800-\\uf8ff\\ufeff\\ufff0-\\uffff\\U000e0000-\\U0010ffff]"
