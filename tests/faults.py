@@ -174,7 +174,7 @@ class FaultProxy:
         self._folder = folder
         self._tls = tls
         self._rules: list[Rule] = []
-        self._watches: dict[web.BaseRequest, str] = {}
+        self._watches: list[web.BaseRequest] = []
 
     async def __aenter__(self) -> Self:
         self._login = await load_credentials(self._upstream)
@@ -249,7 +249,7 @@ class FaultProxy:
 
     def cut_watches(self, path: str = "") -> int:
         """Cuts the watches that are open now and whose path matches; answers how many."""
-        found = [request for request, watched in self._watches.items() if re.search(path, watched)]
+        found = [request for request in self._watches if re.search(path, request.raw_path)]
         for request in found:
             _cut(request)
         return len(found)
@@ -257,7 +257,7 @@ class FaultProxy:
     @property
     def open_watches(self) -> list[str]:
         """The paths of the watches that are open now."""
-        return list(self._watches.values())
+        return [request.raw_path for request in self._watches]
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         method, path = request.method, request.raw_path
@@ -303,7 +303,7 @@ class FaultProxy:
         fault: Fault | None,
     ) -> web.StreamResponse:
         await response.prepare(request)
-        self._watches[request] = request.raw_path
+        self._watches.append(request)
         lines = Lines()
         sent = 0
         try:
@@ -321,7 +321,7 @@ class FaultProxy:
         except (aiohttp.ClientError, ConnectionError):
             return _cut(request)  # the server has ended the watch, or the client has gone
         finally:
-            del self._watches[request]
+            self._watches.remove(request)
 
     async def _break(
         self, request: web.BaseRequest, response: web.StreamResponse, fault: _WatchFault
