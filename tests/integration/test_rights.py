@@ -1,0 +1,168 @@
+"""The operator does all its work with the rights that the chart gives it, and is refused nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.charts import SYSTEM_NAMESPACE, render, rights
+from tests.operators import OperatorProcess
+from tests.platforms import (
+    Platform,
+    Repository,
+    all_files,
+    condition,
+    destination,
+    git_store,
+    is_ready,
+    promise,
+)
+from troth.api import Resource
+from troth.api.resources import DESTINATION, GIT_STATE_STORE, KUBERNETES_STATE_STORE, NAMESPACE, PROMISE, SECRET
+from troth.dev import AuditLog, ControlPlane
+from troth.dev.git_server import GitServer
+from troth.kube import Client
+
+PROMISES = Path(__file__).parents[2] / "promises"
+POSTGRESQL = Resource("database.example.com", "v1", "postgresqls", "PostgreSQL")
+ENVIRONMENT = Resource("platform.example.com", "v1", "environments", "Environment")
+RESOURCE_QUOTA = Resource("", "v1", "resourcequotas", "ResourceQuota")
+SUBJECT = f"system:serviceaccount:{SYSTEM_NAMESPACE}:troth"
+
+_ALL = ["get", "create", "patch", "delete"]
+SAME_CLUSTER: list[dict[str, Any]] = [
+    {"apiGroups": [""], "resources": ["namespaces", "resourcequotas", "limitranges"], "verbs": _ALL},
+    {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": _ALL},
+    {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["rolebindings"], "verbs": _ALL},
+    {
+        "apiGroups": ["rbac.authorization.k8s.io"],
+        "resources": ["clusterroles"],
+        "resourceNames": ["view", "edit", "admin"],
+        "verbs": ["bind"],
+    },
+]
+
+
+@pytest.fixture
+async def platform(
+    control_plane: ControlPlane,
+    client: Client,
+    helm: Path,
+    operator: Callable[..., OperatorProcess],
+    tmp_path: Path,
+) -> AsyncIterator[Platform]:
+    """The operator under the chart's service account, with nothing but the chart's rights."""
+    values = {"kubernetesStore": {"rules": SAME_CLUSTER}}
+    objects = await asyncio.to_thread(render, helm, values)
+    namespaces = [entry for entry in objects if entry["kind"] == "Namespace"]
+    text = yaml.safe_dump_all([*namespaces, *rights(objects)])
+    await asyncio.to_thread(control_plane.kubectl, "create", "namespace", SYSTEM_NAMESPACE, check=False)
+    await asyncio.to_thread(control_plane.kubectl, "apply", "--server-side", "-f", "-", input=text)
+    kubeconfig = control_plane.kubeconfig_for(SUBJECT)
+    await asyncio.to_thread(operator, "--local-stores", tmp_path, kubeconfig=kubeconfig)
+    platform = Platform(client)
+    yield platform
+    await platform.clean()
+    await asyncio.to_thread(
+        control_plane.kubectl,
+        "delete",
+        "--ignore-not-found",
+        "--wait=false",
+        "-f",
+        "-",
+        input=yaml.safe_dump_all(rights(objects)),
+    )
+
+
+async def test_the_charts_rights_are_enough_and_nothing_is_refused(
+    platform: Platform, control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    audit = AuditLog(control_plane.audit_log, settle=control_plane.settle_audit_log)
+    with GitServer(tmp_path / "git", username="troth", password="s3cret") as server:
+        await asyncio.to_thread(server.create_repository, "gitops")
+        repository = Repository(tmp_path / "git" / "gitops.git")
+        await platform.make(
+            SECRET,
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": "gitops", "namespace": "default"},
+                "data": {
+                    "username": base64.b64encode(b"troth").decode(),
+                    "password": base64.b64encode(b"s3cret").decode(),
+                },
+            },
+        )
+        store = git_store("gitops", server.url("gitops"), secretRef={"name": "gitops", "namespace": "default"})
+        await platform.make(GIT_STATE_STORE, store)
+        await platform.make(DESTINATION, destination("dev", store="gitops", labels={"environment": "dev"}))
+        for name, resource in (("postgresql", POSTGRESQL), ("environment", ENVIRONMENT)):
+            await platform.publish(load(PROMISES / name / "promise.yaml"))
+            for example in sorted((PROMISES / name / "examples").glob("*.yaml")):
+                request = load(example)
+                await platform.make(resource, request)
+                await platform.wait(
+                    resource, request["metadata"]["name"], is_ready, namespace=request["metadata"]["namespace"]
+                )
+        files = await all_files(repository, "dev/")
+        assert any(path.endswith("cluster.yaml") for path in files)
+        await platform.delete(PROMISE, "postgresql")
+        await platform.gone(PROMISE, "postgresql", within=30)
+        await platform.delete(PROMISE, "environment")
+        await platform.gone(PROMISE, "environment", within=30)
+    assert refused(audit) == []
+
+
+async def test_the_same_cluster_is_a_destination_with_the_rules_that_the_values_show(
+    platform: Platform, control_plane: ControlPlane
+) -> None:
+    audit = AuditLog(control_plane.audit_log, settle=control_plane.settle_audit_log)
+    store = {
+        "apiVersion": "troth.dev/v1alpha1",
+        "kind": "KubernetesStateStore",
+        "metadata": {"name": "here"},
+        "spec": {},
+    }
+    await platform.make(KUBERNETES_STATE_STORE, store)
+    here = destination("here", store="here", kind="KubernetesStateStore", labels={"environment": "dev"})
+    await platform.make(DESTINATION, here)
+    await platform.publish(load(PROMISES / "environment" / "promise.yaml"))
+    request = load(PROMISES / "environment" / "examples" / "minimal.yaml")
+    await platform.make(ENVIRONMENT, request)
+    await platform.wait(ENVIRONMENT, "dev", is_ready, namespace="default")
+    await platform.client.get(NAMESPACE, "payments-dev")
+    quotas = await platform.client.list(RESOURCE_QUOTA, "payments-dev")
+    assert quotas.items
+    await platform.delete(ENVIRONMENT, "dev", namespace="default")
+    await platform.gone(ENVIRONMENT, "dev", namespace="default")
+    assert (await platform.client.list(RESOURCE_QUOTA, "payments-dev")).items == []
+    assert refused(audit) == []
+    control_plane.finish_namespace("payments-dev")
+
+
+async def test_a_promise_whose_api_may_not_be_read_says_which_right_is_missing(
+    platform: Platform, unique: str
+) -> None:
+    await platform.make(PROMISE, promise(unique))
+    live = await platform.wait(
+        PROMISE, unique, lambda live: "may not list" in condition(live, "Ready").get("message", "")
+    )
+    assert f"{unique}.example.com" in condition(live, "Ready")["message"]
+    assert "rbac.requestApis.groups" in condition(live, "Ready")["message"]
+
+
+def load(path: Path) -> dict[str, Any]:
+    """The one object in a file."""
+    found: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return found
+
+
+def refused(audit: AuditLog) -> list[str]:
+    """What the operator was refused for lack of rights."""
+    return [f"{entry.verb} {entry.uri}" for entry in audit.read() if entry.user == SUBJECT and entry.code == 403]
