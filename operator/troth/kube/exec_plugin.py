@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -91,6 +92,7 @@ async def _run(command: list[str], environment: Mapping[str, str], name: str, hi
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,  # a group of its own, to be killed with whatever it started
         )
     except OSError as error:
         # What the author of the kubeconfig wrote for this very case says it best.
@@ -103,7 +105,7 @@ async def _run(command: list[str], environment: Mapping[str, str], name: str, hi
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
     if process.returncode:
         said = words[-_LONGEST_WORDS:].decode("utf-8", "replace").strip()

@@ -136,7 +136,7 @@ class Kubeconfig:
                 return await self._load()
         except TimeoutError:
             raise CredentialsError(f"{self._name}: no login within {_DEADLINE:g} s") from None
-        except (ConfigException, ValueError, KeyError, TypeError, OSError) as error:
+        except (ConfigException, ValueError, LookupError, TypeError, AttributeError, OSError) as error:
             raise CredentialsError(f"{self._name} cannot be used: {error}") from error
 
     @property
@@ -148,7 +148,9 @@ class Kubeconfig:
         cluster, user = chosen.cluster, chosen.user
         loader = self._loader
         if loader is None:
-            loader = _Loader(config_dict=chosen.config, active_context=chosen.context)
+            loader = _Loader(
+                config_dict=chosen.config, active_context=chosen.context, config_base_path=str(chosen.folder)
+            )
             info = _cluster_info(cluster, chosen.authority)
             loader.set_plugin(user.get("exec"), chosen.folder, info, self._environ)
         configuration = Configuration()
@@ -174,6 +176,8 @@ class Kubeconfig:
         context = config["contexts"].get_with_name(name)["context"]
         cluster_node = config["clusters"].get_with_name(context["cluster"])
         cluster = cluster_node["cluster"].value
+        if not cluster.get("server"):
+            raise CredentialsError(f"{self._name}: its cluster {context['cluster']!r} names no server")
         user_name = context.safe_get("user")
         user_node = config["users"].get_with_name(user_name, safe=True) if user_name else None
         if user_name and user_node is None:
