@@ -1,0 +1,81 @@
+"""Probes and metrics over HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+from troth.app.metrics import Metrics, Snapshot
+from troth.app.web import ProbeServer
+
+
+@asynccontextmanager
+async def serving(*, alive: str = "", ready: str = "") -> AsyncIterator[tuple[ProbeServer, Metrics]]:
+    metrics = Metrics()
+    server = ProbeServer(
+        host="127.0.0.1",
+        probes_port=0,
+        metrics_port=0,
+        alive=lambda: alive,
+        ready=lambda: ready,
+        metrics=metrics,
+    )
+    await server.start()
+    try:
+        yield server, metrics
+    finally:
+        await server.close()
+
+
+async def fetch(port: int, path: str) -> tuple[int, str]:
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}{path}") as answer:
+        return answer.status, await answer.text()
+
+
+async def test_probes_answer_200_when_nothing_is_wrong() -> None:
+    async with serving() as (server, _):
+        assert await fetch(server.ports["probes"], "/healthz") == (200, "ok\n")
+        assert await fetch(server.ports["probes"], "/readyz") == (200, "ok\n")
+
+
+async def test_probes_say_what_is_wrong() -> None:
+    async with serving(alive="the event loop stood still for 12.0 s", ready="not listed yet: promises") as (
+        server,
+        _,
+    ):
+        assert await fetch(server.ports["probes"], "/healthz") == (503, "the event loop stood still for 12.0 s\n")
+        assert await fetch(server.ports["probes"], "/readyz") == (503, "not listed yet: promises\n")
+
+
+async def test_the_metrics_show_what_was_counted_and_what_is_looked_up() -> None:
+    async with serving() as (server, metrics):
+        metrics.reconciled("promises.platform.kratix.io", "done", 0.01)
+        metrics.called("PATCH", "/api", 200, 0.003)
+        metrics.wrote("GitStateStore/s", "changed", files=3)
+        metrics.committed("GitStateStore/s")
+        metrics.rendered("TemplateUndefined", 0.1)
+        metrics.read(lambda: Snapshot(4, 3, 2, 1.5, {"works": 7}, {"works": 1}))
+        status, text = await fetch(server.ports["metrics"], "/metrics")
+    assert status == 200
+    for line in (
+        'troth_reconciles_total{kind="promises.platform.kratix.io",outcome="done"} 1.0',
+        'troth_api_calls_total{method="PATCH",status="200"} 1.0',
+        'troth_store_files_total{store="GitStateStore/s"} 3.0',
+        'troth_store_commits_total{store="GitStateStore/s"} 1.0',
+        'troth_renders_total{outcome="TemplateUndefined"} 1.0',
+        "troth_queue_depth 4.0",
+        'troth_objects{kind="works"} 7.0',
+        'troth_watch_restarts_total{kind="works"} 1.0',
+    ):
+        assert line in text
+
+
+async def test_the_ports_are_written_whole(tmp_path: Path) -> None:
+    async with serving() as (server, _):
+        server.write_ports(tmp_path / "ports.json")
+    assert json.loads((tmp_path / "ports.json").read_text(encoding="utf-8")) == server.ports
+    assert [path.name for path in tmp_path.iterdir()] == ["ports.json"]
