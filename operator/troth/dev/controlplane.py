@@ -113,7 +113,7 @@ class ControlPlane:
         if self._sockets is not None:
             shutil.rmtree(self._sockets, ignore_errors=True)
             self._sockets = None
-        if not self._keep:
+        if not self._keep and hasattr(self, "folder"):
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def check(self) -> None:
@@ -173,12 +173,18 @@ class ControlPlane:
         return result
 
     def environment(self, kubeconfig: Path | None = None) -> dict[str, str]:
-        """This process's environment, with KUBECONFIG set and kubectl's folder first in PATH."""
+        """This process's environment, with KUBECONFIG set and kubectl's folder first in PATH.
+
+        What kubectl caches goes into the data folder, for the next control plane may get the same port; and somebody's
+        own defaults for kubectl do not hold here.
+        """
         return {
             **os.environ,
             "KUBECONFIG": str(kubeconfig or self.kubeconfig),
             "PATH": os.pathsep.join((str(self.binaries.kubectl.parent), os.environ.get("PATH", os.defpath))),
             "NO_PROXY": "127.0.0.1",
+            "KUBECACHEDIR": str(self.folder / "kubectl-cache"),
+            "KUBECTL_KUBERC": "false",
         }
 
     def apply_crds(self, folder: Path | None = None, *, timeout: float = 30) -> None:
