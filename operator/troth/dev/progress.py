@@ -22,10 +22,12 @@ class Progress:
 
     Args:
         stream: standard error when absent.
+        summary: from how many seconds on it is said at the end how long it took.
     """
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, *, summary: float = _SILENT) -> None:
         self._stream = stream or sys.stderr
+        self._summary = summary
 
     def say(self, line: str) -> None:
         """One line that stays."""
@@ -51,7 +53,7 @@ class Progress:
             finished.set()
             thread.join()
             seconds = time.monotonic() - started
-            if seconds >= _SILENT:
+            if seconds >= self._summary:
                 self.say(f"{what}: {clock(seconds)}")
 
     def _lines(self, text: str, started: float, finished: Callable[[float], bool]) -> None:
