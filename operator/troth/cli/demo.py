@@ -57,9 +57,7 @@ def demo(*, stay: bool) -> None:
     except KeyboardInterrupt:
         click.echo("troth: everything has ended", err=True)
         sys.exit(0 if finished else 130)
-    click.echo(
-        "\nEverything has ended again. make demo ARGS=--stay leaves it running; make dev is a place to work in."
-    )
+    click.echo("\nEverything has ended. To leave it running: make demo ARGS=--stay. To work in it: make dev.")
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

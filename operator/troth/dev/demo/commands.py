@@ -8,9 +8,8 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from troth.dev.controlplane import CommandResult
 from troth.dev.demo.errors import DemoFailed
@@ -19,11 +18,7 @@ from troth.dev.progress import Progress
 _TIMEOUT = 60.0
 
 
-class Shows(Protocol):
-    """What is done with the output of a command."""
-
-    def __call__(self, text: str, /) -> None:
-        """Show it."""
+Shows = Callable[[str], None]
 
 
 class Commands:
@@ -33,12 +28,18 @@ class Commands:
         folder: their working folder.
         environment: their environment; variables of a surrounding git are taken out.
         progress: where is shown that one takes long.
-        announce: called with each command line before it runs.
+        announce: called with the quoted words of each command line before it runs.
         show: called with the output, unless a call says otherwise.
     """
 
     def __init__(
-        self, *, folder: Path, environment: Mapping[str, str], progress: Progress, announce: Shows, show: Shows
+        self,
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        progress: Progress,
+        announce: Callable[[Sequence[str]], None],
+        show: Shows,
     ) -> None:
         quiet = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_TERMINAL_PROMPT": "0"}
         kept = {name: value for name, value in environment.items() if not name.startswith("GIT_")}
@@ -66,8 +67,9 @@ class Commands:
         Raises:
             DemoFailed: it ended with another code than it has to, or not in time.
         """
-        line = " | ".join(quoted(part) for part in (command, feeding) if part)
-        self._announce(line)
+        words = [*map(_quoted, command), *(("|", *map(_quoted, feeding)) if feeding else ())]
+        self._announce(words)
+        line = " ".join(words)
         with self._progress.step(f"running {command[0]} {command[1]}"):
             result = self._run(command, b"")
             if feeding and result.code == 0:
@@ -91,7 +93,7 @@ class Commands:
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise DemoFailed(f"still running after {_TIMEOUT:.0f} s: {quoted(command)}") from error
+            raise DemoFailed(f"still running after {_TIMEOUT:.0f} s: {' '.join(map(_quoted, command))}") from error
         except OSError as error:
             raise DemoFailed(f"{command[0]} cannot be run: {error.strerror}") from error
         return CommandResult(
@@ -99,12 +101,6 @@ class Commands:
         )
 
 
-def quoted(command: Sequence[str]) -> str:
-    """The command line that a person would type."""
-    return " ".join(_quoted(word) for word in command)
-
-
 def _quoted(word: str) -> str:
-    # as people write it: --type=json -p '…', and quotes around what needs them only
-    name, equals, value = word.partition("=")
-    return f"{name}={shlex.quote(value)}" if equals and name.startswith("--") else shlex.quote(word)
+    # As people write it, jsonpath='{.spec}': only the value is in quotes.
+    return "=".join(map(shlex.quote, word.split("=")))

@@ -72,17 +72,17 @@ class Branch:
 
     def files(self, commit: str = "main") -> list[str]:
         """The paths of all files of a commit."""
-        names = git(self._repository, "ls-tree", "-r", "-z", "--name-only", commit)
-        return [name for name in names.decode().split("\0") if name]
+        names = self._git("ls-tree", "-r", "-z", "--name-only", commit)
+        return [name for name in names.split("\0") if name]
 
     def read(self, path: str, commit: str = "main") -> str:
         """A file of a commit."""
-        return git(self._repository, "show", f"{commit}:{path}").decode()
+        return self._git("show", f"{commit}:{path}")
 
     def changed(self, old: str, new: str) -> list[str]:
         """The paths that differ between two commits."""
-        names = git(self._repository, "diff", "-z", "--name-only", old, new)
-        return [name for name in names.decode().split("\0") if name]
+        names = self._git("diff", "-z", "--name-only", old, new)
+        return [name for name in names.split("\0") if name]
 
     def arrival(self, commit: str) -> float:
         """When the branch had a commit, in seconds since the epoch.
@@ -109,10 +109,17 @@ class Branch:
 
     def _contains(self, head: str, commit: str) -> bool:
         try:
-            git(self._repository, "merge-base", "--is-ancestor", commit, head)
-        except subprocess.CalledProcessError:
+            self._git("merge-base", "--is-ancestor", commit, head)
+        except DemoFailed:
             return False
         return True
+
+    def _git(self, *arguments: str) -> str:
+        try:
+            return git(self._repository, *arguments).decode()
+        except subprocess.CalledProcessError as error:
+            said = error.stderr.decode(errors="replace").strip()
+            raise DemoFailed(f"git {' '.join(arguments)} ended with code {error.returncode}: {said}") from error
 
     def _watch(self) -> None:
         while not self._stopped.wait(_LOOK_INTERVAL):

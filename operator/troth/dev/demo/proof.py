@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from http.client import HTTPException
 from typing import Any, TypeVar
 
 from troth.dev.demo.errors import DemoFailed
@@ -63,7 +64,11 @@ class Proof:
 
     def find(self, path: str) -> Mapping[str, Any] | None:
         """The object at a URL path; None when there is none."""
-        status, answer = self._stage.plane.api.request("GET", path)
+        try:
+            status, answer = self._stage.plane.api.request("GET", path)
+        except (OSError, HTTPException) as error:
+            self._stage.check()
+            raise DemoFailed(f"the API server does not answer to GET {path}: {error}") from error
         if status == HTTPStatus.NOT_FOUND:
             return None
         self.require(status == HTTPStatus.OK, f"the API server answers {status} to GET {path}")

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 WIDTH = 100
 _INDENT = 3
+_GUTTER = " " * 3
+_CONTINUED = " \\"
 _KEY = re.compile(r"([\w./-]+):(?: |$)")
 _DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -47,49 +47,81 @@ class Screen:
     def say(self, text: str) -> None:
         """A sentence of ours."""
         self._console.print()
-        self._indented(Text(text))
+        self._indented(Text(text, style="italic"))
 
-    def command(self, line: str) -> None:
-        """A command line that is about to be run."""
+    def command(self, words: Sequence[str]) -> None:
+        """A command that is about to be run.
+
+        Args:
+            words: its parts, quoted; a line is broken between two of them as in a shell script.
+        """
         self._console.print()
-        self._indented(Text.assemble(("$ ", "bold"), (line, "bold green")))
+        lines = _broken(words, self._console.width - _INDENT - len("$ "))
+        for number, line in enumerate(lines):
+            prompt = "$ " if number == 0 else "    "
+            self._indented(Text.assemble((prompt, "bold"), (line, "bold green")))
 
-    def output(self, text: str, *, limit: int | None = None, style: str = "") -> None:
+    def output(self, text: str, *, limit: int | None = None) -> None:
         """What a command said.
 
         Args:
             text: as it came.
             limit: how many lines are shown; a line that says how many more there are stands for the rest.
-            style: of rich.
         """
         lines = text.expandtabs().rstrip().splitlines()
         shown = lines if limit is None or len(lines) <= limit + 1 else lines[:limit]
         for line in shown:
-            self._indented(Text(line.rstrip(), style=style))
+            self._indented(Text(line.rstrip()))
         if len(shown) < len(lines):
             self._indented(Text(f"… {len(lines) - len(shown)} more lines", style="dim"))
 
     def diff(self, text: str) -> None:
-        """The same for a diff, in its usual colours."""
+        """The same for a diff, in its usual colours; its long lines are cut."""
         for line in text.expandtabs().rstrip().splitlines():
-            self._indented(Text(line.rstrip(), style=_DIFF_STYLES.get(line[:1], "")))
+            shown = Text(line.rstrip(), style=_DIFF_STYLES.get(line[:1], ""))
+            shown.truncate(self._console.width - _INDENT, overflow="ellipsis")
+            self._indented(shown)
 
     def table(self, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """A table whose last column is set to the right."""
-        table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
-        for number, heading in enumerate(headings):
-            table.add_column(heading, justify="right" if number == len(headings) - 1 else "left", no_wrap=True)
-        for row in rows:
-            table.add_row(*map(Text, row))
+        lines = [headings, *rows]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
         self._console.print()
-        self._console.print(Padding(table, (0, 0, 0, _INDENT), expand=False))
+        for number, line in enumerate(lines):
+            *cells, last = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+            text = _GUTTER.join((*cells, last.strip().rjust(widths[-1])))
+            self._indented(Text(text, style="bold" if number == 0 else ""))
 
     def gap(self) -> None:
         """An empty line."""
         self._console.print()
 
     def _indented(self, text: Text) -> None:
-        self._console.print(Padding(text, (0, 0, 0, _INDENT), expand=False))
+        """Wrapped between words, without the blanks that rich would fill its lines with."""
+        for line in text.wrap(self._console, self._console.width - _INDENT) or [Text()]:
+            line.rstrip()
+            shown = Text.assemble(" " * _INDENT, line) if line else line
+            self._console.print(shown, no_wrap=True, overflow="ignore", crop=False)
+
+
+def _broken(words: Sequence[str], width: int) -> list[str]:
+    """A command in lines that a shell puts together again; an option stays with its value, and a pipe whole."""
+    parts: list[str] = []
+    for word in words:
+        last = parts[-1] if parts else ""
+        is_option = last.startswith("-") and "=" not in last and " " not in last
+        if (is_option and not word.startswith("-")) or last.startswith("|"):
+            parts[-1] += f" {word}"
+        else:
+            parts.append(word)
+    lines = [parts[0]]
+    for part in parts[1:]:
+        if len(lines[-1]) + 1 + len(part) + len(_CONTINUED) > width:
+            lines[-1] += _CONTINUED
+            lines.append(part)
+        else:
+            lines[-1] += f" {part}"
+    return lines
 
 
 def excerpt(yaml: str, *paths: str) -> str:

@@ -8,6 +8,7 @@ process is killed.
 from __future__ import annotations
 
 import secrets
+import shutil
 import string
 import tempfile
 from pathlib import Path
@@ -24,6 +25,7 @@ from troth.dev.progress import Progress
 from troth.dev.shipped import shipped_folder
 
 _FILES = Path(__file__).with_name("files")
+_LONG = 30.0  # what is quicker is shown while it lasts; the demo itself says what it took
 _USER = "troth"
 _REPOSITORY = "gitops"
 
@@ -44,7 +46,8 @@ class Stage:
     repository: Path
 
     def __init__(self, progress: Progress | None = None) -> None:
-        self.progress = progress or Progress()
+        self.progress = progress or Progress(summary=_LONG)
+        self._home: Path | None = None
         self._git: GitServer | None = None
         self._operator: OperatorProcess | None = None
 
@@ -57,7 +60,8 @@ class Stage:
         if not is_available():
             raise DemoFailed("git is not installed; the operator and this demo need it")
         binaries = find_binaries(progress=self.progress)
-        self.plane = ControlPlane(binaries=binaries, folder=Path(tempfile.mkdtemp(prefix="troth-demo-")))
+        self._home = Path(tempfile.mkdtemp(prefix="troth-demo-"))
+        self.plane = ControlPlane(binaries=binaries, folder=self._home)
         with self.progress.step("starting etcd and kube-apiserver"):
             self.plane.start()
             self.plane.apply_crds()
@@ -105,6 +109,8 @@ class Stage:
                 self._git = None
             if hasattr(self, "plane"):
                 self.plane.stop()
+            if self._home is not None:
+                shutil.rmtree(self._home, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self

@@ -27,7 +27,7 @@ _API = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/postgresqls.data
 _REQUESTS = "/apis/database.example.com/v1/namespaces/default/postgresqls"
 _STAGING = "/apis/platform.example.com/v1/namespaces/default/environments/staging"
 _DEPENDENCIES = "worker/dependencies/postgresql/5058f/static/postgresql-dependencies.yaml"
-_MANIFEST_LINES = 24
+_MANIFEST_LINES = 18
 _TIMEOUT = "--timeout=30s"
 
 
@@ -107,6 +107,7 @@ class Tour:
         self._proof.require(
             'Unsupported value: "huge"' in said, f"the size was to be refused by name, not: {said}"
         )
+        self._screen.say("With a Promise go its requests and its API.")
         self._kubectl("delete", "promise", "postgresql", _TIMEOUT)
         self._proof.wait_gone("the API of the Promise postgresql", _API)
 
@@ -165,7 +166,7 @@ class Tour:
         for kind, number in kinds.items():
             seen = sum(line.startswith(kind) for line in found.splitlines())
             self._proof.require(seen == number, f"{number} of {kind} were to be in the cluster, not {seen}")
-        self._show_status("message", "host", "troth")
+        self._show_status("message", "troth.phase", "troth.placements")
 
     def _edit(self) -> None:
         self._screen.chapter("An edit, and the commit that follows")
@@ -173,7 +174,7 @@ class Tour:
         self._kubectl(*_patch("orders", '{"spec":{"version":"17"}}'))
         self._kubectl("wait", "--for=condition=Ready", "postgresql/orders", _TIMEOUT)
         commit = self._proof.commit("orders", after=written)
-        self._git("show", "--format=%h %s%n", "--unified=1", commit[:10], show=self._screen.diff)
+        self._git("show", "--format=%h %s", "--unified=1", commit[:10], show=self._screen.diff)
         path = self._proof.manifest("orders")
         changed = self._branch.changed(before, commit)
         self._proof.require(changed == [path], f"only {path} was to change, not: {', '.join(changed)}")
@@ -227,7 +228,7 @@ class Tour:
         commit = self._branch.head
         self._proof.require(commit != before, "the deletion was to make a commit")
         self._proof.require(not self._proof.files("orders"), "no file of PostgreSQL orders was to be left")
-        self._git("show", "--format=%h %s%n", "--stat=96", commit[:10])
+        self._git("show", "--format=%h %s", "--stat=80", commit[:10])
         asked, arrived = self._asked("postgresqls", "orders", since), self._branch.arrival(commit)
         released = self._journal.last_answer("postgresqls", "orders", since)
         self._proof.require(arrived < released, "the files were to be gone before the finalizer")
