@@ -77,5 +77,10 @@ async def test_the_metrics_show_what_was_counted_and_what_is_looked_up() -> None
 async def test_the_ports_are_written_whole(tmp_path: Path) -> None:
     async with serving() as (server, _):
         server.write_ports(tmp_path / "ports.json")
-    assert json.loads((tmp_path / "ports.json").read_text(encoding="utf-8")) == server.ports
-    assert [path.name for path in tmp_path.iterdir()] == ["ports.json"]
+        ports = dict(server.ports)
+    assert files_of(tmp_path) == {"ports.json": json.dumps(ports)}
+
+
+def files_of(folder: Path) -> dict[str, str]:
+    """Name to content of what a folder holds."""
+    return {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
