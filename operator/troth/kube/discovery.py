@@ -26,18 +26,20 @@ class Discovery:
         self._found: dict[str, dict[str, Resource]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._begun: dict[str, int] = {}
+        self._answered: dict[str, int] = {}
 
     async def find(self, api_version: str, kind: str, *, refresh: bool = False) -> Resource | None:
         """The resource of a kind, or None if the server does not serve it now."""
         known = self._found.get(api_version, {}).get(kind)
         if known is not None and not refresh:
             return known
-        begun = self._begun.get(api_version, 0)
+        asked = self._begun.get(api_version, 0)
         async with self._locks.setdefault(api_version, asyncio.Lock()):
             # A look that began after this question answers it; one that was under way might have missed the kind.
-            if self._begun.get(api_version, 0) == begun:
-                self._begun[api_version] = begun + 1
+            if self._answered.get(api_version, 0) <= asked:
+                number = self._begun[api_version] = self._begun.get(api_version, 0) + 1
                 self._found[api_version] = await self._look(api_version)
+                self._answered[api_version] = number
             return self._found.get(api_version, {}).get(kind)
 
     async def _look(self, api_version: str) -> dict[str, Resource]:
