@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import yaml
-
 from tests.store_contract import object_name
 from troth.api.resources import CONFIG_MAP
+from troth.engine.manifests import load_documents
 from troth.kube import Client
 from troth.stores import StateStoreWriter
 from troth.stores.kubernetes import KubernetesSettings, KubernetesWriter
-
-
-def load_documents(text: str) -> list[Any]:
-    return [document for document in yaml.safe_load_all(text) if document is not None]
 
 
 class ClusterStore:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -141,8 +142,8 @@ class GitStore:
     def _move(self, new: str, old: str) -> bool:
         try:
             git(self.repository, "update-ref", "refs/heads/main", new, old)
-        except Exception:  # noqa: BLE001 - somebody was faster, or holds the lock: try again on top of them
-            return False
+        except subprocess.CalledProcessError:
+            return False  # somebody was faster, or holds the lock: try again on top of them
         return True
 
 

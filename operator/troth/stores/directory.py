@@ -23,9 +23,8 @@ from typing import Final
 from troth.stores.content import blob_id, content_version, load_content
 from troth.stores.edits import Edit, Wish, plan, read_claim
 from troth.stores.errors import Reason, StoreError
-from troth.stores.git_remote import LOCAL_ROOT_SETTING
 from troth.stores.ownership import Ownership
-from troth.stores.paths import ancestors
+from troth.stores.paths import ancestors, require_local
 from troth.stores.protocol import Claim, Written
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -266,20 +265,4 @@ def directory_root(path: str, *, local_root: Path | None) -> Path:
         raise StoreError(
             Reason.INVALID_STORE, "spec.path is empty", "name the folder that manifests go to", retryable=False
         )
-    if local_root is None:
-        raise StoreError(
-            Reason.LOCAL_PATH_REFUSED,
-            f"{path} is a path of the machine that the operator runs on",
-            f"use another kind of store, or allow a folder with {LOCAL_ROOT_SETTING}",
-            retryable=False,
-        )
-    allowed = Path(os.path.realpath(local_root))
-    found = Path(os.path.realpath(allowed / path))
-    if not found.is_relative_to(allowed):
-        raise StoreError(
-            Reason.LOCAL_PATH_REFUSED,
-            f"{path} is not inside {allowed}, the only folder allowed for local stores",
-            f"move the store there, or change {LOCAL_ROOT_SETTING}",
-            retryable=False,
-        )
-    return found
+    return require_local(path, local_root)

@@ -22,8 +22,8 @@ from typing import Final
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from troth.stores.errors import Reason, StoreError
+from troth.stores.paths import require_local
 
-LOCAL_ROOT_SETTING: Final = "the setting --local-stores (TROTH_LOCAL_STORES)"
 _SCP_FORM: Final = re.compile(r"(?:(?P<user>[^@/:\s]+)@)?(?P<host>\[[^\]]+\]|[^@/:\s]+):(?P<path>[^\s]+)")
 _BRANCH: Final = re.compile(r"[^\x00-\x20\x7f~^:?*\[\\/.\-][^\x00-\x20\x7f~^:?*\[\\]*")
 _MINIMAL_HOST: Final = re.compile(r"[A-Za-z0-9\[:][A-Za-z0-9.:_\-\[\]%]*")
@@ -167,23 +167,7 @@ def _local_path(url: str, root: Path | None) -> str:
         if parts.netloc not in {"", "localhost"}:
             raise _invalid(url, "is a file on another machine")
         url = unquote(parts.path)
-    if root is None:
-        raise StoreError(
-            Reason.LOCAL_PATH_REFUSED,
-            f"{url} is a path of the machine that the operator runs on",
-            f"use https or ssh, or allow a folder with {LOCAL_ROOT_SETTING}",
-            retryable=False,
-        )
-    path = os.path.realpath(url)
-    allowed = os.path.realpath(root)
-    if os.path.commonpath([path, allowed]) != allowed:
-        raise StoreError(
-            Reason.LOCAL_PATH_REFUSED,
-            f"{url} is not inside {allowed}, the only folder allowed for local stores",
-            f"move the repository there, or change {LOCAL_ROOT_SETTING}",
-            retryable=False,
-        )
-    return path
+    return str(require_local(url, root))
 
 
 def _ssh_credentials(url: str, credentials: Credentials) -> SshKey:

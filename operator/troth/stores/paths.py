@@ -7,12 +7,15 @@ or be something that one machine accepts and another's checkout dies of.
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
+from pathlib import Path
 from typing import Final
 
 from troth.stores.errors import Reason, StoreError
 
+LOCAL_ROOT_SETTING: Final = "the setting --local-stores (TROTH_LOCAL_STORES)"
 _LONGEST_NAME: Final = 255
 _LONGEST_PATH: Final = 1024
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -45,6 +48,31 @@ def confine_file(path: str, *, owner: str) -> str:
     if path.endswith(("/", "/.", "/..")) or path in {".", ".."}:
         raise _invalid(path, owner, "names a folder, not a file")
     return confine(path, owner=owner)
+
+
+def require_local(path: str, root: Path | None) -> Path:
+    """The real path of something on this machine; raises StoreError (final) outside ``root``. Blocking.
+
+    ``root`` is the folder that local stores must lie in, None when none are allowed: whoever may write a state
+    store must not thereby write anywhere on the operator's machine. A relative path is relative to it.
+    """
+    if root is None:
+        raise StoreError(
+            Reason.LOCAL_PATH_REFUSED,
+            f"{path} is a path of the machine that the operator runs on",
+            f"use a store on the network, or allow a folder with {LOCAL_ROOT_SETTING}",
+            retryable=False,
+        )
+    allowed = Path(os.path.realpath(root))
+    found = Path(os.path.realpath(allowed / path))
+    if not found.is_relative_to(allowed):
+        raise StoreError(
+            Reason.LOCAL_PATH_REFUSED,
+            f"{path} is not inside {allowed}, the only folder allowed for local stores",
+            f"move the store there, or change {LOCAL_ROOT_SETTING}",
+            retryable=False,
+        )
+    return found
 
 
 def ancestors(path: str) -> list[str]:
