@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,8 +53,10 @@ def build(module: GoModule, folder: Path, environment: Mapping[str, str], progre
     for name in ("GOOS", "GOARCH"):  # a cross-compiling shell must not give us another machine's programs
         variables.pop(name, None)
     # The module is copied: an installed package may be read-only, and Go wants to lock the folder of a go.mod.
-    with tempfile.TemporaryDirectory(prefix="troth-go-") as copy:
-        workplace = Path(copy)
+    # Beside the programs, so that it is swept together with them when this process is killed.
+    workplace = folder / ".module"
+    workplace.mkdir()
+    try:
         for name in ("go.mod", "go.sum"):
             shutil.copyfile(module.folder / name, workplace / name)
         go = _find_go(workplace, variables)
@@ -65,6 +66,8 @@ def build(module: GoModule, folder: Path, environment: Mapping[str, str], progre
             what = f"building {program.name} with Go, {number} of {len(module.programs)}"
             with progress.step(what, f"usually {program.takes}"):
                 _run(command, workplace, variables)
+    finally:
+        shutil.rmtree(workplace, ignore_errors=True)
 
 
 def _find_go(workplace: Path, environment: Mapping[str, str]) -> str:

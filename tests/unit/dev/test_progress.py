@@ -25,7 +25,7 @@ def test_what_is_quick_says_nothing() -> None:
 def test_what_is_slow_says_what_it_does_and_in_the_end_how_long_it_took(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "_SILENT", 0.0)
     stream = io.StringIO()
-    with Progress(stream).step("building etcd", "half a minute"):
+    with Progress(stream, summary=0.0).step("building etcd", "half a minute"):
         pass
     lines = stream.getvalue().splitlines()
     assert lines[-1] == "troth: building etcd: 0 s"
