@@ -6,13 +6,14 @@ conditions; a slip in a new version takes nothing away from the requests that th
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from troth.api import InvalidObject, Key, Resource
 from troth.api import labels as names
-from troth.api.objects import Promise
+from troth.api.objects import Promise, WorkloadGroup
 from troth.api.pipelines import JinjaPipeline, parse_pipelines
 from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, PROMISE
 from troth.controllers.caches import BY_PROMISE, BY_REQUIREMENT, owner_index
@@ -39,7 +40,7 @@ from troth.engine.status import (
     promise_status,
     requirement_state,
 )
-from troth.engine.work import build_groups
+from troth.engine.work import blob_id, build_groups, encode_content
 from troth.kube import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
 
 FINALIZERS = (names.DEPENDENCIES_CLEANUP, names.WORKFLOWS_CLEANUP, names.REVISION_CLEANUP)
@@ -77,7 +78,8 @@ class PromiseReconciler:
         self._workflows = workflows
         self._requests = requests
         self._deletion = PromiseDeletion(platform, workflows)
-        self._checked: dict[str, tuple[int, Checked | Unsound]] = {}
+        self._checked: dict[str, tuple[tuple[str, int], Checked | Unsound]] = {}
+        self._dependencies: dict[str, tuple[tuple[str, int], tuple[WorkloadGroup, ...]]] = {}
 
     async def reconcile(self, key: Key) -> Result:
         """Brings the API, the Works and the status of one Promise to what it says."""
@@ -85,6 +87,7 @@ class PromiseReconciler:
         if promise is None:
             self._workflows.forget(key)
             self._checked.pop(key.name, None)
+            self._dependencies.pop(key.name, None)
             await self._platform.caches.unfollow_requests(key.name)
             return DONE
         if promise.metadata.labels.get(names.PAUSED) == "true":
@@ -111,10 +114,10 @@ class PromiseReconciler:
         """Reads the whole spec, once for each generation."""
         meta = promise.metadata
         known = self._checked.get(promise.name)
-        if known and known[0] == meta.generation:
+        if known and known[0] == (meta.uid, meta.generation):
             return known[1]
         found = await self._read(promise)
-        self._checked[promise.name] = (meta.generation, found)
+        self._checked[promise.name] = ((meta.uid, meta.generation), found)
         return found
 
     async def _read(self, promise: Promise) -> Checked | Unsound:
@@ -311,22 +314,35 @@ class PromiseReconciler:
             work for work in self._workflows.works_of(owner) if work.type == names.WORK_TYPE_STATIC_DEPENDENCY
         ]
         if not promise.spec.dependencies:
-            for work in existing:
-                await self._workflows.delete_work(work)
+            for superfluous in existing:
+                await self._workflows.delete_work(superfluous)
             return
-        content = dump_documents(list(promise.spec.dependencies)).encode()
-        groups = build_groups(
-            {f"static/{promise.name}-dependencies.yaml": content},
-            (),
-            promise.spec.destination_selectors,
-            "promise-workflow",
-        )
-        await self._workflows.keep_work(
-            owner,
-            existing[0] if existing else None,
-            self._workflows.remember_contents(groups),
-            {names.WORK_TYPE: names.WORK_TYPE_STATIC_DEPENDENCY},
-        )
+        labels = {names.WORK_TYPE: names.WORK_TYPE_STATIC_DEPENDENCY}
+        work = existing[0] if existing else None
+        try:
+            await self._workflows.keep_work(owner, work, await self._dependencies_of(promise), labels)
+        except ContentsForgotten:
+            self._dependencies.pop(promise.name, None)
+            await self._workflows.keep_work(owner, work, await self._dependencies_of(promise), labels)
+
+    async def _dependencies_of(self, promise: Promise) -> tuple[WorkloadGroup, ...]:
+        """The dependencies as a workload group, made once for each generation.
+
+        An operator's release has hundreds of kilobytes, and writing them as YAML would hold the loop.
+        """
+        generation = (promise.metadata.uid, promise.metadata.generation)
+        known = self._dependencies.get(promise.name)
+        if known is None or known[0] != generation:
+            content, encoded = await asyncio.to_thread(_encode_dependencies, promise.spec.dependencies)
+            self._platform.contents.put(blob_id(content), encoded)
+            groups = build_groups(
+                {f"static/{promise.name}-dependencies.yaml": content},
+                (),
+                promise.spec.destination_selectors,
+                "promise-workflow",
+            )
+            known = self._dependencies[promise.name] = (generation, self._workflows.remember_contents(groups))
+        return known[1]
 
     def _owner(self, promise: Promise) -> WorkOwner:
         namespace = promise.spec.pipeline_namespace or self._platform.settings.system_namespace
@@ -425,8 +441,10 @@ def promise_reference(promise: Promise) -> dict[str, Any]:
     }
 
 
-def _key(promise: Promise) -> Key:
-    return Key(PROMISE.name, "", promise.name)
+def _encode_dependencies(dependencies: Sequence[Mapping[str, Any]]) -> tuple[bytes, str]:
+    """All manifests as one YAML file, and the same as a Work holds it."""
+    content = dump_documents(list(dependencies)).encode()
+    return content, encode_content(content)
 
 
 def _with_failure(facts: PromiseFacts, failure: Failure) -> PromiseFacts:

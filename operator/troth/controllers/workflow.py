@@ -79,6 +79,9 @@ class Run:
     author: AuthorStatus
 
 
+_NOTHING = Run((), (), None, AuthorStatus())
+
+
 class ContentsForgotten(TrothError):
     """A content that is needed is no longer remembered; run the workflow afresh."""
 
@@ -116,16 +119,14 @@ class Workflows:
             source: ``resource-workflow`` or ``promise-workflow``.
             fresh: render in any case, because the contents are needed.
         """
+        if not pipelines:
+            return _NOTHING
         inputs = _hash_inputs(context, revision)
         remembered = self._remembered.get(key)
         if remembered and remembered[0] == inputs and not fresh:
             return remembered[1]
-        if not pipelines:
-            run = Run((), (), None, AuthorStatus())
-        else:
-            run = self._judge(
-                pipelines, await self._platform.renderer.render(pipelines, context), selectors, source
-            )
+        outcomes = await self._platform.renderer.render(pipelines, context)
+        run = self._judge(pipelines, outcomes, selectors, source)
         self._remembered[key] = (inputs, run)
         return run
 
