@@ -125,6 +125,7 @@ class GitWriter:
         self._tried: set[str] = set()
         self._disturbed = False
         self._commits = 0
+        self._closed = False
 
     async def check(self) -> None:
         """Prove that the branch can be read and would take a push."""
@@ -151,6 +152,7 @@ class GitWriter:
 
     async def close(self) -> None:
         """See `StateStoreWriter.close`; the clone is removed."""
+        self._closed = True
         await self._gatherer.close(grace=self._settings.close_grace)
         async with self._lock:
             await self._repository.drop()
@@ -380,6 +382,8 @@ class GitWriter:
     async def _look(self) -> _Branch:
         """Fetch and bring the tree up to the branch."""
         made = not self._repository.is_open
+        if made and self._closed:
+            raise StoreError(Reason.CLOSED, f"the writer of {self._remote.url} is closed")
         if made:
             await self._repository.open()
         try:

@@ -434,3 +434,13 @@ async def test_a_killed_git_is_an_error_that_can_be_tried_again(
     assert caught.value.retryable
     await writer.write(claims("a", {"resources/a/x.yaml": "1"}))
     assert await store.contents() == {"resources/a/x.yaml": "1"}
+
+
+async def test_a_closed_writer_makes_no_new_clone(store: GitStore) -> None:
+    writer = store.writer()
+    await writer.check()
+    await writer.close()
+    for attempt in (writer.check(), writer.refresh()):
+        with pytest.raises(StoreError, match="closed"):
+            await attempt
+    assert list(store.workspace.iterdir()) == []
