@@ -22,10 +22,10 @@ class Progress:
 
     Args:
         stream: standard error when absent.
-        summary: from how many seconds on it is said at the end how long it took.
+        summary: from how many seconds on it is said at the end how long it took; two when absent.
     """
 
-    def __init__(self, stream: TextIO | None = None, *, summary: float = _SILENT) -> None:
+    def __init__(self, stream: TextIO | None = None, *, summary: float | None = None) -> None:
         self._stream = stream or sys.stderr
         self._summary = summary
 
@@ -53,7 +53,7 @@ class Progress:
             finished.set()
             thread.join()
             seconds = time.monotonic() - started
-            if seconds >= self._summary:
+            if seconds >= (_SILENT if self._summary is None else self._summary):
                 self.say(f"{what}: {clock(seconds)}")
 
     def _lines(self, text: str, started: float, finished: Callable[[float], bool]) -> None:

@@ -32,6 +32,14 @@ def test_what_is_slow_says_what_it_does_and_in_the_end_how_long_it_took(monkeypa
     assert all("\x1b" not in line for line in lines)
 
 
+def test_the_sum_can_be_left_to_whoever_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_SILENT", 0.0)
+    stream = io.StringIO()
+    with Progress(stream, summary=30.0).step("building etcd"):
+        pass
+    assert "building etcd: " not in stream.getvalue()
+
+
 def test_on_a_terminal_it_is_one_line_that_changes() -> None:
     program = textwrap.dedent("""
         import time

@@ -18,7 +18,7 @@ from typing import Self
 from troth.dev.binaries import find_binaries
 from troth.dev.controlplane import ControlPlane
 from troth.dev.demo.errors import DemoFailed
-from troth.dev.git_server import GitServer, is_available
+from troth.dev.git_server import GitServer
 from troth.dev.kubeconfig import write_private
 from troth.dev.operator_process import OperatorProcess
 from troth.dev.progress import Progress
@@ -57,7 +57,7 @@ class Stage:
         Raises:
             DevError: something did not come up; the message says what.
         """
-        if not is_available():
+        if shutil.which("git") is None:
             raise DemoFailed("git is not installed; the operator and this demo need it")
         binaries = find_binaries(progress=self.progress)
         self._home = Path(tempfile.mkdtemp(prefix="troth-demo-"))
