@@ -43,8 +43,8 @@ from troth.kube import (
     ServerError,
     TooManyRequests,
     load_credentials,
+    transport,
 )
-from troth.kube.transport import Transport
 
 pytestmark = pytest.mark.integration
 
@@ -227,12 +227,8 @@ async def test_a_stream_that_says_nothing_any_more_is_noticed(
             assert informer.counters.failures >= 1
 
 
-def test_a_stream_may_be_silent_for_longer_than_the_server_waits_with_a_bookmark() -> None:
-    from troth.kube import transport
-
+def test_a_stream_may_be_silent_for_longer_than_it_takes_the_server_to_send_a_bookmark() -> None:
     assert 60 < transport._SILENCE < 90
-    assert Transport.stream.__doc__ is not None
-    assert "75 s" in Transport.stream.__doc__
 
 
 async def test_a_kind_may_come_late_go_and_come_again(client: Client, unique: str) -> None:

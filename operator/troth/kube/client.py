@@ -31,7 +31,7 @@ _APPLY: Final = "application/apply-patch+yaml"
 _MERGE_PATCH: Final = "application/merge-patch+json"
 _JSON_PATCH: Final = "application/json-patch+json"
 
-_FIRST_PAGE = 50
+_FIRST_PAGE = 20
 _PAGE_BYTES = 192 * 1024  # measured: 4 ms to parse
 _LIST_STARTS = 5
 _WATCH_SECONDS = 290

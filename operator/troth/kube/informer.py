@@ -22,7 +22,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -207,6 +207,7 @@ class Informer(Generic[T]):
         failures = 0
         while True:
             watching: float | None = None
+            at_least = 0.0
             events = self.counters.events
             try:
                 if not self._version or self._now() >= self._relist_due:
@@ -221,6 +222,7 @@ class Informer(Generic[T]):
                 self.last_error = error
                 logger.debug("watching %s: %s", self.resource.name, error)
                 if isinstance(error, ApiError):
+                    at_least = error.retry_after or 0.0
                     self._version = ""  # else only the connection was lost, and the watch goes on where it was
             except Exception:
                 logger.exception("watching %s: unexpected", self.resource.name)
@@ -231,7 +233,7 @@ class Informer(Generic[T]):
             lasted = 0.0 if watching is None else self._now() - watching
             worked = self.counters.events > events or lasted > _SHORT_WATCH
             failures = 1 if worked else failures + 1
-            await self._back_off(failures)
+            await self._back_off(failures, at_least)
 
     async def _relist(self) -> None:
         """Takes in a list. Objects that it does not have are gone, unless they are newer than the list."""
@@ -351,14 +353,13 @@ class Informer(Generic[T]):
     def _key(self, metadata: Mapping[str, Any]) -> Key:
         return Key(self.resource.name, metadata.get("namespace", ""), metadata["name"])
 
-    async def _back_off(self, failures: int) -> None:
+    async def _back_off(self, failures: int, at_least: float) -> None:
         ceiling = min(_LONGEST_DELAY, _FIRST_DELAY * _DELAY_FACTOR ** min(failures - 1, 20))
-        self._poked.clear()
-        try:
-            async with asyncio.timeout(self._random.uniform(ceiling / 2, ceiling)):
+        delay = max(at_least, self._random.uniform(ceiling / 2, ceiling))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(delay):
                 await self._poked.wait()
-        except TimeoutError:
-            return
+        self._poked.clear()
 
     async def _breathe(self) -> None:
         """Lets others run when this has run for 2 ms: a thousand events may come in one piece."""

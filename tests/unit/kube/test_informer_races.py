@@ -27,6 +27,7 @@ from troth.kube import (
     KubeError,
     Listing,
     NotFound,
+    TooManyRequests,
     WatchEvent,
 )
 
@@ -312,6 +313,15 @@ async def test_nothing_that_a_server_does_ends_it(failure: Exception) -> None:
         assert bench.informer.counters.failures == 3
         assert bench.informer.last_error is None
         assert bench.versions() == {"a": "5"}
+
+
+async def test_a_busy_server_is_left_alone_for_as_long_as_it_asks() -> None:
+    source = Source()
+    source.failures = [TooManyRequests(429, "TooManyRequests", "busy", retry_after=3600.0)]
+    async with running(source, synced=False) as bench:
+        assert not await bench.informer.wait_synced(0.3)
+        bench.informer.poke()
+        assert await bench.informer.wait_synced(5)
 
 
 async def test_a_poke_ends_the_back_off() -> None:

@@ -89,8 +89,8 @@ async def test_heavy_objects_come_in_smaller_pages_and_light_ones_in_larger() ->
         for _ in range(3):
             await anext(heavy)
         await heavy.aclose()
-    assert limits["light"] == [50, 500, 500]
-    assert limits["heavy"] == [50, 4, 4]
+    assert limits["light"] == [20, 500, 500]
+    assert limits["heavy"] == [20, 4, 4]
 
 
 async def test_items_of_a_built_in_kind_say_what_they_are() -> None:
