@@ -25,6 +25,7 @@ class Idle:
     writes: float = 0.0
     reconciles: float = 0.0
     cpu: float | None = None
+    own_cpu: float | None = None
     breakdown: dict[str, float] = field(default_factory=dict)
     others: float | None = None
 
@@ -42,6 +43,7 @@ class Burst:
     writes: float
     reconciles: float
     cpu: float | None
+    own_cpu: float | None
     peak: Peak
     breakdown: dict[str, float]
     by_kind: dict[str, float]
@@ -60,6 +62,7 @@ class Restart:
     commits: int
     reconciles: float
     cpu: float | None
+    own_cpu: float | None
     peak: Peak
     breakdown: dict[str, float]
     others: float | None
@@ -88,6 +91,7 @@ async def idle(site: Site, count: int) -> Idle:
     result.writes = len(span.writes) / count
     result.reconciles = without_polling(span.reconciles) / count
     result.cpu = _each(span.cpu(), count)
+    result.own_cpu = _each(span.own_cpu(), count)
     result.breakdown = breakdown(span.writes, count)
     result.others = span.others()
     return result
@@ -138,6 +142,7 @@ async def burst(site: Site, prefix: str, count: int) -> Burst:
         writes=len(span.writes) / count,
         reconciles=without_polling(span.reconciles) / count,
         cpu=_each(span.cpu(), count),
+        own_cpu=_each(span.own_cpu(), count),
         peak=memory.peak,
         breakdown=breakdown(span.writes, count),
         by_kind={kind: round(number / count, 2) for kind, number in sorted(span.reconciles.items())},
@@ -164,6 +169,7 @@ async def restart(site: Site) -> Restart:
         commits=await asyncio.to_thread(span.commits),
         reconciles=without_polling(span.reconciles) / count,
         cpu=span.cpu(),
+        own_cpu=span.own_cpu(),
         peak=memory.peak,
         breakdown=breakdown(span.writes, 1),
         others=span.others(),

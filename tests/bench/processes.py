@@ -4,14 +4,17 @@ The render workers and the git commands are children of the operator and belong 
 countable after its end (its parent's ``cutime``), so short commands are not missed between two looks.
 
 Memory is PSS: pages that several processes share are counted once, divided among them. Adding up RSS would count the
-interpreter of every render worker again. On machines without /proc everything here answers None.
+interpreter of every render worker again. A child that has not begun its program yet still runs in its parent's memory
+(vfork); it is left out, or the operator would be counted twice whenever it starts a command. On machines without /proc everything here answers None.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
@@ -26,21 +29,29 @@ def available() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """One line of ``/proc/PID/stat``: whose child it is, and CPU seconds of it and of its ended children."""
+    """One line of ``/proc/PID/stat``: whose child it is, and CPU seconds of its own and of its ended children."""
 
     pid: int
     parent: int
-    cpu: float
+    own: float
+    ended: float = 0.0
+
+    @property
+    def cpu(self) -> float:
+        """Both together."""
+        return self.own + self.ended
 
 
 def parse_stat(line: str, *, ticks: int = _TICKS) -> Stat:
     """Read the line; the program's name in it may hold spaces and parentheses."""
     head, _, tail = line.rpartition(")")
     fields = tail.split()
+    used, by_system, used_by_ended, by_system_for_ended = (int(text) / ticks for text in fields[11:15])
     return Stat(
         pid=int(head.partition(" ")[0]),
         parent=int(fields[1]),
-        cpu=sum(int(text) for text in fields[11:15]) / ticks,
+        own=used + by_system,
+        ended=used_by_ended + by_system_for_ended,
     )
 
 
@@ -63,6 +74,14 @@ def cpu_seconds(pid: int) -> float | None:
     if not available():
         return None
     return sum(stat.cpu for stat in family(pid, _all()))
+
+
+def own_cpu_seconds(pid: int) -> float | None:
+    """CPU time of one process alone."""
+    try:
+        return parse_stat((_PROC / str(pid) / "stat").read_text()).own
+    except OSError:
+        return None
 
 
 def machine_busy_seconds() -> float | None:
@@ -97,12 +116,37 @@ def _all() -> dict[int, Stat]:
     return found
 
 
+def role(arguments: Sequence[str]) -> str:
+    """What a child is for: ``render worker``, or a git command by its name."""
+    program = Path(arguments[0]).name
+    if program == "git":
+        skip = {"-c", "-C", "--git-dir"}
+        words = [word for before, word in pairwise(arguments) if not word.startswith("-") and before not in skip]
+        return f"git {words[0]}" if words else "git"
+    return "render worker" if "troth.engine.worker" in arguments else program
+
+
+def _arguments(pid: int) -> list[str]:
+    """The command line of a process; empty when it is gone."""
+    try:
+        return (_PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
+    except OSError:
+        return []
+
+
 @dataclass(slots=True)
 class Peak:
-    """The most memory at one moment, in bytes: of the whole family, and of the first process alone."""
+    """The most memory at one moment, in bytes.
+
+    Attributes:
+        together: of the process and its children.
+        alone: of the process itself (at a moment of its own).
+        children: whose the rest of ``together`` was, by role.
+    """
 
     together: int = 0
     alone: int = 0
+    children: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -129,8 +173,16 @@ class MemoryWatch:
     def _run(self) -> None:
         while True:
             alone = pss(self.pid)
-            others = sum(pss(stat.pid) for stat in family(self.pid, _all()) if stat.pid != self.pid)
-            self.peak.together = max(self.peak.together, alone + others)
+            children: dict[str, int] = {}
+            for stat in family(self.pid, _all()):
+                arguments = _arguments(stat.pid)
+                if stat.pid != self.pid and arguments and arguments != _arguments(stat.parent):
+                    name = role(arguments)
+                    children[name] = children.get(name, 0) + pss(stat.pid)
+            together = alone + sum(children.values())
             self.peak.alone = max(self.peak.alone, alone)
+            if together > self.peak.together:
+                self.peak.together = together
+                self.peak.children = children
             if self._ended.wait(self.interval):
                 return

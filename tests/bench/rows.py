@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from tests.bench.bare import Bare
 from tests.bench.counting import percentile
 from tests.bench.measure import Burst, Idle, Restart
-from tests.bench.table import Row, Section
+from tests.bench.processes import Peak
+from tests.bench.table import Row, Section, show
 
 SMALL = 50
 LARGE = 1000
@@ -36,7 +37,10 @@ def idle_section(result: Idle, bare: Bare | None) -> Section:
         Row("reconciles a request", result.reconciles, "", 8, inclusive=True, kratix="28.5"),
         Row("operator CPU a request, Git included", _milli(result.cpu), "ms", kratix="660 ms"),
     ]
-    remarks = [_others(result.others), f"writes a request: {_list(result.breakdown)}"]
+    remarks = [
+        f"CPU of its own process {_show_ms(result.own_cpu)}; {_others(result.others)}",
+        f"writes a request: {_list(result.breakdown)}",
+    ]
     return Section(f"Idle, {len(result.committed)} requests one after another", rows, remarks)
 
 
@@ -91,6 +95,7 @@ def burst_section(result: Burst, bare: Bare | None) -> Section:
     ]
     remarks = [
         f"sent within {result.sent:.1f} s, quiet after {result.quiet:.1f} s; {_others(result.others)}",
+        f"CPU of its own process {_show_ms(result.own_cpu)} a request; memory of its children: {_sizes(result.peak)}",
         f"writes a request: {_list(result.breakdown)}",
         f"reconciles a request: {_list(result.by_kind)}",
     ]
@@ -136,6 +141,14 @@ def _ms(values: Sequence[float], percent: float) -> float | None:
 
 def _milli(seconds: float | None) -> float | None:
     return None if seconds is None else seconds * 1000
+
+
+def _show_ms(seconds: float | None) -> str:
+    return show(_milli(seconds), "ms")
+
+
+def _sizes(peak: Peak) -> str:
+    return _list({f"{name} (MiB)": round(size / _MIB) for name, size in sorted(peak.children.items())})
 
 
 def _others(cores: float | None) -> str:

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 from tests.bench.commits import CommitWatch
 from tests.bench.counting import difference, gauge, reconciles, without_polling, writes_of
-from tests.bench.processes import cpu_seconds, machine_busy_seconds
+from tests.bench.processes import cpu_seconds, machine_busy_seconds, own_cpu_seconds
 from tests.bench.requests import FILES, NAMESPACE, PROMISE_NAME, RequestWatch, bench_promise
 from tests.operators import OperatorProcess
 from tests.platforms import Platform, destination, git_store
@@ -115,6 +115,7 @@ class Span:
         running = site.operator
         self._counted = reconciles(running.metrics()) if running else {}
         self._cpu = cpu_seconds(running.pid) if running else 0.0
+        self._own_cpu = own_cpu_seconds(running.pid) if running else 0.0
         self._busy, self._ours, self._began = machine_busy_seconds(), cpu_seconds(os.getpid()), time.monotonic()
         self.entries: list[AuditEntry] = []
         self.reconciles: dict[str, int] = {}
@@ -143,6 +144,11 @@ class Span:
         """Seconds of the operator and its children."""
         used = cpu_seconds(self._operator.pid)
         return None if used is None or self._cpu is None else used - self._cpu
+
+    def own_cpu(self) -> float | None:
+        """Seconds of the operator's own process."""
+        used = own_cpu_seconds(self._operator.pid)
+        return None if used is None or self._own_cpu is None else used - self._own_cpu
 
     def others(self) -> float | None:
         """How many cores programs that are not ours kept busy, on average."""

@@ -19,7 +19,7 @@ from tests.bench.counting import (
     without_polling,
     writes_of,
 )
-from tests.bench.processes import Stat, available, cpu_seconds, family, parse_stat, pss
+from tests.bench.processes import Stat, available, cpu_seconds, family, parse_stat, pss, role
 from tests.bench.table import Row, Section, render, show
 from troth.dev import AuditEntry, AuditLog
 
@@ -143,13 +143,27 @@ def test_columns_stand_in_line_and_colours_change_nothing_but_colour() -> None:
 
 def test_a_program_with_parentheses_in_its_name_is_read_like_any_other() -> None:
     fields = "S 41 " + " ".join("0" for _ in range(9)) + " 150 50 20 30 20 0 1 0 1"
-    assert parse_stat(f"42 (git (remote) x) {fields}", ticks=100) == Stat(pid=42, parent=41, cpu=2.5)
+    assert parse_stat(f"42 (git (remote) x) {fields}", ticks=100) == Stat(pid=42, parent=41, own=2.0, ended=0.5)
 
 
 def test_a_family_is_the_process_and_all_that_descend_from_it() -> None:
-    stats = {pid: Stat(pid, parent, 1.0) for pid, parent in ((1, 0), (5, 1), (6, 5), (7, 6), (8, 1))}
+    stats = {pid: Stat(pid, parent, own=1.0) for pid, parent in ((1, 0), (5, 1), (6, 5), (7, 6), (8, 1))}
     assert {stat.pid for stat in family(5, stats)} == {5, 6, 7}
     assert family(99, stats) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("git -c core.x=1 --git-dir /x push --porcelain origin", "git push"),
+        ("/usr/bin/git fast-import --quiet", "git fast-import"),
+        ("/usr/lib/git-core/git-remote-http origin http://x", "git-remote-http"),
+        ("python -m troth.engine.worker", "render worker"),
+        ("git", "git"),
+    ],
+)
+def test_a_child_is_called_by_what_it_does(command: str, name: str) -> None:
+    assert role(command.split()) == name
 
 
 @pytest.mark.skipif(not available(), reason="this system has no /proc")
