@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.faults import FaultProxy, LoseAnswer, gone, too_many_requests
 from tests.waiting import eventually
+from tests.widgets import widgets
 from troth.api import Resource
 from troth.api.resources import CONFIG_MAP, CUSTOM_RESOURCE_DEFINITION, NAMESPACE, SECRET
 from troth.dev import CommandResult, ControlPlane
@@ -296,26 +297,3 @@ async def test_a_list_whose_pages_expire_begins_again(proxy: FaultProxy, behind:
 async def test_a_version_from_before_compaction_is_gone(proxy: FaultProxy, behind: Client, namespace: str) -> None:
     with proxy.inject(gone(), path="watch=1"), pytest.raises(Gone):
         await anext(behind.watch(CONFIG_MAP, resource_version="1", namespace=namespace))
-
-
-def widgets(group: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"widgets.{group}"},
-        "spec": {
-            "group": group,
-            "scope": "Cluster",
-            "names": {"plural": "widgets", "kind": "Widget", "listKind": "WidgetList"},
-            "versions": [
-                {
-                    "name": "v1",
-                    "served": True,
-                    "storage": True,
-                    "schema": {
-                        "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-                    },
-                }
-            ],
-        },
-    }

@@ -28,6 +28,7 @@ from tests.faults import (
     too_many_requests,
 )
 from tests.waiting import eventually
+from tests.widgets import widgets
 from troth.api import Key, Resource
 from troth.api.objects import ObjectMeta, read_metadata
 from troth.api.resources import CONFIG_MAP, CUSTOM_RESOURCE_DEFINITION
@@ -327,18 +328,3 @@ async def _missing(client: Client, group: str) -> bool:
     except KubeError:
         return False
     return False
-
-
-def widgets(group: str) -> dict[str, Any]:
-    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"widgets.{group}"},
-        "spec": {
-            "group": group,
-            "scope": "Cluster",
-            "names": {"plural": "widgets", "kind": "Widget", "listKind": "WidgetList"},
-            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
-        },
-    }
