@@ -5,7 +5,8 @@ countable after its end (its parent's ``cutime``), so short commands are not mis
 
 Memory is PSS: pages that several processes share are counted once, divided among them. Adding up RSS would count the
 interpreter of every render worker again. A child that has not begun its program yet still runs in its parent's memory
-(vfork); it is left out, or the operator would be counted twice whenever it starts a command. On machines without /proc everything here answers None.
+(vfork); it is left out, or the operator would be counted twice whenever it starts a command. On machines without
+/proc everything here answers None.
 """
 
 from __future__ import annotations
