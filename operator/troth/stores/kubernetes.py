@@ -485,11 +485,6 @@ def _told(error: Exception, *, doing: str) -> StoreError:
     return error if isinstance(error, StoreError) else explain_refusal(error, doing=doing)
 
 
-def _names(keys: Iterable[ObjectKey]) -> str:
-    named = sorted(map(str, keys))
-    return ", ".join(named[:_NAMED]) + (f" and {len(named) - _NAMED} more" if len(named) > _NAMED else "")
-
-
 def _conflict(key: ObjectKey, first: str, second: str) -> StoreError:
     return StoreError(
         Reason.PATH_CONFLICT,
