@@ -7,6 +7,7 @@ would look unschedulable), and the end runs backwards: first no new reconcile, t
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import random
 import socket
@@ -158,6 +159,10 @@ class Operator:
     async def _reconcile(self, runner: Runner) -> None:
         await self._ensure_namespace()
         await self._caches.wait_synced()
+        # What the lists left is there to stay: looking through it again and again would hold the loop for 50 ms.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
         logger.info("every kind has been listed; reconciling")
         self._reconciling = True
         await runner.run()

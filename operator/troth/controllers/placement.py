@@ -18,7 +18,7 @@ from troth.api.objects import Destination, WorkPlacement
 from troth.api.resources import WORK_PLACEMENT
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry
-from troth.controllers.stores import StoreRef
+from troth.controllers.stores import StoreRef, path_in_store
 from troth.engine.layout import Layout, aggregate, place
 from troth.engine.status import placement_status, read_placement
 from troth.engine.status.facts import PlacementFacts
@@ -288,7 +288,7 @@ class PlacementReconciler:
         if store is None:
             return None
         try:
-            location, _ = self._claim(placement, destination, store_ref, str(store.spec.get("path") or ""))
+            location, _ = self._claim(placement, destination, store_ref, path_in_store(store))
         except InvalidObject:
             return None
         return location

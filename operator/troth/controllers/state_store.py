@@ -21,7 +21,7 @@ from troth.api.objects import SecretReference, StateStore
 from troth.api.resources import SECRET, STATE_STORES
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result
-from troth.controllers.stores import OpenStore, StoreRef
+from troth.controllers.stores import OpenStore, StoreRef, path_in_store
 from troth.engine.status import StateStoreFacts, secret_not_found, state_store_status
 from troth.kube import Forbidden, KubeError, NotFound
 from troth.stores import StateStoreWriter, StoreError
@@ -66,7 +66,7 @@ class StateStoreReconciler:
         self, store: StateStore, ref: StoreRef, before: OpenStore | None
     ) -> tuple[StateStoreFacts, OpenStore, bool]:
         """The store's facts, its writer, and whether somebody else changed its content."""
-        path = str(store.spec.get("path") or "")
+        path = path_in_store(store)
         generation = store.metadata.generation
         try:
             secret = await self._read_secret(store)

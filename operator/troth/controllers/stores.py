@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from troth.api.objects import StateStore
+from troth.api.resources import DIRECTORY_STATE_STORE
 from troth.stores import StateStoreWriter
 
 
@@ -23,9 +25,14 @@ class StoreRef(NamedTuple):
         return f"{self.kind}/{self.name}"
 
 
+def path_in_store(store: StateStore) -> str:
+    """The prefix of everything in a store. A directory's ``spec.path`` is the store itself, not a prefix in it."""
+    return "" if store.kind == DIRECTORY_STATE_STORE.kind else str(store.spec.get("path") or "")
+
+
 @dataclass(frozen=True, slots=True)
 class OpenStore:
-    """A store with its writer. ``problem`` is empty while the store is ready; ``path`` is its spec.path."""
+    """A store with its writer. ``problem`` is empty while the store is ready; ``path`` is the prefix in it."""
 
     writer: StateStoreWriter | None
     path: str
