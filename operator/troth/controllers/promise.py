@@ -28,7 +28,16 @@ from troth.controllers.promise_api import (
 from troth.controllers.promise_deletion import PromiseDeletion
 from troth.controllers.request import RequestReconciler
 from troth.controllers.result import DONE, After, Result, Retry, Terminal
-from troth.controllers.workflow import ContentsForgotten, Run, Workflows, WorkOwner, retry_seconds, workflow_facts
+from troth.controllers.workflow import (
+    ContentsForgotten,
+    Run,
+    Workflows,
+    WorkOwner,
+    after_failure,
+    is_passing,
+    retry_seconds,
+    workflow_facts,
+)
 from troth.engine import Failure, render_context
 from troth.engine.manifests import dump_documents
 from troth.engine.status import (
@@ -117,6 +126,8 @@ class PromiseReconciler:
         if known and known[0] == (meta.uid, meta.generation):
             return known[1]
         found = await self._read(promise)
+        if isinstance(found, Unsound) and found.failure is not None and is_passing(found.failure):
+            return found
         self._checked[promise.name] = ((meta.uid, meta.generation), found)
         return found
 
@@ -183,7 +194,7 @@ class PromiseReconciler:
             self._record(promise, "Normal", "Available", "Promise is available")
         await self._write_status(key, promise, facts)
         if run.failure is not None:
-            return Terminal(run.failure.reason, run.failure.sentence())
+            return after_failure(run.failure)
         seconds = retry_seconds(run)
         if seconds is not None:
             return After(seconds, "its pipeline asked for it")
@@ -410,6 +421,8 @@ class PromiseReconciler:
             facts = _with_failure(facts, unsound.failure)
         if await self._write_status(key, promise, facts):
             self._record(promise, "Warning", "InvalidPromise", unsound.problem)
+        if unsound.failure is not None:
+            return after_failure(unsound.failure)
         return Terminal("InvalidPromise", unsound.problem)
 
     async def _report_paused(self, key: Key, promise: Promise) -> Result:

@@ -23,6 +23,7 @@ from troth.controllers.workflow import (
     Run,
     Workflows,
     WorkOwner,
+    after_failure,
     is_suspended,
     retry_seconds,
     workflow_facts,
@@ -117,7 +118,7 @@ class RequestReconciler:
             await self._workflows.keep_works(owner, names.WORK_TYPE_RESOURCE, run)
         await self._report(key, api, request, bound, owner, run)
         if run.failure is not None:
-            return Terminal(run.failure.reason, run.failure.sentence())
+            return after_failure(run.failure)
         seconds = retry_seconds(run)
         return After(seconds, "its pipeline asked for it") if seconds is not None else DONE
 

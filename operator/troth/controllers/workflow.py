@@ -22,6 +22,7 @@ from troth.api.pipelines import JinjaPipeline
 from troth.api.resources import WORK
 from troth.controllers.caches import BY_OWNER
 from troth.controllers.platform import Platform
+from troth.controllers.result import After, Result, Retry, Terminal
 from troth.engine import Control, Failure, RenderContext, Rendered
 from troth.engine.failure import Reason
 from troth.engine.status import AuthorStatus, PipelineFacts, WorkflowFacts, author_status, next_retry
@@ -79,6 +80,7 @@ class Run:
     author: AuthorStatus
 
 
+_TIMEOUT_RETRY = 60.0
 _NOTHING = Run((), (), None, AuthorStatus())
 
 
@@ -127,7 +129,8 @@ class Workflows:
             return remembered[1]
         outcomes = await self._platform.renderer.render(pipelines, context)
         run = self._judge(pipelines, outcomes, selectors, source)
-        self._remembered[key] = (inputs, run)
+        if run.failure is None or not is_passing(run.failure):
+            self._remembered[key] = (inputs, run)
         return run
 
     def _judge(
@@ -324,6 +327,21 @@ def work_name(owner: WorkOwner, labels: Mapping[str, str]) -> str:
         resource_namespace=owner.namespace if owner.work_namespace != owner.namespace else "",
         pipeline=labels.get(names.PIPELINE_NAME, ""),
     )
+
+
+def is_passing(failure: Failure) -> bool:
+    """Whether the same render may go well another time: what failed was the process or the time that it had."""
+    return failure.reason in ("RenderCrashed", "TemplateTimeout")
+
+
+def after_failure(failure: Failure) -> Result:
+    """What follows from a workflow that failed."""
+    sentence = failure.sentence()
+    if failure.reason == "RenderCrashed":
+        return Retry(sentence)
+    if is_passing(failure):
+        return After(_TIMEOUT_RETRY, sentence)
+    return Terminal(failure.reason, sentence)
 
 
 def is_suspended(control: Control | None) -> bool:
