@@ -76,8 +76,7 @@ def _sources(pipeline: JinjaPipeline) -> Iterator[tuple[str, str, bool]]:
         yield f"destinations[{index}].directory", rule.directory, False
         yield from _leaves(rule.match_labels, f"destinations[{index}].matchLabels")
     for field, leaves in (("status", pipeline.status), ("control", pipeline.control)):
-        for name, value in leaves.items():
-            yield from _leaves(value, f"{field}.{name}")
+        yield from _leaves(leaves, field)
 
 
 def _leaves(value: Any, where: str) -> Iterator[tuple[str, str, bool]]:

@@ -468,12 +468,12 @@ def _missing_name(name: str, failure: Failure, place: _Place, attempt: Attempt) 
     failure = replace(failure, message=f"there is no {name!r} here", input=name)
     if name in ("item", "index"):
         return replace(failure, hint="it exists in files with forEach only")
-    if name in ("spec", "request"):
-        return replace(failure, hint="a Promise's own workflow has no request; promise is the whole object")
     if name in attempt.definitions:
         return replace(failure, hint=f"the values need one another in a circle; take one of them out of {name}")
     if place.display.startswith("partials.") and name in attempt.scope:
         return replace(failure, hint="import the partial with context: {% import … as … with context %}")
+    if name in ("spec", "request"):
+        return replace(failure, hint="a Promise's own workflow has no request; promise is the whole object")
     known = [*dict.fromkeys((*SCOPE, *place.variables, *attempt.environment.globals))]
     meant = close_match(name, known)
     available = ", ".join(key for key in attempt.scope if not key.startswith("_"))

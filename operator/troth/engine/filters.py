@@ -197,7 +197,7 @@ def dns_label(value: Any, length: int = 63) -> str:
     text = string(value)
     length = max(12, min(int(length), 63))
     name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-    if name == text.lower() and len(name) <= length:
+    if name and name == text.lower() and len(name) <= length:
         return name
     return f"{name[: length - 9].rstrip('-') or 'x'}-{sha256(text)[:8]}"
 
@@ -444,12 +444,18 @@ def version(value: Any, other: Any, operator: str = "eq") -> bool:
         raise ValueError(f"{operator!r} compares nothing; use one of {', '.join(results)}") from None
 
 
-def _version(text: str) -> tuple[tuple[int, int, str], ...]:
-    """Numbers by value; a word, as in 1.0-rc1, comes before the release that has none."""
-    parts = re.findall(r"\d{1,18}|[a-z]+", text.lower().removeprefix("v"))
-    while parts and parts[-1] == "0":
-        parts.pop()
-    return (*((1, int(part), "") if part.isdigit() else (-1, 0, part) for part in parts), (0, 0, ""))
+def _version(text: str) -> tuple[tuple[int, ...], bool, tuple[tuple[int, int, str], ...]]:
+    """Numbers by value; what follows them, as in 1.0-rc1, comes before the release without it."""
+    release, rest = re.fullmatch(r"v?([0-9.]{0,64})(.*)", text.lower(), re.DOTALL).groups()  # type: ignore[union-attr]
+    numbers = [int(part) for part in release.split(".") if part]
+    while numbers and not numbers[-1]:
+        numbers.pop()
+    parts = re.findall(r"[0-9]{1,18}|[a-z]+", rest.partition("+")[0])
+    return (
+        tuple(numbers),
+        not parts,
+        tuple((1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts),
+    )
 
 
 def allowed_filters() -> dict[str, Callable[..., Any]]:

@@ -3,12 +3,12 @@
 Nothing in Jinja bounds time or memory, so templates run in worker processes that bound themselves (`worker`) and
 are killed when they do not answer. Three rules keep one author's endless loop out of everybody else's way:
 
+* A job first gets a short time, many times what templates need. What does not end in it starts again in the slow
+  lane, with all the time of the limits; the slow lane never holds the last worker.
 * What timed out or crashed is remembered by the hash of its inputs and answered at once for a while.
-* A list of pipelines that never succeeded yet, or failed to end lately, is *unproven*: all of those together
-  never hold the last worker. Its first success proves it.
-* A list that never succeeded for anybody and timed out for two different requests is answered from memory for all
-  others, so that fifty requests of a broken Promise do not take turns at hanging. One that did succeed is not:
-  then a request's own input is to blame, and only that request is held back.
+* A list of pipelines that never succeeded for anybody and timed out for two different requests is answered from
+  memory for all others, so that fifty requests of a broken Promise do not take turns at hanging. One that did
+  succeed is not: then a request's own input is to blame, and only that request is held back.
 
 `concurrent.futures` was rejected: it cannot end one process that hangs.
 """
@@ -35,6 +35,8 @@ from troth.engine.wire import LENGTH, framed, pack, pack_context, pack_pipelines
 
 _logger = logging.getLogger(__name__)
 
+_SHORT_SECONDS: Final = 0.15  # of a processor
+_SHORT_PATIENCE_SECONDS: Final = 1.0  # on the wall, for what does not stop by itself
 _GRACE_SECONDS: Final = 0.5
 _START_SECONDS: Final = 30.0
 _MOST_REMEMBERED: Final = 4096
@@ -54,6 +56,7 @@ class _Job:
     Attributes:
         program: hash of the pipelines.
         key: hash of everything that the outcome depends on.
+        patient: it did not end in the short time, and waits for the slow lane.
     """
 
     payload: bytes
@@ -61,6 +64,7 @@ class _Job:
     program: bytes
     key: bytes
     answer: asyncio.Future[tuple[Outcome | None, ...]]
+    patient: bool = False
 
 
 class _Crashed(Exception):
@@ -101,11 +105,20 @@ class _Process:
 
 @dataclass(slots=True)
 class _Memory:
-    """What is known about programs and inputs that misbehaved; bounded, oldest first out."""
+    """What is known about programs and inputs; bounded, oldest first out.
+
+    Attributes:
+        seconds: for how long an outcome is repeated.
+        failed: outcomes of what misbehaved, by job or by program, and until when they are repeated.
+        quick: of programs that succeeded, whether the last success was in the short time.
+        slow: programs that did not end in the short time, and never succeeded.
+        strikes: the jobs of a program that misbehaved since its last success.
+    """
 
     seconds: float
     failed: OrderedDict[bytes, tuple[float, tuple[Outcome | None, ...]]] = field(default_factory=OrderedDict)
-    proven: OrderedDict[bytes, bool] = field(default_factory=OrderedDict)
+    quick: OrderedDict[bytes, bool] = field(default_factory=OrderedDict)
+    slow: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
     strikes: OrderedDict[bytes, set[bytes]] = field(default_factory=OrderedDict)
 
     def recall(self, job: _Job, now: float) -> tuple[Outcome | None, ...] | None:
@@ -119,18 +132,24 @@ class _Memory:
                 self.strikes.pop(job.program, None)
         return None
 
-    def is_proven(self, program: bytes) -> bool:
-        return self.proven.get(program, False)
+    def is_slow(self, job: _Job) -> bool:
+        """Whether a job belongs into the slow lane."""
+        return job.patient or job.program in self.slow or self.quick.get(job.program) is False
 
-    def succeeded(self, program: bytes) -> None:
-        _remember(self.proven, program, value=True)
+    def succeeded(self, program: bytes, *, quick: bool) -> None:
+        _remember(self.quick, program, value=quick)
+        self.slow.pop(program, None)
         self.strikes.pop(program, None)
+
+    def took_long(self, job: _Job) -> None:
+        job.patient = True
+        if job.program not in self.quick:
+            _remember(self.slow, job.program, value=None)
 
     def misbehaved(self, job: _Job, outcomes: tuple[Outcome | None, ...], now: float) -> None:
         _remember(self.failed, job.key, (now + self.seconds, outcomes))
-        if job.program in self.proven:
-            self.proven[job.program] = False  # it worked once: the input is to blame, and only it is held back
-            return
+        if job.program in self.quick:
+            return  # it worked once: the input is to blame, and only it is held back
         strikes = self.strikes.setdefault(job.program, set())
         strikes.add(job.key)
         _remember(self.strikes, job.program, strikes)
@@ -162,9 +181,9 @@ class RenderPool:
         self._limits = limits or Limits()
         self._memory = _Memory(quarantine_seconds)
         self._room = asyncio.Semaphore(backlog)
-        self._proven: deque[_Job] = deque()
-        self._unproven: OrderedDict[bytes, deque[_Job]] = OrderedDict()
-        self._unproven_running = 0
+        self._quick: deque[_Job] = deque()
+        self._slow: OrderedDict[bytes, deque[_Job]] = OrderedDict()
+        self._slow_running = 0
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
@@ -222,9 +241,9 @@ class RenderPool:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        waiting = [*self._proven, *(job for jobs in self._unproven.values() for job in jobs)]
-        self._proven.clear()
-        self._unproven.clear()
+        waiting = [*self._quick, *(job for jobs in self._slow.values() for job in jobs)]
+        self._quick.clear()
+        self._slow.clear()
         for job in waiting:
             if not job.answer.done():
                 job.answer.set_exception(RenderPoolError("the pool is closed"))
@@ -242,34 +261,38 @@ class RenderPool:
             return remembered
         async with self._room:
             self._enqueue(job)
-            self._changed.set()
             return await job.answer
 
     # ---- who is next
 
     def _enqueue(self, job: _Job) -> None:
-        if self._memory.is_proven(job.program):
-            self._proven.append(job)
+        if self._memory.is_slow(job):
+            self._slow.setdefault(job.program, deque()).append(job)
         else:
-            self._unproven.setdefault(job.program, deque()).append(job)
+            self._quick.append(job)
+        self._changed.set()
 
     def _pick(self) -> _Job | None:
-        """The next job that may run now."""
-        while self._proven:
-            job = self._proven.popleft()
-            if self._memory.is_proven(job.program):
+        """The next job that may run now. One worker prefers the slow lane, so that it goes on under any load."""
+        if not self._slow_running and self._slow:
+            return self._pick_slow()
+        while self._quick:
+            job = self._quick.popleft()
+            if not self._memory.is_slow(job):
                 return job
             self._enqueue(job)
-        if self._unproven_running >= max(1, self._size - 1):
-            return None
-        if not self._unproven:
-            return None
-        program, jobs = next(iter(self._unproven.items()))
+        if self._slow and self._slow_running < max(1, self._size - 1):
+            return self._pick_slow()
+        return None
+
+    def _pick_slow(self) -> _Job:
+        """A job of the program that waited longest: programs take turns."""
+        program, jobs = next(iter(self._slow.items()))
         job = jobs.popleft()
         if jobs:
-            self._unproven.move_to_end(program)
+            self._slow.move_to_end(program)
         else:
-            del self._unproven[program]
+            del self._slow[program]
         return job
 
     async def _next(self) -> _Job:
@@ -284,20 +307,22 @@ class RenderPool:
         try:
             while True:
                 job = await self._next()
-                unproven = not self._memory.is_proven(job.program)
-                self._unproven_running += unproven
+                slow = self._memory.is_slow(job)
+                self._slow_running += slow
                 try:
-                    process = await self._serve(job, process)
-                finally:
-                    self._unproven_running -= unproven
-                    if not job.answer.done():  # only when this task is cancelled
+                    process = await self._serve(job, process, slow=slow)
+                except asyncio.CancelledError:
+                    if not job.answer.done():
                         job.answer.set_exception(RenderPoolError("the pool is closed"))
+                    raise
+                finally:
+                    self._slow_running -= slow
                     self._changed.set()
         finally:
             if process is not None:
                 await process.end()
 
-    async def _serve(self, job: _Job, process: _Process | None) -> _Process | None:
+    async def _serve(self, job: _Job, process: _Process | None, *, slow: bool) -> _Process | None:
         """Answers a job; the process to go on with, or None when it has to be replaced."""
         now = asyncio.get_running_loop().time
         if job.answer.done():
@@ -314,36 +339,52 @@ class RenderPool:
                 job.answer.set_result((_crashed(job, 0, str(error)),))
                 await asyncio.sleep(1.0)
                 return None
+        seconds = self._limits.seconds if slow else min(_SHORT_SECONDS, self._limits.seconds)
+        short = seconds < self._limits.seconds
+        outcomes, healthy, quick = await self._ask(process, job, seconds, short=short)
+        last = outcomes[-1] if outcomes else None
+        if isinstance(last, Failure) and last.reason == "TemplateTimeout" and short:
+            self._memory.took_long(job)
+            self._enqueue(job)
+        else:
+            self._conclude(job, outcomes, now(), quick=quick)
+        return process if healthy else None
+
+    async def _ask(
+        self, process: _Process, job: _Job, seconds: float, *, short: bool
+    ) -> tuple[tuple[Outcome | None, ...], bool, bool]:
+        """What a process answers within a time, whether it can go on, and whether it was quick.
+
+        One that cannot go on is ended.
+        """
         outcomes: list[Outcome | None] = []
-        healthy = False
+        healthy = quick = False
+        head = b'{"seconds":%f,"short":%s,' % (seconds, b"true" if short else b"false")
         try:
-            async with asyncio.timeout(self._limits.seconds + _GRACE_SECONDS):
-                await process.send(job.payload)
+            async with asyncio.timeout(_SHORT_PATIENCE_SECONDS if short else seconds + _GRACE_SECONDS):
+                await process.send(head + job.payload[1:])
                 while "outcome" in (reply := await process.receive()):
                     outcomes.append(read_outcome(reply["outcome"]))
             healthy = not reply["exhausted"]
+            quick = reply["spent"] < _SHORT_SECONDS
         except TimeoutError:
-            outcomes.append(
-                timed_out(self._limits.seconds).within(job.names[min(len(outcomes), len(job.names) - 1)])
-            )
+            outcomes.append(timed_out(seconds).within(job.names[min(len(outcomes), len(job.names) - 1)]))
         except _Crashed:
             code = await process.end()
             outcomes.append(_crashed(job, len(outcomes), f"exit code {code}"))
         finally:
             if not healthy:
                 await process.end()
-        self._conclude(job, tuple(outcomes), now())
-        return process if healthy else None
+        return tuple(outcomes), healthy, quick
 
-    def _conclude(self, job: _Job, outcomes: tuple[Outcome | None, ...], now: float) -> None:
+    def _conclude(self, job: _Job, outcomes: tuple[Outcome | None, ...], now: float, *, quick: bool) -> None:
         last = outcomes[-1] if outcomes else None
         if isinstance(last, Failure) and last.reason in ("TemplateTimeout", "RenderCrashed"):
             self._memory.misbehaved(job, outcomes, now)
         else:
-            self._memory.succeeded(job.program)
-            waiting = self._unproven.pop(job.program, None)
-            if waiting:
-                self._proven.extend(waiting)
+            self._memory.succeeded(job.program, quick=quick)
+            if quick:
+                self._quick.extend(self._slow.pop(job.program, ()))
         if not job.answer.done():
             job.answer.set_result(outcomes)
 

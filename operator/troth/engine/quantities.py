@@ -25,7 +25,7 @@ _DECIMAL: Final = {
     "E": Decimal(10**18),
 }
 _QUANTITY: Final = re.compile(
-    r"([+-]?(?:\d{1,40}\.?\d{0,40}|\.\d{1,40}))([KMGTPE]i|[numkMGTPE]?|[eE][+-]?\d{1,2})"
+    r"([+-]?(?:[0-9]{1,40}\.?[0-9]{0,40}|\.[0-9]{1,40}))([KMGTPE]i|[numkMGTPE]?|[eE][+-]?[0-9]{1,2})"
 )
 
 

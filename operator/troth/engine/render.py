@@ -178,8 +178,7 @@ class Rendering:
         if not any(opener in source for opener in _OPENERS):
             return source
         text = self._run(source, where)
-        # A block scalar ends with a line break that nobody means.
-        return self._tokens.leaf(text.removesuffix("\n") if self._tokens.mark in text else text, plain=True)
+        return self._tokens.result(text)
 
     def _text(self, source: str, where: str) -> str:
         return text_of(self._leaf(source, where))

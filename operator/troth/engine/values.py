@@ -95,11 +95,7 @@ class Tokens:
         if kind is Text:
             markup: str = value.markup
             return markup
-        if kind is not str:
-            value = plain_value(value)
-        elif not value.isascii():
-            value.encode()  # half a character would only be found when the file is written
-        return self._token(value)
+        return self._token(plain_value(value))
 
     def capture(self, markup: str) -> Text:
         """Text that the template wrote into a variable instead of the output."""
@@ -139,6 +135,15 @@ class Tokens:
             self._spend(len(value) if type(value) is str else 16)
             return value
         return _TOKEN.sub(self._inside, text)
+
+    def result(self, text: str) -> Any:
+        """The value of a leaf, which is no YAML: of one expression alone with its type, otherwise text."""
+        match = _TOKEN.fullmatch(text.removesuffix("\n"))  # a block scalar ends with one that nobody means
+        if match is not None and match.group(1) == self._nonce:
+            value = self._values[int(match.group(2))]
+            if type(value) is not _Special:
+                return value
+        return self.plain(text)
 
     def key(self, text: str) -> str:
         """The text of a key (`manifests.Leaves`)."""
@@ -226,7 +231,11 @@ def plain_value(value: Any) -> Any:
         UndefinedError: it is undefined, or holds something that is.
     """
     kind = type(value)
-    if kind is str or value is None or kind is bool:
+    if kind is str:
+        if not value.isascii():
+            value.encode()  # half of a character would only be found when the file is written
+        return value
+    if value is None or kind is bool:
         return value
     if kind is int:
         if abs(value) >= 1 << 64:
@@ -237,7 +246,7 @@ def plain_value(value: Any) -> Any:
             raise NoValue(f"{value}, which is no number that JSON has")
         return value
     if isinstance(value, str):
-        return str(value)
+        return plain_value(str(value))
     if isinstance(value, Mapping):
         return {_plain_key(key): plain_value(child) for key, child in value.items()}
     if isinstance(value, (list, tuple)):

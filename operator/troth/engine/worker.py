@@ -3,12 +3,13 @@
 It bounds itself first. A timer raises `Deadline` inside of a running template, which gives the line where it
 hangs; only what holds the interpreter longer (a regular expression, a huge number) is left for the parent's
 kill. Its address space is limited, so asking for too much memory is a MemoryError instead of the end of the
-operator. Processor time is limited as well, for the case that the parent is gone: reading the closed input
-ends a worker that waits, the limit ends one that loops.
+operator. It ends with its parent: by the kernel where there is such a thing, else because reading the closed input
+ends a worker that waits, and a limit on processor time one that loops.
 """
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import math
 import os
@@ -31,6 +32,7 @@ from troth.engine.templates import Environment
 from troth.engine.wire import LENGTH, framed, outcome_message, pack, read_context, read_pipelines, unpack
 
 _SPARE_PROCESSOR_SECONDS: Final = 2
+_PR_SET_PDEATHSIG: Final = 1
 _WARM_UP: Final = JinjaPipeline("warm-up", files=(FileTemplate("a.yaml", "a: {{ name | to_yaml }}\n"),))
 
 
@@ -49,6 +51,7 @@ def main() -> None:
         return
     limits = Limits(**unpack(settings))
     _bound_memory(limits.memory_bytes)
+    _end_with_parent()
     worker = Worker(limits)
     worker.warm_up()
     gc.freeze()
@@ -66,25 +69,35 @@ class Worker:
         self._environment = Environment()
         self._armed = False
         self._exhausted = False
+        self._timer = signal.ITIMER_REAL
         signal.signal(signal.SIGALRM, self._ring)
+        signal.signal(signal.SIGPROF, self._ring)
 
     def warm_up(self) -> None:
         """Loads what the first rendering would load."""
         Rendering(_WARM_UP, RenderContext({}, {}), self._limits, "0", self._environment).outcome()
 
     def answer(self, job: Mapping[str, Any]) -> Iterator[bytes]:
-        """A frame for each pipeline, up to the first failure, and a last one."""
+        """A frame for each pipeline, up to the first failure, and a last one.
+
+        A short job is timed by the processor time that it takes, so that a busy machine makes nothing late; any
+        other by the clock on the wall.
+        """
         pipelines = read_pipelines(job["pipelines"])
         context = read_context(job["context"]) if job["context"] is not None else None
-        _bound_processor(self._limits.seconds + _SPARE_PROCESSOR_SECONDS)
-        end = time.monotonic() + self._limits.seconds
+        seconds: float = job["seconds"]
+        clock = time.process_time if job["short"] else time.monotonic
+        self._timer = signal.ITIMER_PROF if job["short"] else signal.ITIMER_REAL
+        _bound_processor(seconds + _SPARE_PROCESSOR_SECONDS)
+        begun = time.process_time()
+        end = clock() + seconds
         self._exhausted = False
         for pipeline in pipelines:
-            outcome = self._run(pipeline, context, end - time.monotonic())
+            outcome = self._run(pipeline, context, end - clock())
             yield _packed(outcome, pipeline)
             if isinstance(outcome, Failure):
                 break
-        yield pack({"done": True, "exhausted": self._exhausted})
+        yield pack({"exhausted": self._exhausted, "spent": time.process_time() - begun})
 
     def _run(self, pipeline: JinjaPipeline, context: RenderContext | None, seconds: float) -> Outcome | None:
         attempt = Attempt(self._environment, {})
@@ -104,12 +117,12 @@ class Worker:
             self._armed = False
             return timed_out(self._limits.seconds, diagnose(error, attempt)).within(pipeline.name)
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(self._timer, 0)
         return outcome
 
     def _arm(self, seconds: float) -> None:
         self._armed = True
-        signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
+        signal.setitimer(self._timer, max(seconds, 0.001))
 
     def _ring(self, number: int, frame: FrameType | None) -> None:
         del number, frame
@@ -139,6 +152,12 @@ def _bound_memory(size: int) -> None:
     for kind, limit in ((resource.RLIMIT_AS, size), (resource.RLIMIT_CORE, 0)):
         with suppress(ValueError, OSError):  # not every system has them
             resource.setrlimit(kind, (limit, limit))
+
+
+def _end_with_parent() -> None:
+    """On Linux the kernel ends this process when its parent is gone; elsewhere the closed input does."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _bound_processor(seconds: float) -> None:
