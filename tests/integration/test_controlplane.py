@@ -186,28 +186,36 @@ def test_a_program_that_ends_is_noticed_and_its_last_words_are_shown(control_pla
             eventually_sync(lambda: plane.check())
 
 
-def test_everything_ends_when_the_parent_is_killed(control_plane: ControlPlane, tmp_path: Path) -> None:
+@pytest.mark.parametrize("length", [1, 100])  # the sockets are in a folder of their own when the path is too long
+def test_everything_ends_when_the_parent_is_killed(
+    control_plane: ControlPlane, tmp_path: Path, length: int
+) -> None:
     program = tmp_path / "parent.py"
     program.write_text(
         textwrap.dedent("""
-        import threading
+        import sys, threading
+        from pathlib import Path
         from troth.dev import ControlPlane
-        plane = ControlPlane()
+        plane = ControlPlane(folder=Path(sys.argv[1]))
         plane.start()
-        print(plane.folder, *plane.pids.values(), flush=True)
+        print(plane.sockets, *plane.pids.values(), flush=True)
         threading.Event().wait()
         """)
     )
+    folder = tmp_path / ("x" * length)
     environment = {**os.environ, "KUBEBUILDER_ASSETS": str(control_plane.binaries.etcd.parent)}
-    parent = subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, text=True, env=environment)
+    parent = subprocess.Popen(
+        [sys.executable, program, folder], stdout=subprocess.PIPE, text=True, env=environment
+    )
     try:
         assert parent.stdout is not None
-        folder, *pids = parent.stdout.readline().split()
+        sockets, *pids = parent.stdout.readline().split()
     finally:
         parent.kill()
         parent.communicate()
+    assert len(pids) == 2
     eventually_sync(lambda: not any(_alive(int(pid)) for pid in pids), "etcd and kube-apiserver are gone")
-    eventually_sync(lambda: not Path(folder).exists(), "the data folder is gone")
+    eventually_sync(lambda: not folder.exists() and not Path(sockets).exists(), "the folders are gone")
 
 
 def test_its_port_cannot_be_taken_by_anybody_else_meanwhile(control_plane: ControlPlane) -> None:

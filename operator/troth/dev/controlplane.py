@@ -66,9 +66,10 @@ class ControlPlane:
         keep: leave the folder at the end. Otherwise it is removed, also when this process is killed.
 
     Attributes:
-        folder: where its data, its logs and its kubeconfig are. Set by `start`, like the next three.
+        folder: where its data, its logs and its kubeconfig are. Set by `start`, like what follows.
         kubeconfig: a kubeconfig of an administrator (group ``system:masters``).
         url: where the API server is.
+        sockets: the private folder of etcd's sockets.
         audit_log: one JSON line for each request that was answered (level Metadata); read it with `read_audit`.
     """
 
@@ -76,6 +77,7 @@ class ControlPlane:
     kubeconfig: Path
     url: str
     audit_log: Path
+    sockets: Path
 
     def __init__(
         self, *, binaries: Binaries | None = None, folder: Path | None = None, keep: bool = False
@@ -85,7 +87,6 @@ class ControlPlane:
         self._keep = keep
         self._processes: list[Supervised] = []
         self._reservation: socket.socket | None = None
-        self._sockets: Path | None = None
 
     def start(self) -> None:
         """Start it and wait until it serves.
@@ -110,9 +111,8 @@ class ControlPlane:
         if self._reservation is not None:
             self._reservation.close()
             self._reservation = None
-        if self._sockets is not None:
-            shutil.rmtree(self._sockets, ignore_errors=True)
-            self._sockets = None
+        if hasattr(self, "sockets"):
+            shutil.rmtree(self.sockets, ignore_errors=True)
         if not self._keep and hasattr(self, "folder"):
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -296,13 +296,13 @@ class ControlPlane:
         self.api = ApiServer(
             port=port, authority=self._authority.pair.certificate, certificate=admin_files[0], key=admin_files[1]
         )
-        sockets = self._socket_folder()
-        remove = None if self._keep else self.folder
+        self.sockets = self._socket_folder()
+        remove = [self.sockets] if self._keep else [self.sockets, self.folder]
         # Variables like ETCD_NAME would be read as flags.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ETCD_")}
         etcd = Supervised(
             "etcd",
-            self._etcd(binaries, sockets),
+            self._etcd(binaries),
             log=self.folder / "etcd.log",
             environment=environment,
             remove=remove,
@@ -312,31 +312,29 @@ class ControlPlane:
             self.audit_log.unlink()
         server = Supervised(
             "kube-apiserver",
-            self._kube_apiserver(binaries, sockets, port, serving),
+            self._kube_apiserver(binaries, port, serving),
             log=self.folder / "kube-apiserver.log",
         )
         self._processes.append(server)
         wait_until(self.api.ready, processes=self._processes, what="ready", timeout=_START_TIMEOUT)
 
-    def _etcd(self, binaries: Binaries, sockets: Path) -> list[str | Path]:
+    def _etcd(self, binaries: Binaries) -> list[str | Path]:
         # A single member calls nobody, so the addresses that it would tell others are placeholders.
         nobody = "http://localhost:1"
         return [
             binaries.etcd,
             f"--data-dir={self.folder / 'etcd'}",
             "--unsafe-no-fsync",
-            f"--listen-client-urls=unix://{sockets / 'client'}",
+            f"--listen-client-urls=unix://{self.sockets / 'client'}",
             f"--advertise-client-urls={nobody}",
-            f"--listen-peer-urls=unix://{sockets / 'peer'}",
+            f"--listen-peer-urls=unix://{self.sockets / 'peer'}",
             f"--initial-advertise-peer-urls={nobody}",
             f"--initial-cluster=default={nobody}",
             "--quota-backend-bytes=4294967296",
             "--log-level=warn",
         ]
 
-    def _kube_apiserver(
-        self, binaries: Binaries, sockets: Path, port: int, serving: tuple[Path, Path]
-    ) -> list[str | Path]:
+    def _kube_apiserver(self, binaries: Binaries, port: int, serving: tuple[Path, Path]) -> list[str | Path]:
         policy = write_private(self.folder / "audit-policy.yaml", AUDIT_POLICY)
         token_key = self.folder / "service-account.key"
         if not token_key.exists():
@@ -344,7 +342,7 @@ class ControlPlane:
         certificate, key = serving
         return [
             binaries.kube_apiserver,
-            f"--etcd-servers=unix://{sockets / 'client'}",
+            f"--etcd-servers=unix://{self.sockets / 'client'}",
             "--bind-address=127.0.0.1",
             "--advertise-address=127.0.0.1",
             f"--secure-port={port}",
@@ -395,8 +393,7 @@ class ControlPlane:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(mode=0o700)
             return folder
-        self._sockets = Path(tempfile.mkdtemp(prefix="troth-"))
-        return self._sockets
+        return Path(tempfile.mkdtemp(prefix="troth-etcd-"))
 
     def _empty(self, collection: str) -> bool:
         """Ask a collection to delete its objects; whether it has none left."""

@@ -1,9 +1,9 @@
 """Runs one program and ends it when whoever started it is gone, for whatever reason.
 
-This file is run, not imported: `python -I -S lifeline.py [--remove FOLDER] -- PROGRAM ARGUMENT…`, with one end
+This file is run, not imported: `python -I -S lifeline.py [FOLDER…] -- PROGRAM ARGUMENT…`, with one end
 of a socket pair as standard input. The starter keeps the other end. The kernel closes that end when the starter
 ends, be it by SIGKILL, so "end of file" is the one signal that cannot be lost; then the program and everything it
-started are killed, and the folder is removed.
+started are killed, and the folders are removed.
 
 Rejected: PR_SET_PDEATHSIG alone, which only Linux has, which fires when the *thread* that started the program
 ends, and which the program's own children do not inherit (it is set as a second line of defence, for the case that
@@ -58,7 +58,7 @@ def _remove(folder: str) -> None:
 def main(arguments: list[str]) -> int:
     """Run the program; return its code, or 128 + n when signal n ended it."""
     separator = arguments.index("--")
-    folder = arguments[1] if separator else ""
+    folders = arguments[:separator]
     # The terminal's Ctrl-C and a stray SIGTERM are for the starter to decide on; it is in another process group.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -75,7 +75,7 @@ def main(arguments: list[str]) -> int:
     threading.Thread(target=_obey, args=(line, child), daemon=True).start()
     code = child.wait()
     _kill_group(child.pid)
-    if folder:
+    for folder in folders:
         _remove(folder)
     return code if code >= 0 else 128 - code
 

@@ -40,7 +40,7 @@ class Supervised:
         log: Path | None,
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
-        remove: Path | None = None,
+        remove: Sequence[Path] = (),
     ) -> None:
         """Start it.
 
@@ -50,7 +50,7 @@ class Supervised:
             log: its output is appended here; to this process's standard error when absent.
             environment: its whole environment; this process's own when absent.
             folder: its working folder.
-            remove: a folder to remove once it has ended, also when it ends because this process was killed.
+            remove: folders to remove once it has ended, also when it ends because this process was killed.
 
         Raises:
             ProcessFailed: it could not be started.
@@ -59,11 +59,10 @@ class Supervised:
         self.log = log
         ours, theirs = socket.socketpair()
         self._line = ours
-        cleanup = ["--remove", str(remove)] if remove else []
         try:
             with theirs, _output(log) as output:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", str(_LIFELINE), *cleanup, "--", *map(str, command)],
+                    [sys.executable, "-I", "-S", str(_LIFELINE), *map(str, remove), "--", *map(str, command)],
                     stdin=theirs.fileno(),
                     stdout=output,
                     stderr=subprocess.STDOUT,

@@ -76,7 +76,7 @@ def test_everything_ends_however_the_parent_ends(tmp_path: Path, end: signal.Sig
             from pathlib import Path
             from troth.dev.processes import Supervised
             process = Supervised("stubborn", {_python(_STUBBORN)!r}, log=Path({str(tmp_path / "log")!r}),
-                                 remove=Path({str(folder)!r}))
+                                 remove=[Path({str(folder)!r})])
             time.sleep(600)
             """)
         ),
