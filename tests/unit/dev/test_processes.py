@@ -33,7 +33,7 @@ def _gone(pid: int) -> bool:
         return True
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter when it goes between open and read
         return not Path("/proc").exists() or not Path(f"/proc/{pid}").exists()
 
 
