@@ -1,9 +1,8 @@
 """From an exception to a `Failure`: which line, which expression, on which input, and what was probably meant.
 
 Jinja's frames know the template and the line. The expression is read from the source of that line; when several
-stand there, those that can be evaluated are evaluated again, and the one that fails the same way is it. The input
-is found by reading the expression's own names against the data: the object that lacks a field is looked
-up in the request by identity, so that ``item.sise`` of a forEach becomes ``spec.databases[2].sise``.
+stand there, those that can be evaluated are evaluated again, and the one that fails the same way is it. On what input
+it failed is `inputs`.
 
 All of this runs after a failure only, so it may be slow; it must never be wrong about the line.
 """
@@ -11,19 +10,19 @@ All of this runs after a failure only, so it may be slow; it must never be wrong
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import Any, Final
 
-import orjson
-from jinja2 import TemplateNotFound, TemplateSyntaxError, nodes
+from jinja2 import TemplateNotFound
 from jinja2.exceptions import SecurityError, TemplateRuntimeError
 from jinja2.utils import missing as no_object
 
 from troth.api.pipelines import SCOPE, close_match
 from troth.engine.failure import Failure, Reason
 from troth.engine.filters import Refusal
+from troth.engine.inputs import INPUTS, NAME, Chain, Inputs, Span, path_text, short_json, spans_of
 from troth.engine.manifests import InvalidManifest
 from troth.engine.templates import (
     TRACE_CLOSE,
@@ -35,18 +34,11 @@ from troth.engine.templates import (
     MissingValue,
     UnknownName,
 )
-from troth.engine.values import NoValue, Oversized, Tokens, plain_value
+from troth.engine.values import NoValue, Oversized, Tokens
 
 _LOCAL: Final = re.compile(r"l_(\d+)_(\w+)")
 _TRACE: Final = re.compile(f"{TRACE_OPEN}([^{TRACE_CLOSE}]*):(\\d+){TRACE_CLOSE}")
-_STATEMENT: Final = re.compile(
-    r"(?:if|elif|for\s.+?\sin|set\s+[\w.,\s]+=|include|import|from|extends)\s+(.*)", re.DOTALL
-)
-_NAME: Final = re.compile(r"[A-Za-z_]\w*")
-_INPUTS: Final = ("spec", "labels", "annotations", "name", "namespace", "request", "promise")
-_MOST_NODES: Final = 20_000
 _MOST_NAMES: Final = 12
-_SHORT: Final = 60
 
 
 class Problem(Exception):
@@ -70,16 +62,6 @@ class InvalidOutput(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Span:
-    """An expression or statement in a source, without its braces."""
-
-    line: int
-    end: int
-    text: str
-    printed: bool
-
-
-@dataclass(frozen=True, slots=True)
 class _Place:
     """Where a template failed, and the names that it had there."""
 
@@ -87,18 +69,6 @@ class _Place:
     source: str
     line: int | None
     variables: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _Chain:
-    """A path of names in an expression, such as ``spec.databases[0].name``, and what it gives."""
-
-    parts: tuple[Any, ...]
-    value: Any
-
-    @property
-    def path(self) -> str:
-        return _path(self.parts)
 
 
 @dataclass(slots=True)
@@ -110,6 +80,11 @@ class Attempt:
     definitions: Mapping[str, Any] = field(default_factory=dict)
     display: str = ""
     source: str = ""
+
+    @property
+    def inputs(self) -> Inputs:
+        """Reads expressions against what is being evaluated."""
+        return Inputs(self.environment, self.scope, self.definitions)
 
     def begin(self, display: str, source: str, scope: Mapping[str, Any]) -> None:
         """From now on failures are about this template."""
@@ -173,13 +148,13 @@ def _diagnose(error: BaseException, attempt: Attempt) -> Failure:
         return _missing(error, failure, span, place, attempt)
     chain = _input(span, place, attempt)
     if chain is not None:
-        failure = replace(failure, input=chain.path, value=_short(chain.value))
+        failure = replace(failure, input=chain.path, value=short_json(chain.value))
     return _by_kind(error, failure, attempt)
 
 
 def _by_kind(error: BaseException, failure: Failure, attempt: Attempt) -> Failure:
     if isinstance(error, Problem):
-        value = _short(error.value) if error.value is not None and not failure.input else failure.value
+        value = short_json(error.value) if error.value is not None and not failure.input else failure.value
         return replace(failure, reason=error.reason, hint=error.hint, value=value)
     if isinstance(error, Refusal):
         return replace(failure, reason="Refused")
@@ -222,7 +197,7 @@ def _place(error: BaseException, attempt: Attempt) -> _Place:
             1 if attempt.source and "\n" not in attempt.source.strip("\n") and _is_leaf(attempt.display) else None
         )
         place = _Place(attempt.display, attempt.source, single, attempt.scope)
-        return replace(place, line=None) if single and not _spans(attempt.environment, attempt.source) else place
+        return replace(place, line=None) if single and not spans_of(attempt.environment, attempt.source) else place
     template, line, frame = found
     return _Place(template.display, template.source, line, {**attempt.scope, **_locals(frame)})
 
@@ -241,7 +216,7 @@ def _locals(frame: FrameType) -> dict[str, Any]:
     return {name: value for name, (_, value) in found.items()}
 
 
-def _column(place: _Place, span: _Span | None) -> int | None:
+def _column(place: _Place, span: Span | None) -> int | None:
     if span is None or place.line is None:
         return None
     lines = place.source.split("\n")
@@ -251,42 +226,20 @@ def _column(place: _Place, span: _Span | None) -> int | None:
     return at + 1 if at >= 0 and span.line == place.line else None
 
 
-def _spans(environment: Environment, source: str) -> list[_Span]:
-    """The expressions and statements of a source, as far as it can be read."""
-    spans: list[_Span] = []
-    parts: list[str] | None = None
-    start = 1
-    try:
-        for line, kind, value in environment.lexer.tokeniter(source, None):
-            if kind in ("variable_begin", "block_begin"):
-                parts, start = [], line
-            elif kind in ("variable_end", "block_end") and parts is not None:
-                raw = "".join(parts)
-                start += len(raw) - len(raw.lstrip()) and raw[: len(raw) - len(raw.lstrip())].count("\n")
-                text = raw.strip()
-                spans.append(_Span(start, start + text.count("\n"), text, kind == "variable_end"))
-                parts = None
-            elif parts is not None:
-                parts.append(value)
-    except TemplateSyntaxError:
-        return spans
-    return spans
-
-
-def _expression(error: BaseException, place: _Place, attempt: Attempt) -> _Span | None:
+def _expression(error: BaseException, place: _Place, attempt: Attempt) -> Span | None:
     line = place.line
     if line is None:
         return None
-    spans = [span for span in _spans(attempt.environment, place.source) if span.line <= line <= span.end]
+    spans = [span for span in spans_of(attempt.environment, place.source) if span.line <= line <= span.end]
     if isinstance(error, MissingValue) and isinstance(error.missing.wanted, str):
-        mentioned = [span for span in spans if error.missing.wanted in _NAME.findall(span.text)]
+        mentioned = [span for span in spans if error.missing.wanted in NAME.findall(span.text)]
         spans = mentioned or spans
     if len(spans) > 1 and not isinstance(error, (MemoryError, RecursionError)) and isinstance(error, Exception):
         spans = [span for span in spans if span.printed and _fails_alike(error, span, place, attempt)] or spans
     return spans[0] if spans else None
 
 
-def _fails_alike(error: Exception, span: _Span, place: _Place, attempt: Attempt) -> bool:
+def _fails_alike(error: Exception, span: Span, place: _Place, attempt: Attempt) -> bool:
     try:
         template = attempt.environment.bind(f"{{{{ {span.text} }}}}", place.display)
         for _ in template.root_render_func(template.new_context(dict(place.variables))):
@@ -296,134 +249,38 @@ def _fails_alike(error: Exception, span: _Span, place: _Place, attempt: Attempt)
     return False
 
 
-# ---- on what
-
-
-def _input(span: _Span | None, place: _Place, attempt: Attempt) -> _Chain | None:
+def _input(span: Span | None, place: _Place, attempt: Attempt) -> Chain | None:
     """The input that an expression reads first, preferring what the request says."""
-    chains = [chain for chain in _chains(span, place, attempt) if not isinstance(chain.value, Missing)]
-    for wanted in (_INPUTS, None):
+    chains = [
+        chain for chain in attempt.inputs.of_span(span, place.variables) if not isinstance(chain.value, Missing)
+    ]
+    for wanted in (INPUTS, None):
         for chain in chains:
             if (wanted is None or chain.parts[0] in wanted) and not callable(chain.value):
                 return chain
     return None
 
 
-def _chains(span: _Span | None, place: _Place, attempt: Attempt) -> list[_Chain]:
-    if span is None:
-        return []
-    text = span.text
-    if not span.printed:
-        match = _STATEMENT.fullmatch(text)
-        if match is None:
-            return []
-        text = match.group(1)
-    return _read_chains(text, place.variables, attempt)
-
-
-def _read_chains(text: str, variables: Mapping[str, Any], attempt: Attempt) -> list[_Chain]:
-    try:
-        tree = attempt.environment.parse_plain(f"{{{{ {text} }}}}")
-    except TemplateSyntaxError:
-        return []
-    found: list[_Chain] = []
-    for parts in _static_paths(tree):
-        value: Any = variables.get(parts[0], no_object)
-        if value is no_object:
-            continue
-        prefix: tuple[Any, ...] = parts[:1]
-        if parts[0] not in _INPUTS and isinstance(value, (dict, list)):
-            prefix = _find(value, attempt.scope) or prefix
-        try:
-            for part in parts[1:]:
-                value = attempt.environment.getitem(value, part)
-        except Exception:  # noqa: BLE001, S112 - an input that cannot be read is none
-            continue
-        found.append(_Chain((*prefix, *parts[1:]), value))
-    return found
-
-
-def _static_paths(node: nodes.Node) -> Iterator[tuple[Any, ...]]:
-    parts: list[Any] = []
-    inner: nodes.Node = node
-    while True:
-        if isinstance(inner, nodes.Getattr):
-            parts.append(inner.attr)
-            inner = inner.node
-        elif isinstance(inner, nodes.Getitem) and isinstance(inner.arg, nodes.Const):
-            parts.append(inner.arg.value)
-            inner = inner.node
-        else:
-            break
-    if isinstance(inner, nodes.Name):
-        yield (inner.name, *reversed(parts))
-        return
-    if isinstance(node, nodes.Call):
-        called = node.node.node if isinstance(node.node, nodes.Getattr) else node.node
-        yield from _static_paths(called)  # of a method its object is what was read
-        for argument in (*node.args, *node.kwargs):
-            yield from _static_paths(argument)
-        return
-    for child in node.iter_child_nodes():
-        yield from _static_paths(child)
-
-
-def _find(wanted: Any, scope: Mapping[str, Any]) -> tuple[Any, ...] | None:
-    """The path of an object in the data, found by identity."""
-    level: list[tuple[tuple[Any, ...], Any]] = [
-        ((name,), scope[name]) for name in (*_INPUTS, "values") if name in scope
-    ]
-    seen = 0
-    while level:
-        deeper: list[tuple[tuple[Any, ...], Any]] = []
-        for path, value in level:
-            if value is wanted:
-                return path[1:] if path[0] == "values" and len(path) > 1 else path
-            seen += 1
-            if seen > _MOST_NODES:
-                return None
-            if isinstance(value, dict):
-                deeper.extend(((*path, key), child) for key, child in value.items())
-            elif isinstance(value, list):
-                deeper.extend(((*path, index), child) for index, child in enumerate(value))
-        level = deeper
-    return None
-
-
-def _origin(chain: _Chain, attempt: Attempt, depth: int = 0) -> _Chain:
-    """The input of the request that a value of the pipeline takes its value from, if it can be told."""
-    name = chain.parts[0]
-    definition = attempt.definitions.get(name) if len(chain.parts) == 1 and name not in _INPUTS else None
-    if isinstance(definition, str) and depth < 4:
-        for span in _spans(attempt.environment, definition):
-            for other in _read_chains(span.text, attempt.scope, attempt):
-                if type(other.value) is type(chain.value) and other.value == chain.value:
-                    return _origin(other, attempt, depth + 1)
-    return chain
-
-
 # ---- what, and what to do
 
 
-def _missing(
-    error: MissingValue, failure: Failure, span: _Span | None, place: _Place, attempt: Attempt
-) -> Failure:
+def _missing(error: MissingValue, failure: Failure, span: Span | None, place: _Place, attempt: Attempt) -> Failure:
     owner, wanted = error.missing.owner, error.missing.wanted
     failure = replace(failure, reason="TemplateUndefined")
     if owner is no_object:
         return _missing_name(str(wanted), failure, place, attempt)
-    chains = _chains(span, place, attempt)
+    chains = attempt.inputs.of_span(span, place.variables)
     owner_path = _owner_path(owner, wanted, chains, attempt)
     keys = [key for key in owner if isinstance(key, str)] if isinstance(owner, dict) else []
     by_value = next(
         (chain for chain in chains if type(chain.value) is type(wanted) and chain.value == wanted), None
     )
     if by_value is not None:
-        origin = _origin(by_value, attempt)
-        failure = replace(failure, input=origin.path, value=_short(origin.value))
+        origin = attempt.inputs.origin(by_value)
+        failure = replace(failure, input=origin.path, value=short_json(origin.value))
     elif owner_path:
-        failure = replace(failure, input=_path((*owner_path, wanted)))
-    name = _path(owner_path) if owner_path else "the map" if isinstance(owner, dict) else "the value"
+        failure = replace(failure, input=path_text((*owner_path, wanted)))
+    name = path_text(owner_path) if owner_path else "the map" if isinstance(owner, dict) else "the value"
     return replace(
         failure,
         message=_lacks(name, owner, wanted),
@@ -431,14 +288,14 @@ def _missing(
     )
 
 
-def _owner_path(owner: Any, wanted: Any, chains: Sequence[_Chain], attempt: Attempt) -> tuple[Any, ...]:
+def _owner_path(owner: Any, wanted: Any, chains: Sequence[Chain], attempt: Attempt) -> tuple[Any, ...]:
     for chain in chains:
         if isinstance(chain.value, Missing) and chain.value.owner is owner and chain.value.wanted == wanted:
             # The chain may go on behind what is missing: cut it there.
             at = max(index for index, part in enumerate(chain.parts) if part == wanted)
             return chain.parts[:at]
     if isinstance(owner, (dict, list)):
-        return _find(owner, attempt.scope) or ()
+        return attempt.inputs.find(owner) or ()
     return next((chain.parts for chain in chains if chain.value is owner), ())
 
 
@@ -455,7 +312,7 @@ def _suggest(owner: tuple[Any, ...], wanted: Any, keys: Iterable[str], *, option
     hints: list[str] = []
     meant = close_match(str(wanted), keys)
     if meant:
-        hints.append(f"did you mean {_path((*owner, meant)) if owner else meant}?")
+        hints.append(f"did you mean {path_text((*owner, meant)) if owner else meant}?")
     if keys:
         shown = ", ".join(keys[:_MOST_NAMES]) + (", …" if len(keys) > _MOST_NAMES else "")
         hints.append(f"there is: {shown}")
@@ -482,7 +339,7 @@ def _missing_name(name: str, failure: Failure, place: _Place, attempt: Attempt) 
 
 def _syntax(error: DoesNotCompile, attempt: Attempt) -> Failure:
     cause = error.error
-    spans = [span for span in _spans(attempt.environment, error.source) if span.line <= cause.lineno <= span.end]
+    spans = [span for span in spans_of(attempt.environment, error.source) if span.line <= cause.lineno <= span.end]
     if isinstance(cause, UnknownName):
         spans = [span for span in spans if cause.unknown in span.text] or spans
     lines = error.source.split("\n")
@@ -516,9 +373,9 @@ def _invalid_output(error: InvalidOutput, attempt: Attempt) -> Failure:
     message = error.error.problem
     if error.error.line is not None:
         message += f" (line {error.error.line} of what was rendered)"
-    span: _Span | None = None
+    span: Span | None = None
     if error.line is not None:
-        spans = _spans(attempt.environment, source)
+        spans = spans_of(attempt.environment, source)
         span = next((found for found in spans if found.printed and found.line <= error.line <= found.end), None)
     place = _Place(error.display, source, error.line, attempt.scope)
     failure = Failure(
@@ -530,7 +387,7 @@ def _invalid_output(error: InvalidOutput, attempt: Attempt) -> Failure:
         hint=_yaml_hint(error.error.problem),
     )
     chain = _input(span, place, attempt)
-    return replace(failure, input=chain.path, value=_short(chain.value)) if chain else failure
+    return replace(failure, input=chain.path, value=short_json(chain.value)) if chain else failure
 
 
 def _yaml_hint(problem: str) -> str:
@@ -592,23 +449,3 @@ def kind_of(value: Any) -> str:
     if isinstance(value, Mapping):
         return "a map"
     return "a list" if isinstance(value, (list, tuple)) else f"a {type(value).__name__}"
-
-
-def _path(parts: Sequence[Any]) -> str:
-    text = str(parts[0])
-    for part in parts[1:]:
-        if isinstance(part, str) and _NAME.fullmatch(part):
-            text += f".{part}"
-        else:
-            text += f'["{part}"]' if isinstance(part, str) else f"[{part!r}]"
-    return text
-
-
-def _short(value: Any) -> str:
-    """A value as JSON, cut short; text without its quotes."""
-    try:
-        plain = plain_value(value)
-        text = plain if isinstance(plain, str) else orjson.dumps(plain).decode()
-    except Exception:  # noqa: BLE001 - what cannot be shown is left out
-        return ""
-    return text if len(text) <= _SHORT else text[: _SHORT - 1] + "…"

@@ -23,7 +23,15 @@ from jinja2 import pass_environment
 
 from troth.engine.emit import text_of
 from troth.engine.manifests import InvalidManifest, load_document, load_documents
-from troth.engine.quantities import Quantity, number_of, parse_quantity
+from troth.engine.quantities import (
+    quantity,
+    quantity_add,
+    quantity_div,
+    quantity_max,
+    quantity_min,
+    quantity_mul,
+    quantity_sub,
+)
 from troth.engine.values import Text, Tokens, plain_value
 
 _FROM_JINJA: Final = (
@@ -170,6 +178,8 @@ def indent(
 ) -> Text:
     """Indents the lines behind the first; not needed in YAML, where a value stays a value."""
     del blank
+    if isinstance(width, str) and width.strip(" \t"):
+        raise ValueError("lines are indented with spaces")  # anything else would be text that no template wrote
     margin = width if isinstance(width, str) else " " * min(int(width), 256)
     return _indented(environment.tokens, text, margin if first else "", margin)
 
@@ -349,53 +359,6 @@ def difference(values: Sequence[Any], other: Sequence[Any]) -> list[Any]:
 def symmetric_difference(values: Sequence[Any], other: Sequence[Any]) -> list[Any]:
     """What is in one of the lists alone."""
     return [*difference(values, other), *difference(other, values)]
-
-
-# ---- quantities of Kubernetes
-
-
-def quantity(value: Any) -> int | float:
-    """A quantity as a number: ``"2Gi" | quantity`` is 2147483648, ``"250m" | quantity`` is 0.25."""
-    return number_of(parse_quantity(value))
-
-
-def quantity_add(value: Any, *others: Any) -> str:
-    """The sum of quantities, written like the first."""
-    first = parse_quantity(value)
-    return str(Quantity(sum((parse_quantity(other).amount for other in others), first.amount), first.binary))
-
-
-def quantity_sub(value: Any, other: Any) -> str:
-    """The difference of two quantities, written like the first."""
-    first = parse_quantity(value)
-    return str(Quantity(first.amount - parse_quantity(other).amount, first.binary))
-
-
-def quantity_mul(value: Any, factor: Any) -> str:
-    """A quantity times a number, rounded up to what Kubernetes can hold."""
-    first = parse_quantity(value)
-    return str(Quantity(first.amount * parse_quantity(factor).amount, first.binary))
-
-
-def quantity_div(value: Any, divisor: Any) -> str:
-    """A quantity divided by a number, rounded up to what Kubernetes can hold."""
-    first = parse_quantity(value)
-    by = parse_quantity(divisor).amount
-    if not by:
-        raise ZeroDivisionError("division by zero")
-    return str(Quantity(first.amount / by, first.binary))
-
-
-def quantity_max(value: Any, *others: Any) -> Any:
-    """The largest of quantities, as it was written."""
-    candidates = [*value, *others] if isinstance(value, (list, tuple)) else [value, *others]
-    return max(candidates, key=lambda candidate: parse_quantity(candidate).amount)
-
-
-def quantity_min(value: Any, *others: Any) -> Any:
-    """The smallest of quantities, as it was written."""
-    candidates = [*value, *others] if isinstance(value, (list, tuple)) else [value, *others]
-    return min(candidates, key=lambda candidate: parse_quantity(candidate).amount)
 
 
 # ---- tests

@@ -14,6 +14,7 @@ class Limits:
         memory_bytes: address space of a worker process; the interpreter itself needs about 120 MiB of it.
         source_bytes: one template, partial or leaf.
         document_bytes: one manifest, as etcd would hold it.
+        status_bytes: the status that one pipeline gives; all of it travels with each write of the object.
         output_bytes: all files of one pipeline.
         documents: manifests of one pipeline.
         items: files of one pipeline, and so the items of a ``forEach``.
@@ -23,6 +24,7 @@ class Limits:
     memory_bytes: int = 512 * 1024 * 1024
     source_bytes: int = 256 * 1024
     document_bytes: int = 1536 * 1024
+    status_bytes: int = 256 * 1024
     output_bytes: int = 8 * 1024 * 1024
     documents: int = 1000
     items: int = 1000

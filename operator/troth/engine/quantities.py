@@ -80,3 +80,50 @@ def number_of(quantity: Quantity) -> int | float:
     """The amount in base units, whole where it is whole."""
     whole = quantity.amount.to_integral_value()
     return int(whole) if whole == quantity.amount else float(quantity.amount)
+
+
+# ---- the filters of templates
+
+
+def quantity(value: Any) -> int | float:
+    """A quantity as a number: ``"2Gi" | quantity`` is 2147483648, ``"250m" | quantity`` is 0.25."""
+    return number_of(parse_quantity(value))
+
+
+def quantity_add(value: Any, *others: Any) -> str:
+    """The sum of quantities, written like the first."""
+    first = parse_quantity(value)
+    return str(Quantity(sum((parse_quantity(other).amount for other in others), first.amount), first.binary))
+
+
+def quantity_sub(value: Any, other: Any) -> str:
+    """The difference of two quantities, written like the first."""
+    first = parse_quantity(value)
+    return str(Quantity(first.amount - parse_quantity(other).amount, first.binary))
+
+
+def quantity_mul(value: Any, factor: Any) -> str:
+    """A quantity times a number, rounded up to what Kubernetes can hold."""
+    first = parse_quantity(value)
+    return str(Quantity(first.amount * parse_quantity(factor).amount, first.binary))
+
+
+def quantity_div(value: Any, divisor: Any) -> str:
+    """A quantity divided by a number, rounded up to what Kubernetes can hold."""
+    first = parse_quantity(value)
+    by = parse_quantity(divisor).amount
+    if not by:
+        raise ZeroDivisionError("division by zero")
+    return str(Quantity(first.amount / by, first.binary))
+
+
+def quantity_max(value: Any, *others: Any) -> Any:
+    """The largest of quantities, as it was written."""
+    candidates = [*value, *others] if isinstance(value, (list, tuple)) else [value, *others]
+    return max(candidates, key=lambda candidate: parse_quantity(candidate).amount)
+
+
+def quantity_min(value: Any, *others: Any) -> Any:
+    """The smallest of quantities, as it was written."""
+    candidates = [*value, *others] if isinstance(value, (list, tuple)) else [value, *others]
+    return min(candidates, key=lambda candidate: parse_quantity(candidate).amount)

@@ -18,26 +18,38 @@ from typing import Any, Final
 
 import orjson
 
-from troth.api import Promise, Request
-from troth.api import labels as names
 from troth.api.pipelines import DestinationRule, FileTemplate, JinjaPipeline
+from troth.engine.context import RenderContext, render_context, scope_of
 from troth.engine.diagnosis import Attempt, Problem, diagnose
 from troth.engine.durations import parse_duration
 from troth.engine.emit import TooDeep, dump_document, text_of
 from troth.engine.failure import Failure
 from troth.engine.limits import Limits
 from troth.engine.manifests import InvalidManifest, TooManyDocuments, load_documents
-from troth.engine.templates import Environment, NamespaceName
+from troth.engine.templates import Environment
 from troth.engine.values import Oversized, Tokens
+
+__all__ = [
+    "Control",
+    "Failure",
+    "Outcome",
+    "RenderContext",
+    "Rendered",
+    "RenderedFile",
+    "Rendering",
+    "order_values",
+    "render_context",
+    "render_pipeline",
+]
 
 _OPENERS: Final = ("{{", "{%", "{#")
 _YAML: Final = (".yaml", ".yml")
 _JSON: Final = ".json"
 _LONGEST_PATH: Final = 1024
 _LONGEST_PART: Final = 255
+_LONGEST_MESSAGE: Final = 1024
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _OWN_STATUS: Final = ("kratix", "troth")
-_PASSING_LABELS: Final = (names.WORKFLOW_SUSPENDED, names.MANUAL_RECONCILIATION, names.RECONCILE_RESOURCES)
 _LABEL: Final = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 
 
@@ -70,40 +82,6 @@ class Rendered:
 
 
 Outcome = Rendered | Failure
-
-
-@dataclass(frozen=True, slots=True)
-class RenderContext:
-    """What templates may read: plain JSON values.
-
-    Attributes:
-        promise: name, version and labels; in a Promise workflow the whole object.
-        request: the whole object, or None in a Promise workflow.
-    """
-
-    promise: Mapping[str, Any]
-    request: Mapping[str, Any] | None
-
-
-def render_context(promise: Promise, request: Request | None, *, version: str = "") -> RenderContext:
-    """What the templates of a request, or of a Promise when there is no request, may read.
-
-    Left out is what Troth itself writes (status, finalizers, labels that come and go) and what changes with
-    each write: a rendering that read it would never settle.
-
-    Args:
-        promise: the Promise.
-        request: the request, or None for the Promise's own workflow.
-        version: the version that renders, when it is not the Promise's own.
-    """
-    if request is None:
-        return RenderContext(promise=_readable(promise.raw), request=None)
-    facts = {
-        "name": promise.name,
-        "version": version or promise.version,
-        "labels": _lasting(promise.metadata.labels),
-    }
-    return RenderContext(promise=facts, request=_readable(request.raw))
 
 
 def render_pipeline(
@@ -141,7 +119,7 @@ class Rendering:
         self._limits = limits
         self._tokens = Tokens(nonce, most=limits.output_bytes)
         self._environment = base.for_render(self._tokens, pipeline.partials)
-        self._scope = _scope(context)
+        self._scope = scope_of(context)
         self.attempt = Attempt(self._environment, self._scope, definitions=pipeline.values)
         self.ran_out = False
         self._files: dict[str, bytes] = {}
@@ -398,6 +376,8 @@ class Rendering:
             for key, value in self._pipeline.status.items()
         }
         self.attempt.begin("status", "", self._scope)
+        if len(orjson.dumps(status)) > self._limits.status_bytes:
+            raise Oversized(f"the status is larger than {self._limits.status_bytes} bytes")
         for name in _OWN_STATUS:
             if name in status:
                 raise Problem("InvalidStatus", f"status.{name} is written by the platform", "choose another field")
@@ -417,7 +397,7 @@ class Rendering:
         suspend = control.get("suspend") or False
         if isinstance(suspend, str):
             suspend = self._condition(suspend, "control.suspend")
-        message = self._text(control.get("message") or "", "control.message")
+        message = self._text(control.get("message") or "", "control.message")[:_LONGEST_MESSAGE]
         retry = self._leaf(control.get("retryAfter") or "", "control.retryAfter")
         retry_after: float | None = None
         if retry not in (None, "", False):
@@ -462,37 +442,6 @@ def _names_in(value: Any, environment: Environment) -> frozenset[str]:
     else:
         return frozenset()
     return frozenset().union(*(_names_in(child, environment) for child in children))
-
-
-def _scope(context: RenderContext) -> dict[str, Any]:
-    subject = context.promise if context.request is None else context.request
-    metadata = subject.get("metadata") or {}
-    scope: dict[str, Any] = {
-        "promise": context.promise,
-        "name": metadata.get("name", ""),
-        "namespace": NamespaceName(metadata.get("namespace", "")),
-        "labels": metadata.get("labels") or {},
-        "annotations": metadata.get("annotations") or {},
-    }
-    if context.request is not None:
-        scope["request"] = context.request
-        scope["spec"] = context.request.get("spec") or {}
-    return scope
-
-
-def _readable(obj: Mapping[str, Any]) -> Mapping[str, Any]:
-    metadata = {
-        key: value
-        for key, value in (obj.get("metadata") or {}).items()
-        if key not in ("managedFields", "resourceVersion", "finalizers")
-    }
-    if metadata.get("labels"):
-        metadata["labels"] = _lasting(metadata["labels"])
-    return {**{key: value for key, value in obj.items() if key != "status"}, "metadata": metadata}
-
-
-def _lasting(labels: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in labels.items() if name not in _PASSING_LABELS}
 
 
 def _path_problem(path: str) -> str:

@@ -287,6 +287,11 @@ def test_what_is_too_large_says_so(fields: dict[str, Any]) -> None:
     assert outcome.reason == "TemplateTooLarge", outcome
 
 
+def test_a_status_that_is_too_large_says_so() -> None:
+    failure = failure_of(status={"a": ["{{ 'x' * 1000000 }}"]})
+    assert (failure.reason, failure.file) == ("TemplateTooLarge", "status")
+
+
 def test_ten_thousand_documents_are_too_many() -> None:
     outcome = render(pipeline("{% for i in range(10000) %}\na: {{ i }}\n---\n{% endfor %}"))
     assert isinstance(outcome, Failure)

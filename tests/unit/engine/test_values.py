@@ -209,6 +209,14 @@ def test_a_token_of_another_render_is_only_text() -> None:
     assert document("a: \ue000ffff.0\ue001\nb: {{ 1 }}\n") == {"a": "\ue000ffff.0\ue001", "b": 1}
 
 
+@pytest.mark.parametrize("margin", ["x", "  \n", "\u00a0", "- "])
+def test_lines_are_indented_with_nothing_but_spaces(margin: str) -> None:
+    outcome = render(
+        pipeline("a:\n{{ spec.x | indent(spec.margin, true) }}"), context({"x": "1", "margin": margin})
+    )
+    assert not isinstance(outcome, Rendered)
+
+
 def test_numbers_inside_of_text_make_text() -> None:
     assert document("a: {{ 1 }}.{{ 10 }}\nb: {{ 3 }}Gi\nc: '{{ 3 }}'\nd: {{ 3 }}\n") == {
         "a": "1.10",
