@@ -265,7 +265,7 @@ class Caches:
         if _meant_differs(old, new):
             self.queue.add(key, priority=self._dependent(self.works, old))
         work = new or old
-        if work and self.works.synced.is_set() and (new is None or old is None or old.status != new.status):
+        if work and self.works.synced.is_set() and _told_differs(old, new):
             self.queue_owner(work)
 
     def _placement_changed(self, key: Key, old: WorkPlacement | None, new: WorkPlacement | None) -> None:
@@ -426,8 +426,9 @@ def _offer(promise: Promise | None) -> object:
     )
 
 
-def _told_differs(old: WorkPlacement | None, new: WorkPlacement | None) -> bool:
-    return old is None or new is None or old.status != new.status
+def _told_differs(old: Work | WorkPlacement | None, new: Work | WorkPlacement | None) -> bool:
+    """Whether there is news for whoever it belongs to, who made it and needs not be told that it is there."""
+    return new is None or (old is not None and old.status != new.status)
 
 
 def _target(destination: Destination | None) -> object:
