@@ -35,7 +35,7 @@ ENVIRONMENT = Resource("platform.example.com", "v1", "environments", "Environmen
 RESOURCE_QUOTA = Resource("", "v1", "resourcequotas", "ResourceQuota")
 SUBJECT = f"system:serviceaccount:{SYSTEM_NAMESPACE}:troth"
 
-_ALL = ["get", "create", "patch", "delete"]
+_ALL = ["get", "list", "create", "patch", "delete"]
 SAME_CLUSTER: list[dict[str, Any]] = [
     {"apiGroups": [""], "resources": ["namespaces", "resourcequotas", "limitranges"], "verbs": _ALL},
     {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": _ALL},
