@@ -87,13 +87,12 @@ async def idle(site: Site, count: int) -> Idle:
             result.committed.append(await site.commits.until([name], within=60) - began)
             result.ready.append(await watch.until_ready([name], within=60) - began)
             await asyncio.sleep(_GAP)
+        result.cpu, result.own_cpu = _each(span.cpu(), count), _each(span.own_cpu(), count)
+        result.others = span.others()
         await span.until_quiet()
     result.writes = len(span.writes) / count
     result.reconciles = without_polling(span.reconciles) / count
-    result.cpu = _each(span.cpu(), count)
-    result.own_cpu = _each(span.own_cpu(), count)
     result.breakdown = breakdown(span.writes, count)
-    result.others = span.others()
     return result
 
 
