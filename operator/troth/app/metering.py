@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
 from troth.api.pipelines import JinjaPipeline
@@ -9,6 +10,8 @@ from troth.app.metrics import Metrics
 from troth.controllers.platform import Renderer
 from troth.engine import Failure, Outcome, RenderContext
 from troth.stores import Claim, StateStoreWriter, StoreError, Written
+
+logger = logging.getLogger(__name__)
 
 
 class MeteredRenderer:
@@ -55,6 +58,7 @@ class MeteredWriter:
         self._metrics.wrote(self._store, "changed" if written.changed else "unchanged", files=len(claim.files))
         if written.changed and written.version != self._version:
             self._version = written.version
+            logger.info("%s: version %s", self._store, written.version, extra={"store": self._store})
             self._metrics.committed(self._store)
         return written
 

@@ -77,6 +77,7 @@ class PlacementReconciler:
         """Writes, moves or removes the files of one placement and reports it in its status."""
         placement = self._platform.caches.placements.get(key.namespace, key.name)
         if placement is None:
+            self._platform.writes.forget(key)
             return DONE
         if placement.metadata.deleting:
             return await self._remove(key, placement)
@@ -115,9 +116,10 @@ class PlacementReconciler:
         try:
             async with self._platform.slots.lent():
                 written = await self._submit(store.writer, claim, destination, location)
+                self._platform.writes.passed(store_ref, key, changed=written.changed)
                 await self._leave_old_place(key, placement, location)
         except StoreError as error:
-            retry = Retry(str(error)) if error.retryable else After(60.0, str(error))
+            retry = self._platform.writes.failed(store_ref, key, error)
             return await self._report_failure(key, placement, str(error), retry)
         return await self._report_written(key, placement, location, written)
 
@@ -168,10 +170,8 @@ class PlacementReconciler:
 
             return await writer.write(
                 Claim(
-                    owner=f"destination/{destination}/aggregate",
+                    owner=_aggregate_owner(destination),
                     files=files,
-                    directory=None,
-                    state_file=None,
                     load=load,
                     message=destination,
                     obsolete=() if files else (path,),
@@ -211,10 +211,15 @@ class PlacementReconciler:
         old = read_location(placement.status)
         if old is None or old == location:
             return
-        await self._clear(key, placement, old)
+        await self._clear(key, placement, old, instead=location)
 
-    async def _clear(self, key: Key, placement: WorkPlacement, old: Location) -> bool:
-        """Removes the files at a location. False when its store is gone, so nobody can."""
+    async def _clear(
+        self, key: Key, placement: WorkPlacement, old: Location, *, instead: Location | None = None
+    ) -> None:
+        """Removes the files at a location that the placement left ``instead``, or for good.
+
+        If its store is gone, nobody can.
+        """
         store = self._platform.open_stores.get(old.store)
         if store is None and self._platform.caches.get_store(old.store) is None:
             self._platform.events.record(
@@ -224,7 +229,7 @@ class PlacementReconciler:
                 message=f"state store {old.store} is gone; the files in {old.path} stay where they are",
                 action="Remove",
             )
-            return False
+            return
         if store is None or store.writer is None or store.problem:
             raise StoreError(
                 "StateStoreNotReady",
@@ -232,42 +237,45 @@ class PlacementReconciler:
                 + (f": {store.problem}" if store and store.problem else ""),
                 retryable=True,
             )
-        if old.aggregate:
+        if old.aggregate and instead is None:
             await self._write_aggregate(store.writer, placement.destination, old.aggregate)
-            return True
+            return
 
         async def load() -> Mapping[str, bytes]:
             return {}
 
-        moved = "" if placement.metadata.deleting else f"@{old.path}"
+        owner = _aggregate_owner(placement.destination) if old.aggregate else f"{key.namespace}/{key.name}"
+        # One owner has one set of files in a store: while it has others there, what it left is another's.
+        stays = (
+            instead is not None and instead.store == old.store and bool(instead.aggregate) == bool(old.aggregate)
+        )
         await store.writer.write(
             Claim(
-                owner=f"{key.namespace}/{key.name}{moved}",
+                owner=f"{owner}@{old.path}" if stays else owner,
                 files={},
                 directory=old.directory or None,
                 state_file=old.state_file or None,
+                obsolete=(old.aggregate,) if old.aggregate else (),
                 load=load,
                 message=placement.metadata.name,
             )
         )
-        return True
 
     async def _remove(self, key: Key, placement: WorkPlacement) -> Result:
         ours = {names.REPO_CLEANUP, names.DOT_FILES_CLEANUP}
         if not ours & set(placement.metadata.finalizers):
             return DONE
-        old = read_location(placement.status)
-        destination = self._platform.caches.destinations.get("", placement.destination)
-        if old is None and destination is not None:
-            old = self._unrecorded(placement, destination)
-        if old is not None:
-            if self._is_unknown(old.store):
-                return Retry(f"state store {old.store} was not looked at yet")
+        places = self._places(placement)
+        for unknown in (place for place in places if self._is_unknown(place.store)):
+            return Retry(f"state store {unknown.store} was not looked at yet")
+        for place in places:
             try:
                 async with self._platform.slots.lent():
-                    await self._clear(key, placement, old)
+                    instead = places[0] if place is not places[0] and place.aggregate else None
+                    await self._clear(key, placement, place, instead=instead)
             except StoreError as error:
-                return await self._report_failure(key, placement, str(error), Retry(str(error)))
+                retry = self._platform.writes.failed(place.store, key, error)
+                return await self._report_failure(key, placement, str(error), retry)
         await self._platform.set_finalizers(
             self._platform.caches.placements,
             WORK_PLACEMENT,
@@ -275,14 +283,28 @@ class PlacementReconciler:
             finalizers=[name for name in placement.metadata.finalizers if name not in ours],
             resource_version=placement.metadata.resource_version,
         )
+        self._platform.writes.forget(key)
         return DONE
+
+    def _places(self, placement: WorkPlacement) -> list[Location]:
+        """Where its files may be: where its destination has them now, and where the record says.
+
+        A write may have reached a store although its record did not (a crash between the two).
+        """
+        found: list[Location] = []
+        destination = self._platform.caches.destinations.get("", placement.destination)
+        if destination is not None:
+            found = [place for place in (self._unrecorded(placement, destination),) if place is not None]
+        recorded = read_location(placement.status)
+        if recorded is not None and recorded not in found:
+            found.append(recorded)
+        return found
 
     def _is_unknown(self, ref: StoreRef) -> bool:
         known = self._platform.open_stores.get(ref) is not None
         return not known and self._platform.caches.get_store(ref) is not None
 
     def _unrecorded(self, placement: WorkPlacement, destination: Destination) -> Location | None:
-        # A write may have reached the store although its record did not (a crash between the two).
         store_ref = StoreRef(destination.store_kind, destination.store_name)
         store = self._platform.caches.get_store(store_ref)
         if store is None:
@@ -379,6 +401,10 @@ def placement_reference(placement: WorkPlacement) -> dict[str, Any]:
         "namespace": placement.metadata.namespace,
         "uid": placement.metadata.uid,
     }
+
+
+def _aggregate_owner(destination: str) -> str:
+    return f"destination/{destination}/aggregate"
 
 
 def _was_written(placement: WorkPlacement, location: Location) -> bool:

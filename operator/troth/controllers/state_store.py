@@ -12,6 +12,7 @@ import asyncio
 import base64
 import binascii
 import hashlib
+import logging
 from collections.abc import Mapping
 
 import orjson
@@ -25,6 +26,8 @@ from troth.controllers.stores import OpenStore, StoreRef, path_in_store
 from troth.engine.status import StateStoreFacts, secret_not_found, state_store_status
 from troth.kube import Forbidden, KubeError, NotFound
 from troth.stores import StateStoreWriter, StoreError
+
+logger = logging.getLogger(__name__)
 
 _CLOSING_SECONDS = 20.0
 
@@ -120,6 +123,10 @@ class StateStoreReconciler:
         was_ready = store.status.get("status") == "Ready"
         if not wrote or (was_ready and not facts.reason):
             return
+        if facts.reason:
+            logger.warning("%s: not ready: %s", key, facts.message, extra={"store": key.name})
+        else:
+            logger.info("%s: ready", key, extra={"store": key.name})
         self._platform.events.record(
             {
                 "apiVersion": resource.api_version,
