@@ -37,6 +37,7 @@ from troth.controllers.state_store import StateStoreReconciler
 from troth.controllers.stores import OpenStores
 from troth.controllers.work import WorkReconciler
 from troth.controllers.workflow import Workflows
+from troth.controllers.writes import Writes
 from troth.engine import Limits, RenderPool
 from troth.engine.manifests import load_document, load_documents
 from troth.kube import (
@@ -92,6 +93,11 @@ class Operator:
         )
         events = EventRecorder(self._client, instance=socket.gethostname())
         slots = Slots(size=settings.workers, bound=settings.waiting)
+        controllers = ControllerSettings(
+            system_namespace=settings.system_namespace,
+            store_poll_seconds=settings.store_poll,
+            failing_store_poll_seconds=settings.failing_store_poll,
+        )
         platform = Platform(
             client=self._client,
             caches=caches,
@@ -100,13 +106,14 @@ class Operator:
             renderer=MeteredRenderer(pool, self.metrics, time.monotonic),
             open_writer=self._writer_opener(Path(workspace)),
             open_stores=OpenStores(),
+            writes=Writes(
+                queue,
+                stores={resource.kind: resource.name for resource in STATE_STORES},
+                longest_wait=controllers.write_retry_seconds,
+            ),
             contents=Contents(limit=settings.contents_cache * MIB),
             slots=slots,
-            settings=ControllerSettings(
-                system_namespace=settings.system_namespace,
-                store_poll_seconds=settings.store_poll,
-                failing_store_poll_seconds=settings.failing_store_poll,
-            ),
+            settings=controllers,
             clock=time.time,
         )
         self._heartbeat = Heartbeat(clock=time.monotonic, report=self.metrics.lagged)

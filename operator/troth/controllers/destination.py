@@ -19,7 +19,7 @@ from troth.controllers.caches import BY_DESTINATION, BY_STORE
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Terminal
 from troth.controllers.stores import OpenStore, StoreRef
-from troth.engine.layout import DestinationFiles, destination_files, destination_prefix
+from troth.engine.layout import DestinationFiles, destination_files, destination_prefix, has_own_files
 from troth.engine.status import DestinationFacts, destination_status
 from troth.engine.work import blob_id
 from troth.kube import Conflict, NotFound
@@ -57,6 +57,7 @@ class DestinationReconciler:
         """Writes the canaries of one Destination, or cleans up after it."""
         destination = self._platform.caches.destinations.get("", key.name)
         if destination is None:
+            self._platform.writes.forget(key)
             return DONE
         try:
             if destination.metadata.deleting:
@@ -82,7 +83,7 @@ class DestinationReconciler:
                 record = await self._write(destination, ref, store, own)
         except StoreError as error:
             await self._report(key, destination, ref, store=store, failure=str(error))
-            return Retry(str(error)) if error.retryable else After(60.0, str(error))
+            return self._platform.writes.failed(ref, key, error)
         await self._report(key, destination, ref, store=store, written=record)
         return DONE
 
@@ -112,24 +113,28 @@ class DestinationReconciler:
         async def load() -> Mapping[str, bytes]:
             return own.files
 
-        await store.writer.write(
+        written = await store.writer.write(
             Claim(
-                owner=f"destination/{destination.name}",
+                owner=_owner(destination),
                 files={path: blob_id(content) for path, content in own.files.items()},
                 load=load,
                 obsolete=own.obsolete,
                 message="kratix-canary",
             )
         )
+        self._platform.writes.passed(ref, Key(DESTINATION.name, "", destination.name), changed=written.changed)
         record = OwnFiles(ref, tuple(sorted(own.files)))
         old = read_own_files(destination.status)
         if old is not None and old != record:
             left = tuple(path for path in old.paths if old.store != ref or path not in own.files)
-            await self._clear(destination, OwnFiles(old.store, left))
+            await self._clear(destination, OwnFiles(old.store, left), stays=old.store == ref)
         return record
 
-    async def _clear(self, destination: Destination, old: OwnFiles) -> None:
-        """Removes own files at an earlier place; if that store is gone, nobody can."""
+    async def _clear(self, destination: Destination, old: OwnFiles, *, stays: bool) -> None:
+        """Removes own files of a place that was left; if that store is gone, nobody can.
+
+        ``stays``: the Destination has others in that store, so what it left counts as another owner's there.
+        """
         if not old.paths:
             return
         store = self._platform.open_stores.get(old.store)
@@ -145,7 +150,7 @@ class DestinationReconciler:
 
         await store.writer.write(
             Claim(
-                owner=f"destination/{destination.name}@{old.store}",
+                owner=f"{_owner(destination)}@{old.store}" if stays else _owner(destination),
                 files={},
                 load=load,
                 obsolete=old.paths,
@@ -196,17 +201,31 @@ class DestinationReconciler:
                 self._platform.caches.placements.observe(answer)
         if placements:
             return After(5.0, f"waiting for {len(placements)} placements to be removed")
-        own = read_own_files(destination.status)
-        if own is not None:
+        for own in self._own_places(destination):
             try:
                 async with self._platform.slots.lent():
-                    await self._clear(destination, own)
+                    await self._clear(destination, own, stays=False)
             except StoreError as error:
                 ref = StoreRef(destination.store_kind, destination.store_name)
                 await self._report(key, destination, ref, failure=str(error))
-                return Retry(str(error))
+                return self._platform.writes.failed(own.store, key, error)
+        self._platform.writes.forget(key)
         await self._set_finalizer(key, destination, present=False)
         return DONE
+
+    def _own_places(self, destination: Destination) -> list[OwnFiles]:
+        """Where its own files may be: as recorded, and where it wants them, if that write was not recorded."""
+        recorded = read_own_files(destination.status)
+        places = [recorded] if recorded else []
+        ref = StoreRef(destination.store_kind, destination.store_name)
+        store = self._platform.open_stores.get(ref)
+        try:
+            self._check(destination)
+            own = destination_files(destination, store_path=store.path if store else "")
+        except InvalidObject:
+            return places
+        wanted = OwnFiles(ref, tuple(sorted(own.files)))
+        return places if wanted in places else [wanted, *places]
 
     # ---- status
 
@@ -226,7 +245,7 @@ class DestinationReconciler:
             store_kind=ref.kind,
             store_name=ref.name,
             store="NotFound" if not exists else "NotReady" if store is None or store.problem else "Ready",
-            init_workloads=destination.init_workloads,
+            init_workloads=destination.init_workloads and has_own_files(destination),
             written=written is not None,
             failure=failure,
             problem=problem,
@@ -252,6 +271,10 @@ class DestinationReconciler:
             message="Destination is Ready" if ready["status"] == "True" else ready["message"],
             action="Check",
         )
+
+
+def _owner(destination: Destination) -> str:
+    return f"destination/{destination.name}"
 
 
 def _is_older(one: Destination, other: Destination) -> bool:

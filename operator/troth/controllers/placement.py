@@ -17,7 +17,7 @@ from troth.api import labels as names
 from troth.api.objects import Destination, WorkPlacement
 from troth.api.resources import WORK_PLACEMENT
 from troth.controllers.platform import Platform
-from troth.controllers.result import DONE, After, Result, Retry
+from troth.controllers.result import DONE, Result, Retry
 from troth.controllers.stores import StoreRef, path_in_store
 from troth.engine.layout import Layout, aggregate, place
 from troth.engine.status import placement_status, read_placement
@@ -266,15 +266,17 @@ class PlacementReconciler:
         if not ours & set(placement.metadata.finalizers):
             return DONE
         places = self._places(placement)
-        for unknown in (place for place in places if self._is_unknown(place.store)):
-            return Retry(f"state store {unknown.store} was not looked at yet")
-        for place in places:
+        for location in places:
+            if self._is_unknown(location.store):
+                return Retry(f"state store {location.store} was not looked at yet")
+        for location in places:
+            # One file for all: where it is kept it loses a part, where it was it goes.
+            instead = places[0] if location.aggregate and location is not places[0] else None
             try:
                 async with self._platform.slots.lent():
-                    instead = places[0] if place is not places[0] and place.aggregate else None
-                    await self._clear(key, placement, place, instead=instead)
+                    await self._clear(key, placement, location, instead=instead)
             except StoreError as error:
-                retry = self._platform.writes.failed(place.store, key, error)
+                retry = self._platform.writes.failed(location.store, key, error)
                 return await self._report_failure(key, placement, str(error), retry)
         await self._platform.set_finalizers(
             self._platform.caches.placements,
@@ -294,7 +296,8 @@ class PlacementReconciler:
         found: list[Location] = []
         destination = self._platform.caches.destinations.get("", placement.destination)
         if destination is not None:
-            found = [place for place in (self._unrecorded(placement, destination),) if place is not None]
+            wanted = self._wanted(placement, destination)
+            found = [wanted] if wanted else []
         recorded = read_location(placement.status)
         if recorded is not None and recorded not in found:
             found.append(recorded)
@@ -304,7 +307,7 @@ class PlacementReconciler:
         known = self._platform.open_stores.get(ref) is not None
         return not known and self._platform.caches.get_store(ref) is not None
 
-    def _unrecorded(self, placement: WorkPlacement, destination: Destination) -> Location | None:
+    def _wanted(self, placement: WorkPlacement, destination: Destination) -> Location | None:
         store_ref = StoreRef(destination.store_kind, destination.store_name)
         store = self._platform.caches.get_store(store_ref)
         if store is None:

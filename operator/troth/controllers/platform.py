@@ -17,6 +17,7 @@ from troth.controllers.caches import Caches
 from troth.controllers.contents import Contents
 from troth.controllers.slots import Slots
 from troth.controllers.stores import OpenStores
+from troth.controllers.writes import Writes
 from troth.engine import Failure, Outcome, RenderContext
 from troth.engine.status import status_patch
 from troth.kube import Client, EventRecorder, Informer, NotFound, WorkQueue
@@ -52,7 +53,7 @@ class ControllerSettings:
         system_namespace: where Works of Promises live.
         store_poll_seconds: how often a store is looked at for lost files and healed causes.
         failing_store_poll_seconds: the same while it is not ready.
-        write_retry_seconds: how long a placement waits after a refused write, at most.
+        write_retry_seconds: how long a refused write waits to be tried again, at most.
         versions: what a version of the running operator is called, for the log.
     """
 
@@ -73,6 +74,7 @@ class Platform:
     renderer: Renderer
     open_writer: OpenWriter
     open_stores: OpenStores
+    writes: Writes
     contents: Contents
     slots: Slots
     settings: ControllerSettings

@@ -25,9 +25,13 @@ class After:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Look again with the key's exponential back-off, because of ``reason`` (a clause for the log)."""
+    """Look again with the key's exponential back-off, because of ``reason`` (a clause for the log).
+
+    The back-off grows to ``longest`` seconds; None leaves that to the queue.
+    """
 
     reason: str
+    longest: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,8 @@ class Queue(Protocol):
     def add(self, key: Key, *, priority: int = 0, after: float = 0.0) -> None:
         """Queues a key."""
 
-    def add_rate_limited(self, key: Key) -> None:
-        """Queues a key after its back-off."""
+    def add_rate_limited(self, key: Key, *, longest: float | None = None) -> None:
+        """Queues a key after its back-off, of ``longest`` seconds at most."""
 
     def forget(self, key: Key) -> None:
         """Resets the back-off of a key."""
@@ -127,9 +127,9 @@ class Runner:
                 logger.debug("%s: again in %.1f s: %s", key, seconds, reason)
                 self._queue.forget(key)
                 self._queue.add(key, after=seconds)
-            case Retry(reason):
+            case Retry(reason, longest):
                 logger.info("%s: trying again: %s", key, reason, extra=_fields(key))
-                self._queue.add_rate_limited(key)
+                self._queue.add_rate_limited(key, longest=longest)
             case Terminal(reason, message):
                 logger.info("%s: %s: %s", key, reason, message, extra=_fields(key))
                 self._queue.forget(key)

@@ -14,6 +14,7 @@ import binascii
 import hashlib
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 
 import orjson
 
@@ -47,6 +48,7 @@ class StateStoreReconciler:
         store = self._platform.caches.get_store(ref)
         if store is None or store.metadata.deleting:
             self._close(self._platform.open_stores.remove(ref))
+            self._platform.writes.forget_store(ref)
             self._wake(ref)
             return DONE
         before = self._platform.open_stores.get(ref)
@@ -54,6 +56,9 @@ class StateStoreReconciler:
         self._platform.open_stores.put(ref, opened)
         if before and before.writer is not None and before.writer is not opened.writer:
             self._close(before)
+            self._platform.writes.forget_store(ref)
+        elif refusal := self._platform.writes.problem(ref):
+            facts = facts if facts.reason else replace(facts, reason=str(refusal.reason), message=str(refusal))
         await self._report(key, resource, store, facts)
         became_ready = not opened.problem and (before is None or before.problem)
         became_unready = opened.problem and (before is None or before.problem != opened.problem)

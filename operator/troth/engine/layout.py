@@ -23,6 +23,7 @@ from troth.api import InvalidObject
 from troth.api import labels as names
 from troth.api.naming import short_group_id
 from troth.api.objects import Destination, Workload, WorkPlacement
+from troth.api.resources import KUBERNETES_STATE_STORE
 
 NESTED: Final = "nestedByMetadata"
 AGGREGATED: Final = "aggregatedYAML"
@@ -133,6 +134,8 @@ def destination_files(destination: Destination, *, store_path: str) -> Destinati
         InvalidObject: the path of the store or of the Destination leaves the store.
     """
     prefix = destination_prefix(destination, store_path=store_path)
+    if not has_own_files(destination):
+        return DestinationFiles({})
     nested = destination.mode == NESTED
     canaries = {
         _join(prefix, DEPENDENCIES if nested else "", CANARY_NAMESPACE): _NAMESPACE_CONTENT,
@@ -143,6 +146,15 @@ def destination_files(destination: Destination, *, store_path: str) -> Destinati
     if destination.init_workloads:
         return DestinationFiles(canaries, tuple(placeholders))
     return DestinationFiles(placeholders, tuple(canaries))
+
+
+def has_own_files(destination: Destination) -> bool:
+    """Whether a Destination puts files of its own into its store.
+
+    In a cluster that is written to directly they would be for nobody: no GitOps tool waits for them, no folder can
+    vanish, and two Destinations of one cluster would quarrel over them.
+    """
+    return destination.store_kind != KUBERNETES_STATE_STORE.kind
 
 
 def destination_prefix(destination: Destination, *, store_path: str) -> str:

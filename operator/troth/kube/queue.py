@@ -142,14 +142,16 @@ class WorkQueue:
         self._schedule()
         self._tell()
 
-    def add_rate_limited(self, key: Key, *, priority: int | None = None) -> None:
+    def add_rate_limited(self, key: Key, *, priority: int | None = None, longest: float | None = None) -> None:
         """Has the key reconciled after a back-off that grows with each call until `forget`.
 
-        Without a priority it keeps the one with which it was last taken.
+        Without a priority it keeps the one with which it was last taken. ``longest`` seconds is the most that the
+        ceiling becomes; without it, what the queue was made with.
         """
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        ceiling = min(self._longest_delay, self._first_delay * 2 ** min(failures, _MOST_DOUBLINGS))
+        most = self._longest_delay if longest is None else min(longest, self._longest_delay)
+        ceiling = min(most, self._first_delay * 2 ** min(failures, _MOST_DOUBLINGS))
         if priority is None:
             priority = self._processing.get(key, PRIORITY_CHANGE)
         self.add(key, priority=priority, after=self._random.uniform(0.0, ceiling))
