@@ -5,10 +5,12 @@ from __future__ import annotations
 import http.client
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.waiting import eventually_sync
+from troth.dev import ControlPlane
 from troth.dev.operator_process import OperatorProcess as Started
 
 
@@ -95,3 +97,22 @@ class OperatorProcess:
         text = self.text()
         assert self._expected_to_end, f"the operator ended by itself, code {self._process.code}:\n{text[-4000:]}"
         assert "Traceback (most recent call last)" not in text, f"the operator logged a traceback:\n{text[-8000:]}"
+
+
+@contextmanager
+def running_operator(
+    control_plane: ControlPlane, folder: Path, *arguments: str | Path
+) -> Iterator[OperatorProcess]:
+    """One operator for many tests; ends with an error if it logged a traceback or ended by itself."""
+    process = OperatorProcess(
+        control_plane.kubeconfig,
+        arguments,
+        log=folder / "operator.log",
+        environment=control_plane.environment(),
+    )
+    try:
+        process.wait_ready()
+        yield process
+    finally:
+        process.end()
+    process.check()

@@ -12,7 +12,15 @@ import yaml
 
 from tests.waiting import eventually
 from troth.api import Resource
-from troth.api.resources import DESTINATION, GIT_STATE_STORE, PROMISE, WORK, WORK_PLACEMENT
+from troth.api.resources import (
+    DESTINATION,
+    EVENT,
+    PROMISE,
+    SECRET,
+    STATE_STORES,
+    WORK,
+    WORK_PLACEMENT,
+)
 from troth.dev.git_server import create_repository, git
 from troth.kube import Client, NotFound
 
@@ -55,6 +63,10 @@ class Repository:
     def changed(self, commit: str) -> list[str]:
         """The paths that a commit changed."""
         return git(self.path, "diff-tree", "--no-commit-id", "-r", "--name-only", commit).decode().split()
+
+    def git(self, *arguments: str) -> str:
+        """What git says in this repository."""
+        return git(self.path, *arguments).decode()
 
     def holds(self, commit: str, path: str) -> bool:
         """Whether a path exists in a commit."""
@@ -241,7 +253,7 @@ class Platform:
     async def clean(self) -> None:
         """Takes away everything, requests first, and whatever finalizers hold it."""
         made = list(dict.fromkeys(self._made))
-        rank = {PROMISE.name: 1, DESTINATION.name: 2, GIT_STATE_STORE.name: 3}
+        rank = {PROMISE.name: 1, DESTINATION.name: 2, **{store.name: 3 for store in STATE_STORES}, SECRET.name: 4}
         for resource, name, namespace in sorted(made, key=lambda entry: rank.get(entry[0].name, 0)):
             await self.delete(resource, name, namespace=namespace)
             if resource == PROMISE:
@@ -285,6 +297,13 @@ def failure(live: Mapping[str, Any]) -> Mapping[str, Any]:
     """``status.troth.failure``."""
     found: Mapping[str, Any] = ((live.get("status") or {}).get("troth") or {}).get("failure") or {}
     return found
+
+
+async def events_of(client: Client, live: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The Events about an object."""
+    metadata = live["metadata"]
+    listing = await client.list(EVENT, metadata.get("namespace") or "default")
+    return [event for event in listing.items if event["regarding"].get("uid") == metadata["uid"]]
 
 
 async def all_files(repository: Repository, prefix: str = "") -> dict[str, str]:

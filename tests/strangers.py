@@ -1,0 +1,88 @@
+"""Somebody else who uses the same repository: pushes, deletes, refuses; and an auditor of what happened to it."""
+
+from __future__ import annotations
+
+import itertools
+import stat
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.platforms import Repository
+from troth.dev.git_server import git
+
+_ATTEMPTS = 200
+
+
+class Stranger:
+    """Somebody with a clone of their own. Blocking."""
+
+    def __init__(self, repository: Repository, folder: Path) -> None:
+        self._clone = folder
+        git(folder.parent, "clone", "--quiet", str(repository.path), str(folder))
+
+    def push(self, path: str, content: str, message: str) -> str:
+        """Commits one file and pushes it, as often as it takes, never with force; answers the commit."""
+        file = self._clone / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+        git(self._clone, "add", path)
+        return self._commit_and_push(message)
+
+    def remove(self, path: str) -> str:
+        """Removes a file or a folder of the newest commit."""
+        self._pull()
+        git(self._clone, "rm", "-r", "--quiet", path)
+        return self._commit_and_push(f"remove {path}")
+
+    def force_back_to(self, commit: str) -> None:
+        """Forces the branch back to an earlier commit."""
+        git(self._clone, "push", "--quiet", "--force", "origin", f"{commit}:refs/heads/main")
+
+    def _commit_and_push(self, message: str) -> str:
+        git(self._clone, "commit", "--quiet", "-m", message)
+        for _ in range(_ATTEMPTS):
+            try:
+                git(self._clone, "push", "--quiet", "origin", "HEAD:main")
+            except subprocess.CalledProcessError:
+                self._pull()
+            else:
+                return git(self._clone, "rev-parse", "HEAD").decode().strip()
+        raise AssertionError("the stranger never got through")
+
+    def _pull(self) -> None:
+        git(self._clone, "pull", "--quiet", "--rebase", "origin", "main")
+
+
+def record_pushes(repository: Repository) -> None:
+    """Keeps a log of everything that main was ever at."""
+    git(repository.path, "config", "core.logAllRefUpdates", "true")
+
+
+def forced_pushes(repository: Repository) -> list[str]:
+    """Every push since `record_pushes` that lost a commit, as ``old..new``."""
+    heads = git(repository.path, "reflog", "show", "--format=%H", "main").decode().split()
+    heads.reverse()
+    return [
+        f"{old}..{new}" for old, new in itertools.pairwise(heads) if not _is_ancestor(repository.path, old, new)
+    ]
+
+
+def refuse_pushes(repository: Repository, words: str, *, when: str = "true") -> Callable[[], None]:
+    """A rule of the server: pushes are refused with these words while the shell command ``when`` succeeds.
+
+    The command finds the pushed commit in ``$new``. Answers what takes the rule away.
+    """
+    hook = repository.path / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\nread old new ref\nif {when}; then echo '{words}' >&2; exit 1; fi\n")
+    hook.chmod(hook.stat().st_mode | stat.S_IXUSR)
+    return hook.unlink
+
+
+def _is_ancestor(repository: Path, old: str, new: str) -> bool:
+    try:
+        git(repository, "merge-base", "--is-ancestor", old, new)
+    except subprocess.CalledProcessError:
+        return False
+    return True
