@@ -43,6 +43,7 @@ _MOST_REMEMBERED: Final = 4096
 _LARGE: Final = 512 * 1024
 _LONGEST_REPLY: Final = 64 * 1024 * 1024
 _STRIKES: Final = 2
+_UNENDED: Final = ("TemplateTimeout", "RenderCrashed")
 
 
 class RenderPoolError(TrothError):
@@ -343,7 +344,8 @@ class RenderPool:
         short = seconds < self._limits.seconds
         outcomes, healthy, quick = await self._ask(process, job, seconds, short=short)
         last = outcomes[-1] if outcomes else None
-        if isinstance(last, Failure) and last.reason == "TemplateTimeout" and short:
+        if isinstance(last, Failure) and last.reason in _UNENDED and short:
+            # A crash may be the end of a process that had been idle, which says nothing about this job.
             self._memory.took_long(job)
             self._enqueue(job)
         else:
@@ -379,7 +381,7 @@ class RenderPool:
 
     def _conclude(self, job: _Job, outcomes: tuple[Outcome | None, ...], now: float, *, quick: bool) -> None:
         last = outcomes[-1] if outcomes else None
-        if isinstance(last, Failure) and last.reason in ("TemplateTimeout", "RenderCrashed"):
+        if isinstance(last, Failure) and last.reason in _UNENDED:
             self._memory.misbehaved(job, outcomes, now)
         else:
             self._memory.succeeded(job.program, quick=quick)

@@ -53,6 +53,11 @@ def workers_of(parent: int) -> list[int]:
     return found
 
 
+def kill_workers() -> None:
+    for pid in workers_of(os.getpid()):
+        os.kill(pid, signal.SIGKILL)
+
+
 def environment_of(pid: int) -> bytes:
     return Path(f"/proc/{pid}/environ").read_bytes()
 
@@ -193,18 +198,25 @@ async def test_requests_that_hang_do_not_hold_back_others_of_a_promise_that_work
     assert isinstance(await one(pool, template, 2), Rendered)
 
 
-async def test_a_worker_that_ends_fails_its_job_alone(pool: RenderPool) -> None:
-    job = asyncio.create_task(one(pool, HOLDS_THE_INTERPRETER))
-    for _ in range(3):
-        await one(pool, "a: 1")  # the job is with its worker by now
-    before = workers_of(os.getpid())
-    for pid in before:
-        os.kill(pid, signal.SIGKILL)
-    assert reason(await job) == "RenderCrashed"
-    outcomes = [await one(pool, "a: {{ spec.n }}", number) for number in range(4)]
-    # A worker that ended while it was idle is found out by the next job, which pays for it.
-    assert sum(isinstance(outcome, Rendered) for outcome in outcomes) >= 3
-    assert len(workers_of(os.getpid())) >= 1
+async def test_a_job_whose_workers_end_fails_alone() -> None:
+    pool = RenderPool(size=2, limits=Limits(seconds=30))
+    await pool.start()
+    try:
+        job = asyncio.create_task(one(pool, HOLDS_THE_INTERPRETER))
+        while not job.done():
+            kill_workers()
+            await asyncio.wait([job], timeout=0.05)
+        assert reason(await job) == "RenderCrashed"
+        assert isinstance(await one(pool, "a: 1"), Rendered)
+    finally:
+        await pool.close()
+
+
+async def test_workers_that_end_while_they_are_idle_are_replaced(pool: RenderPool) -> None:
+    for number in range(3):
+        kill_workers()
+        outcomes = await asyncio.gather(*(one(pool, "a: {{ spec.n }}", 10 * number + n) for n in range(4)))
+        assert all(isinstance(outcome, Rendered) for outcome in outcomes)
 
 
 async def test_a_check_finds_what_does_not_compile(pool: RenderPool) -> None:
