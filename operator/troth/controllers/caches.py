@@ -40,8 +40,8 @@ from troth.api.resources import (
     WORK,
     WORK_PLACEMENT,
 )
-from troth.controllers.promise_api import Definition, read_definition
 from troth.controllers.stores import StoreRef
+from troth.engine.definitions import Definition, read_definition
 from troth.engine.work import ContentDigests, read_work, read_work_placement
 from troth.kube import Client, Informer, WorkQueue
 

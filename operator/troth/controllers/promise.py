@@ -11,20 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from troth.api import InvalidObject, Key, Resource
+from troth.api import InvalidObject, Key
 from troth.api import labels as names
 from troth.api.objects import Promise, WorkloadGroup
-from troth.api.pipelines import JinjaPipeline, parse_pipelines
 from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, PROMISE
 from troth.controllers.caches import BY_PROMISE, BY_REQUIREMENT, owner_index
 from troth.controllers.platform import Platform
-from troth.controllers.promise_api import (
-    Definition,
-    build_definition,
-    definition_patch,
-    read_definition,
-    request_resource,
-)
 from troth.controllers.promise_deletion import PromiseDeletion
 from troth.controllers.request import RequestReconciler
 from troth.controllers.result import DONE, After, Result, Retry, Terminal
@@ -39,7 +31,14 @@ from troth.controllers.workflow import (
     workflow_facts,
 )
 from troth.engine import Failure, render_context
+from troth.engine.definitions import (
+    Definition,
+    definition_patch,
+    read_definition,
+    request_resource,
+)
 from troth.engine.manifests import dump_documents
+from troth.engine.offers import Offer, read_offer
 from troth.engine.status import (
     DependentFacts,
     PromiseFacts,
@@ -62,16 +61,6 @@ _LOOK_AGAIN = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """A Promise whose spec was found sound: its definition and pipelines, ready to use."""
-
-    definition: Mapping[str, Any] | None
-    resource: Resource | None
-    promise_configure: tuple[JinjaPipeline, ...]
-    promise_delete: tuple[JinjaPipeline, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Unsound:
     """Why a Promise's spec cannot be carried out."""
 
@@ -87,7 +76,7 @@ class PromiseReconciler:
         self._workflows = workflows
         self._requests = requests
         self._deletion = PromiseDeletion(platform, workflows)
-        self._checked: dict[str, tuple[tuple[str, int], Checked | Unsound]] = {}
+        self._checked: dict[str, tuple[tuple[str, int], Offer | Unsound]] = {}
         self._dependencies: dict[str, tuple[tuple[str, int], tuple[WorkloadGroup, ...]]] = {}
 
     async def reconcile(self, key: Key) -> Result:
@@ -102,16 +91,16 @@ class PromiseReconciler:
         if promise.metadata.labels.get(names.PAUSED) == "true":
             return await self._report_paused(key, promise)
         if promise.metadata.deleting:
-            checked = await self._check(promise)
-            pipelines = checked.promise_delete if isinstance(checked, Checked) else ()
+            offer = await self._check(promise)
+            pipelines = offer.promise_delete if isinstance(offer, Offer) else ()
             return await self._deletion.proceed(key, promise, pipelines)
-        checked = await self._check(promise)
-        if isinstance(checked, Unsound):
+        offer = await self._check(promise)
+        if isinstance(offer, Unsound):
             self._follow_existing(promise)
-            return await self._report_unsound(key, promise, checked)
+            return await self._report_unsound(key, promise, offer)
         try:
-            promise = await self._claim(key, promise, checked)
-            return await self._install(key, promise, checked)
+            promise = await self._claim(key, promise, offer)
+            return await self._install(key, promise, offer)
         except Conflict:
             return Retry("the Promise changed while it was looked at")
         except InvalidObject as error:
@@ -119,7 +108,7 @@ class PromiseReconciler:
 
     # ---- what it says
 
-    async def _check(self, promise: Promise) -> Checked | Unsound:
+    async def _check(self, promise: Promise) -> Offer | Unsound:
         """Reads the whole spec, once for each generation."""
         meta = promise.metadata
         known = self._checked.get(promise.name)
@@ -131,37 +120,24 @@ class PromiseReconciler:
         self._checked[promise.name] = ((meta.uid, meta.generation), found)
         return found
 
-    async def _read(self, promise: Promise) -> Checked | Unsound:
-        spec = promise.spec
+    async def _read(self, promise: Promise) -> Offer | Unsound:
         try:
-            definition = build_definition(promise.name, spec.api) if spec.api else None
-            resource = request_resource(definition) if definition else None
-            workflows = {
-                (kind, action): parse_pipelines(
-                    getattr(found, action), f"spec.workflows.{kind}.{action}", action=action
-                )
-                for kind, found in (("resource", spec.resource_workflows), ("promise", spec.promise_workflows))
-                for action in ("configure", "delete")
-            }
-            _check_dependencies(spec.dependencies)
+            offer = read_offer(promise)
         except InvalidObject as error:
             return Unsound(str(error))
-        pipelines = [pipeline for found in workflows.values() for pipeline in found]
-        failure = await self._platform.renderer.check(pipelines) if pipelines else None
-        if failure is not None:
-            return Unsound(failure.sentence(), failure)
-        return Checked(definition, resource, workflows["promise", "configure"], workflows["promise", "delete"])
+        failure = await self._platform.renderer.check(offer.pipelines) if offer.pipelines else None
+        return offer if failure is None else Unsound(failure.sentence(), failure)
 
-    async def _claim(self, key: Key, promise: Promise, checked: Checked) -> Promise:
+    async def _claim(self, key: Key, promise: Promise, offer: Offer) -> Promise:
         """Puts our finalizers on the Promise before the first effect; others' finalizers stay."""
         meta = promise.metadata
-        wanted = [*FINALIZERS, *(API_FINALIZERS if checked.definition else ())]
-        if checked.promise_delete:
+        wanted = [*FINALIZERS, *(API_FINALIZERS if offer.definition else ())]
+        if offer.promise_delete:
             wanted.append(names.DELETE_WORKFLOWS)
         kept = [
             name
             for name in meta.finalizers
-            if name != names.DELETE_WORKFLOWS or checked.promise_delete  # the author took the pipeline away
+            if name != names.DELETE_WORKFLOWS or offer.promise_delete  # the author took the pipeline away
         ]
         finalizers = [*kept, *(name for name in wanted if name not in kept)]
         labels: dict[str, str | None] = {}
@@ -186,10 +162,10 @@ class PromiseReconciler:
 
     # ---- installing
 
-    async def _install(self, key: Key, promise: Promise, checked: Checked) -> Result:
-        established = await self._keep_definition(promise, checked)
-        run = await self._keep_works(key, promise, checked)
-        facts = self._facts(promise, checked, run, established=established)
+    async def _install(self, key: Key, promise: Promise, offer: Offer) -> Result:
+        established = await self._keep_definition(promise, offer)
+        run = await self._keep_works(key, promise, offer)
+        facts = self._facts(promise, offer, run, established=established)
         if promise_available(facts) and promise.status.get("status") != "Available":
             self._record(promise, "Normal", "Available", "Promise is available")
         await self._write_status(key, promise, facts)
@@ -200,34 +176,34 @@ class PromiseReconciler:
             return After(seconds, "its pipeline asked for it")
         return DONE if established else After(_LOOK_AGAIN, "its API is not served yet")
 
-    async def _keep_definition(self, promise: Promise, checked: Checked) -> bool:
+    async def _keep_definition(self, promise: Promise, offer: Offer) -> bool:
         """Creates or updates the CRD and follows its requests. Whether the API is served."""
-        await self._leave_other_definitions(promise, checked)
-        if checked.definition is None or checked.resource is None:
+        await self._leave_other_definitions(promise, offer)
+        if offer.definition is None or offer.resource is None:
             await self._platform.caches.unfollow_requests(promise.name)
             return True
-        name = checked.definition["metadata"]["name"]
+        name = offer.definition["metadata"]["name"]
         live = self._platform.caches.definitions.get("", name)
         if live is None:
-            live = await self._create_definition(promise, checked.definition)
+            live = await self._create_definition(promise, offer.definition)
         elif live.metadata.labels.get(names.PROMISE_NAME) != promise.name:
             owner = live.metadata.labels.get(names.PROMISE_NAME)
             raise InvalidObject("spec.api.metadata.name", f"{name} is the API of the Promise {owner}")
         if live.metadata.deleting:
             return False  # when it is gone its informer queues this Promise, which makes it anew
-        patch = definition_patch(live, checked.definition)
+        patch = definition_patch(live, offer.definition)
         if patch is not None:
             live = await self._patch_definition(name, patch)
         if live.refusal:
             raise InvalidObject("spec.api.spec.names", live.refusal)
         if not live.established:
             return False
-        informer = self._platform.caches.follow_requests(promise.name, checked.resource)
+        informer = self._platform.caches.follow_requests(promise.name, offer.resource)
         if not informer.synced.is_set() and isinstance(informer.last_error, Forbidden):
             raise InvalidObject(
                 "spec.api",
-                f"the operator may not list {checked.resource.name}",
-                f"allow it: add {checked.resource.group} to rbac.requestApis.groups of the chart",
+                f"the operator may not list {offer.resource.name}",
+                f"allow it: add {offer.resource.group} to rbac.requestApis.groups of the chart",
             )
         # After a restart the list takes a moment, which is no reason to call an available Promise unavailable.
         return informer.synced.is_set() or promise.status.get("status") == "Available"
@@ -260,9 +236,9 @@ class PromiseReconciler:
         self._platform.caches.definitions.observe(answer)
         return read_definition(answer)
 
-    async def _leave_other_definitions(self, promise: Promise, checked: Checked) -> None:
+    async def _leave_other_definitions(self, promise: Promise, offer: Offer) -> None:
         """An API that was renamed or taken out goes when nobody uses it; else the Promise is refused."""
-        kept = checked.definition["metadata"]["name"] if checked.definition else ""
+        kept = offer.definition["metadata"]["name"] if offer.definition else ""
         for live in self._platform.caches.definitions.by_index(BY_PROMISE, promise.name):
             name = live.metadata.name
             if name == kept or live.metadata.deleting:
@@ -297,21 +273,21 @@ class PromiseReconciler:
             if live.established and not live.metadata.deleting:
                 self._platform.caches.follow_requests(promise.name, request_resource({"spec": live.spec}))
 
-    async def _keep_works(self, key: Key, promise: Promise, checked: Checked) -> Run:
+    async def _keep_works(self, key: Key, promise: Promise, offer: Offer) -> Run:
         owner = self._owner(promise)
         try:
             await self._keep_dependencies(promise, owner)
-            run = await self._run(key, promise, checked, fresh=False)
+            run = await self._run(key, promise, offer, fresh=False)
             await self._workflows.keep_works(owner, names.WORK_TYPE_PROMISE, run)
         except ContentsForgotten:
-            run = await self._run(key, promise, checked, fresh=True)
+            run = await self._run(key, promise, offer, fresh=True)
             await self._workflows.keep_works(owner, names.WORK_TYPE_PROMISE, run)
         return run
 
-    async def _run(self, key: Key, promise: Promise, checked: Checked, *, fresh: bool) -> Run:
+    async def _run(self, key: Key, promise: Promise, offer: Offer, *, fresh: bool) -> Run:
         return await self._workflows.run(
             key,
-            checked.promise_configure,
+            offer.promise_configure,
             render_context(promise, None),
             revision=f"{promise.metadata.uid}/{promise.metadata.generation}/{promise.version}",
             selectors=promise.spec.destination_selectors,
@@ -368,9 +344,9 @@ class PromiseReconciler:
     # ---- status
 
     def _facts(
-        self, promise: Promise, checked: Checked | None, run: Run | None, *, established: bool, problem: str = ""
+        self, promise: Promise, offer: Offer | None, run: Run | None, *, established: bool, problem: str = ""
     ) -> PromiseFacts:
-        resource = checked.resource if checked else None
+        resource = offer.resource if offer else None
         return PromiseFacts(
             generation=promise.metadata.generation,
             version=promise.version,
@@ -463,13 +439,3 @@ def _encode_dependencies(dependencies: Sequence[Mapping[str, Any]]) -> tuple[byt
 def _with_failure(facts: PromiseFacts, failure: Failure) -> PromiseFacts:
     workflow = WorkflowFacts(failure=failure.as_status(), failure_message=failure.sentence())
     return replace(facts, workflow=workflow)
-
-
-def _check_dependencies(dependencies: Sequence[Mapping[str, Any]]) -> None:
-    for index, manifest in enumerate(dependencies):
-        field = f"spec.dependencies[{index}]"
-        for required in ("apiVersion", "kind"):
-            if not isinstance(manifest.get(required), str) or not manifest[required]:
-                raise InvalidObject(f"{field}.{required}", "is missing", "a dependency is a whole manifest")
-        if not (manifest.get("metadata") or {}).get("name"):
-            raise InvalidObject(f"{field}.metadata.name", "is missing", "a dependency needs a name")

@@ -15,10 +15,10 @@ from troth.api.pipelines import JinjaPipeline
 from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, PROMISE
 from troth.controllers.caches import BY_PROMISE
 from troth.controllers.platform import Platform
-from troth.controllers.promise_api import request_resource
 from troth.controllers.result import DONE, After, Result, Retry, Terminal
 from troth.controllers.workflow import Workflows, is_suspended, retry_seconds
 from troth.engine import render_context
+from troth.engine.definitions import request_resource
 from troth.engine.status import deletion_status
 from troth.kube import Conflict, NotFound
 

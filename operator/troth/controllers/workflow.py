@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from troth.api import InvalidObject, Key, TrothError
+from troth.api import Key, TrothError
 from troth.api import labels as names
 from troth.api.objects import Work, Workload, WorkloadGroup
 from troth.api.pipelines import JinjaPipeline
@@ -23,10 +23,10 @@ from troth.api.resources import WORK
 from troth.controllers.caches import BY_OWNER
 from troth.controllers.platform import Platform
 from troth.controllers.result import After, Result, Retry, Terminal
-from troth.engine import Control, Failure, RenderContext, Rendered
-from troth.engine.failure import Reason
-from troth.engine.status import AuthorStatus, PipelineFacts, WorkflowFacts, author_status, next_retry
-from troth.engine.work import GroupContent, blob_id, build_groups, encode_content
+from troth.engine import Control, Failure, RenderContext
+from troth.engine.outputs import judge_outcomes
+from troth.engine.status import AuthorStatus, PipelineFacts, WorkflowFacts, next_retry
+from troth.engine.work import GroupContent, blob_id, encode_content
 from troth.engine.work import work_name as compute_work_name
 from troth.kube import AlreadyExists, NotFound
 
@@ -61,12 +61,11 @@ class WorkOwner:
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class Produced:
     """What one pipeline produced; its groups hold blob ids, the contents are in `Contents` for a while."""
 
     pipeline: str
     groups: tuple[WorkloadGroup, ...]
-    status: Mapping[str, Any]
     control: Control | None
 
 
@@ -75,7 +74,7 @@ class Run:
     """The outcome of a workflow: what its pipelines produced, up to the first failure."""
 
     pipelines: tuple[str, ...]
-    outputs: tuple[Output, ...]
+    outputs: tuple[Produced, ...]
     failure: Failure | None
     author: AuthorStatus
 
@@ -128,50 +127,19 @@ class Workflows:
         if remembered and remembered[0] == inputs and not fresh:
             return remembered[1]
         outcomes = await self._platform.renderer.render(pipelines, context)
-        run = self._judge(pipelines, outcomes, selectors, source)
+        found = judge_outcomes(outcomes, selectors=selectors, source=source)
+        run = Run(
+            pipelines=tuple(pipeline.name for pipeline in pipelines),
+            outputs=tuple(
+                Produced(output.pipeline, self.remember_contents(output.groups), output.control)
+                for output in found.outputs
+            ),
+            failure=found.failure,
+            author=found.author,
+        )
         if run.failure is None or not is_passing(run.failure):
             self._remembered[key] = (inputs, run)
         return run
-
-    def _judge(
-        self,
-        pipelines: Sequence[JinjaPipeline],
-        outcomes: Sequence[Rendered | Failure],
-        selectors: Mapping[str, str],
-        source: str,
-    ) -> Run:
-        outputs: list[Output] = []
-        failure: Failure | None = None
-        for outcome in outcomes:
-            if isinstance(outcome, Failure):
-                failure = outcome
-                break
-            try:
-                groups = build_groups(
-                    {file.path: file.content for file in outcome.files},
-                    outcome.destinations,
-                    selectors,
-                    source,
-                )
-            except InvalidObject as error:
-                failure = _as_failure("InvalidDestinations", outcome.pipeline, error)
-                break
-            try:
-                author_status([(outcome.pipeline, outcome.status)])
-            except InvalidObject as error:
-                failure = _as_failure("InvalidStatus", outcome.pipeline, error)
-                break
-            outputs.append(
-                Output(outcome.pipeline, self.remember_contents(groups), outcome.status, outcome.control)
-            )
-            if outcome.control and (outcome.control.suspend or outcome.control.retry_after is not None):
-                break
-        return Run(
-            pipelines=tuple(pipeline.name for pipeline in pipelines),
-            outputs=tuple(outputs),
-            failure=failure,
-            author=author_status([(output.pipeline, output.status) for output in outputs]),
-        )
 
     def remember_contents(self, groups: Sequence[GroupContent]) -> tuple[WorkloadGroup, ...]:
         """The groups with blob ids in the place of contents, which are remembered for as long as it lasts."""
@@ -387,10 +355,6 @@ def retry_seconds(run: Run) -> float | None:
     """After how many seconds a suspended workflow wants to run again, or None."""
     controls = (output.control for output in run.outputs)
     return next((control.retry_after for control in controls if control and control.retry_after is not None), None)
-
-
-def _as_failure(reason: Reason, pipeline: str, error: InvalidObject) -> Failure:
-    return Failure(reason, error.problem, pipeline=pipeline, file=error.field, hint=error.remedy)
 
 
 def _same_groups(have: Sequence[WorkloadGroup], want: Sequence[WorkloadGroup]) -> bool:

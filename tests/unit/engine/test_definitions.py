@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from troth.api import InvalidObject
-from troth.controllers.promise_api import (
+from troth.engine.definitions import (
     build_definition,
     definition_patch,
     read_definition,
