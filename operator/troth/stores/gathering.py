@@ -7,6 +7,8 @@ the wait depends on what happened lately:
 * Busy, which means that claims came while the batch before was being written: the next batch waits as long as
   claims keep coming, and longer with every busy batch in a row: up to 0.2 s, then up to 1 s. A pause in the
   arrivals ends the wait, so the last claims of a burst do not pay for the ones before.
+* After a batch of many, a short silence is no idleness: the API server that everybody waits for has stalled, and
+  the rest of the burst comes after. Taking it for idle would make a commit of each handful.
 
 Rejected: a fixed window (every idle claim would pay for it), and a limit of commits a second (the second of two
 quick edits would wait although nothing else is going on).
@@ -31,12 +33,16 @@ class Pace:
         longest: the most that the first claim of a batch waits; the last entry holds from there on.
         pause: without a new claim for so long, the batch is written; the last entry holds from there on.
         cooling: a claim that comes so soon after a batch counts as having come while it was written.
+        crowd: from so many claims on, a batch is one of many.
+        crowd_cooling: `cooling` after a batch of many.
         most: claims in one batch.
     """
 
     longest: tuple[float, ...] = (0.05, 0.2, 1.0)
     pause: tuple[float, ...] = (0.004, 0.05, 0.1)
     cooling: float = 0.03
+    crowd: int = 8
+    crowd_cooling: float = 0.3
     most: int = 2000
 
 
@@ -121,10 +127,11 @@ class Gatherer:
 
     async def _run(self) -> None:
         busy = 0
+        crowded = False
         while not self._closing:
             if not self._waiting:
                 self._arrived.clear()
-                if not await self._arrival(self._pace.cooling):
+                if not await self._arrival(self._pace.crowd_cooling if crowded else self._pace.cooling):
                     busy = 0
                     await self._arrived.wait()
                 continue
@@ -143,7 +150,11 @@ class Gatherer:
                 self._flushing = frozenset()
                 for entry in batch:
                     entry.fail(_closed(self._name))
-            busy = busy + 1 if self._waiting else min(busy, 1)
+            crowded = len(batch) >= self._pace.crowd
+            if self._waiting:
+                busy += 1
+            else:
+                busy = max(busy, 1) if crowded else min(busy, 1)
 
     async def _gather(self, busy: int) -> None:
         loop = asyncio.get_running_loop()

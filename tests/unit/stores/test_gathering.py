@@ -71,6 +71,19 @@ async def test_what_comes_while_a_batch_is_written_is_the_next_batch() -> None:
     assert [len(batch) for batch in flush.batches] == [1, 20]
 
 
+async def test_a_stall_in_the_middle_of_a_burst_is_no_idleness() -> None:
+    flush = Recorder()
+    pace = Pace(longest=(0.001, 10.0), pause=(0.001, 0.5), cooling=0.001, crowd=3, crowd_cooling=30.0)
+    gatherer = Gatherer(flush, pace=pace, name="store")
+    await asyncio.gather(*(gatherer.submit(wish(f"o{n}")) for n in range(3)))
+    await asyncio.sleep(pace.cooling * 20)  # the stall, longer than what is idleness after a batch of few
+    late = asyncio.create_task(gatherer.submit(wish("late")))
+    await asyncio.sleep(pace.pause[0] * 20)
+    await asyncio.gather(late, gatherer.submit(wish("later")))
+    await gatherer.close(grace=1)
+    assert flush.batches[1:] == [["late", "later"]]
+
+
 async def test_a_batch_has_a_bound() -> None:
     flush = Recorder()
     gatherer = Gatherer(flush, pace=Pace(most=10), name="store")
