@@ -397,6 +397,8 @@ def _yaml_hint(problem: str) -> str:
         return "look at the spaces before this line, and at the line break that {% … %} takes with it"
     if "keeps for itself" in problem:
         return "put the value into quotes"
+    if "aliases" in problem:
+        return "write the values out, or repeat them with {% for %}"
     return ""
 
 
