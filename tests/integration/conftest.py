@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 
 from tests.manifests import Manifests
-from tests.operators import OperatorProcess
+from tests.operators import OperatorProcess, running_operator
+from tests.platforms import Platform, Repository, destination, git_store
+from troth.api.resources import DESTINATION, GIT_STATE_STORE
 from troth.dev import AuditLog, CommandResult, ControlPlane, find_binaries, find_helm
 from troth.dev.git_server import GitServer
 from troth.kube import Client, load_credentials
@@ -132,3 +134,30 @@ def operator(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Callable[.
         process.end()
     for process in started:
         process.check()
+
+
+@pytest.fixture(scope="module")
+def stores(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of the local stores of one operator, which runs for all tests of a file."""
+    folder = tmp_path_factory.mktemp("stores")
+    with running_operator(
+        control_plane, folder, "--local-stores", folder, "--store-poll", "1", "--failing-store-poll", "0.5"
+    ):
+        yield folder
+
+
+@pytest.fixture
+async def platform(client: Client, stores: Path) -> AsyncIterator[Platform]:  # noqa: ARG001 - starts the operator
+    """A test's corner of the cluster, beside the operator of its file."""
+    platform = Platform(client)
+    yield platform
+    await platform.clean()
+
+
+@pytest.fixture
+async def repository(platform: Platform, stores: Path, unique: str) -> Repository:
+    """A repository with a store and a destination whose label is ``for: <unique>``."""
+    repository = Repository(stores / f"{unique}.git")
+    await platform.make(GIT_STATE_STORE, git_store(unique, str(repository.path)))
+    await platform.make(DESTINATION, destination(unique, store=unique, labels={"for": unique}))
+    return repository

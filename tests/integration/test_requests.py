@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.operators import OperatorProcess
 from tests.platforms import (
     Platform,
     Repository,
@@ -28,31 +25,10 @@ from tests.platforms import (
 from tests.waiting import eventually
 from troth.api.naming import group_id
 from troth.api.resources import DESTINATION, GIT_STATE_STORE, PROMISE
-from troth.kube import Client, Invalid
+from troth.kube import Invalid
 
 SEED = Path(__file__).parents[1] / "data" / "seed-promise.yaml"
 ROOT_GROUP = group_id(".")[:5]
-
-
-@pytest.fixture
-async def platform(
-    client: Client, operator: Callable[..., OperatorProcess], tmp_path: Path
-) -> AsyncIterator[Platform]:
-    await asyncio.to_thread(
-        operator, "--local-stores", tmp_path, "--store-poll", "1", "--failing-store-poll", "0.5"
-    )
-    platform = Platform(client)
-    yield platform
-    await platform.clean()
-
-
-@pytest.fixture
-async def repository(platform: Platform, unique: str, tmp_path: Path) -> Repository:
-    """A repository with a store and a destination whose label is ``for: <unique>``."""
-    repository = Repository(tmp_path / "gitops.git")
-    await platform.make(GIT_STATE_STORE, git_store(unique, str(repository.path)))
-    await platform.make(DESTINATION, destination(unique, store=unique, labels={"for": unique}))
-    return repository
 
 
 async def test_the_seed_promise_becomes_available_and_its_requests_ready(
@@ -154,7 +130,7 @@ async def test_a_change_of_the_promise_renders_every_request_anew_and_the_last_c
 
 
 async def test_without_a_destination_the_request_says_which_labels_it_waits_for(
-    platform: Platform, unique: str, namespace: str, tmp_path: Path
+    platform: Platform, unique: str, namespace: str, stores: Path
 ) -> None:
     await platform.publish(promise(unique))
     await platform.ask(unique, "orders", namespace)
@@ -165,7 +141,7 @@ async def test_without_a_destination_the_request_says_which_labels_it_waits_for(
         namespace=namespace,
     )
     assert condition(live, "Ready")["status"] == "False"
-    repository = Repository(tmp_path / "late.git")
+    repository = Repository(stores / f"{unique}-late.git")
     await platform.make(GIT_STATE_STORE, git_store(unique, str(repository.path)))
     await platform.make(DESTINATION, destination(unique, store=unique, labels={"for": unique}))
     await platform.ready(unique, "orders", namespace)

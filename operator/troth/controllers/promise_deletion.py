@@ -15,8 +15,8 @@ from troth.api.pipelines import JinjaPipeline
 from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, PROMISE
 from troth.controllers.caches import BY_PROMISE
 from troth.controllers.platform import Platform
-from troth.controllers.result import DONE, After, Result, Retry, Terminal
-from troth.controllers.workflow import Workflows, is_suspended, retry_seconds
+from troth.controllers.result import DONE, After, Result, Retry
+from troth.controllers.workflow import Workflows
 from troth.engine import render_context
 from troth.engine.definitions import request_resource
 from troth.engine.status import deletion_status
@@ -47,10 +47,14 @@ class PromiseDeletion:
         """Does the next step, or says what the deletion waits for."""
         if not OURS & set(promise.metadata.finalizers):
             return DONE
-        if names.DELETE_WORKFLOWS in promise.metadata.finalizers and delete_pipelines:
-            blocked = await self._run_delete_pipelines(key, promise, delete_pipelines)
+        if names.DELETE_WORKFLOWS in promise.metadata.finalizers:
+            context = render_context(promise, None)
+            blocked = await self._workflows.finish(key, delete_pipelines, context, source="promise-workflow")
             if blocked is not None:
-                return blocked
+                await self._report(
+                    key, promise, "its delete pipeline", failure=blocked.failure, suspended=blocked.suspended
+                )
+                return blocked.result
         if waiting := await self._remove_requests(promise):
             return await self._wait(key, promise, waiting)
         await self._platform.caches.unfollow_requests(promise.name)
@@ -70,26 +74,6 @@ class PromiseDeletion:
             return Retry("the Promise changed while its finalizers were taken off")
         self._workflows.forget(key)
         return DONE
-
-    async def _run_delete_pipelines(
-        self, key: Key, promise: Promise, pipelines: Sequence[JinjaPipeline]
-    ) -> Result | None:
-        run = await self._workflows.run(
-            Key(f"{key.kind}#delete", "", key.name),
-            pipelines,
-            render_context(promise, None),
-            revision=f"{promise.metadata.uid}/{promise.metadata.generation}",
-            selectors={},
-            source="promise-workflow",
-        )
-        if run.failure is not None:
-            sentence = run.failure.sentence()
-            await self._report(key, promise, "its delete pipeline", failure=sentence)
-            return Terminal("DeleteWorkflowFailed", sentence)
-        if any(is_suspended(output.control) for output in run.outputs):
-            await self._report(key, promise, "its delete pipeline", suspended=True)
-            return After(retry_seconds(run) or 60.0, "its delete pipeline is suspended")
-        return None
 
     async def _remove_requests(self, promise: Promise) -> str:
         """Deletes the requests of all namespaces; says what is waited for, or nothing when none is left."""

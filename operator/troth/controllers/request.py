@@ -24,7 +24,6 @@ from troth.controllers.workflow import (
     Workflows,
     WorkOwner,
     after_failure,
-    is_suspended,
     retry_seconds,
     workflow_facts,
 )
@@ -200,10 +199,18 @@ class RequestReconciler:
                 pipelines = self._pipelines(bound, "delete")
             except InvalidObject as error:
                 return await self._report_deletion(key, api, request, "its delete pipeline", failure=str(error))
-            if pipelines:
-                blocked = await self._run_delete_pipelines(key, api, promise, request, bound, pipelines)
-                if blocked is not None:
-                    return blocked
+            context = render_context(promise, request, version=bound.version)
+            blocked = await self._workflows.finish(key, pipelines, context, source="resource-workflow")
+            if blocked is not None:
+                await self._report_deletion(
+                    key,
+                    api,
+                    request,
+                    "its delete pipeline",
+                    failure=blocked.failure,
+                    suspended=blocked.suspended,
+                )
+                return blocked.result
         works = self._workflows.works_of(owner)
         if works:
             for work in works:
@@ -223,35 +230,6 @@ class RequestReconciler:
             return Retry("the request changed while its finalizers were taken off")
         self._workflows.forget(key)
         return DONE
-
-    async def _run_delete_pipelines(
-        self,
-        key: Key,
-        api: RequestApi,
-        promise: Promise,
-        request: Request,
-        bound: BoundPromise,
-        pipelines: Sequence[JinjaPipeline],
-    ) -> Result | None:
-        """Runs them all, in order. None when they are through; else what blocks the deletion."""
-        delete_key = Key(f"{key.kind}#delete", key.namespace, key.name)
-        run = await self._workflows.run(
-            delete_key,
-            pipelines,
-            render_context(promise, request, version=bound.version),
-            revision=bound.revision,
-            selectors={},
-            source="resource-workflow",
-        )
-        self._workflows.forget(delete_key)
-        if run.failure is not None:
-            return await self._report_deletion(
-                key, api, request, "its delete pipeline", failure=run.failure.sentence()
-            )
-        if any(is_suspended(output.control) for output in run.outputs):
-            await self._report_deletion(key, api, request, "its delete pipeline", suspended=True)
-            return After(retry_seconds(run) or 60.0, "its delete pipeline is suspended")
-        return None
 
     def _waiting_for(self, works: Sequence[Any]) -> str:
         destinations = sorted(

@@ -9,6 +9,7 @@ the ones before it produced is kept up to date, the Work of the failed one stays
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,8 @@ from troth.engine.status import AuthorStatus, PipelineFacts, WorkflowFacts, next
 from troth.engine.work import GroupContent, blob_id, encode_content
 from troth.engine.work import work_name as compute_work_name
 from troth.kube import AlreadyExists, NotFound
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,17 @@ class Run:
 
 
 _TIMEOUT_RETRY = 60.0
+_SUSPENDED_RETRY = 60.0
 _NOTHING = Run((), (), None, AuthorStatus())
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Why an owner cannot go yet: its delete pipeline failed (in a sentence) or is suspended; and what follows."""
+
+    failure: str
+    suspended: bool
+    result: Result
 
 
 class ContentsForgotten(TrothError):
@@ -140,6 +153,24 @@ class Workflows:
         if run.failure is None or not is_passing(run.failure):
             self._remembered[key] = (inputs, run)
         return run
+
+    async def finish(
+        self, key: Key, pipelines: Sequence[JinjaPipeline], context: RenderContext, *, source: str
+    ) -> Blocked | None:
+        """Runs the delete pipelines of an owner, all of them in order; None when they let it go."""
+        outcomes = await self._platform.renderer.render(pipelines, context) if pipelines else ()
+        found = judge_outcomes(outcomes, selectors={}, source=source)
+        if found.failure is not None:
+            sentence = found.failure.sentence()
+            logger.warning("%s: its delete pipeline failed: %s", key, sentence)
+            again = after_failure(found.failure)
+            result = Terminal("DeleteWorkflowFailed", sentence) if isinstance(again, Terminal) else again
+            return Blocked(sentence, suspended=False, result=result)
+        if found.outputs and found.outputs[-1].suspended:
+            control = found.outputs[-1].control
+            seconds = control.retry_after if control and control.retry_after is not None else _SUSPENDED_RETRY
+            return Blocked("", suspended=True, result=After(seconds, "its delete pipeline is suspended"))
+        return None
 
     def remember_contents(self, groups: Sequence[GroupContent]) -> tuple[WorkloadGroup, ...]:
         """The groups with blob ids in the place of contents, which are remembered for as long as it lasts."""
