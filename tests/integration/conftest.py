@@ -147,7 +147,7 @@ def stores(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture
-async def platform(client: Client, stores: Path) -> AsyncIterator[Platform]:  # noqa: ARG001 - starts the operator
+async def platform(client: Client, stores: Path) -> AsyncIterator[Platform]:
     """A test's corner of the cluster, beside the operator of its file."""
     platform = Platform(client)
     yield platform
