@@ -28,7 +28,6 @@ from troth.controllers.workflow import (
     after_failure,
     is_passing,
     retry_seconds,
-    workflow_facts,
 )
 from troth.engine import Failure, render_context
 from troth.engine.definitions import (
@@ -39,6 +38,7 @@ from troth.engine.definitions import (
 )
 from troth.engine.manifests import dump_documents
 from troth.engine.offers import Offer, read_offer
+from troth.engine.outputs import workflow_facts
 from troth.engine.status import (
     DependentFacts,
     PromiseFacts,

@@ -25,9 +25,9 @@ from troth.controllers.workflow import (
     WorkOwner,
     after_failure,
     retry_seconds,
-    workflow_facts,
 )
 from troth.engine import render_context
+from troth.engine.outputs import workflow_facts
 from troth.engine.status import (
     RequestFacts,
     WorkFacts,

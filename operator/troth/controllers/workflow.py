@@ -25,8 +25,8 @@ from troth.controllers.caches import BY_OWNER
 from troth.controllers.platform import Platform
 from troth.controllers.result import After, Result, Retry, Terminal
 from troth.engine import Control, Failure, RenderContext
-from troth.engine.outputs import judge_outcomes
-from troth.engine.status import AuthorStatus, PipelineFacts, WorkflowFacts, next_retry
+from troth.engine.outputs import is_suspended, judge_outcomes
+from troth.engine.status import AuthorStatus
 from troth.engine.work import GroupContent, blob_id, encode_content
 from troth.engine.work import work_name as compute_work_name
 from troth.kube import AlreadyExists, NotFound
@@ -341,45 +341,6 @@ def after_failure(failure: Failure) -> Result:
     if is_passing(failure):
         return After(_TIMEOUT_RETRY, sentence)
     return Terminal(failure.reason, sentence)
-
-
-def is_suspended(control: Control | None) -> bool:
-    """Whether a pipeline asked to stop here."""
-    return control is not None and (control.suspend or control.retry_after is not None)
-
-
-def workflow_facts(run: Run, status: Mapping[str, Any], *, generation: int, now: str) -> WorkflowFacts:
-    """What is reported of a workflow's run."""
-    done = {output.pipeline: output for output in run.outputs}
-    facts: list[PipelineFacts] = []
-    stopped = False
-    for name in run.pipelines:
-        output = done.get(name)
-        if run.failure is not None and run.failure.pipeline == name:
-            facts.append(PipelineFacts(name, "Failed", message=run.failure.sentence()))
-            stopped = True
-        elif stopped or output is None:
-            facts.append(PipelineFacts(name, "Pending"))
-        elif output.control is not None and is_suspended(output.control):
-            retry_at, attempts = "", 0
-            if output.control.retry_after is not None:
-                retry_at, attempts = next_retry(
-                    status, pipeline=name, retry_after=output.control.retry_after, generation=generation, now=now
-                )
-            facts.append(
-                PipelineFacts(
-                    name, "Suspended", message=output.control.message, retry_at=retry_at, attempts=attempts
-                )
-            )
-            stopped = True
-        else:
-            facts.append(PipelineFacts(name, "Succeeded"))
-    return WorkflowFacts(
-        pipelines=tuple(facts),
-        author=run.author,
-        failure=run.failure.as_status() if run.failure else {},
-        failure_message=run.failure.sentence() if run.failure else "",
-    )
 
 
 def retry_seconds(run: Run) -> float | None:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from troth.api import InvalidObject
 from troth.engine.failure import Failure, Reason
 from troth.engine.render import Control, Outcome
-from troth.engine.status import AuthorStatus, author_status
+from troth.engine.status import AuthorStatus, PipelineFacts, WorkflowFacts, author_status, next_retry
 from troth.engine.work import GroupContent, build_groups
 
 
@@ -28,7 +28,7 @@ class Output:
     @property
     def suspended(self) -> bool:
         """Whether the pipeline asked to stop here."""
-        return self.control is not None and (self.control.suspend or self.control.retry_after is not None)
+        return is_suspended(self.control)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,38 @@ class WorkflowOutput:
     outputs: tuple[Output, ...]
     failure: Failure | None
     author: AuthorStatus
+
+
+class Produced(Protocol):
+    """What one pipeline produced, as far as the report of a run needs it."""
+
+    @property
+    def pipeline(self) -> str:
+        """Its name."""
+
+    @property
+    def control(self) -> Control | None:
+        """What it wants of its workflow."""
+
+
+class Ran(Protocol):
+    """A run of a workflow: all its pipelines, and what they produced up to the first failure."""
+
+    @property
+    def pipelines(self) -> Sequence[str]:
+        """The names of all of them, in order."""
+
+    @property
+    def outputs(self) -> Sequence[Produced]:
+        """Of those that ran."""
+
+    @property
+    def failure(self) -> Failure | None:
+        """What ended it early."""
+
+    @property
+    def author(self) -> AuthorStatus:
+        """What they say in status."""
 
 
 def judge_outcomes(outcomes: Sequence[Outcome], *, selectors: Mapping[str, str], source: str) -> WorkflowOutput:
@@ -71,6 +103,45 @@ def judge_outcomes(outcomes: Sequence[Outcome], *, selectors: Mapping[str, str],
             break
     author = author_status([(output.pipeline, output.status) for output in outputs])
     return WorkflowOutput(tuple(outputs), failure, author)
+
+
+def is_suspended(control: Control | None) -> bool:
+    """Whether a pipeline asked to stop here."""
+    return control is not None and (control.suspend or control.retry_after is not None)
+
+
+def workflow_facts(run: Ran, status: Mapping[str, Any], *, generation: int, now: str) -> WorkflowFacts:
+    """What is reported of a workflow's run."""
+    done = {output.pipeline: output for output in run.outputs}
+    facts: list[PipelineFacts] = []
+    stopped = False
+    for name in run.pipelines:
+        output = done.get(name)
+        if run.failure is not None and run.failure.pipeline == name:
+            facts.append(PipelineFacts(name, "Failed", message=run.failure.sentence()))
+            stopped = True
+        elif stopped or output is None:
+            facts.append(PipelineFacts(name, "Pending"))
+        elif output.control is not None and is_suspended(output.control):
+            retry_at, attempts = "", 0
+            if output.control.retry_after is not None:
+                retry_at, attempts = next_retry(
+                    status, pipeline=name, retry_after=output.control.retry_after, generation=generation, now=now
+                )
+            facts.append(
+                PipelineFacts(
+                    name, "Suspended", message=output.control.message, retry_at=retry_at, attempts=attempts
+                )
+            )
+            stopped = True
+        else:
+            facts.append(PipelineFacts(name, "Succeeded"))
+    return WorkflowFacts(
+        pipelines=tuple(facts),
+        author=run.author,
+        failure=run.failure.as_status() if run.failure else {},
+        failure_message=run.failure.sentence() if run.failure else "",
+    )
 
 
 def _as_failure(reason: Reason, pipeline: str, error: InvalidObject) -> Failure:
