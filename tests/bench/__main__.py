@@ -58,7 +58,7 @@ class Plan:
 @click.option(
     "--profile",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Run the operator under cProfile and leave a profile of each process in this folder (slower figures).",
+    help="Profile the operator's CPU time into this folder, a file for each start (figures get worse).",
 )
 def main(
     quick: bool,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from tests.bench.counting import breakdown, reads_of, without_polling
 from tests.bench.processes import MemoryWatch, Peak
 from tests.bench.requests import API, BAD_SIZE, GOOD_SIZE, NAMESPACE, has_failure, send
-from tests.bench.site import USER, Site
+from tests.bench.site import USER, Site, Span
 from tests.platforms import is_ready
 
 _GAP = 0.3  # between two idle requests, so that the earlier one's last writes do not count for the next
@@ -61,6 +61,7 @@ class Restart:
     reads: int
     commits: int
     reconciles: float
+    by_kind: dict[str, float]
     cpu: float | None
     own_cpu: float | None
     peak: Peak
@@ -144,7 +145,7 @@ async def burst(site: Site, prefix: str, count: int) -> Burst:
         own_cpu=_each(span.own_cpu(), count),
         peak=memory.peak,
         breakdown=breakdown(span.writes, count),
-        by_kind={kind: round(number / count, 2) for kind, number in sorted(span.reconciles.items())},
+        by_kind=_by_kind(span, count),
         others=others,
     )
 
@@ -167,6 +168,7 @@ async def restart(site: Site) -> Restart:
         reads=len(reads_of(span.entries, USER)),
         commits=await asyncio.to_thread(span.commits),
         reconciles=without_polling(span.reconciles) / count,
+        by_kind=_by_kind(span, count),
         cpu=span.cpu(),
         own_cpu=span.own_cpu(),
         peak=memory.peak,
@@ -180,6 +182,10 @@ async def _edit(site: Site, name: str, size: str) -> int:
     live = await site.client.merge_patch(API, name, {"spec": {"size": size}}, namespace=NAMESPACE)
     generation: int = live["metadata"]["generation"]
     return generation
+
+
+def _by_kind(span: Span, count: int) -> dict[str, float]:
+    return {kind: round(number / count, 2) for kind, number in sorted(span.reconciles.items())}
 
 
 def _each(total: float | None, count: int) -> float | None:

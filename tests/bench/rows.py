@@ -117,7 +117,10 @@ def restart_section(result: Restart, bare: Bare | None) -> Section:
             "MiB",
         ),
     ]
-    remarks = [f"{result.reads} gets and lists; {_others(result.others)}"]
+    remarks = [
+        f"{result.reads} gets and lists; {_others(result.others)}",
+        f"reconciles a request: {_list(result.by_kind)}",
+    ]
     if result.breakdown:
         remarks.append(f"writes: {_list(result.breakdown)}")
     return Section(f"Restart with {result.requests:,} idle requests", rows, remarks)
