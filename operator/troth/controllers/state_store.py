@@ -59,12 +59,12 @@ class StateStoreReconciler:
             self._platform.writes.forget_store(ref)
         elif refusal := self._platform.writes.problem(ref):
             facts = facts if facts.reason else replace(facts, reason=str(refusal.reason), message=str(refusal))
-        await self._report(key, resource, store, facts)
         became_ready = not opened.problem and (before is None or before.problem)
         became_unready = opened.problem and (before is None or before.problem != opened.problem)
         replaced = before is not None and before.fingerprint != opened.fingerprint
         if moved or became_ready or became_unready or replaced:
-            self._wake(ref)
+            self._wake(ref)  # before the report: if that fails, the next look finds no news to wake anybody for
+        await self._report(key, resource, store, facts)
         settings = self._platform.settings
         if opened.problem:
             return After(settings.failing_store_poll_seconds, opened.problem)
