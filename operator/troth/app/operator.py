@@ -46,6 +46,7 @@ from troth.kube import (
     Credentials,
     EventRecorder,
     Forbidden,
+    KubeError,
     NotFound,
     WorkQueue,
     from_kubeconfig_dict,
@@ -55,6 +56,7 @@ from troth.stores import StateStoreWriter, StoreEnvironment, open_writer
 logger = logging.getLogger(__name__)
 
 MIB = 1024 * 1024
+_NAMESPACE_DELAY = 1.0
 
 
 class Operator:
@@ -200,6 +202,15 @@ class Operator:
         return Client(credentials, on_call=self.metrics.called)
 
     async def _ensure_namespace(self) -> None:
+        while True:
+            try:
+                return await self._make_namespace()
+            except KubeError as error:
+                # An API server in trouble is no reason to end: the probes say meanwhile that this is not ready.
+                logger.warning("the namespace %s: %s; trying again", self._settings.system_namespace, error)
+                await asyncio.sleep(_NAMESPACE_DELAY)
+
+    async def _make_namespace(self) -> None:
         name = self._settings.system_namespace
         try:
             await self._client.get(NAMESPACE, name)
