@@ -258,7 +258,8 @@ class Caches:
             self.queue.add(key, priority=self._priority(api.informer, old) if api else DEPENDENT)
         if new is None and (api := self.requests.get(key.kind)):
             promise = self.promises.get("", api.promise)
-            if promise and promise.metadata.deleting:
+            # A Promise that is deleted, or whose new API cannot take the place of the old, waits for the last one.
+            if promise and (promise.metadata.deleting or promise.status.get("status") != "Available"):
                 self.queue.add(Key(PROMISE.name, "", api.promise), priority=DEPENDENT)
 
     def _work_changed(self, key: Key, old: Work | None, new: Work | None) -> None:
@@ -302,7 +303,7 @@ class Caches:
             informer = self.stores[(new or old).kind] if (new or old) else self.promises  # type: ignore[union-attr]
             self.queue.add(key, priority=self._priority(informer, old))
 
-    def _definition_changed(self, _: Key, old: Definition | None, new: Definition | None) -> None:
+    def _definition_changed(self, key: Key, old: Definition | None, new: Definition | None) -> None:
         definition = new or old
         if definition is None or not self.definitions.synced.is_set():
             return
@@ -311,6 +312,11 @@ class Caches:
             if labels_same and old.metadata.deleting == new.metadata.deleting:
                 return
         self.queue.add(Key(PROMISE.name, "", _promise_of(definition.metadata)), priority=DEPENDENT)
+        if new is None:
+            for promise in self.promises.items():
+                api = promise.spec.api or {}
+                if (api.get("metadata") or {}).get("name") == key.name:  # it may have been another's until now
+                    self.queue.add(Key(PROMISE.name, "", promise.name), priority=DEPENDENT)
 
     def queue_destinations(self, store: StoreRef) -> list[str]:
         """Queues the destinations that use a store; answers their names."""

@@ -18,7 +18,7 @@ from troth.api.resources import DESTINATION, WORK_PLACEMENT
 from troth.controllers.caches import BY_DESTINATION, BY_STORE
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Terminal
-from troth.controllers.stores import OpenStore, StoreRef
+from troth.controllers.stores import OpenStore, StoreRef, require_supported
 from troth.engine.layout import DestinationFiles, destination_files, destination_prefix, has_own_files
 from troth.engine.status import DestinationFacts, destination_status
 from troth.engine.work import blob_id
@@ -90,6 +90,7 @@ class DestinationReconciler:
     def _check(self, destination: Destination) -> None:
         """Two Destinations with one place would each remove what the other wrote."""
         ref = StoreRef(destination.store_kind, destination.store_name)
+        require_supported(ref, "spec.stateStoreRef.kind")
         place = destination_prefix(destination, store_path="")
         for other in self._platform.caches.destinations.by_index(BY_STORE, str(ref)):
             if other.name == destination.name or not _is_older(other, destination):

@@ -18,7 +18,7 @@ from troth.api.objects import Destination, WorkPlacement
 from troth.api.resources import WORK_PLACEMENT
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, Result, Retry
-from troth.controllers.stores import StoreRef, path_in_store
+from troth.controllers.stores import StoreRef, path_in_store, require_supported
 from troth.engine.layout import Layout, aggregate, place
 from troth.engine.status import placement_status, read_placement
 from troth.engine.status.facts import PlacementFacts
@@ -106,6 +106,10 @@ class PlacementReconciler:
         if store is None:
             if self._platform.caches.get_store(store_ref) is not None:
                 return DONE  # it was not looked at yet
+            try:
+                require_supported(store_ref, f"spec.stateStoreRef.kind of Destination {destination.name}")
+            except InvalidObject as error:
+                return await self._report_outage(key, placement, str(error))
             return await self._report_outage(key, placement, f"state store {store_ref} does not exist")
         if store.writer is None or store.problem:
             return await self._report_outage(key, placement, store.problem)

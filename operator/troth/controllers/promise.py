@@ -188,7 +188,9 @@ class PromiseReconciler:
             live = await self._create_definition(promise, offer.definition)
         elif live.metadata.labels.get(names.PROMISE_NAME) != promise.name:
             owner = live.metadata.labels.get(names.PROMISE_NAME)
-            raise InvalidObject("spec.api.metadata.name", f"{name} is the API of the Promise {owner}")
+            raise InvalidObject(
+                "spec.api.metadata.name", f"{name} is the API of the Promise {owner}", "choose another name"
+            )
         if live.metadata.deleting:
             return False  # when it is gone its informer queues this Promise, which makes it anew
         patch = definition_patch(live, offer.definition)

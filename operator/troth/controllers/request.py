@@ -35,12 +35,14 @@ from troth.engine.status import (
     deletion_status,
     read_placement,
     read_work,
+    refusal_status,
     request_status,
 )
 from troth.engine.status.request import parse_time
-from troth.kube import Conflict
+from troth.kube import Conflict, Forbidden
 
 _NOTHING = WorkflowFacts()
+_REFUSED_AGAIN = 60.0
 FINALIZERS = (names.WORK_CLEANUP, names.WORKFLOWS_CLEANUP, names.DELETE_WORKFLOWS)
 REMOVED_FINALIZERS = (*FINALIZERS, names.RESOURCE_BINDING_CLEANUP)
 
@@ -111,10 +113,13 @@ class RequestReconciler:
         owner = self._owner(promise, bound, request)
         run = await self._run(key, promise, request, bound, pipelines)
         try:
-            await self._workflows.keep_works(owner, names.WORK_TYPE_RESOURCE, run)
-        except ContentsForgotten:
-            run = await self._run(key, promise, request, bound, pipelines, fresh=True)
-            await self._workflows.keep_works(owner, names.WORK_TYPE_RESOURCE, run)
+            try:
+                await self._workflows.keep_works(owner, names.WORK_TYPE_RESOURCE, run)
+            except ContentsForgotten:
+                run = await self._run(key, promise, request, bound, pipelines, fresh=True)
+                await self._workflows.keep_works(owner, names.WORK_TYPE_RESOURCE, run)
+        except Forbidden as error:
+            return await self._report_refusal(key, api, request, owner, error)
         await self._report(key, api, request, bound, owner, run)
         if run.failure is not None:
             return after_failure(run.failure)
@@ -313,6 +318,25 @@ class RequestReconciler:
         status = request_status(request.status, facts, now=self._platform.now())
         await self._platform.write_status(api.informer, api.resource, key, request.status, status)
         return DONE
+
+    async def _report_refusal(
+        self, key: Key, api: RequestApi, request: Request, owner: WorkOwner, error: Forbidden
+    ) -> Result:
+        """The API server takes no Work: the namespace is on its way out, or a quota or a policy is against it."""
+        reason, message = "WorksRefused", f"the API server refused what was rendered: {error.message}"
+        if error.namespace_terminating:
+            reason = "NamespaceTerminating"
+            message = f"the namespace {owner.work_namespace} is being deleted, and nothing new can be kept in it"
+        status = refusal_status(
+            request.status,
+            generation=request.metadata.generation,
+            reason=reason,
+            message=message,
+            now=self._platform.now(),
+        )
+        if await self._platform.write_status(api.informer, api.resource, key, request.status, status):
+            self._record(api, request, "Warning", reason, message, "Reconcile")
+        return After(_REFUSED_AGAIN, message)
 
     async def _report(
         self,

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from troth.api import InvalidObject
 from troth.api.objects import StateStore
-from troth.api.resources import DIRECTORY_STATE_STORE
+from troth.api.resources import DIRECTORY_STATE_STORE, STATE_STORES
 from troth.stores import StateStoreWriter
 
 
@@ -28,6 +29,18 @@ class StoreRef(NamedTuple):
 def path_in_store(store: StateStore) -> str:
     """The prefix of everything in a store. A directory's ``spec.path`` is the store itself, not a prefix in it."""
     return "" if store.kind == DIRECTORY_STATE_STORE.kind else str(store.spec.get("path") or "")
+
+
+def require_supported(ref: StoreRef, field: str) -> None:
+    """Raises InvalidObject for a store of a kind that cannot be written to."""
+    kinds = [resource.kind for resource in STATE_STORES]
+    if ref.kind not in kinds:
+        known = ref.kind == "BucketStateStore"
+        raise InvalidObject(
+            field,
+            f"{ref.kind} is not supported yet" if known else f"{ref.kind!r} is no kind of state store",
+            f"use {', '.join(kinds[:-1])} or {kinds[-1]}",
+        )
 
 
 @dataclass(frozen=True, slots=True)

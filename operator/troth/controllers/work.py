@@ -16,12 +16,14 @@ from troth.api.objects import Work, WorkloadGroup, WorkPlacement
 from troth.api.resources import WORK, WORK_PLACEMENT
 from troth.controllers.caches import BY_WORK
 from troth.controllers.platform import Platform
-from troth.controllers.result import DONE, Result
+from troth.controllers.result import DONE, After, Result
 from troth.engine.scheduling import Existing, GroupPlan, SchedulePlan, Target, schedule
 from troth.engine.status import read_placement, work_status
 from troth.engine.status.facts import Waiting, WorkFacts
 from troth.engine.work import placement_name
-from troth.kube import AlreadyExists, NotFound
+from troth.kube import AlreadyExists, Forbidden, NotFound
+
+_TERMINATING_AGAIN = 60.0
 
 
 class WorkReconciler:
@@ -48,7 +50,12 @@ class WorkReconciler:
                 resource_version=work.metadata.resource_version,
             )
         plan = self._plan(key, work)
-        await self._carry_out(key, work, plan)
+        try:
+            await self._carry_out(key, work, plan)
+        except Forbidden as error:
+            if error.namespace_terminating:
+                return After(_TERMINATING_AGAIN, error.message)  # most likely it is deleted before that
+            raise
         await self._report(key, work, plan)
         return DONE
 

@@ -69,6 +69,11 @@ class Unauthorized(ApiError):
 class Forbidden(ApiError):
     """403: the account may not do this, or admission refused it."""
 
+    @property
+    def namespace_terminating(self) -> bool:
+        """Whether nothing can be created because the namespace is being deleted."""
+        return any(cause.get("reason") == "NamespaceTerminating" for cause in self.details.get("causes") or ())
+
 
 class NotFound(ApiError):
     """404."""

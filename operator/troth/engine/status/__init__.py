@@ -24,7 +24,7 @@ from troth.engine.status.facts import (
 from troth.engine.status.patch import apply_patch, same, status_patch
 from troth.engine.status.placement import placement_status, read_placement, read_work, work_status
 from troth.engine.status.promise import promise_available, promise_status
-from troth.engine.status.request import deletion_status, next_retry, request_status
+from troth.engine.status.request import deletion_status, next_retry, refusal_status, request_status
 from troth.engine.status.store import destination_status, secret_not_found, state_store_status
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "promise_status",
     "read_placement",
     "read_work",
+    "refusal_status",
     "request_status",
     "requirement_state",
     "same",

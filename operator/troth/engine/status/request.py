@@ -72,6 +72,29 @@ def request_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str) -> 
     }
 
 
+def refusal_status(
+    old: Mapping[str, Any], *, generation: int, reason: str, message: str, now: str
+) -> dict[str, Any]:
+    """The status of a request whose Works the API server does not take; what was placed stays as it is.
+
+    Args:
+        old: the status as the API server has it.
+        generation: of the request.
+        reason: why, for the conditions.
+        message: the same for people.
+        now: RFC 3339.
+    """
+    conditions = [
+        Condition(types.RECONCILED, "False", reason, "Failing"),
+        Condition(types.READY, "False", reason, message),
+    ]
+    return {
+        "message": message,
+        "observedGeneration": generation,
+        "conditions": merge_conditions(old.get("conditions"), conditions, now=now),
+    }
+
+
 def deletion_status(
     old: Mapping[str, Any], *, waiting_for: str, now: str, failure: str = "", suspended: bool = False
 ) -> dict[str, Any]:
