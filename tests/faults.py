@@ -184,15 +184,13 @@ class FaultProxy:
             timeout=aiohttp.ClientTimeout(total=None),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
-        self._runner = web.ServerRunner(
-            web.Server(self._handle, handler_cancellation=True), shutdown_timeout=_SHUTDOWN
-        )
+        self._server = web.Server(self._handle, handler_cancellation=True)
+        self._runner = web.ServerRunner(self._server, shutdown_timeout=_SHUTDOWN)
         await self._runner.setup()
-        context, authority = self._server_context()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=context)
-        await site.start()
-        port = self._runner.addresses[0][1]
-        self.url = f"http{'s' if self._tls else ''}://127.0.0.1:{port}"
+        self._context, authority = self._server_context()
+        await self._listen(0)
+        self._port = self._runner.addresses[0][1]
+        self.url = f"http{'s' if self._tls else ''}://127.0.0.1:{self._port}"
         self.kubeconfig = self._write_kubeconfig(authority)
         return self
 
@@ -258,6 +256,21 @@ class FaultProxy:
     def open_watches(self) -> list[str]:
         """The paths of the watches that are open now."""
         return [request.raw_path for request in self._watches]
+
+    async def stop_listening(self) -> None:
+        """Is away, as a server that restarts: open connections end, new ones are refused."""
+        self.cut_watches()
+        await self._site.stop()
+        for connection in list(self._server.connections):
+            connection.force_close()
+
+    async def listen_again(self) -> None:
+        """Is back, at the same port."""
+        await self._listen(self._port)
+
+    async def _listen(self, port: int) -> None:
+        self._site = web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=self._context, reuse_address=True)
+        await self._site.start()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         method, path = request.method, request.raw_path
