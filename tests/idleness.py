@@ -1,0 +1,41 @@
+"""When an operator has nothing more to do, told by its own metrics; what it then writes, by the API server's audit log.
+
+A store is looked at from time to time for as long as an operator runs, so "idle" is not "does nothing": it is that
+full rounds of these looks go by and nothing else is reconciled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.bench.counting import POLLING, gauge, reconciles
+from tests.operators import OperatorProcess
+from tests.waiting import eventually
+
+
+async def idle(operator: OperatorProcess, *, rounds: int = 3, within: float = 30.0) -> None:
+    """Waits until each kind of store was looked at ``rounds`` more times while nothing else was reconciled.
+
+    Args:
+        operator: a running one that has at least one Git store.
+        rounds: looks at stores, of all stores together.
+        within: seconds.
+    """
+    since: dict[str, int] = {}
+
+    async def look() -> bool:
+        metrics = await asyncio.to_thread(operator.metrics)
+        assert metrics, "the operator does not answer"
+        counts = reconciles(metrics)
+        polls = sum(counts.get(kind, 0) for kind in POLLING)
+        others = {kind: count for kind, count in counts.items() if kind not in POLLING}
+        busy = gauge(metrics, "troth_queue_depth") > 0 or gauge(metrics, "troth_queue_processing") > 1
+        done = {kind: count - since.get(kind, 0) for kind, count in others.items() if count != since.get(kind, 0)}
+        if busy or not since or done:
+            since.clear()
+            since.update(others, polls=polls)
+        assert not busy, "it is busy"
+        assert not done, f"it has just reconciled {done}"
+        return polls - since["polls"] >= rounds
+
+    await eventually(look, f"{rounds} looks at the stores while nothing else is done", within=within, every=0.1)
