@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -231,6 +232,42 @@ async def test_a_rule_against_one_request_stops_no_other(site: Site) -> None:
     await site.store(says("Ready", "True"))
     lift()
     await site.ready("bad", within=30)
+
+
+async def test_many_refused_requests_do_not_wear_out_the_server_and_are_all_let_in_at_its_end(
+    site: Site, tmp_path: Path
+) -> None:
+    repository = await site.open_store()
+    await site.publish()
+    await site.destination(says("Ready", "True"))
+    count = tmp_path / "refused"
+    lift = refuse_pushes(repository, "frozen", when=f"echo >> {count}")
+    for number in range(30):
+        await site.ask(f"r{number}")
+    for number in range(30):
+        await site.request(f"r{number}", says("Ready", "False", "frozen"))
+    lift()
+    for number in range(30):
+        await site.ready(f"r{number}", within=30)
+    assert len(count.read_text().splitlines()) < 10 * 30
+
+
+async def test_a_server_that_never_answers_holds_up_nobody_else(site: Site) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(16)
+        await site.open_store(url=f"http://127.0.0.1:{silent.getsockname()[1]}/silent.git")
+        await site.open_store("b")
+        await site.publish()
+        await site.publish("b")
+        for number in range(10):
+            await site.ask(f"r{number}")
+        await site.ask("orders", "b")
+        await site.ready("orders", "b")
+        live = await site.request("r0", says("Ready", "False", f"Being written to {site.name}"), within=25)
+        assert placements(live)[0]["state"] == "Pending"
+    await site.store(says("Ready", "False", "cannot be reached", reason="Unreachable"))
+    await site.request("r0", says("Ready", "False", "cannot be reached", reason="WorksFailing"))
 
 
 async def test_a_server_that_is_away_is_told_everywhere_and_its_return_heals_everything(

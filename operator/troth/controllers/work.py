@@ -24,6 +24,7 @@ from troth.engine.work import placement_name
 from troth.kube import AlreadyExists, Forbidden, NotFound
 
 _TERMINATING_AGAIN = 60.0
+_LONG_WRITE = 10.0
 
 
 class WorkReconciler:
@@ -32,12 +33,14 @@ class WorkReconciler:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._told: dict[Key, object] = {}
+        self._pending: dict[Key, float] = {}
 
     async def reconcile(self, key: Key) -> Result:
         """Creates, updates and removes the placements of one Work, and writes its status."""
         work = self._platform.caches.works.get(key.namespace, key.name)
         if work is None:
             self._told.pop(key, None)
+            self._pending.pop(key, None)
             return await self._remove_placements(key)
         if work.metadata.deleting:
             return await self._finish(key, work)
@@ -56,8 +59,7 @@ class WorkReconciler:
             if error.namespace_terminating:
                 return After(_TERMINATING_AGAIN, error.message)  # most likely it is deleted before that
             raise
-        await self._report(key, work, plan)
-        return DONE
+        return await self._report(key, work, plan)
 
     def _plan(self, key: Key, work: Work) -> SchedulePlan:
         placements = self._placements(key)
@@ -257,7 +259,7 @@ class WorkReconciler:
 
     # ---- status
 
-    async def _report(self, key: Key, work: Work, plan: SchedulePlan) -> None:
+    async def _report(self, key: Key, work: Work, plan: SchedulePlan) -> Result:
         facts = WorkFacts(
             name=work.metadata.name,
             groups=len(work.groups),
@@ -267,10 +269,11 @@ class WorkReconciler:
             ),
             generation=work.metadata.generation,
         )
-        self._tell_owner(key, work, facts)
-        if facts.state == "Pending" and not facts.unscheduled and not work.status.get("conditions"):
+        left = self._patience(key, facts)
+        self._tell_owner(key, work, facts, left)
+        if left and not work.status.get("conditions"):
             # Placements of a new Work are written within the next commit: its first status says how it went.
-            return
+            return After(left, "its placements are being written")
         status = work_status(work.status, facts, now=self._platform.now())
         wrote = await self._platform.write_status(self._platform.caches.works, WORK, key, work.status, status)
         if wrote and facts.unscheduled:
@@ -281,12 +284,22 @@ class WorkReconciler:
                 message="; ".join(_waiting_for(waiting) for waiting in facts.unscheduled),
                 action="Schedule",
             )
+        return After(left, "its placements are being written") if left else DONE
 
-    def _tell_owner(self, key: Key, work: Work, facts: WorkFacts) -> None:
+    def _patience(self, key: Key, facts: WorkFacts) -> float:
+        """For how many seconds longer it is no news that placements are being written; 0: all is news."""
+        if facts.state != "Pending" or facts.unscheduled:
+            self._pending.pop(key, None)
+            return 0.0
+        now = self._platform.clock()
+        return max(0.0, self._pending.setdefault(key, now) + _LONG_WRITE - now)
+
+    def _tell_owner(self, key: Key, work: Work, facts: WorkFacts, left: float) -> None:
         # The owner's status repeats where its files are: it is queued when that is news.
-        if self._told.get(key) != facts:
-            self._told[key] = facts
-            if not (facts.state == "Pending" and not facts.unscheduled):
+        news = (facts, left > 0)
+        if self._told.get(key) != news:
+            self._told[key] = news
+            if not left:
                 self._platform.caches.queue_owner(work)
 
     def _placements(self, key: Key) -> list[WorkPlacement]:
