@@ -20,6 +20,7 @@ from tests.bench.bare import Bare, measure_bare
 from tests.bench.rows import (
     LARGE,
     SMALL,
+    bare_section,
     burst_section,
     failing_section,
     idle_section,
@@ -89,7 +90,7 @@ def main(
     except KeyboardInterrupt:
         click.echo("bench: interrupted; everything has been ended", err=True)
         sys.exit(130)
-    except (TimeoutError, DevError) as error:
+    except (TimeoutError, RuntimeError, AssertionError, DevError) as error:
         click.echo(f"bench: could not be measured: {error or 'not finished in time'}", err=True)
         sys.exit(1)
     machine = _machine(load)
@@ -108,13 +109,14 @@ async def _measure(plan: Plan) -> list[Section]:
     async with open_site(say, profiles=plan.profiles) as site:
         try:
             return await _rows(site, plan)
-        except (TimeoutError, RuntimeError):
+        except (TimeoutError, RuntimeError, AssertionError):
             click.echo(f"bench: the end of the operator's log:\n{site.tail()}", err=True)
             raise
 
 
 async def _rows(site: Site, plan: Plan) -> list[Section]:
     rows = plan.rows
+    await measure.warm_up(site)
     idle = await measure.idle(site, plan.singles) if "idle" in rows else None
     failing = await measure.failing(site, plan.edits) if "failing" in rows else None
     small = await measure.burst(site, "small", plan.small) if "small" in rows else None
@@ -123,9 +125,8 @@ async def _rows(site: Site, plan: Plan) -> list[Section]:
     bare: Bare | None = None
     if plan.bare:
         await site.end_operator()
-        model = "warm-0" if idle else "failing" if failing else "small-0" if small else "large-0"
         sizes = [burst.requests for burst in (small, large) if burst]
-        bare = await measure_bare(site, model=model, singles=plan.singles, bursts=sizes)
+        bare = await measure_bare(site, model=measure.MODEL, singles=plan.singles, bursts=sizes)
     sections = []
     if idle:
         sections.append(idle_section(idle, bare))
@@ -134,6 +135,8 @@ async def _rows(site: Site, plan: Plan) -> list[Section]:
     sections += [burst_section(burst, bare) for burst in (small, large) if burst]
     if restart:
         sections.append(restart_section(restart, bare))
+    if bare:
+        sections.append(bare_section(bare))
     return sections
 
 

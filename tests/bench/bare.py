@@ -18,6 +18,7 @@ from typing import Any
 
 import orjson
 
+from tests.bench.processes import Neighbours
 from tests.bench.requests import API, BAD_SIZE, FILES, GOOD_SIZE, IN_FLIGHT, NAMESPACE, bench_request
 from tests.bench.site import Site
 from tests.platforms import Object
@@ -54,6 +55,7 @@ class Bare:
         cpu: seconds of the loop's own thread for each request of the last burst, without git.
         listed: seconds to read everything that a restart reads.
         failed: for each edit and the one status that answers it.
+        others: cores that other programs kept busy meanwhile.
     """
 
     committed: list[float] = field(default_factory=list)
@@ -62,6 +64,7 @@ class Bare:
     cpu: float | None = None
     listed: float = 0.0
     failed: list[float] = field(default_factory=list)
+    others: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +157,7 @@ class Loop:
 async def measure_bare(site: Site, *, model: str, singles: int, bursts: Iterable[int]) -> Bare:
     """Measures all of it; the operator has been ended. ``model`` is the request to copy."""
     site.say("bare limit: the same writes without an operator")
-    result = Bare()
+    result, neighbours = Bare(), Neighbours()
     began = time.monotonic()
     await asyncio.gather(*(_read_all(site.client, kind) for kind in (API, WORK, WORK_PLACEMENT)))
     result.listed = time.monotonic() - began
@@ -174,6 +177,7 @@ async def measure_bare(site: Site, *, model: str, singles: int, bursts: Iterable
             pushed, done = await loop.many(f"bare-of{size}-{number}" for number in range(size))
             result.bursts[size] = BareBurst(pushed, done, count() - before)
             result.cpu = (time.thread_time() - cpu) / size
+    result.others = neighbours.cores()
     return result
 
 

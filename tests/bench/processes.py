@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -85,13 +86,26 @@ def own_cpu_seconds(pid: int) -> float | None:
         return None
 
 
-def machine_busy_seconds() -> float | None:
-    """CPU time that the whole machine has worked, all cores together."""
-    if not available():
-        return None
-    fields = [int(text) for text in (_PROC / "stat").read_text().split("\n", 1)[0].split()[1:]]
-    idle = fields[3] + fields[4]
-    return (sum(fields[:8]) - idle) / _TICKS
+class Neighbours:
+    """How busy programs that are not ours keep the machine, from now on."""
+
+    def __init__(self) -> None:
+        self._began, self._before = time.monotonic(), self._used()
+
+    def cores(self) -> float | None:
+        """Cores that they kept busy on average since the beginning."""
+        used = self._used()
+        if used is None or self._before is None:
+            return None
+        return max(0.0, (used - self._before) / (time.monotonic() - self._began))
+
+    def _used(self) -> float | None:
+        ours = cpu_seconds(os.getpid())
+        if ours is None:
+            return None
+        fields = [int(text) for text in (_PROC / "stat").read_text().split("\n", 1)[0].split()[1:]]
+        idle = fields[3] + fields[4]
+        return (sum(fields[:8]) - idle) / _TICKS - ours
 
 
 def pss(pid: int) -> int:

@@ -138,6 +138,12 @@ def failing_section(times: Sequence[float], bare: Bare | None) -> Section:
     return Section(f"Failing template, {len(times)} edits", rows)
 
 
+def bare_section(bare: Bare) -> Section:
+    """How the last column came about."""
+    text = f"the last column was measured at the end, without an operator; {_others(bare.others)}"
+    return Section("Bare limit", [], [text])
+
+
 def _ms(values: Sequence[float], percent: float) -> float | None:
     return percentile(values, percent) * 1000 if values else None
 

@@ -7,7 +7,6 @@ temporary folder and goes away with it.
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -18,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 from tests.bench.commits import CommitWatch
 from tests.bench.counting import difference, gauge, reconciles, without_polling, writes_of
-from tests.bench.processes import cpu_seconds, machine_busy_seconds, own_cpu_seconds
+from tests.bench.processes import Neighbours, cpu_seconds, own_cpu_seconds
 from tests.bench.requests import FILES, NAMESPACE, PROMISE_NAME, RequestWatch, bench_promise
 from tests.operators import OperatorProcess
 from tests.platforms import Platform, destination, git_store
@@ -117,7 +116,7 @@ class Span:
         self._counted = reconciles(running.metrics()) if running else {}
         self._cpu = cpu_seconds(running.pid) if running else 0.0
         self._own_cpu = own_cpu_seconds(running.pid) if running else 0.0
-        self._busy, self._ours, self._began = machine_busy_seconds(), cpu_seconds(os.getpid()), time.monotonic()
+        self._neighbours, self._began = Neighbours(), time.monotonic()
         self.entries: list[AuditEntry] = []
         self.reconciles: dict[str, int] = {}
         self.settled = self._began
@@ -153,10 +152,7 @@ class Span:
 
     def others(self) -> float | None:
         """How many cores programs that are not ours kept busy, on average."""
-        busy, ours = machine_busy_seconds(), cpu_seconds(os.getpid())
-        if busy is None or ours is None or self._busy is None or self._ours is None:
-            return None
-        return max(0.0, (busy - self._busy - (ours - self._ours)) / (time.monotonic() - self._began))
+        return self._neighbours.cores()
 
     async def until_quiet(self, *, within: float = 180) -> float:
         """Waits until nothing was reconciled or written for 3 s; answers when the last thing happened."""
