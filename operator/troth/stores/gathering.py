@@ -39,7 +39,7 @@ class Pace:
     """
 
     longest: tuple[float, ...] = (0.05, 0.2, 1.0)
-    pause: tuple[float, ...] = (0.004, 0.05, 0.1)
+    pause: tuple[float, ...] = (0.004, 0.1, 0.25)
     cooling: float = 0.03
     crowd: int = 8
     crowd_cooling: float = 0.3
