@@ -17,9 +17,11 @@ from troth import __version__
 # name -> one line for `troth --help`. The module troth.cli.<name> holds the click command under the same name.
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
+        "build": "Build a Promise's folder into the one document that people apply.",
         "demo": "From kubectl apply to manifests in Git, in the open, in a minute.",
         "dev": "A control plane on this machine, with the operator and a Git repository.",
         "operator": "Run the operator against a cluster.",
+        "render": "Render requests of a Promise without a cluster: files, places, status.",
     }
 )
 

@@ -1,9 +1,10 @@
 """Pure: Jinja, values, YAML, scheduling, layout in a store, status, diff."""
 
+from typing import TYPE_CHECKING, Any
+
 from troth.engine.check import check_pipeline
 from troth.engine.failure import Failure
 from troth.engine.limits import Limits
-from troth.engine.pool import RenderPool
 from troth.engine.render import (
     Control,
     Outcome,
@@ -13,6 +14,9 @@ from troth.engine.render import (
     render_context,
     render_pipeline,
 )
+
+if TYPE_CHECKING:
+    from troth.engine.pool import RenderPool
 
 __all__ = [
     "Control",
@@ -27,3 +31,12 @@ __all__ = [
     "render_context",
     "render_pipeline",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The pool brings asyncio along, and neither its own workers nor a short command has a use for that.
+    if name == "RenderPool":
+        from troth.engine.pool import RenderPool
+
+        return RenderPool
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

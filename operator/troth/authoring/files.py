@@ -1,0 +1,157 @@
+"""Reading what people hand in: bounded, confined, and with the place in every complaint.
+
+A path may name anything: a device that never ends, a file of gigabytes, a link out of the folder. All of it becomes
+one sentence that says where and what to do.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Any, Final
+
+from troth.api import TrothError
+from troth.engine.manifests import InvalidManifest, load_documents
+
+LARGEST_FILE: Final = 4 * 1024 * 1024
+"""Bytes of one file. The API server takes objects of at most 1.5 MiB."""
+
+
+class HomeError(TrothError):
+    """Something in the files of a Promise, or in what is given to a command, cannot be used.
+
+    Attributes:
+        file: the file.
+        line: line in it, from 1; None when it is not known.
+        problem: what is wrong, without a full stop.
+        remedy: what to do about it, or "".
+        field: path of the offending field in the built Promise, or "".
+    """
+
+    def __init__(
+        self, file: Path, problem: str, remedy: str = "", *, line: int | None = None, field: str = ""
+    ) -> None:
+        self.file = file
+        self.line = line
+        self.problem = problem
+        self.remedy = remedy
+        self.field = field
+        where = f"{file}:{line}" if line is not None else str(file)
+        said = f"{field}: {problem}" if field else problem
+        super().__init__(" ".join(f"{where}: {said}{f'; {remedy}' if remedy else ''}".split()))
+
+
+def read_text(path: Path) -> str:
+    """The text of a regular file.
+
+    Raises:
+        HomeError: it cannot be read, is too large, or is no text.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "is no path"
+        raise HomeError(path, f"cannot be read: {reason}") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise HomeError(path, "is not a file", "name a regular file")
+    with os.fdopen(descriptor, "rb") as file:
+        try:
+            content = file.read(LARGEST_FILE + 1)
+        except OSError as error:
+            raise HomeError(path, f"cannot be read: {error.strerror}") from None
+    if len(content) > LARGEST_FILE:
+        raise HomeError(
+            path, f"is larger than {LARGEST_FILE // 1024 // 1024} MiB", "split it, or name another file"
+        )
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise HomeError(path, "is not UTF-8 text", "save it as UTF-8", line=line) from None
+
+
+def read_documents(path: Path, text: str | None = None) -> list[Any]:
+    """The documents of a YAML or JSON file, as Kubernetes reads it.
+
+    Raises:
+        HomeError: it cannot be read, or is not YAML.
+    """
+    try:
+        return load_documents(read_text(path) if text is None else text)
+    except InvalidManifest as error:
+        raise HomeError(path, error.problem, line=error.line) from None
+
+
+def read_objects(path: Path) -> list[dict[str, Any]]:
+    """The objects of a YAML or JSON file; the items of a ``List`` one by one.
+
+    Raises:
+        HomeError: it cannot be read, or something in it is no object of Kubernetes.
+    """
+    objects: list[dict[str, Any]] = []
+    for document in read_documents(path):
+        items = document["items"] if _is_list(document) else [document]
+        for item in items:
+            if not isinstance(item, dict) or not all(
+                isinstance(item.get(field), str) and item[field] for field in ("apiVersion", "kind")
+            ):
+                raise HomeError(path, "something in it is no object: apiVersion or kind is missing")
+            if not isinstance(item.get("metadata") or {}, dict):
+                raise HomeError(path, f"the metadata of a {item['kind']} is no map")
+            objects.append(item)
+    return objects
+
+
+def yaml_files(folder: Path) -> tuple[Path, ...]:
+    """The YAML and JSON files below a folder, in order.
+
+    Raises:
+        HomeError: there is none.
+    """
+    found = sorted(
+        path for path in folder.rglob("*") if path.suffix in (".yaml", ".yml", ".json") and path.is_file()
+    )
+    if not found:
+        raise HomeError(folder, "has no YAML files")
+    return tuple(found)
+
+
+def confined(folder: Path, relative: str, *, file: Path, line: int | None, field: str) -> Path:
+    """The file that ``from: relative`` names, inside of the folder, links followed.
+
+    Raises:
+        HomeError: it is not inside of the folder, or does not exist; names ``file`` and ``line``.
+    """
+    problem = remedy = ""
+    if not relative or "\0" in relative or "\\" in relative:
+        problem, remedy = f"{relative!r} is no path", "name a file below the Promise's folder"
+    elif relative.startswith("/") or ".." in relative.split("/"):
+        problem, remedy = f"{relative!r} leaves the Promise's folder", "use a relative path without '..'"
+    if problem:
+        raise HomeError(file, problem, remedy, line=line, field=field)
+    try:
+        found = (folder / relative).resolve(strict=True)
+        inside = found.is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):
+        raise HomeError(
+            file,
+            f"there is no file {relative!r}",
+            "paths are relative to the Promise's folder",
+            line=line,
+            field=field,
+        ) from None
+    if not inside:
+        raise HomeError(
+            file, f"{relative!r} is a link out of the Promise's folder", "copy the file", line=line, field=field
+        )
+    return folder / relative
+
+
+def _is_list(document: Any) -> bool:
+    return (
+        isinstance(document, dict)
+        and str(document.get("kind", "")).endswith("List")
+        and isinstance(document.get("items"), list)
+    )

@@ -1,0 +1,371 @@
+"""The home of a Promise: a folder that is pleasant to edit, and the one document that people apply.
+
+``promise.yaml`` is the Promise itself, except that a template, a partial, a value or a dependency may stand in a file
+of its own: ``{from: templates/cluster.yaml.j2}``. Building puts the files in and changes nothing else, so whatever the
+operator understands can be written here, and an author finds each mistake where it was made: every text remembers
+its file and line. A Promise without such files is a home, too.
+
+Rejected: a format of its own that is translated (two languages to learn, and two places to look when they differ).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from troth.api import InvalidObject
+from troth.api.objects import Promise, read_promise
+from troth.api.resources import PROMISE
+from troth.authoring.files import HomeError, confined, read_documents, read_text
+from troth.engine.emit import dump_document
+from troth.engine.failure import Failure
+from troth.engine.lines import field_lines
+from troth.engine.manifests import InvalidManifest, load_documents
+from troth.engine.offers import Offer, read_offer
+
+__all__ = [
+    "Home",
+    "HomeError",
+    "RefusedPromise",
+    "Source",
+    "as_served",
+    "build",
+    "load_home",
+    "locate",
+    "locate_failure",
+    "offer_of",
+]
+
+PROMISE_FILE: Final = "promise.yaml"
+_WORKFLOWS: Final = tuple(
+    (owner, action) for owner in ("resource", "promise") for action in ("configure", "delete")
+)
+_LARGEST_WHOLE: Final = 1e21
+_STRUCTURED: Final = (".yaml", ".yml", ".json")
+_EXPRESSION: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+
+
+class RefusedPromise(HomeError):
+    """The files can be read, but the operator would refuse the Promise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a text was written: its file, and the line (from 1) where it begins."""
+
+    path: Path
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}"
+
+
+@dataclass(slots=True)
+class Lines(Mapping[str, Source]):
+    """Fields of the built Promise and where they stand in ``promise.yaml``; read when it is first asked."""
+
+    file: Path
+    text: str
+    moved: Mapping[int, int] = field(default_factory=dict)
+    _found: dict[str, Source] | None = None
+
+    def _all(self) -> dict[str, Source]:
+        if self._found is None:
+            documents = [places for places in field_lines(self.text) if places]
+            lines = documents[0] if documents else {}
+            self._found = {self._moved(path): Source(self.file, line) for path, line in lines.items()}
+        return self._found
+
+    def _moved(self, path: str) -> str:
+        match = re.match(r"spec\.dependencies\[(\d+)\]", path)
+        if not match or int(match[1]) not in self.moved:
+            return path
+        return f"spec.dependencies[{self.moved[int(match[1])]}]{path[match.end() :]}"
+
+    def __getitem__(self, path: str) -> Source:
+        return self._all()[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A Promise and where it is written.
+
+    Attributes:
+        folder: the folder of the Promise.
+        file: ``promise.yaml``, or the single file that was named.
+        name: the Promise's name.
+        promise: the built Promise, every ``from`` replaced by the file's content.
+        sources: fields of the built Promise that stand in a file of their own.
+        lines: where the other fields stand in ``promise.yaml``.
+        examples: requests to look at (``examples/*.yaml``).
+        tests: test cases (``tests/**/*.yaml``, without golden folders' content: whoever reads them knows).
+        schemas: schemas of objects that its dependencies do not bring (``schemas/*``).
+    """
+
+    folder: Path
+    file: Path
+    name: str
+    promise: dict[str, Any]
+    sources: Mapping[str, Source]
+    lines: Mapping[str, Source]
+    examples: tuple[Path, ...] = ()
+    tests: tuple[Path, ...] = ()
+    schemas: tuple[Path, ...] = ()
+
+
+def load_home(path: Path) -> Home:
+    """Reads the Promise in a folder, or in a single file that holds a whole Promise.
+
+    Raises:
+        HomeError: it cannot be read; names the file, and the line where it is known.
+    """
+    if path.is_dir():
+        file = path / PROMISE_FILE
+        if not file.exists():
+            raise HomeError(file, "does not exist", f"a Promise's folder has a {PROMISE_FILE}")
+        folder = path
+    else:
+        file, folder = path, path.parent
+    text = read_text(file)
+    promise = _promise_of(read_documents(file, text), file)
+    expansion = _Expansion(folder, file, text)
+    alone = path.is_dir()
+    if alone:
+        expansion.expand(promise)
+    return Home(
+        folder=folder,
+        file=file,
+        name=promise["metadata"]["name"],
+        promise=promise,
+        sources=expansion.sources,
+        lines=Lines(file, text, expansion.moved),
+        examples=_found(folder / "examples", "*.y*ml") if alone else (),
+        tests=_found(folder / "tests", "**/*.y*ml") if alone else (),
+        schemas=_found(folder / "schemas", "*") if alone else (),
+    )
+
+
+def offer_of(home: Home) -> tuple[Promise, Offer]:
+    """What the operator would read of the Promise.
+
+    Raises:
+        RefusedPromise: the operator would refuse it; names the file and the line.
+    """
+    try:
+        promise = read_promise(as_served(home.promise))
+        return promise, read_offer(promise)
+    except InvalidObject as error:
+        source = locate(home, error.field)
+        raise RefusedPromise(
+            source.path, error.problem, error.remedy, line=source.line, field=error.field
+        ) from None
+    except (AttributeError, TypeError, ValueError, KeyError):
+        # The API server's schema of a Promise lets nothing of the kind reach the operator.
+        raise RefusedPromise(
+            home.file, "the spec is not shaped as that of a Promise", "compare it with docs/concepts.md"
+        ) from None
+
+
+def as_served(obj: Mapping[str, Any]) -> dict[str, Any]:
+    """An object as the API server gives it back: keys in order, and a whole number without a fraction."""
+    served: dict[str, Any] = orjson.loads(orjson.dumps(_whole(obj), option=orjson.OPT_SORT_KEYS))
+    return served
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _whole(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_whole(child) for child in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < _LARGEST_WHOLE:
+        whole = int(value)
+        return whole if abs(whole) < 2**63 else value
+    return value
+
+
+def build(home: Home) -> str:
+    """The one document that people apply: the same bytes for the same files, whoever builds.
+
+    Raises:
+        RefusedPromise: the operator would refuse it, or one of its templates; names the file and the line.
+    """
+    from troth.authoring.bounded import BoundedWorker
+
+    _, offer = offer_of(home)
+    with BoundedWorker() as worker:
+        found = worker.check(offer.pipelines)
+    if found is not None:
+        raise refused(home, found)
+    return dump_document(home.promise)
+
+
+def refused(home: Home, failure: Failure) -> RefusedPromise:
+    """A template's failure as the complaint of its author's file."""
+    source = locate_failure(home, failure)
+    where = "/".join(part for part in (failure.pipeline, failure.file) if part)
+    return RefusedPromise(source.path, failure.message, failure.hint, line=source.line, field=where)
+
+
+def locate(home: Home, field: str) -> Source:
+    """Where a field of the built Promise was written; of one that is missing, where its parent was."""
+    path = field
+    while path:
+        for known in (home.sources, home.lines):
+            if path in known:
+                return known[path]
+        cut = max(path.rfind("."), path.rfind("["))
+        path = path[: max(cut, 0)]
+    return Source(home.file, 1)
+
+
+def locate_failure(home: Home, failure: Failure) -> Source:
+    """Where the template stands that failed, at the line where it failed."""
+    source = locate(home, _field_of(home, failure))
+    return Source(source.path, source.line + failure.line - 1) if failure.line else source
+
+
+def _field_of(home: Home, failure: Failure) -> str:
+    """The field of the built Promise that a failure speaks of."""
+    for base, pipeline in _pipelines_of(home.promise):
+        if (pipeline.get("metadata") or {}).get("name") != failure.pipeline:
+            continue
+        spec = pipeline.get("spec") or {}
+        index = _file_index(spec.get("files") or (), failure.file)
+        return f"{base}.spec.files[{index}].template" if index is not None else f"{base}.spec.{failure.file}"
+    return ""
+
+
+def _file_index(files: Any, path: str) -> int | None:
+    entries = [(index, str(entry.get("path", ""))) for index, entry in enumerate(files) if isinstance(entry, dict)]
+    for index, written in entries:
+        if written == path:
+            return index
+    for index, written in entries:
+        pattern = ".*".join(re.escape(part) for part in _EXPRESSION.split(written))
+        if pattern != re.escape(written) and re.fullmatch(pattern, path, re.DOTALL):
+            return index
+    return None
+
+
+def _pipelines_of(promise: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    spec = promise.get("spec")
+    workflows = spec.get("workflows") if isinstance(spec, dict) else None
+    for owner, action in _WORKFLOWS:
+        actions = workflows.get(owner) if isinstance(workflows, dict) else None
+        pipelines = actions.get(action) if isinstance(actions, dict) else None
+        for index, pipeline in enumerate(pipelines if isinstance(pipelines, list) else ()):
+            if isinstance(pipeline, dict):
+                yield f"spec.workflows.{owner}.{action}[{index}]", pipeline
+
+
+def _promise_of(documents: list[Any], file: Path) -> dict[str, Any]:
+    if len(documents) != 1:
+        raise HomeError(file, f"has {len(documents)} documents", "a Promise is one document")
+    promise = documents[0]
+    if not isinstance(promise, dict) or promise.get("kind") != PROMISE.kind:
+        raise HomeError(file, "is no Promise", f"it begins with apiVersion: {PROMISE.api_version}, kind: Promise")
+    if promise.get("apiVersion") != PROMISE.api_version:
+        raise HomeError(file, f"the apiVersion is {promise.get('apiVersion')!r}", f"use {PROMISE.api_version}")
+    metadata = promise.get("metadata")
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str) or not metadata["name"]:
+        raise HomeError(file, "metadata.name is missing", "give the Promise a name")
+    if not isinstance(promise.get("spec"), dict):
+        raise HomeError(file, "spec is missing", "say what the Promise offers")
+    return promise
+
+
+def _found(folder: Path, pattern: str) -> tuple[Path, ...]:
+    return tuple(sorted(path for path in folder.glob(pattern) if path.is_file())) if folder.is_dir() else ()
+
+
+@dataclass(slots=True)
+class _Expansion:
+    """Puts files into a Promise, and remembers where they came from."""
+
+    folder: Path
+    file: Path
+    text: str
+    sources: dict[str, Source] = field(default_factory=dict)
+    moved: dict[int, int] = field(default_factory=dict)
+
+    def expand(self, promise: dict[str, Any]) -> None:
+        for base, pipeline in _pipelines_of(promise):
+            spec = pipeline.get("spec")
+            if not isinstance(spec, dict):
+                continue
+            files = spec.get("files")
+            for index, entry in enumerate(files if isinstance(files, list) else ()):
+                if isinstance(entry, dict) and "template" in entry:
+                    entry["template"] = self._text(entry["template"], f"{base}.spec.files[{index}].template")
+            for part in ("partials", "values"):
+                entries = spec.get(part)
+                if not isinstance(entries, dict):
+                    continue
+                for name, value in entries.items():
+                    where = f"{base}.spec.{part}.{name}"
+                    entries[name] = self._text(value, where, structured=part == "values")
+        dependencies = promise["spec"].get("dependencies")
+        if isinstance(dependencies, list):
+            promise["spec"]["dependencies"] = self._dependencies(dependencies)
+
+    def _text(self, value: Any, where: str, *, structured: bool = False) -> Any:
+        relative = _reference(value)
+        if relative is None:
+            return value
+        path = self._path(relative, where)
+        self.sources[where] = Source(path, 1)
+        text = read_text(path)
+        if not (structured and relative.endswith(_STRUCTURED)):
+            return text
+        documents = read_documents(path, text)
+        if len(documents) != 1:
+            raise HomeError(path, f"has {len(documents)} documents", "a value is one document")
+        return documents[0]
+
+    def _dependencies(self, entries: list[Any]) -> list[Any]:
+        built: list[Any] = []
+        for index, entry in enumerate(entries):
+            relative = _reference(entry)
+            if relative is None:
+                self.moved[index] = len(built)
+                built.append(entry)
+                continue
+            path = self._path(relative, f"spec.dependencies[{index}]")
+            text = read_text(path)
+            try:
+                documents = load_documents(text)
+            except InvalidManifest as error:
+                raise HomeError(path, error.problem, line=error.line) from None
+            starts = [places[""] for places in field_lines(text)]
+            for number, document in enumerate(documents):
+                line = starts[number] if len(starts) == len(documents) else 1
+                self.sources[f"spec.dependencies[{len(built)}]"] = Source(path, line)
+                built.append(document)
+        return built
+
+    def _path(self, relative: str, where: str) -> Path:
+        try:
+            return confined(self.folder, relative, file=self.file, line=None, field=where)
+        except HomeError as error:
+            line = Lines(self.file, self.text).get(where)
+            raise HomeError(
+                self.file, error.problem, error.remedy, line=line.line if line else None, field=where
+            ) from None
+
+
+def _reference(value: Any) -> str | None:
+    """The path in ``{from: path}``; None when it is something else."""
+    if isinstance(value, dict) and list(value) == ["from"] and isinstance(value["from"], str):
+        return value["from"]
+    return None

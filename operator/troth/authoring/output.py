@@ -1,0 +1,63 @@
+"""Where rendered files go: a stream for people and pipes, or a folder that looks like the stores.
+
+A folder is only written to when it is empty, or when that was asked for; files in it that are not rendered now are
+left alone, and nothing is written through a link.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from troth.authoring.files import HomeError
+
+_YAML: Final = (".yaml", ".yml", ".json")
+
+
+def printable(placed: Mapping[str, Mapping[str, bytes]]) -> str:
+    """A YAML stream of all files; what is not YAML stands in comments."""
+    parts: list[str] = []
+    for destination, files in placed.items():
+        for path, content in files.items():
+            text = content.decode("utf-8", "replace")
+            if not path.endswith(_YAML):
+                text = "".join(f"# {line}\n" for line in text.splitlines())
+            end = "" if text.endswith("\n") or not text else "\n"
+            parts.append(f"---\n# {destination}: {path}\n{text}{end}")
+    return "".join(parts)
+
+
+def write_files(folder: Path, placed: Mapping[str, Mapping[str, bytes]], *, force: bool) -> int:
+    """Writes everything to ``folder/DESTINATION/PATH``; how many files that were.
+
+    Raises:
+        HomeError: the folder is not empty and ``force`` is not given, or it cannot be written to.
+    """
+    try:
+        if folder.is_dir():
+            if not force and next(folder.iterdir(), None) is not None:
+                raise HomeError(folder, "is not empty", "name another folder, or give --force")
+        elif folder.is_symlink() or folder.exists():
+            raise HomeError(folder, "is not a folder", "name a folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        root = folder.resolve()
+        count = 0
+        for destination, files in placed.items():
+            for path, content in files.items():
+                _write(root, Path(destination, path), content)
+                count += 1
+    except OSError as error:
+        raise HomeError(Path(error.filename or folder), f"cannot be written: {error.strerror}") from None
+    return count
+
+
+def _write(root: Path, relative: Path, content: bytes) -> None:
+    target = root / relative
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.parent.resolve().is_relative_to(root):
+        raise HomeError(target, "is behind a link out of the folder", "remove the link")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(target, flags, 0o666), "wb") as file:
+        file.write(content)

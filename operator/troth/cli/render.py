@@ -1,0 +1,107 @@
+"""``troth render``: what the operator would make of a request."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from troth.authoring.rendering import Rendering
+
+_EPILOG = """\b
+Examples:
+  troth render promises/postgresql -f promises/postgresql/examples/medium.yaml --status
+  troth render promises/postgresql -f requests/ --destinations platform.yaml -o rendered
+
+\b
+Exit codes:
+  0  everything was rendered, and has a place to go
+  1  a request is refused, a template fails, or no destination matches; standard error says which and why
+  2  a file or a folder cannot be used
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "-f",
+    "--filename",
+    "requests",
+    required=True,
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A file with requests, or a folder of such files; can be given again.",
+)
+@click.option(
+    "--destinations", type=click.Path(path_type=Path), help="A file with the platform's Destinations and stores."
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the files into this folder.")
+@click.option("--force", is_flag=True, help="Write into the folder even if something is in it.")
+@click.option("--status", is_flag=True, help="Print the status of each request, too.")
+def render(
+    folder: Path,
+    requests: tuple[Path, ...],
+    destinations: Path | None,
+    output: Path | None,
+    *,
+    force: bool,
+    status: bool,
+) -> None:
+    """Render requests of the Promise in DIR: the files, and where each would go.
+
+    Standard output is a YAML stream; above each file stand its destination and its path in the destination's store.
+    With -o, the files are written to FOLDER/DESTINATION/PATH instead. Without --destinations there is one destination
+    that matches everything.
+    """
+    from troth.authoring.files import HomeError
+    from troth.authoring.output import printable, write_files
+    from troth.authoring.rendering import collect, render_files
+
+    try:
+        rendered = render_files(folder, requests, destinations)
+        placed, quarrels = collect([rendering for _, rendering in rendered])
+        if output is not None:
+            count = write_files(output, placed, force=force)
+            click.echo(f"wrote {count} {'file' if count == 1 else 'files'} to {output}", err=True)
+        else:
+            click.echo(printable(placed), nl=False)
+        if status:
+            click.echo(_statuses([rendering for _, rendering in rendered]), nl=False)
+    except HomeError as error:
+        click.echo(f"troth render: {error}", err=True)
+        sys.exit(2)
+    problems = [line for file, rendering in rendered for line in _problems(file, rendering)] + quarrels
+    for problem in problems:
+        click.echo(f"troth render: {problem}", err=True)
+    for file, rendering in rendered:
+        for rule in rendering.unchecked:
+            click.echo(f"troth render: {file}: {rendering.name}: unchecked: {rule}", err=True)
+    sys.exit(1 if problems else 0)
+
+
+def _problems(file: Path, rendering: Rendering) -> list[str]:
+    start = f"{file}: {rendering.name}"
+    found = [f"{start}: refused: {refusal}" for refusal in rendering.refusals]
+    if rendering.complaint:
+        found.append(f"{start}: {rendering.complaint}")
+    found += [f"{start}: waits: {_waiting_for(wants)}" for wants in rendering.waiting]
+    return found
+
+
+def _waiting_for(wants: Mapping[str, str]) -> str:
+    labels = ", ".join(f"{key}={value}" for key, value in sorted(wants.items()))
+    return f"no destination has the labels {labels}" if labels else "no destination matches"
+
+
+def _statuses(renderings: Sequence[Rendering]) -> str:
+    from troth.engine.emit import dump_document
+
+    return "".join(
+        f"---\n# status of {rendering.name}\n{dump_document({'status': dict(rendering.status)})}"
+        for rendering in renderings
+        if rendering.status
+    )

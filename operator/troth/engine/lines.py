@@ -1,0 +1,59 @@
+"""Where in a YAML text each field stands, for messages that name a file and a line.
+
+Kept apart from reading: the operator never asks, and remembering a place for each value would cost every reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from troth.engine.manifests import InvalidManifest, _Composer
+
+_BLOCKS = ("|", ">")
+
+
+def field_lines(text: str) -> list[dict[str, int]]:
+    """For each document of a text: path of a field (``spec.files[0].template``; "" is the whole) to its line, from 1.
+
+    The line is the one of a field's key; of a text, the line where the text begins. What is not YAML has no lines.
+    """
+    found: list[dict[str, int]] = []
+    composer = _Composer(text)
+    try:
+        while composer.check_node():
+            found.append(dict(_places(composer.get_node(), "", None)))
+    except (yaml.YAMLError, InvalidManifest):
+        return found
+    finally:
+        composer.dispose()
+    return found
+
+
+def _places(node: Any, path: str, key: Any) -> Iterator[tuple[str, int]]:
+    pending: list[tuple[Any, str, Any]] = [(node, path, key)]
+    met: set[int] = set()
+    while pending:
+        node, path, key = pending.pop()
+        yield path, _line(node, key)
+        if type(node) is yaml.ScalarNode or id(node) in met:
+            continue
+        met.add(id(node))
+        if type(node) is yaml.SequenceNode:
+            pending.extend((child, f"{path}[{index}]", None) for index, child in enumerate(node.value))
+        else:
+            dot = "." if path else ""
+            pending.extend(
+                (child, f"{path}{dot}{name.value}", name)
+                for name, child in node.value
+                if type(name) is yaml.ScalarNode
+            )
+
+
+def _line(node: Any, key: Any) -> int:
+    line: int = node.start_mark.line + 1
+    if type(node) is yaml.ScalarNode:
+        return line + 1 if node.style in _BLOCKS else line
+    return key.start_mark.line + 1 if key is not None else line

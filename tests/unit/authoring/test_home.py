@@ -1,0 +1,169 @@
+"""A Promise's folder becomes one document, and every mistake is told where it was made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.platforms import promise
+from troth.authoring.files import LARGEST_FILE
+from troth.authoring.home import HomeError, RefusedPromise, build, load_home, locate
+from troth.engine.manifests import load_document
+
+LIBRARY = Path(__file__).parents[3] / "promises"
+
+
+def home_of(folder: Path, built: dict[str, Any], files: dict[str, str] | None = None) -> Path:
+    """A folder with that promise.yaml and those files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "promise.yaml").write_text(yaml.safe_dump(built, sort_keys=False), encoding="utf-8")
+    for name, text in (files or {}).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def with_template(template: Any, **pipeline: Any) -> dict[str, Any]:
+    return promise("things", files=[{"path": "object.yaml", "template": template}], pipeline=pipeline)
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in LIBRARY.iterdir() if path.is_dir()))
+def test_building_a_promise_changes_nothing_that_the_operator_sees(name: str) -> None:
+    home = load_home(LIBRARY / name)
+    text = build(home)
+    assert load_document(text) == home.promise
+    assert build(load_home(LIBRARY / name)) == text
+
+
+def test_files_are_put_in_where_they_are_named(tmp_path: Path) -> None:
+    written = with_template(
+        {"from": "templates/object.yaml.j2"},
+        partials={"head": {"from": "templates/head.j2"}},
+        values={"sizes": {"from": "values/sizes.yaml"}, "motd": {"from": "values/motd.txt"}},
+    )
+    written["spec"]["dependencies"] = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "first"}},
+        {"from": "dependencies/two.yaml"},
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "last"}},
+    ]
+    two = "".join(f"---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: n{n}}}\n" for n in range(2))
+    files = {
+        "templates/object.yaml.j2": 'kind: A\n{% include "head" %}\n',
+        "templates/head.j2": "name: {{ name }}\n",
+        "values/sizes.yaml": "small: {cpu: 1}\n",
+        "values/motd.txt": "hello\n",
+        "dependencies/two.yaml": two,
+    }
+    home = load_home(home_of(tmp_path, written, files))
+    spec = home.promise["spec"]["workflows"]["resource"]["configure"][0]["spec"]
+    assert spec["files"][0]["template"] == files["templates/object.yaml.j2"]
+    assert spec["partials"] == {"head": "name: {{ name }}\n"}
+    assert spec["values"] == {"sizes": {"small": {"cpu": 1}}, "motd": "hello\n"}
+    assert [entry["metadata"]["name"] for entry in home.promise["spec"]["dependencies"]] == [
+        "first", "n0", "n1", "last",
+    ]  # fmt: skip
+    build(home)
+    base = "spec.workflows.resource.configure[0].spec"
+    assert str(locate(home, f"{base}.files[0].template")) == f"{tmp_path}/templates/object.yaml.j2:1"
+    assert locate(home, "spec.dependencies[2].kind").path.name == "two.yaml"
+    last = locate(home, "spec.dependencies[3].metadata.name")
+    lines = (tmp_path / "promise.yaml").read_text(encoding="utf-8").splitlines()
+    assert "last" in lines[last.line - 1]
+
+
+def test_a_template_that_does_not_compile_is_told_with_its_own_file_and_line(tmp_path: Path) -> None:
+    folder = home_of(
+        tmp_path, with_template({"from": "templates/a.j2"}), {"templates/a.j2": "kind: A\nname: {{ nam }}\n"}
+    )
+    with pytest.raises(RefusedPromise, match=r"templates/a\.j2:2: .*there is no 'nam' here; did you mean name"):
+        build(load_home(folder))
+
+
+def test_an_inline_template_is_told_with_its_line_in_the_promise(tmp_path: Path) -> None:
+    text = (LIBRARY / "postgresql" / "promise.yaml").read_text(encoding="utf-8")
+    line = next(number for number, found in enumerate(text.splitlines(), 1) if "kind: Cluster" in found)
+    broken = text.replace("kind: Cluster", "kind: {{ Cluster }}", 1)
+    (tmp_path / "promise.yaml").write_text(broken, encoding="utf-8")
+    with pytest.raises(RefusedPromise, match=rf"promise\.yaml:{line}: "):
+        build(load_home(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda spec: spec["api"]["spec"].update(scope="Cluster"), r"promise\.yaml:\d+: spec\.api\.spec\.scope"),
+        (lambda spec: spec["api"].update(metadata={"name": "x"}), r"promise\.yaml:\d+: spec\.api\.metadata\.name"),
+        (lambda spec: spec.update(workflows="text"), r"not shaped as that of a Promise"),
+        (lambda spec: spec.update(dependencies=[{"kind": "A"}]), r"spec\.dependencies\[0\]\.apiVersion"),
+        (
+            lambda spec: spec["workflows"]["resource"]["configure"][0]["spec"].update(fils=[]),
+            r"promise\.yaml:\d+: .*fils: is not a known field; did you mean files",
+        ),
+    ],
+)
+def test_what_the_operator_refuses_is_refused_with_the_line_and_the_remedy(
+    tmp_path: Path, change: Any, said: str
+) -> None:
+    written = promise("things")
+    change(written["spec"])
+    with pytest.raises(RefusedPromise, match=said):
+        build(load_home(home_of(tmp_path, written)))
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ("../secret", "leaves the Promise's folder"),
+        ("/etc/passwd", "leaves the Promise's folder"),
+        ("templates/link", "a link out of the Promise's folder"),
+        ("templates/loop", "there is no file"),
+        ("templates/absent", "there is no file"),
+        ("templates", "is not a file|cannot be read"),
+        ("", "is no path"),
+    ],
+)
+def test_a_template_is_never_read_from_outside_of_the_folder(tmp_path: Path, reference: str, said: str) -> None:
+    (tmp_path / "secret").write_text("secret", encoding="utf-8")
+    folder = home_of(tmp_path / "home", with_template({"from": reference}), {"templates/x": ""})
+    (folder / "templates" / "link").symlink_to(tmp_path / "secret")
+    (folder / "templates" / "loop").symlink_to("loop")
+    with pytest.raises(HomeError, match=said) as caught:
+        load_home(folder)
+    assert "secret" not in str(caught.value).replace("../secret", "")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\xff\xfe\x00broken", "is not UTF-8"),
+        (b"a: [", "promise.yaml:"),
+        (b"", "0 documents"),
+        (b"kind: Promise\n---\nkind: Promise\n", "2 documents"),
+        (b"[1, 2]", "is no Promise"),
+        (b"kind: ConfigMap", "is no Promise"),
+        (b"[" * 100_000, "nested more than"),
+        (b"a: &a [1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\n" + b"c: [" + b"*b," * 3000 + b"]", "aliases"),
+        (b"x" * (LARGEST_FILE + 1), "is larger than"),
+    ],
+)
+def test_a_hostile_file_is_told_in_one_line(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "promise.yaml").write_bytes(content)
+    with pytest.raises(HomeError, match=said) as caught:
+        load_home(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_device_that_never_ends_is_no_promise() -> None:
+    with pytest.raises(HomeError, match="is not a file"):
+        load_home(Path("/dev/zero"))
+
+
+def test_a_single_file_is_taken_as_it_is(tmp_path: Path) -> None:
+    value = {"from": "nowhere"}
+    written = with_template("kind: A\n", values={"text": value})
+    file = home_of(tmp_path, written) / "promise.yaml"
+    built = load_home(file).promise
+    assert built["spec"]["workflows"]["resource"]["configure"][0]["spec"]["values"] == {"text": value}
