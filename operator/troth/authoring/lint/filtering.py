@@ -1,0 +1,76 @@
+"""What filters, tests and methods of the template language want and give, as far as lint knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from troth.authoring.lint.shapes import ANYTHING_LIST, NUMBER, SCALARS, TEXT, TRUTH, UNKNOWN, WHOLE, Shape
+
+DEFAULTS: Final = frozenset(("default", "d"))
+FORGIVING_TESTS: Final = frozenset(
+    ("defined", "undefined", "none", "string", "mapping", "number", "integer", "float", "boolean", "sequence")
+)
+PRESENT_TESTS: Final = FORGIVING_TESTS - {"undefined", "none"}
+"""Tests that only something that exists passes."""
+
+_NO_SCALAR: Final = SCALARS - {"text"}
+_WANT_ITEMS: Final = frozenset(
+    ("first", "last", "join", "length", "count", "sort", "unique", "map", "select", "reject", "selectattr")
+) | {"rejectattr", "sum", "min", "max", "batch", "slice", "reverse", "flatten", "groupby", "zip", "list"}
+_WANT_MAP: Final = frozenset(("items", "dictsort", "dict2items", "combine"))
+_WANT_NUMBER: Final = frozenset(("abs", "round"))
+_WANT_TEXT: Final = frozenset(("split", "from_json", "from_yaml", "from_yaml_all", "b64decode"))
+_SAME: Final = frozenset(("sort", "unique", "select", "reject", "selectattr", "rejectattr", "list"))
+_GIVE_LIST: Final = frozenset(
+    ("map", "batch", "slice", "flatten", "zip", "union", "intersect", "difference", "dict2items", "items")
+)
+_GIVE_TEXT: Final = frozenset(
+    ("upper", "lower", "trim", "join", "replace", "string", "title", "capitalize", "truncate", "format", "slug")
+) | {"b64encode", "sha256", "hash", "indent", "nindent", "tojson", "to_json", "to_nice_json", "dns_label"}
+COUNTS: Final = frozenset(("length", "count"))
+ATTRIBUTE_FIRST: Final = frozenset(("selectattr", "rejectattr", "groupby"))
+
+TEXT_METHODS: Final[Mapping[str, Shape]] = {
+    **dict.fromkeys(
+        ("split", "rsplit", "splitlines", "partition", "rpartition"), replace(ANYTHING_LIST, items=TEXT)
+    ),
+    **dict.fromkeys(
+        ("lower", "upper", "strip", "lstrip", "rstrip", "replace", "removeprefix", "removesuffix", "title"), TEXT
+    ),
+    **dict.fromkeys(("capitalize", "zfill", "join", "ljust", "rjust", "center"), TEXT),
+    **dict.fromkeys(("startswith", "endswith", "isdigit", "isalpha", "isalnum", "isascii", "islower"), TRUTH),
+    **dict.fromkeys(("find", "rfind"), WHOLE),
+}
+MAP_METHODS: Final = frozenset(("items", "keys", "values", "get"))
+
+
+def unfit(name: str, shape: Shape) -> str:
+    """What the filter wants instead of that shape, or "" when it can have it."""
+    if name in _WANT_ITEMS and shape.never({"text", "list", "map"}):
+        return "a list, a map or text"
+    if name in _WANT_MAP and shape.never({"map", "list"} if name == "combine" else {"map"}):
+        return "a map"
+    if name in _WANT_NUMBER and shape.never({"number", "whole number", "true or false"}):
+        return "a number"
+    if name in _WANT_TEXT and shape.never({"text"}):
+        return "text"
+    return ""
+
+
+def result(name: str, shape: Shape) -> Shape:
+    """What the filter gives."""
+    if name in _SAME and shape.only("list"):
+        return shape
+    if name in ("first", "last", "min", "max") and shape.only("list") and shape.items is not None:
+        return shape.items
+    if name in COUNTS or name == "int":
+        return WHOLE
+    if name in ("float", "round", "sum", "abs"):
+        return NUMBER
+    if name in _GIVE_TEXT:
+        return TEXT
+    if name == "bool":
+        return TRUTH
+    return ANYTHING_LIST if name in _GIVE_LIST else UNKNOWN

@@ -1,0 +1,60 @@
+"""Linting one Promise: everything that is looked at, in one list, sorted by place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from troth.authoring.bounded import BoundedWorker
+from troth.authoring.home import Home, RefusedPromise, load_home, offer_of, refused
+from troth.authoring.lint.breaking import compare_apis
+from troth.authoring.lint.earlier import earlier_api
+from troth.authoring.lint.findings import Finding, Remark
+from troth.authoring.lint.paths import check_paths
+from troth.authoring.lint.places import Files, place, shown
+from troth.authoring.lint.silencing import silence
+
+
+def lint(path: Path, *, against: str = "") -> list[Finding]:
+    """What is wrong with the Promise in a folder or a file.
+
+    Args:
+        path: the folder of a Promise, or a file with a whole one.
+        against: also compare the API with that file or Git revision; "" compares with nothing.
+
+    Raises:
+        HomeError: a file cannot be used.
+    """
+    home = load_home(path)
+    files = Files()
+    families = "01"
+    remarks: list[Remark] = []
+    findings: list[Finding] = []
+    if against:
+        earlier = earlier_api(home, against)
+        api = home.promise["spec"].get("api")
+        if earlier is not None and isinstance(api, dict):
+            remarks.extend(compare_apis(earlier, api))
+        families += "3"
+    try:
+        _, offer = offer_of(home)
+        with BoundedWorker() as worker:
+            failure = worker.check(offer.pipelines)
+        if failure is not None:
+            raise refused(home, failure)
+        remarks.extend(check_paths(home.promise, offer))
+    except RefusedPromise as error:
+        findings.append(_refusal(error))
+        families = ""  # what was not looked for cannot be stale
+    findings.extend(place(home, remarks, files))
+    return sorted(silence(findings, _written(home), files, families), key=lambda finding: finding.order)
+
+
+def _refusal(error: RefusedPromise) -> Finding:
+    message = f"{error.field}: {error.problem}" if error.field else error.problem
+    return Finding("T001", shown(error.file), error.line or 1, 1, message, error.remedy, "error")
+
+
+def _written(home: Home) -> list[Path]:
+    """The files that an author of the Promise writes."""
+    paths = [home.file, *(source.path for source in home.sources.values())]
+    return list(dict.fromkeys(paths))

@@ -1,0 +1,211 @@
+"""What is known at one place of a template: its names, and which fields certainly exist there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from jinja2 import nodes
+
+from troth.authoring.lint.filtering import COUNTS, DEFAULTS, PRESENT_TESTS
+from troth.authoring.lint.shapes import Shape
+
+Key = tuple[str, ...]
+Facts = frozenset[Key]
+
+_NOTHING: Final = frozenset[Key]()
+_MOST_ORIGINS: Final = 6
+_UNKNOWN_CONSTANT: Final = object()
+
+
+@dataclass(slots=True)
+class Macro:
+    """A macro with the place that it was written at."""
+
+    node: nodes.Macro
+    field: str
+    source: str
+    scope: Scope
+
+
+@dataclass(slots=True)
+class Scope:
+    """Names and facts.
+
+    Attributes:
+        names: what each name gives.
+        facts: chains of names that certainly exist here.
+        own: names that the template itself made, which are not the pipeline's any more.
+        macros: macros by their name.
+        modules: imported partials by their name.
+        origins: what a name was set to, so that a test of it is a test of that.
+    """
+
+    names: dict[str, Shape]
+    facts: Facts = _NOTHING
+    own: set[str] = field(default_factory=set)
+    macros: dict[str, Macro] = field(default_factory=dict)
+    modules: dict[str, Scope] = field(default_factory=dict)
+    origins: dict[str, nodes.Node] = field(default_factory=dict)
+
+    def copy(self, facts: Facts = _NOTHING) -> Scope:
+        """The same, and these facts."""
+        return Scope(
+            dict(self.names),
+            self.facts | facts,
+            set(self.own),
+            dict(self.macros),
+            dict(self.modules),
+            dict(self.origins),
+        )
+
+    def knows(self, key: Key | None) -> bool:
+        """Whether what the chain names certainly exists."""
+        return key is not None and (key in self.facts or any(fact[: len(key)] == key for fact in self.facts))
+
+    def knows_within(self, key: Key | None) -> bool:
+        """Whether a field of what the chain names certainly exists."""
+        return key is not None and any(len(fact) > len(key) and fact[: len(key)] == key for fact in self.facts)
+
+    def bind(self, name: str, shape: Shape, expression: nodes.Node | None = None) -> None:
+        """Makes a name of the template's own."""
+        key = key_of(expression) if expression is not None else None
+        moved = moved_facts(self.facts, key, name)
+        self.facts = frozenset(fact for fact in self.facts if fact[0] != name) | moved
+        self.names[name] = shape
+        self.own.add(name)
+        self.macros.pop(name, None)
+        self.modules.pop(name, None)
+        self.origins.pop(name, None)
+        if expression is not None:
+            self.origins[name] = expression
+
+
+def moved_facts(facts: Facts, key: Key | None, name: str) -> Facts:
+    """The facts about a chain as facts about a name that stands for it."""
+    if key is None:
+        return _NOTHING
+    return frozenset(
+        (name, *fact[len(key) :]) for fact in facts if len(fact) > len(key) and fact[: len(key)] == key
+    )
+
+
+def key_of(node: nodes.Node | None) -> Key | None:
+    """The chain of names that an expression is, in one spelling; None when it is something else."""
+    parts: list[str] = []
+    while True:
+        if isinstance(node, nodes.Getattr):
+            parts.append(node.attr)
+        elif isinstance(node, nodes.Getitem):
+            part = _part(node.arg)
+            if part is None:
+                return None
+            parts.append(part)
+        else:
+            break
+        node = node.node
+    if not isinstance(node, nodes.Name):
+        return None
+    key = (node.name, *reversed(parts))
+    if key[:2] == ("request", "spec"):
+        return key[1:]
+    return key[1:] if key[0] == "values" and len(key) > 1 else key
+
+
+def _part(argument: nodes.Expr) -> str | None:
+    if isinstance(argument, nodes.Const):
+        return argument.value if isinstance(argument.value, str) else f"[{argument.value}]"
+    key = key_of(argument)
+    return None if key is None else "{" + ".".join(key) + "}"
+
+
+def narrow(test: nodes.Node | None, outcome: bool, origins: Mapping[str, nodes.Node], depth: int = 0) -> Facts:
+    """What certainly exists when a test had that outcome."""
+    if depth > 40:
+        return _NOTHING
+    if isinstance(test, nodes.Not):
+        return narrow(test.node, not outcome, origins, depth + 1)
+    if isinstance(test, (nodes.And, nodes.Or)):
+        left = narrow(test.left, outcome, origins, depth + 1)
+        right = narrow(test.right, outcome, origins, depth + 1)
+        return left | right if isinstance(test, nodes.And) is outcome else left & right
+    if isinstance(test, nodes.Test):
+        wanted = outcome if test.name in PRESENT_TESTS else not outcome if test.name == "undefined" else False
+        return _fact(key_of(test.node)) if wanted else _NOTHING
+    if isinstance(test, nodes.Filter):
+        return _defaulted(test, outcome)
+    if isinstance(test, nodes.Compare) and len(test.ops) == 1:
+        return _compared(test, outcome)
+    if isinstance(test, nodes.Call) and outcome:
+        return _gotten(test)
+    if isinstance(test, nodes.Name) and test.name in origins and depth < _MOST_ORIGINS:
+        return _fact(key_of(test)) | narrow(origins[test.name], outcome, origins, depth + 1)
+    return _fact((*key, "") if (key := key_of(test)) and outcome else None)
+
+
+def _fact(key: Key | None) -> Facts:
+    return _NOTHING if key is None else frozenset((key,))
+
+
+def _default_of(node: nodes.Node | None) -> tuple[Key | None, Any]:
+    """The chain that a ``| default(constant)`` guards, and the constant."""
+    if isinstance(node, nodes.Filter) and node.name in DEFAULTS:
+        value: Any = ""
+        if node.args:
+            value = constant(node.args[0])
+        return key_of(node.node), value
+    return None, _UNKNOWN_CONSTANT
+
+
+def constant(node: nodes.Node) -> Any:
+    """The value of a constant, of lists and maps whether they are empty."""
+    if isinstance(node, nodes.Const):
+        return node.value
+    if isinstance(node, (nodes.List, nodes.Dict, nodes.Tuple)) and not node.items:
+        return []
+    return _UNKNOWN_CONSTANT
+
+
+def _defaulted(test: nodes.Filter, outcome: bool) -> Facts:
+    node: nodes.Node | None = test
+    while isinstance(node, nodes.Filter) and node.name in {*COUNTS, "trim", "bool"}:
+        node = node.node
+    key, value = _default_of(node)
+    known = value is not _UNKNOWN_CONSTANT
+    return _fact(key) if known and bool(value) is not outcome else _NOTHING
+
+
+def _compared(test: nodes.Compare, outcome: bool) -> Facts:
+    operator, right = test.ops[0].op, test.ops[0].expr
+    if operator in ("in", "notin"):
+        if (operator == "in") is not outcome:
+            return _NOTHING
+        owner, part = key_of(right), _part(test.expr)
+        inside = _fact((*owner, part)) if owner is not None and part is not None else _NOTHING
+        key, value = _default_of(test.expr)
+        if isinstance(right, (nodes.List, nodes.Tuple)) and value is not _UNKNOWN_CONSTANT:
+            members = [constant(item) for item in right.items]
+            if _UNKNOWN_CONSTANT not in members and value not in members:
+                inside |= _fact(key)
+        return inside
+    if isinstance(test.expr, nodes.Filter) and test.expr.name in COUNTS and operator in ("gt", "gteq", "ne"):
+        enough = constant(right)
+        if isinstance(enough, int) and enough >= (1 if operator == "gteq" else 0) and outcome:
+            return _defaulted(test.expr, True)
+        return _NOTHING
+    key, value = _default_of(test.expr)
+    other = constant(right)
+    if value is _UNKNOWN_CONSTANT or other is _UNKNOWN_CONSTANT or operator not in ("eq", "ne"):
+        return _NOTHING
+    would = (value == other) if operator == "eq" else (value != other)
+    return _fact(key) if would is not outcome else _NOTHING
+
+
+def _gotten(test: nodes.Call) -> Facts:
+    called = test.node
+    if isinstance(called, nodes.Getattr) and called.attr == "get" and test.args:
+        owner, part = key_of(called.node), _part(test.args[0])
+        if owner is not None and part is not None and len(test.args) == 1:
+            return _fact((*owner, part))
+    return _NOTHING

@@ -1,0 +1,227 @@
+"""What a value may be: the type that lint gives to each expression of a template.
+
+A shape says more than is certain only where it would be silly not to: a list that is indexed has enough items, a text
+that is split has enough parts. Wherever a shape is not known, everything is allowed: a finding must be true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+Path = tuple[str, ...]
+
+SCALARS: Final = frozenset(("text", "whole number", "number", "true or false", "null"))
+NUMBERS: Final = frozenset(("whole number", "number", "true or false"))
+_TYPES: Final[Mapping[str, str]] = {
+    "string": "text",
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "true or false",
+    "array": "list",
+    "object": "map",
+}
+_MOST_VALUES: Final = 200
+_DEEPEST: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What an expression may give.
+
+    Attributes:
+        kinds: which types, in the words of YAML; None when it may be anything.
+        fields: of a map.
+        rest: of a map, what fields that have no entry in ``fields`` give; None when there are no others.
+        items: of a list.
+        values: everything that it can be; None when that is not known.
+        missing: why it may not exist at all; "" when it always does.
+        hollow: why a map may be empty although it has fields; "" when it is not.
+        paths: the fields of the request that it comes from.
+        declared: it is the API's, whose author says which fields there are.
+    """
+
+    kinds: frozenset[str] | None = None
+    fields: Mapping[str, Shape] = field(default_factory=dict)
+    rest: Shape | None = None
+    items: Shape | None = None
+    values: tuple[Any, ...] | None = None
+    missing: str = ""
+    hollow: str = ""
+    paths: frozenset[Path] = frozenset()
+    declared: bool = False
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything can be said of it."""
+        return self.kinds is not None
+
+    @property
+    def is_map(self) -> bool:
+        """Whether it is a map and nothing else, whose fields are known."""
+        return self.kinds is not None and self.kinds - {"null"} == {"map"}
+
+    def never(self, kinds: Iterable[str]) -> bool:
+        """Whether it is certainly none of these types."""
+        return bool(self.kinds) and not (self.kinds or frozenset()) & frozenset(kinds)
+
+    def only(self, kind: str) -> bool:
+        """Whether it is certainly of this type."""
+        return self.kinds == frozenset((kind,))
+
+    @property
+    def words(self) -> str:
+        """Its types for people."""
+        return " or ".join(sorted(self.kinds)) if self.kinds else "anything"
+
+
+UNKNOWN: Final = Shape()
+TEXT: Final = Shape(kinds=frozenset(("text",)))
+NUMBER: Final = Shape(kinds=frozenset(("number",)))
+WHOLE: Final = Shape(kinds=frozenset(("whole number",)))
+TRUTH: Final = Shape(kinds=frozenset(("true or false",)))
+TEXTS: Final = Shape(kinds=frozenset(("map",)), rest=replace(TEXT, missing="nobody has to set it"))
+ANYTHING_LIST: Final = Shape(kinds=frozenset(("list",)), items=UNKNOWN)
+
+
+def shape_of_schema(schema: Any, path: Path, *, missing: str = "", depth: int = 0) -> Shape:
+    """The shape of what a structural schema lets through; ``path`` is where it stands in the request."""
+    paths = frozenset((path,))
+    if not isinstance(schema, Mapping) or depth > _DEEPEST:
+        return Shape(missing=missing, paths=paths)
+    if schema.get("x-kubernetes-int-or-string"):
+        kinds = frozenset(("text", "whole number"))
+        return Shape(kinds=_nullable(schema, kinds), missing=missing, paths=paths, declared=True)
+    kind = _TYPES.get(str(schema.get("type")))
+    if kind is None:
+        return Shape(missing=missing, paths=paths)
+    shape = Shape(
+        kinds=_nullable(schema, frozenset((kind,))),
+        missing=missing,
+        paths=paths,
+        values=_enum(schema),
+        declared=True,
+    )
+    if kind == "list":
+        return replace(shape, items=shape_of_schema(schema.get("items"), (*path, "[]"), depth=depth + 1))
+    if kind == "map":
+        return _map(schema, path, shape, depth)
+    return shape
+
+
+def _map(schema: Mapping[str, Any], path: Path, shape: Shape, depth: int) -> Shape:
+    fields = {}
+    required = schema.get("required") or ()
+    properties = schema.get("properties")
+    for name, child in (properties if isinstance(properties, Mapping) else {}).items():
+        always = name in required or (isinstance(child, Mapping) and child.get("default") is not None)
+        missing = "" if always else f"{path_words((*path, name))} is optional and has no default"
+        fields[name] = shape_of_schema(child, (*path, name), missing=missing, depth=depth + 1)
+    rest: Shape | None = None
+    if schema.get("x-kubernetes-preserve-unknown-fields") or schema.get("x-kubernetes-embedded-resource"):
+        rest = UNKNOWN
+    additional = schema.get("additionalProperties")
+    if additional is not None and additional is not False:
+        missing = f"{path_words(path)} has the fields that its author chose"
+        rest = shape_of_schema(additional, (*path, "*"), missing=missing, depth=depth + 1)
+        rest = replace(rest, missing=missing)
+    return replace(shape, fields=fields, rest=rest)
+
+
+def shape_of_value(value: Any, depth: int = 0) -> Shape:
+    """The shape of a constant."""
+    if depth > _DEEPEST:
+        return UNKNOWN
+    if isinstance(value, Mapping):
+        fields = {str(name): shape_of_value(child, depth + 1) for name, child in value.items()}
+        return Shape(kinds=frozenset(("map",)), fields=fields)
+    if isinstance(value, (list, tuple)):
+        items = union(*(shape_of_value(child, depth + 1) for child in value)) if value else UNKNOWN
+        return Shape(kinds=frozenset(("list",)), items=items)
+    kind = kind_of_constant(value)
+    return Shape(kinds=frozenset((kind,)), values=(value,)) if kind else UNKNOWN
+
+
+def kind_of_constant(value: Any) -> str:
+    """The type of a scalar, or ""."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int):
+        return "whole number"
+    if isinstance(value, float):
+        return "number"
+    return "text" if isinstance(value, str) else ""
+
+
+def union(*shapes: Shape) -> Shape:
+    """What is one of these shapes, nobody knows which."""
+    distinct = list(dict.fromkeys(id(shape) for shape in shapes))
+    if not shapes:
+        return UNKNOWN
+    if len(distinct) == 1:
+        return shapes[0]
+    missing = next((shape.missing for shape in shapes if shape.missing), "")
+    paths = frozenset().union(*(shape.paths for shape in shapes))
+    if any(shape.kinds is None for shape in shapes):
+        return Shape(missing=missing, paths=paths)
+    return Shape(
+        kinds=frozenset().union(*(shape.kinds or frozenset() for shape in shapes)),
+        fields=_union_fields([shape for shape in shapes if "map" in (shape.kinds or ())]),
+        rest=_union_optional([shape.rest for shape in shapes]),
+        items=_union_optional([shape.items for shape in shapes]),
+        values=_union_values(shapes),
+        missing=missing,
+        hollow=next((shape.hollow for shape in shapes if shape.hollow), ""),
+        paths=paths,
+        declared=all(shape.declared for shape in shapes),
+    )
+
+
+def _union_fields(maps: list[Shape]) -> dict[str, Shape]:
+    names = dict.fromkeys(name for shape in maps for name in shape.fields)
+    fields = {}
+    for name in names:
+        parts = [shape.fields.get(name) or shape.rest for shape in maps]
+        found = union(*(part for part in parts if part is not None))
+        if None in parts and not found.missing:
+            found = replace(found, missing=f"not every one of them has {name!r}")
+        fields[name] = found
+    return fields
+
+
+def _union_optional(shapes: list[Shape | None]) -> Shape | None:
+    found = [shape for shape in shapes if shape is not None]
+    return union(*found) if found else None
+
+
+def _union_values(shapes: Iterable[Shape]) -> tuple[Any, ...] | None:
+    values: list[Any] = []
+    for shape in shapes:
+        if shape.values is None:
+            return None
+        values.extend(value for value in shape.values if not _holds(values, value))
+    return tuple(values) if len(values) <= _MOST_VALUES else None
+
+
+def _holds(values: Iterable[Any], wanted: Any) -> bool:
+    return any(type(value) is type(wanted) and value == wanted for value in values)
+
+
+def _nullable(schema: Mapping[str, Any], kinds: frozenset[str]) -> frozenset[str]:
+    return kinds | {"null"} if schema.get("nullable") else kinds
+
+
+def _enum(schema: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    members = schema.get("enum")
+    if not isinstance(members, list) or not members or len(members) > _MOST_VALUES:
+        return None
+    extra = (None,) if schema.get("nullable") and None not in members else ()
+    return (*members, *extra) if all(kind_of_constant(member) for member in members) else None
+
+
+def path_words(path: Path) -> str:
+    """A path of the request for people: ``spec.members[].name``."""
+    return ".".join(path).replace(".[]", "[]")
