@@ -39,7 +39,7 @@ from troth.api.resources import (
     WORK_PLACEMENT,
 )
 from troth.dev import AuditLog, ControlPlane
-from troth.dev.git_server import git
+from troth.dev.git_server import GitServer, git
 from troth.kube import Client
 
 Object = dict[str, Any]
@@ -416,6 +416,25 @@ async def test_a_store_heals_as_soon_as_its_object_is_corrected(
     await told(platform, api_of(unique), "orders", "has no branch nowhere", namespace=namespace)
     await platform.make(GIT_STATE_STORE, git_store(unique, str(repository.path)))
     await platform.ready(unique, "orders", namespace)
+
+
+async def test_a_store_heals_as_soon_as_its_secret_is_there(
+    platform: Platform, running: Running, unique: str, namespace: str
+) -> None:
+    reference = {"name": unique, "namespace": namespace}
+    with GitServer(running.folder, username="troth", password="s3cret") as server:
+        repository = Repository(running.folder / f"{unique}.git")
+        await platform.make(GIT_STATE_STORE, git_store(unique, server.url(unique), secretRef=reference))
+        await platform.make(DESTINATION, destination(unique, store=unique, labels={"for": unique}))
+        await platform.publish(promise(unique))
+        await platform.ask(unique, "orders", namespace)
+        await told(platform, api_of(unique), "orders", f"Secret {unique} not found", namespace=namespace)
+        secret: Object = {"apiVersion": "v1", "kind": "Secret", "metadata": reference}
+        await platform.make(SECRET, {**secret, "stringData": {"username": "troth"}})
+        await told(platform, GIT_STATE_STORE, unique, "has no key password", reason="SecretKeyMissing")
+        await platform.make(SECRET, {**secret, "stringData": {"username": "troth", "password": "s3cret\n"}})
+        await platform.ready(unique, "orders", namespace)
+        assert await all_files(repository, f"{unique}/resources/{namespace}")
 
 
 # ---- destinations

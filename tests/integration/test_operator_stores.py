@@ -304,6 +304,38 @@ async def test_a_server_that_is_away_is_told_everywhere_and_its_return_heals_eve
         await asyncio.to_thread(server.stop)
 
 
+async def test_a_request_that_is_deleted_while_its_store_is_away_goes_when_that_returns(site: Site) -> None:
+    repository = await site.open_store()
+    await site.publish()
+    await site.ask("orders")
+    await site.ready("orders")
+    repository.path.rename(repository.path.with_suffix(".away"))
+    await site.store(says("Ready", "False", "no repository", reason="RepositoryMissing"))
+    resource = api_of(site.name)
+    await site.platform.delete(resource, "orders", namespace=site.namespace)
+    await site.request("orders", says("Ready", "False", "Deleting: waiting for", site.name, reason="Deleting"))
+    repository.path.with_suffix(".away").rename(repository.path)
+    await site.platform.gone(resource, "orders", namespace=site.namespace, within=20)
+    assert await all_files(repository, f"{site.name}/resources/{site.namespace}") == {}
+
+
+async def test_requests_can_be_deleted_when_their_destination_or_their_store_is_gone_for_good(site: Site) -> None:
+    repository = await site.open_store()
+    await site.publish()
+    for name in ("orders", "users"):
+        await site.ask(name)
+        await site.ready(name)
+    await site.platform.delete(DESTINATION, site.name)
+    await site.platform.gone(DESTINATION, site.name)
+    await site.drop("orders")
+    files = await all_files(repository, f"{site.name}/resources/{site.namespace}")
+    assert list(files) == [f"{site.directory('users')}/object.yaml"]
+    await site.platform.delete(GIT_STATE_STORE, site.name)
+    await site.platform.gone(GIT_STATE_STORE, site.name)
+    await site.drop("users")
+    assert await all_files(repository, f"{site.name}/resources/{site.namespace}") == files
+
+
 async def test_files_that_a_stranger_takes_away_come_back_and_the_placement_says_so(
     site: Site, tmp_path: Path
 ) -> None:
@@ -483,6 +515,54 @@ async def test_a_store_that_comes_back_gets_what_was_asked_for_meanwhile(site: S
     await site.ready("meanwhile")
     await site.destination(says("Ready", "True"))
     assert f"{site.directory('meanwhile')}/object.yaml" in await all_files(repository)
+
+
+@pytest.mark.parametrize("mode", ["nestedByMetadata", "none", "aggregatedYAML"])
+async def test_a_store_that_changes_its_path_takes_everything_along(site: Site, mode: str) -> None:
+    repository = await site.open_store(labels=False, path="platform/old")
+    await site.place(filepath={"mode": mode})
+    await site.publish(files=[{"path": "{{ name }}.yaml", "template": "kind: A\nname: {{ name }}\n"}])
+    for name in ("orders", "users"):
+        await site.ask(name)
+        await site.ready(name)
+    before = await all_files(repository, "platform/old/")
+    await site.open_store(labels=False, path="new")
+
+    async def moved() -> bool:
+        files = await all_files(repository)
+        assert {path for path in files if path != "README.md"} == {
+            path.replace("platform/old/", "new/") for path in before
+        }
+        return True
+
+    await eventually(moved, "everything is at the new path and nothing at the old", within=20)
+    for name in ("orders", "users"):
+        await site.request(name, lambda live: is_ready(live) and placements(live)[0]["path"].startswith("new/"))
+
+
+async def test_a_store_that_begins_to_mean_another_repository_fills_that_one(site: Site) -> None:
+    old = await site.open_store()
+    await site.publish()
+    for name in ("orders", "users"):
+        await site.ask(name)
+        await site.ready(name)
+    before = await all_files(old)
+    new = Repository(site.folder / f"{site.name}-new.git")
+    await site.platform.make(GIT_STATE_STORE, git_store(site.name, str(new.path)))
+
+    async def filled() -> bool:
+        return await all_files(new, f"{site.name}/") == {
+            path: content for path, content in before.items() if path.startswith(f"{site.name}/")
+        }
+
+    await eventually(filled, "everything is in the new repository", within=20)
+    await site.request("orders", lambda live: is_ready(live) and placements(live)[0]["version"] in new.commits())
+    placement = await site.placement("orders")
+    assert not condition(placement, "FilesRestored")
+    await warned(site.platform.client, placement, "somewhere else now")
+    assert await all_files(old) == before
+    await site.drop("orders")
+    assert await all_files(new, f"{site.name}/resources/{site.namespace}/{site.name}/orders") == {}
 
 
 async def test_a_password_may_change_on_both_sides_and_a_wrong_one_is_told(site: Site) -> None:

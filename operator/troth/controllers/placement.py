@@ -18,7 +18,7 @@ from troth.api.objects import Destination, WorkPlacement
 from troth.api.resources import WORK_PLACEMENT
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, Result, Retry
-from troth.controllers.stores import StoreRef, path_in_store, require_supported
+from troth.controllers.stores import OpenStore, StoreRef, require_supported
 from troth.engine.layout import Layout, aggregate, place
 from troth.engine.status import placement_status, read_placement
 from troth.engine.status.facts import PlacementFacts
@@ -30,17 +30,22 @@ _RESTORED = "Files that others had changed or removed in the store were written 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where a placement's files are: the store, and there the folder or the state file that lists them."""
+    """Where a placement's files are: the store, and there the folder or the state file that lists them.
+
+    ``address`` tells the same store at one place from the same store at another (`address_of`).
+    """
 
     store: StoreRef
     directory: str
     state_file: str
     aggregate: str
+    address: str = ""
 
     def as_status(self) -> dict[str, Any]:
         """The record in ``status.troth.location``."""
         record = {
             "store": {"kind": self.store.kind, "name": self.store.name},
+            "address": self.address,
             "directory": self.directory,
             "stateFile": self.state_file,
             "aggregate": self.aggregate,
@@ -63,6 +68,7 @@ def read_location(status: Mapping[str, Any]) -> Location | None:
         record.get("directory", ""),
         record.get("stateFile", ""),
         record.get("aggregate", ""),
+        record.get("address", ""),
     )
 
 
@@ -114,7 +120,7 @@ class PlacementReconciler:
         if store.writer is None or store.problem:
             return await self._report_outage(key, placement, store.problem)
         try:
-            location, claim = self._claim(placement, destination, store_ref, store.path)
+            location, claim = self._claim(placement, destination, store_ref, store)
         except InvalidObject as error:
             return await self._report_failure(key, placement, str(error), DONE)
         try:
@@ -128,11 +134,12 @@ class PlacementReconciler:
         return await self._report_written(key, placement, location, written)
 
     def _claim(
-        self, placement: WorkPlacement, destination: Destination, store: StoreRef, store_path: str
+        self, placement: WorkPlacement, destination: Destination, ref: StoreRef, store: OpenStore
     ) -> tuple[Location, Claim]:
-        layout: Layout = place(destination, placement, store_path=store_path)
+        layout: Layout = place(destination, placement, store_path=store.path)
         location = Location(
-            store=store,
+            store=ref,
+            address=store.address,
             directory=layout.directory or "",
             state_file=layout.state_file or "",
             aggregate=layout.aggregate or "",
@@ -225,12 +232,17 @@ class PlacementReconciler:
         If its store is gone, nobody can.
         """
         store = self._platform.open_stores.get(old.store)
+        gone = ""
         if store is None and self._platform.caches.get_store(old.store) is None:
+            gone = "is gone"
+        elif store is not None and old.address and old.address != store.address:
+            gone = "is somewhere else now"
+        if gone:
             self._platform.events.record(
                 placement_reference(placement),
                 type="Warning",
                 reason="FilesLeftBehind",
-                message=f"state store {old.store} is gone; the files in {old.path} stay where they are",
+                message=f"state store {old.store} {gone}; the files in {old.path} stay where they were",
                 action="Remove",
             )
             return
@@ -269,10 +281,15 @@ class PlacementReconciler:
         ours = {names.REPO_CLEANUP, names.DOT_FILES_CLEANUP}
         if not ours & set(placement.metadata.finalizers):
             return DONE
-        places = self._places(placement)
-        for location in places:
-            if self._is_unknown(location.store):
-                return Retry(f"state store {location.store} was not looked at yet")
+        destination = self._platform.caches.destinations.get("", placement.destination)
+        recorded = read_location(placement.status)
+        stores = [recorded.store] if recorded else []
+        if destination is not None:
+            stores.append(StoreRef(destination.store_kind, destination.store_name))
+        for store in stores:
+            if self._is_unknown(store):
+                return Retry(f"state store {store} was not looked at yet")
+        places = self._places(placement, destination, recorded)
         for location in places:
             # One file for all: where it is kept it loses a part, where it was it goes.
             instead = places[0] if location.aggregate and location is not places[0] else None
@@ -292,20 +309,15 @@ class PlacementReconciler:
         self._platform.writes.forget(key)
         return DONE
 
-    def _places(self, placement: WorkPlacement) -> list[Location]:
+    def _places(
+        self, placement: WorkPlacement, destination: Destination | None, recorded: Location | None
+    ) -> list[Location]:
         """Where its files may be: where its destination has them now, and where the record says.
 
         A write may have reached a store although its record did not (a crash between the two).
         """
-        found: list[Location] = []
-        destination = self._platform.caches.destinations.get("", placement.destination)
-        if destination is not None:
-            wanted = self._wanted(placement, destination)
-            found = [wanted] if wanted else []
-        recorded = read_location(placement.status)
-        if recorded is not None and recorded not in found:
-            found.append(recorded)
-        return found
+        wanted = self._wanted(placement, destination) if destination else None
+        return list(dict.fromkeys(found for found in (wanted, recorded) if found is not None))
 
     def _is_unknown(self, ref: StoreRef) -> bool:
         known = self._platform.open_stores.get(ref) is not None
@@ -313,11 +325,11 @@ class PlacementReconciler:
 
     def _wanted(self, placement: WorkPlacement, destination: Destination) -> Location | None:
         store_ref = StoreRef(destination.store_kind, destination.store_name)
-        store = self._platform.caches.get_store(store_ref)
+        store = self._platform.open_stores.get(store_ref)
         if store is None:
             return None
         try:
-            location, _ = self._claim(placement, destination, store_ref, path_in_store(store))
+            location, _ = self._claim(placement, destination, store_ref, store)
         except InvalidObject:
             return None
         return location

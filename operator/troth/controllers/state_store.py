@@ -23,7 +23,7 @@ from troth.api.objects import SecretReference, StateStore
 from troth.api.resources import SECRET, STATE_STORES
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result
-from troth.controllers.stores import OpenStore, StoreRef, path_in_store
+from troth.controllers.stores import OpenStore, StoreRef, address_of, path_in_store
 from troth.engine.status import StateStoreFacts, secret_not_found, state_store_status
 from troth.kube import Forbidden, KubeError, NotFound
 from troth.stores import StateStoreWriter, StoreError
@@ -74,18 +74,18 @@ class StateStoreReconciler:
         self, store: StateStore, ref: StoreRef, before: OpenStore | None
     ) -> tuple[StateStoreFacts, OpenStore, bool]:
         """The store's facts, its writer, and whether somebody else changed its content."""
-        path = path_in_store(store)
+        path, address = path_in_store(store), address_of(store)
         generation = store.metadata.generation
         try:
             secret = await self._read_secret(store)
         except NotFound:
             missing = store.secret or SecretReference("", "")
             facts = secret_not_found(missing.name, missing.namespace, generation=generation)
-            return facts, OpenStore(None, path, facts.message, ""), False
+            return facts, OpenStore(None, path, facts.message, "", address), False
         except Forbidden as error:
             message = f"{error.message}; allow the operator to read this Secret"
             facts = StateStoreFacts(generation, "SecretNotReadable", message)
-            return facts, OpenStore(None, path, message, ""), False
+            return facts, OpenStore(None, path, message, "", address), False
         except KubeError:
             if before is not None:  # the API server is away: that says nothing of the store
                 return StateStoreFacts(generation, *_problem_of(before)), before, False
@@ -105,8 +105,8 @@ class StateStoreReconciler:
                         await writer.check()
         except StoreError as error:
             facts = StateStoreFacts(generation, str(error.reason), str(error))
-            return facts, OpenStore(writer, path, str(error), fingerprint if writer else ""), False
-        return StateStoreFacts(generation), OpenStore(writer, path, "", fingerprint), moved
+            return facts, OpenStore(writer, path, str(error), fingerprint if writer else "", address), False
+        return StateStoreFacts(generation), OpenStore(writer, path, "", fingerprint, address), moved
 
     async def _read_secret(self, store: StateStore) -> Mapping[str, bytes] | None:
         if store.secret is None:

@@ -7,6 +7,7 @@ waiting for a time-out each (a broken repository must not cost a thousand attemp
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -43,14 +44,37 @@ def require_supported(ref: StoreRef, field: str) -> None:
         )
 
 
+def address_of(store: StateStore) -> str:
+    """A short hash of where a store is: it changes when the same object begins to mean another repository."""
+    spec = store.spec
+    match store.kind:
+        case "GitStateStore":
+            where = f"{spec.get('url')}#{spec.get('branch') or 'main'}"
+        case "DirectoryStateStore":
+            where = str(spec.get("path"))
+        case _:
+            reference = store.secret
+            where = f"{reference.namespace}/{reference.name}" if reference else ""
+    return hashlib.sha256(where.encode()).hexdigest()[:12]
+
+
 @dataclass(frozen=True, slots=True)
 class OpenStore:
-    """A store with its writer. ``problem`` is empty while the store is ready; ``path`` is the prefix in it."""
+    """A store with its writer.
+
+    Attributes:
+        writer: None while it cannot be opened.
+        path: the prefix of everything in it.
+        problem: empty while the store is ready.
+        fingerprint: of everything that the writer was opened with.
+        address: `address_of` the store that the writer was opened for.
+    """
 
     writer: StateStoreWriter | None
     path: str
     problem: str
     fingerprint: str
+    address: str
 
 
 class OpenStores:

@@ -2,14 +2,15 @@
 
 ``.kratix/<namespace>-<name>.yaml`` under the Destination's path, ``{files: [...]}``. Kratix writes paths that
 begin with the Destination's path; older releases wrote them relative to it. Both are read, the first is
-written, so neither side notices when the other takes over. The record lies where anybody may edit it, so it is
+written, so neither side notices when the other takes over. A record that was written while the store had another
+``spec.path`` is understood by where it lies. The record lies where anybody may edit it, so it is
 believed only about files beneath its own Destination, and never about what another owner has (edits.py).
 """
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import yaml
 
@@ -36,8 +37,21 @@ def read_state_file(content: bytes, *, path: str, prefix: str) -> list[str]:
     return [inside for entry in entries if (inside := _place(entry, base=base, prefix=prefix))]
 
 
+def _under_another_prefix(entry: str, base: str) -> Iterator[str]:
+    """Where the entry is if it was written while the store had another prefix: that is the beginning of ``base``."""
+    folders = base.split("/")
+    for start in range(1, len(folders)):
+        shared = "/".join(folders[start:])
+        if entry.startswith(f"{shared}/"):
+            yield posixpath.join(*folders[:start], entry)
+
+
 def _place(entry: str, *, base: str, prefix: str) -> str | None:
-    for candidate in (posixpath.join(prefix, entry), posixpath.join(base, entry)):
+    for candidate in (
+        posixpath.join(prefix, entry),
+        *_under_another_prefix(entry, base),
+        posixpath.join(base, entry),
+    ):
         try:
             normal = confine_file(candidate, owner="a state file")
         except StoreError:
