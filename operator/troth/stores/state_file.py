@@ -40,10 +40,10 @@ def read_state_file(content: bytes, *, path: str, prefix: str) -> list[str]:
 def _under_another_prefix(entry: str, base: str) -> Iterator[str]:
     """Where the entry is if it was written while the store had another prefix: that is the beginning of ``base``."""
     folders = base.split("/")
-    for start in range(1, len(folders)):
+    for start in range(len(folders)):
         shared = "/".join(folders[start:])
         if entry.startswith(f"{shared}/"):
-            yield posixpath.join(*folders[:start], entry)
+            yield posixpath.join("", *folders[:start], entry)
 
 
 def _place(entry: str, *, base: str, prefix: str) -> str | None:
