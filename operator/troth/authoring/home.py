@@ -22,7 +22,7 @@ from troth.api import InvalidObject
 from troth.api.objects import Promise, read_promise
 from troth.api.resources import PROMISE
 from troth.authoring.files import HomeError, confined, read_documents, read_text
-from troth.engine.emit import dump_document
+from troth.engine.emit import TooDeep, dump_document
 from troth.engine.failure import Failure
 from troth.engine.lines import field_lines
 from troth.engine.manifests import InvalidManifest, load_documents
@@ -45,7 +45,7 @@ PROMISE_FILE: Final = "promise.yaml"
 _WORKFLOWS: Final = tuple(
     (owner, action) for owner in ("resource", "promise") for action in ("configure", "delete")
 )
-_LARGEST_WHOLE: Final = 1e21
+_LARGEST_INTEGER: Final = 2**63
 _STRUCTURED: Final = (".yaml", ".yml", ".json")
 _EXPRESSION: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
@@ -170,7 +170,7 @@ def offer_of(home: Home) -> tuple[Promise, Offer]:
         raise RefusedPromise(
             source.path, error.problem, error.remedy, line=source.line, field=error.field
         ) from None
-    except (AttributeError, TypeError, ValueError, KeyError):
+    except (AttributeError, TypeError, ValueError, KeyError, OverflowError):
         # The API server's schema of a Promise lets nothing of the kind reach the operator.
         raise RefusedPromise(
             home.file, "the spec is not shaped as that of a Promise", "compare it with docs/concepts.md"
@@ -178,7 +178,7 @@ def offer_of(home: Home) -> tuple[Promise, Offer]:
 
 
 def as_served(obj: Mapping[str, Any]) -> dict[str, Any]:
-    """An object as the API server gives it back: keys in order, and a whole number without a fraction."""
+    """An object as the API server gives it back: keys in order, and numbers as Go reads them."""
     served: dict[str, Any] = orjson.loads(orjson.dumps(_whole(obj), option=orjson.OPT_SORT_KEYS))
     return served
 
@@ -188,9 +188,10 @@ def _whole(value: Any) -> Any:
         return {key: _whole(child) for key, child in value.items()}
     if isinstance(value, list):
         return [_whole(child) for child in value]
-    if isinstance(value, float) and value.is_integer() and abs(value) < _LARGEST_WHOLE:
-        whole = int(value)
-        return whole if abs(whole) < 2**63 else value
+    if isinstance(value, float) and value.is_integer() and abs(value) < _LARGEST_INTEGER:
+        return int(value)
+    if isinstance(value, int) and abs(value) >= _LARGEST_INTEGER:
+        return float(value)
     return value
 
 
@@ -207,7 +208,10 @@ def build(home: Home) -> str:
         found = worker.check(offer.pipelines)
     if found is not None:
         raise refused(home, found)
-    return dump_document(home.promise)
+    try:
+        return dump_document(home.promise)
+    except TooDeep as error:
+        raise RefusedPromise(home.file, str(error)) from None
 
 
 def refused(home: Home, failure: Failure) -> RefusedPromise:
