@@ -242,14 +242,14 @@ async def test_many_refused_requests_do_not_wear_out_the_server_and_are_all_let_
     await site.destination(says("Ready", "True"))
     count = tmp_path / "refused"
     lift = refuse_pushes(repository, "frozen", when=f"echo >> {count}")
-    for number in range(30):
+    for number in range(20):
         await site.ask(f"r{number}")
-    for number in range(30):
+    for number in range(20):
         await site.request(f"r{number}", says("Ready", "False", "frozen"))
     lift()
-    for number in range(30):
+    for number in range(20):
         await site.ready(f"r{number}", within=30)
-    assert len(count.read_text().splitlines()) < 10 * 30
+    assert len(count.read_text().splitlines()) < 10 * 20
 
 
 async def test_a_server_that_never_answers_holds_up_nobody_else(site: Site) -> None:
@@ -364,13 +364,13 @@ async def test_files_that_a_stranger_takes_away_come_back_and_the_placement_says
     await asyncio.to_thread(stranger.force_back_to, first)
     await eventually(restored, "the files of a branch that was forced back are back", within=15)
 
-    def names_a_commit_that_holds_them(live: Mapping[str, Any]) -> bool:
+    def names_a_commit_of_the_branch_that_holds_them(live: Mapping[str, Any]) -> bool:
         [found] = placements(live)
-        return is_ready(live) and repository.holds(found["version"], f"{found['path']}/object.yaml")
+        reachable = found["version"] in repository.commits()
+        return is_ready(live) and reachable and repository.holds(found["version"], f"{found['path']}/object.yaml")
 
     for name in ("orders", "users"):
-        live = await site.request(name, names_a_commit_that_holds_them)
-        assert placements(live)[0]["version"] in repository.commits()
+        await site.request(name, names_a_commit_of_the_branch_that_holds_them)
 
 
 async def test_a_branch_that_vanishes_is_missed_and_filled_again_when_it_returns(site: Site) -> None:
