@@ -139,6 +139,7 @@ class Informer(Generic[T]):
         self._relist_due = 0.0
         self._poked = asyncio.Event()
         self._sliced = 0.0
+        self._reread = False
 
     def get(self, namespace: str, name: str) -> T | None:
         """The object, as far as is known."""
@@ -186,6 +187,16 @@ class Informer(Generic[T]):
             self._gone(self._key(metadata), metadata.get("uid", ""), _number(metadata["resourceVersion"]))
         else:
             self._present(obj)
+
+    def reread(self) -> None:
+        """Has the next list take in every object anew, those of a known version too. Only while `run` is not running.
+
+        A new schema changes what the server makes of an object (defaults, pruned fields), and not its version.
+        Until then this counts as not synced; what is known stays.
+        """
+        self.synced.clear()
+        self._version = ""
+        self._reread = True
 
     def forget(self, key: Key, *, uid: str = "") -> None:
         """Drops an object that we have deleted, without waiting for the watch; with a uid, only that one."""
@@ -238,6 +249,7 @@ class Informer(Generic[T]):
     async def _relist(self) -> None:
         """Takes in a list. Objects that it does not have are gone, unless they are newer than the list."""
         before = self._newest
+        reread = self._reread
         seen: set[Key] = set()
         version = ""
         rolled_back = False
@@ -254,7 +266,7 @@ class Informer(Generic[T]):
                         self._tombstones.clear()
                 for obj in page.items:
                     seen.add(self._key(obj["metadata"]))
-                    self._present(obj, force=rolled_back)
+                    self._present(obj, force=rolled_back, reread=reread)
                     await self._breathe()
         listed = _number(version)
         for key in [key for key in self._store if key not in seen]:
@@ -265,6 +277,7 @@ class Informer(Generic[T]):
                 await self._breathe()
         self._newest = listed if rolled_back else max(self._newest, listed)
         self._version = version
+        self._reread = False
         self._relist_due = self._now() + self._relist_interval * self._random.uniform(1 - _JITTER, 1 + _JITTER)
         self.counters.lists += 1
         self.last_error = None
@@ -299,16 +312,17 @@ class Informer(Generic[T]):
         self._version = version
         self._newest = max(self._newest, _number(version))
 
-    def _present(self, obj: dict[str, Any], *, force: bool = False) -> None:
+    def _present(self, obj: dict[str, Any], *, force: bool = False, reread: bool = False) -> None:
         metadata = obj["metadata"]
         key = self._key(metadata)
         version = _number(metadata["resourceVersion"])
         old = self._store.get(key)
         if old is not None:
             known = _number(old.metadata.resource_version)
-            if version == known and old.metadata.uid == metadata.get("uid", ""):
+            same = version == known and old.metadata.uid == metadata.get("uid", "")
+            if same and not reread:
                 return
-            if version <= known and not force:
+            if version <= known and not same and not force:
                 return
         if version <= self._tombstones.get(metadata.get("uid", ""), -1):
             return  # a late answer, or a list that began before the deletion
@@ -316,6 +330,8 @@ class Informer(Generic[T]):
             new = self._decode(obj)
         except Exception:
             logger.exception("cannot read %s; its older state stays", key)
+            return
+        if reread and new == old:
             return
         self._newest = max(self._newest, version) if not force else self._newest
         self._set(key, new)

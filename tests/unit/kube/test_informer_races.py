@@ -441,6 +441,29 @@ async def test_clear_reports_all_as_gone() -> None:
     assert bench.changes[2:] == [("a", "5", None), ("b", "6", None)]
 
 
+async def test_after_a_change_of_the_schema_objects_of_a_known_version_are_read_anew() -> None:
+    source = Source()
+    source.objects = [thing("a", 5), thing("b", 6)]
+    async with running(source) as bench:
+        await bench.settled(2)
+    source.objects = [thing("a", 5, color="gold"), thing("b", 6)]
+    bench.informer.reread()
+    assert not bench.informer.synced.is_set()
+    task = asyncio.create_task(bench.informer.run())
+    try:
+        assert await bench.informer.wait_synced(5)
+        assert bench.changes[2:] == [("a", "5", "5")]
+        assert {view.color for view in bench.informer.items()} == {"gold", "red"}
+        source.objects = [thing("a", 5, color="blue"), thing("b", 6)]
+        source.end(Gone(410, "Expired", "too old"))
+        await eventually(lambda: source.lists == 3)
+        await bench.settled(3)
+        assert len(bench.changes) == 3, "only the next list reads anew"
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_waiting_for_a_kind_that_never_comes_ends_in_time() -> None:
     source = Source()
     source.failures = [NotFound(404, "", "not found")] * 1000
