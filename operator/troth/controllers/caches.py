@@ -11,6 +11,7 @@ writes are not left out in any other way: the answer to a write may carry what s
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -57,12 +58,22 @@ BY_REQUIREMENT: Final = "requirement"
 BY_STORE: Final = "store"
 
 
+# The API server serves a changed schema a moment after it has accepted it, and tells nobody when.
+_SCHEMA_DELAY: Final = 0.5
+_SCHEMA_SERVED: Final = 3.0
+
+
 @dataclass(slots=True)
 class RequestApi:
-    """The informer of one Promise's API, and the task that runs it."""
+    """The informer of one Promise's API, and the task that runs it.
+
+    ``edition`` changes with the spec of the CustomResourceDefinition, and so with what the API server makes of a
+    request.
+    """
 
     promise: str
     resource: Resource
+    edition: str
     informer: Informer[Request]
     task: asyncio.Task[None]
 
@@ -165,33 +176,67 @@ class Caches:
 
     # ---- the APIs of Promises
 
-    def follow_requests(self, promise: str, resource: Resource) -> Informer[Request]:
-        """The informer of an API's requests, started if it does not run yet in that version."""
+    def follow_requests(self, promise: str, resource: Resource, definition: ObjectMeta) -> Informer[Request]:
+        """The informer of an API's requests, started if it does not run yet in that version.
+
+        When the definition has changed all requests are read anew: they have other defaults and other fields now.
+        """
+        edition = f"{definition.uid}/{definition.generation}"
         running = self.requests.get(resource.name)
-        if running and running.resource == resource and running.promise == promise and not running.task.done():
+        same = running and running.resource == resource and running.promise == promise
+        unchanged = running and (running.edition == edition or definition.deleting)
+        if running and same and unchanged and not running.task.done():
             return running.informer
         if running:
             running.task.cancel()
-        informer = self._informer(resource, read_request, self._request_changed, {})
+        if running and same:
+            informer = running.informer
+            informer.reread()
+        else:
+            informer = self._informer(resource, read_request, self._request_changed, {})
         task = asyncio.create_task(
-            self._run_and_announce(informer, Key(PROMISE.name, "", promise)), name=f"informer {resource.name}"
+            self._follow(promise, informer, running.task if running else None, reread=bool(same)),
+            name=f"informer {resource.name}",
         )
-        self.requests[resource.name] = RequestApi(promise, resource, informer, task)
+        self.requests[resource.name] = RequestApi(promise, resource, edition, informer, task)
         return informer
 
-    async def _run_and_announce(self, informer: Informer[Any], promise: Key) -> None:
+    def is_reading_requests(self, promise: str) -> bool:
+        """Whether the requests of a Promise are being listed, as far as is known without trouble."""
+        api = self.api_of_promise(promise)
+        return api is not None and not api.informer.synced.is_set() and api.informer.last_error is None
+
+    async def _follow(
+        self, promise: str, informer: Informer[Any], before: asyncio.Task[None] | None, *, reread: bool
+    ) -> None:
         """Runs an informer and queues the Promise once its API is served and listed."""
 
         async def announce() -> None:
             await informer.synced.wait()
-            self.queue.add(promise, priority=DEPENDENT)
+            self.queue.add(Key(PROMISE.name, "", promise), priority=DEPENDENT)
+            self._queue_owners(promise)
 
-        waiting = asyncio.create_task(announce(), name=f"sync {promise.name}")
+        if before is not None:
+            await asyncio.gather(before, return_exceptions=True)
+        waiting = asyncio.create_task(announce(), name=f"sync {promise}")
         try:
+            if reread:
+                await asyncio.sleep(_SCHEMA_DELAY)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_SCHEMA_SERVED):
+                        await informer.run()
+                informer.reread()
             await informer.run()
         finally:
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
+
+    def _queue_owners(self, promise: str) -> None:
+        """Queues the requests that have Works but are not there: they vanished while nobody was looking."""
+        for work in self.works.by_index(BY_PROMISE, promise):
+            owner = self.owner_key(work)
+            if owner and owner.kind != PROMISE.name and self.get_request(owner) is None:
+                self.queue.add(owner, priority=DEPENDENT)
 
     async def unfollow_requests(self, promise: str, *, besides: str = "") -> None:
         """Stops the informers of a Promise's APIs, except the one named ``besides``."""
@@ -253,7 +298,7 @@ class Caches:
                 self.queue_requests(key.name)
 
     def _request_changed(self, key: Key, old: Request | None, new: Request | None) -> None:
-        if _meant_differs(old, new):
+        if _meant_differs(old, new) or (old and new and old.raw.get("spec") != new.raw.get("spec")):
             api = self.requests.get(key.kind)
             self.queue.add(key, priority=self._priority(api.informer, old) if api else DEPENDENT)
         if new is None and (api := self.requests.get(key.kind)):

@@ -164,6 +164,10 @@ class PromiseReconciler:
 
     async def _install(self, key: Key, promise: Promise, offer: Offer) -> Result:
         established = await self._keep_definition(promise, offer)
+        is_new = promise.status.get("observedGeneration") != promise.metadata.generation
+        if established and is_new and self._platform.caches.is_reading_requests(promise.name):
+            # Its status lets the requests be rendered, and they have to be what the new schema makes of them.
+            return After(_LOOK_AGAIN, "its requests are being listed")
         run = await self._keep_works(key, promise, offer)
         facts = self._facts(promise, offer, run, established=established)
         if promise_available(facts) and promise.status.get("status") != "Available":
@@ -192,6 +196,7 @@ class PromiseReconciler:
                 "spec.api.metadata.name", f"{name} is the API of the Promise {owner}", "choose another name"
             )
         if live.metadata.deleting:
+            self._follow_live(promise, live)  # its requests go first, and each of them needs its clean-up
             return False  # when it is gone its informer queues this Promise, which makes it anew
         patch = definition_patch(live, offer.definition)
         if patch is not None:
@@ -200,7 +205,7 @@ class PromiseReconciler:
             raise InvalidObject("spec.api.spec.names", live.refusal)
         if not live.established:
             return False
-        informer = self._platform.caches.follow_requests(promise.name, offer.resource)
+        informer = self._platform.caches.follow_requests(promise.name, offer.resource, live.metadata)
         if not informer.synced.is_set() and isinstance(informer.last_error, Forbidden):
             raise InvalidObject(
                 "spec.api",
@@ -272,8 +277,12 @@ class PromiseReconciler:
     def _follow_existing(self, promise: Promise) -> None:
         """While a new version is unsound, the requests of the API that is installed can still be deleted."""
         for live in self._platform.caches.definitions.by_index(BY_PROMISE, promise.name):
-            if live.established and not live.metadata.deleting:
-                self._platform.caches.follow_requests(promise.name, request_resource({"spec": live.spec}))
+            self._follow_live(promise, live)
+
+    def _follow_live(self, promise: Promise, live: Definition) -> None:
+        if live.established:
+            resource = request_resource({"spec": live.spec})
+            self._platform.caches.follow_requests(promise.name, resource, live.metadata)
 
     async def _keep_works(self, key: Key, promise: Promise, offer: Offer) -> Run:
         owner = self._owner(promise)

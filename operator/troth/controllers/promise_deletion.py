@@ -82,7 +82,7 @@ class PromiseDeletion:
             if not live.established:
                 continue
             resource = request_resource({"spec": live.spec})
-            informer = caches.follow_requests(promise.name, resource)
+            informer = caches.follow_requests(promise.name, resource, live.metadata)
             if not informer.synced.is_set():
                 return f"the list of {resource.plural}"
             left = list(informer.items())
