@@ -117,7 +117,7 @@ class Expressions(ABC):
     def _made(self, node: nodes.Node, scope: Scope) -> Shape:
         if isinstance(node, (nodes.List, nodes.Tuple)):
             shapes = [self._passed(item, scope) for item in node.items]
-            items = replace(union(*shapes), missing="") if shapes else UNKNOWN
+            items = replace(union(*shapes), missing="") if shapes else None
             return Shape(kinds=frozenset(("list",)), items=items)
         if isinstance(node, nodes.Dict):
             return self._dict(node, scope)
@@ -224,6 +224,7 @@ class Expressions(ABC):
     def _field(self, owner: Shape, name: str, node: nodes.Node, scope: Scope, forgiving: bool) -> Shape:
         key = key_of(node)
         if owner.kinds is None:
+            self.mark(owner, whole=True)  # where it leads is not known
             return self._known(Shape(missing=owner.missing, paths=owner.paths), key, scope)
         if "map" not in owner.kinds:
             if not owner.kinds or owner.only("null"):

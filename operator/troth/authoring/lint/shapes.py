@@ -137,7 +137,7 @@ def shape_of_value(value: Any, depth: int = 0) -> Shape:
         fields = {str(name): shape_of_value(child, depth + 1) for name, child in value.items()}
         return Shape(kinds=frozenset(("map",)), fields=fields)
     if isinstance(value, (list, tuple)):
-        items = union(*(shape_of_value(child, depth + 1) for child in value)) if value else UNKNOWN
+        items = union(*(shape_of_value(child, depth + 1) for child in value)) if value else None
         return Shape(kinds=frozenset(("list",)), items=items)
     kind = kind_of_constant(value)
     return Shape(kinds=frozenset((kind,)), values=(value,)) if kind else UNKNOWN
