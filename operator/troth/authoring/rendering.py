@@ -8,11 +8,8 @@ and a ``creationTimestamp`` of 1970, and the status has neither times nor commit
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,22 +19,21 @@ from troth.api.naming import short_group_id
 from troth.api.objects import (
     Destination,
     ObjectMeta,
-    Promise,
     Workload,
     WorkloadGroup,
     WorkPlacement,
-    read_destination,
     read_request,
 )
 from troth.api.pipelines import JinjaPipeline
-from troth.api.resources import DESTINATION, DIRECTORY_STATE_STORE, STATE_STORES
 from troth.authoring.bounded import BoundedWorker, Renderer
+from troth.authoring.destinations import ANYWHERE, Destinations, anywhere, read_destinations
 from troth.authoring.files import HomeError, read_objects, yaml_files
 from troth.authoring.home import Home, as_served, load_home, offer_of, refused
+from troth.engine.admission import Admission, Admitted
+from troth.engine.admission_refusals import Refusal
 from troth.engine.context import RenderContext, render_context
 from troth.engine.failure import Failure
 from troth.engine.layout import Layout, aggregate, place
-from troth.engine.offers import Offer
 from troth.engine.outputs import Output, WorkflowOutput, judge_outcomes, workflow_facts
 from troth.engine.render import Outcome
 from troth.engine.scheduling import Target, effective_selector, schedule
@@ -45,35 +41,9 @@ from troth.engine.status import request_status
 from troth.engine.status.facts import AuthorStatus, PlacementFacts, RequestFacts, Waiting, WorkFacts
 from troth.engine.work import GroupContent, blob_id, placement_name, work_name
 
-ANYWHERE: Final = "anywhere"
-"""Stands for the destination when none are given."""
-
 _NOW: Final = "1970-01-01T00:00:00Z"
 _UID: Final = "00000000-0000-0000-0000-000000000000"
 _TIMES: Final = ("lastTransitionTime", "lastSuccessfulConfigureWorkflowTime", "nextRetryAt")
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why the API server would not take a request: the field, and what is wrong with it."""
-
-    field: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.field}: {self.message}" if self.field else self.message
-
-
-@dataclass(frozen=True, slots=True)
-class Destinations:
-    """The Destinations of a platform, and the folder of each one's store that everything goes to."""
-
-    destinations: tuple[Destination, ...]
-    store_paths: Mapping[tuple[str, str], str] = field(default_factory=dict)
-
-    def named(self, name: str) -> Destination:
-        """The Destination of that name."""
-        return next(destination for destination in self.destinations if destination.name == name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,32 +117,6 @@ class Rendering:
         return collect([self])[0]
 
 
-def read_destinations(path: Path) -> Destinations:
-    """The Destinations and state stores of a YAML file; what else is in it is passed over.
-
-    Raises:
-        HomeError: it cannot be read, or has no Destination.
-    """
-    found: list[Destination] = []
-    paths: dict[tuple[str, str], str] = {}
-    kinds = {store.kind for store in STATE_STORES}
-    for obj in read_objects(path):
-        try:
-            if obj["kind"] == DESTINATION.kind:
-                destination = read_destination(obj)
-                if not _is_segment(destination.name):
-                    raise HomeError(path, f"{destination.name!r} is no name of a Destination")
-                dict(destination.metadata.labels)
-                found.append(destination)
-            elif obj["kind"] in kinds and obj["kind"] != DIRECTORY_STATE_STORE.kind:
-                paths[obj["kind"], obj["metadata"]["name"]] = str((obj.get("spec") or {}).get("path") or "")
-        except (AttributeError, TypeError, ValueError, KeyError):
-            raise HomeError(path, f"a {obj['kind']} in it is not shaped as one") from None
-    if not found:
-        raise HomeError(path, "has no Destination", "put the platform's Destinations in it")
-    return Destinations(tuple(found), paths)
-
-
 async def render_request(
     home: Home, request: Mapping[str, Any], *, destinations: Destinations | None, pool: Renderer
 ) -> Rendering:
@@ -187,19 +131,31 @@ async def render_request(
     Raises:
         HomeError: the Promise cannot be used.
     """
-    promise, offer = offer_of(home)
-    return await Requests(home, promise, offer, destinations, pool).render(request)
+    return await Requests(home, destinations=destinations, pool=pool).render(request)
 
 
-@dataclass(frozen=True, slots=True)
 class Requests:
-    """Renders the requests of one Promise; read the Promise once, render many."""
+    """Renders the requests of one Promise: reads and compiles it once.
 
-    home: Home
-    promise: Promise
-    offer: Offer
-    destinations: Destinations | None
-    pool: Renderer
+    Args:
+        home: the Promise.
+        destinations: where files may go; None for one destination that matches everything.
+        pool: renders the templates.
+
+    Raises:
+        HomeError: the Promise cannot be used, or has no requests.
+    """
+
+    def __init__(self, home: Home, *, destinations: Destinations | None, pool: Renderer) -> None:
+        self.home = home
+        self.promise, self.offer = offer_of(home)
+        self.destinations = destinations
+        self.pool = pool
+        definition, resource = self.offer.definition, self.offer.resource
+        if definition is None or resource is None:
+            raise HomeError(home.file, "offers no API", "only a Promise with spec.api has requests")
+        self._definition, self._resource = definition, resource
+        self._admission = _admission(definition)
 
     async def render(self, request: Mapping[str, Any]) -> Rendering:
         """What the operator would make of one request."""
@@ -258,24 +214,23 @@ class Requests:
         )
 
     def _admit(self, request: Mapping[str, Any]) -> Rendering:
-        definition, resource = self.offer.definition, self.offer.resource
-        if definition is None or resource is None:
-            raise HomeError(self.home.file, "offers no API", "only a Promise with spec.api has requests")
-        spec = definition["spec"]
+        resource, spec = self._resource, self._definition["spec"]
         served = [version["name"] for version in spec["versions"] if version.get("served")]
         group, _, version = str(request.get("apiVersion", "")).rpartition("/")
         if (group, request.get("kind")) != (spec["group"], spec["names"]["kind"]) or version not in served:
             known = ", ".join(f"{spec['group']}/{name}" for name in served)
             problem = f"{request.get('apiVersion')} {request.get('kind')} is not what the Promise offers"
-            return Rendering(request, refusals=(Refusal("", f"{problem}; that is {resource.kind} of {known}"),))
+            return Rendering(
+                request, refusals=(Refusal("apiVersion", f"{problem}; that is {resource.kind} of {known}"),)
+            )
         metadata = request.get("metadata")
         name = metadata.get("name") if isinstance(metadata, dict) else None
         if not isinstance(name, str) or not name:
             return Rendering(request, refusals=(Refusal("metadata.name", "is missing"),))
-        admitted = _admitted(definition, _with_namespace(request))
+        admitted = self._admission(_with_namespace(request))
         if version != resource.version and not admitted.refusals:
             # Kept in the storage version, and read in the one that the operator watches.
-            admitted = _admitted(definition, {**admitted.request, "apiVersion": resource.api_version})
+            admitted = self._admission({**admitted.request, "apiVersion": resource.api_version})
         if admitted.refusals:
             return Rendering(request, refusals=admitted.refusals)
         return Rendering(self._as_watched(admitted.request), unchecked=admitted.unchecked)
@@ -396,7 +351,7 @@ class Requests:
         self, owner: str, groups: Sequence[GroupContent]
     ) -> list[tuple[GroupContent, list[Destination], Mapping[str, str]]]:
         if self.destinations is None:
-            return [(group, [_anywhere()], effective_selector(group.selectors)) for group in groups]
+            return [(group, [anywhere()], effective_selector(group.selectors)) for group in groups]
         plan = schedule(
             owner=owner,
             work_type=names.WORK_TYPE_RESOURCE,
@@ -441,8 +396,7 @@ def render_files(
         worker.start()  # it gets ready while this process reads
         home = load_home(folder)
         known = read_destinations(destinations) if destinations is not None else None
-        promise, offer = offer_of(home)
-        renderer = Requests(home, promise, offer, known, worker)
+        renderer = Requests(home, destinations=known, pool=worker)
         found: list[tuple[Path, Rendering]] = []
         for file in files:
             found.extend((file, renderer.render_with(worker.render_now, obj)) for obj in read_objects(file))
@@ -480,32 +434,22 @@ class _Run:
     author: AuthorStatus
 
 
-@lru_cache(maxsize=1)
-def _admission() -> Callable[..., Any] | None:
-    if importlib.util.find_spec("troth.engine.admission") is None:
-        return None
-    found: Callable[..., Any] = importlib.import_module("troth.engine.admission").admit
-    return found
+def _admission(definition: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Rendering]:
+    """What the API server does with requests of an API; compiled once."""
+    admission = Admission(definition)
 
+    def admit(obj: Mapping[str, Any]) -> Rendering:
+        answer = admission.admit(obj)
+        if isinstance(answer, Admitted):
+            return Rendering(answer.object, unchecked=tuple(str(rule) for rule in answer.unchecked))
+        return Rendering(obj, refusals=answer)
 
-def _admitted(definition: Mapping[str, Any], obj: Mapping[str, Any]) -> Rendering:
-    """The object after admission, or why it is refused."""
-    admit = _admission()
-    if admit is None:
-        return Rendering(obj)
-    answer = admit(definition, obj)
-    if isinstance(answer, (tuple, list)):
-        return Rendering(obj, refusals=tuple(Refusal(found.field, found.message) for found in answer))
-    return Rendering(answer.object, unchecked=tuple(str(rule) for rule in getattr(answer, "unchecked", ())))
+    return admit
 
 
 def _with_namespace(request: Mapping[str, Any]) -> dict[str, Any]:
     metadata = request["metadata"]
     return {**request, "metadata": {**metadata, "namespace": metadata.get("namespace") or "default"}}
-
-
-def _anywhere() -> Destination:
-    return read_destination({"metadata": {"name": ANYWHERE}})
 
 
 def _timeless(value: Any) -> Any:
@@ -518,10 +462,6 @@ def _timeless(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_timeless(child) for child in value]
     return value
-
-
-def _is_segment(name: str) -> bool:
-    return bool(name) and "/" not in name and "\\" not in name and "\0" not in name and name not in (".", "..")
 
 
 __all__ = [

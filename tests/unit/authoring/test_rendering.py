@@ -168,3 +168,9 @@ async def test_what_the_api_server_would_not_take_is_refused(
 def test_an_object_is_served_with_its_keys_in_order_and_whole_numbers() -> None:
     assert list(as_served({"b": 1.0, "a": [2.5, 1e3, True]}).items()) == [("a", [2.5, 1000, True]), ("b", 1)]
     assert str(as_served({"a": 3.0})["a"]) == "3"
+    assert str(as_served({"a": 10**30})["a"]) == "1e+30"
+
+
+async def test_a_number_that_no_integer_of_the_api_server_holds_is_a_float(tmp_path: Path) -> None:
+    found = await render(home(tmp_path), request("things", "orders", "team", size=10**30))
+    assert found.refusals or found.files["one.yaml"] == b"kind: One\nname: orders\nsize: 1.0e+30\n"

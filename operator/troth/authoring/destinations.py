@@ -1,0 +1,62 @@
+"""The Destinations that rendered files may go to, as a platform's files declare them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from troth.api.objects import Destination, read_destination
+from troth.api.resources import DESTINATION, DIRECTORY_STATE_STORE, STATE_STORES
+from troth.authoring.files import HomeError, read_objects
+
+ANYWHERE: Final = "anywhere"
+"""Stands for the destination when none are given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Destinations:
+    """The Destinations of a platform, and the folder of each one's store that everything goes to."""
+
+    destinations: tuple[Destination, ...]
+    store_paths: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    def named(self, name: str) -> Destination:
+        """The Destination of that name."""
+        return next(destination for destination in self.destinations if destination.name == name)
+
+
+def read_destinations(path: Path) -> Destinations:
+    """The Destinations and state stores of a YAML file; what else is in it is passed over.
+
+    Raises:
+        HomeError: it cannot be read, or has no Destination.
+    """
+    found: list[Destination] = []
+    paths: dict[tuple[str, str], str] = {}
+    kinds = {store.kind for store in STATE_STORES}
+    for obj in read_objects(path):
+        try:
+            if obj["kind"] == DESTINATION.kind:
+                destination = read_destination(obj)
+                if not _is_segment(destination.name):
+                    raise HomeError(path, f"{destination.name!r} is no name of a Destination")
+                dict(destination.metadata.labels)
+                found.append(destination)
+            elif obj["kind"] in kinds and obj["kind"] != DIRECTORY_STATE_STORE.kind:
+                paths[obj["kind"], obj["metadata"]["name"]] = str((obj.get("spec") or {}).get("path") or "")
+        except (AttributeError, TypeError, ValueError, KeyError):
+            raise HomeError(path, f"a {obj['kind']} in it is not shaped as one") from None
+    if not found:
+        raise HomeError(path, "has no Destination", "put the platform's Destinations in it")
+    return Destinations(tuple(found), paths)
+
+
+def anywhere() -> Destination:
+    """The one that matches everything."""
+    return read_destination({"metadata": {"name": ANYWHERE}})
+
+
+def _is_segment(name: str) -> bool:
+    return bool(name) and "/" not in name and "\\" not in name and "\0" not in name and name not in (".", "..")
