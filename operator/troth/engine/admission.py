@@ -118,6 +118,12 @@ class Admission:
         refusals = self._check_type(obj)
         if refusals:
             return refusals
+        try:
+            return self._judge(obj, old)
+        except RecursionError:
+            return (Refusal("<nil>", "Invalid value: the object is nested too deeply"),)
+
+    def _judge(self, obj: Mapping[str, Any], old: Mapping[str, Any] | None) -> Admitted | tuple[Refusal, ...]:
         version = self._version(str(obj["apiVersion"]).rpartition("/")[2])
         new = version.shape(obj, keep_status=old)
         problem = _shape_metadata(new)

@@ -146,6 +146,15 @@ def test_a_hostile_pattern_takes_no_time() -> None:
     assert time.monotonic() - started < 2
 
 
+def test_an_object_that_is_nested_without_end_is_refused() -> None:
+    value: Any = 1
+    for _ in range(100_000):
+        value = [value]
+    assert said(judged({"x-kubernetes-preserve-unknown-fields": True}, value)) == [
+        "<nil>: Invalid value: the object is nested too deeply"
+    ]
+
+
 def test_the_object_that_came_in_stays_as_it_was() -> None:
     for name, admission in SEVERAL.items():
         crd = definition(name, GROUP, CASES[name])
