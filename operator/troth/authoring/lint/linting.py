@@ -9,6 +9,7 @@ from troth.authoring.home import Home, RefusedPromise, load_home, offer_of, refu
 from troth.authoring.lint.breaking import compare_apis
 from troth.authoring.lint.earlier import earlier_api
 from troth.authoring.lint.findings import Finding, Remark
+from troth.authoring.lint.objects import check_objects
 from troth.authoring.lint.paths import check_paths
 from troth.authoring.lint.places import Files, place, shown
 from troth.authoring.lint.silencing import silence
@@ -26,7 +27,7 @@ def lint(path: Path, *, against: str = "") -> list[Finding]:
     """
     home = load_home(path)
     files = Files()
-    families = "01"
+    families = "012"
     remarks: list[Remark] = []
     findings: list[Finding] = []
     if against:
@@ -39,9 +40,10 @@ def lint(path: Path, *, against: str = "") -> list[Finding]:
         _, offer = offer_of(home)
         with BoundedWorker() as worker:
             failure = worker.check(offer.pipelines)
-        if failure is not None:
-            raise refused(home, failure)
-        remarks.extend(check_paths(home.promise, offer))
+            if failure is not None:
+                raise refused(home, failure)
+            remarks.extend(check_paths(home.promise, offer))
+            findings.extend(check_objects(home, worker, files))
     except RefusedPromise as error:
         findings.append(_refusal(error))
         families = ""  # what was not looked for cannot be stale

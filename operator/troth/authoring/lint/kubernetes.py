@@ -1,0 +1,125 @@
+"""Kubernetes' own schemas, as far as they are published: types, fields and required fields (data/reduce.py).
+
+What the API server checks beyond them, values above all, is not here: an object without a problem may still be
+refused.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from typing import Any, Final
+
+import orjson
+
+from troth.api.pipelines import close_match
+
+_QUANTITY: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?")
+_DEEPEST: Final = 60
+_MOST_PROBLEMS: Final = 10
+_PYTHON: Final[Mapping[str, tuple[type, ...]]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list,),
+    "object": (dict,),
+}
+_WORDS: Final[Mapping[str, str]] = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a map",
+    "quantity": "a quantity such as 500m or 2Gi",
+    "int-or-string": "a whole number or text",
+}
+
+
+class Kubernetes:
+    """The kinds of one release; read when the first object asks."""
+
+    def __init__(self) -> None:
+        self._kinds: Mapping[str, str] = {}
+        self._definitions: Mapping[str, Mapping[str, Any]] = {}
+        self.version = ""
+
+    def _read(self) -> None:
+        if self.version:
+            return
+        data = resources.files("troth.authoring.lint").joinpath("data", "kubernetes.json.gz").read_bytes()
+        document = orjson.loads(gzip.decompress(data))
+        self._kinds, self._definitions = document["kinds"], document["definitions"]
+        self.version = document["version"]
+
+    def problems(self, obj: Mapping[str, Any]) -> list[tuple[str, str]] | None:
+        """Field and problem of each thing that is not allowed; None when the kind is not known."""
+        self._read()
+        name = self._kinds.get(f"{obj.get('apiVersion')}/{obj.get('kind')}")
+        if name is None:
+            return None
+        found: list[tuple[str, str]] = []
+        for problem in self._check(obj, {"$ref": name}, "", 0):
+            found.append(problem)
+            if len(found) >= _MOST_PROBLEMS:
+                break
+        return found
+
+    def _check(self, value: Any, schema: Mapping[str, Any], path: str, depth: int) -> Iterator[tuple[str, str]]:
+        if "$ref" in schema:
+            schema = self._definitions.get(schema["$ref"], {})
+        kind = schema.get("type")
+        if value is None or (kind is None and "properties" not in schema) or depth > _DEEPEST:
+            return  # null is as good as absent, and what has no type may be anything
+        if not _is(value, str(kind or "object")):
+            yield path, f"is {_kind(value)}, not {_WORDS.get(str(kind), 'a map')}"
+            return
+        if isinstance(value, Mapping):
+            yield from self._fields(value, schema, path, depth)
+        elif isinstance(value, list) and isinstance(schema.get("items"), Mapping):
+            for index, item in enumerate(value):
+                yield from self._check(item, schema["items"], f"{path}[{index}]", depth + 1)
+
+    def _fields(
+        self, value: Mapping[str, Any], schema: Mapping[str, Any], path: str, depth: int
+    ) -> Iterator[tuple[str, str]]:
+        properties = schema.get("properties")
+        rest = schema.get("additionalProperties")
+        dot = f"{path}." if path else ""
+        for name in schema.get("required") or ():
+            if value.get(name) is None:
+                yield f"{dot}{name}", "is required"
+        for name, child in value.items():
+            if properties and name in properties:
+                yield from self._check(child, properties[name], f"{dot}{name}", depth + 1)
+            elif isinstance(rest, Mapping):
+                yield from self._check(child, rest, f"{dot}{name}", depth + 1)
+            elif properties:
+                meant = close_match(str(name), properties)
+                hint = f"; did you mean {meant}?" if meant else ""
+                yield f"{dot}{name}", f"is no field of it: the API server drops it{hint}"
+
+
+def _is(value: Any, kind: str) -> bool:
+    if kind == "quantity":
+        return _is(value, "number") or (isinstance(value, str) and _QUANTITY.fullmatch(value) is not None)
+    if kind == "int-or-string":
+        return isinstance(value, str) or _is(value, "integer")
+    if isinstance(value, bool):
+        return kind == "boolean"
+    if kind == "integer" and isinstance(value, float):
+        return value.is_integer()
+    return isinstance(value, _PYTHON.get(kind, (object,)))
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, str):
+        return f"the text {value[:40]!r}"
+    if isinstance(value, (int, float)):
+        return f"the number {value}"
+    return "a map" if isinstance(value, Mapping) else "a list"

@@ -1,0 +1,82 @@
+"""Schemas of objects: those of the CRDs that a Promise brings, and Kubernetes' own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from troth.authoring.files import read_objects
+from troth.authoring.home import Home
+from troth.authoring.lint.kubernetes import Kubernetes
+from troth.engine.admission import Admission, Admitted
+
+_DEFINITION: Final = "CustomResourceDefinition"
+_MOST_PROBLEMS: Final = 10
+
+
+class Schemas:
+    """What is known about kinds.
+
+    Args:
+        home: its dependencies and the files of ``schemas/`` bring definitions.
+
+    Raises:
+        HomeError: a file of ``schemas/`` cannot be read.
+    """
+
+    def __init__(self, home: Home) -> None:
+        self._definitions: dict[tuple[str, str], Mapping[str, Any]] = {}
+        self._admissions: dict[tuple[str, str], Admission] = {}
+        self._kubernetes = Kubernetes()
+        for dependency in home.promise["spec"].get("dependencies") or ():
+            self._add(dependency)
+        for path in home.schemas:
+            if path.suffix in (".yaml", ".yml", ".json"):
+                for obj in read_objects(path):
+                    self._add(obj)
+
+    def _add(self, obj: Any) -> None:
+        if not isinstance(obj, Mapping) or obj.get("kind") != _DEFINITION:
+            return
+        try:
+            spec = obj["spec"]
+            self._definitions[spec["group"], spec["names"]["kind"]] = obj
+        except (KeyError, TypeError):
+            return  # what is wrong with it is found where it is applied
+
+    def problems(self, obj: Mapping[str, Any]) -> Sequence[tuple[str, str]] | None:
+        """Field and problem of each thing that the schema does not allow; None when there is no schema."""
+        group, kind = str(obj.get("apiVersion")).rpartition("/")[0], str(obj.get("kind"))
+        definition = self._definitions.get((group, kind))
+        if definition is None:
+            return self._kubernetes.problems(obj)
+        try:
+            admission = self._admissions.get((group, kind)) or Admission(definition)
+            self._admissions[group, kind] = admission
+            answer = admission.admit(obj)
+        except (KeyError, TypeError, AttributeError, ValueError):
+            return None  # the definition itself is not sound
+        if isinstance(answer, Admitted):
+            return unknown_fields(obj, answer.object, "")
+        return [(refusal.field, refusal.message) for refusal in answer[:_MOST_PROBLEMS]]
+
+
+def unknown_fields(given: Any, kept: Any, path: str) -> list[tuple[str, str]]:
+    """The fields that pruning took away."""
+    if isinstance(given, Mapping) and isinstance(kept, Mapping):
+        found = []
+        for name, value in given.items():
+            here = f"{path}.{name}" if path else str(name)
+            if name not in kept:
+                if not (path == "" and name == "status"):
+                    found.append((here, "is no field of it: the API server drops it"))
+            else:
+                found.extend(unknown_fields(value, kept[name], here))
+        return found
+    if isinstance(given, list) and isinstance(kept, list):
+        return [
+            problem
+            for index, (before, after) in enumerate(zip(given, kept, strict=False))
+            for problem in unknown_fields(before, after, f"{path}[{index}]")
+        ]
+    return []
