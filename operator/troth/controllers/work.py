@@ -270,9 +270,9 @@ class WorkReconciler:
             generation=work.metadata.generation,
         )
         left = self._patience(key, facts)
-        self._tell_owner(key, work, facts, left)
         if left and not work.status.get("conditions"):
             # Placements of a new Work are written within the next commit: its first status says how it went.
+            self._tell_owner(key, work, facts, left)
             return After(left, "its placements are being written")
         status = work_status(work.status, facts, now=self._platform.now())
         wrote = await self._platform.write_status(self._platform.caches.works, WORK, key, work.status, status)
@@ -284,6 +284,8 @@ class WorkReconciler:
                 message="; ".join(_waiting_for(waiting) for waiting in facts.unscheduled),
                 action="Schedule",
             )
+        # Only now: its owner, which is told of the status too, is to see both at once and write its own status once.
+        self._tell_owner(key, work, facts, left)
         return After(left, "its placements are being written") if left else DONE
 
     def _patience(self, key: Key, facts: WorkFacts) -> float:
