@@ -501,7 +501,7 @@ def definition(name: str, group: str, fields: Mapping[str, tuple[Schema, list[An
 def library_definition(name: str) -> dict[str, Any]:
     """The definition of a Promise of the library."""
     text = (Path(__file__).parent.parent / "promises" / name / "promise.yaml").read_text()
-    promise = next(iter(yaml.safe_load_all(text)))
+    promise = next(iter(yaml.load_all(text, yaml.CSafeLoader)))
     return build_definition(name, promise["spec"]["api"])
 
 
