@@ -1,8 +1,12 @@
-"""A template that is wrong, endless or greedy harms its own requests only, and says so at once."""
+"""A template that is wrong, endless or greedy harms its own requests only, and says so at once.
+
+Alone on a machine the operator says it within 0.1 s, and within 2.5 s where a template does not end.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -177,7 +181,7 @@ async def test_the_request_says_at_once_what_is_wrong_and_fifty_others_do_not_wa
     assert condition(live, "Ready")["status"] == "False"
     assert condition(live, "Ready")["reason"] == "ConfigureWorkflowFailed"
     assert live["status"]["troth"]["placements"] == before["status"]["troth"]["placements"]
-    assert seconds < hostile.within
+    assert seconds < stretched(hostile.within)
     # once more, as a template that nobody has seen yet, with others that are asked for at the same moment
     await platform.make(PROMISE, promise(unique))
     await platform.ready(unique, "orders", namespace)
@@ -190,8 +194,8 @@ async def test_the_request_says_at_once_what_is_wrong_and_fifty_others_do_not_wa
     await all_ready(platform, others, namespace, within=60)
     together = time.monotonic() - began
     assert_says(failure(live), hostile)
-    assert seconds < hostile.within
-    assert together < OTHERS_TOGETHER
+    assert seconds < stretched(hostile.within)
+    assert together < stretched(OTHERS_TOGETHER)
     files = await all_files(repository, f"{unique}/resources")
     assert {path: files.get(path) for path in kept} == kept
 
@@ -209,7 +213,7 @@ async def test_the_promise_says_at_once_which_template_cannot_be_used(
     assert_says(failure(live), hostile)
     assert condition(live, "Ready")["reason"] == "InvalidPromise"
     assert hostile.message in condition(live, "Ready")["message"]
-    assert seconds < hostile.within
+    assert seconds < stretched(hostile.within)
     assert is_ready(await platform.client.get(api_of(unique), "orders", namespace))
     assert repository.head() == head
     await platform.make(PROMISE, promise(unique))
@@ -232,7 +236,7 @@ async def test_an_edit_of_the_request_is_told_as_soon_as_one_of_the_promise(
     assert failure(live)["input"] == "spec.size"
     assert failure(live)["value"] == "huge"
     assert live["status"]["observedGeneration"] == live["metadata"]["generation"]
-    assert seconds < SOON
+    assert seconds < stretched(SOON)
     await platform.ask(unique, "orders", namespace, size="large")
     assert failure(await platform.ready(unique, "orders", namespace)) == {}
 
@@ -249,13 +253,18 @@ async def test_fifty_requests_of_an_endless_template_do_not_hold_up_another_prom
         *(platform.ask(others, f"r{number}", namespace, size="small") for number in range(OTHERS)),
     )
     await all_ready(platform, others, namespace, within=60)
-    assert time.monotonic() - began < 2 * OTHERS_TOGETHER
+    assert time.monotonic() - began < stretched(2 * OTHERS_TOGETHER)
 
     async def all_told() -> bool:
         listing = await platform.client.list(api_of(unique), namespace)
         return all(failure(item).get("reason") == "TemplateTimeout" for item in listing.items)
 
     await eventually(all_told, "every request of the endless template says so", within=60, every=0.2)
+
+
+def stretched(seconds: float) -> float:
+    """The seconds of a promise on a machine of its own, times how many want each of its processors just now."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 async def edit_and_wait(
