@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -11,6 +10,8 @@ from jinja2 import nodes
 
 from troth.api.pipelines import close_match
 from troth.authoring.lint import filtering
+from troth.authoring.lint.comparing import GROUPS as _GROUPS
+from troth.authoring.lint.comparing import are_alike, enumerated, members_of, origin_of, subject_of, words_of
 from troth.authoring.lint.scope import Key, Macro, Scope, key_of, narrow
 from troth.authoring.lint.shapes import (
     NUMBER,
@@ -20,16 +21,13 @@ from troth.authoring.lint.shapes import (
     UNKNOWN,
     WHOLE,
     Shape,
-    path_words,
     shape_of_value,
     union,
 )
 from troth.engine.inputs import path_text
 
 _ORDERINGS: Final = frozenset(("lt", "gt", "lteq", "gteq"))
-_GROUPS: Final = (frozenset(("text",)), NUMBERS, frozenset(("list",)), frozenset(("map",)))
 _OPERATORS: Final = {nodes.Add: "+", nodes.Sub: "-", nodes.Div: "/", nodes.FloorDiv: "//", nodes.Pow: "**"}
-_MOST_NAMES: Final = 8
 
 
 class Expressions(ABC):
@@ -207,11 +205,11 @@ class Expressions(ABC):
         if lacking and owner.rest is None and not forgiving and not scope.knows(key_of(node)):
             table = path_text(key) if (key := key_of(node.node)) else "the map"
             reading = path_text(key) if (key := key_of(node.arg)) else "the key"
-            listed = _listed(lacking)
+            listed = enumerated(lacking)
             self.remark(
                 "T105",
                 node,
-                f"{table} has no entry for {listed}, which {_origin(index, reading)} may be",
+                f"{table} has no entry for {listed}, which {origin_of(index, reading)} may be",
                 f"add {listed} to {table}",
                 severity="error",
             )
@@ -250,7 +248,9 @@ class Expressions(ABC):
     def _unknown_field(self, owner: Shape, name: str, node: nodes.Node, key: Key | None) -> None:
         what = path_text(key[:-1]) if key and len(key) > 1 else "the map"
         meant = close_match(name, owner.fields)
-        fix = f"did you mean {meant}?" if meant else f"there is: {_listed(owner.fields)}" if owner.fields else ""
+        fix = (
+            f"did you mean {meant}?" if meant else f"there is: {enumerated(owner.fields)}" if owner.fields else ""
+        )
         if owner.declared:
             fix += "; or declare it in the API" if fix else "declare it in the API"
             self.remark("T101", node, f"the API has no {what}.{name}: the API server drops it", fix)
@@ -271,7 +271,9 @@ class Expressions(ABC):
             self.use(argument, scope)
         wanted = filtering.unfit(node.name, shape)
         if wanted:
-            self.remark("T103", node.node, f"{_words(node.node)} is {shape.words}, and {node.name} wants {wanted}")
+            self.remark(
+                "T103", node.node, f"{words_of(node.node)} is {shape.words}, and {node.name} wants {wanted}"
+            )
         self._attribute(node, shape)
         return filtering.result(node.name, shape)
 
@@ -307,7 +309,7 @@ class Expressions(ABC):
             self.remark(
                 "T103",
                 node.node,
-                f"the default of {_words(node.node)} is {other.words}, and the API says {shape.words}",
+                f"the default of {words_of(node.node)} is {other.words}, and the API says {shape.words}",
                 f"give a default that is {shape.words}",
             )
         elif shape.values is not None and other.values is not None:
@@ -339,7 +341,9 @@ class Expressions(ABC):
         if called.name == "range":
             for argument, shape in zip(node.args, shapes, strict=False):
                 if shape.never(NUMBERS):
-                    self.remark("T103", argument, f"{_words(argument)} is {shape.words}, and range wants a number")
+                    self.remark(
+                        "T103", argument, f"{words_of(argument)} is {shape.words}, and range wants a number"
+                    )
             return Shape(kinds=frozenset(("list",)), items=WHOLE)
         if called.name == "caller":
             return TEXT
@@ -355,10 +359,10 @@ class Expressions(ABC):
             self.mark(owner, whole=True)
             return Shape(paths=owner.paths)
         if name in filtering.TEXT_METHODS and owner.never({"text"}):
-            self.remark("T103", called.node, f"{_words(called.node)} is {owner.words}, and {name}() is of text")
+            self.remark("T103", called.node, f"{words_of(called.node)} is {owner.words}, and {name}() is of text")
             return filtering.TEXT_METHODS[name]
         if name in filtering.MAP_METHODS and owner.never({"map"}):
-            self.remark("T103", called.node, f"{_words(called.node)} is {owner.words}, and {name}() is of a map")
+            self.remark("T103", called.node, f"{words_of(called.node)} is {owner.words}, and {name}() is of a map")
             return UNKNOWN
         if owner.is_map and name in filtering.MAP_METHODS:
             return self._map_method(owner, name, node, arguments)
@@ -418,13 +422,13 @@ class Expressions(ABC):
 
     def _number(self, node: nodes.Node, shape: Shape, operator: str) -> None:
         if shape.never({*NUMBERS}) and not shape.only("null"):
-            self.remark("T103", node, f"{_words(node)} is {shape.words}, and {operator} wants a number")
+            self.remark("T103", node, f"{words_of(node)} is {shape.words}, and {operator} wants a number")
 
     def _disjoint(
         self, left: nodes.Node, first: Shape, right: nodes.Node, second: Shape, operator: str, fix: str
     ) -> None:
         node = left if first.paths else right
-        message = f"{_words(left)} is {first.words}, {_words(right)} is {second.words}: {operator}"
+        message = f"{words_of(left)} is {first.words}, {words_of(right)} is {second.words}: {operator}"
         self.remark("T103", node, f"{message} cannot be", fix)
 
     def _compare(self, node: nodes.Compare, scope: Scope) -> Shape:
@@ -434,7 +438,7 @@ class Expressions(ABC):
             if operand.op in ("in", "notin"):
                 self._inside(left_node, left, operand.expr, right)
             elif operand.op in _ORDERINGS:
-                if left.kinds and right.kinds and not _alike(left, right):
+                if left.kinds and right.kinds and not are_alike(left, right):
                     self._disjoint(
                         left_node, left, operand.expr, right, "an order between them", "compare like with like"
                     )
@@ -446,7 +450,7 @@ class Expressions(ABC):
     def _equal(self, left_node: nodes.Node, left: Shape, right_node: nodes.Node, right: Shape) -> None:
         if not left.kinds or not right.kinds or "null" in left.kinds | right.kinds:
             return
-        if not _alike(left, right):
+        if not are_alike(left, right):
             self._disjoint(left_node, left, right_node, right, "being equal", "compare like with like")
             return
         if left.paths and isinstance(right_node, nodes.Const):
@@ -456,7 +460,7 @@ class Expressions(ABC):
 
     def _inside(self, left_node: nodes.Node, left: Shape, right_node: nodes.Node, right: Shape) -> None:
         if right.kinds and right.never({"list", "map", "text"}):
-            self.remark("T103", right_node, f"{_words(right_node)} is {right.words}, and nothing can be in it")
+            self.remark("T103", right_node, f"{words_of(right_node)} is {right.words}, and nothing can be in it")
         if left.paths and left.values is not None and isinstance(right_node, (nodes.List, nodes.Tuple)):
             for item in right_node.items:
                 if isinstance(item, nodes.Const):
@@ -469,15 +473,15 @@ class Expressions(ABC):
         for value in other.values:
             if not any(member == value for member in shape.values):
                 meant = close_match(str(value), [str(member) for member in shape.values])
-                fix = f"did you mean {meant!r}?" if meant else f"it is one of {_listed(shape.values)}"
-                self.remark("T104", node, f"{_origin(shape, _words(node))} is never {value!r}", fix)
+                fix = f"did you mean {meant!r}?" if meant else f"it is one of {enumerated(shape.values)}"
+                self.remark("T104", node, f"{origin_of(shape, words_of(node))} is never {value!r}", fix)
 
     def check_iterable(self, node: nodes.Node, shape: Shape) -> None:
         """Says when a loop goes over something that has no items."""
         if shape.never({"list", "map", "text"}) and not shape.only("null"):
-            self.remark("T103", node, f"{_words(node)} is {shape.words}, and a loop wants a list or a map")
+            self.remark("T103", node, f"{words_of(node)} is {shape.words}, and a loop wants a list or a map")
         elif shape.declared and shape.only("text"):
-            self.remark("T103", node, f"{_words(node)} is text, and a loop over it gives its letters")
+            self.remark("T103", node, f"{words_of(node)} is text, and a loop over it gives its letters")
 
     def enum_branches(self, node: nodes.If, scope: Scope) -> None:
         """Says which member of an enum an if … elif without an else forgets."""
@@ -487,12 +491,12 @@ class Expressions(ABC):
         handled: list[Any] = []
         keys: set[Key] = set()
         for test in tests:
-            key, members = _handled(test)
+            key, members = members_of(test)
             if key is None:
                 return
             keys.add(key)
             handled.extend(members)
-        subject = _subject(node.test)
+        subject = subject_of(node.test)
         if len(keys) != 1 or subject is None:
             return
         shape = self.expr(subject, scope, forgiving=True)
@@ -503,58 +507,6 @@ class Expressions(ABC):
             self.remark(
                 "T105",
                 subject,
-                f"no branch is for {_listed(forgotten)}, which {_origin(shape, _words(subject))} may be",
+                f"no branch is for {enumerated(forgotten)}, which {origin_of(shape, words_of(subject))} may be",
                 "add a branch for it, or an else",
             )
-
-
-def _subject(test: nodes.Node) -> nodes.Node | None:
-    while isinstance(test, nodes.Or):
-        test = test.left
-    if isinstance(test, nodes.Compare):
-        return test.ops[0].expr if isinstance(test.expr, nodes.Const) else test.expr
-    return None
-
-
-def _handled(test: nodes.Node) -> tuple[Key | None, Sequence[Any]]:
-    """Which chain a test compares, and with which constants."""
-    if isinstance(test, nodes.Or):
-        first, members = _handled(test.left)
-        second, others = _handled(test.right)
-        return (first, (*members, *others)) if first == second else (None, ())
-    if not isinstance(test, nodes.Compare) or len(test.ops) != 1:
-        return None, ()
-    operand = test.ops[0]
-    left, right = test.expr, operand.expr
-    if operand.op == "eq" and isinstance(left, nodes.Const):
-        left, right = right, left
-    if operand.op == "eq" and isinstance(right, nodes.Const):
-        return key_of(left), (right.value,)
-    if operand.op == "in" and isinstance(right, (nodes.List, nodes.Tuple)):
-        return key_of(left), tuple(item.value for item in right.items if isinstance(item, nodes.Const))
-    return None, ()
-
-
-def _alike(left: Shape, right: Shape) -> bool:
-    first, second = left.kinds or frozenset(), right.kinds or frozenset()
-    return any(first & group and second & group for group in _GROUPS) or bool(first & second)
-
-
-def _words(node: nodes.Node) -> str:
-    if isinstance(node, nodes.Const):
-        return repr(node.value)
-    if isinstance(node, nodes.Filter) and node.node is not None:
-        return f"{_words(node.node)} | {node.name}"
-    key = key_of(node)
-    return path_text(key) if key else "this"
-
-
-def _origin(shape: Shape, words: str) -> str:
-    """What is read, and where it comes from when that has another name."""
-    paths = sorted(path_words(path) for path in shape.paths)
-    return words if not paths or words in paths or len(paths) > 1 else f"{words} ({paths[0]})"
-
-
-def _listed(members: Any) -> str:
-    found = [repr(member) if isinstance(member, str) else str(member) for member in members]
-    return ", ".join(found[:_MOST_NAMES]) + (", …" if len(found) > _MOST_NAMES else "")

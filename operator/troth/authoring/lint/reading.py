@@ -181,6 +181,9 @@ class Reader(Expressions):
         """Follows a macro with what it is given."""
         given = [self.expr(argument, scope) for argument in call.args]
         named = {item.key: (self.expr(item.value, scope), item.value) for item in call.kwargs}
+        if self._depth >= _DEEPEST:
+            message = f"macros call one another more than {_DEEPEST} deep, and are not followed further"
+            self.remark("T004", call, message)
         if call.dyn_args is not None or call.dyn_kwargs is not None or self._depth >= _DEEPEST:
             for shape in (*given, *(shape for shape, _ in named.values())):
                 self.mark(shape, whole=True)
