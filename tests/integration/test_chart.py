@@ -130,14 +130,8 @@ def test_a_copy_without_the_definitions_says_so(helm: Path, tmp_path: Path) -> N
 def test_the_api_server_takes_everything_that_is_rendered(
     helm: Path, control_plane: ControlPlane, namespace: str, values: Mapping[str, Any]
 ) -> None:
-    quiet = {"kubernetesStore": {**values.get("kubernetesStore", {}), "createNamespace": False}}
-    objects = render(helm, {**values, **quiet}, release=namespace, namespace=namespace)
-    known = [
-        entry
-        for entry in objects
-        # A Role needs a namespace that a dry run does not make; a ServiceMonitor is Prometheus' own kind.
-        if entry["kind"] != "ServiceMonitor" and entry["metadata"].get("namespace") != "kratix-worker-system"
-    ]
+    objects = render(helm, values, release=namespace, namespace=namespace)
+    known = [entry for entry in objects if entry["kind"] != "ServiceMonitor"]  # Prometheus' own kind
     applied = control_plane.kubectl(
         "apply",
         "--server-side",
@@ -267,9 +261,7 @@ def test_other_groups_and_namespaces_are_one_value_away(
         },
     }
     objects = rights(render(helm, values, release=namespace, namespace=namespace))
-    worker = [entry for entry in objects if entry["metadata"].get("namespace") == "kratix-worker-system"]
-    assert sorted(entry["kind"] for entry in worker) == ["Role", "RoleBinding"]
-    apply([entry for entry in objects if entry not in worker])
+    apply(objects)
     user = f"system:serviceaccount:{namespace}:{namespace}"
     assert review(control_plane, user, "list", "websites.web.example.com")
     assert not review(control_plane, user, "list", "postgresqls.database.example.com")
@@ -278,7 +270,6 @@ def test_other_groups_and_namespaces_are_one_value_away(
     assert review(control_plane, user, "patch", "deployments.apps", namespace="default")
     assert not review(control_plane, user, "delete", "deployments.apps", namespace="default")
     assert review(control_plane, user, "create", "configmaps", namespace=namespace)
-    assert review(control_plane, user, "patch", "namespaces", name="kratix-worker-system")
     assert not review(control_plane, user, "patch", "namespaces", name="default")
 
 
