@@ -212,8 +212,8 @@ class Auditor:
         """Raises AssertionError, which says what differs."""
         requests = await self.requests()
         _none("still being deleted", [_name(obj) for obj in requests if _is_deleting(obj)])
-        expected = await self.expected(requests)
         _none("not Ready", [_name(obj) for obj in requests if not is_ready(obj)])
+        expected = await self.expected(requests)
         files = await asyncio.to_thread(self._repository.files)
         files.pop(README, None)
         _same("files", {path: content.decode() for path, content in expected.files.items()}, files)

@@ -53,7 +53,10 @@ class Repository:
 
     def head(self) -> str:
         """The commit that main is at."""
-        return git(self.path, "rev-parse", "main").decode().strip()
+        try:
+            return (self.path / "refs" / "heads" / "main").read_text().strip()
+        except FileNotFoundError:  # somebody has packed it
+            return git(self.path, "rev-parse", "main").decode().strip()
 
     def commits(self, since: str = "") -> list[str]:
         """Commit ids, newest first."""

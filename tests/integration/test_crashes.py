@@ -205,7 +205,7 @@ async def moment_of_death(
         async def scheduled() -> bool:
             return len((await site.client.list(WORK, site.namespace)).items) >= more
 
-        await eventually(scheduled, "some more Works", within=30, every=0.005)
+        await eventually(scheduled, "some more Works", within=30)
     else:
         # The branch has moved, and nobody has written down yet which commit holds what.
         await eventually(lambda: site.repository.head() != head, "a commit", within=30, every=0.005)
