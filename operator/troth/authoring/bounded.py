@@ -14,7 +14,7 @@ import select
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from types import TracebackType
 from typing import Any, Final, Protocol
 
@@ -110,7 +110,9 @@ class BoundedWorker:
         os.close(replies_out)
         os.set_blocking(jobs_out, False)
         self._pid, self._jobs, self._replies = pid, jobs_out, replies_in
-        self._send(pack(asdict(self._limits)), time.monotonic() + _START_SECONDS)
+        # A fork begins with all that this process has mapped, which is not what its templates ask for.
+        bounds = replace(self._limits, memory_bytes=self._limits.memory_bytes + _mapped_bytes())
+        self._send(pack(asdict(bounds)), time.monotonic() + _START_SECONDS)
         self._ready = False
 
     def _ask(self, pipelines: Sequence[JinjaPipeline], context: bytes) -> list[Outcome | None]:
@@ -177,6 +179,15 @@ def _crashed() -> Failure:
         "the process that renders ended unexpectedly",
         hint="the template asks for something that the interpreter cannot do; simplify it",
     )
+
+
+def _mapped_bytes() -> int:
+    """The address space of this process; 0 where the system does not tell, and does not limit it either."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - a file of the kernel
+            return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return 0
 
 
 def _become_worker(jobs: int, replies: int, others: tuple[int, int]) -> None:

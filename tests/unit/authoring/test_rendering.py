@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,15 @@ import pytest
 from tests.platforms import destination, promise, request
 from tests.unit.authoring.test_home import home_of
 from troth.api.naming import group_id
-from troth.api.objects import read_destination
+from troth.api.objects import read_destination, read_promise
 from troth.authoring.bounded import BoundedWorker
 from troth.authoring.home import Home, load_home
 from troth.authoring.rendering import Destinations, Rendering, as_served, collect, render_request
 from troth.engine import Limits
 from troth.engine.layout import aggregate
+from troth.engine.offers import read_offer
 
+LIBRARY = Path(__file__).parents[3] / "promises"
 FILES = [
     {"path": "one.yaml", "template": "kind: One\nname: {{ name }}\nsize: {{ spec.size | default('none') }}\n"},
     {"path": "far/two.yaml", "template": "kind: Two\nname: {{ name }}\n"},
@@ -174,3 +177,9 @@ def test_an_object_is_served_with_its_keys_in_order_and_whole_numbers() -> None:
 async def test_a_number_that_no_integer_of_the_api_server_holds_is_a_float(tmp_path: Path) -> None:
     found = await render(home(tmp_path), request("things", "orders", "team", size=10**30))
     assert found.refusals or found.files["one.yaml"] == b"kind: One\nname: orders\nsize: 1.0e+30\n"
+
+
+def test_a_process_that_has_much_mapped_can_still_render() -> None:
+    """The bound is for what templates ask for, on top of what the command itself has mapped."""
+    with mmap.mmap(-1, 1024 * 1024 * 1024), BoundedWorker() as worker:
+        assert worker.check(read_offer(read_promise(load_home(LIBRARY / "postgresql").promise)).pipelines) is None
