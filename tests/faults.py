@@ -125,7 +125,11 @@ def server_error(status: int = 500) -> Answer:
 
 @dataclass(slots=True)
 class Rule:
-    """When a fault happens. ``hits`` counts how often it did."""
+    """When a fault happens: to the first request that matches, and to later ones with the probability.
+
+    A rule that left its first strike to chance would now and then strike never, and its test would show nothing.
+    ``hits`` counts how often it did.
+    """
 
     fault: Fault
     method: re.Pattern[str]
@@ -143,7 +147,7 @@ class Rule:
             return False
         if not self.method.fullmatch(method) or not self.path.search(path):
             return False
-        if self.probability < 1.0 and self.random.random() >= self.probability:
+        if self.hits and self.probability < 1.0 and self.random.random() >= self.probability:
             return False
         self.hits += 1
         return True
