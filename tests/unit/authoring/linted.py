@@ -7,8 +7,8 @@ from typing import Any
 
 from troth.api.objects import read_promise
 from troth.authoring.home import as_served
-from troth.authoring.lint.findings import Remark
-from troth.authoring.lint.paths import check_paths
+from troth.engine.linting.paths import check_paths
+from troth.engine.linting.remarks import Remark
 from troth.engine.offers import read_offer
 
 SPEC: Mapping[str, Any] = {

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from troth.authoring.lint.findings import Remark
-from troth.authoring.lint.shapes import path_words
+from troth.engine.linting.remarks import Remark
+from troth.engine.linting.shapes import path_words
 
 _VERSIONS: Final = "spec.api.spec.versions"
 _LOWER: Final = ("minimum", "minLength", "minItems", "minProperties")

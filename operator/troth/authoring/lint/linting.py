@@ -8,11 +8,12 @@ from troth.authoring.bounded import BoundedWorker
 from troth.authoring.home import Home, RefusedPromise, load_home, offer_of, refused
 from troth.authoring.lint.breaking import compare_apis
 from troth.authoring.lint.earlier import earlier_api
-from troth.authoring.lint.findings import Finding, Remark
+from troth.authoring.lint.findings import Finding
 from troth.authoring.lint.objects import check_objects
-from troth.authoring.lint.paths import check_paths
 from troth.authoring.lint.places import Files, place, shown
 from troth.authoring.lint.silencing import silence
+from troth.engine.linting.paths import check_paths
+from troth.engine.linting.remarks import Remark
 
 
 def lint(path: Path, *, against: str = "") -> list[Finding]:

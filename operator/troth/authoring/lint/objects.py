@@ -13,13 +13,14 @@ import orjson
 from troth.authoring.bounded import BoundedWorker
 from troth.authoring.files import HomeError, read_objects
 from troth.authoring.home import Home, Source, locate, locate_failure
-from troth.authoring.lint.findings import CODES, Finding, Severity
+from troth.authoring.lint.findings import Finding
 from troth.authoring.lint.places import Files, shown
 from troth.authoring.lint.requests import LENGTHS, longest, specs
 from troth.authoring.lint.schemas import Schemas
 from troth.authoring.lint.versions import DEPRECATED, KUBERNETES, REMOVED
 from troth.authoring.rendering import Rendering, Requests
 from troth.engine.failure import Failure
+from troth.engine.linting.remarks import CODES, Severity
 from troth.engine.manifests import InvalidManifest, load_documents
 
 _STRUCTURED: Final = (".yaml", ".yml", ".json")

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from troth.authoring.home import Home, locate
-from troth.authoring.lint.findings import CODES, Finding, Remark
+from troth.authoring.lint.findings import Finding
+from troth.engine.linting.remarks import CODES, Remark
 
 
 class Files:

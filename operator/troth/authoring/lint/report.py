@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import orjson
 
-from troth.authoring.lint.findings import CODES, Finding
+from troth.authoring.lint.findings import Finding
+from troth.engine.linting.remarks import CODES
 
 _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 _PAGE: Final = "docs/reference/lint.md"

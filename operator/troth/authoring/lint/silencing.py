@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from troth.authoring.lint.findings import CODES, Finding
+from troth.authoring.lint.findings import Finding
 from troth.authoring.lint.places import Files, shown
+from troth.engine.linting.remarks import CODES
 
 _COMMENT: Final = re.compile(r"(\{#-?|(?<!\S)#)\s*troth:ignore\b[ \t]*(\S*)[ \t]*(.*?)\s*(-?#\}|$)")
 _FIX: Final = "write # troth:ignore CODE reason"

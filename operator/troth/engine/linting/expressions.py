@@ -9,11 +9,12 @@ from typing import Any, Final
 from jinja2 import nodes
 
 from troth.api.pipelines import close_match
-from troth.authoring.lint import filtering
-from troth.authoring.lint.comparing import GROUPS as _GROUPS
-from troth.authoring.lint.comparing import are_alike, enumerated, members_of, origin_of, subject_of, words_of
-from troth.authoring.lint.scope import Key, Macro, Scope, key_of, narrow
-from troth.authoring.lint.shapes import (
+from troth.engine.inputs import path_text
+from troth.engine.linting import filtering
+from troth.engine.linting.comparing import GROUPS as _GROUPS
+from troth.engine.linting.comparing import are_alike, enumerated, members_of, origin_of, subject_of, words_of
+from troth.engine.linting.scope import Key, Macro, Scope, key_of, narrow
+from troth.engine.linting.shapes import (
     NUMBER,
     NUMBERS,
     TEXT,
@@ -24,7 +25,6 @@ from troth.authoring.lint.shapes import (
     shape_of_value,
     union,
 )
-from troth.engine.inputs import path_text
 
 _ORDERINGS: Final = frozenset(("lt", "gt", "lteq", "gteq"))
 _OPERATORS: Final = {nodes.Add: "+", nodes.Sub: "-", nodes.Div: "/", nodes.FloorDiv: "//", nodes.Pow: "**"}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from troth.authoring.lint.shapes import ANYTHING_LIST, NUMBER, SCALARS, TEXT, TRUTH, UNKNOWN, WHOLE, Shape
+from troth.engine.linting.shapes import ANYTHING_LIST, NUMBER, SCALARS, TEXT, TRUTH, UNKNOWN, WHOLE, Shape
 
 DEFAULTS: Final = frozenset(("default", "d"))
 FORGIVING_TESTS: Final = frozenset(

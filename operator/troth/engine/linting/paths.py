@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from troth.api.pipelines import JinjaPipeline
-from troth.authoring.lint.findings import Remark
-from troth.authoring.lint.reading import Enough, Reader, Usage, item_of
-from troth.authoring.lint.scope import Facts, Scope, narrow
-from troth.authoring.lint.shapes import (
+from troth.engine.linting.reading import Enough, Reader, Usage, item_of
+from troth.engine.linting.remarks import Remark
+from troth.engine.linting.scope import Facts, Scope, narrow
+from troth.engine.linting.shapes import (
     TEXT,
     TEXTS,
     UNKNOWN,

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from jinja2 import nodes
 
-from troth.authoring.lint.filtering import COUNTS, DEFAULTS, PRESENT_TESTS
-from troth.authoring.lint.shapes import Shape
+from troth.engine.linting.filtering import COUNTS, DEFAULTS, PRESENT_TESTS
+from troth.engine.linting.shapes import Shape
 
 Key = tuple[str, ...]
 Facts = frozenset[Key]

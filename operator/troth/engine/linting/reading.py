@@ -16,11 +16,11 @@ from typing import Any, Final
 from jinja2 import TemplateSyntaxError, nodes
 
 from troth.api.pipelines import SCOPE
-from troth.authoring.lint.expressions import Expressions
-from troth.authoring.lint.findings import Remark
-from troth.authoring.lint.scope import Macro, Scope, key_of, narrow
-from troth.authoring.lint.shapes import TEXT, UNKNOWN, Path, Shape, union
 from troth.engine.inputs import path_text
+from troth.engine.linting.expressions import Expressions
+from troth.engine.linting.remarks import Remark
+from troth.engine.linting.scope import Macro, Scope, key_of, narrow
+from troth.engine.linting.shapes import TEXT, UNKNOWN, Path, Shape, union
 from troth.engine.templates import Environment
 
 _MOST_STEPS: Final = 150_000

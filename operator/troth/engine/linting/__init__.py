@@ -1,0 +1,10 @@
+"""What is wrong with what the templates of a Promise read, found without rendering anything.
+
+Pure and bounded by a count of steps, so that the operator says the same of a Promise that is applied as a command says
+of one that is being written.
+"""
+
+from troth.engine.linting.paths import check_paths
+from troth.engine.linting.remarks import CODES, Code, Remark, Severity
+
+__all__ = ["CODES", "Code", "Remark", "Severity", "check_paths"]

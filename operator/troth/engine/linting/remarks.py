@@ -1,0 +1,86 @@
+"""What lint remarks on, and the table of its codes.
+
+A code is a promise to those who silence it or filter by it: it keeps its meaning for ever, and a new meaning gets a
+new number. The hundreds say what was looked at: 0 the Promise itself, 1 what its templates read, 2 the objects that
+they render, 3 the API against an older one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Literal
+
+Severity = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One kind of finding.
+
+    Attributes:
+        severity: an error fails when it is reached, a warning is probably not meant, a note is for knowing.
+        title: what is wrong, in a few words.
+    """
+
+    severity: Severity
+    title: str
+
+
+CODES: Final[Mapping[str, Code]] = MappingProxyType(
+    {
+        "T001": Code("error", "The operator refuses the Promise"),
+        "T002": Code("error", "A comment that silences is not complete"),
+        "T003": Code("warning", "A comment silences nothing"),
+        "T004": Code("note", "Not everything was looked at"),
+        "T101": Code("error", "A field that does not exist"),
+        "T102": Code("error", "A field that may be missing is used without a default"),
+        "T103": Code("error", "A value of the wrong type"),
+        "T104": Code("warning", "A comparison with something that the API does not allow"),
+        "T105": Code("warning", "A member of an enum that nothing handles"),
+        "T106": Code("warning", "A value that nothing reads"),
+        "T107": Code("warning", "A field of the API that nothing reads"),
+        "T108": Code("warning", "A partial that nothing includes"),
+        "T109": Code("error", "A name that does not exist here"),
+        "T201": Code("note", "An object of a kind whose schema is not known"),
+        "T202": Code("error", "An object that its schema does not allow"),
+        "T203": Code("warning", "A name that can grow too long"),
+        "T204": Code("warning", "A Secret in plain text"),
+        "T205": Code("warning", "An image without a tag"),
+        "T206": Code("warning", "A deprecated API version"),
+        "T207": Code("error", "An API version that Kubernetes no longer has"),
+        "T208": Code("error", "A request that the API allows and no template can render"),
+        "T301": Code("error", "A field was removed"),
+        "T302": Code("error", "What a field allows was narrowed"),
+        "T303": Code("error", "A field is newly required"),
+        "T304": Code("warning", "A default was changed"),
+        "T305": Code("error", "A version is no longer served"),
+        "T306": Code("error", "The type of a field was changed"),
+        "T307": Code("error", "The API has another name"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What is wrong, and in which text of the built Promise.
+
+    Attributes:
+        code: a key of `CODES`.
+        field: path in the built Promise of the text that it is about, such as
+            ``spec.workflows.resource.configure[0].spec.files[1].template``.
+        message: what is wrong and why it matters, one sentence without a full stop.
+        fix: what to do about it, or "".
+        line: line in that text, from 1.
+        needle: words to look for in that line, for the column.
+        severity: None for that of the code.
+    """
+
+    code: str
+    field: str
+    message: str
+    fix: str = ""
+    line: int = 1
+    needle: str = ""
+    severity: Severity | None = None
