@@ -56,6 +56,7 @@ class Placement:
         wants: the labels that a destination must have.
         layout: where its files stand in the store.
         contents: its files, by their path in the pipeline's output.
+        pipeline: whose output it is.
     """
 
     destination: str
@@ -64,6 +65,7 @@ class Placement:
     layout: Layout
     contents: Mapping[str, bytes]
     state_prefix: str = ""
+    pipeline: str = ""
 
     @property
     def files(self) -> dict[str, bytes]:
@@ -169,9 +171,17 @@ class Requests:
         self,
         render: Callable[[Sequence[JinjaPipeline], RenderContext], Sequence[Outcome]],
         request: Mapping[str, Any],
+        old: Mapping[str, Any] | None = None,
     ) -> Rendering:
-        """As `render`, by a function that waits."""
-        admitted = self._admit(request)
+        """As `render`, by a function that waits.
+
+        Args:
+            render: renders the templates.
+            request: the request, as a person would apply it.
+            old: the request that is there already, as an earlier `Rendering` has it; the API server then judges
+                the step from the one to the other.
+        """
+        admitted = self._admit(request, old)
         if admitted.refusals:
             return admitted
         return self._judge(admitted, render(self.offer.resource_configure, self._context(admitted.request)))
@@ -213,7 +223,7 @@ class Requests:
             complaint=str(refused(self.home, failure)) if failure else "",
         )
 
-    def _admit(self, request: Mapping[str, Any]) -> Rendering:
+    def _admit(self, request: Mapping[str, Any], old: Mapping[str, Any] | None = None) -> Rendering:
         resource, spec = self._resource, self._definition["spec"]
         served = [version["name"] for version in spec["versions"] if version.get("served")]
         group, _, version = str(request.get("apiVersion", "")).rpartition("/")
@@ -227,10 +237,10 @@ class Requests:
         name = metadata.get("name") if isinstance(metadata, dict) else None
         if not isinstance(name, str) or not name:
             return Rendering(request, refusals=(Refusal("metadata.name", "is missing"),))
-        admitted = self._admission(_with_namespace(request))
+        admitted = self._admission(_with_namespace(request), old)
         if version != resource.version and not admitted.refusals:
             # Kept in the storage version, and read in the one that the operator watches.
-            admitted = self._admission({**admitted.request, "apiVersion": resource.api_version})
+            admitted = self._admission({**admitted.request, "apiVersion": resource.api_version}, old)
         if admitted.refusals:
             return Rendering(request, refusals=admitted.refusals)
         return Rendering(self._as_watched(admitted.request), unchecked=admitted.unchecked)
@@ -322,6 +332,7 @@ class Requests:
                         layout,
                         dict(sorted(group.files.items())),
                         state_prefix=store_path.strip("/"),
+                        pipeline=output.pipeline,
                     )
                 )
                 facts.append(
@@ -434,12 +445,14 @@ class _Run:
     author: AuthorStatus
 
 
-def _admission(definition: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Rendering]:
+def _admission(
+    definition: Mapping[str, Any],
+) -> Callable[[Mapping[str, Any], Mapping[str, Any] | None], Rendering]:
     """What the API server does with requests of an API; compiled once."""
     admission = Admission(definition)
 
-    def admit(obj: Mapping[str, Any]) -> Rendering:
-        answer = admission.admit(obj)
+    def admit(obj: Mapping[str, Any], old: Mapping[str, Any] | None) -> Rendering:
+        answer = admission.admit(obj, old)
         if isinstance(answer, Admitted):
             return Rendering(answer.object, unchecked=tuple(str(rule) for rule in answer.unchecked))
         return Rendering(obj, refusals=answer)
