@@ -1,7 +1,9 @@
 """The documentation as its tests read it: pages, their fenced blocks, and what the comments before them say.
 
 `<!-- file: NAME -->` before a block: the block is that file. `<!-- run -->` before a block: its lines are commands
-that must succeed, in order, in one shell; `<!-- run: fails -->`: the last of them must not.
+that must succeed, in order, in one shell; `<!-- run: fails -->`: the last of them must not. `<!-- output -->` before a
+block: it is what the commands before it printed (`matches` says how to leave out what varies). `<!-- foreign -->`:
+a manifest for another program. tests/guides.py has the words for pages about templates.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 _FENCE = re.compile(r"^```(\w*)\s*$")
-_COMMENT = re.compile(r"^<!-- (file|run)(?:: (.+?))? -->$")
+_COMMENT = re.compile(r"^<!-- (\w+)(?:: (.+?))? -->$")
+ELIDED = "…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class Block:
         line: the line of its first text, from 1.
         language: what stands after the fence.
         text: what is between the fences.
-        comment: ``file`` or ``run``, or "".
+        comment: the word of the comment before it, such as ``file`` or ``run``, or "".
         argument: what follows the comment's word, or "".
     """
 
@@ -47,6 +50,22 @@ def pages() -> list[Path]:
     """Every page that people read."""
     found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "promises").glob("*/README.md")]
     return sorted(found)
+
+
+def needs_cluster(page: Path) -> bool:
+    """Whether the commands of a page talk to an API server."""
+    return any(block.comment == "run" and "kubectl" in block.text for block in blocks(page))
+
+
+def matches(shown: str, real: str) -> bool:
+    """Whether a page shows what was printed: ``…`` is anything in a line, and on a line of its own any lines."""
+    parts = []
+    for line in shown.rstrip("\n").split("\n"):
+        if line.strip() == ELIDED:
+            parts.append(r"(?:.*\n)*?")
+        else:
+            parts.append(".*?".join(re.escape(piece) for piece in line.rstrip().split(ELIDED)) + r"[ \t]*\n")
+    return re.fullmatch("".join(parts), real.rstrip("\n") + "\n") is not None
 
 
 def blocks(page: Path) -> Iterator[Block]:

@@ -1,4 +1,7 @@
-"""The commands in README and docs are run as they stand there, against `troth dev`."""
+"""The commands in README and docs are run as they stand there, against `troth dev`.
+
+Pages whose commands need no cluster are run by tests/unit/docs/test_guides.py, the tutorial by test_tutorial.py.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.documents import ROOT, Block, blocks, pages
+from tests.documents import ROOT, Block, blocks, needs_cluster, pages
 from troth.dev.environment import DevEnvironment
 
-RUNNABLE = [page for page in pages() if any(block.comment == "run" for block in blocks(page))]
+RUNNABLE = [page for page in pages() if needs_cluster(page) and page.parent.name != "tutorial"]
 
 
 @dataclass(frozen=True, slots=True)

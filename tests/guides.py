@@ -1,0 +1,220 @@
+"""Pages whose examples are rendered: what stands on the page is compared with what troth makes of it.
+
+Words of the comments before a block, beside those of tests/documents.py:
+
+* ``api``: the properties of ``spec`` in the API of the page's Promise; ``request``: what a developer asks for;
+* ``pipeline``: the ``spec`` of a JinjaPipeline; ``template``: the text of its only file, ``object.yaml``;
+  ``destinations``: the platform's Destinations;
+* ``renders``: the files that come out; ``fails``: the failure in one sentence; ``says``: the status that the pipeline
+  gives; ``places``: which file goes where.
+
+``python -m tests.guides PAGE…`` writes into the pages what really comes out, where it differs. Read the diff.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from tests.documents import ROOT as REPOSITORY
+from tests.documents import Block, blocks, matches
+from troth.authoring.bounded import BoundedWorker
+from troth.authoring.destinations import read_destinations
+from troth.authoring.home import load_home
+from troth.authoring.rendering import Rendering, Requests
+from troth.engine.emit import dump_document
+
+RENDERED: Final = frozenset({"renders", "fails", "says", "places"})
+SHOWN: Final = RENDERED | {"output"}
+_GROUP: Final = "web.example.com"
+_TROTHS_OWN: Final = frozenset(
+    {
+        "conditions",
+        "kratix",
+        "observedGeneration",
+        "promiseVersion",
+        "troth",
+        "workflows",
+        "workflowsFailed",
+        "workflowsSucceeded",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A block that shows a result, and the real one."""
+
+    block: Block
+    real: str
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the page says what is so."""
+        return matches(self.block.text, self.real)
+
+
+@dataclass(slots=True)
+class _Guide:
+    """What the blocks of a page have said so far."""
+
+    folder: Path
+    worker: BoundedWorker
+    api: dict[str, Any] = field(default_factory=dict)
+    pipeline: dict[str, Any] = field(default_factory=dict)
+    request: dict[str, Any] = field(default_factory=dict)
+    destinations: Path | None = None
+
+    def take(self, block: Block) -> None:
+        if block.comment == "api":
+            self.api = yaml.safe_load(block.text)
+        elif block.comment == "request":
+            self.request = yaml.safe_load(block.text)
+        elif block.comment == "pipeline":
+            self.pipeline = yaml.safe_load(block.text)
+        elif block.comment == "template":
+            self.pipeline = {"files": [{"path": "object.yaml", "template": block.text}]}
+        elif block.comment == "destinations":
+            self.destinations = self.folder / "destinations.yaml"
+            self.destinations.write_text(block.text, "utf-8")
+
+    def _promise(self) -> dict[str, Any]:
+        schema = {"type": "object", "required": ["spec"], "properties": {"spec": {"type": "object", **self.api}}}
+        version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+        kind = self.request["kind"]
+        plural = f"{kind.lower()}s"
+        definition = {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": f"{plural}.{_GROUP}"},
+            "spec": {
+                "group": _GROUP,
+                "names": {"kind": kind, "plural": plural},
+                "scope": "Namespaced",
+                "versions": [version],
+            },
+        }
+        pipeline = {
+            "apiVersion": "troth.dev/v1alpha1",
+            "kind": "JinjaPipeline",
+            "metadata": {"name": "guide"},
+            "spec": self.pipeline,
+        }
+        return {
+            "apiVersion": "platform.kratix.io/v1alpha1",
+            "kind": "Promise",
+            "metadata": {"name": kind.lower()},
+            "spec": {
+                "api": definition,
+                "destinationSelectors": [{"matchLabels": {"environment": "dev"}}],
+                "workflows": {"resource": {"configure": [pipeline]}},
+            },
+        }
+
+    def real(self, word: str) -> str:
+        file = self.folder / "promise.yaml"
+        file.write_text(yaml.safe_dump(self._promise(), sort_keys=False), "utf-8")
+        platform = read_destinations(self.destinations) if self.destinations else None
+        requests = Requests(load_home(file), destinations=platform, pool=self.worker)
+        return _told(word, requests.render_with(self.worker.render_now, self.request))
+
+
+def _told(word: str, rendering: Rendering) -> str:
+    if word == "fails":
+        refusals = "".join(f"{refusal}\n" for refusal in rendering.refusals)
+        return refusals or (f"{rendering.failure.sentence()}\n" if rendering.failure else "nothing fails\n")
+    assert not rendering.refusals, rendering.refusals
+    assert rendering.failure is None, rendering.failure.sentence()
+    if word == "says":
+        return dump_document({key: value for key, value in rendering.status.items() if key not in _TROTHS_OWN})
+    if word == "places":
+        rows = [(place.destination, path) for place in rendering.placements for path in place.contents]
+        return "".join(f"{destination}: {path}\n" for destination, path in sorted(rows))
+    if list(rendering.files) == ["object.yaml"]:
+        return rendering.files["object.yaml"].decode()
+    return "".join(f"# {path}\n{content.decode()}" for path, content in rendering.files.items())
+
+
+def shell(folder: Path) -> dict[str, str]:
+    """The environment of somebody who works in that folder and has troth, and nothing else."""
+    git = Path(shutil.which("git") or "/usr/bin/git").parent
+    path = os.pathsep.join([str(Path(sys.executable).parent), str(git), os.defpath])
+    return {"PATH": path, "HOME": str(folder), "LANG": "C.UTF-8"}
+
+
+def run(block: Block, folder: Path, environment: Mapping[str, str], *, within: float = 120) -> str:
+    """Runs a block as one shell script that ends at the first error; what it printed on both streams.
+
+    Raises:
+        AssertionError: it ended otherwise than the page says.
+    """
+    done = subprocess.run(
+        ["sh", "-eu", "-c", block.text],
+        cwd=folder,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=within,
+        check=False,
+    )
+    said = f"{block.where} ended with code {done.returncode}\n{block.text}\n{done.stdout}"
+    assert (done.returncode != 0) == (block.argument == "fails"), said
+    return done.stdout
+
+
+def write_file(block: Block, folder: Path) -> None:
+    """Writes the file that a block is."""
+    target = folder / block.argument
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(block.text, "utf-8")
+
+
+def results(page: Path) -> Iterator[Shown]:
+    """Every result that a page shows, beside the real one; no cluster is needed."""
+    with tempfile.TemporaryDirectory() as name, BoundedWorker() as worker:
+        folder = Path(name)
+        (folder / "guide").mkdir()
+        guide, printed = _Guide(folder / "guide", worker), ""
+        desk = folder / "desk"
+        desk.mkdir()
+        for block in blocks(page):
+            if block.comment == "file":
+                write_file(block, desk)
+            elif block.comment == "run":
+                printed = run(block, desk, shell(desk))
+            elif block.comment == "output":
+                yield Shown(block, printed)
+            elif block.comment in RENDERED:
+                yield Shown(block, guide.real(block.comment))
+            else:
+                guide.take(block)
+
+
+def rewrite(page: Path) -> int:
+    """Writes into the page what really comes out; how many blocks differed."""
+    lines = page.read_text("utf-8").split("\n")
+    different = [shown for shown in results(page) if not shown.agrees]
+    for shown in reversed(different):
+        first = shown.block.line - 1
+        empty = lines[first].startswith("```")
+        last = first if empty else first + shown.block.text.count("\n")
+        lines[first:last] = shown.real.rstrip("\n").split("\n")
+    page.write_text("\n".join(lines), "utf-8")
+    return len(different)
+
+
+if __name__ == "__main__":
+    for argument in sys.argv[1:]:
+        target = Path(argument).resolve()
+        print(f"{target.relative_to(REPOSITORY)}: {rewrite(target)} blocks written")
