@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from types import TracebackType
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from troth.api import TrothError
 from troth.api.pipelines import JinjaPipeline
@@ -25,6 +25,9 @@ from troth.engine.failure import Failure, timed_out
 from troth.engine.limits import Limits
 from troth.engine.render import Outcome, RenderContext
 from troth.engine.wire import LENGTH, framed, pack, pack_context, pack_pipelines, read_outcome, unpack
+
+if TYPE_CHECKING:
+    from troth.engine.coverage import Hit
 
 _GRACE_SECONDS: Final = 1.0
 _START_SECONDS: Final = 10.0
@@ -48,10 +51,17 @@ class _Gone(Exception):
 
 
 class BoundedWorker:
-    """A child that renders and checks, one job at a time. Fork it while no other thread runs."""
+    """A child that renders and checks, one job at a time. Fork it while no other thread runs.
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
+    Args:
+        limits: what one job may cost.
+        coverage: measure which lines and branches of the templates are reached (`hits`); slower.
+    """
+
+    def __init__(self, *, limits: Limits | None = None, coverage: bool = False) -> None:
         self._limits = limits or Limits()
+        self._coverage = coverage
+        self._hits: set[Hit] = set()
         self._pid = 0
         self._jobs = self._replies = -1
         self._ready = False
@@ -78,6 +88,10 @@ class BoundedWorker:
         """The first template that cannot be used, as `check_pipeline` finds it."""
         found = self._ask(pipelines, b"null") if pipelines else ()
         return next((outcome for outcome in found if isinstance(outcome, Failure)), None)
+
+    def hits(self) -> frozenset[Hit]:
+        """What its renderings reached until now; a job that had to be killed tells nothing."""
+        return frozenset(self._hits)
 
     def close(self) -> None:
         """Ends the child."""
@@ -121,7 +135,12 @@ class BoundedWorker:
             self._packed = (pipelines, pack_pipelines(pipelines))
         outcomes: list[Outcome | None] = []
         # The clock on the wall: in a command one author waits, and "short" is for sharing between many.
-        payload = b'{"seconds":%f,"short":false,"pipelines":%s,"context":%s}' % (seconds, self._packed[1], context)
+        payload = b'{"seconds":%f,"short":false,"coverage":%s,"pipelines":%s,"context":%s}' % (
+            seconds,
+            b"true" if self._coverage else b"false",
+            self._packed[1],
+            context,
+        )
         try:
             self.start()
             end = time.monotonic() + seconds + _GRACE_SECONDS + (0 if self._ready else _START_SECONDS)
@@ -131,6 +150,7 @@ class BoundedWorker:
             self._send(payload, end)
             while "outcome" in (reply := self._receive(end)):
                 outcomes.append(read_outcome(reply["outcome"]))
+            self._hits.update((pipeline, place, point) for pipeline, place, point in reply.get("hits") or ())
             if reply["exhausted"]:
                 self.close()
         except _Gone as error:

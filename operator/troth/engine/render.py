@@ -170,12 +170,13 @@ class Rendering:
             return [self._tree(child, f"{where}[{index}]") for index, child in enumerate(value)]
         return value
 
-    def _run(self, source: str, display: str) -> str:
-        """The text that a template gives, with tokens."""
+    def _run(self, source: str, display: str, place: str = "") -> str:
+        """The text that a template gives, with tokens; ``place`` is its field when it is displayed otherwise."""
         self.attempt.begin(display, source, self._scope)
         if len(source) > self._limits.source_bytes:
             raise Oversized(f"the template is longer than {self._limits.source_bytes} characters")
         template = self._environment.bind(source, display)
+        self._environment.watch(template, place or display)
         parts: list[str] = []
         length = 0
         for part in template.root_render_func(template.new_context(self._scope)):
@@ -210,7 +211,7 @@ class Rendering:
                     self._skipped.add(file.path)
                     continue
                 path = self._path(file.path, f"{where}.path")
-                self._keep(path, self._content(path, file.template))
+                self._keep(path, self._content(path, file.template, f"{where}.template"))
         finally:
             self._scope = outer
 
@@ -231,6 +232,7 @@ class Rendering:
             raise Oversized(f"forEach gives {len(items)} items, and at most {self._limits.items} are allowed")
         if not items:
             self._skipped.add(file.path)
+        self._environment.decided(f"{where}.forEach", bool(items))
         for index, item in enumerate(items):
             yield {**self._scope, "item": item, "index": index}
 
@@ -238,7 +240,8 @@ class Rendering:
         value = self._leaf(source, where)
         if isinstance(value, str):
             word = value.strip().lower()
-            return word not in ("", "false", "no", "off", "0")
+            value = word not in ("", "false", "no", "off", "0")
+        self._environment.decided(where, bool(value))
         return bool(value)
 
     def _path(self, source: str, where: str) -> str:
@@ -261,8 +264,8 @@ class Rendering:
             raise Oversized(f"more than {self._limits.items} files")
         return path
 
-    def _content(self, path: str, template: str) -> bytes:
-        text = self._run(template, path)
+    def _content(self, path: str, template: str, place: str) -> bytes:
+        text = self._run(template, path, place)
         try:
             if path.endswith(_YAML):
                 return self._yaml(text)

@@ -167,18 +167,21 @@ class CodeCache:
         return found
 
 
-class _Generator(CodeGenerator):
+class Generator(CodeGenerator):
     """Passes the results of call blocks, filter blocks and recursive loops through `finalize` as well."""
 
     def start_write(self, frame: Frame, node: nodes.Node | None = None) -> None:
+        """Begins an output, through `finalize`."""
         super().start_write(frame, node)
         self.write("environment.finalize(context, ")
 
     def end_write(self, frame: Frame) -> None:
+        """Ends it."""
         self.write(")")
         super().end_write(frame)
 
     def simple_write(self, s: str, frame: Frame, node: nodes.Node | None = None) -> None:
+        """Puts out what is a text already."""
         super().start_write(frame, node)
         self.write(s)
         super().end_write(frame)
@@ -208,7 +211,7 @@ def _range(*bounds: int) -> range:
 class Environment(ImmutableSandboxedEnvironment):
     """The environment that compiles; `for_render` gives those that run."""
 
-    code_generator_class = _Generator
+    code_generator_class = Generator
     template_class = BoundTemplate
     intercepted_binops = frozenset(("*", "**"))
 
@@ -246,7 +249,7 @@ class Environment(ImmutableSandboxedEnvironment):
             partials: sources for include, import and extends.
             traced: mark each line of the output with the line of the template that wrote it (`TRACE_OPEN`).
         """
-        copy = object.__new__(Environment)
+        copy = object.__new__(type(self))
         copy.__dict__.update(self.__dict__)
         copy.tokens = tokens
         copy.partials = partials
@@ -285,7 +288,17 @@ class Environment(ImmutableSandboxedEnvironment):
         source = self.partials.get(name)
         if source is None:
             raise TemplateNotFound(str(name))
-        return self.bind(source, f"partials.{name}")
+        template = self.bind(source, f"partials.{name}")
+        self.watch(template, f"partials.{name}")
+        return template
+
+    # ---- for those who want to know what is reached (`troth.engine.coverage`)
+
+    def watch(self, template: BoundTemplate, place: str) -> None:
+        """Told of each template of a pipeline before it runs; ``place`` is its field in the pipeline's spec."""
+
+    def decided(self, place: str, outcome: bool) -> None:
+        """Told what a condition said, and whether a ``forEach`` had items."""
 
     # ---- compiling
 

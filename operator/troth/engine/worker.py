@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from types import FrameType
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from troth.api.pipelines import FileTemplate, JinjaPipeline
 from troth.engine.check import check_pipeline
@@ -30,6 +30,9 @@ from troth.engine.limits import Limits
 from troth.engine.render import Outcome, RenderContext, Rendering
 from troth.engine.templates import Environment
 from troth.engine.wire import LENGTH, framed, outcome_message, pack, read_context, read_pipelines, unpack
+
+if TYPE_CHECKING:
+    from troth.engine.coverage import CoveringEnvironment
 
 _SPARE_PROCESSOR_SECONDS: Final = 2
 _PR_SET_PDEATHSIG: Final = 1
@@ -67,6 +70,7 @@ class Worker:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._environment = Environment()
+        self._covering: CoveringEnvironment | None = None
         self._armed = False
         self._exhausted = False
         self._timer = signal.ITIMER_REAL
@@ -92,23 +96,36 @@ class Worker:
         begun = time.process_time()
         end = clock() + seconds
         self._exhausted = False
+        covering = self._cover() if job.get("coverage") else None
         for pipeline in pipelines:
-            outcome = self._run(pipeline, context, end - clock())
+            if covering is not None:
+                covering.recorder.pipeline = pipeline.name
+            outcome = self._run(pipeline, context, end - clock(), covering or self._environment)
             yield _packed(outcome, pipeline)
             if isinstance(outcome, Failure):
                 break
-        yield pack({"exhausted": self._exhausted, "spent": time.process_time() - begun})
+        last: dict[str, Any] = {"exhausted": self._exhausted, "spent": time.process_time() - begun}
+        if covering is not None:
+            last["hits"] = covering.recorder.take()
+        yield pack(last)
 
-    def _run(self, pipeline: JinjaPipeline, context: RenderContext | None, seconds: float) -> Outcome | None:
-        attempt = Attempt(self._environment, {})
+    def _cover(self) -> CoveringEnvironment:
+        if self._covering is None:
+            from troth.engine.coverage import CoveringEnvironment  # the operator never needs it
+
+            self._covering = CoveringEnvironment()
+        return self._covering
+
+    def _run(
+        self, pipeline: JinjaPipeline, context: RenderContext | None, seconds: float, environment: Environment
+    ) -> Outcome | None:
+        attempt = Attempt(environment, {})
         try:
             self._arm(seconds)
             if context is None:
-                outcome: Outcome | None = check_pipeline(
-                    pipeline, limits=self._limits, environment=self._environment
-                )
+                outcome: Outcome | None = check_pipeline(pipeline, limits=self._limits, environment=environment)
             else:
-                rendering = Rendering(pipeline, context, self._limits, secrets.token_hex(8), self._environment)
+                rendering = Rendering(pipeline, context, self._limits, secrets.token_hex(8), environment)
                 attempt = rendering.attempt
                 outcome = rendering.outcome()
                 self._exhausted = rendering.ran_out
