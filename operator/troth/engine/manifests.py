@@ -131,7 +131,7 @@ def load_documents(text: str, *, leaves: Leaves | None = None, most: int | None 
         composer = _Composer(text)
         builder = _Builder(leaves, aliases="*" in text and "&" in text)
         while composer.check_node():
-            document = builder.build(composer.get_node())
+            document = builder.document(composer.get_node())
             if document is not None:
                 documents.append(document)
                 if most is not None and len(documents) > most:
@@ -215,6 +215,18 @@ class _Builder:
         self._aliased = 0
         self._within_alias = 0
         self._depth = 0
+
+    def document(self, node: Any) -> Any:
+        """The value of a whole document. What other documents had is forgotten: their nodes' ids are used again."""
+        if self._seen is not None:
+            self._seen.clear()
+        return self.build(node)
+
+    def document(self, node: Any) -> Any:
+        """The value of a document. Anchors end with it, and the next one's nodes may lie where its nodes lay."""
+        if self._seen is not None:
+            self._seen.clear()
+        return self.build(node)
 
     def build(self, node: Any) -> Any:
         if type(node) is yaml.ScalarNode:

@@ -183,6 +183,11 @@ def test_a_text_is_read_or_refused_never_anything_else(text: str) -> None:
     assert repr(load_documents(dump_documents(values))) == repr([value for value in values if value is not None])
 
 
+def test_many_documents_with_stars_and_ampersands_have_no_aliases() -> None:
+    document = "note: a * b & c\n" + "".join(f"k{index}: [{{a: 1}}, {{b: [2, 3]}}]\n" for index in range(500))
+    assert len(load_documents("---\n".join([document] * 20))) == 20
+
+
 def test_multiplying_aliases_are_refused_in_milliseconds() -> None:
     lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
     for previous, name in zip("abcdefgh", "bcdefghi", strict=True):
