@@ -47,10 +47,10 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_manifest_in_the_documentation_is_yaml_and_every_promise_parses(page: Path) -> None:
     for block in blocks(page):
-        if block.language != "yaml":
+        if block.language != "yaml" or block.comment in ("foreign", "output"):
             continue
         for document in yaml.safe_load_all(block.text):
-            if document.get("kind") == "Promise":
+            if document.get("kind") == "Promise" and "{from: " not in block.text:
                 workflows = read_promise(document).spec.resource_workflows
                 assert parse_pipelines(workflows.configure, "configure"), block.where
 
