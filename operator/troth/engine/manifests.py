@@ -217,12 +217,6 @@ class _Builder:
         self._depth = 0
 
     def document(self, node: Any) -> Any:
-        """The value of a whole document. What other documents had is forgotten: their nodes' ids are used again."""
-        if self._seen is not None:
-            self._seen.clear()
-        return self.build(node)
-
-    def document(self, node: Any) -> Any:
         """The value of a document. Anchors end with it, and the next one's nodes may lie where its nodes lay."""
         if self._seen is not None:
             self._seen.clear()
