@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "lint": "Find what is wrong with a Promise, without a cluster.",
         "operator": "Run the operator against a cluster.",
         "render": "Render requests of a Promise without a cluster: files, places, status.",
+        "test": "Run the cases of Promises, without a cluster.",
     }
 )
 

@@ -1,0 +1,147 @@
+"""Golden folders: what the stores would hold, kept beside the case, compared byte by byte.
+
+``golden/NAME/DESTINATION/PATH`` is what `troth render -o` writes, so a review sees a change of the Promise as a
+change of what it makes. Only `--update` writes, below the ``golden`` folder beside the file that names it, and never
+through a link.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from troth.authoring.files import LARGEST_FILE, HomeError
+from troth.authoring.output import write_files
+
+FOLDER: Final = "golden"
+_MOST_FILES: Final = 10_000
+_LONGEST_DIFF: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """A golden folder and what it should hold, by destination and path."""
+
+    folder: Path
+    placed: Mapping[str, Mapping[str, bytes]]
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """``DESTINATION/PATH`` to content."""
+        return {
+            f"{name}/{path}": content for name, files in self.placed.items() for path, content in files.items()
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A file that is not as the golden folder has it.
+
+    Attributes:
+        path: ``DESTINATION/PATH``.
+        word: ``new``, ``missing`` or ``changed``.
+        diff: a unified diff from the golden file to what was rendered.
+    """
+
+    path: str
+    word: str
+    diff: str
+
+
+def golden_folder(file: Path, name: str) -> Path:
+    """Where a case of this file keeps its golden folder of that name."""
+    return file.parent / FOLDER / name
+
+
+def read_golden(folder: Path) -> dict[str, bytes]:
+    """``DESTINATION/PATH`` to content; nothing when there is no such folder.
+
+    Raises:
+        HomeError: something in it is no file, or too large.
+    """
+    found: dict[str, bytes] = {}
+    if not folder.is_dir():
+        return found
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink():
+            raise HomeError(path, "is a link", "a golden folder holds files; let --update write it")
+        if path.is_dir():
+            continue
+        if not path.is_file() or len(found) >= _MOST_FILES:
+            raise HomeError(path, "does not belong into a golden folder", "let --update write it")
+        try:
+            if path.stat().st_size > LARGEST_FILE:
+                raise HomeError(path, f"is larger than {LARGEST_FILE // 1024 // 1024} MiB")
+            found[path.relative_to(folder).as_posix()] = path.read_bytes()
+        except OSError as error:
+            raise HomeError(path, f"cannot be read: {error.strerror}") from None
+    return found
+
+
+def compare(kept: Mapping[str, bytes], rendered: Mapping[str, bytes]) -> list[Difference]:
+    """What is different, by path."""
+    found = []
+    for path in sorted(kept.keys() | rendered.keys()):
+        before, after = kept.get(path), rendered.get(path)
+        if before != after:
+            word = "new" if before is None else "missing" if after is None else "changed"
+            found.append(Difference(path, word, unified(path, before or b"", after or b"")))
+    return found
+
+
+def unified(path: str, before: bytes, after: bytes) -> str:
+    """A diff that can be read; cut when it is long."""
+    try:
+        old, new = before.decode().splitlines(), after.decode().splitlines()
+    except UnicodeDecodeError:
+        return f"{len(before)} bytes that are no text, now {len(after)}"
+    lines = list(difflib.unified_diff(old, new, f"golden/{path}", f"rendered/{path}", lineterm=""))
+    if not lines:
+        return "only the end of lines is different"
+    if len(lines) > _LONGEST_DIFF:
+        lines = [*lines[:_LONGEST_DIFF], f"… and {len(lines) - _LONGEST_DIFF} lines more"]
+    return "\n".join(lines)
+
+
+def plan(goldens: Sequence[Golden]) -> list[str]:
+    """What `update` will write and remove, a line for each file."""
+    lines = []
+    for golden in goldens:
+        kept, wanted = read_golden(golden.folder), golden.files
+        for path in sorted(kept.keys() | wanted.keys()):
+            if path not in kept:
+                lines.append(f"add {golden.folder / path}")
+            elif path not in wanted:
+                lines.append(f"remove {golden.folder / path}")
+            elif kept[path] != wanted[path]:
+                lines.append(f"change {golden.folder / path}")
+    return lines
+
+
+def update(goldens: Sequence[Golden]) -> None:
+    """Makes the folders hold exactly what they should.
+
+    Raises:
+        HomeError: one is behind a link, or cannot be written.
+    """
+    for golden in goldens:
+        base = golden.folder.parent
+        if any(path.is_symlink() for path in (base, golden.folder)):
+            raise HomeError(golden.folder, "is behind a link", "golden folders stand in the tests folder")
+        wanted = golden.files
+        for path in read_golden(golden.folder).keys() - wanted.keys():
+            _remove(golden.folder, path)
+        write_files(golden.folder, golden.placed, force=True)
+
+
+def _remove(folder: Path, relative: str) -> None:
+    path = folder / relative
+    try:
+        path.unlink()
+        while (path := path.parent) != folder and not any(path.iterdir()):
+            path.rmdir()
+    except OSError as error:
+        raise HomeError(path, f"cannot be removed: {error.strerror}") from None

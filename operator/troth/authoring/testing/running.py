@@ -1,0 +1,289 @@
+"""Running cases: each step through the operator's own functions, then what it gave against what is expected.
+
+A `Runner` is what one process does: it keeps the schemas it compiled and one bounded child that renders. How many
+processes there are is the business of `spreading`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from troth.authoring.bounded import BoundedWorker
+from troth.authoring.files import HomeError
+from troth.authoring.home import Home, Source
+from troth.authoring.rendering import Rendering, Requests
+from troth.authoring.testing.cases import Case, Step, Suite
+from troth.authoring.testing.expectations import Problem, judge
+from troth.authoring.testing.golden import Golden
+
+GENERATED: Final = "generated inputs"
+GENERATED_NAMES: Final = ("renders", "same-twice", "valid-objects")
+
+Outcome = Literal["passed", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A Promise and the suites to run with it.
+
+    Attributes:
+        home: the Promise.
+        suites: its cases, those that were chosen.
+        generated: which of `GENERATED_NAMES` are looked at.
+    """
+
+    home: Home
+    suites: tuple[Suite, ...]
+    generated: tuple[str, ...] = ()
+
+    @property
+    def cases(self) -> list[tuple[Suite, Case]]:
+        """All cases in their order."""
+        return [(suite, case) for suite in self.suites for case in suite.cases]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run.
+
+    Attributes:
+        update: a golden folder that is different is no problem but an answer.
+        coverage: remember what of the templates was reached.
+        generated_coverage: by generated inputs, too.
+        examples: how many inputs to generate for each Promise; 0 for none.
+        seed: what they are generated from.
+    """
+
+    update: bool = False
+    coverage: bool = False
+    generated_coverage: bool = False
+    examples: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """What became of one case.
+
+    Attributes:
+        promise: the Promise's name.
+        file: where the case is written; of a generated one, the Promise.
+        suite: the PromiseTest's name.
+        name: the case's name.
+        source: where it is written.
+        problems: what is not as expected; nothing when it passed.
+        seconds: how long it took.
+        goldens: golden folders that are different, with what they should hold.
+        unchecked: rules of the API that could not be evaluated.
+    """
+
+    promise: str
+    file: Path
+    suite: str
+    name: str
+    source: Source
+    problems: tuple[Problem, ...] = ()
+    seconds: float = 0.0
+    goldens: tuple[Golden, ...] = ()
+    unchecked: tuple[str, ...] = ()
+
+    @property
+    def outcome(self) -> Outcome:
+        """In a word."""
+        return "failed" if self.problems else "passed"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Some cases of one subject, or its generated inputs (``last`` is 0)."""
+
+    subject: int
+    first: int = 0
+    last: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a task; ``hits`` is what of the templates was reached."""
+
+    task: Task
+    results: tuple[CaseResult, ...]
+    hits: Any = None
+
+
+@dataclass(slots=True)
+class Runner:
+    """Runs tasks, one after the other.
+
+    Args:
+        subjects: what tasks speak of.
+        options: how to run.
+    """
+
+    subjects: Sequence[Subject]
+    options: Options
+    _worker: BoundedWorker | None = None
+    _requests: dict[tuple[int, Path], Requests] = field(default_factory=dict)
+
+    def run(self, task: Task) -> Done:
+        """Runs one task.
+
+        Raises:
+            HomeError: the Promise cannot be used.
+            WorkerError: the process that renders cannot be started.
+        """
+        subject = self.subjects[task.subject]
+        if not task.last:
+            results = self._generated(task.subject, subject)
+            hits = self._hits()
+            return Done(task, results, hits if self.options.generated_coverage else None)
+        found = tuple(
+            self.run_case(self._requests_of(task.subject, suite), subject.home, suite, case)
+            for suite, case in subject.cases[task.first : task.last]
+        )
+        return Done(task, found, self._hits())
+
+    def close(self) -> None:
+        """Ends the child."""
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
+    def run_case(self, requests: Requests, home: Home, suite: Suite, case: Case) -> CaseResult:
+        """Runs one case, and never raises for what is in it."""
+        start = time.perf_counter()
+        problems: list[Problem] = []
+        goldens: list[Golden] = []
+        unchecked: list[str] = []
+        held: Mapping[str, Any] | None = None
+        files: Mapping[str, bytes] | None = None
+        for number, step in enumerate(case.steps, start=1):
+            request = _requested(step, held)
+            if request is None:
+                found = [Problem("edit", "there is nothing to edit: no request before was taken", step.source)]
+            else:
+                rendering = requests.render_with(self._render, request, held if _is_same(held, request) else None)
+                found = self._judge(step, rendering, files, goldens)
+                unchecked += rendering.unchecked
+                if not rendering.refusals:
+                    held = rendering.request
+                    files = rendering.files if rendering.failure is None else files
+            if len(case.steps) > 1:
+                found = [replace(one, what=f"step {number}: {one.what}".removesuffix(": ")) for one in found]
+            problems += found
+        return CaseResult(
+            promise=home.name,
+            file=suite.file,
+            suite=suite.name,
+            name=case.name,
+            source=case.source,
+            problems=tuple(problems),
+            seconds=time.perf_counter() - start,
+            goldens=tuple(goldens),
+            unchecked=tuple(dict.fromkeys(unchecked)),
+        )
+
+    def _judge(
+        self, step: Step, rendering: Rendering, before: Mapping[str, bytes] | None, goldens: list[Golden]
+    ) -> list[Problem]:
+        try:
+            found, golden = judge(step.expect, rendering, before)
+        except HomeError as error:
+            return [Problem("golden", str(error), step.expect.at("golden"))]
+        if golden is not None:
+            goldens.append(golden)
+        if self.options.update:
+            found = [one for one in found if one.what != "golden"]
+        return found
+
+    def _generated(self, index: int, subject: Subject) -> tuple[CaseResult, ...]:
+        check_generated = import_module("troth.authoring.testing.generated").check_generated
+        home, start = subject.home, time.perf_counter()
+        failures = check_generated(
+            home,
+            self._requests_of(index, None),
+            self.worker,
+            examples=self.options.examples,
+            seed=self.options.seed,
+        )
+        seconds = (time.perf_counter() - start) / len(GENERATED_NAMES)
+        return tuple(
+            CaseResult(
+                promise=home.name,
+                file=home.file,
+                suite=GENERATED,
+                name=name,
+                source=Source(home.file, 1),
+                problems=tuple(_generated_problem(home, one) for one in failures if one.name == name),
+                seconds=seconds,
+            )
+            for name in subject.generated
+        )
+
+    @property
+    def worker(self) -> BoundedWorker:
+        """The child that renders; there when it is first needed."""
+        if self._worker is None:
+            self._worker = BoundedWorker(coverage=True) if self.options.coverage else BoundedWorker()
+        return self._worker
+
+    @property
+    def _render(self) -> Callable[..., Any]:
+        return self.worker.render_now
+
+    def _hits(self) -> Any:
+        return self.worker.hits() if self.options.coverage else None
+
+    def _requests_of(self, index: int, suite: Suite | None) -> Requests:
+        destinations = suite.destinations if suite is not None else None
+        key = (index, suite.file if suite is not None and destinations is not None else Path())
+        if key not in self._requests:
+            self._requests[key] = Requests(self.subjects[index].home, destinations=destinations, pool=self.worker)
+        return self._requests[key]
+
+
+def merged(value: Any, patch: Any) -> Any:
+    """A value with a JSON merge patch (RFC 7386) applied."""
+    if not isinstance(patch, Mapping):
+        return patch
+    found = dict(value) if isinstance(value, Mapping) else {}
+    for key, change in patch.items():
+        if change is None:
+            found.pop(key, None)
+        else:
+            found[key] = merged(found.get(key), change)
+    return found
+
+
+def _requested(step: Step, held: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    if step.request is not None:
+        return step.request
+    if held is None:
+        return None
+    patched: Mapping[str, Any] = merged(held, step.edit)
+    return patched
+
+
+def _is_same(held: Mapping[str, Any] | None, request: Mapping[str, Any]) -> bool:
+    """Whether the one is a later state of the other, and no other object."""
+    if held is None:
+        return False
+    now, before = request.get("metadata"), held.get("metadata") or {}
+    return isinstance(now, Mapping) and all(now.get(key) == before.get(key) for key in ("name", "namespace"))
+
+
+def _generated_problem(home: Home, failure: Any) -> Problem:
+    from troth.engine.emit import TooDeep, dump_document
+
+    path, _, line = str(failure.place).rpartition(":")
+    source = Source(home.folder / path, int(line)) if path and line.isdigit() else Source(home.file, 1)
+    try:
+        request = dump_document(dict(failure.request))
+    except TooDeep:
+        request = repr(failure.request)
+    return Problem("", failure.message, source, f"with the request:\n{request.rstrip()}")

@@ -1,0 +1,132 @@
+"""One run of `troth test`: Promises are read, cases chosen, run, golden folders written, and everything told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from troth.authoring.files import HomeError
+from troth.authoring.home import load_home
+from troth.authoring.testing.golden import Golden
+from troth.authoring.testing.reading import read_suites
+from troth.authoring.testing.running import GENERATED, GENERATED_NAMES, CaseResult, Done, Options, Runner, Subject
+from troth.authoring.testing.selecting import Choice
+from troth.authoring.testing.spreading import run_tasks, split
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What there is to run.
+
+    Attributes:
+        subjects: Promises with their chosen cases.
+        problems: files that cannot be used.
+        deselected: how many cases were not chosen.
+    """
+
+    subjects: tuple[Subject, ...]
+    problems: tuple[HomeError, ...] = ()
+    deselected: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many cases will run, generated inputs with them."""
+        return sum(len(subject.cases) + len(subject.generated) for subject in self.subjects)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What became of a run.
+
+    Attributes:
+        results: of each case, in the order of the files.
+        seconds: how long it took.
+        deselected: how many cases were not chosen.
+        coverage: by Promise, what of its templates was reached; nothing when that was not asked for.
+    """
+
+    results: tuple[CaseResult, ...]
+    seconds: float
+    deselected: int = 0
+    coverage: Sequence[tuple[str, Any]] = field(default_factory=tuple)
+
+    @property
+    def failed(self) -> list[CaseResult]:
+        """The cases that failed."""
+        return [result for result in self.results if result.problems]
+
+    @property
+    def goldens(self) -> list[Golden]:
+        """The golden folders that are different."""
+        return [golden for result in self.results for golden in result.goldens]
+
+
+def collect(homes: Sequence[Path], choice: Choice, *, generated: bool = True) -> Collected:
+    """Reads Promises and their cases.
+
+    Args:
+        homes: folders or files of Promises.
+        choice: which cases are chosen, by ``PROMISE::FILE::CASE``.
+        generated: whether generated inputs are looked at.
+    """
+    subjects: list[Subject] = []
+    problems: list[HomeError] = []
+    deselected = 0
+    generated = generated and find_spec("troth.authoring.testing.generated") is not None
+    for path in homes:
+        try:
+            home = load_home(path)
+            suites, found = read_suites(home)
+        except HomeError as error:
+            problems.append(error)
+            continue
+        problems += found
+        chosen = []
+        for suite in suites:
+            where = f"{home.name}::{suite.file.relative_to(home.folder).as_posix()}"
+            cases = tuple(case for case in suite.cases if choice(f"{where}::{case.name}"))
+            deselected += len(suite.cases) - len(cases)
+            if cases:
+                chosen.append(replace(suite, cases=cases))
+        names = GENERATED_NAMES if generated else ()
+        wanted = tuple(name for name in names if choice(f"{home.name}::{GENERATED}::{name}"))
+        deselected += len(names) - len(wanted)
+        subjects.append(Subject(home, tuple(chosen), wanted))
+    return Collected(tuple(subjects), tuple(problems), deselected)
+
+
+def run(
+    collected: Collected, options: Options, *, jobs: int, on_done: Callable[[Done], None] | None = None
+) -> Session:
+    """Runs everything that was collected.
+
+    Raises:
+        TrothError: a Promise cannot be used, or a process cannot be had.
+    """
+    start = time.perf_counter()
+    runner = Runner(collected.subjects, options)
+    done = run_tasks(runner, split(runner), jobs=jobs, on_done=on_done)
+    done.sort(key=lambda one: (one.task.subject, one.task.last == 0, one.task.first))
+    return Session(
+        results=tuple(result for one in done for result in one.results),
+        seconds=time.perf_counter() - start,
+        deselected=collected.deselected,
+        coverage=_coverage(collected.subjects, done) if options.coverage else (),
+    )
+
+
+def _coverage(subjects: Sequence[Subject], done: Sequence[Done]) -> list[tuple[str, Any]]:
+    from troth.authoring.testing.coverage import TemplateCoverage
+
+    found = []
+    for index, subject in enumerate(subjects):
+        coverage = TemplateCoverage(subject.home)
+        for one in done:
+            if one.task.subject == index and one.hits is not None:
+                coverage.observe(one.hits)
+        found.append((subject.home.name, coverage.report()))
+    return found
