@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
+from troth.api import Promise
 from troth.api.pipelines import JinjaPipeline
 from troth.app.metrics import Metrics
 from troth.controllers.platform import Renderer
 from troth.engine import Failure, Outcome, RenderContext
+from troth.engine.linting import LintReport
 from troth.stores import Claim, StateStoreWriter, StoreError, Written
 
 logger = logging.getLogger(__name__)
@@ -33,6 +35,10 @@ class MeteredRenderer:
     async def check(self, pipelines: Sequence[JinjaPipeline]) -> Failure | None:
         """Checks; not counted, it happens once for each version of a Promise."""
         return await self._renderer.check(pipelines)
+
+    async def lint(self, promise: Promise) -> LintReport:
+        """Lints; not counted either."""
+        return await self._renderer.lint(promise)
 
 
 class MeteredWriter:

@@ -148,6 +148,7 @@ class Operator:
         workflows = Workflows(platform)
         requests = RequestReconciler(platform, workflows)
         promises = PromiseReconciler(platform, workflows, requests)
+        self._stack.push_async_callback(promises.close)
         self._stores = StateStoreReconciler(platform)
         reconcilers = {
             PROMISE.name: promises.reconcile,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from troth.api import Key, Resource
+from troth.api import Key, Promise, Resource
 from troth.api.pipelines import JinjaPipeline
 from troth.controllers.caches import Caches
 from troth.controllers.contents import Contents
@@ -19,6 +19,7 @@ from troth.controllers.slots import Slots
 from troth.controllers.stores import OpenStores
 from troth.controllers.writes import Writes
 from troth.engine import Failure, Outcome, RenderContext
+from troth.engine.linting import LintReport
 from troth.engine.status import status_patch
 from troth.kube import Client, EventRecorder, Informer, NotFound, WorkQueue
 from troth.stores import StateStoreWriter
@@ -34,6 +35,9 @@ class Renderer(Protocol):
 
     async def check(self, pipelines: Sequence[JinjaPipeline]) -> Failure | None:
         """The first template that does not compile."""
+
+    async def lint(self, promise: Promise) -> LintReport:
+        """The errors of the static check."""
 
 
 class OpenWriter(Protocol):

@@ -13,11 +13,13 @@ from typing import Any
 
 from troth.api import InvalidObject, Key
 from troth.api import labels as names
+from troth.api.conditions import LINTED, find_condition
 from troth.api.objects import Promise, WorkloadGroup
 from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, PROMISE
 from troth.controllers.caches import BY_PROMISE, BY_REQUIREMENT, owner_index
 from troth.controllers.platform import Platform
 from troth.controllers.promise_deletion import PromiseDeletion
+from troth.controllers.promise_lint import PromiseLint
 from troth.controllers.request import RequestReconciler
 from troth.controllers.result import DONE, After, Result, Retry, Terminal
 from troth.controllers.workflow import (
@@ -76,8 +78,13 @@ class PromiseReconciler:
         self._workflows = workflows
         self._requests = requests
         self._deletion = PromiseDeletion(platform, workflows)
+        self._lint = PromiseLint(platform)
         self._checked: dict[str, tuple[tuple[str, int], Offer | Unsound]] = {}
         self._dependencies: dict[str, tuple[tuple[str, int], tuple[WorkloadGroup, ...]]] = {}
+
+    async def close(self) -> None:
+        """Ends what still runs for Promises."""
+        await self._lint.close()
 
     async def reconcile(self, key: Key) -> Result:
         """Brings the API, the Works and the status of one Promise to what it says."""
@@ -86,6 +93,7 @@ class PromiseReconciler:
             self._workflows.forget(key)
             self._checked.pop(key.name, None)
             self._dependencies.pop(key.name, None)
+            self._lint.forget(key.name)
             await self._platform.caches.unfollow_requests(key.name)
             return DONE
         if promise.metadata.labels.get(names.PAUSED) == "true":
@@ -98,6 +106,7 @@ class PromiseReconciler:
         if isinstance(offer, Unsound):
             self._follow_existing(promise)
             return await self._report_unsound(key, promise, offer)
+        self._lint.begin(promise)
         try:
             promise = await self._claim(key, promise, offer)
             return await self._install(key, promise, offer)
@@ -170,9 +179,11 @@ class PromiseReconciler:
             return After(_LOOK_AGAIN, "its requests are being listed")
         run = await self._keep_works(key, promise, offer)
         facts = self._facts(promise, offer, run, established=established)
+        facts = replace(facts, lint=await self._lint.report(key))
         if promise_available(facts) and promise.status.get("status") != "Available":
             self._record(promise, "Normal", "Available", "Promise is available")
-        await self._write_status(key, promise, facts)
+        if await self._write_status(key, promise, facts):
+            self._announce_findings(promise)
         if run.failure is not None:
             return after_failure(run.failure)
         seconds = retry_seconds(run)
@@ -424,6 +435,14 @@ class PromiseReconciler:
         return await self._platform.write_status(
             self._platform.caches.promises, PROMISE, key, promise.status, status
         )
+
+    def _announce_findings(self, promise: Promise) -> None:
+        """An Event when lint says something else than before."""
+        before = find_condition(promise.status.get("conditions"), LINTED) or {}
+        written = self._platform.caches.promises.get("", promise.name) or promise
+        now = find_condition(written.status.get("conditions"), LINTED) or {}
+        if now.get("status") == "False" and now.get("message") != before.get("message"):
+            self._record(promise, "Warning", now["reason"], now["message"])
 
     def _record(self, promise: Promise, event_type: str, reason: str, message: str) -> None:
         self._platform.events.record(

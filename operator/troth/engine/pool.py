@@ -26,12 +26,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, cast
 
-from troth.api import TrothError
+from troth.api import Promise, TrothError
 from troth.api.pipelines import JinjaPipeline
 from troth.engine.failure import Failure, timed_out
 from troth.engine.limits import Limits
+from troth.engine.linting.errors import LintReport, lintable
 from troth.engine.render import Outcome, RenderContext
-from troth.engine.wire import LENGTH, framed, pack, pack_context, pack_pipelines, read_outcome, unpack
+from troth.engine.wire import LENGTH, Answer, framed, pack, pack_context, pack_pipelines, read_answer, unpack
 
 _logger = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class _Job:
     names: tuple[str, ...]
     program: bytes
     key: bytes
-    answer: asyncio.Future[tuple[Outcome | None, ...]]
+    answer: asyncio.Future[tuple[Answer | None, ...]]
     patient: bool = False
 
 
@@ -117,12 +118,12 @@ class _Memory:
     """
 
     seconds: float
-    failed: OrderedDict[bytes, tuple[float, tuple[Outcome | None, ...]]] = field(default_factory=OrderedDict)
+    failed: OrderedDict[bytes, tuple[float, tuple[Answer | None, ...]]] = field(default_factory=OrderedDict)
     quick: OrderedDict[bytes, bool] = field(default_factory=OrderedDict)
     slow: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
     strikes: OrderedDict[bytes, set[bytes]] = field(default_factory=OrderedDict)
 
-    def recall(self, job: _Job, now: float) -> tuple[Outcome | None, ...] | None:
+    def recall(self, job: _Job, now: float) -> tuple[Answer | None, ...] | None:
         """The outcome that is remembered for a job, or for all jobs of its program."""
         for key in (job.key, job.program):
             found = self.failed.get(key)
@@ -147,7 +148,7 @@ class _Memory:
         if job.program not in self.quick:
             _remember(self.slow, job.program, value=None)
 
-    def misbehaved(self, job: _Job, outcomes: tuple[Outcome | None, ...], now: float) -> None:
+    def misbehaved(self, job: _Job, outcomes: tuple[Answer | None, ...], now: float) -> None:
         _remember(self.failed, job.key, (now + self.seconds, outcomes))
         if job.program in self.quick:
             return  # it worked once: the input is to blame, and only it is held back
@@ -219,7 +220,7 @@ class RenderPool:
         payload = b'{"pipelines":' + packed + b',"context":' + packed_context + b"}"
         program = hashlib.sha256(packed).digest()
         key = hashlib.sha256(program + packed_context).digest()
-        outcomes = await self._submit(payload, pipelines, program, key)
+        outcomes = await self._submit(payload, tuple(pipeline.name for pipeline in pipelines), program, key)
         return cast("tuple[Outcome, ...]", outcomes)
 
     async def check(self, pipelines: Sequence[JinjaPipeline]) -> Failure | None:
@@ -233,8 +234,24 @@ class RenderPool:
         packed = pack_pipelines(pipelines)
         payload = b'{"pipelines":' + packed + b',"context":null}'
         program = hashlib.sha256(b"check" + packed).digest()
-        outcomes = await self._submit(payload, pipelines, program, program)
+        outcomes = await self._submit(payload, tuple(pipeline.name for pipeline in pipelines), program, program)
         return next((outcome for outcome in outcomes if isinstance(outcome, Failure)), None)
+
+    async def lint(self, promise: Promise) -> LintReport:
+        """The errors of a Promise that the operator would take; a report that says so when they cannot be found.
+
+        Raises:
+            RenderPoolError: the pool is closed.
+        """
+        payload = b'{"pipelines":[],"context":null,"lint":' + pack(lintable(promise)) + b"}"
+        program = hashlib.sha256(payload).digest()
+        outcomes = await self._submit(payload, ("lint",), program, program)
+        last = outcomes[-1] if outcomes else None
+        if isinstance(last, LintReport):
+            return last
+        if isinstance(last, Failure) and last.reason == "TemplateTimeout":
+            return LintReport(unfinished=f"the templates take longer than {self._limits.seconds:g} s to follow")
+        return LintReport(unfinished=last.message if isinstance(last, Failure) else "there is no answer")
 
     async def close(self) -> None:
         """Ends the workers; who still waits gets a RenderPoolError."""
@@ -250,12 +267,11 @@ class RenderPool:
                 job.answer.set_exception(RenderPoolError("the pool is closed"))
 
     async def _submit(
-        self, payload: bytes, pipelines: Sequence[JinjaPipeline], program: bytes, key: bytes
-    ) -> tuple[Outcome | None, ...]:
+        self, payload: bytes, names: tuple[str, ...], program: bytes, key: bytes
+    ) -> tuple[Answer | None, ...]:
         if self._closed or not self._tasks:
             raise RenderPoolError("the pool is closed" if self._closed else "the pool is not started")
         loop = asyncio.get_running_loop()
-        names = tuple(pipeline.name for pipeline in pipelines)
         job = _Job(payload, names, program, key, loop.create_future())
         remembered = self._memory.recall(job, loop.time())
         if remembered is not None:
@@ -354,19 +370,19 @@ class RenderPool:
 
     async def _ask(
         self, process: _Process, job: _Job, seconds: float, *, short: bool
-    ) -> tuple[tuple[Outcome | None, ...], bool, bool]:
+    ) -> tuple[tuple[Answer | None, ...], bool, bool]:
         """What a process answers within a time, whether it can go on, and whether it was quick.
 
         One that cannot go on is ended.
         """
-        outcomes: list[Outcome | None] = []
+        outcomes: list[Answer | None] = []
         healthy = quick = False
         head = b'{"seconds":%f,"short":%s,' % (seconds, b"true" if short else b"false")
         try:
             async with asyncio.timeout(_SHORT_PATIENCE_SECONDS if short else seconds + _GRACE_SECONDS):
                 await process.send(head + job.payload[1:])
                 while "outcome" in (reply := await process.receive()):
-                    outcomes.append(read_outcome(reply["outcome"]))
+                    outcomes.append(read_answer(reply["outcome"]))
             healthy = not reply["exhausted"]
             quick = reply["spent"] < _SHORT_SECONDS
         except TimeoutError:
@@ -379,7 +395,7 @@ class RenderPool:
                 await process.end()
         return tuple(outcomes), healthy, quick
 
-    def _conclude(self, job: _Job, outcomes: tuple[Outcome | None, ...], now: float, *, quick: bool) -> None:
+    def _conclude(self, job: _Job, outcomes: tuple[Answer | None, ...], now: float, *, quick: bool) -> None:
         last = outcomes[-1] if outcomes else None
         if isinstance(last, Failure) and last.reason in _UNENDED:
             self._memory.misbehaved(job, outcomes, now)

@@ -14,10 +14,14 @@ import orjson
 
 from troth.api.pipelines import DestinationRule, FileTemplate, JinjaPipeline
 from troth.engine.failure import Failure
+from troth.engine.linting.errors import LintReport
 from troth.engine.render import Control, Outcome, RenderContext, Rendered, RenderedFile
 
 LENGTH: Final = struct.Struct("!I")
 _OPTIONS: Final = orjson.OPT_NON_STR_KEYS
+
+Answer = Outcome | LintReport
+"""What a worker answers: of a pipeline, or of a Promise that it was to lint."""
 
 
 def pack(message: Any) -> bytes:
@@ -79,12 +83,14 @@ def read_context(message: Mapping[str, Any]) -> RenderContext:
     return RenderContext(promise=message["promise"], request=message["request"])
 
 
-def outcome_message(outcome: Outcome | None) -> Any:
+def outcome_message(outcome: Answer | None) -> Any:
     """An outcome as a message."""
     if outcome is None:
         return None
     if isinstance(outcome, Failure):
         return {"failure": asdict(outcome)}
+    if isinstance(outcome, LintReport):
+        return {"lint": asdict(outcome)}
     control = outcome.control
     return {
         "pipeline": outcome.pipeline,
@@ -109,6 +115,13 @@ def read_outcome(message: Mapping[str, Any] | None) -> Outcome | None:
         status=message["status"],
         control=None if control is None else Control(*control),
     )
+
+
+def read_answer(message: Mapping[str, Any] | None) -> Answer | None:
+    """The answer of a message, an outcome as a rule."""
+    if message is not None and "lint" in message:
+        return LintReport.from_wire(message["lint"])
+    return read_outcome(message)
 
 
 def _plain(value: Any) -> Any:

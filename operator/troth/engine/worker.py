@@ -27,6 +27,7 @@ from troth.engine.check import check_pipeline
 from troth.engine.diagnosis import Attempt, diagnose
 from troth.engine.failure import Failure, timed_out
 from troth.engine.limits import Limits
+from troth.engine.linting.errors import LintReport, find_errors
 from troth.engine.render import Outcome, RenderContext, Rendering
 from troth.engine.templates import Environment
 from troth.engine.wire import LENGTH, framed, outcome_message, pack, read_context, read_pipelines, unpack
@@ -96,6 +97,8 @@ class Worker:
         begun = time.process_time()
         end = clock() + seconds
         self._exhausted = False
+        if "lint" in job:
+            yield pack({"outcome": outcome_message(self._lint(job["lint"], end - clock()))})
         covering = self._cover() if job.get("coverage") else None
         for pipeline in pipelines:
             if covering is not None:
@@ -136,6 +139,21 @@ class Worker:
         finally:
             signal.setitimer(self._timer, 0)
         return outcome
+
+    def _lint(self, document: Mapping[str, Any], seconds: float) -> LintReport | Failure:
+        try:
+            self._arm(seconds)
+            report = find_errors(document)
+            self._armed = False
+        except Deadline:
+            self._armed = False
+            return timed_out(self._limits.seconds)
+        except Exception as error:  # noqa: BLE001 - what is only advice must not fail a Promise
+            self._armed = False
+            return LintReport(unfinished=f"{type(error).__name__} while it was looked at")
+        finally:
+            signal.setitimer(self._timer, 0)
+        return report
 
     def _arm(self, seconds: float) -> None:
         self._armed = True

@@ -4,7 +4,18 @@ Pure and bounded by a count of steps, so that the operator says the same of a Pr
 of one that is being written.
 """
 
+from troth.engine.linting.errors import LintError, LintReport, find_errors, lintable
 from troth.engine.linting.paths import check_paths
 from troth.engine.linting.remarks import CODES, Code, Remark, Severity
 
-__all__ = ["CODES", "Code", "Remark", "Severity", "check_paths"]
+__all__ = [
+    "CODES",
+    "Code",
+    "LintError",
+    "LintReport",
+    "Remark",
+    "Severity",
+    "check_paths",
+    "find_errors",
+    "lintable",
+]

@@ -34,6 +34,7 @@ OWNED_CONDITIONS: Final = frozenset(
         conditions.AVAILABLE,
         conditions.CONFIGURE_WORKFLOW_COMPLETED,
         conditions.DELETE_WORKFLOW_COMPLETED,
+        conditions.LINTED,
         conditions.PROMISE_AVAILABLE,
         conditions.READY,
         conditions.RECONCILED,

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from troth.engine.linting.errors import LintReport
+
 PipelinePhase = Literal["Pending", "Running", "Succeeded", "Failed", "Suspended"]
 PlacementState = Literal["Written", "Pending", "Failing", "Misplaced"]
 WorkState = Literal["Ready", "Pending", "Failing", "Misplaced"]
@@ -217,6 +219,7 @@ class PromiseFacts:
         required_by: the Promises that require it.
         workflow: its promise configure workflow.
         works: its Works, static dependencies included.
+        lint: what the static check found; None while that is not known.
     """
 
     generation: int
@@ -230,6 +233,7 @@ class PromiseFacts:
     required_by: tuple[DependentFacts, ...] = ()
     workflow: WorkflowFacts = field(default_factory=WorkflowFacts)
     works: tuple[WorkFacts, ...] = ()
+    lint: LintReport | None = None
 
 
 @dataclass(frozen=True, slots=True)

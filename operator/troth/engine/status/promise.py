@@ -8,6 +8,7 @@ its API is served and its own workflow succeeded; what stands in the way is said
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
 from troth.api import Condition, merge_conditions
@@ -30,6 +31,7 @@ from troth.engine.status.request import (
 _AVAILABLE: Final = "Available"
 _UNAVAILABLE: Final = "Unavailable"
 _OWNED_TROTH: Final = frozenset({"placements", "failure"})
+_MOST_SAID: Final = 3
 
 
 def promise_available(facts: PromiseFacts) -> bool:
@@ -65,7 +67,7 @@ def promise_status(old: Mapping[str, Any], facts: PromiseFacts, *, now: str) -> 
     conditions = [*_requirements(facts), _available(facts), *workflow_conditions(facts.workflow)]
     if facts.workflow.state == "Succeeded" or facts.works:
         conditions.append(report.condition)
-    conditions += [_reconciled(facts, report), _ready(facts, report)]
+    conditions += [_reconciled(facts, report), _ready(facts, report), *_linted(facts)]
     merged = merge_conditions(old.get("conditions"), conditions, now=now, drop=_dropped(facts))
     since = old.get("lastAvailableTime") or mirror.get("lastAvailableTime")
     if available and (old.get("status") != _AVAILABLE or not since):
@@ -108,6 +110,7 @@ def promise_status(old: Mapping[str, Any], facts: PromiseFacts, *, now: str) -> 
             **{key: value for key, value in (old.get("troth") or {}).items() if key not in _OWNED_TROTH},
             "placements": placements_block(facts.works),
             "failure": dict(facts.workflow.failure) or None,
+            **_findings(facts),
         },
     }
 
@@ -161,6 +164,29 @@ def _ready(facts: PromiseFacts, report: WorksReport) -> Condition:
     return Condition(types.READY, status, report.reason, explanation)
 
 
+def _linted(facts: PromiseFacts) -> list[Condition]:
+    """Nothing while it is not known: then what was said of the generation before stays."""
+    found = None if facts.problem else facts.lint
+    if found is None:
+        return []
+    if found.count:
+        said = [error.sentence() for error in found.errors[:_MOST_SAID]]
+        more = found.count - len(said)
+        message = ". ".join([*said, *([f"And {more} more: see status.troth.findings"] if more else [])])
+        return [Condition(types.LINTED, "False", "LintErrors", message)]
+    if found.unfinished:
+        return [Condition(types.LINTED, "Unknown", "LintUnfinished", found.unfinished)]
+    return [Condition(types.LINTED, "True", "NoLintErrors", "What the templates read fits the API")]
+
+
+def _findings(facts: PromiseFacts) -> dict[str, Any]:
+    if facts.problem:
+        return {"findings": None}
+    if facts.lint is None:
+        return {}
+    return {"findings": [asdict(error) for error in facts.lint.errors] or None}
+
+
 def _message(facts: PromiseFacts) -> str:
     if facts.problem:
         return facts.problem
@@ -200,4 +226,6 @@ def _dropped(facts: PromiseFacts) -> set[str]:
         dropped.add(types.REQUIREMENTS_FULFILLED)
     if not facts.workflow.pipelines:
         dropped.add(types.CONFIGURE_WORKFLOW_COMPLETED)
+    if facts.problem:
+        dropped.add(types.LINTED)
     return dropped

@@ -1,0 +1,81 @@
+"""What lint says of a Promise, asked once for each generation and never waited for at length.
+
+A Promise that renders well is installed whatever lint thinks of it, so the answer is advice: it is asked for while
+the API is installed, and mostly there when the status is written. When it comes later, the Promise is looked at again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+from troth.api import Key, Promise, TrothError
+from troth.controllers.caches import DEPENDENT
+from troth.controllers.platform import Platform
+from troth.engine.linting import LintReport
+
+_PATIENCE_SECONDS: Final = 1.0
+_DEADLINE_SECONDS: Final = 120.0
+
+
+@dataclass(slots=True)
+class _Look:
+    generation: tuple[str, int]
+    task: asyncio.Task[LintReport]
+    late: bool = False
+
+
+class PromiseLint:
+    """Asks the renderer, and remembers what it said of each Promise's newest generation."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._looks: dict[str, _Look] = {}
+
+    def begin(self, promise: Promise) -> None:
+        """Asks about this generation, if nobody did."""
+        generation = (promise.metadata.uid, promise.metadata.generation)
+        known = self._looks.get(promise.name)
+        if known is not None and known.generation == generation:
+            return
+        self.forget(promise.name)
+        task = asyncio.create_task(self._ask(promise), name=f"lint {promise.name}")
+        self._looks[promise.name] = _Look(generation, task)
+
+    async def report(self, key: Key) -> LintReport | None:
+        """What was found; None while it is not known, and then the Promise is queued as soon as it is."""
+        look = self._looks[key.name]
+        if not look.task.done() and not look.late:
+            async with self._platform.slots.lent():
+                await asyncio.wait({look.task}, timeout=_PATIENCE_SECONDS)
+            if not look.task.done():
+                look.late = True
+                look.task.add_done_callback(lambda task: self._queue(key, task))
+        return look.task.result() if look.task.done() and not look.task.cancelled() else None
+
+    def forget(self, name: str) -> None:
+        """The Promise is gone, or is another one now."""
+        look = self._looks.pop(name, None)
+        if look is not None:
+            look.task.cancel()
+
+    async def close(self) -> None:
+        """Ends what is under way."""
+        tasks = [look.task for look in self._looks.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _queue(self, key: Key, task: asyncio.Task[LintReport]) -> None:
+        if not task.cancelled():
+            self._platform.queue.add(key, priority=DEPENDENT)
+
+    async def _ask(self, promise: Promise) -> LintReport:
+        try:
+            async with asyncio.timeout(_DEADLINE_SECONDS):
+                return await self._platform.renderer.lint(promise)
+        except TimeoutError:
+            return LintReport(unfinished=f"nothing was found out within {_DEADLINE_SECONDS:g} seconds")
+        except TrothError as error:
+            return LintReport(unfinished=str(error))

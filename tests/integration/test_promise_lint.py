@@ -1,0 +1,85 @@
+"""A Promise that is applied says what lint finds in it, in its status and in an Event, and works all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.platforms import Platform, Repository, condition, events_of, is_ready, promise
+from tests.waiting import eventually
+from troth.api.resources import PROMISE
+from troth.dev import AuditLog
+
+SCHEMA = {
+    "type": "object",
+    "required": ["size"],
+    "properties": {"size": {"type": "string"}, "owner": {"type": "string"}},
+}
+OBJECT = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {{{{ name }}}}}}\ndata:\n  a: {what}\n"
+
+
+def written(name: str, what: str) -> dict[str, Any]:
+    """A Promise whose requests must have a spec."""
+    obj = promise(name, template=OBJECT.format(what=what), spec_schema=SCHEMA)
+    obj["spec"]["api"]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["required"] = ["spec"]
+    return obj
+
+
+def linted(status: str, generation: int = 1) -> Any:
+    def says(live: Mapping[str, Any]) -> bool:
+        found = (live.get("status") or {}).get("observedGeneration") == generation and condition(
+            live, "Linted"
+        ).get("status") == status
+        return found and is_ready(live)
+
+    return says
+
+
+async def test_an_error_is_told_with_code_place_and_fix_and_goes_when_it_is_mended(
+    platform: Platform, repository: Repository, unique: str, audit: AuditLog
+) -> None:
+    await platform.make(PROMISE, written(unique, "{{ spec.owner }}"))
+    live = await platform.wait(PROMISE, unique, linted("False"))
+    (finding,) = live["status"]["troth"]["findings"]
+    assert (finding["code"], finding["place"]) == ("T102", "instance/object.yaml:5")
+    message = condition(live, "Linted")["message"]
+    assert "instance/object.yaml:5: T102: " in message
+    assert "default" in message
+
+    async def event() -> bool:
+        found = await events_of(platform.client, live)
+        return any((entry["type"], entry["reason"]) == ("Warning", "LintErrors") for entry in found)
+
+    await eventually(event, "an Event LintErrors")
+    writes = audit.writes(lambda entry: f"/promises/{unique}/status" in entry.uri)
+    assert len(writes) <= 2  # once when the API is asked for, and once when it is served: nothing for lint alone
+
+    patch = {"spec": written(unique, "{{ spec.owner | default('nobody') }}")["spec"]}
+    await platform.client.merge_patch(PROMISE, unique, patch)
+    live = await platform.wait(PROMISE, unique, linted("True", 2))
+    assert "findings" not in live["status"]["troth"]
+
+
+async def test_a_request_of_a_promise_with_errors_is_carried_out(
+    platform: Platform, repository: Repository, unique: str, namespace: str
+) -> None:
+    await platform.publish(written(unique, "{{ spec.owner }}"))
+    await platform.wait(PROMISE, unique, linted("False"))
+    await platform.ask(unique, "one", namespace, size="small", owner="me")
+    await platform.ready(unique, "one", namespace)
+
+
+async def test_a_comment_in_the_template_silences(platform: Platform, repository: Repository, unique: str) -> None:
+    comment = "{# troth:ignore T102 the portal always says it #}"
+    await platform.make(PROMISE, written(unique, "{{ spec.owner }} " + comment))
+    live = await platform.wait(PROMISE, unique, linted("True"))
+    assert "findings" not in live["status"]["troth"]
+
+
+async def test_a_promise_without_workflows_is_linted_too(
+    platform: Platform, repository: Repository, unique: str
+) -> None:
+    obj = written(unique, "x")
+    del obj["spec"]["workflows"]
+    await platform.make(PROMISE, obj)
+    await platform.wait(PROMISE, unique, linted("True"))
