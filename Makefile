@@ -47,6 +47,10 @@ format: $(READY) ## Format the code and mend what can be mended
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
+.PHONY: docs
+docs: $(READY) ## Write the pages of reference that come from --help and the schemas
+	@$(BIN)/python docs/generate.py
+
 .PHONY: dev
 dev: $(READY) ## A control plane with the operator in it, until Ctrl-C
 	@$(BIN)/troth dev --data dev $(ARGS)
