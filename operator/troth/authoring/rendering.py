@@ -31,6 +31,7 @@ from troth.authoring.files import HomeError, read_objects, yaml_files
 from troth.authoring.home import Home, as_served, load_home, offer_of, refused
 from troth.engine.admission import Admission, Admitted
 from troth.engine.admission_refusals import Refusal
+from troth.engine.components import Parent, find_components
 from troth.engine.context import RenderContext, render_context
 from troth.engine.failure import Failure
 from troth.engine.layout import Layout, aggregate, place
@@ -38,7 +39,14 @@ from troth.engine.outputs import Output, WorkflowOutput, judge_outcomes, workflo
 from troth.engine.render import Outcome
 from troth.engine.scheduling import Target, effective_selector, schedule
 from troth.engine.status import request_status
-from troth.engine.status.facts import AuthorStatus, PlacementFacts, RequestFacts, Waiting, WorkFacts
+from troth.engine.status.facts import (
+    AuthorStatus,
+    ComponentFacts,
+    PlacementFacts,
+    RequestFacts,
+    Waiting,
+    WorkFacts,
+)
 from troth.engine.work import GroupContent, blob_id, placement_name, work_name
 
 _NOW: Final = "1970-01-01T00:00:00Z"
@@ -217,7 +225,7 @@ class Requests:
             files=self._files(output),
             placements=tuple(placements),
             waiting=tuple(waiting.wants for work in works for waiting in work.unscheduled),
-            status=self._status(output, works),
+            status=self._status(output, works, served),
             failure=failure,
             unchecked=admitted.unchecked,
             complaint=str(refused(self.home, failure)) if failure else "",
@@ -271,7 +279,9 @@ class Requests:
             for path, content in sorted(group.files.items())
         }
 
-    def _status(self, output: WorkflowOutput, works: Sequence[WorkFacts]) -> dict[str, Any]:
+    def _status(
+        self, output: WorkflowOutput, works: Sequence[WorkFacts], request: Mapping[str, Any]
+    ) -> dict[str, Any]:
         run = _Run(
             tuple(pipeline.name for pipeline in self.offer.resource_configure),
             output.outputs,
@@ -283,9 +293,26 @@ class Requests:
             promise_version=self._version,
             workflow=workflow_facts(run, {}, generation=1, now=_NOW),
             works=tuple(works),
+            components=self._components(output, request),
         )
         timeless: dict[str, Any] = _timeless(request_status({}, facts, now=_NOW))
         return timeless
+
+    def _components(self, output: WorkflowOutput, request: Mapping[str, Any]) -> tuple[ComponentFacts, ...]:
+        """The requests of other Promises among the files, as if they were Ready."""
+        metadata = request["metadata"]
+        files = (
+            file
+            for produced in output.outputs
+            if not produced.suspended
+            for group in produced.groups
+            for file in group.files.items()
+        )
+        parent = Parent(self.promise.name, metadata["namespace"], metadata["name"])
+        return tuple(
+            ComponentFacts(found.api_version, found.kind, found.name, found.namespace, state="Ready")
+            for found in find_components(files, parent)
+        )
 
     # ---- where it goes
 
@@ -400,7 +427,8 @@ def render_files(
     """Renders all requests in files and folders, in a process that is bounded; where each stands, and what it gives.
 
     Raises:
-        HomeError: a file or the Promise cannot be used.
+        HomeError: a file or the Promise cannot be used, or a template asks for more than there is: the same would
+            hold for the next request, and each would take its seconds.
     """
     files = [file for path in requests for file in (yaml_files(path) if path.is_dir() else (path,))]
     with BoundedWorker() as worker:
@@ -410,7 +438,11 @@ def render_files(
         renderer = Requests(home, destinations=known, pool=worker)
         found: list[tuple[Path, Rendering]] = []
         for file in files:
-            found.extend((file, renderer.render_with(worker.render_now, obj)) for obj in read_objects(file))
+            for obj in read_objects(file):
+                rendering = renderer.render_with(worker.render_now, obj)
+                if rendering.failure is not None and rendering.failure.is_unbounded:
+                    raise refused(home, rendering.failure)
+                found.append((file, rendering))
     return found
 
 

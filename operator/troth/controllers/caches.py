@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
-from troth.api import Key, Resource
+from troth.api import Key, Resource, find_condition
 from troth.api import labels as names
+from troth.api.conditions import READY
 from troth.api.objects import (
     Destination,
     ObjectMeta,
@@ -42,6 +43,7 @@ from troth.api.resources import (
     WORK_PLACEMENT,
 )
 from troth.controllers.stores import StoreRef
+from troth.engine.components import Parent, read_parent
 from troth.engine.definitions import Definition, read_definition
 from troth.engine.work import ContentDigests, read_work, read_work_placement
 from troth.kube import Client, Informer, WorkQueue
@@ -94,6 +96,7 @@ class Caches:
     definitions: Informer[Definition] = field(init=False)
     stores: dict[str, Informer[StateStore]] = field(init=False)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _parents: dict[tuple[str, str], set[Key]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # A Work and its placements carry the same contents: each is unpacked once.
@@ -215,6 +218,7 @@ class Caches:
             await informer.synced.wait()
             self.queue.add(Key(PROMISE.name, "", promise), priority=DEPENDENT)
             self._queue_owners(promise)
+            self._queue_parents(informer.resource)
 
         if before is not None:
             await asyncio.gather(before, return_exceptions=True)
@@ -245,6 +249,7 @@ class Caches:
             api = self.requests.pop(name)
             api.task.cancel()
             await asyncio.gather(api.task, return_exceptions=True)
+            self._queue_parents(api.resource)
 
     def api_of_promise(self, promise: str) -> RequestApi | None:
         """The running informer of a Promise's API."""
@@ -262,6 +267,47 @@ class Caches:
             for request in api.informer.items():
                 meta = request.metadata
                 self.queue.add(Key(api.resource.name, meta.namespace, meta.name), priority=priority)
+
+    # ---- components
+
+    def api_of_kind(self, group: str, kind: str) -> RequestApi | None:
+        """The API of that group and kind that is followed."""
+        return next(
+            (api for api in self.requests.values() if api.resource.group == group and api.resource.kind == kind),
+            None,
+        )
+
+    def definition_of_kind(self, group: str, kind: str) -> Definition | None:
+        """The definition of that group and kind that a Promise has installed, followed or not."""
+        return next(
+            (
+                found
+                for found in self.definitions.items()
+                if found.spec.get("group") == group and (found.spec.get("names") or {}).get("kind") == kind
+            ),
+            None,
+        )
+
+    def note_parent(self, parent: Key, kinds: Iterable[tuple[str, str]]) -> None:
+        """Remembers that a request has components of these (group, kind): it is queued when such an API comes or goes.
+
+        It is forgotten once it is queued and gone; what it no longer needs costs it a look that finds nothing.
+        """
+        for kind in kinds:
+            self._parents.setdefault(kind, set()).add(parent)
+
+    def _queue_parents(self, resource: Resource) -> None:
+        parents = self._parents.get((resource.group, resource.kind), set())
+        for parent in list(parents):
+            if self.get_request(parent) is None:
+                parents.discard(parent)
+            else:
+                self.queue.add(parent, priority=DEPENDENT)
+
+    def _queue_parent(self, parent: Parent | None) -> None:
+        api = self.api_of_promise(parent.promise) if parent else None
+        if parent and api:
+            self.queue.add(Key(api.resource.name, parent.namespace, parent.name), priority=DEPENDENT)
 
     def get_store(self, ref: StoreRef) -> StateStore | None:
         """A state store of any kind."""
@@ -306,6 +352,9 @@ class Caches:
             # A Promise that is deleted, or whose new API cannot take the place of the old, waits for the last one.
             if promise and (promise.metadata.deleting or promise.status.get("status") != "Available"):
                 self.queue.add(Key(PROMISE.name, "", api.promise), priority=DEPENDENT)
+        if _fares(old) != _fares(new) and (api := self.requests.get(key.kind)) and api.informer.synced.is_set():
+            for parent in {read_parent(each.metadata.labels) for each in (old, new) if each}:
+                self._queue_parent(parent)
 
     def _work_changed(self, key: Key, old: Work | None, new: Work | None) -> None:
         if _meant_differs(old, new):
@@ -474,6 +523,24 @@ def _offer(promise: Promise | None) -> object:
         status.get("status"),
         status.get("observedGeneration"),
         promise.metadata.deleting,
+    )
+
+
+def _fares(request: Request | None) -> object:
+    """What a request is to its parent."""
+    if request is None:
+        return None
+    meta = request.metadata
+    ready = find_condition(request.status.get("conditions"), READY) or {}
+    return (
+        read_parent(meta.labels),
+        meta.uid,
+        meta.generation,
+        meta.deleting,
+        request.status.get("observedGeneration"),
+        ready.get("status"),
+        ready.get("reason"),
+        ready.get("message"),
     )
 
 

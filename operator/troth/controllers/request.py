@@ -16,6 +16,7 @@ from troth.api import labels as names
 from troth.api.objects import Promise, PromiseSpec, Request
 from troth.api.pipelines import JinjaPipeline, parse_pipelines
 from troth.controllers.caches import BY_WORK, RequestApi, owner_index
+from troth.controllers.components import Components
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Terminal
 from troth.controllers.workflow import (
@@ -27,6 +28,7 @@ from troth.controllers.workflow import (
     retry_seconds,
 )
 from troth.engine import render_context
+from troth.engine.components import Parent
 from troth.engine.outputs import workflow_facts
 from troth.engine.status import (
     RequestFacts,
@@ -43,6 +45,7 @@ from troth.kube import Conflict, Forbidden
 
 _NOTHING = WorkflowFacts()
 _REFUSED_AGAIN = 60.0
+_COMPONENTS_AGAIN = 10.0
 FINALIZERS = (names.WORK_CLEANUP, names.WORKFLOWS_CLEANUP, names.DELETE_WORKFLOWS)
 REMOVED_FINALIZERS = (*FINALIZERS, names.RESOURCE_BINDING_CLEANUP)
 
@@ -76,6 +79,7 @@ class RequestReconciler:
     def __init__(self, platform: Platform, workflows: Workflows) -> None:
         self._platform = platform
         self._workflows = workflows
+        self._components = Components(platform)
         self._parsed: dict[tuple[str, str], tuple[JinjaPipeline, ...]] = {}
 
     async def reconcile(self, key: Key) -> Result:
@@ -120,11 +124,17 @@ class RequestReconciler:
                 await self._workflows.keep_works(owner, names.WORK_TYPE_RESOURCE, run)
         except Forbidden as error:
             return await self._report_refusal(key, api, request, owner, error)
-        await self._report(key, api, request, bound, owner, run)
+        reported = await self._report(key, api, request, bound, owner, run)
         if run.failure is not None:
             return after_failure(run.failure)
         seconds = retry_seconds(run)
-        return After(seconds, "its pipeline asked for it") if seconds is not None else DONE
+        if seconds is not None:
+            return After(seconds, "its pipeline asked for it")
+        return (
+            DONE
+            if reported
+            else After(_COMPONENTS_AGAIN, "the requests that it has as components are being listed")
+        )
 
     async def _run(
         self,
@@ -223,6 +233,11 @@ class RequestReconciler:
             left = self._workflows.works_of(owner)
             if left:
                 return await self._report_deletion(key, api, request, self._waiting_for(left))
+        parent = Parent(api.promise, key.namespace, key.name)
+        components = self._components.remaining(key, parent, request.status)
+        if components:
+            # Their files are gone, so whoever applied them is taking them away: what they made goes before we do.
+            return await self._report_deletion(key, api, request, f"{', '.join(components)} to be removed")
         try:
             await self._platform.set_finalizers(
                 api.informer,
@@ -346,21 +361,30 @@ class RequestReconciler:
         bound: BoundPromise,
         owner: WorkOwner,
         run: Run,
-    ) -> None:
+    ) -> bool:
+        """Writes the status if it differs; False when it cannot be known yet how the components fare."""
         now = self._platform.now()
+        workflow = workflow_facts(run, request.status, generation=request.metadata.generation, now=now)
+        parent = Parent(api.promise, key.namespace, key.name)
+        components = self._components.facts(
+            key, parent, run.components, request.status, complete=workflow.state == "Succeeded"
+        )
+        if components is None:
+            return False
         facts = RequestFacts(
             generation=request.metadata.generation,
             promise_version=bound.version,
-            workflow=workflow_facts(run, request.status, generation=request.metadata.generation, now=now),
+            workflow=workflow,
             works=tuple(
                 self.work_facts(work) for work in self._workflows.works_of(owner) if not work.metadata.deleting
             ),
+            components=components,
         )
         before = request.status
         status = request_status(before, facts, now=now)
-        if not await self._platform.write_status(api.informer, api.resource, key, before, status):
-            return
-        self._record_outcome(api, request, before, status)
+        if await self._platform.write_status(api.informer, api.resource, key, before, status):
+            self._record_outcome(api, request, before, status)
+        return True
 
     def work_facts(self, work: Any) -> WorkFacts:
         """What is reported of one Work, from the caches."""
@@ -391,7 +415,7 @@ class RequestReconciler:
             versions = ", ".join(sorted(_versions(status)))
             message = f"{ready.get('message')}" + (f" ({versions})" if versions else "")
             self._record(api, request, "Normal", "ReconcileSucceeded", message, "Reconcile")
-        elif reason not in ("WorksPending", "WorkflowPending"):
+        elif reason not in ("WorksPending", "WorkflowPending", "ComponentsPending"):
             self._record(api, request, "Warning", reason, str(ready.get("message")), "Reconcile")
 
     def _record(

@@ -8,6 +8,7 @@ the ones before it produced is kept up to date, the Work of the failed one stays
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,8 @@ from troth.controllers.caches import BY_OWNER
 from troth.controllers.platform import Platform
 from troth.controllers.result import After, Result, Retry, Terminal
 from troth.engine import Control, Failure, RenderContext
-from troth.engine.outputs import is_suspended, judge_outcomes
+from troth.engine.components import Component, Parent, find_components, may_hold_components
+from troth.engine.outputs import WorkflowOutput, is_suspended, judge_outcomes
 from troth.engine.status import AuthorStatus
 from troth.engine.work import GroupContent, blob_id, encode_content
 from troth.engine.work import work_name as compute_work_name
@@ -74,12 +76,16 @@ class Produced:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The outcome of a workflow: what its pipelines produced, up to the first failure."""
+    """The outcome of a workflow: what its pipelines produced, up to the first failure.
+
+    ``components`` are the requests of other Promises among it.
+    """
 
     pipelines: tuple[str, ...]
     outputs: tuple[Produced, ...]
     failure: Failure | None
     author: AuthorStatus
+    components: tuple[Component, ...] = ()
 
 
 _TIMEOUT_RETRY = 60.0
@@ -149,6 +155,7 @@ class Workflows:
             ),
             failure=found.failure,
             author=found.author,
+            components=await _components(found, context),
         )
         if run.failure is None or not is_passing(run.failure):
             self._remembered[key] = (inputs, run)
@@ -359,6 +366,26 @@ def _comparable(group: WorkloadGroup) -> object:
         [(dict(selector.match_labels), selector.source) for selector in group.selectors],
         {workload.filepath: workload.blob for workload in group.workloads},
     )
+
+
+async def _components(found: WorkflowOutput, context: RenderContext) -> tuple[Component, ...]:
+    """The components that were rendered; reading them is left to a thread, as a file may be large."""
+    request = context.request
+    if request is None:
+        return ()
+    files = [
+        (path, content)
+        for output in found.outputs
+        if not output.suspended
+        for group in output.groups
+        for path, content in group.files.items()
+        if may_hold_components(content)
+    ]
+    if not files:
+        return ()
+    metadata = request["metadata"]
+    parent = Parent(context.promise["name"], metadata["namespace"], metadata["name"])
+    return await asyncio.to_thread(find_components, files, parent)
 
 
 def _hash_inputs(context: RenderContext, revision: str) -> str:

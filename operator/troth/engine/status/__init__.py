@@ -6,8 +6,10 @@ date, so a second look at the same facts never writes.
 """
 
 from troth.engine.status.author import author_status
+from troth.engine.status.components import BEING_DELETED, MISSING, ON_ITS_WAY, judge_component
 from troth.engine.status.facts import (
     AuthorStatus,
+    ComponentFacts,
     DependentFacts,
     DestinationFacts,
     PipelineFacts,
@@ -28,7 +30,11 @@ from troth.engine.status.request import deletion_status, next_retry, refusal_sta
 from troth.engine.status.store import destination_status, secret_not_found, state_store_status
 
 __all__ = [
+    "BEING_DELETED",
+    "MISSING",
+    "ON_ITS_WAY",
     "AuthorStatus",
+    "ComponentFacts",
     "DependentFacts",
     "DestinationFacts",
     "PipelineFacts",
@@ -44,6 +50,7 @@ __all__ = [
     "author_status",
     "deletion_status",
     "destination_status",
+    "judge_component",
     "next_retry",
     "placement_status",
     "promise_available",

@@ -8,7 +8,7 @@ same status, and the second write never happens.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from troth.engine.linting.errors import LintReport
@@ -17,6 +17,7 @@ PipelinePhase = Literal["Pending", "Running", "Succeeded", "Failed", "Suspended"
 PlacementState = Literal["Written", "Pending", "Failing", "Misplaced"]
 WorkState = Literal["Ready", "Pending", "Failing", "Misplaced"]
 WorkflowState = Literal["Succeeded", "Pending", "Failed", "Suspended"]
+ComponentState = Literal["Ready", "Pending", "Failing"]
 StoreState = Literal["Ready", "NotReady", "NotFound"]
 
 NOT_INSTALLED: Final = "Requirement not installed"
@@ -163,6 +164,38 @@ class WorkflowFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ComponentFacts:
+    """A request of another Promise that a request renders and whose readiness it waits for.
+
+    Attributes:
+        api_version: ``group/version``, as rendered.
+        kind: its kind.
+        name: its name.
+        namespace: its namespace.
+        promise: the Promise that offers the kind; empty when none does.
+        state: ``Failing`` when it will not become Ready by itself, as far as can be told.
+        message: why it is not Ready, a clause that follows its name; empty when it is.
+    """
+
+    api_version: str
+    kind: str
+    name: str
+    namespace: str
+    promise: str = ""
+    state: ComponentState = "Pending"
+    message: str = ""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is Ready, as it was rendered."""
+        return self.state == "Ready"
+
+    def with_state(self, state: ComponentState, message: str) -> ComponentFacts:
+        """The same in another state."""
+        return replace(self, state=state, message=message)
+
+
+@dataclass(frozen=True, slots=True)
 class RequestFacts:
     """One resource request.
 
@@ -174,6 +207,7 @@ class RequestFacts:
         paused: reconciling is paused, by label on the request or on its Promise.
         workflow: its configure workflow.
         works: its Works.
+        components: the requests of other Promises that it renders.
     """
 
     generation: int
@@ -183,6 +217,7 @@ class RequestFacts:
     binding_version: str = ""
     promise_available: bool = True
     paused: bool = False
+    components: tuple[ComponentFacts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

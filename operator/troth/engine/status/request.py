@@ -8,16 +8,17 @@ observed generation is set when a pipeline failed, too, for that generation was 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from troth.api import Condition, find_condition, merge_conditions
 from troth.api import conditions as types
-from troth.engine.status.facts import RequestFacts, WorkflowFacts
+from troth.engine.status.components import components_block, components_condition
+from troth.engine.status.facts import ComponentFacts, RequestFacts, WorkflowFacts
 from troth.engine.status.placement import WorksReport, placements_block, works_report
 
-_OWNED_TROTH: Final = frozenset({"phase", "placements", "failure", "statusKeys", "conditionTypes"})
+_OWNED_TROTH: Final = frozenset({"phase", "placements", "components", "failure", "statusKeys", "conditionTypes"})
 PENDING: Final = "Pending"
 
 
@@ -45,7 +46,7 @@ def request_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str) -> 
     ]
     if workflow.state == "Succeeded" or facts.works:
         conditions.append(report.condition)
-    conditions += [reconciled(workflow, report), _ready(workflow, report)]
+    conditions += [reconciled(workflow, report), _ready(workflow, report, facts.components)]
     merged = merge_conditions(
         old.get("conditions"), conditions, now=now, drop=_dropped_conditions(old, workflow, condition_types)
     )
@@ -65,6 +66,7 @@ def request_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str) -> 
             **{key: value for key, value in (old.get("troth") or {}).items() if key not in _OWNED_TROTH},
             "phase": _phase(facts),
             "placements": placements_block(facts.works),
+            "components": components_block(facts.components) or None,
             "failure": dict(workflow.failure) or None,
             "statusKeys": keys or None,
             "conditionTypes": condition_types or None,
@@ -330,10 +332,14 @@ def _unavailable() -> list[Condition]:
     ]
 
 
-def _ready(workflow: WorkflowFacts, report: WorksReport) -> Condition:
+def _ready(workflow: WorkflowFacts, report: WorksReport, components: Sequence[ComponentFacts]) -> Condition:
     unready = workflow_unready(workflow)
     if unready is not None:
         return unready
+    if report.status == "True":
+        unready = components_condition(components)
+        if unready is not None:
+            return unready
     status: types.Status = "True" if report.status == "True" else "False"
     return Condition(types.READY, status, report.reason, report.explanation)
 
