@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "build": "Build a Promise's folder into the one document that people apply.",
         "demo": "From kubectl apply to manifests in Git, in the open, in a minute.",
         "dev": "A control plane on this machine, with the operator and a Git repository.",
+        "init": "Start a Promise: from fields, a CustomResourceDefinition, or manifests.",
         "lint": "Find what is wrong with a Promise, without a cluster.",
         "operator": "Run the operator against a cluster.",
         "render": "Render requests of a Promise without a cluster: files, places, status.",

@@ -1,0 +1,71 @@
+"""The first tests of a Promise: what its own engine renders now, for people to look at and to keep."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from troth.authoring.testing.matching import rendered_objects
+from troth.engine.emit import dump_document
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A request that a test makes.
+
+    Attributes:
+        name: of the case.
+        request: what is asked for.
+        example: the example that holds it, or "".
+        files: what it renders, by path.
+    """
+
+    name: str
+    request: Mapping[str, Any]
+    example: str
+    files: Mapping[str, bytes]
+
+
+def cases_text(cases: Sequence[Case], refusals: Sequence[Mapping[str, Any]], *, whole: bool) -> str:
+    """``tests/cases.yaml``: what each case gives; with ``whole``, each object in full."""
+    written: list[dict[str, Any]] = []
+    for case in cases:
+        objects = rendered_objects(case.files)
+        expect: dict[str, Any] = {"files": sorted(case.files), "counts": _counts(objects)}
+        if whole:
+            expect["objects"] = objects
+        request = {"from": f"../examples/{case.example}"} if case.example else _short(case.request)
+        written.append({"name": case.name, "request": request, "expect": expect})
+    written.extend(dict(refusal) for refusal in refusals)
+    return dump_document(
+        {
+            "apiVersion": "troth.dev/v1alpha1",
+            "kind": "PromiseTest",
+            "metadata": {"name": "cases"},
+            "spec": {"cases": written},
+        }
+    )
+
+
+def refusal_of(field: str, schema: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A case with a value that the API refuses in that field; None when nothing is sure to be refused."""
+    if schema.get("type") == "string" and schema.get("enum"):
+        spec = {**base, field: "none-of-them" if "none-of-them" not in schema["enum"] else "neither"}
+        expect = {"refused": {"field": f"spec.{field}", "message": "Unsupported value"}}
+        return {"name": f"refuses an unknown {field}", "request": {"spec": spec}, "expect": expect}
+    return None
+
+
+def _counts(objects: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Objects by kind; a kind of several groups is left out, since its name alone does not tell them apart."""
+    groups: dict[str, set[str]] = {}
+    for obj in objects:
+        groups.setdefault(str(obj.get("kind")), set()).add(str(obj.get("apiVersion")).rpartition("/")[0])
+    counts = Counter(str(obj.get("kind")) for obj in objects)
+    return {kind: count for kind, count in sorted(counts.items()) if len(groups[kind]) == 1}
+
+
+def _short(request: Mapping[str, Any]) -> dict[str, Any]:
+    return {"metadata": {"name": request["metadata"]["name"]}, "spec": request.get("spec") or {}}

@@ -1,0 +1,208 @@
+"""The API of a new Promise: made of fields, or taken from a CustomResourceDefinition that exists."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from troth.api import InvalidObject
+from troth.authoring.files import HomeError, read_objects
+from troth.authoring.starting.errors import CannotStart
+from troth.authoring.starting.fields import Field
+from troth.engine.definitions import build_definition, request_resource
+
+GROUP: Final = "platform.example.com"
+VERSION: Final = "v1"
+
+_DEFINITION: Final = "CustomResourceDefinition"
+_PROMISE_NAME: Final = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+_KIND: Final = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
+_PLURAL: Final = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+_GROUP: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+")
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """An API that a Promise offers.
+
+    Attributes:
+        definition: its CustomResourceDefinition, as the Promise holds it.
+        api_version: of requests.
+        kind: of requests.
+        plural: what people write behind ``kubectl get``.
+        schema: of the whole request, in the version that the operator reads.
+        dropped: what of a definition that existed was left out, and why.
+    """
+
+    definition: dict[str, Any]
+    api_version: str
+    kind: str
+    plural: str
+    schema: Mapping[str, Any]
+    dropped: tuple[str, ...] = ()
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """The schema of ``spec``."""
+        found = (self.schema.get("properties") or {}).get("spec")
+        return found if isinstance(found, Mapping) else {}
+
+    @property
+    def has_spec(self) -> bool:
+        """Whether each request has a ``spec``; only then are the defaults in it filled in."""
+        return "spec" in (self.schema.get("required") or ()) or "default" in self.spec
+
+
+def check_name(name: str) -> str:
+    """The name, if a Promise may be called so.
+
+    Raises:
+        CannotStart: it may not.
+    """
+    if not _PROMISE_NAME.fullmatch(name):
+        raise CannotStart(f"{name!r} is no name of a Promise; use lower-case letters, digits and dashes")
+    return name
+
+
+def kind_of(name: str) -> str:
+    """A kind for a Promise of that name: ``web-app`` gives WebApp."""
+    return "".join(part[:1].upper() + part[1:] for part in name.split("-"))
+
+
+def plural_of(kind: str) -> str:
+    """The plural of a kind, as English mostly has it."""
+    word = kind.lower()
+    if re.search(r"(s|x|z|ch|sh)$", word):
+        return word + "es"
+    return re.sub(r"(?<=[^aeiou])y$", "ie", word) + "s"
+
+
+def check_kind(kind: str) -> str:
+    """The kind, if it can be one.
+
+    Raises:
+        CannotStart: it cannot.
+    """
+    if not _KIND.fullmatch(kind):
+        raise CannotStart(f"--kind {kind}: begin with a capital letter; letters and digits follow")
+    return kind
+
+
+def check_group(group: str) -> str:
+    """The group, if it can be one.
+
+    Raises:
+        CannotStart: it cannot.
+    """
+    if len(group) > 150 or not _GROUP.fullmatch(group):
+        raise CannotStart(f"--group {group}: name a domain that is yours, such as {GROUP}")
+    return group
+
+
+def offer(name: str, *, kind: str, group: str, plural: str, fields: Sequence[Field]) -> Offered:
+    """An API with these fields; "" for what follows from the name.
+
+    Raises:
+        CannotStart: a name cannot be used.
+    """
+    kind = check_kind(kind or kind_of(name))
+    group = check_group(group or GROUP)
+    plural = plural or plural_of(kind)
+    if not _PLURAL.fullmatch(plural):
+        raise CannotStart(f"--plural {plural}: use lower-case letters, digits and dashes")
+    spec: dict[str, Any] = {"type": "object"}
+    if any(field.required for field in fields):
+        spec["required"] = [field.name for field in fields if field.required]
+    spec["properties"] = {field.name: dict(field.schema) for field in fields}
+    version: dict[str, Any] = {
+        "name": VERSION,
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": {"type": "object", "required": ["spec"], "properties": {"spec": spec}}},
+    }
+    names = {"kind": kind, "listKind": f"{kind}List", "plural": plural, "singular": kind.lower()}
+    return read_offered(
+        {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": _DEFINITION,
+            "metadata": {"name": f"{plural}.{group}"},
+            "spec": {"group": group, "names": names, "scope": "Namespaced", "versions": [version]},
+        },
+        (),
+    )
+
+
+def adopt(file: Path, kind: str) -> Offered:
+    """The API of a CustomResourceDefinition in a file; ``kind`` chooses among several.
+
+    Raises:
+        HomeError: there is none in the file, or it cannot be a Promise's API.
+    """
+    found = [obj for obj in read_objects(file) if obj["kind"] == _DEFINITION]
+    if kind:
+        found = [obj for obj in found if _names(obj).get("kind") == kind]
+    if not found:
+        wanted = f"{_DEFINITION} of the kind {kind}" if kind else _DEFINITION
+        raise HomeError(file, f"has no {wanted}", "name a file that has one")
+    if len(found) > 1:
+        kinds = ", ".join(str(_names(obj).get("kind")) for obj in found[:8])
+        raise HomeError(file, f"has {len(found)} definitions", f"choose one with --kind: {kinds}")
+    definition, dropped = _cleaned(found[0])
+    try:
+        return read_offered(definition, dropped)
+    except InvalidObject as error:
+        raise HomeError(file, error.problem, error.remedy, field=error.field.removeprefix("spec.api.")) from None
+    except (AttributeError, TypeError, KeyError, ValueError):
+        problem = f"is not shaped as a {_DEFINITION}"
+        raise HomeError(file, problem, "compare it with one that the API server took") from None
+
+
+def read_offered(definition: dict[str, Any], dropped: tuple[str, ...]) -> Offered:
+    """What requests of a definition look like.
+
+    Raises:
+        InvalidObject: it cannot be a Promise's API.
+    """
+    built = build_definition("new", definition)
+    resource = request_resource(built)
+    schema = next(
+        version["schema"]["openAPIV3Schema"]
+        for version in definition["spec"]["versions"]
+        if version["name"] == resource.version
+    )
+    return Offered(definition, resource.api_version, resource.kind, resource.plural, schema, dropped)
+
+
+def _names(obj: Mapping[str, Any]) -> Mapping[str, Any]:
+    spec = obj.get("spec")
+    names = spec.get("names") if isinstance(spec, Mapping) else None
+    return names if isinstance(names, Mapping) else {}
+
+
+def _cleaned(obj: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The definition without what a cluster or a generator wrote into it."""
+    definition = copy.deepcopy(dict(obj))
+    dropped: list[str] = []
+    definition.pop("status", None)
+    metadata = definition.get("metadata")
+    definition["metadata"] = {"name": metadata.get("name") if isinstance(metadata, dict) else None}
+    spec = definition.get("spec")
+    if not isinstance(spec, dict):
+        return definition, ()
+    conversion = spec.get("conversion")
+    if isinstance(conversion, dict) and conversion.get("strategy") == "Webhook":
+        del spec["conversion"]
+        dropped.append("the conversion webhook, which belongs to another operator")
+    for version in spec.get("versions") or ():
+        properties = ((version.get("schema") or {}).get("openAPIV3Schema") or {}).get("properties")
+        if isinstance(properties, dict) and properties.pop("status", None) is not None:
+            dropped.append(f"the status of {version.get('name')}: the operator writes its own")
+        if isinstance(version.get("subresources"), dict):
+            version["subresources"].pop("status", None)
+            if not version["subresources"]:
+                del version["subresources"]
+    return definition, tuple(dropped)

@@ -1,0 +1,223 @@
+"""Manifests that exist become templates: one of each file, with parameters in the places of values.
+
+Comments and layout are not kept: a file is read as Kubernetes reads it and written in the one way that Troth writes.
+What is kept is each value, and that is proven by rendering (`proof`), not believed.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from troth.authoring.files import HomeError, read_documents
+from troth.authoring.starting.errors import CannotStart
+from troth.authoring.starting.escaping import escape
+from troth.authoring.starting.parameters import REQUEST_NAME, Parameter, Parameters
+from troth.authoring.starting.shapes import Path as Place
+from troth.engine.definitions import LONGEST_REQUEST_NAME
+from troth.engine.emit import TooDeep, dump_document, dump_documents
+from troth.engine.limits import Limits
+
+MOST_BYTES: Final = 1024 * 1024
+"""Of all manifests together: they become one Promise, and the API server takes at most 1.5 MiB."""
+
+_YAML: Final = (".yaml", ".yml", ".json")
+_MOST_ENTRIES: Final = 5000
+_HOLE: Final = re.compile(r"TROTH0HOLE([0-9]+)")
+_FOR_TOOLS: Final = ("Kustomization", "Component")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A manifest that became a template.
+
+    Attributes:
+        path: of the file that it renders.
+        text: the template.
+        documents: what the manifest held; the items of a ``List`` one by one.
+    """
+
+    path: str
+    text: str
+    documents: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Templates:
+    """All manifests of a folder as templates; ``left_out`` says which of its files are not among them, and why."""
+
+    templates: tuple[Template, ...]
+    parameters: Parameters
+    left_out: tuple[str, ...]
+
+
+def read_manifests(folder: Path, parameters: Sequence[Parameter]) -> Templates:
+    """The manifests below a folder as templates.
+
+    Raises:
+        HomeError: a file cannot be used.
+        CannotStart: a parameter finds nothing, or too much.
+    """
+    sources, left_out = _files(folder)
+    search = Parameters(parameters)
+    templates: list[Template] = []
+    number = size = 0
+    for relative, file in sources:
+        objects = _objects(file, read_documents(file))
+        if any(obj["kind"] in _FOR_TOOLS and "kustomize" in obj["apiVersion"] for obj in objects):
+            left_out.append(f"{relative}: is for kustomize; give the manifests that it makes")
+            continue
+        if not objects:
+            left_out.append(f"{relative}: is empty")
+            continue
+        for obj in objects:
+            if obj["kind"] == "Secret" and (obj.get("data") or obj.get("stringData")):
+                raise HomeError(
+                    file,
+                    f"the Secret {_name_of(obj)} would go to the store in plain text",
+                    "take it out, and let External Secrets or an operator of the destination make it",
+                )
+        text, number = _template(file, objects, search, number)
+        size += len(text.encode())
+        if len(text) > Limits().source_bytes:
+            raise HomeError(file, "gives a template of more than 256 KiB", "split the file")
+        if size > MOST_BYTES:
+            raise HomeError(folder, "has more than 1 MiB of manifests", "split them between several Promises")
+        templates.append(Template(_output(relative, templates), text, tuple(objects)))
+    if not templates:
+        raise HomeError(folder, "has no manifests", "name a folder with YAML files")
+    search.check()
+    templates = [replace(template, text=_filled(template.text, search)) for template in templates]
+    if len(templates) > Limits().items or number > Limits().documents:
+        raise HomeError(folder, "has more than 1000 manifests", "split them between several Promises")
+    return Templates(tuple(templates), search, tuple(left_out))
+
+
+def _files(folder: Path) -> tuple[list[tuple[str, Path]], list[str]]:
+    """The manifests below the folder, and what else is there."""
+    if not folder.is_dir():
+        raise HomeError(folder, "is no folder", "name the folder of the manifests")
+    sources: list[tuple[str, Path]] = []
+    left_out: list[str] = []
+    entries = 0
+    try:
+        root = folder.resolve(strict=True)
+    except (OSError, RuntimeError):
+        raise HomeError(folder, "cannot be read") from None
+    for where, folders, names in os.walk(folder, onerror=_unreadable):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in folders:
+            if Path(where, name).is_symlink():
+                raise HomeError(
+                    Path(where, name), "is a link to a folder", "copy the folder, or take the link away"
+                )
+        for name in sorted(names):
+            entries += 1
+            if entries > _MOST_ENTRIES:
+                raise HomeError(folder, f"has more than {_MOST_ENTRIES} files", "name the folder of the manifests")
+            file = Path(where, name)
+            relative = file.relative_to(folder).as_posix()
+            if name.startswith(".") or file.suffix not in _YAML:
+                left_out.append(f"{relative}: is no YAML")
+                continue
+            if file.is_symlink() and not _resolves_inside(file, root):
+                raise HomeError(file, "is a link out of the folder", "copy the file")
+            if re.search(r"[{}\\\x00-\x1f\x7f]", relative):
+                raise HomeError(file, "has a name that no template can have", "rename the file")
+            sources.append((relative, file))
+    return sources, left_out
+
+
+def _unreadable(error: OSError) -> None:
+    raise HomeError(Path(error.filename or "."), f"cannot be read: {error.strerror}")
+
+
+def _resolves_inside(file: Path, root: Path) -> bool:
+    try:
+        return file.resolve(strict=True).is_relative_to(root)
+    except (OSError, RuntimeError):
+        return False
+
+
+def _objects(file: Path, documents: Sequence[Any]) -> list[Mapping[str, Any]]:
+    """The objects of a file, the items of lists one by one."""
+    objects: list[Mapping[str, Any]] = []
+    for document in documents:
+        if not (
+            isinstance(document, dict)
+            and all(isinstance(document.get(key), str) and document[key] for key in ("apiVersion", "kind"))
+        ):
+            raise HomeError(
+                file,
+                "something in it is no object: apiVersion or kind is missing",
+                "give manifests as a cluster takes them; of a Helm chart, those that helm template prints",
+            )
+        items = document.get("items")
+        if document["kind"].endswith("List") and isinstance(items, list):
+            objects += _objects(file, items)
+        else:
+            objects.append(document)
+    return objects
+
+
+def _name_of(obj: Mapping[str, Any]) -> str:
+    metadata = obj.get("metadata")
+    return str(metadata.get("name", "")) if isinstance(metadata, Mapping) else ""
+
+
+def _template(
+    file: Path, objects: Sequence[Mapping[str, Any]], search: Parameters, number: int
+) -> tuple[str, int]:
+    """The template of a file's objects with a hole for each parameter, and the number of the next object."""
+    try:
+        plain = dump_documents(objects)
+    except (TooDeep, ValueError) as error:
+        raise HomeError(file, str(error)) from None
+    if _HOLE.search(plain):
+        raise HomeError(file, "holds a word of the form TROTH0HOLE0, which init needs for itself", "change it")
+    texts: list[str] = []
+    for obj in objects:
+        changed = copy.deepcopy(dict(obj))
+        for place, name in search.find(number, obj).items():
+            _put(changed, place, f"TROTH0HOLE{list(search.found).index(name)}")
+        texts.append(escape(dump_document(changed), _HOLE))
+        number += 1
+    return "---\n".join(texts), number
+
+
+def _filled(template: str, search: Parameters) -> str:
+    """The template with an expression in each hole."""
+    names = list(search.found)
+    shortest = min((limit for name, limit in search.name_limits.items() if name == REQUEST_NAME), default=63)
+    request = "name" if shortest >= LONGEST_REQUEST_NAME else f"name | dns_label({shortest})"
+
+    def expression(match: re.Match[str]) -> str:
+        name = names[int(match.group(1))]
+        return "{{ " + (request if name == REQUEST_NAME else f"spec.{name}") + " }}"
+
+    return _HOLE.sub(expression, template)
+
+
+def _put(obj: Any, place: Place, value: str) -> None:
+    if not place:
+        raise CannotStart("--param: a whole manifest cannot be a field; name a value in it")
+    for step in place[:-1]:
+        obj = obj[step]
+    obj[place[-1]] = value
+
+
+def _output(relative: str, before: Sequence[Template]) -> str:
+    """The path of the rendered file: as it was, but always YAML, and each its own."""
+    base, suffix = os.path.splitext(relative)  # noqa: PTH122 - of a path with slashes, on any system
+    path = f"{base}.yml" if suffix == ".yml" else f"{base}.yaml"
+    taken = {template.path for template in before}
+    number = 2
+    while path in taken:
+        path = f"{base}-{number}.yaml"
+        number += 1
+    return path

@@ -1,0 +1,301 @@
+"""Starting a Promise: everything is made, rendered, compared and linted aside, and only then written.
+
+A folder that fails its own first test would be a bad teacher, so the files are put into a temporary folder first and
+go through the same functions as `troth render` and `troth lint`. What people get is what went through.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from troth.authoring.bounded import BoundedWorker
+from troth.authoring.files import HomeError
+from troth.authoring.home import as_served, build, load_home
+from troth.authoring.lint import lint
+from troth.authoring.lint.findings import Finding
+from troth.authoring.rendering import Rendering, Requests
+from troth.authoring.starting.cases import Case, cases_text, refusal_of
+from troth.authoring.starting.definitions import Offered, adopt, check_name, offer
+from troth.authoring.starting.errors import CannotStart
+from troth.authoring.starting.fields import Field
+from troth.authoring.starting.manifests import Template, Templates, read_manifests
+from troth.authoring.starting.parameters import REQUEST_NAME, Parameter
+from troth.authoring.starting.requests import fullest, smallest
+from troth.authoring.starting.texts import (
+    CHANGELOG,
+    FIRST_FILE,
+    config_template,
+    promise_text,
+    readme_text,
+)
+from troth.engine.emit import dump_document
+from troth.engine.manifests import load_documents
+
+EXAMPLE: Final = "example"
+_LARGEST_PROMISE: Final = 1536 * 1024
+
+
+class NotTheSame(CannotStart):
+    """The templates do not give the manifests back. Nothing was written; it is a mistake of Troth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """A Promise that is made, and not yet written.
+
+    Attributes:
+        folder: where it goes.
+        files: its files, by their path in the folder.
+        said: what people should know about it, a sentence each.
+        findings: what lint finds in it.
+    """
+
+    folder: Path
+    files: Mapping[str, str]
+    said: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(slots=True)
+class _Making:
+    """A Promise being made."""
+
+    name: str
+    offered: Offered
+    templates: Mapping[str, str]
+    origin: str
+    said: list[str] = field(default_factory=list)
+    examples: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def files(self) -> dict[str, str]:
+        paths = list(self.templates)
+        found = {"promise.yaml": promise_text(self.name, self.offered, paths)}
+        found |= {f"templates/{path}.j2": text for path, text in self.templates.items()}
+        found |= {f"examples/{name}.yaml": dump_document(request) for name, request in self.examples.items()}
+        found["README.md"] = readme_text(self.name, self.offered, paths, self.origin)
+        found["CHANGELOG.md"] = CHANGELOG
+        return found
+
+
+def begin(
+    folder: Path,
+    *,
+    kind: str = "",
+    group: str = "",
+    plural: str = "",
+    fields: Sequence[Field] = (),
+    definition: Path | None = None,
+    manifests: Path | None = None,
+    parameters: Sequence[Parameter] = (),
+) -> Began:
+    """A Promise called like the folder, with everything that belongs to it; nothing is written.
+
+    Args:
+        folder: where it is to go; must not exist, or be empty.
+        kind: of requests; "" for one that follows from the name. Chooses among several definitions.
+        group: of the API; "" for an example's.
+        plural: of the kind; "" for one that follows from the kind.
+        fields: of the API, when it starts from nothing.
+        definition: a file with a CustomResourceDefinition that becomes the API.
+        manifests: a folder with manifests that become templates.
+        parameters: values in the manifests that become fields.
+
+    Raises:
+        CannotStart: what was asked for makes no sense, or fails its own proof.
+        HomeError: a file or a folder cannot be used.
+    """
+    name = check_name(Path(os.path.abspath(folder)).name)  # noqa: PTH100 - resolve would follow a link
+    check_empty(folder)
+    if manifests is not None:
+        made, read = _from_manifests(name, manifests, parameters, kind, group, plural)
+        return _proven(folder, made, read)
+    if definition is not None:
+        offered = adopt(definition, kind)
+        made = _Making(name, offered, {FIRST_FILE: config_template(offered)}, _ORIGIN_DEFINITION)
+        made.said += [f"left out {what}" for what in offered.dropped]
+    else:
+        offered = offer(name, kind=kind, group=group, plural=plural, fields=fields)
+        made = _Making(name, offered, {FIRST_FILE: config_template(offered)}, _ORIGIN_FIELDS)
+    least, most = smallest(offered, "smallest"), fullest(offered, EXAMPLE)
+    if least is None or most is None:
+        raise CannotStart(f"no request was found that the API of {offered.kind} lets in; loosen its schema")
+    made.examples[EXAMPLE] = most
+    if least.get("spec") != most.get("spec"):
+        made.examples["smallest"] = least
+    return _proven(folder, made, None)
+
+
+_ORIGIN_FIELDS: Final = "Say here what people get."
+_ORIGIN_DEFINITION: Final = "The API is that of a CustomResourceDefinition that existed. Say here what people get."
+_ORIGIN_MANIFESTS: Final = (
+    "Made of manifests that existed. A request that chooses nothing gives exactly these; every request gives\n"
+    "objects of the same names, unless a field or the request's name is a part of them."
+)
+
+
+def _from_manifests(
+    name: str, manifests: Path, parameters: Sequence[Parameter], kind: str, group: str, plural: str
+) -> tuple[_Making, Templates]:
+    read = read_manifests(manifests, parameters)
+    found = read.parameters.found
+    fields = [Field(value.name, value.schema) for value in found.values() if value.name != REQUEST_NAME]
+    offered = offer(name, kind=kind, group=group, plural=plural, fields=fields)
+    texts = {template.path: template.text for template in read.templates}
+    made = _Making(name, offered, texts, _ORIGIN_MANIFESTS)
+    for value in found.values():
+        what = "the request's name" if value.name == REQUEST_NAME else f"spec.{value.name}"
+        made.said.append(f"{what} takes the place of {', '.join(value.places)}")
+    made.said += [f"left out {what}" for what in read.left_out]
+    asked = found[REQUEST_NAME].value if REQUEST_NAME in found else EXAMPLE
+    request = smallest(offered, asked)
+    if request is None:
+        raise CannotStart(f"the API of {offered.kind} does not let in what the manifests hold")
+    made.examples[EXAMPLE] = request
+    return made, read
+
+
+def check_empty(folder: Path) -> None:
+    """Nothing may be there that could be lost.
+
+    Raises:
+        HomeError: something is.
+    """
+    try:
+        if folder.is_symlink():
+            raise HomeError(folder, "is a link", "name a folder of its own")
+        if folder.is_dir():
+            if next(folder.iterdir(), None) is not None:
+                raise HomeError(folder, "is not empty", "name another folder; nothing is ever overwritten")
+        elif folder.exists():
+            raise HomeError(folder, "is a file", "name a folder")
+    except OSError as error:
+        raise HomeError(folder, f"cannot be used: {error.strerror}") from None
+
+
+def write(began: Began) -> None:
+    """Writes the files of a Promise.
+
+    Raises:
+        HomeError: the folder is no longer empty, or cannot be written to.
+    """
+    check_empty(began.folder)
+    _write(began.folder, began.files)
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, text in files.items():
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("x", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+    except OSError as error:
+        raise HomeError(Path(error.filename or folder), f"cannot be written: {error.strerror}") from None
+
+
+# ---- the proof
+
+
+def _proven(folder: Path, made: _Making, read: Templates | None) -> Began:
+    files = made.files()
+    with tempfile.TemporaryDirectory(prefix="troth-init-") as temporary:
+        aside = Path(temporary) / made.name
+        _write(aside, files)
+        cases = _rendered(aside, made)
+        if read is not None:
+            _same(read.templates, cases[0].files)
+        files["tests/cases.yaml"] = _tests(made, cases, whole=read is None)
+        _write(aside, {"tests/cases.yaml": files["tests/cases.yaml"]})
+        findings = _linted(aside)
+        if read is not None and any(finding.severity == "warning" for finding in findings):
+            quiet = silenced(files, findings)
+            for path, text in quiet.items():
+                (aside / path).write_text(text, "utf-8")
+            _same(read.templates, _rendered(aside, made)[0].files)
+            files |= quiet
+            made.said += [
+                f"silenced in its template: {finding.message}" for finding in findings if _hushes(finding)
+            ]
+            findings = _linted(aside)
+        if read is not None:
+            number = sum(len(template.documents) for template in read.templates)
+            gives = "gives the manifest" if number == 1 else f"gives all {number} manifests"
+            made.said.append(f"proven: rendering examples/{EXAMPLE}.yaml {gives} back, value for value")
+    shown = tuple(replace(finding, file=str(folder / finding.file)) for finding in findings)
+    return Began(folder, dict(sorted(files.items())), tuple(made.said), shown)
+
+
+def _hushes(finding: Finding) -> bool:
+    return finding.severity == "warning" and finding.file.startswith("templates/")
+
+
+def silenced(files: Mapping[str, str], findings: Sequence[Finding]) -> dict[str, str]:
+    """The templates with a comment above each line that lint warns of: so it was in the manifest."""
+    changed: dict[str, str] = {}
+    for path in {finding.file for finding in findings if _hushes(finding)}:
+        lines = files[path].splitlines(keepends=True)
+        marks = {(finding.line, finding.code) for finding in findings if finding.file == path and _hushes(finding)}
+        for line, code in sorted(marks, reverse=True):
+            lines.insert(line - 1, f"{{# troth:ignore {code} it was so in the manifest #}}\n")
+        changed[path] = "".join(lines)
+    return changed
+
+
+def _rendered(aside: Path, made: _Making) -> list[Case]:
+    """What the operator would make of the examples."""
+    home = load_home(aside)
+    if len(build(home).encode()) > _LARGEST_PROMISE:
+        raise CannotStart("the Promise is larger than 1.5 MiB, more than an API server takes; make several of it")
+    cases: list[Case] = []
+    with BoundedWorker() as worker:
+        requests = Requests(home, destinations=None, pool=worker)
+        for name, request in made.examples.items():
+            rendering = requests.render_with(worker.render_now, request)
+            problem = _problem(rendering)
+            if problem:
+                raise CannotStart(f"{name}.yaml cannot be rendered: {problem}")
+            title = "what the example gives" if name == EXAMPLE else f"the {name} request"
+            cases.append(Case(title, request, f"{name}.yaml", rendering.files))
+    return cases
+
+
+def _problem(rendering: Rendering) -> str:
+    if rendering.refusals:
+        return "; ".join(str(refusal) for refusal in rendering.refusals[:3])
+    return rendering.complaint
+
+
+def _same(templates: Sequence[Template], files: Mapping[str, bytes]) -> None:
+    """Whether rendering gives the manifests back.
+
+    Raises:
+        NotTheSame: it gave something else.
+    """
+    wanted = {template.path: list(template.documents) for template in templates}
+    given = {path: load_documents(content.decode()) for path, content in files.items()}
+    for path in sorted({*wanted, *given}):
+        if as_served({"": wanted.get(path)}) != as_served({"": given.get(path)}):
+            raise NotTheSame(f"{path}: rendering does not give the manifests back; nothing was written")
+
+
+def _tests(made: _Making, cases: Sequence[Case], *, whole: bool) -> str:
+    base = made.examples.get("smallest", made.examples[EXAMPLE]).get("spec") or {}
+    properties = made.offered.spec.get("properties") or {}
+    refusals = (refusal_of(name, schema, base) for name, schema in properties.items())
+    first = next((refusal for refusal in refusals if refusal is not None), None)
+    return cases_text(cases, [first] if first else [], whole=whole)
+
+
+def _linted(aside: Path) -> tuple[Finding, ...]:
+    """What lint finds, with paths in the folder."""
+    found = []
+    for finding in lint(aside):
+        relative = os.path.relpath(os.path.abspath(finding.file), aside)  # noqa: PTH100 - resolve would follow a link
+        found.append(replace(finding, file=Path(relative).as_posix()))
+    return tuple(found)
