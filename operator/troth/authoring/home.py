@@ -24,7 +24,7 @@ from troth.api.resources import PROMISE
 from troth.authoring.files import HomeError, confined, read_documents, read_text
 from troth.engine.emit import TooDeep, dump_document
 from troth.engine.failure import Failure
-from troth.engine.lines import field_lines
+from troth.engine.lines import document_lines, field_lines
 from troth.engine.manifests import InvalidManifest, load_documents
 from troth.engine.offers import Offer, read_offer
 
@@ -33,6 +33,7 @@ __all__ = [
     "HomeError",
     "RefusedPromise",
     "Source",
+    "UnboundedTemplate",
     "as_served",
     "build",
     "load_home",
@@ -52,6 +53,10 @@ _EXPRESSION: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
 class RefusedPromise(HomeError):
     """The files can be read, but the operator would refuse the Promise."""
+
+
+class UnboundedTemplate(HomeError):
+    """A template asks for more time, memory or stack than there is; nothing that comes after it was looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +205,7 @@ def build(home: Home) -> str:
 
     Raises:
         RefusedPromise: the operator would refuse it, or one of its templates; names the file and the line.
+        UnboundedTemplate: a template cannot even be looked at within bounds.
     """
     from troth.authoring.bounded import BoundedWorker
 
@@ -214,11 +220,12 @@ def build(home: Home) -> str:
         raise RefusedPromise(home.file, str(error)) from None
 
 
-def refused(home: Home, failure: Failure) -> RefusedPromise:
-    """A template's failure as the complaint of its author's file."""
+def refused(home: Home, failure: Failure) -> HomeError:
+    """A template's failure as the complaint of its author's file: `RefusedPromise` or `UnboundedTemplate`."""
     source = locate_failure(home, failure)
     where = "/".join(part for part in (failure.pipeline, failure.file) if part)
-    return RefusedPromise(source.path, failure.message, failure.hint, line=source.line, field=where)
+    kind = UnboundedTemplate if failure.is_unbounded else RefusedPromise
+    return kind(source.path, failure.message, failure.hint, line=source.line, field=where)
 
 
 def locate(home: Home, field: str) -> Source:
@@ -351,9 +358,7 @@ class _Expansion:
                 documents = load_documents(text)
             except InvalidManifest as error:
                 raise HomeError(path, error.problem, line=error.line) from None
-            starts = [places[""] for places in field_lines(text)]
-            for number, document in enumerate(documents):
-                line = starts[number] if len(starts) == len(documents) else 1
+            for document, line in zip(documents, document_lines(text, len(documents)), strict=True):
                 self.sources[f"spec.dependencies[{len(built)}]"] = Source(path, line)
                 built.append(document)
         return built

@@ -21,7 +21,7 @@ Examples:
 Exit codes:
   0  everything was rendered, and has a place to go
   1  a request is refused, a template fails, or no destination matches; standard error says which and why
-  2  a file or a folder cannot be used
+  2  a file or a folder cannot be used, or a template never ends or asks for too much memory
 """
 
 

@@ -20,7 +20,7 @@ from jinja2.exceptions import SecurityError, TemplateRuntimeError
 from jinja2.utils import missing as no_object
 
 from troth.api.pipelines import SCOPE, close_match
-from troth.engine.failure import Failure, Reason
+from troth.engine.failure import ENDLESS, Failure, Reason
 from troth.engine.filters import Refusal
 from troth.engine.inputs import INPUTS, NAME, Chain, Inputs, Span, path_text, short_json, spans_of
 from troth.engine.manifests import InvalidManifest
@@ -406,7 +406,7 @@ def _words(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return "the template asks for more memory than it may have"
     if isinstance(error, RecursionError):
-        return "the template calls itself without end"
+        return ENDLESS
     if isinstance(error, SecurityError):
         return f"not allowed in a template: {error}"
     if isinstance(error, NoValue):

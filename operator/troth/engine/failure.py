@@ -26,6 +26,10 @@ Reason = Literal[
     "RenderCrashed",
 ]
 
+ENDLESS: Final = "the template calls itself without end"
+"""Said of a template whose includes or macros form a circle."""
+
+_UNBOUNDED: Final = ("TemplateTimeout", "TemplateTooLarge", "RenderCrashed")
 _LONGEST_VALUE: Final = 80
 _LONGEST_TEXT: Final = 1024
 
@@ -63,6 +67,11 @@ class Failure:
         """``pipeline/file:line``, as far as it is known."""
         where = "/".join(part for part in (self.pipeline, self.file) if part)
         return f"{where}:{self.line}" if where and self.line is not None else where
+
+    @property
+    def is_unbounded(self) -> bool:
+        """Whether the templates asked for more time, memory or stack than there is, instead of being wrong."""
+        return self.reason in _UNBOUNDED or self.message == ENDLESS
 
     def sentence(self) -> str:
         """One line for people: where, what, and what to do."""

@@ -5,14 +5,18 @@ Kept apart from reading: the operator never asks, and remembering a place for ea
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from troth.engine.manifests import InvalidManifest, _Composer
 
 _BLOCKS = ("|", ">")
+_PARTS: Final = re.compile(r"^---(?=\s|\Z)", re.MULTILINE)
+_FIRST_WORD: Final = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)*")
+_UNUSUAL: Final = re.compile(r"^(?:%|\.\.\.)|^---[ \t]*[^\s#]|\r|\u0085|\u2028|\u2029", re.MULTILINE)
 
 
 def field_lines(text: str) -> list[dict[str, int]]:
@@ -30,6 +34,28 @@ def field_lines(text: str) -> list[dict[str, int]]:
     finally:
         composer.dispose()
     return found
+
+
+def document_lines(text: str, count: int) -> list[int]:
+    """The line, from 1, where each of ``count`` documents of a YAML text begins; all 1 when that cannot be told.
+
+    ``---`` at the start of a line always ends a document, so a text of megabytes need not be parsed for this.
+    """
+    if not _UNUSUAL.search(text):
+        found: list[int] = []
+        line = 1
+        begins = [0, *(match.end() for match in _PARTS.finditer(text))]
+        for begin, end in zip(begins, [*begins[1:], len(text)], strict=True):
+            part = text[begin:end].removesuffix("---")
+            first = _FIRST_WORD.match(part)
+            skipped = first.end() if first else 0
+            if part[skipped:].strip():
+                found.append(line + part.count("\n", 0, skipped))
+            line += text.count("\n", begin, end)
+        if len(found) == count:
+            return found
+    starts = [places[""] for places in field_lines(text)]
+    return starts if len(starts) == count else [1] * count
 
 
 def _places(node: Any, path: str, key: Any) -> Iterator[tuple[str, int]]:
