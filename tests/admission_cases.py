@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
+from troth.authoring.home import load_home
 from troth.engine.definitions import build_definition
 
 Schema = dict[str, Any]
@@ -500,8 +499,7 @@ def definition(name: str, group: str, fields: Mapping[str, tuple[Schema, list[An
 
 def library_definition(name: str) -> dict[str, Any]:
     """The definition of a Promise of the library."""
-    text = (Path(__file__).parent.parent / "promises" / name / "promise.yaml").read_text()
-    promise = next(iter(yaml.load_all(text, yaml.CSafeLoader)))
+    promise = load_home(Path(__file__).parent.parent / "promises" / name).promise
     return build_definition(name, promise["spec"]["api"])
 
 

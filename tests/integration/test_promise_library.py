@@ -12,6 +12,7 @@ import pytest
 
 from tests.unit.promises.library import PROMISES, examples, load_promise
 from tests.waiting import eventually_sync
+from troth.authoring.home import build, load_home
 from troth.dev import ControlPlane
 
 NAMES = sorted(path.parent.name for path in PROMISES.glob("*/promise.yaml"))
@@ -19,11 +20,12 @@ CLUSTER_SCOPED = {"CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_plain_kubectl_apply_takes_the_promise_and_keeps_every_field(
-    name: str, control_plane: ControlPlane
+@pytest.mark.parametrize("way", [(), ("--server-side",)], ids=["plain", "server-side"])
+def test_kubectl_apply_takes_the_built_promise_and_keeps_every_field(
+    name: str, way: tuple[str, ...], control_plane: ControlPlane
 ) -> None:
-    path = PROMISES / name / "promise.yaml"
-    answer = control_plane.kubectl("apply", "--dry-run=server", "-o", "json", "-f", path)
+    built = build(load_home(PROMISES / name))
+    answer = control_plane.kubectl("apply", *way, "--dry-run=server", "-o", "json", "-f", "-", input=built)
     assert json.loads(answer.stdout)["spec"] == load_promise(name)["spec"]
 
 

@@ -25,6 +25,7 @@ from tests.platforms import (
 )
 from troth.api import Resource
 from troth.api.resources import DESTINATION, GIT_STATE_STORE, KUBERNETES_STATE_STORE, NAMESPACE, PROMISE, SECRET
+from troth.authoring.home import load_home
 from troth.dev import AuditLog, ControlPlane
 from troth.dev.git_server import GitServer
 from troth.kube import Client
@@ -103,7 +104,7 @@ async def test_the_charts_rights_are_enough_and_nothing_is_refused(
         await platform.make(GIT_STATE_STORE, store)
         await platform.make(DESTINATION, destination("dev", store="gitops", labels={"environment": "dev"}))
         for name, resource in (("postgresql", POSTGRESQL), ("environment", ENVIRONMENT)):
-            await platform.publish(load(PROMISES / name / "promise.yaml"))
+            await platform.publish(load_home(PROMISES / name).promise)
             for example in sorted((PROMISES / name / "examples").glob("*.yaml")):
                 request = load(example)
                 await platform.make(resource, request)
@@ -132,7 +133,7 @@ async def test_the_same_cluster_is_a_destination_with_the_rules_that_the_values_
     await platform.make(KUBERNETES_STATE_STORE, store)
     here = destination("here", store="here", kind="KubernetesStateStore", labels={"environment": "dev"})
     await platform.make(DESTINATION, here)
-    await platform.publish(load(PROMISES / "environment" / "promise.yaml"))
+    await platform.publish(load_home(PROMISES / "environment").promise)
     request = load(PROMISES / "environment" / "examples" / "minimal.yaml")
     await platform.make(ENVIRONMENT, request)
     await platform.wait(ENVIRONMENT, "dev", is_ready, namespace="default")

@@ -133,6 +133,20 @@ def parse_pipeline(obj: Mapping[str, Any], field: str, *, action: Action = "conf
     return pipeline
 
 
+def check_built(value: Any, field: str) -> None:
+    """Refuses ``{from: FILE}``: it is for a Promise's folder, and building replaces it by the file's content.
+
+    Raises:
+        InvalidObject: it is such a reference; says how to build.
+    """
+    if isinstance(value, Mapping) and list(value) == ["from"] and isinstance(value["from"], str):
+        raise InvalidObject(
+            field,
+            f"names the file {value['from']!r}, which only stands in the Promise's folder",
+            "build the Promise first: troth build DIR | kubectl apply --server-side -f -",
+        )
+
+
 def close_match(word: str, known: Iterable[str]) -> str:
     """What was probably meant by ``word``, or ""."""
     candidates = list(known)
@@ -184,6 +198,7 @@ def _read_values(values: Any, field: str) -> Mapping[str, Any]:
                 f"{name!r} already means something in templates",
                 "choose another name for the value",
             )
+        check_built(values[name], f"{field}.{name}")
     return dict(values)
 
 
@@ -197,6 +212,7 @@ def _read_files(files: Any, field: str) -> tuple[FileTemplate, ...]:
         for required in ("path", "template"):
             if required not in entry:
                 raise InvalidObject(f"{where}.{required}", "is missing")
+            check_built(entry[required], f"{where}.{required}")
             _expect(entry[required], str, f"{where}.{required}")
         file = FileTemplate(
             path=entry["path"],
@@ -252,6 +268,7 @@ def _read_partials(partials: Any, field: str) -> Mapping[str, str]:
     partials = _mapping(partials, field)
     for name, source in partials.items():
         _expect(name, str, field)
+        check_built(source, f"{field}.{name}")
         _expect(source, str, f"{field}.{name}")
     return dict(partials)
 

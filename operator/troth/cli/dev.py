@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import signal
+import sysconfig
 import time
 from pathlib import Path
 from types import FrameType
@@ -89,4 +90,5 @@ def _print_environment(data: Path | None) -> None:
         raise click.UsageError(f"nothing runs there yet; start it with: troth dev --data {where}")
     folder = find_binaries().kubectl.parent
     click.echo(f"export KUBECONFIG={shlex.quote(str(kubeconfig))}")
-    click.echo(f'export PATH={shlex.quote(str(folder))}:"$PATH"')
+    ours = sysconfig.get_path("scripts")
+    click.echo(f'export PATH={shlex.quote(str(folder))}:"$PATH":{shlex.quote(ours)}')

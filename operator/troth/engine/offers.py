@@ -13,7 +13,7 @@ from typing import Any
 
 from troth.api import InvalidObject, Promise, Resource
 from troth.api.objects import Object
-from troth.api.pipelines import JinjaPipeline, parse_pipelines
+from troth.api.pipelines import JinjaPipeline, check_built, parse_pipelines
 from troth.engine.definitions import build_definition, request_resource
 
 
@@ -71,6 +71,7 @@ def _parse(pipelines: Sequence[Object], field: str) -> tuple[JinjaPipeline, ...]
 def _check_dependencies(dependencies: Sequence[Object]) -> None:
     for index, manifest in enumerate(dependencies):
         field = f"spec.dependencies[{index}]"
+        check_built(manifest, field)
         for required in ("apiVersion", "kind"):
             if not isinstance(manifest.get(required), str) or not manifest[required]:
                 raise InvalidObject(f"{field}.{required}", "is missing", "a dependency is a whole manifest")

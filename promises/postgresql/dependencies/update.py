@@ -1,4 +1,4 @@
-"""Write CloudNativePG's release manifest into the Promise, as its dependencies.
+"""Write CloudNativePG's release manifest beside this program, as the Promise's dependencies.
 
     python promises/postgresql/dependencies/update.py v1.28.1
 
@@ -19,46 +19,12 @@ from typing import Any
 
 import yaml
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from reduce_schemas import Dumper, FlowStyle, without_descriptions
+
 MODULE = "github.com/cloudnative-pg/cloudnative-pg"
-PROMISE = Path(__file__).resolve().parent.parent / "promise.yaml"
-START = "  dependencies:\n"
-MAPS_OF_SCHEMAS = ("properties", "patternProperties", "definitions")
-PLAIN_VALUES = ("default", "enum", "example")
-
-
-class FlowStyle(dict[str, Any]):
-    """A mapping that is written on few lines."""
-
-
-class Dumper(yaml.SafeDumper):
-    """Writes `FlowStyle` in flow style, never writes an anchor, and indents a list as Kubernetes does."""
-
-    def ignore_aliases(self, _data: object) -> bool:
-        """No anchors: a reader of YAML for Kubernetes may bound how often one is used."""
-        return True
-
-
-Dumper.add_representer(
-    FlowStyle,
-    lambda dumper, data: dumper.represent_mapping("tag:yaml.org,2002:map", data.items(), flow_style=True),
-)
-
-
-def without_descriptions(schema: Any) -> Any:
-    """An OpenAPI schema without its descriptions; a property that is called `description` stays."""
-    if isinstance(schema, list):
-        return [without_descriptions(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    kept: dict[str, Any] = {}
-    for key, value in schema.items():
-        if key in MAPS_OF_SCHEMAS and isinstance(value, dict):
-            kept[key] = {name: without_descriptions(inner) for name, inner in value.items()}
-        elif key in PLAIN_VALUES:
-            kept[key] = value
-        elif key != "description":
-            kept[key] = without_descriptions(value)
-    return kept
+TARGET = Path(__file__).resolve().with_name("cloudnative-pg.yaml")
 
 
 def reduce(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -76,7 +42,7 @@ def reduce(manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def main(version: str) -> None:
-    """Replace everything from `dependencies:` to the end of the Promise."""
+    """Write `cloudnative-pg.yaml`."""
     module = json.loads(
         subprocess.run(
             ["go", "mod", "download", "-json", f"{MODULE}@{version}"], check=True, capture_output=True, text=True
@@ -84,24 +50,14 @@ def main(version: str) -> None:
     )
     release = Path(module["Dir"]) / "releases" / f"cnpg-{version.removeprefix('v')}.yaml"
     manifests = [reduce(item) for item in yaml.safe_load_all(release.read_text("utf-8")) if item]
-    text = yaml.dump(manifests, Dumper=Dumper, sort_keys=False, width=150, allow_unicode=True)
-    block = "".join(f"  {line}".rstrip() + "\n" for line in text.splitlines())
-    head, _, _ = PROMISE.read_text("utf-8").partition(START)
-    note = f"  # CloudNativePG {version}, Apache-2.0, {MODULE}: releases/{release.name},\n"
-    note += "  # without the descriptions in the CRDs' schemas.\n"
-    written = _without_note(head) + note
-    PROMISE.write_text(written + START + block, "utf-8")
-    again = yaml.safe_load(PROMISE.read_text("utf-8"))["spec"]["dependencies"]
+    note = f"# CloudNativePG {version}, Apache-2.0, {MODULE}: releases/{release.name},\n"
+    note += "# without the descriptions in the CRDs' schemas. Written by update.py.\n"
+    text = yaml.dump_all(manifests, Dumper=Dumper, sort_keys=False, width=150, allow_unicode=True)
+    TARGET.write_text(note + text, "utf-8")
+    again = list(yaml.safe_load_all(TARGET.read_text("utf-8")))
     if again != json.loads(json.dumps(manifests)):
-        sys.exit("what was written reads differently from the release: look at the YAML of the dependencies")
-    sys.stdout.write(f"{len(again)} manifests, {PROMISE.stat().st_size} bytes\n")
-
-
-def _without_note(head: str) -> str:
-    lines = head.splitlines(keepends=True)
-    while lines and lines[-1].startswith("  # "):
-        lines.pop()
-    return "".join(lines)
+        sys.exit("what was written reads differently from the release: look at its YAML")
+    sys.stdout.write(f"{len(again)} manifests, {TARGET.stat().st_size} bytes\n")
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def test_a_template_that_does_not_compile_is_told_with_its_own_file_and_line(tmp
 
 
 def test_an_inline_template_is_told_with_its_line_in_the_promise(tmp_path: Path) -> None:
-    text = (LIBRARY / "postgresql" / "promise.yaml").read_text(encoding="utf-8")
+    text = build(load_home(LIBRARY / "postgresql"))
     line = next(number for number, found in enumerate(text.splitlines(), 1) if "kind: Cluster" in found)
     broken = text.replace("kind: Cluster", "kind: {{ Cluster }}", 1)
     (tmp_path / "promise.yaml").write_text(broken, encoding="utf-8")

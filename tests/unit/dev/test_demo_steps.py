@@ -53,10 +53,17 @@ def test_a_command_is_shown_before_its_output(commands: Commands, shown: list[st
     assert shown == [f"$ {sys.executable} -c 'print(1 + 1)'", "2\n"]
 
 
-def test_a_pipe_feeds_one_command_with_what_the_other_said(commands: Commands, shown: list[str]) -> None:
-    said = commands.run(*_python("print('a')"), feeding=_python("print(input() * 3)"))
-    assert said == "aaa\n"
-    assert " | " in shown[0]
+def test_a_pipe_feeds_each_command_with_what_the_one_before_said(commands: Commands, shown: list[str]) -> None:
+    said = commands.run(
+        *_python("print('a')"), feeding=[_python("print(input() * 3)"), _python("print(input() + 'b')")]
+    )
+    assert said == "aaab\n"
+    assert shown[0].count(" | ") == 2
+
+
+def test_troth_is_the_one_that_runs_the_demo(commands: Commands, shown: list[str]) -> None:
+    assert commands.run("troth", "--version").startswith("troth")
+    assert shown[0] == "$ troth --version"
 
 
 def test_quotes_are_where_people_put_them(commands: Commands, shown: list[str]) -> None:
@@ -68,9 +75,9 @@ def test_a_surrounding_git_does_not_reach_the_commands(commands: Commands) -> No
     assert commands.run(*_python("import os; print(os.environ.get('GIT_DIR'))")) == "None\n"
 
 
-@pytest.mark.parametrize("feeding", [(), _python("input()")])
+@pytest.mark.parametrize("feeding", [(), (_python("input()"),)])
 def test_a_command_that_fails_ends_the_demo_with_what_it_said(
-    commands: Commands, feeding: tuple[str, ...]
+    commands: Commands, feeding: tuple[tuple[str, ...], ...]
 ) -> None:
     with pytest.raises(DemoFailed, match=r"was to end with code 0, not 3: (.|\n)*\nno luck$"):
         commands.run(*_python("import sys; print('no luck', file=sys.stderr); sys.exit(3)"), feeding=feeding)

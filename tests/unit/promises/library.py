@@ -14,11 +14,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonschema import Draft202012Validator
 
 from troth.api.objects import read_promise, read_request
 from troth.api.pipelines import parse_pipelines
+from troth.authoring.home import load_home
 from troth.engine.limits import Limits
 from troth.engine.manifests import load_documents
 from troth.engine.render import Failure, Rendered, render_context, render_pipeline
@@ -30,9 +30,8 @@ SCHEMAS = ROOT / "tests" / "data" / "schemas"
 
 @cache
 def load_promise(name: str) -> dict[str, Any]:
-    """The Promise of that name as it is written."""
-    document: dict[str, Any] = yaml.load((PROMISES / name / "promise.yaml").read_text("utf-8"), yaml.CSafeLoader)
-    return document
+    """The Promise of that name as it is built."""
+    return load_home(PROMISES / name).promise
 
 
 def examples(name: str) -> list[Path]:

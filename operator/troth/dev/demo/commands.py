@@ -1,6 +1,7 @@
 """Real commands, shown as they are typed, with what they said.
 
-No shell is involved: a pipeline is two processes, and what is shown is quoted from the lists that are run.
+No shell is involved: a pipeline is one process after the other, and what is shown is quoted from the lists that
+are run.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -52,7 +54,7 @@ class Commands:
     def run(
         self,
         *command: str,
-        feeding: Sequence[str] = (),
+        feeding: Sequence[Sequence[str]] = (),
         refused: bool = False,
         show: Shows | None = None,
     ) -> str:
@@ -60,26 +62,34 @@ class Commands:
 
         Args:
             command: program and arguments.
-            feeding: another command, which gets this one's output as its input; its output is shown.
+            feeding: further commands; each gets the output of the one before as its input, and the last one's is shown.
             refused: it has to end with another code than 0; otherwise it has to end with 0.
             show: shows the output instead.
 
         Raises:
             DemoFailed: it ended with another code than it has to, or not in time.
         """
-        words = [*map(_quoted, command), *(("|", *map(_quoted, feeding)) if feeding else ())]
+        words = [*map(_quoted, command)]
+        for follower in feeding:
+            words += ["|", *map(_quoted, follower)]
         self._announce(words)
         line = " ".join(words)
         with self._progress.step(f"running {command[0]} {command[1]}"):
-            result = self._run(command, b"")
-            if feeding and result.code == 0:
-                result = self._run(feeding, result.stdout.encode())
+            result = self._run(self._found(command), b"")
+            for follower in feeding:
+                if result.code == 0:
+                    result = self._run(follower, result.stdout.encode())
         said = result.stdout + result.stderr
         if (result.code != 0) != refused:
             expected = "another code than 0" if refused else "code 0"
             raise DemoFailed(f"this command was to end with {expected}, not {result.code}: {line}\n{said.strip()}")
         (show or self._show)(said)
         return said
+
+    @staticmethod
+    def _found(command: Sequence[str]) -> Sequence[str]:
+        # The same troth that runs this, whether or not it is on the path.
+        return (sys.executable, "-m", "troth.cli", *command[1:]) if command[0] == "troth" else command
 
     def _run(self, command: Sequence[str], data: bytes) -> CommandResult:
         try:

@@ -17,8 +17,8 @@ from troth.dev.demo.proof import Proof
 from troth.dev.demo.screen import Screen, excerpt
 from troth.dev.demo.stage import Stage
 
-_POSTGRESQL = "promises/postgresql/promise.yaml"
-_ENVIRONMENT = "promises/environment/promise.yaml"
+_POSTGRESQL = "promises/postgresql"
+_ENVIRONMENT = "promises/environment"
 _SMALL = "promises/postgresql/examples/small.yaml"
 _MEDIUM = "promises/postgresql/examples/medium.yaml"
 _TEAM = "promises/environment/examples/team.yaml"
@@ -28,6 +28,7 @@ _REQUESTS = "/apis/database.example.com/v1/namespaces/default/postgresqls"
 _STAGING = "/apis/platform.example.com/v1/namespaces/default/environments/staging"
 _DEPENDENCIES = "worker/dependencies/postgresql/5058f/static/postgresql-dependencies.yaml"
 _MANIFEST_LINES = 18
+_APPLY = ("kubectl", "apply", "--server-side", "-f", "-")
 _TIMEOUT = "--timeout=30s"
 
 
@@ -114,7 +115,7 @@ class Tour:
     def _publish(self) -> None:
         self._screen.chapter("Two Promises with templates behind their APIs")
         since = time.time()
-        self._kubectl("apply", "-f", _POSTGRESQL)
+        self._publish_built(_POSTGRESQL)
         self._screen.say(
             "A label says where a Promise's manifests go. Environments are to be made in this cluster:"
         )
@@ -213,7 +214,7 @@ class Tour:
     def _repair(self) -> None:
         self._screen.say("Repaired, it renders both requests again. No file differs, so there is no commit.")
         before, since = self._branch.head, time.time()
-        self._kubectl("apply", "-f", _POSTGRESQL)
+        self._publish_built(_POSTGRESQL)
         self._kubectl("wait", "--for=condition=Ready", "postgresql/orders", "postgresql/shop", _TIMEOUT)
         for name in ("orders", "shop"):
             self._proof.wait_settled(f"PostgreSQL {name}", f"{_REQUESTS}/{name}", "Ready")
@@ -259,8 +260,11 @@ class Tour:
     def _git(self, *arguments: str, **options: Any) -> str:
         return self._commands.run("git", "-C", self._stage.repository.name, *arguments, **options)
 
+    def _publish_built(self, promise: str) -> None:
+        self._commands.run("troth", "build", promise, feeding=(_APPLY,))
+
     def _publish_edited(self, edit: str, promise: str) -> None:
-        self._commands.run("sed", edit, promise, feeding=("kubectl", "apply", "-f", "-"))
+        self._commands.run("troth", "build", promise, feeding=(("sed", edit), _APPLY))
 
     def _show_status(self, *fields: str) -> None:
         paths = [f"status.{field}" for field in fields]
