@@ -3,23 +3,58 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
+
+if TYPE_CHECKING:
+    from troth.authoring.testing.running import Done
+    from troth.authoring.testing.session import Session
+
+_FORMATS: Final = ("text", "github", "json")
+_QUIET_SECONDS: Final = 2.0
 
 _EPILOG = """\b
 Examples:
   troth test promises/postgresql
   troth test -k "sizes and not large" --update
+  troth test --junit results.xml --lcov coverage.info --min-coverage 100
 
 \b
 Exit codes:
   0  every case passed
-  1  a case failed
+  1  a case failed, or the coverage is too low
   2  a file, a folder or an argument cannot be used
 
 Cases are in tests/*.yaml of a Promise's folder; docs/how-to/test-a-promise.md shows how to write them.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the command line asks for."""
+
+    folders: tuple[Path, ...]
+    words: str
+    update: bool
+    junit: Path | None
+    lcov: Path | None
+    style: str
+    examples: int
+    seed: int
+    jobs: int | None
+    min_coverage: float | None
+    generated_coverage: bool
+    verbose: bool
+
+    @property
+    def covers(self) -> bool:
+        """Of a choice of cases, only when asked for: it would always be low."""
+        return not self.words or self.lcov is not None or self.min_coverage is not None
 
 
 @click.command(epilog=_EPILOG)
@@ -28,35 +63,177 @@ Cases are in tests/*.yaml of a Promise's folder; docs/how-to/test-a-promise.md s
     "-k", "words", metavar="EXPR", default="", help="Only cases whose PROMISE::FILE::CASE has these words."
 )
 @click.option("--update", is_flag=True, help="Write golden folders; what is written is told first.")
-@click.option("--jobs", type=click.IntRange(1), help="How many processes.  [default: one for each core]")
+@click.option("--watch", is_flag=True, help="Run again whenever a file is different, until Ctrl-C.")
+@click.option(
+    "--junit", metavar="FILE", type=click.Path(path_type=Path), help="Write JUnit XML to this file, too."
+)
+@click.option("--lcov", metavar="FILE", type=click.Path(path_type=Path), help="Write coverage to this file, too.")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(_FORMATS),
+    default="text",
+    show_default=True,
+    help="How to write results.",
+)
+@click.option(
+    "--examples",
+    metavar="N",
+    type=click.IntRange(0, 100_000),
+    default=100,
+    show_default=True,
+    help="How many inputs to generate for each Promise; 0 for none.",
+)
+@click.option("--seed", metavar="N", type=int, default=0, show_default=True, help="What they are generated from.")
+@click.option("--jobs", metavar="N", type=click.IntRange(1, 256), help="How many processes.  [default: the cores]")
+@click.option(
+    "--min-coverage",
+    metavar="PERCENT",
+    type=click.FloatRange(0, 100),
+    help="Fail if a Promise's templates are covered less.",
+)
+@click.option("--generated-coverage", is_flag=True, help="What generated inputs reach counts as covered, too.")
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of PromiseTest, for editors, and end.")
 @click.option("-v", "--verbose", is_flag=True, help="Name the cases that passed, too.")
-def test(folders: tuple[Path, ...], words: str, *, update: bool, jobs: int | None, verbose: bool) -> None:
+def test(
+    folders: tuple[Path, ...],
+    words: str,
+    *,
+    update: bool,
+    watch: bool,
+    junit: Path | None,
+    lcov: Path | None,
+    style: str,
+    examples: int,
+    seed: int,
+    jobs: int | None,
+    min_coverage: float | None,
+    generated_coverage: bool,
+    schema: bool,
+    verbose: bool,
+) -> None:
     """Run the cases of the Promises in DIR, without a cluster.
 
-    Without DIR: the Promise in the current folder, or all of those below it. Only --update writes, and only below the
-    golden folders of the tests.
+    Without DIR: the Promise in the current folder, or all of those below it. Each Promise is also tried with inputs
+    that are generated from its API. Only --update, --junit and --lcov write files: --update below the golden folders
+    of the tests, and nowhere else.
     """
+    if schema:
+        from troth.authoring.testing.schema import schema_text
+
+        click.echo(schema_text(), nl=False)
+        return
+    asked = _Asked(
+        folders,
+        words,
+        update,
+        junit,
+        lcov,
+        style,
+        examples,
+        seed,
+        jobs,
+        min_coverage,
+        generated_coverage,
+        verbose,
+    )
+    sys.exit(_again_and_again(asked) if watch else _once(asked))
+
+
+def _once(asked: _Asked) -> int:
+    """One run, and the exit code that it gives."""
     from troth.api import TrothError
-    from troth.authoring.testing import golden, reports
+    from troth.authoring.testing import golden, session
     from troth.authoring.testing.running import Options
     from troth.authoring.testing.selecting import choose, find_homes
-    from troth.authoring.testing.session import collect, run
     from troth.authoring.testing.spreading import cores
 
     try:
-        collected = collect(find_homes(folders), choose(words))
+        collected = session.collect(find_homes(asked.folders), choose(asked.words), generated=asked.examples > 0)
         if collected.problems:
             for problem in collected.problems:
-                click.echo(f"troth test: {problem}", err=True)
-            sys.exit(2)
-        session = run(collected, Options(update=update, examples=100), jobs=jobs or cores())
-        if update:
-            for line in golden.plan(session.goldens):
-                click.echo(f"troth test: will {line}", err=True)
-            golden.update(session.goldens)
+                _say(str(problem))
+            return 2
+        if not collected.count:
+            _say(f"no case has {asked.words!r}; -v names the cases" if asked.words else "there are no cases")
+            return 2
+        options = Options(
+            update=asked.update,
+            coverage=asked.covers,
+            generated_coverage=asked.generated_coverage,
+            examples=asked.examples,
+            seed=asked.seed,
+        )
+        found = session.run(collected, options, jobs=asked.jobs or cores(), on_done=_progress(collected.count))
+        if asked.update:
+            for line in golden.plan(found.goldens):
+                _say(f"will {line}")
+            golden.update(found.goldens)
+        return _tell(asked, found)
     except TrothError as error:
-        click.echo(f"troth test: {error}", err=True)
-        sys.exit(2)
-    click.echo(reports.as_text(session, colour=sys.stdout.isatty(), verbose=verbose), nl=False)
-    click.echo(f"troth test: {reports.summary(session)}", err=True)
-    sys.exit(1 if session.failed else 0)
+        _say(str(error))
+        return 2
+    except OSError as error:
+        _say(f"{error.filename}: cannot be written: {error.strerror}")
+        return 2
+
+
+def _tell(asked: _Asked, found: Session) -> int:
+    from troth.authoring.testing import reports
+
+    if asked.style == "json":
+        click.echo(reports.as_json(found), nl=False)
+    elif asked.style == "github":
+        click.echo(reports.as_github(found), nl=False)
+    else:
+        click.echo(reports.as_text(found, colour=sys.stdout.isatty(), verbose=asked.verbose), nl=False)
+    if asked.junit is not None:
+        asked.junit.write_text(reports.as_junit(found), "utf-8")
+    if asked.lcov is not None:
+        asked.lcov.write_text("".join(report.as_lcov() for _, report in found.coverage), "utf-8")
+    low = reports.too_low(found, asked.min_coverage) if asked.min_coverage is not None else []
+    for line in low:
+        _say(line)
+    _say(reports.summary(found))
+    return 1 if found.failed or low else 0
+
+
+def _again_and_again(asked: _Asked) -> int:
+    from troth.authoring.files import HomeError
+    from troth.authoring.testing.selecting import find_homes
+    from troth.authoring.testing.watching import state, wait_for_change
+
+    code = 2
+    try:
+        folders = find_homes(asked.folders)
+        while True:
+            before = state(folders)
+            code = _once(asked)
+            _say("waits for a change; Ctrl-C ends")
+            changed = wait_for_change(folders, before)
+            _say(f"{changed[0]} is different" if len(changed) == 1 else f"{len(changed)} files are different")
+    except HomeError as error:
+        _say(str(error))
+    except KeyboardInterrupt:
+        pass
+    return code
+
+
+def _progress(count: int) -> Callable[[Done], None] | None:
+    """On a terminal, says how far it is once it takes long."""
+    if not sys.stderr.isatty():
+        return None
+    start, through = time.monotonic(), 0
+
+    def say(done: Done) -> None:
+        nonlocal through
+        through += len(done.results)
+        if time.monotonic() - start > _QUIET_SECONDS:
+            end = "\r\x1b[K" if through >= count else ""
+            click.echo(f"\r{through} of {count} cases{end}", nl=False, err=True)
+
+    return say
+
+
+def _say(what: str) -> None:
+    click.echo(f"troth test: {what}", err=True)

@@ -126,6 +126,14 @@ class SuiteReader:
             self._requests[path] = objects[0]
         return self._requests[path]
 
+    def completed(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A request with what may be left out: its type, the name ``test`` and the namespace ``default``."""
+        whole = {"apiVersion": self.api_version, "kind": self.kind, **request}
+        metadata = whole.get("metadata")
+        if metadata is not None and not isinstance(metadata, dict):
+            return whole  # that is for the API server to refuse
+        return {**whole, "metadata": {"name": "test", "namespace": "default", **(metadata or {})}}
+
 
 @dataclass(frozen=True, slots=True)
 class _File:
@@ -220,11 +228,8 @@ class _File:
             self._map(entry, path, ("from",))
             request = self.reader.request(self._beside(entry["from"], f"{path}.from"))
         else:
-            request = {"apiVersion": self.reader.api_version, "kind": self.reader.kind, **entry}
-        metadata = request.get("metadata")
-        if metadata is not None and not isinstance(metadata, dict):
-            return request  # that is for the API server to refuse
-        return {**request, "metadata": {"name": "test", "namespace": "default", **(metadata or {})}}
+            request = entry
+        return self.reader.completed(request)
 
     # ---- what is expected
 

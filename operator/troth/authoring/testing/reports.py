@@ -12,6 +12,7 @@ from xml.etree import ElementTree as Xml
 
 import orjson
 
+from troth.authoring.testing.coverage import shown
 from troth.authoring.testing.running import GENERATED, CaseResult
 from troth.authoring.testing.session import Session
 
@@ -37,7 +38,7 @@ def as_text(session: Session, *, colour: bool = False, verbose: bool = False) ->
     for rule in dict.fromkeys(rule for result in session.results for rule in result.unchecked):
         lines.append(f"unchecked: {_plain(rule)}")
     for name, report in session.coverage:
-        lines += ["", f"coverage of {name}", report.as_text().rstrip("\n")]
+        lines.append(f"{_plain(name)}: {report.as_text().rstrip()}")
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -50,6 +51,15 @@ def summary(session: Session) -> str:
     if session.deselected:
         parts.append(f"{session.deselected} not chosen")
     return f"{', '.join(parts)} in {session.seconds:.2f} s"
+
+
+def too_low(session: Session, least: float) -> list[str]:
+    """A sentence for each Promise whose templates are covered less than they should be."""
+    return [
+        f"the coverage of {name} is {shown(report.percent)}, below {least:g} %"
+        for name, report in session.coverage
+        if report.percent < least
+    ]
 
 
 def as_json(session: Session) -> str:
@@ -68,11 +78,13 @@ def as_json(session: Session) -> str:
                 "percent": round(report.percent, 2),
                 "files": [
                     {
-                        "path": str(file.path),
-                        "lines": _number(file.lines),
+                        "path": _shown(file.path),
+                        "lines": len(file.lines),
                         "missedLines": list(file.missed_lines),
-                        "branches": _number(file.branches),
-                        "missedBranches": [{"line": line, "what": what} for line, what in file.missed_branches],
+                        "branches": len(file.branches),
+                        "missedBranches": [
+                            {"line": branch.line, "what": branch.words} for branch in file.missed_branches
+                        ],
                     }
                     for file in report.files
                 ],
@@ -176,10 +188,6 @@ def _fields(result: CaseResult) -> dict[str, Any]:
         ],
         "unchecked": list(result.unchecked),
     }
-
-
-def _number(value: Any) -> int:
-    return value if isinstance(value, int) else len(value)
 
 
 def _told(sentence: str, diff: str) -> str:

@@ -7,12 +7,13 @@ processes there are is the business of `spreading`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from troth.api.pipelines import JinjaPipeline
 from troth.authoring.bounded import BoundedWorker
 from troth.authoring.files import HomeError
 from troth.authoring.home import Home, Source
@@ -20,11 +21,14 @@ from troth.authoring.rendering import Rendering, Requests
 from troth.authoring.testing.cases import Case, Step, Suite
 from troth.authoring.testing.expectations import Problem, judge
 from troth.authoring.testing.golden import Golden
+from troth.engine.context import RenderContext
+from troth.engine.coverage import Hit
+from troth.engine.render import Outcome
 
 GENERATED: Final = "generated inputs"
 GENERATED_NAMES: Final = ("renders", "same-twice", "valid-objects")
 
-Outcome = Literal["passed", "failed"]
+Word = Literal["passed", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ class CaseResult:
     unchecked: tuple[str, ...] = ()
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> Word:
         """In a word."""
         return "failed" if self.problems else "passed"
 
@@ -109,11 +113,11 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of a task; ``hits`` is what of the templates was reached."""
+    """What became of a task; ``hits`` is what of the templates was reached until then."""
 
     task: Task
     results: tuple[CaseResult, ...]
-    hits: Any = None
+    hits: frozenset[Hit] = frozenset()
 
 
 @dataclass(slots=True)
@@ -128,6 +132,7 @@ class Runner:
     subjects: Sequence[Subject]
     options: Options
     _worker: BoundedWorker | None = None
+    _working: tuple[int, bool] = (-1, False)
     _requests: dict[tuple[int, Path], Requests] = field(default_factory=dict)
 
     def run(self, task: Task) -> Done:
@@ -137,22 +142,24 @@ class Runner:
             HomeError: the Promise cannot be used.
             WorkerError: the process that renders cannot be started.
         """
-        subject = self.subjects[task.subject]
+        subject, options = self.subjects[task.subject], self.options
+        covers = options.coverage and (bool(task.last) or options.generated_coverage)
+        worker = self._working_for(task.subject, covers=covers)
         if not task.last:
-            results = self._generated(task.subject, subject)
-            hits = self._hits()
-            return Done(task, results, hits if self.options.generated_coverage else None)
-        found = tuple(
-            self.run_case(self._requests_of(task.subject, suite), subject.home, suite, case)
-            for suite, case in subject.cases[task.first : task.last]
-        )
-        return Done(task, found, self._hits())
+            results = self._generated(task.subject, subject, worker)
+        else:
+            results = tuple(
+                self.run_case(self.requests_of(task.subject, suite), subject.home, suite, case)
+                for suite, case in subject.cases[task.first : task.last]
+            )
+        return Done(task, results, worker.hits() if covers else frozenset())
 
     def close(self) -> None:
         """Ends the child."""
         if self._worker is not None:
             self._worker.close()
             self._worker = None
+            self._working = (-1, False)
 
     def run_case(self, requests: Requests, home: Home, suite: Suite, case: Case) -> CaseResult:
         """Runs one case, and never raises for what is in it."""
@@ -167,7 +174,7 @@ class Runner:
             if request is None:
                 found = [Problem("edit", "there is nothing to edit: no request before was taken", step.source)]
             else:
-                rendering = requests.render_with(self._render, request, held if _is_same(held, request) else None)
+                rendering = requests.render_with(self.render, request, held if _is_same(held, request) else None)
                 found = self._judge(step, rendering, files, goldens)
                 unchecked += rendering.unchecked
                 if not rendering.refusals:
@@ -201,13 +208,13 @@ class Runner:
             found = [one for one in found if one.what != "golden"]
         return found
 
-    def _generated(self, index: int, subject: Subject) -> tuple[CaseResult, ...]:
+    def _generated(self, index: int, subject: Subject, worker: BoundedWorker) -> tuple[CaseResult, ...]:
         check_generated = import_module("troth.authoring.testing.generated").check_generated
         home, start = subject.home, time.perf_counter()
         failures = check_generated(
             home,
-            self._requests_of(index, None),
-            self.worker,
+            self.requests_of(index, None),
+            worker,
             examples=self.options.examples,
             seed=self.options.seed,
         )
@@ -225,26 +232,33 @@ class Runner:
             for name in subject.generated
         )
 
-    @property
-    def worker(self) -> BoundedWorker:
-        """The child that renders; there when it is first needed."""
-        if self._worker is None:
-            self._worker = BoundedWorker(coverage=True) if self.options.coverage else BoundedWorker()
+    def _working_for(self, index: int, *, covers: bool) -> BoundedWorker:
+        """The child that renders; one that measures coverage does so for one Promise, since it speaks of pipelines."""
+        wanted = (index if covers else -1, covers)
+        if self._worker is None or self._working != wanted:
+            self.close()
+            self._worker, self._working = BoundedWorker(coverage=covers), wanted
         return self._worker
 
-    @property
-    def _render(self) -> Callable[..., Any]:
-        return self.worker.render_now
+    def render(self, pipelines: Sequence[JinjaPipeline], context: RenderContext) -> Sequence[Outcome]:
+        """An outcome for each pipeline, from the child that there is."""
+        worker = self._worker or self._working_for(-1, covers=False)
+        return worker.render_now(pipelines, context)
 
-    def _hits(self) -> Any:
-        return self.worker.hits() if self.options.coverage else None
-
-    def _requests_of(self, index: int, suite: Suite | None) -> Requests:
+    def requests_of(self, index: int, suite: Suite | None) -> Requests:
+        """What renders the requests of a suite; its schema is compiled once."""
         destinations = suite.destinations if suite is not None else None
         key = (index, suite.file if suite is not None and destinations is not None else Path())
         if key not in self._requests:
-            self._requests[key] = Requests(self.subjects[index].home, destinations=destinations, pool=self.worker)
+            self._requests[key] = Requests(self.subjects[index].home, destinations=destinations, pool=_Elsewhere())
         return self._requests[key]
+
+
+class _Elsewhere:
+    """Stands where `Requests` wants a renderer and is given one for each call."""
+
+    async def render(self, pipelines: Sequence[JinjaPipeline], context: RenderContext) -> tuple[Outcome, ...]:
+        raise NotImplementedError
 
 
 def merged(value: Any, patch: Any) -> Any:

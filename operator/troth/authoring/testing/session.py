@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from troth.authoring.files import HomeError
 from troth.authoring.home import load_home
+from troth.authoring.testing.coverage import CoverageReport, TemplateCoverage
 from troth.authoring.testing.golden import Golden
 from troth.authoring.testing.reading import read_suites
 from troth.authoring.testing.running import GENERATED, GENERATED_NAMES, CaseResult, Done, Options, Runner, Subject
@@ -52,7 +52,7 @@ class Session:
     results: tuple[CaseResult, ...]
     seconds: float
     deselected: int = 0
-    coverage: Sequence[tuple[str, Any]] = field(default_factory=tuple)
+    coverage: tuple[tuple[str, CoverageReport], ...] = ()
 
     @property
     def failed(self) -> list[CaseResult]:
@@ -119,14 +119,12 @@ def run(
     )
 
 
-def _coverage(subjects: Sequence[Subject], done: Sequence[Done]) -> list[tuple[str, Any]]:
-    from troth.authoring.testing.coverage import TemplateCoverage
-
+def _coverage(subjects: Sequence[Subject], done: Sequence[Done]) -> tuple[tuple[str, CoverageReport], ...]:
     found = []
     for index, subject in enumerate(subjects):
         coverage = TemplateCoverage(subject.home)
         for one in done:
-            if one.task.subject == index and one.hits is not None:
+            if one.task.subject == index:
                 coverage.observe(one.hits)
         found.append((subject.home.name, coverage.report()))
-    return found
+    return tuple(found)

@@ -83,7 +83,7 @@ def _spread(runner: Runner, tasks: Sequence[Task], jobs: int) -> Iterator[Done]:
     try:
         for _ in range(jobs):
             here, there = context.Pipe()
-            process = context.Process(target=_serve, args=(runner, there), daemon=True)
+            process = context.Process(target=_serve, args=(runner, there, (*pipes, here)), daemon=True)
             try:
                 process.start()
             except OSError as error:
@@ -122,8 +122,10 @@ def _receive(pipe: Connection) -> Done:
     return cast("Done", answer)
 
 
-def _serve(runner: Runner, pipe: Connection) -> None:
-    """What each process does until its pipe is closed."""
+def _serve(runner: Runner, pipe: Connection, others: Sequence[Connection]) -> None:
+    """What each process does until its pipe is closed: by nobody, as long as it holds the other end itself."""
+    for other in others:
+        other.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command is told, and closes the pipe
     try:
         while True:

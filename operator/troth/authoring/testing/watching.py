@@ -1,0 +1,57 @@
+"""Waiting until a file of a Promise is different.
+
+The system's notifications wake this up, and a look at times and sizes decides: a file that was written while the
+cases ran is noticed, a build folder next door is not, and where there are no notifications (some network and
+container file systems) the look now and then is enough. The watcher is closed before cases run, since its
+thread must not be there when they fork.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+_LOOK_MILLISECONDS: Final = 1000
+_SETTLE_MILLISECONDS: Final = 60
+_MOST_FILES: Final = 50_000
+
+State = Mapping[Path, tuple[int, int]]
+
+
+def state(folders: Sequence[Path]) -> State:
+    """Each file below the folders with its time and size."""
+    found: dict[Path, tuple[int, int]] = {}
+    for folder in folders:
+        for path in folder.rglob("*") if folder.is_dir() else (folder,):
+            with contextlib.suppress(OSError):
+                if path.is_file():
+                    about = path.stat()
+                    found[path] = (about.st_mtime_ns, about.st_size)
+            if len(found) >= _MOST_FILES:
+                return found
+    return found
+
+
+def wait_for_change(folders: Sequence[Path], before: State) -> list[Path]:
+    """Returns when something is not as it was before: the files that are different.
+
+    Raises:
+        KeyboardInterrupt: the person had enough.
+    """
+    from watchfiles import watch
+
+    there = [folder for folder in folders if folder.exists()]
+    for _ in watch(
+        *there,
+        debounce=_SETTLE_MILLISECONDS,
+        step=_SETTLE_MILLISECONDS // 2,
+        rust_timeout=_LOOK_MILLISECONDS,
+        yield_on_timeout=True,
+        watch_filter=None,
+    ):
+        now = state(folders)
+        if now != before:
+            return sorted(path for path in before.keys() | now.keys() if before.get(path) != now.get(path))
+    return []
