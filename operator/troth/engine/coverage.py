@@ -390,6 +390,8 @@ def _words(node: Any, depth: int = 0) -> str:
             return " ".join((of(node.expr), *(f"{_OPERATORS[part.op]} {of(part.expr)}" for part in node.ops)))
         case nodes.Not():
             return f"not {of(node.node)}"
+        case nodes.Neg():
+            return f"-{of(node.node)}"
         case nodes.And() | nodes.Or():
             return f"{of(node.left)} {'and' if isinstance(node, nodes.And) else 'or'} {of(node.right)}"
         case nodes.BinExpr():
