@@ -46,3 +46,11 @@ async def _no_leaked_tasks() -> AsyncIterator[None]:
     await asyncio.gather(*leaked, return_exceptions=True)
     assert not leaked, f"tasks outlived their test: {', '.join(map(str, leaked))}"
     assert not complaints, "the event loop complained: " + "; ".join(complaints)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what tests have measured (``record_property("told", …)``), also when they ran in other processes."""
+    for report in terminalreporter.getreports("passed"):
+        for name, text in report.user_properties:
+            if name == "told":
+                terminalreporter.write_line(text)

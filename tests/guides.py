@@ -6,7 +6,8 @@ Words of the comments before a block, beside those of tests/documents.py:
 * ``pipeline``: the ``spec`` of a JinjaPipeline; ``template``: the text of its only file, ``object.yaml``;
   ``destinations``: the platform's Destinations;
 * ``renders``: the files that come out; ``fails``: the failure in one sentence; ``says``: the status that the pipeline
-  gives; ``places``: which file goes where.
+  gives; ``places``: which file goes where;
+* ``start: WORD``: a command that goes on in another terminal, once it has printed the word.
 
 ``python -m tests.guides PAGE…`` writes into the pages what really comes out, where it differs. Read the diff.
 """
@@ -14,11 +15,15 @@ Words of the comments before a block, beside those of tests/documents.py:
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -26,16 +31,18 @@ from typing import Any, Final
 import yaml
 
 from tests.documents import ROOT as REPOSITORY
-from tests.documents import Block, blocks, matches
+from tests.documents import Block, blocks, matches, needs_cluster
 from troth.authoring.bounded import BoundedWorker
 from troth.authoring.destinations import read_destinations
 from troth.authoring.home import load_home
 from troth.authoring.rendering import Rendering, Requests
+from troth.dev.binaries import find_binaries
 from troth.engine.emit import dump_document
 
 RENDERED: Final = frozenset({"renders", "fails", "says", "places"})
 SHOWN: Final = RENDERED | {"output"}
 _GROUP: Final = "web.example.com"
+_SECONDS: Final = re.compile(r"\bin \d+\.\d+ s\b")
 _TROTHS_OWN: Final = frozenset(
     {
         "conditions",
@@ -144,33 +151,84 @@ def _told(word: str, rendering: Rendering) -> str:
     return "".join(f"# {path}\n{content.decode()}" for path, content in rendering.files.items())
 
 
-def shell(folder: Path) -> dict[str, str]:
-    """The environment of somebody who works in that folder and has troth, and nothing else."""
-    git = Path(shutil.which("git") or "/usr/bin/git").parent
-    path = os.pathsep.join([str(Path(sys.executable).parent), str(git), os.defpath])
-    return {"PATH": path, "HOME": str(folder), "LANG": "C.UTF-8"}
+class Terminal:
+    """A shell that somebody types the commands of a page into: folder and variables last from block to block.
 
-
-def run(block: Block, folder: Path, environment: Mapping[str, str], *, within: float = 120) -> str:
-    """Runs a block as one shell script that ends at the first error; what it printed on both streams.
-
-    Raises:
-        AssertionError: it ended otherwise than the page says.
+    Args:
+        folder: where it starts; the home of whoever types.
+        variables: beside PATH, which has troth, git and the system's programs.
     """
-    done = subprocess.run(
-        ["sh", "-eu", "-c", block.text],
-        cwd=folder,
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=within,
-        check=False,
-    )
-    said = f"{block.where} ended with code {done.returncode}\n{block.text}\n{done.stdout}"
-    assert (done.returncode != 0) == (block.argument == "fails"), said
-    return done.stdout
+
+    def __init__(self, folder: Path, **variables: str) -> None:
+        git = Path(shutil.which("git") or "/usr/bin/git").parent
+        path = os.pathsep.join([str(Path(sys.executable).parent), str(git), os.defpath])
+        self._start = {"PATH": path, "HOME": str(folder), "LANG": "C.UTF-8", **variables}
+        self._state = Path(tempfile.mkdtemp(prefix="troth-page-"))
+        (self._state / "folder").write_text(f"{folder}\n", "utf-8")
+        (self._state / "variables").touch()
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._running:
+            process.send_signal(signal.SIGINT)
+        for process in self._running:
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        shutil.rmtree(self._state)
+
+    @property
+    def folder(self) -> Path:
+        """Where it is now."""
+        return Path((self._state / "folder").read_text("utf-8").rstrip("\n"))
+
+    def run(self, block: Block, *, within: float = 120) -> str:
+        """Runs a block, up to its first error; what it printed on both streams.
+
+        Raises:
+            AssertionError: it ended otherwise than the page says.
+        """
+        keep = f"code=$?; pwd >{self._state}/folder; export -p >{self._state}/variables; exit $code"
+        done = subprocess.run(
+            ["sh", "-eu", "-c", f". {self._state}/variables\ntrap '{keep}' EXIT\n{block.text}"],
+            cwd=self.folder,
+            env=self._start,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=within,
+            check=False,
+        )
+        said = f"{block.where} ended with code {done.returncode}\n{block.text}\n{done.stdout}"
+        assert (done.returncode != 0) == (block.argument == "fails"), said
+        return done.stdout
+
+    def start(self, block: Block, *, within: float = 180) -> str:
+        """Starts a command in a terminal of its own, and waits for the word that the comment names."""
+        output = self._state / f"background-{len(self._running)}"
+        with output.open("wb") as file:
+            self._running.append(
+                subprocess.Popen(
+                    shlex.split(block.text),
+                    cwd=self.folder,
+                    env=self._start,
+                    stdin=subprocess.DEVNULL,
+                    stdout=file,
+                    stderr=subprocess.DEVNULL,
+                )
+            )
+        end = time.monotonic() + within
+        while block.argument not in (text := output.read_text("utf-8")) or not text.endswith("\n"):
+            assert self._running[-1].poll() is None, f"{block.where} ended: {text}"
+            assert time.monotonic() < end, f"{block.where} did not say {block.argument}: {text}"
+            time.sleep(0.05)
+        return text
 
 
 def write_file(block: Block, folder: Path) -> None:
@@ -180,36 +238,50 @@ def write_file(block: Block, folder: Path) -> None:
     target.write_text(block.text, "utf-8")
 
 
-def results(page: Path) -> Iterator[Shown]:
-    """Every result that a page shows, beside the real one; no cluster is needed."""
+def results(page: Path, **variables: str) -> Iterator[Shown]:
+    """Every result that a page shows, beside the real one.
+
+    Args:
+        page: what to follow.
+        variables: more variables for the shell.
+    """
     with tempfile.TemporaryDirectory() as name, BoundedWorker() as worker:
         folder = Path(name)
         (folder / "guide").mkdir()
         guide, printed = _Guide(folder / "guide", worker), ""
         desk = folder / "desk"
         desk.mkdir()
-        for block in blocks(page):
-            if block.comment == "file":
-                write_file(block, desk)
-            elif block.comment == "run":
-                printed = run(block, desk, shell(desk))
-            elif block.comment == "output":
-                yield Shown(block, printed)
-            elif block.comment in RENDERED:
-                yield Shown(block, guide.real(block.comment))
-            else:
-                guide.take(block)
+        with Terminal(desk, **variables) as terminal:
+            for block in blocks(page):
+                if block.comment == "file":
+                    write_file(block, terminal.folder)
+                elif block.comment == "run":
+                    printed = terminal.run(block)
+                elif block.comment == "start":
+                    printed = terminal.start(block)
+                elif block.comment == "output":
+                    yield Shown(block, printed)
+                elif block.comment in RENDERED:
+                    yield Shown(block, guide.real(block.comment))
+                else:
+                    guide.take(block)
+
+
+def programs() -> dict[str, str]:
+    """Variables that name the control plane's programs, so that following a page downloads nothing again."""
+    return {"KUBEBUILDER_ASSETS": str(find_binaries().kubectl.parent)}
 
 
 def rewrite(page: Path) -> int:
     """Writes into the page what really comes out; how many blocks differed."""
     lines = page.read_text("utf-8").split("\n")
-    different = [shown for shown in results(page) if not shown.agrees]
+    variables = programs() if needs_cluster(page) else {}
+    different = [shown for shown in results(page, **variables) if not shown.agrees]
     for shown in reversed(different):
         first = shown.block.line - 1
         empty = lines[first].startswith("```")
         last = first if empty else first + shown.block.text.count("\n")
-        lines[first:last] = shown.real.rstrip("\n").split("\n")
+        lines[first:last] = _SECONDS.sub("in … s", shown.real.rstrip("\n")).split("\n")
     page.write_text("\n".join(lines), "utf-8")
     return len(different)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,15 +54,14 @@ def desk(environment: DevEnvironment, tmp_path: Path) -> Desk:
     """The repository as a newcomer has it after `make dev`."""
     for name in ("promises", "crds", "charts"):
         (tmp_path / name).symlink_to(ROOT / name)
-    (tmp_path / ".cache").mkdir()
-    (tmp_path / ".cache" / "dev").symlink_to(environment.data)
+    (tmp_path / "dev").symlink_to(environment.data)
     kubectl = environment.plane.binaries.kubectl.parent
     git = Path(shutil.which("git") or "/usr/bin/git").parent
     return Desk(
         tmp_path,
         {
             "KUBECONFIG": str(environment.kubeconfig),
-            "PATH": os.pathsep.join([str(kubectl), str(git), os.defpath]),
+            "PATH": os.pathsep.join([str(kubectl), str(git), sysconfig.get_path("scripts"), os.defpath]),
             "HOME": str(tmp_path),
         },
     )

@@ -68,6 +68,13 @@ def test_every_make_target_that_is_named_exists(page: Path) -> None:
     assert named <= targets
 
 
+def test_the_quickstart_looks_where_make_dev_puts_things() -> None:
+    (data,) = re.findall(r"troth dev --data (\S+)", (ROOT / "Makefile").read_text("utf-8"))
+    text = (ROOT / "docs" / "quickstart.md").read_text("utf-8")
+    assert set(re.findall(r"--data (\S+)", text)) == {data}
+    assert set(re.findall(r"git -C (\S+)", text)) == {f"{data}/gitops.git"}
+
+
 @pytest.mark.parametrize("reason", get_args(FailureReason))
 def test_every_reason_of_a_failed_template_is_documented(reason: str) -> None:
     assert f"`{reason}`" in STATUS_PAGE.read_text("utf-8")
