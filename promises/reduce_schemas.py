@@ -72,7 +72,7 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
         "passwords.generators.external-secrets.io",
     ),
     "web-app": ("httproutes.gateway.networking.k8s.io",),
-    "worker": ("scaledobjects.keda.sh",),
+    "worker": ("scaledobjects.keda.sh", "triggerauthentications.keda.sh"),
 }
 """What the templates of each Promise render."""
 
