@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from tests.documents import ROOT
 from tests.unit.engine import pipelines as engine
 from troth.authoring.bounded import BoundedWorker
+from troth.authoring.files import read_objects
 from troth.authoring.home import Home, load_home
 from troth.authoring.rendering import Requests
 from troth.authoring.testing.coverage import CoverageReport, FileCoverage, TemplateCoverage
@@ -266,3 +268,72 @@ def test_a_failure_has_the_same_words_when_coverage_is_measured(home: Home) -> N
             complaints.append(requests.render_with(worker.render_now, request).complaint)
     assert complaints[0] == complaints[1]
     assert "thing.yaml.j2:2" in complaints[0]
+
+
+def test_included_and_extended_partials_are_covered_where_they_are_written(home: Home) -> None:
+    base = "a: 1\n{% block more %}\nb: 1\n{% endblock %}\n{% include 'part' %}\n"
+    base += "{% block other %}\nd: 1\n{% endblock %}\n"
+    part = "{% if spec.ha %}\nc: 1\n{% endif %}\n"
+    thing = "{% extends 'base' %}\n{% block more %}\nb: {{ 2 if spec.ha else 3 }}\n{% endblock %}\n"
+    templates = home.folder / "templates"
+    for name, text in (("base.j2", base), ("part.j2", part), ("thing.yaml.j2", thing)):
+        (templates / name).write_text(text)
+    text = PROMISE.replace(
+        "labels: {from: templates/labels.j2}",
+        "base: {from: templates/base.j2}\n            part: {from: templates/part.j2}",
+    )
+    (home.folder / "promise.yaml").write_text(text)
+    report = measured(load_home(home.folder), {**SMALL, "ha": True})
+    assert words(file_of(report, "thing.yaml.j2")) == ["line 3: the value unless spec.ha"]
+    assert words(file_of(report, "part.j2")) == ["line 1: else of if spec.ha"]
+    assert file_of(report, "part.j2").missed_lines == ()
+    assert file_of(report, "base.j2").missed_lines == (3,)
+
+
+def test_a_child_that_was_killed_loses_only_what_its_last_job_reached(home: Home) -> None:
+    coverage = TemplateCoverage(home)
+    with BoundedWorker(coverage=True) as worker:
+        requests = Requests(home, destinations=None, pool=worker)
+        for name in ("a", "b"):
+            request = {"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": name}, "spec": SMALL}
+            requests.render_with(worker.render_now, request)
+            before = worker.hits()
+            worker.close()
+            assert worker.hits() == before != frozenset()
+        coverage.observe(worker.hits())
+    assert file_of(coverage.report(), "thing.yaml.j2").missed_lines == (3, 5, 9, 15)
+
+
+def test_what_is_measured_can_be_observed_in_parts(home: Home) -> None:
+    whole, parts = TemplateCoverage(home), TemplateCoverage(home)
+    with BoundedWorker(coverage=True) as worker:
+        requests = Requests(home, destinations=None, pool=worker)
+        for spec in (SMALL, {**SMALL, "ha": True}, {**SMALL, "users": ["x"]}):
+            request = {
+                "apiVersion": "example.com/v1",
+                "kind": "Thing",
+                "metadata": {"name": "a"},
+                "spec": dict(spec),
+            }
+            requests.render_with(worker.render_now, request)
+            parts.observe(worker.hits())
+        whole.observe(worker.hits())
+    assert whole.report() == parts.report()
+
+
+@pytest.mark.parametrize("name", ["environment", "postgresql"])
+def test_the_librarys_examples_render_the_same_when_coverage_is_measured(name: str) -> None:
+    library = load_home(ROOT / "promises" / name)
+    found = []
+    for coverage in (False, True):
+        with BoundedWorker(coverage=coverage) as worker:
+            requests = Requests(library, destinations=None, pool=worker)
+            found.append(
+                [
+                    requests.render_with(worker.render_now, request).files
+                    for path in library.examples
+                    for request in read_objects(path)
+                ]
+            )
+    assert found[0] == found[1]
+    assert any(found[0])
