@@ -7,8 +7,13 @@ shell must not wait for the operator's libraries. That is why the one-line descr
 from __future__ import annotations
 
 import importlib
+import os
+import sys
+import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
+from typing import Any, Final
 
 import click
 
@@ -29,8 +34,40 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 )
 
 
+# sysexits.h EX_SOFTWARE: not an answer about what the command was given.
+BUG_EXIT_CODE: Final = 70
+
+
 class LazyGroup(click.Group):
-    """A group whose commands are modules of this package, imported on use."""
+    """A group whose commands are modules of this package, imported on use.
+
+    An exception that no command expected is a bug of ours: people get one line and exit code 70, so that a script
+    does not take it for a finding (1) or for unusable input (2). ``TROTH_DEBUG=1`` shows where it came from.
+    """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; whatever it does not expect becomes one line."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise  # click has its own way of saying these
+        except OSError as error:  # a full disk, a folder without rights: nothing that a command has to foresee
+            if os.environ.get("TROTH_DEBUG"):
+                raise
+            place = f"{error.filename}: " if error.filename else ""
+            click.echo(f"troth {ctx.invoked_subcommand}: {place}{error.strerror or error}", err=True)
+            sys.exit(2)
+        except Exception as error:
+            if os.environ.get("TROTH_DEBUG"):
+                raise
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            where = "/".join(Path(frame.filename).parts[-2:])
+            click.echo(
+                f"troth {ctx.invoked_subcommand}: this is a bug in troth: {type(error).__name__}: {error} "
+                f"({where}:{frame.lineno}); please report it, with what TROTH_DEBUG=1 prints",
+                err=True,
+            )
+            sys.exit(BUG_EXIT_CODE)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click calls it so
         """The commands, in the order of their table."""
@@ -57,4 +94,4 @@ def main() -> None:
     """Promises, kept: a Kubernetes operator for internal developer platforms."""
 
 
-__all__ = ["COMMANDS", "LazyGroup", "main"]
+__all__ = ["BUG_EXIT_CODE", "COMMANDS", "LazyGroup", "main"]
