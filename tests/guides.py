@@ -6,7 +6,7 @@ Words of the comments before a block, beside those of tests/documents.py:
 * ``pipeline``: the ``spec`` of a JinjaPipeline; ``template``: the text of its only file, ``object.yaml``;
   ``destinations``: the platform's Destinations;
 * ``renders``: the files that come out; ``fails``: the failure in one sentence; ``says``: the status that the pipeline
-  gives; ``places``: which file goes where;
+  gives; ``places``: which file goes where; ``waits``: what each pipeline waits for;
 * ``start: WORD``: a command that goes on in another terminal, once it has printed the word.
 
 ``python -m tests.guides PAGE…`` writes into the pages what really comes out, where it differs. Read the diff.
@@ -39,7 +39,7 @@ from troth.authoring.rendering import Rendering, Requests
 from troth.dev.binaries import find_binaries
 from troth.engine.emit import dump_document
 
-RENDERED: Final = frozenset({"renders", "fails", "says", "places"})
+RENDERED: Final = frozenset({"renders", "fails", "says", "places", "waits"})
 SHOWN: Final = RENDERED | {"output"}
 _GROUP: Final = "web.example.com"
 _SECONDS: Final = re.compile(r"\bin \d+\.\d+ s\b")
@@ -143,6 +143,8 @@ def _told(word: str, rendering: Rendering) -> str:
     assert rendering.failure is None, rendering.failure.sentence()
     if word == "says":
         return dump_document({key: value for key, value in rendering.status.items() if key not in _TROTHS_OWN})
+    if word == "waits":
+        return dump_document(list(rendering.status["kratix"]["workflows"]["pipelines"]))
     if word == "places":
         rows = [(place.destination, path) for place in rendering.placements for path in place.contents]
         return "".join(f"{destination}: {path}\n" for destination, path in sorted(rows))
