@@ -1,10 +1,11 @@
 """Write the reduced schemas of Kubernetes' own kinds that the tests of the Promises need.
 
-    python tests/data/schemas/reduce.py v1.36.3
+    PYTHONPATH=operator python tests/data/schemas/reduce.py v1.36.3
 
 They come out of the Go module k8s.io/kubernetes of that version. Kept is what validation needs: types, required
-fields and formats; descriptions go. A field that the schema does not name is an error in a test, so that a typing
-mistake in a template is found: the API server would drop it with a warning that nobody sees.
+fields, formats, and the enums and ranges that lint knows; descriptions go. A field that the schema does not name is an
+error in a test, so that a typing mistake in a template is found: the API server would drop it with a warning that
+nobody sees.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-MODULE = "k8s.io/kubernetes"
+from troth.authoring.lint.data.fixed import FIXED, REQUIRED
+from troth.authoring.lint.data.reduce import GENERATED, MODULE, fix, read_enums
+
 KINDS = {
     "v1/ConfigMap": "io.k8s.api.core.v1.ConfigMap",
     "v1/LimitRange": "io.k8s.api.core.v1.LimitRange",
@@ -49,6 +52,11 @@ def reduce(schema: dict[str, Any], needed: list[str]) -> dict[str, Any]:
     return kept
 
 
+def whole(values: dict[str, Any]) -> dict[str, Any]:
+    """The values with a pattern that fits the whole text, which JSON Schema does not ask for by itself."""
+    return {**values, "pattern": f"^(?:{values['pattern']})$"} if "pattern" in values else values
+
+
 def main(version: str) -> None:
     """Write `kubernetes-VERSION.json` beside this file."""
     download = ["go", "mod", "download", "-json", f"{MODULE}@{version}"]
@@ -60,6 +68,13 @@ def main(version: str) -> None:
         name = needed.pop()
         if name not in definitions:
             definitions[name] = SPECIAL.get(name) or reduce(published[name], needed)
+    for path, members in read_enums(Path(module["Dir"], GENERATED).read_text("utf-8")).items():
+        fix(definitions, path, {"enum": members})
+    for path, values in FIXED.items():
+        fix(definitions, path, whole(values))
+    for name, fields in REQUIRED.items():
+        if name in definitions:
+            definitions[name]["required"] = sorted({*definitions[name].get("required", ()), *fields})
     document = {
         "source": f"{MODULE} {version}, api/openapi-spec/swagger.json, reduced",
         "kinds": {kind: PREFIX + name for kind, name in KINDS.items()},

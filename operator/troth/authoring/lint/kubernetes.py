@@ -1,7 +1,6 @@
-"""Kubernetes' own schemas, as far as they are published: types, fields and required fields (data/reduce.py).
+"""Kubernetes' own schemas, reduced to types, fields, enums, formats and what its validation code fixes (data/).
 
-What the API server checks beyond them, values above all, is not here: an object without a problem may still be
-refused.
+The API server's code checks more than that, so an object without a problem may still be refused.
 """
 
 from __future__ import annotations
@@ -10,11 +9,14 @@ import gzip
 import re
 from collections.abc import Iterator, Mapping
 from importlib import resources
+from itertools import islice
 from typing import Any, Final
 
 import orjson
 
 from troth.api.pipelines import close_match
+from troth.authoring.lint.values import wrong_value
+from troth.authoring.lint.workloads import broken_rules
 
 _QUANTITY: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?")
 _DEEPEST: Final = 60
@@ -65,19 +67,22 @@ class Kubernetes:
         for problem in self._check(obj, {"$ref": name}, "", 0):
             found.append(problem)
             if len(found) >= _MOST_PROBLEMS:
-                break
-        return found
+                return found
+        return found or list(islice(broken_rules(obj), _MOST_PROBLEMS))
 
     def _check(self, value: Any, schema: Mapping[str, Any], path: str, depth: int) -> Iterator[tuple[str, str]]:
         if "$ref" in schema:
-            schema = self._definitions.get(schema["$ref"], {})
+            schema = {**self._definitions.get(schema["$ref"], {}), **schema}
         kind = schema.get("type")
         if value is None or (kind is None and "properties" not in schema) or depth > _DEEPEST:
             return  # null is as good as absent, and what has no type may be anything
         if not _is(value, str(kind or "object")):
             yield path, f"is {_kind(value)}, not {_WORDS.get(str(kind), 'a map')}"
             return
-        if isinstance(value, Mapping):
+        wrong = wrong_value(value, schema)
+        if wrong:
+            yield path, wrong
+        elif isinstance(value, Mapping):
             yield from self._fields(value, schema, path, depth)
         elif isinstance(value, list) and isinstance(schema.get("items"), Mapping):
             for index, item in enumerate(value):
@@ -90,7 +95,7 @@ class Kubernetes:
         rest = schema.get("additionalProperties")
         dot = f"{path}." if path else ""
         for name in schema.get("required") or ():
-            if value.get(name) is None:
+            if _is_lacking(value.get(name), (properties or {}).get(name) or {}):
                 yield f"{dot}{name}", "is required"
         for name, child in value.items():
             if properties and name in properties:
@@ -101,6 +106,11 @@ class Kubernetes:
                 meant = close_match(str(name), properties)
                 hint = f"; did you mean {meant}?" if meant else ""
                 yield f"{dot}{name}", f"is no field of it: the API server drops it{hint}"
+
+
+def _is_lacking(value: Any, schema: Mapping[str, Any]) -> bool:
+    """Whether a required field is absent, or empty where only certain words are allowed."""
+    return value is None or (value == "" and "" not in schema.get("enum", ("",)))
 
 
 def _is(value: Any, kind: str) -> bool:
