@@ -23,15 +23,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from tests.documents import ELIDED, Block, blocks, matches, needs_cluster
 from tests.documents import ROOT as REPOSITORY
-from tests.documents import Block, blocks, matches, needs_cluster
 from troth.authoring.bounded import BoundedWorker
 from troth.authoring.destinations import read_destinations
 from troth.authoring.home import load_home
@@ -274,6 +274,17 @@ def programs() -> dict[str, str]:
     return {"KUBEBUILDER_ASSETS": str(find_binaries().kubectl.parent)}
 
 
+def _elided(before: Sequence[str], real: Sequence[str]) -> list[str]:
+    """What is real, without the lines that the page left out before, as far as their neighbours are still there."""
+    lines = list(real)
+    for index in range(1, len(before) - 1):
+        if before[index] == ELIDED and before[index - 1] in lines:
+            start = lines.index(before[index - 1]) + 1
+            if before[index + 1] in lines[start:]:
+                lines[start : lines.index(before[index + 1], start)] = [ELIDED]
+    return lines
+
+
 def rewrite(page: Path) -> int:
     """Writes into the page what really comes out; how many blocks differed."""
     lines = page.read_text("utf-8").split("\n")
@@ -283,7 +294,7 @@ def rewrite(page: Path) -> int:
         first = shown.block.line - 1
         empty = lines[first].startswith("```")
         last = first if empty else first + shown.block.text.count("\n")
-        lines[first:last] = _SECONDS.sub("in … s", shown.real.rstrip("\n")).split("\n")
+        lines[first:last] = _elided(lines[first:last], _SECONDS.sub("in … s", shown.real.rstrip("\n")).split("\n"))
     page.write_text("\n".join(lines), "utf-8")
     return len(different)
 
