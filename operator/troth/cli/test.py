@@ -157,6 +157,8 @@ def _once(asked: _Asked) -> int:
         if not collected.count:
             _say(f"no case has {asked.words!r}; -v names the cases" if asked.words else "there are no cases")
             return 2
+        for note in collected.notes:
+            _say(note)
         options = Options(
             update=asked.update,
             coverage=asked.covers,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from troth.authoring.home import Source
 from troth.authoring.rendering import Rendering
@@ -13,6 +13,8 @@ from troth.authoring.testing.cases import Expectation
 from troth.authoring.testing.golden import Golden, compare, golden_folder, read_golden
 from troth.authoring.testing.matching import differences, named, rendered_objects, select, selection
 from troth.engine.admission_refusals import Refusal
+
+_MOST_NAMED: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,7 @@ def _judge_objects(expect: Expectation, rendering: Rendering) -> Iterator[Proble
     if expect.counts is None and not expect.objects and not expect.absent:
         return
     objects = rendered_objects(rendering.files)
-    there = ", ".join(named(obj) for obj in objects) or "nothing"
+    there = _listed(objects) or "nothing"
     for name, number in (expect.counts or {}).items():
         yield from _judge_count(expect, name, number, objects)
     for index, wanted in enumerate(expect.objects):
@@ -165,7 +167,7 @@ def _judge_objects(expect: Expectation, rendering: Rendering) -> Iterator[Proble
         if len(found) == 1:
             yield from _partial(expect, path, wanted, found[0])
         elif found:
-            those = ", ".join(named(obj) for obj in found)
+            those = _listed(found)
             message = f"{selection(wanted)} is more than one object: {those}; give its metadata.name"
             yield Problem(path, message, expect.at(path))
         else:
@@ -191,7 +193,7 @@ def _judge_count(
         yield Problem(path, f"is of more than one group: {names}; name one", expect.at(path))
         return
     if len(found) != number:
-        those = ", ".join(named(obj) for obj in found)
+        those = _listed(found)
         kinds = sorted({str(obj.get("kind")) for obj in objects})
         rest = f": {those}" if those else f"; there is {', '.join(kinds)}" if kinds else "; there is nothing"
         yield Problem(path, f"expected {number}, there {'is' if len(found) == 1 else 'are'} {len(found)}{rest}",
@@ -236,6 +238,12 @@ def _judge_changes(expect: Expectation, rendering: Rendering, before: Mapping[st
             yield Problem(
                 problem.what, problem.message, problem.source, "\n".join(diffs) if word == "changed" else ""
             )
+
+
+def _listed(objects: Sequence[Mapping[str, Any]]) -> str:
+    names = [named(obj) for obj in objects[:_MOST_NAMED]]
+    more = len(objects) - len(names)
+    return ", ".join(names) + (f" and {more} more" if more else "")
 
 
 def _diff(path: str, before: bytes, after: bytes) -> str:

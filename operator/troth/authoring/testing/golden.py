@@ -15,6 +15,7 @@ from typing import Final
 
 from troth.authoring.files import LARGEST_FILE, HomeError
 from troth.authoring.output import write_files
+from troth.authoring.testing.cases import Suite
 
 FOLDER: Final = "golden"
 _MOST_FILES: Final = 10_000
@@ -104,6 +105,19 @@ def unified(path: str, before: bytes, after: bytes) -> str:
     if len(lines) > _LONGEST_DIFF:
         lines = [*lines[:_LONGEST_DIFF], f"… and {len(lines) - _LONGEST_DIFF} lines more"]
     return "\n".join(lines)
+
+
+def unused(suites: Sequence[Suite]) -> list[Path]:
+    """The golden folders beside these suites that no case of theirs names."""
+    named = {
+        golden_folder(suite.file, step.expect.golden)
+        for suite in suites
+        for case in suite.cases
+        for step in case.steps
+        if step.expect.golden
+    }
+    bases = {suite.file.parent / FOLDER for suite in suites}
+    return sorted(path for base in bases if base.is_dir() for path in base.iterdir() if path not in named)
 
 
 def plan(goldens: Sequence[Golden]) -> list[str]:

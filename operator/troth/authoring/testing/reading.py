@@ -108,6 +108,8 @@ class SuiteReader:
         Raises:
             HomeError: it is one, and cannot be used.
         """
+        if not file.resolve().is_relative_to(self.folder.resolve()):
+            raise HomeError(file, "is behind a link out of the Promise's folder", "copy it into the tests folder")
         text = read_text(file) if text is None else text
         documents = read_documents(file, text)
         if not any(isinstance(document, dict) and document.get("kind") == KIND for document in documents):

@@ -9,9 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from troth.api.pipelines import JinjaPipeline
 from troth.authoring.bounded import BoundedWorker
@@ -23,7 +22,11 @@ from troth.authoring.testing.expectations import Problem, judge
 from troth.authoring.testing.golden import Golden
 from troth.engine.context import RenderContext
 from troth.engine.coverage import Hit
+from troth.engine.emit import TooDeep, dump_document
 from troth.engine.render import Outcome
+
+if TYPE_CHECKING:
+    from troth.authoring.testing.generated import GeneratedFailure
 
 GENERATED: Final = "generated inputs"
 GENERATED_NAMES: Final = ("renders", "same-twice", "valid-objects")
@@ -209,7 +212,9 @@ class Runner:
         return found
 
     def _generated(self, index: int, subject: Subject, worker: BoundedWorker) -> tuple[CaseResult, ...]:
-        check_generated = import_module("troth.authoring.testing.generated").check_generated
+        # Only now: what generates takes longer to load than a hundred cases take altogether.
+        from troth.authoring.testing.generated import check_generated
+
         home, start = subject.home, time.perf_counter()
         failures = check_generated(
             home,
@@ -291,10 +296,8 @@ def _is_same(held: Mapping[str, Any] | None, request: Mapping[str, Any]) -> bool
     return isinstance(now, Mapping) and all(now.get(key) == before.get(key) for key in ("name", "namespace"))
 
 
-def _generated_problem(home: Home, failure: Any) -> Problem:
-    from troth.engine.emit import TooDeep, dump_document
-
-    path, _, line = str(failure.place).rpartition(":")
+def _generated_problem(home: Home, failure: GeneratedFailure) -> Problem:
+    path, _, line = failure.place.rpartition(":")
     source = Source(home.folder / path, int(line)) if path and line.isdigit() else Source(home.file, 1)
     try:
         request = dump_document(dict(failure.request))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 
 from troth.authoring.files import HomeError
 from troth.authoring.home import load_home
 from troth.authoring.testing.coverage import CoverageReport, TemplateCoverage
-from troth.authoring.testing.golden import Golden
+from troth.authoring.testing.golden import Golden, unused
 from troth.authoring.testing.reading import read_suites
 from troth.authoring.testing.running import GENERATED, GENERATED_NAMES, CaseResult, Done, Options, Runner, Subject
 from troth.authoring.testing.selecting import Choice
@@ -26,11 +25,13 @@ class Collected:
         subjects: Promises with their chosen cases.
         problems: files that cannot be used.
         deselected: how many cases were not chosen.
+        notes: what is no mistake, and good to know.
     """
 
     subjects: tuple[Subject, ...]
     problems: tuple[HomeError, ...] = ()
     deselected: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
@@ -75,8 +76,8 @@ def collect(homes: Sequence[Path], choice: Choice, *, generated: bool = True) ->
     """
     subjects: list[Subject] = []
     problems: list[HomeError] = []
+    notes: list[str] = []
     deselected = 0
-    generated = generated and find_spec("troth.authoring.testing.generated") is not None
     for path in homes:
         try:
             home = load_home(path)
@@ -85,6 +86,7 @@ def collect(homes: Sequence[Path], choice: Choice, *, generated: bool = True) ->
             problems.append(error)
             continue
         problems += found
+        notes += [f"{folder} belongs to no case" for folder in unused(suites)]
         chosen = []
         for suite in suites:
             where = f"{home.name}::{suite.file.relative_to(home.folder).as_posix()}"
@@ -96,7 +98,7 @@ def collect(homes: Sequence[Path], choice: Choice, *, generated: bool = True) ->
         wanted = tuple(name for name in names if choice(f"{home.name}::{GENERATED}::{name}"))
         deselected += len(names) - len(wanted)
         subjects.append(Subject(home, tuple(chosen), wanted))
-    return Collected(tuple(subjects), tuple(problems), deselected)
+    return Collected(tuple(subjects), tuple(problems), deselected, tuple(notes))
 
 
 def run(
