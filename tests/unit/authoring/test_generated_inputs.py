@@ -14,10 +14,10 @@ from tests.documents import ROOT
 from troth.authoring.bounded import BoundedWorker
 from troth.authoring.home import load_home
 from troth.authoring.rendering import Requests
-from troth.authoring.testing import generated
 from troth.authoring.testing.generated import GeneratedFailure, check_generated
 from troth.authoring.testing.strategies import values
 from troth.engine.admission import Admission, Admitted
+from troth.engine.render import RenderContext
 
 
 def promise(spec: Mapping[str, Any], template: str, *, values: Mapping[str, Any] | None = None) -> str:
@@ -112,13 +112,14 @@ def test_an_object_that_its_schema_does_not_allow_is_found(tmp_path: Path) -> No
 def test_what_changes_from_one_rendering_to_the_next_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    render, count = Requests.render_with, iter(range(10**6))
+    render, count = BoundedWorker.render_now, iter(range(10**6))
 
-    def restless(self: Requests, renderer: Any, request: Mapping[str, Any], *rest: Any) -> Any:
-        changed = {**request, "metadata": {**request["metadata"], "labels": {"at": str(next(count))}}}
-        return render(self, renderer, changed, *rest)
+    def restless(self: BoundedWorker, pipelines: Any, context: RenderContext) -> Any:
+        request = dict(context.request or {})
+        request["metadata"] = {**request["metadata"], "labels": {"at": str(next(count))}}
+        return render(self, pipelines, RenderContext(context.promise, request))
 
-    monkeypatch.setattr(Requests, "render_with", restless)
+    monkeypatch.setattr(BoundedWorker, "render_now", restless)
     found = checked(tmp_path, promise(spec(), CONFIG_MAP + '"{{ labels.at }}"\n'))
     assert {failure.name for failure in found} == {"same-twice"}
     assert "a.yaml" in found[0].message
@@ -210,19 +211,26 @@ def test_nearly_all_that_is_drawn_is_what_the_api_server_would_take(drawn: Mappi
 
 def test_each_member_and_each_boundary_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Mapping[str, Any]] = []
-    judge = generated._Trial.judge
+    render = BoundedWorker.render_now
 
-    def watching(self: Any, body: Mapping[str, Any], name: str) -> Any:
-        seen.append(body["spec"])
-        return judge(self, body, name)
+    def watching(self: BoundedWorker, pipelines: Any, context: RenderContext) -> Any:
+        seen.append((context.request or {})["spec"])
+        return render(self, pipelines, context)
 
-    monkeypatch.setattr(generated._Trial, "judge", watching)
+    monkeypatch.setattr(BoundedWorker, "render_now", watching)
     fields = spec(
-        size={"type": "string", "enum": ["s", "m", "l"]}, count={"type": "integer", "minimum": 3, "maximum": 77}
+        "image",
+        image={"type": "string", "pattern": "^[a-z]+:[0-9]+$"},  # so that no chosen word fits
+        size={"type": "string", "enum": ["s", "m", "l"]},
+        count={"type": "integer", "minimum": 3, "maximum": 77},
+        on={"type": "boolean"},
+        name={"type": "string", "maxLength": 20},
     )
-    checked(tmp_path, promise(fields, CONFIG_MAP + '"1"\n'), examples=30)
+    assert checked(tmp_path, promise(fields, CONFIG_MAP + '"1"\n'), examples=5) == ()
     assert {found.get("size") for found in seen} == {"s", "m", "l", None}
     assert {3, 77, None} <= {found.get("count") for found in seen}
+    assert {found.get("on") for found in seen} == {True, False, None}
+    assert {0, 20} <= {len(found["name"]) for found in seen if "name" in found}
 
 
 @pytest.mark.parametrize("name", ["environment", "postgresql"])

@@ -1,7 +1,8 @@
 """Promises that every Promise makes without being asked, held against requests that nobody wrote.
 
-Requests come from the API's own schema: first those that are chosen (the least, the fullest, each member of each
-enum, each boundary), then random ones that hypothesis draws and shrinks. Of each that the API server would take:
+Requests come from the API's own schema: the least and the fullest, random ones that hypothesis draws and shrinks, and
+the fullest of those with each member of each enum, each boundary, and without each optional field. Of each that the
+API server would take:
 
 * ``renders``: it renders, or a template refuses it on purpose (``{{ fail("…") }}``);
 * ``same-twice``: rendering it again gives the same;
@@ -17,20 +18,23 @@ import contextlib
 import importlib
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
+from troth.api.pipelines import JinjaPipeline
 from troth.authoring.bounded import BoundedWorker
 from troth.authoring.home import Home, locate_failure
 from troth.authoring.lint.requests import specs
 from troth.authoring.lint.schemas import Schemas
 from troth.authoring.rendering import Rendering, Requests
+from troth.authoring.testing.boundaries import around
 from troth.engine.failure import Failure
 from troth.engine.manifests import InvalidManifest, load_documents
+from troth.engine.render import Outcome, RenderContext, Rendered
 
 RENDERS: Final = "renders"
 SAME_TWICE: Final = "same-twice"
@@ -89,6 +93,8 @@ def check_generated(
         trial.try_chosen(body)
     with _leaving_nothing_behind():
         _draw(trial, schema, examples=examples, seed=seed)
+    for body in around(schema, trial.fullest):
+        trial.try_chosen(body)
     return trial.failures()
 
 
@@ -106,9 +112,11 @@ class _Trial:
     schemas: Schemas
     allowed: int = 0
     refused: int = 0
+    fullest: Mapping[str, Any] = field(default_factory=dict)
     _smallest: dict[tuple[str, str], GeneratedFailure] = field(default_factory=dict)
     _kinds: dict[tuple[str, str], type[_Broken]] = field(default_factory=dict)
     _left: int = _SHRINKING
+    _rendered: tuple[Sequence[JinjaPipeline], RenderContext, Sequence[Outcome]] | None = None
 
     def failures(self) -> tuple[GeneratedFailure, ...]:
         """What was found, in a fixed order."""
@@ -159,11 +167,13 @@ class _Trial:
     def judge(self, body: Mapping[str, Any], name: str) -> tuple[tuple[str, str], str] | None:
         """In which way a request breaks a promise, and what happened; None when it keeps all, or is no request."""
         request = self._request(body, name)
-        rendering = self._render(request)
+        rendering = self.requests.render_with(self._render, request)
         if rendering.refusals:
             self.refused += 1
             return None
         self.allowed += 1
+        if _weight(body) > _weight(self.fullest):
+            self.fullest = body
         if self._smallest:
             self._left -= 1
         broken = self._broken(request, rendering)
@@ -183,8 +193,10 @@ class _Trial:
         kind = {"apiVersion": resource.api_version, "kind": resource.kind} if resource is not None else {}
         return {**kind, "metadata": {"name": name, "namespace": "default"}, **body}
 
-    def _render(self, request: Mapping[str, Any]) -> Rendering:
-        return self.requests.render_with(self.worker.render_now, request)
+    def _render(self, pipelines: Sequence[JinjaPipeline], context: RenderContext) -> Sequence[Outcome]:
+        outcomes = self.worker.render_now(pipelines, context)
+        self._rendered = (pipelines, context, outcomes)
+        return outcomes
 
     def _broken(self, request: dict[str, Any], rendering: Rendering) -> tuple[GeneratedFailure, str] | None:
         """What is broken, and the way, in words that are the same for other requests."""
@@ -194,17 +206,30 @@ class _Trial:
                 return None
             found = GeneratedFailure(RENDERS, request, failed.sentence(), self._place(failed))
             return found, f"{failed.reason} {failed.expression}"
-        again = self._render(request)
-        if again != rendering:
-            changed = [path for path in rendering.files if again.files.get(path) != rendering.files[path]]
-            what = f"the file {changed[0]} differs" if changed else "the outcome differs"
-            return GeneratedFailure(SAME_TWICE, request, f"{what} when the same request is rendered again"), ""
+        difference = self._difference()
+        if difference:
+            message = f"{difference} when the same request is rendered again"
+            return GeneratedFailure(SAME_TWICE, request, message), ""
         for path, content in sorted(rendering.files.items()):
             for kind, name, place, problem in self._problems(path, content):
                 message = f"the {kind} {name} in {path} is not valid: {place} {problem}"
                 found = GeneratedFailure(VALID_OBJECTS, request, message, self._place_of_file(path))
                 return found, f"{kind} {_INDEX.sub('[]', place)}"
         return None
+
+    def _difference(self) -> str:
+        """What is not the same when the last request is rendered once more; "" when all is."""
+        if self._rendered is None:
+            return ""
+        pipelines, context, outcomes = self._rendered
+        again = self.worker.render_now(pipelines, context)
+        if again == outcomes:
+            return ""
+        for before, after in zip(outcomes, again, strict=False):
+            if isinstance(before, Rendered) and isinstance(after, Rendered) and before.files != after.files:
+                changed = set(before.files) ^ set(after.files)
+                return f"the file {min(file.path for file in changed)} differs"
+        return "the outcome differs"
 
     def _problems(self, path: str, content: bytes) -> Iterator[tuple[str, str, str, str]]:
         if not path.endswith(_STRUCTURED):
