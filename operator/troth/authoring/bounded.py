@@ -62,6 +62,7 @@ class BoundedWorker:
         self._limits = limits or Limits()
         self._coverage = coverage
         self._hits: set[Hit] = set()
+        self._spent = 0.0
         self._pid = 0
         self._jobs = self._replies = -1
         self._ready = False
@@ -92,6 +93,11 @@ class BoundedWorker:
     def hits(self) -> frozenset[Hit]:
         """What its renderings reached until now; a job that had to be killed tells nothing."""
         return frozenset(self._hits)
+
+    @property
+    def spent(self) -> float:
+        """Seconds of a processor that its jobs took until now; a job that had to be killed is not counted."""
+        return self._spent
 
     def close(self) -> None:
         """Ends the child."""
@@ -150,6 +156,7 @@ class BoundedWorker:
             self._send(payload, end)
             while "outcome" in (reply := self._receive(end)):
                 outcomes.append(read_outcome(reply["outcome"]))
+            self._spent += reply["spent"]
             self._hits.update((pipeline, place, point) for pipeline, place, point in reply.get("hits") or ())
             if reply["exhausted"]:
                 self.close()

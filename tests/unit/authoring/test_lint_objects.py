@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,15 @@ import pytest
 import yaml
 
 from tests.unit.authoring.linted import SPEC, definition, promise
+from troth.api.pipelines import JinjaPipeline
+from troth.authoring.bounded import BoundedWorker
+from troth.authoring.home import load_home
 from troth.authoring.lint import Finding, lint
 from troth.authoring.lint.kubernetes import Kubernetes
+from troth.authoring.lint.objects import check_objects
+from troth.authoring.lint.places import Files
 from troth.authoring.lint.requests import longest, specs
+from troth.engine.render import Outcome, RenderContext
 
 PLAIN = {"type": "object", "required": ["size"], "properties": {"size": SPEC["properties"]["size"]}}
 
@@ -179,3 +185,31 @@ def test_the_bundled_schemas_say_where_they_come_from() -> None:
     assert kubernetes.version == "v1.36.3"
     quantity = {"apiVersion": "v1", "kind": "ResourceQuota", "spec": {"hard": {"pods": "many"}}}
     assert json.dumps(kubernetes.problems(quantity)).count("quantity") == 1
+
+
+class Slow(BoundedWorker):
+    """Says that each rendering took a second of a processor."""
+
+    @property
+    def spent(self) -> float:
+        return float(self.asked)
+
+    asked = 0
+
+    def render_now(self, pipelines: Sequence[JinjaPipeline], context: RenderContext) -> tuple[Outcome, ...]:
+        self.asked += 1
+        return super().render_now(pipelines, context)
+
+
+def test_slow_templates_are_given_up_by_the_work_they_make_and_that_is_said(tmp_path: Path) -> None:
+    spec = {"type": "object", "properties": {"a": {"type": "string", "enum": [str(n) for n in range(40)]}}}
+    obj = promise({"files": [{"path": "x.yaml", "template": SERVICE}]}, spec)
+    (tmp_path / "promise.yaml").write_text(yaml.safe_dump(obj, sort_keys=False))
+    with Slow() as worker:
+        codes = [finding.code for finding in check_objects(load_home(tmp_path), worker, Files())]
+        assert "T004" in codes
+        assert worker.asked == 6
+    with BoundedWorker() as worker:
+        codes = [finding.code for finding in check_objects(load_home(tmp_path), worker, Files())]
+        assert "T004" not in codes
+        assert 0 < worker.spent < 5

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -30,7 +29,7 @@ _NAME_LIMITS: Final[Mapping[str, int]] = {"Service": 63, "Namespace": 63, "CronJ
 _LABEL_LIMIT: Final = 63
 _NAME_LIMIT: Final = 253
 _SHOWN: Final = 80
-_SECONDS: Final = 5.0
+_PROCESSOR_SECONDS: Final = 5.0
 _HOPELESS: Final = ("TemplateTimeout", "RenderCrashed", "TemplateTooLarge")
 _DEEPEST: Final = 60
 
@@ -43,16 +42,14 @@ class Rendered:
     source: Source
 
 
-def check_objects(
-    home: Home, worker: BoundedWorker, files: Files, clock: Callable[[], float] = time.monotonic
-) -> list[Finding]:
+def check_objects(home: Home, worker: BoundedWorker, files: Files) -> list[Finding]:
     """What is wrong with the objects of a Promise: those that it renders and those that it brings.
 
     Args:
         home: the Promise; the operator would take it.
-        worker: renders.
+        worker: renders; after five seconds of a processor no further request is tried. Time on the wall would make
+            what is found depend on what else the machine does.
         files: reads the lines for places.
-        clock: seconds; after five of them no further request is tried.
 
     Raises:
         HomeError: an example or a schema cannot be read.
@@ -65,16 +62,20 @@ def check_objects(
         requests = Requests(home, destinations=None, pool=worker)
     except HomeError:
         return checking.findings  # without an API there is nothing to ask for
-    until = clock() + _SECONDS
+    until = worker.spent + _PROCESSOR_SECONDS
     for request in _requests(home, requests):
         checking.rendering(requests.render_with(worker.render_now, request), request)
         if checking.hopeless:
             return checking.findings
-        if clock() > until:
+        if worker.spent > until:
             checking.late()
             return checking.findings
     for name_length, rendering in _longest(requests, worker):
-        checking.lengths(rendering, name_length)
+        if worker.spent > until:
+            checking.late()
+            break
+        if rendering is not None:
+            checking.lengths(rendering, name_length)
     return checking.findings
 
 
@@ -107,16 +108,20 @@ def _requests(home: Home, requests: Requests) -> Iterator[Mapping[str, Any]]:
         yield _request(api_version, kind, "example", spec)
 
 
-def _longest(requests: Requests, worker: BoundedWorker) -> Iterator[tuple[int, Rendering]]:
-    """Requests with the longest name that is not refused, with short texts and with the longest ones."""
+def _longest(requests: Requests, worker: BoundedWorker) -> Iterator[tuple[int, Rendering | None]]:
+    """Requests with the longest name that is not refused, with short texts and with the longest ones.
+
+    None stands for one that was refused.
+    """
     api_version, kind, schema = _resource(requests)
     shortest = next(iter(specs(schema)), None)
     for spec in (shortest, longest(schema)):
         for length in LENGTHS:
             request = _request(api_version, kind, "a" * length, spec)
             rendering = requests.render_with(worker.render_now, request)
-            if not rendering.refusals and rendering.failure is None:
-                yield length, rendering
+            taken = not rendering.refusals and rendering.failure is None
+            yield length, rendering if taken else None
+            if taken:
                 break
 
 
@@ -156,7 +161,8 @@ class _Checking:
 
     def late(self) -> None:
         """Says that time ran out."""
-        message = f"rendering is slow: not every request was tried within {_SECONDS:g} seconds"
+        seconds = f"{_PROCESSOR_SECONDS:g} seconds of a processor"
+        message = f"rendering is slow: not every request was tried within {seconds}"
         self._say("T004", Source(self._home.file, 1), message, "look for long loops")
 
     def _objects(self, rendering: Rendering) -> Iterator[Rendered]:
