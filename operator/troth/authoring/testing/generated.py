@@ -116,6 +116,7 @@ class _Trial:
     _smallest: dict[tuple[str, str], GeneratedFailure] = field(default_factory=dict)
     _kinds: dict[tuple[str, str], type[_Broken]] = field(default_factory=dict)
     _left: int = _SHRINKING
+    _valid: set[bytes] = field(default_factory=set)
     _rendered: tuple[Sequence[JinjaPipeline], RenderContext, Sequence[Outcome]] | None = None
 
     def failures(self) -> tuple[GeneratedFailure, ...]:
@@ -211,10 +212,13 @@ class _Trial:
             message = f"{difference} when the same request is rendered again"
             return GeneratedFailure(SAME_TWICE, request, message), ""
         for path, content in sorted(rendering.files.items()):
+            if content in self._valid:
+                continue
             for kind, name, place, problem in self._problems(path, content):
                 message = f"the {kind} {name} in {path} is not valid: {place} {problem}"
                 found = GeneratedFailure(VALID_OBJECTS, request, message, self._place_of_file(path))
                 return found, f"{kind} {_INDEX.sub('[]', place)}"
+            self._valid.add(content)
         return None
 
     def _difference(self) -> str:
