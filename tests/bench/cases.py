@@ -32,8 +32,9 @@ def write_home(folder: Path, cases: int) -> Path:
             (home / relative).parent.mkdir(parents=True, exist_ok=True)
             (home / relative).write_bytes(path.read_bytes())
     (home / "tests").mkdir()
-    for number in range(_FILES):
-        found = [_case(index) for index in range(number, cases, _FILES)]
+    files = min(_FILES, cases)
+    for number in range(files):
+        found = [_case(index) for index in range(number, cases, files)]
         document = {
             "apiVersion": "troth.dev/v1alpha1",
             "kind": "PromiseTest",

@@ -6,6 +6,7 @@ manages its processes from one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -85,7 +86,8 @@ def _spread(runner: Runner, tasks: Sequence[Task], jobs: int) -> Iterator[Done]:
             here, there = context.Pipe()
             process = context.Process(target=_serve, args=(runner, there, (*pipes, here)), daemon=True)
             try:
-                process.start()
+                with _no_interrupt():
+                    process.start()
             except OSError as error:
                 raise SpreadError(f"a process to run cases does not start: {error.strerror}") from None
             there.close()
@@ -112,6 +114,16 @@ def _spread(runner: Runner, tasks: Sequence[Task], jobs: int) -> Iterator[Done]:
                 process.join()
 
 
+@contextlib.contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Ctrl-C waits, so that it never meets a process that does not pass it over yet."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _receive(pipe: Connection) -> Done:
     try:
         answer: Any = pipe.recv()
@@ -127,6 +139,7 @@ def _serve(runner: Runner, pipe: Connection, others: Sequence[Connection]) -> No
     for other in others:
         other.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command is told, and closes the pipe
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     try:
         while True:
             try:
@@ -134,8 +147,12 @@ def _serve(runner: Runner, pipe: Connection, others: Sequence[Connection]) -> No
             except (EOFError, OSError):
                 return
             try:
-                pipe.send(runner.run(task))
+                answer: Done | str = runner.run(task)
             except TrothError as error:
-                pipe.send(str(error))
+                answer = str(error)
+            try:
+                pipe.send(answer)
+            except OSError:
+                return
     finally:
         runner.close()
