@@ -46,6 +46,11 @@ CERT_MANAGER: Final = Module("github.com/cert-manager/cert-manager", "v1.21.2", 
 EXTERNAL_SECRETS: Final = Module("github.com/external-secrets/external-secrets", "v1.3.2", "config/crds/bases")
 CLOUDNATIVE_PG: Final = Module("github.com/cloudnative-pg/cloudnative-pg", "v1.28.1", "config/crd/bases")
 CROSSPLANE: Final = Module("github.com/crossplane/crossplane/v2", "v2.0.2", "cluster/crds")
+RABBITMQ: Final = Module("github.com/rabbitmq/cluster-operator", "v1.14.0", "config/crd/bases", "MPL-2.0")
+RABBITMQ_TOPOLOGY: Final = Module(
+    "github.com/rabbitmq/messaging-topology-operator", "v1.17.4", "config/crd/bases", "MPL-2.0"
+)
+PROVIDER_AWS: Final = Module("github.com/crossplane-contrib/provider-aws", "v0.33.0", "package/crds")
 
 KINDS: Final[Mapping[str, tuple[Module, str]]] = {
     "scaledobjects.keda.sh": (KEDA, "keda.sh_scaledobjects.yaml"),
@@ -60,12 +65,23 @@ KINDS: Final[Mapping[str, tuple[Module, str]]] = {
     ),
     "clusters.postgresql.cnpg.io": (CLOUDNATIVE_PG, "postgresql.cnpg.io_clusters.yaml"),
     "poolers.postgresql.cnpg.io": (CLOUDNATIVE_PG, "postgresql.cnpg.io_poolers.yaml"),
+    "rabbitmqclusters.rabbitmq.com": (RABBITMQ, "rabbitmq.com_rabbitmqclusters.yaml"),
+    "queues.rabbitmq.com": (RABBITMQ_TOPOLOGY, "rabbitmq.com_queues.yaml"),
+    "users.rabbitmq.com": (RABBITMQ_TOPOLOGY, "rabbitmq.com_users.yaml"),
+    "permissions.rabbitmq.com": (RABBITMQ_TOPOLOGY, "rabbitmq.com_permissions.yaml"),
+    "buckets.s3.aws.crossplane.io": (PROVIDER_AWS, "s3.aws.crossplane.io_buckets.yaml"),
     "compositions.apiextensions.crossplane.io": (CROSSPLANE, "apiextensions.crossplane.io_compositions.yaml"),
 }
 """Every CRD that can be had, and where."""
 
 NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
-    "message-queue": ("externalsecrets.external-secrets.io", "passwords.generators.external-secrets.io"),
+    "bucket": ("buckets.s3.aws.crossplane.io",),
+    "message-queue": (
+        "permissions.rabbitmq.com",
+        "queues.rabbitmq.com",
+        "rabbitmqclusters.rabbitmq.com",
+        "users.rabbitmq.com",
+    ),
     "redis": (
         "certificates.cert-manager.io",
         "externalsecrets.external-secrets.io",
@@ -75,6 +91,10 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "worker": ("scaledobjects.keda.sh", "triggerauthentications.keda.sh"),
 }
 """What the templates of each Promise render."""
+
+
+COMPONENTS: Final[Mapping[str, tuple[str, ...]]] = {"service": ("postgresql", "redis", "web-app")}
+"""The Promises beside it whose requests the templates of each compound Promise render."""
 
 
 class FlowStyle(dict[str, Any]):
@@ -161,8 +181,21 @@ def text_of(name: str) -> str:
         f"# {module.path} {module.version}, {module.licence}: {module.folder}/{file},\n"
         "# reduced to what validation needs. Written by promises/reduce_schemas.py; do not edit.\n"
     )
-    body = yaml.dump(reduced(definition), Dumper=Dumper, sort_keys=False, width=150, allow_unicode=True)
-    return head + body
+    return head + _written(definition)
+
+
+def component_text(component: str) -> tuple[str, str]:
+    """The name of the CRD that a Promise beside this one offers, and the file for it."""
+    definition = yaml.safe_load((HERE / component / "promise.yaml").read_text("utf-8"))["spec"]["api"]
+    head = (
+        f"# The API of the Promise {component}, reduced to what validation needs.\n"
+        "# Written by promises/reduce_schemas.py; do not edit.\n"
+    )
+    return definition["metadata"]["name"], head + _written(definition)
+
+
+def _written(definition: Mapping[str, Any]) -> str:
+    return yaml.dump(reduced(definition), Dumper=Dumper, sort_keys=False, width=150, allow_unicode=True)
 
 
 def path_of(promise: str, name: str) -> Path:
@@ -172,13 +205,15 @@ def path_of(promise: str, name: str) -> Path:
 
 def main(promises: list[str]) -> None:
     """Write the schemas of these Promises, or of all."""
-    for promise in promises or NEEDED:
-        if promise not in NEEDED:
-            sys.exit(f"{promise} needs no schemas; those that do: {', '.join(NEEDED)}")
-        for name in NEEDED[promise]:
+    known = [*NEEDED, *COMPONENTS]
+    for promise in promises or known:
+        if promise not in known:
+            sys.exit(f"{promise} needs no schemas; those that do: {', '.join(known)}")
+        texts = [(name, text_of(name)) for name in NEEDED.get(promise, ())]
+        for name, text in texts + [component_text(component) for component in COMPONENTS.get(promise, ())]:
             path = path_of(promise, name)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text_of(name), "utf-8")
+            path.write_text(text, "utf-8")
             sys.stdout.write(f"{path.relative_to(HERE)}: {path.stat().st_size} bytes\n")
 
 
