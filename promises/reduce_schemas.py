@@ -70,12 +70,13 @@ KINDS: Final[Mapping[str, tuple[Module, str]]] = {
     "users.rabbitmq.com": (RABBITMQ_TOPOLOGY, "rabbitmq.com_users.yaml"),
     "permissions.rabbitmq.com": (RABBITMQ_TOPOLOGY, "rabbitmq.com_permissions.yaml"),
     "buckets.s3.aws.crossplane.io": (PROVIDER_AWS, "s3.aws.crossplane.io_buckets.yaml"),
+    "bucketpolicies.s3.aws.crossplane.io": (PROVIDER_AWS, "s3.aws.crossplane.io_bucketpolicies.yaml"),
     "compositions.apiextensions.crossplane.io": (CROSSPLANE, "apiextensions.crossplane.io_compositions.yaml"),
 }
 """Every CRD that can be had, and where."""
 
 NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
-    "bucket": ("buckets.s3.aws.crossplane.io",),
+    "bucket": ("bucketpolicies.s3.aws.crossplane.io", "buckets.s3.aws.crossplane.io"),
     "message-queue": (
         "permissions.rabbitmq.com",
         "queues.rabbitmq.com",

@@ -14,6 +14,7 @@ from tests.unit.promises.library import PROMISES, examples, load_promise
 from tests.waiting import eventually_sync
 from troth.authoring.home import build, load_home
 from troth.dev import ControlPlane
+from troth.engine.definitions import build_definition
 
 NAMES = sorted(path.parent.name for path in PROMISES.glob("*/promise.yaml"))
 CLUSTER_SCOPED = {"CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding", "Namespace"}
@@ -27,6 +28,12 @@ def test_kubectl_apply_takes_the_built_promise_and_keeps_every_field(
     built = build(load_home(PROMISES / name))
     answer = control_plane.kubectl("apply", *way, "--dry-run=server", "-o", "json", "-f", "-", input=built)
     assert json.loads(answer.stdout)["spec"] == load_promise(name)["spec"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_api_server_takes_the_api_with_its_defaults_and_rules(name: str, control_plane: ControlPlane) -> None:
+    definition = build_definition(name, load_promise(name)["spec"]["api"])
+    control_plane.kubectl("apply", "--server-side", "--dry-run=server", "-f", "-", input=json.dumps(definition))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -33,6 +33,7 @@ def _tool() -> ModuleType:
 
 
 TOOL = _tool()
+KEPT = sorted(path for path in PROMISES.glob("*/schemas/*.yaml") if path.parent.parent.name not in TOOL.COMPONENTS)
 
 
 def _descriptions(schema: Any, inside_properties: bool = False) -> int:
@@ -75,3 +76,10 @@ def test_a_schema_is_what_the_script_makes_of_the_module(name: str) -> None:
     for path in KEPT:
         if path.stem == name:
             assert path.read_text("utf-8") == TOOL.text_of(name)
+
+
+@pytest.mark.parametrize("promise", TOOL.COMPONENTS)
+def test_the_schemas_of_a_compound_promise_are_the_apis_of_its_components_as_they_are_now(promise: str) -> None:
+    texts = dict(TOOL.component_text(component) for component in TOOL.COMPONENTS[promise])
+    kept = {path.stem: path.read_text("utf-8") for path in (PROMISES / promise / "schemas").glob("*.yaml")}
+    assert kept == texts, f"write them anew: python promises/reduce_schemas.py {promise}"
