@@ -71,8 +71,8 @@ class Shown:
 
 
 @dataclass(slots=True)
-class _Guide:
-    """What the blocks of a page have said so far."""
+class Guide:
+    """What the blocks of a page have said so far: an API, a pipeline, a request."""
 
     folder: Path
     worker: BoundedWorker
@@ -82,6 +82,7 @@ class _Guide:
     destinations: Path | None = None
 
     def take(self, block: Block) -> None:
+        """Read a block."""
         if block.comment == "api":
             self.api = yaml.safe_load(block.text)
         elif block.comment == "request":
@@ -127,9 +128,15 @@ class _Guide:
             },
         }
 
-    def real(self, word: str) -> str:
+    def write(self) -> Path:
+        """The Promise of the page as it is now, as a file."""
         file = self.folder / "promise.yaml"
         file.write_text(yaml.safe_dump(self._promise(), sort_keys=False), "utf-8")
+        return file
+
+    def real(self, word: str) -> str:
+        """What that word shows."""
+        file = self.write()
         platform = read_destinations(self.destinations) if self.destinations else None
         requests = Requests(load_home(file), destinations=platform, pool=self.worker)
         return _told(word, requests.render_with(self.worker.render_now, self.request))
@@ -250,7 +257,7 @@ def results(page: Path, **variables: str) -> Iterator[Shown]:
     with tempfile.TemporaryDirectory() as name, BoundedWorker() as worker:
         folder = Path(name)
         (folder / "guide").mkdir()
-        guide, printed = _Guide(folder / "guide", worker), ""
+        guide, printed = Guide(folder / "guide", worker), ""
         desk = folder / "desk"
         desk.mkdir()
         with Terminal(desk, **variables) as terminal:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from tests.documents import ROOT, blocks, matches, needs_cluster, pages
-from tests.guides import SHOWN, results
+from tests.documents import ROOT, Block, blocks, matches, needs_cluster, pages
+from tests.guides import RENDERED, SHOWN, Guide, results
+from troth.authoring.bounded import BoundedWorker
+from troth.cli import main
+
+GUIDE = list(blocks(ROOT / "docs" / "how-to" / "write-templates.md"))
 
 GUIDES = [
     page
@@ -22,6 +29,24 @@ def test_what_a_page_shows_is_what_comes_out(page: Path) -> None:
     told = "\n\n".join(f"{shown.block.where} shows\n{shown.block.text}and it is\n{shown.real}" for shown in wrong)
     command = f"python -m tests.guides {page.relative_to(ROOT)}"
     assert not wrong, f"{told}\n`{command}` writes what it is into the page"
+
+
+def lessons() -> Iterator[tuple[int, Block]]:
+    for index, block in enumerate(GUIDE):
+        shown = next((later for later in GUIDE[index + 1 :] if later.comment in RENDERED), None)
+        if block.comment in {"pipeline", "template"} and shown is not None and shown.comment != "fails":
+            yield index, block
+
+
+@pytest.mark.parametrize("index", [pytest.param(index, id=str(block.line)) for index, block in lessons()])
+def test_lint_finds_no_error_in_what_the_guide_teaches(index: int, tmp_path: Path) -> None:
+    with BoundedWorker() as worker:
+        guide = Guide(tmp_path, worker)
+        for block in GUIDE[: index + 1]:
+            guide.take(block)
+    result = CliRunner().invoke(main, ["lint", str(guide.write()), "--format", "json"])
+    errors = [finding for finding in json.loads(result.stdout) if finding["severity"] == "error"]
+    assert not errors, f"{GUIDE[index].where}: {errors}"
 
 
 @pytest.mark.parametrize(
