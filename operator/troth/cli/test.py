@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from troth.authoring.testing.session import Session
 
 _FORMATS: Final = ("text", "github", "json")
+_EXAMPLES: Final = 100
 _QUIET_SECONDS: Final = 2.0
 
 _EPILOG = """\b
@@ -80,9 +81,7 @@ class _Asked:
     "--examples",
     metavar="N",
     type=click.IntRange(0, 100_000),
-    default=100,
-    show_default=True,
-    help="How many inputs to generate for each Promise; 0 for none.",
+    help=f"How many inputs to generate for each Promise; 0 for none.  [default: {_EXAMPLES}; none with --watch]",
 )
 @click.option("--seed", metavar="N", type=int, default=0, show_default=True, help="What they are generated from.")
 @click.option("--jobs", metavar="N", type=click.IntRange(1, 256), help="How many processes.  [default: the cores]")
@@ -104,7 +103,7 @@ def test(
     junit: Path | None,
     lcov: Path | None,
     style: str,
-    examples: int,
+    examples: int | None,
     seed: int,
     jobs: int | None,
     min_coverage: float | None,
@@ -130,7 +129,7 @@ def test(
         junit,
         lcov,
         style,
-        examples,
+        (0 if watch else _EXAMPLES) if examples is None else examples,
         seed,
         jobs,
         min_coverage,

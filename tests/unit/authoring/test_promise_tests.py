@@ -11,12 +11,13 @@ import jsonschema
 import pytest
 import yaml
 
+from tests.documents import ROOT, blocks, pages
 from tests.platforms import destination, promise
 from troth.authoring.files import HomeError
 from troth.authoring.home import load_home
 from troth.authoring.testing import golden
 from troth.authoring.testing.matching import differences
-from troth.authoring.testing.reading import SuiteReader, read_suites
+from troth.authoring.testing.reading import EXPECT, SuiteReader, read_suites
 from troth.authoring.testing.running import CaseResult, Options, Runner, Subject, merged
 from troth.authoring.testing.schema import schema_text
 from troth.authoring.testing.selecting import InvalidChoice, choose
@@ -336,6 +337,28 @@ def test_the_schema_for_editors_takes_what_the_reader_takes(home: Path, write: W
     jsonschema.Draft7Validator(schema).validate(document(one(expect)))
     write(one(expect))
     assert read_suites(load_home(home))[1] == []
+
+
+def test_every_promise_test_in_the_documentation_is_one() -> None:
+    validator = jsonschema.Draft7Validator(json.loads(schema_text()))
+    found = [
+        document
+        for page in pages()
+        for block in blocks(page)
+        if block.language == "yaml" and "kind: PromiseTest" in block.text
+        for document in yaml.safe_load_all(block.text)
+        if document.get("kind") == "PromiseTest"
+    ]
+    assert len(found) >= 4
+    for document in found:
+        validator.validate(document)
+
+
+def test_every_expectation_is_in_the_reference() -> None:
+    text = (ROOT / "docs" / "reference" / "promise-test.md").read_text("utf-8")
+    assert [word for word in EXPECT if f"| `{word}: " not in text] == []
+    schema = json.loads(schema_text())["definitions"]["expect"]["properties"]
+    assert set(schema) == set(EXPECT)
 
 
 def test_two_cases_of_one_name_are_refused_with_both_lines(home: Path, write: Write) -> None:
