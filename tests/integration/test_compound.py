@@ -11,6 +11,7 @@ from tests.compounds import FAILING, Compound, components, unready
 from tests.platforms import Platform, Repository, all_files, api_of, condition, events_of, is_ready
 from tests.waiting import eventually
 from troth.api.resources import PROMISE
+from troth.dev import AuditEntry, AuditLog
 from troth.kube import Client, WatchEvent
 
 
@@ -40,6 +41,33 @@ async def test_a_request_is_ready_when_its_components_are_and_names_them(compoun
     ]
     for suffix in ("cache", "data"):
         assert is_ready(await compound.component(f"shop-{suffix}"))
+
+
+async def test_the_parent_is_written_a_handful_of_times_until_it_is_ready_and_then_not_at_all(
+    compound: Compound, audit: AuditLog
+) -> None:
+    await compound.platform.publish(compound.parts())
+    await compound.platform.publish(compound.wholes())
+
+    def written() -> list[AuditEntry]:
+        resource = api_of(compound.whole)
+        place = (resource.plural, compound.namespace)
+        return [item for item in audit.writes() if (item.resource, item.namespace) == place]
+
+    await compound.ask()
+    await compound.shop()
+    entries = [entry for entry in await asyncio.to_thread(written) if entry.user_agent != "troth-tests"]
+    assert len(entries) <= 8
+    # A component that changes and stays Ready is no news.
+    await compound.platform.client.merge_patch(
+        api_of(compound.part),
+        "shop-cache",
+        {"metadata": {"annotations": {"tests.example.com/touched": "yes"}}},
+        namespace=compound.namespace,
+    )
+    await compound.ask()
+    await compound.shop()
+    assert [entry for entry in await asyncio.to_thread(written) if entry.user_agent != "troth-tests"] == []
 
 
 async def test_ready_is_never_said_before_every_component_has_what_was_asked_for(compound: Compound) -> None:
