@@ -45,6 +45,15 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             assert anchor in anchors(linked), f"{page.relative_to(ROOT)}: {target} has no such heading"
 
 
+@pytest.mark.parametrize(
+    "page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: str(page.relative_to(ROOT))
+)
+def test_every_page_is_in_the_index(page: Path) -> None:
+    index = ROOT / "docs" / "README.md"
+    linked = {(index.parent / link.partition("#")[0]).resolve() for link in LINK.findall(index.read_text("utf-8"))}
+    assert page in {*linked, index}, f"link {page.relative_to(ROOT)} from docs/README.md"
+
+
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_manifest_in_the_documentation_is_yaml_and_every_promise_parses(page: Path) -> None:
     for block in blocks(page):
