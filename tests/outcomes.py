@@ -69,7 +69,7 @@ def outcome(promises: Sequence[Object], requests: Sequence[Object], destinations
     """
     targets = [read_destination(obj) for obj in destinations]
     found = Outcome()
-    shared: dict[str, dict[str, Mapping[str, bytes]]] = {}
+    shared: dict[str, dict[tuple[str, str], Mapping[str, bytes]]] = {}
     for obj in promises:
         promise = read_promise(obj)
         for work in _works_of(promise, [request for request in requests if _is_of(promise, request)]):
@@ -132,7 +132,7 @@ def _place_work(
     work: _Work,
     destinations: Sequence[Destination],
     found: Outcome,
-    shared: dict[str, dict[str, Mapping[str, bytes]]],
+    shared: dict[str, dict[tuple[str, str], Mapping[str, bytes]]],
 ) -> None:
     groups = {group.id: group for group in work.groups}
     plan = schedule(
@@ -157,7 +157,7 @@ def _place_group(
     group: GroupContent,
     destination: Destination,
     found: Outcome,
-    shared: dict[str, dict[str, Mapping[str, bytes]]],
+    shared: dict[str, dict[tuple[str, str], Mapping[str, bytes]]],
 ) -> None:
     name = placement_name(work.name, destination.name, short_group_id(group.id))
     placement = WorkPlacement(
@@ -173,7 +173,7 @@ def _place_group(
     )
     found.placements.add((work.namespace, name))
     if destination.mode == AGGREGATED:
-        shared.setdefault(destination.name, {})[name] = dict(sorted(group.files.items()))
+        shared.setdefault(destination.name, {})[name, work.namespace] = dict(sorted(group.files.items()))
         return
     layout = place(destination, placement, store_path="")
     by_blob = {blob_id(content): content for content in group.files.values()}

@@ -26,6 +26,10 @@ class Destinations:
         """The Destination of that name."""
         return next(destination for destination in self.destinations if destination.name == name)
 
+    def store_path(self, destination: Destination) -> str:
+        """The folder of its state store that everything goes to, or ""."""
+        return self.store_paths.get((destination.store_kind, destination.store_name), "")
+
 
 def read_destinations(path: Path) -> Destinations:
     """The Destinations and state stores of a YAML file; what else is in it is passed over.

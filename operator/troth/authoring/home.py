@@ -21,7 +21,9 @@ import orjson
 from troth.api import InvalidObject
 from troth.api.objects import Promise, read_promise
 from troth.api.resources import PROMISE
+from troth.authoring.applying import apply_promise, as_created
 from troth.authoring.files import HomeError, confined, read_documents, read_text
+from troth.engine.admission import Admitted
 from troth.engine.emit import TooDeep, dump_document
 from troth.engine.failure import Failure
 from troth.engine.lines import document_lines, field_lines
@@ -165,10 +167,14 @@ def offer_of(home: Home) -> tuple[Promise, Offer]:
     """What the operator would read of the Promise.
 
     Raises:
-        RefusedPromise: the operator would refuse it; names the file and the line.
+        RefusedPromise: the API server or the operator would refuse it; names the file and the line.
     """
+    answer = apply_promise(home.promise)
+    if not isinstance(answer, Admitted):
+        source = locate(home, answer[0].field)
+        raise RefusedPromise(source.path, answer[0].message, line=source.line, field=answer[0].field)
     try:
-        promise = read_promise(as_served(home.promise))
+        promise = read_promise(as_served(as_created(answer.object)))
         return promise, read_offer(promise)
     except InvalidObject as error:
         source = locate(home, error.field)

@@ -15,86 +15,41 @@ from typing import Any, Final
 
 from troth.api import InvalidObject
 from troth.api import labels as names
-from troth.api.naming import short_group_id
-from troth.api.objects import (
-    Destination,
-    ObjectMeta,
-    Workload,
-    WorkloadGroup,
-    WorkPlacement,
-    read_request,
-)
+from troth.api.objects import Promise, read_request
 from troth.api.pipelines import JinjaPipeline
+from troth.api.resources import PROMISE
+from troth.authoring.applying import NOW, as_created
 from troth.authoring.bounded import BoundedWorker, Renderer
-from troth.authoring.destinations import ANYWHERE, Destinations, anywhere, read_destinations
+from troth.authoring.destinations import ANYWHERE, Destinations, read_destinations
 from troth.authoring.files import HomeError, read_objects, yaml_files
 from troth.authoring.home import Home, as_served, load_home, offer_of, refused
+from troth.authoring.placing import Owner, Placement, own_files, place_groups
 from troth.engine.admission import Admission, Admitted
 from troth.engine.admission_refusals import Refusal
 from troth.engine.components import Parent, find_components
 from troth.engine.context import RenderContext, render_context
 from troth.engine.failure import Failure
-from troth.engine.layout import Layout, aggregate, place
+from troth.engine.layout import aggregate
+from troth.engine.offers import Offer
 from troth.engine.outputs import Output, WorkflowOutput, judge_outcomes, workflow_facts
 from troth.engine.render import Outcome
-from troth.engine.scheduling import Target, effective_selector, schedule
 from troth.engine.status import request_status
 from troth.engine.status.facts import (
     AuthorStatus,
     ComponentFacts,
-    PlacementFacts,
     RequestFacts,
-    Waiting,
     WorkFacts,
 )
-from troth.engine.work import GroupContent, blob_id, placement_name, work_name
 
-_NOW: Final = "1970-01-01T00:00:00Z"
-_UID: Final = "00000000-0000-0000-0000-000000000000"
-_TIMES: Final = ("lastTransitionTime", "lastSuccessfulConfigureWorkflowTime", "nextRetryAt")
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """The files of one workload group on one destination.
-
-    Attributes:
-        destination: the Destination's name, or `ANYWHERE`.
-        name: the WorkPlacement's name.
-        wants: the labels that a destination must have.
-        layout: where its files stand in the store.
-        contents: its files, by their path in the pipeline's output.
-        pipeline: whose output it is.
-    """
-
-    destination: str
-    name: str
-    wants: Mapping[str, str]
-    layout: Layout
-    contents: Mapping[str, bytes]
-    state_prefix: str = ""
-    pipeline: str = ""
-
-    @property
-    def files(self) -> dict[str, bytes]:
-        """Path in the store to content; of a shared file, as if nothing else was in it."""
-        by_blob = {blob_id(content): content for content in self.contents.values()}
-        found = {path: by_blob[blob] for path, blob in self.layout.files.items()}
-        if self.layout.state_file is not None:
-            from troth.stores.state_file import render_state_file
-
-            found[self.layout.state_file] = render_state_file(self.layout.files, prefix=self.state_prefix)
-        if self.layout.aggregate is not None:
-            found[self.layout.aggregate] = aggregate({self.name: self.contents}) or b""
-        return found
+_TIMES: Final = ("lastTransitionTime", "lastSuccessfulConfigureWorkflowTime", "nextRetryAt", "lastAvailableTime")
 
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """What becomes of one request.
+    """What becomes of one request, or of a Promise itself.
 
     Attributes:
-        request: as the API server would hold it: defaults filled in, unknown fields pruned.
+        request: the request (or Promise) as the API server would hold it: defaults filled in, unknown fields pruned.
         files: what the pipelines give, by path in their output; with several pipelines behind the pipeline's name.
         placements: where the files go.
         waiting: labels of groups for which there is no destination.
@@ -103,6 +58,7 @@ class Rendering:
         failure: why a pipeline gave nothing.
         unchecked: rules of the schema that could not be evaluated here.
         complaint: the failure in one sentence, with the file and line of its author.
+        own: what Destinations have in their stores for themselves, by destination and path.
     """
 
     request: Mapping[str, Any]
@@ -114,11 +70,14 @@ class Rendering:
     failure: Failure | None = None
     unchecked: tuple[str, ...] = ()
     complaint: str = ""
+    own: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
-        """``namespace/name`` of the request."""
+        """``namespace/name`` of the request; a Promise's is only its name."""
         metadata = self.request.get("metadata") or {}
+        if (self.request.get("apiVersion"), self.request.get("kind")) == (PROMISE.api_version, PROMISE.kind):
+            return str(metadata.get("name", ""))
         return f"{metadata.get('namespace') or 'default'}/{metadata.get('name', '')}"
 
     @property
@@ -151,14 +110,22 @@ class Requests:
         home: the Promise.
         destinations: where files may go; None for one destination that matches everything.
         pool: renders the templates.
+        offer: what `offer_of` said of the Promise, if it was asked already.
 
     Raises:
         HomeError: the Promise cannot be used, or has no requests.
     """
 
-    def __init__(self, home: Home, *, destinations: Destinations | None, pool: Renderer) -> None:
+    def __init__(
+        self,
+        home: Home,
+        *,
+        destinations: Destinations | None,
+        pool: Renderer,
+        offer: tuple[Promise, Offer] | None = None,
+    ) -> None:
         self.home = home
-        self.promise, self.offer = offer_of(home)
+        self.promise, self.offer = offer or offer_of(home)
         self.destinations = destinations
         self.pool = pool
         definition, resource = self.offer.definition, self.offer.resource
@@ -255,20 +222,10 @@ class Requests:
 
     def _as_watched(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The request as the operator sees it when it renders: created, claimed, and read from the API server."""
-        metadata = {
-            "creationTimestamp": _NOW,
-            "generation": 1,
-            "uid": _UID,
-            **{
-                key: value
-                for key, value in request["metadata"].items()
-                if key not in ("managedFields", "resourceVersion")
-            },
-        }
-        metadata["labels"] = {**(metadata.get("labels") or {}), names.PROMISE_NAME: self.promise.name}
-        return as_served(
-            {**{key: value for key, value in request.items() if key != "status"}, "metadata": metadata}
-        )
+        created = as_created(request)
+        labels = created["metadata"].get("labels") or {}
+        created["metadata"]["labels"] = {**labels, names.PROMISE_NAME: self.promise.name}
+        return as_served(created)
 
     def _files(self, output: WorkflowOutput) -> dict[str, bytes]:
         several = len(self.offer.resource_configure) > 1
@@ -282,7 +239,7 @@ class Requests:
     def _status(
         self, output: WorkflowOutput, works: Sequence[WorkFacts], request: Mapping[str, Any]
     ) -> dict[str, Any]:
-        run = _Run(
+        run = WorkflowRun(
             tuple(pipeline.name for pipeline in self.offer.resource_configure),
             output.outputs,
             output.failure,
@@ -291,12 +248,12 @@ class Requests:
         facts = RequestFacts(
             generation=1,
             promise_version=self._version,
-            workflow=workflow_facts(run, {}, generation=1, now=_NOW),
+            workflow=workflow_facts(run, {}, generation=1, now=NOW),
             works=tuple(works),
             components=self._components(output, request),
         )
-        timeless: dict[str, Any] = _timeless(request_status({}, facts, now=_NOW))
-        return timeless
+        status: dict[str, Any] = timeless(request_status({}, facts, now=NOW))
+        return status
 
     def _components(self, output: WorkflowOutput, request: Mapping[str, Any]) -> tuple[ComponentFacts, ...]:
         """The requests of other Promises among the files, as if they were Ready."""
@@ -314,136 +271,72 @@ class Requests:
             for found in find_components(files, parent)
         )
 
-    # ---- where it goes
-
     def _place(self, request: Mapping[str, Any], output: Output) -> tuple[WorkFacts, list[Placement]]:
         name, namespace = request["metadata"]["name"], request["metadata"]["namespace"]
-        work_namespace = self.promise.spec.pipeline_namespace or namespace
-        work = work_name(
-            promise=self.promise.name,
-            resource=name,
-            resource_namespace=namespace if work_namespace != namespace else "",
-            pipeline=output.pipeline,
+        owner = Owner(
+            self.promise,
+            self.promise.spec.pipeline_namespace or namespace,
+            names.WORK_TYPE_RESOURCE,
+            name=name,
+            namespace=namespace,
         )
-        placements: list[Placement] = []
-        facts: list[PlacementFacts] = []
-        waiting: list[Waiting] = []
-        for group, chosen, wants in self._schedule(f"{work_namespace}/{work}", output.groups):
-            if not chosen:
-                waiting.append(Waiting(group.id, wants))
-            for destination in chosen:
-                short_id = short_group_id(group.id)
-                placement = WorkPlacement(
-                    metadata=ObjectMeta(
-                        name=placement_name(work, destination.name, short_id),
-                        namespace=work_namespace,
-                        labels={names.PIPELINE_NAME: output.pipeline},
-                    ),
-                    destination=destination.name,
-                    promise_name=self.promise.name,
-                    resource_name=name,
-                    group_id=group.id,
-                    workloads=tuple(
-                        Workload(path, blob_id(content), len(content))
-                        for path, content in sorted(group.files.items())
-                    ),
-                    status={},
-                )
-                store_path = self._store_path(destination)
-                layout = place(destination, placement, store_path=store_path)
-                placements.append(
-                    Placement(
-                        destination.name,
-                        placement.metadata.name,
-                        wants,
-                        layout,
-                        dict(sorted(group.files.items())),
-                        state_prefix=store_path.strip("/"),
-                        pipeline=output.pipeline,
-                    )
-                )
-                facts.append(
-                    PlacementFacts(
-                        name=placement.metadata.name,
-                        group_id=group.id,
-                        destination=destination.name,
-                        path=layout.directory
-                        or layout.aggregate
-                        or (layout.state_file or "").rpartition("/.kratix/")[0],
-                        files=len(placement.workloads),
-                        written=True,
-                    )
-                )
-        return (
-            WorkFacts(
-                name=work,
-                groups=len(output.groups),
-                unscheduled=tuple(waiting),
-                placements=tuple(facts),
-                generation=1,
-            ),
-            placements,
-        )
-
-    def _schedule(
-        self, owner: str, groups: Sequence[GroupContent]
-    ) -> list[tuple[GroupContent, list[Destination], Mapping[str, str]]]:
-        if self.destinations is None:
-            return [(group, [anywhere()], effective_selector(group.selectors)) for group in groups]
-        plan = schedule(
-            owner=owner,
-            work_type=names.WORK_TYPE_RESOURCE,
-            groups=[WorkloadGroup(group.id, group.directory, group.selectors, ()) for group in groups],
-            targets=[
-                Target(
-                    name=destination.name,
-                    labels=destination.metadata.labels,
-                    strict=destination.strict_match_labels,
-                    deleting=destination.metadata.deleting,
-                )
-                for destination in self.destinations.destinations
-            ],
-            existing=(),
-        )
-        by_id = {group.id: group for group in groups}
-        return [
-            (
-                by_id[found.group_id],
-                [self.destinations.named(name) for name in found.destinations],
-                found.wants,
-            )
-            for found in plan.groups
-        ]
-
-    def _store_path(self, destination: Destination) -> str:
-        if self.destinations is None:
-            return ""
-        return self.destinations.store_paths.get((destination.store_kind, destination.store_name), "")
+        return place_groups(owner, output.pipeline, output.groups, self.destinations)
 
 
 def render_files(
-    folder: Path, requests: Sequence[Path], destinations: Path | None
+    folder: Path,
+    requests: Sequence[Path],
+    destinations: Path | None,
+    *,
+    promise: bool = False,
+    canaries: bool = False,
 ) -> list[tuple[Path, Rendering]]:
     """Renders all requests in files and folders, in a process that is bounded; where each stands, and what it gives.
 
+    Args:
+        folder: the Promise.
+        requests: files and folders.
+        destinations: the platform's Destinations; None for one that matches everything.
+        promise: the Promise's own workflow and dependencies, too, before the requests.
+        canaries: what the Destinations keep in their stores for themselves, too, at the end.
+
     Raises:
+        RefusedPromise: the API server or the operator would refuse the Promise.
         HomeError: a file or the Promise cannot be used, or a template asks for more than there is: the same would
             hold for the next request, and each would take its seconds.
     """
     files = [file for path in requests for file in (yaml_files(path) if path.is_dir() else (path,))]
+    found: list[tuple[Path, Rendering]] = []
     with BoundedWorker() as worker:
         worker.start()  # it gets ready while this process reads
         home = load_home(folder)
         known = read_destinations(destinations) if destinations is not None else None
-        renderer = Requests(home, destinations=known, pool=worker)
-        found: list[tuple[Path, Rendering]] = []
+        offer = offer_of(home)
+        failure = worker.check(offer[1].pipelines)
+        if failure is not None:
+            raise refused(home, failure)
+        if promise:
+            from troth.authoring.promise_rendering import render_promise
+
+            found.append((home.file, render_promise(home, offer, destinations=known, render=worker.render_now)))
+            _bounded(home, found[-1][1])
+        renderer = Requests(home, destinations=known, pool=worker, offer=offer) if files else None
         for file in files:
             for obj in read_objects(file):
-                rendering = renderer.render_with(worker.render_now, obj)
-                if rendering.failure is not None and rendering.failure.is_unbounded:
-                    raise refused(home, rendering.failure)
-                found.append((file, rendering))
+                if renderer is not None:
+                    found.append((file, renderer.render_with(worker.render_now, obj)))
+                    _bounded(home, found[-1][1])
+    if canaries and known is not None:
+        try:
+            found.append((destinations or folder, Rendering({}, own=own_files(known))))
+        except InvalidObject as error:
+            raise HomeError(destinations or folder, str(error)) from None
     return found
+
+
+def _bounded(home: Home, rendering: Rendering) -> None:
+    if rendering.failure is not None and rendering.failure.is_unbounded:
+        raise refused(home, rendering.failure)
 
 
 def collect(renderings: Sequence[Rendering]) -> tuple[dict[str, dict[str, bytes]], list[str]]:
@@ -451,12 +344,14 @@ def collect(renderings: Sequence[Rendering]) -> tuple[dict[str, dict[str, bytes]
     found: dict[str, dict[str, bytes]] = {}
     owners: dict[tuple[str, str], str] = {}
     quarrels: list[str] = []
-    shared: dict[tuple[str, str], dict[str, Mapping[str, bytes]]] = {}
+    shared: dict[tuple[str, str], dict[tuple[str, str], Mapping[str, bytes]]] = {}
     for rendering in renderings:
+        for destination, files in rendering.own.items():
+            found.setdefault(destination, {}).update(files)
         for placement in rendering.placements:
             if placement.layout.aggregate is not None:
                 parts = shared.setdefault((placement.destination, placement.layout.aggregate), {})
-                parts[placement.name] = placement.contents
+                parts[placement.key] = placement.contents
                 continue
             for path, content in placement.files.items():
                 owner = owners.setdefault((placement.destination, path), rendering.name)
@@ -470,7 +365,9 @@ def collect(renderings: Sequence[Rendering]) -> tuple[dict[str, dict[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class WorkflowRun:
+    """A workflow that ran, as `workflow_facts` wants to see it."""
+
     pipelines: tuple[str, ...]
     outputs: tuple[Output, ...]
     failure: Failure | None
@@ -497,15 +394,16 @@ def _with_namespace(request: Mapping[str, Any]) -> dict[str, Any]:
     return {**request, "metadata": {**metadata, "namespace": metadata.get("namespace") or "default"}}
 
 
-def _timeless(value: Any) -> Any:
+def timeless(value: Any) -> Any:
+    """A status without times, and without what is not there."""
     if isinstance(value, Mapping):
         return {
-            key: _timeless(child)
+            key: timeless(child)
             for key, child in value.items()
             if child is not None and key not in _TIMES and not (key == "version" and child == "")
         }
     if isinstance(value, (list, tuple)):
-        return [_timeless(child) for child in value]
+        return [timeless(child) for child in value]
     return value
 
 

@@ -16,11 +16,12 @@ _EPILOG = """\b
 Examples:
   troth render promises/postgresql -f promises/postgresql/examples/medium.yaml --status
   troth render promises/postgresql -f requests/ --destinations platform.yaml -o rendered
+  troth render promises/postgresql --promise --destinations platform.yaml --canaries
 
 \b
 Exit codes:
   0  everything was rendered, and has a place to go
-  1  a request is refused, a template fails, or no destination matches; standard error says which and why
+  1  the Promise or a request is refused, a template fails, or no destination matches; standard error says why
   2  a file or a folder cannot be used, or a template never ends or asks for too much memory
 """
 
@@ -31,7 +32,6 @@ Exit codes:
     "-f",
     "--filename",
     "requests",
-    required=True,
     multiple=True,
     type=click.Path(path_type=Path),
     help="A file with requests, or a folder of such files; can be given again.",
@@ -39,6 +39,8 @@ Exit codes:
 @click.option(
     "--destinations", type=click.Path(path_type=Path), help="A file with the platform's Destinations and stores."
 )
+@click.option("--promise", is_flag=True, help="Render the Promise's own workflow and its dependencies, too.")
+@click.option("--canaries", is_flag=True, help="Add the files that the Destinations keep for themselves.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the files into this folder.")
 @click.option("--force", is_flag=True, help="Write into the folder even if something is in it.")
 @click.option("--status", is_flag=True, help="Print the status of each request, too.")
@@ -48,21 +50,28 @@ def render(
     destinations: Path | None,
     output: Path | None,
     *,
+    promise: bool,
+    canaries: bool,
     force: bool,
     status: bool,
 ) -> None:
-    """Render requests of the Promise in DIR: the files, and where each would go.
+    """Render requests of the Promise in DIR, or the Promise itself: the files, and where each would go.
 
     Standard output is a YAML stream; above each file stand its destination and its path in the destination's store.
     With -o, the files are written to FOLDER/DESTINATION/PATH instead. Without --destinations there is one destination
     that matches everything.
     """
     from troth.authoring.files import HomeError
+    from troth.authoring.home import RefusedPromise
     from troth.authoring.output import printable, write_files
     from troth.authoring.rendering import collect, render_files
 
+    if not requests and not promise:
+        raise click.UsageError("name requests with -f, or give --promise to render the Promise itself")
+    if canaries and destinations is None:
+        raise click.UsageError("--canaries needs --destinations: the files are theirs")
     try:
-        rendered = render_files(folder, requests, destinations)
+        rendered = render_files(folder, requests, destinations, promise=promise, canaries=canaries)
         placed, quarrels = collect([rendering for _, rendering in rendered])
         if output is not None:
             count = write_files(output, placed, force=force)
@@ -71,6 +80,9 @@ def render(
             click.echo(printable(placed), nl=False)
         if status:
             click.echo(_statuses([rendering for _, rendering in rendered]), nl=False)
+    except RefusedPromise as error:
+        click.echo(f"troth render: {error}", err=True)
+        sys.exit(1)
     except HomeError as error:
         click.echo(f"troth render: {error}", err=True)
         sys.exit(2)

@@ -170,9 +170,9 @@ class PlacementReconciler:
                 for other in self._platform.caches.placements.by_index("destination", destination)
                 if not other.metadata.deleting
             ]
-            contents: dict[str, Mapping[str, bytes]] = {}
+            contents: dict[tuple[str, str], Mapping[str, bytes]] = {}
             for other in placements:
-                contents[other.metadata.name] = await self._load(other)
+                contents[other.metadata.name, other.metadata.namespace] = await self._load(other)
             content = aggregate(contents)
             files = {path: blob_id(content)} if content is not None else {}
 

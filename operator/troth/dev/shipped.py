@@ -1,12 +1,10 @@
-"""Where the folders are that ship with the package: its definitions and its library of Promises.
-
-An installed package has them inside; a checkout has them at its top, where people look for them.
-"""
+"""Where the folders are that ship with the package, for commands that say so in their own kind of error."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from troth import shipped
 from troth.dev.errors import DevError
 
 
@@ -14,10 +12,9 @@ def shipped_folder(name: str) -> Path:
     """The folder ``crds`` or ``promises``.
 
     Raises:
-        DevError: it is in neither place.
+        DevError: it is missing.
     """
-    package = Path(__file__).resolve().parents[1]
-    for folder in (package / name, package.parents[1] / name):
-        if folder.is_dir():
-            return folder
-    raise DevError(f"the folder {name}, which belongs to Troth, is missing: reinstall Troth")
+    try:
+        return shipped.shipped_folder(name)
+    except shipped.NotShipped as error:
+        raise DevError(str(error)) from None

@@ -136,7 +136,7 @@ class Admission:
         if before is ABSENT or not check_list_types(before, version.schema, ""):
             found += check_list_types(new, version.schema, "")
         unchecked: tuple[Unchecked, ...] = ()
-        if version.rules is not None and not any(refusal.reason in BLOCKING for refusal in found):
+        if _meets_rules(new, version.schema) and not any(refusal.reason in BLOCKING for refusal in found):
             broken, missed = version.rules.check(new, before)
             found += broken
             unchecked = tuple(missed)
@@ -169,13 +169,23 @@ def admit(
 class _Version:
     """One served version, compiled."""
 
-    __slots__ = ("_has_status", "rules", "schema", "validator")
+    __slots__ = ("_has_status", "_rules", "schema", "validator")
 
     def __init__(self, version: Mapping[str, Any]) -> None:
         self.schema: Schema = (version.get("schema") or {}).get("openAPIV3Schema") or {"type": "object"}
         self.validator = Validator(self.schema)
-        self.rules = _rules(self.schema)
+        self._rules: Rules | None = None
         self._has_status = "status" in (version.get("subresources") or {})
+
+    @property
+    def rules(self) -> Rules:
+        """The CEL rules, compiled when an object is the first that any of them is for."""
+        if self._rules is None:
+            # Only now: the library takes longer to load than a render without rules takes altogether.
+            from troth.engine.admission_cel import Rules
+
+            self._rules = Rules(self.schema, is_root=True)
+        return self._rules
 
     def shape(self, obj: Mapping[str, Any], *, keep_status: Mapping[str, Any] | None) -> dict[str, Any]:
         """A copy of an object with its defaults, without what does not belong there."""
@@ -192,19 +202,22 @@ class _Version:
         return new
 
 
-def _rules(schema: Schema) -> Rules | None:
-    if not _has_rules(schema):
-        return None
-    # Only now: the library takes longer to load than a render without rules takes altogether.
-    from troth.engine.admission_cel import Rules
-
-    return Rules(schema, is_root=True)
-
-
-def _has_rules(schema: Any) -> bool:
-    if isinstance(schema, Mapping):
-        return bool(schema.get("x-kubernetes-validations")) or any(_has_rules(item) for item in schema.values())
-    return isinstance(schema, list) and any(_has_rules(item) for item in schema)
+def _meets_rules(value: Any, schema: Any) -> bool:
+    """Whether anything in a value is at a place that has a rule."""
+    if not isinstance(schema, Mapping):
+        return False
+    if schema.get("x-kubernetes-validations"):
+        return True
+    if any(_meets_rules(value, item) for item in schema.get("allOf") or ()):
+        return True
+    if isinstance(value, dict):
+        properties = schema.get("properties") or {}
+        additional = schema.get("additionalProperties")
+        return any(_meets_rules(item, properties.get(name, additional)) for name, item in value.items())
+    if isinstance(value, list):
+        items = schema.get("items")
+        return any(_meets_rules(item, items) for item in value)
+    return False
 
 
 def _shape_metadata(obj: dict[str, Any]) -> Refusal | None:

@@ -116,14 +116,14 @@ def place(destination: Destination, placement: WorkPlacement, *, store_path: str
     return Layout(files=_place_files(directory, placement.workloads), directory=directory)
 
 
-def aggregate(contents: Mapping[str, Mapping[str, bytes]]) -> bytes | None:
+def aggregate(contents: Mapping[tuple[str, str], Mapping[str, bytes]]) -> bytes | None:
     """The content of a destination's one file in the mode aggregatedYAML, or None when there is to be none.
 
     Args:
-        contents: for each placement of the destination that is not being deleted, by its name: path to
-            content, in the order of its workloads.
+        contents: for each placement of the destination that is not being deleted, by its name and namespace (two
+            namespaces may have placements of one name): path to content, in the order of its workloads.
     """
-    parts = [content for name in sorted(contents) for content in contents[name].values()]
+    parts = [content for key in sorted(contents) for content in contents[key].values()]
     return _SEPARATOR.join(parts) if parts else None
 
 

@@ -96,7 +96,10 @@ def test_an_inline_template_is_told_with_its_line_in_the_promise(tmp_path: Path)
     [
         (lambda spec: spec["api"]["spec"].update(scope="Cluster"), r"promise\.yaml:\d+: spec\.api\.spec\.scope"),
         (lambda spec: spec["api"].update(metadata={"name": "x"}), r"promise\.yaml:\d+: spec\.api\.metadata\.name"),
-        (lambda spec: spec.update(workflows="text"), r"not shaped as that of a Promise"),
+        (
+            lambda spec: spec.update(workflows="text"),
+            r"promise\.yaml:\d+: spec.workflows: .*must be of type object",
+        ),
         (lambda spec: spec.update(dependencies=[{"kind": "A"}]), r"spec\.dependencies\[0\]\.apiVersion"),
         (
             lambda spec: spec["workflows"]["resource"]["configure"][0]["spec"].update(fils=[]),

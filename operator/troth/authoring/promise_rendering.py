@@ -1,0 +1,132 @@
+"""What becomes of a Promise itself when it is applied: its dependencies, its own workflow, and where both go.
+
+The operator's steps, as for requests (`rendering`). What only a cluster knows is taken for granted: the Promises that
+it requires are there, and its API is served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from troth.api import InvalidObject
+from troth.api import labels as names
+from troth.api.objects import Promise
+from troth.api.pipelines import JinjaPipeline
+from troth.authoring.applying import NOW
+from troth.authoring.destinations import Destinations
+from troth.authoring.home import Home, offer_of, refused
+from troth.authoring.placing import Owner, Placement, place_groups
+from troth.authoring.rendering import Rendering, WorkflowRun, timeless
+from troth.engine.context import RenderContext, render_context
+from troth.engine.emit import dump_documents
+from troth.engine.failure import Failure
+from troth.engine.offers import Offer
+from troth.engine.outputs import WorkflowOutput, judge_outcomes, workflow_facts
+from troth.engine.render import Outcome
+from troth.engine.status import PromiseFacts, RequirementFacts, promise_status
+from troth.engine.status.facts import INSTALLED, WorkFacts
+from troth.engine.work import GroupContent, build_groups
+
+SYSTEM_NAMESPACE = "kratix-platform-system"
+_SOURCE = "promise-workflow"
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """What one Work of the Promise holds."""
+
+    work_type: str
+    pipeline: str
+    groups: tuple[GroupContent, ...]
+
+
+def render_promise(
+    home: Home,
+    offered: tuple[Promise, Offer] | None = None,
+    *,
+    destinations: Destinations | None,
+    render: Callable[[Sequence[JinjaPipeline], RenderContext], Sequence[Outcome]],
+    system_namespace: str = SYSTEM_NAMESPACE,
+) -> Rendering:
+    """What becomes of a Promise: the files of its dependencies and of its own workflow, and its status.
+
+    Args:
+        home: the Promise.
+        offered: what `offer_of` said of it, if it was asked already.
+        destinations: where its files may go; None for one destination that matches everything.
+        render: renders templates.
+        system_namespace: where the operator keeps the Works of Promises.
+
+    Raises:
+        HomeError: the operator would refuse it.
+    """
+    promise, offer = offered or offer_of(home)
+    selectors = promise.spec.destination_selectors
+    pipelines = offer.promise_configure
+    output = judge_outcomes(
+        render(pipelines, render_context(promise, None)) if pipelines else (), selectors=selectors, source=_SOURCE
+    )
+    pieces = [_Piece(names.WORK_TYPE_STATIC_DEPENDENCY, "", _dependencies(promise))]
+    pieces += [
+        _Piece(names.WORK_TYPE_PROMISE, produced.pipeline, produced.groups)
+        for produced in output.outputs
+        if not produced.suspended
+    ]
+    failure = output.failure
+    works: list[WorkFacts] = []
+    placements: list[Placement] = []
+    for piece in pieces:
+        if not piece.groups and not piece.pipeline:
+            continue
+        owner = Owner(promise, promise.spec.pipeline_namespace or system_namespace, piece.work_type)
+        try:
+            facts, placed = place_groups(owner, piece.pipeline, piece.groups, destinations)
+        except InvalidObject as error:
+            failure = Failure(
+                "InvalidPath", error.problem, pipeline=piece.pipeline, file=error.field, hint=error.remedy
+            )
+            continue
+        works.append(facts)
+        placements.extend(placed)
+    return Rendering(
+        request=promise.raw,
+        files={
+            path if len(pieces) == 1 else f"{piece.pipeline or 'dependencies'}/{path}": content
+            for piece in pieces
+            for group in piece.groups
+            for path, content in sorted(group.files.items())
+        },
+        placements=tuple(placements),
+        waiting=tuple(waiting.wants for work in works for waiting in work.unscheduled),
+        status=timeless(promise_status({}, _facts(promise, offer, output, works), now=NOW)),
+        failure=failure,
+        complaint=str(refused(home, failure)) if failure else "",
+    )
+
+
+def _dependencies(promise: Promise) -> tuple[GroupContent, ...]:
+    if not promise.spec.dependencies:
+        return ()
+    content = dump_documents(list(promise.spec.dependencies)).encode()
+    files = {f"static/{promise.name}-dependencies.yaml": content}
+    return build_groups(files, (), promise.spec.destination_selectors, _SOURCE)
+
+
+def _facts(promise: Promise, offer: Offer, output: WorkflowOutput, works: Sequence[WorkFacts]) -> PromiseFacts:
+    run = WorkflowRun(
+        tuple(pipeline.name for pipeline in offer.promise_configure), output.outputs, output.failure, output.author
+    )
+    return PromiseFacts(
+        generation=1,
+        version=promise.version,
+        kind=offer.resource.kind if offer.resource else "",
+        api_version=offer.resource.api_version if offer.resource else "",
+        api_established=True,
+        requirements=tuple(
+            RequirementFacts(requirement.name, requirement.version, INSTALLED)
+            for requirement in promise.spec.required_promises
+        ),
+        workflow=workflow_facts(run, {}, generation=1, now=NOW),
+        works=tuple(works),
+    )
