@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.charts import SYSTEM_NAMESPACE, render, rights
+from tests.compounds import components
 from tests.operators import OperatorProcess
 from tests.platforms import (
     Platform,
@@ -33,6 +34,7 @@ from troth.kube import Client
 PROMISES = Path(__file__).parents[2] / "promises"
 POSTGRESQL = Resource("database.example.com", "v1", "postgresqls", "PostgreSQL")
 ENVIRONMENT = Resource("platform.example.com", "v1", "environments", "Environment")
+SERVICE = Resource("platform.example.com", "v1", "applicationservices", "ApplicationService")
 RESOURCE_QUOTA = Resource("", "v1", "resourcequotas", "ResourceQuota")
 SUBJECT = f"system:serviceaccount:{SYSTEM_NAMESPACE}:troth"
 
@@ -46,6 +48,12 @@ SAME_CLUSTER: list[dict[str, Any]] = [
         "resources": ["clusterroles"],
         "resourceNames": ["view", "edit", "admin"],
         "verbs": ["bind"],
+    },
+    # For promises/service: to make requests is a right of its own.
+    {
+        "apiGroups": ["platform.example.com", "database.example.com"],
+        "resources": ["webapps", "redises", "postgresqls"],
+        "verbs": _ALL,
     },
 ]
 
@@ -145,6 +153,35 @@ async def test_the_same_cluster_is_a_destination_with_the_rules_that_the_values_
     assert (await platform.client.list(RESOURCE_QUOTA, "payments-dev")).items == []
     assert refused(audit) == []
     control_plane.finish_namespace("payments-dev")
+
+
+async def test_a_compound_promise_needs_the_right_to_make_requests_and_no_other(
+    platform: Platform, control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    audit = AuditLog(control_plane.audit_log, settle=control_plane.settle_audit_log)
+    repository = await asyncio.to_thread(Repository, tmp_path / "parts.git")
+    await platform.make(GIT_STATE_STORE, git_store("parts", str(repository.path)))
+    await platform.make(DESTINATION, destination("parts", store="parts", labels={"environment": "dev"}))
+    store = {
+        "apiVersion": "troth.dev/v1alpha1",
+        "kind": "KubernetesStateStore",
+        "metadata": {"name": "platform"},
+        "spec": {},
+    }
+    await platform.make(KUBERNETES_STATE_STORE, store)
+    here = destination(
+        "platform", store="platform", kind="KubernetesStateStore", labels={"environment": "platform"}
+    )
+    await platform.make(DESTINATION, here)
+    for name in ("web-app", "postgresql", "redis", "service"):
+        await platform.publish(load_home(PROMISES / name).promise, within=30)
+    request = load(PROMISES / "service" / "examples" / "shop.yaml")
+    await platform.make(SERVICE, request)
+    live = await platform.wait(SERVICE, "shop", is_ready, namespace="default", within=30)
+    assert [item["kind"] for item in components(live)] == ["PostgreSQL", "Redis", "WebApp"]
+    await platform.delete(SERVICE, "shop", namespace="default")
+    await platform.gone(SERVICE, "shop", namespace="default", within=30)
+    assert refused(audit) == []
 
 
 async def test_a_promise_whose_api_may_not_be_read_says_which_right_is_missing(
