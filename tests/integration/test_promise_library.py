@@ -13,10 +13,13 @@ import pytest
 from tests.unit.promises.library import PROMISES, examples, load_promise
 from tests.waiting import eventually_sync
 from troth.authoring.home import build, load_home
+from troth.authoring.rendering import render_files
 from troth.dev import ControlPlane
 from troth.engine.definitions import build_definition
+from troth.engine.manifests import load_documents
 
 NAMES = sorted(path.parent.name for path in PROMISES.glob("*/promise.yaml"))
+KUBERNETES = {"v1", "apps", "autoscaling", "batch", "networking.k8s.io", "policy", "rbac.authorization.k8s.io"}
 CLUSTER_SCOPED = {"CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding", "Namespace"}
 
 
@@ -44,6 +47,25 @@ def test_the_api_server_takes_the_dependencies(name: str, control_plane: Control
     if wanted:
         listing = json.dumps({"apiVersion": "v1", "kind": "List", "items": wanted})
         control_plane.kubectl("apply", "--server-side", "--dry-run=server", "-f", "-", input=listing)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_api_server_takes_what_the_examples_render(
+    name: str, namespace: str, control_plane: ControlPlane
+) -> None:
+    wanted = []
+    for _, rendering in render_files(PROMISES / name, examples(name), None):
+        assert not rendering.complaint
+        for content in rendering.files.values():
+            for item in load_documents(content.decode()):
+                if item["apiVersion"].partition("/")[0] in KUBERNETES:
+                    if "namespace" in item["metadata"]:
+                        item["metadata"]["namespace"] = namespace
+                    wanted.append(item)
+    if wanted:
+        listing = json.dumps({"apiVersion": "v1", "kind": "List", "items": wanted})
+        said = control_plane.kubectl("apply", "--server-side", "--dry-run=server", "-f", "-", input=listing)
+        assert "Warning" not in said.stderr
 
 
 @pytest.fixture(scope="module")

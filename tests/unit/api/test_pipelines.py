@@ -167,3 +167,22 @@ def test_pipelines_keep_their_order_and_have_names_of_their_own() -> None:
     assert caught.value.field == "p[1].metadata.name"
     with pytest.raises(InvalidObject, match="a list"):
         parse_pipelines({}, "p")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({"files": [{"path": "a.yaml", "template": {"from": "templates/a.yaml.j2"}}]}, "files[0].template"),
+        ({"partials": {"labels": {"from": "templates/labels.j2"}}}, "partials.labels"),
+        ({"values": {"sizes": {"from": "values/sizes.yaml"}}}, "values.sizes"),
+    ],
+)
+def test_a_promise_that_was_not_built_is_refused_with_how_to_build_it(spec: dict[str, Any], field: str) -> None:
+    error = problem_of(obj(**spec))
+    assert error.field.endswith(field)
+    assert "build the Promise first: troth build DIR | kubectl apply --server-side -f -" in error.remedy
+
+
+def test_a_value_may_have_a_field_called_from() -> None:
+    values = {"route": {"from": "a", "to": "b"}, "mail": [{"from": "x"}]}
+    assert parse_pipeline(obj(values=values), "p").values == values
