@@ -130,7 +130,9 @@ class _Item(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """What is different, without a traceback: there is no Python to look at."""
-        if isinstance(excinfo.value, CaseFailed):
+        from troth.api import TrothError
+
+        if isinstance(excinfo.value, (CaseFailed, TrothError)):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 

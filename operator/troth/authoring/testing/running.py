@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from troth.api.pipelines import JinjaPipeline
 from troth.authoring.bounded import BoundedWorker
 from troth.authoring.files import HomeError
-from troth.authoring.home import Home, Source
+from troth.authoring.home import Home, Source, refused
 from troth.authoring.rendering import Rendering, Requests
 from troth.authoring.testing.cases import Case, Step, Suite
 from troth.authoring.testing.expectations import Problem, judge
@@ -165,7 +165,11 @@ class Runner:
             self._working = (-1, False)
 
     def run_case(self, requests: Requests, home: Home, suite: Suite, case: Case) -> CaseResult:
-        """Runs one case, and never raises for what is in it."""
+        """Runs one case.
+
+        Raises:
+            UnboundedTemplate: a template goes beyond all bounds, and would in each case, for seconds.
+        """
         start = time.perf_counter()
         problems: list[Problem] = []
         goldens: list[Golden] = []
@@ -178,6 +182,9 @@ class Runner:
                 found = [Problem("edit", "there is nothing to edit: no request before was taken", step.source)]
             else:
                 rendering = requests.render_with(self.render, request, held if _is_same(held, request) else None)
+                failure = rendering.failure
+                if failure is not None and failure.is_unbounded and step.expect.failure is None:
+                    raise refused(home, failure)
                 found = self._judge(step, rendering, files, goldens)
                 unchecked += rendering.unchecked
                 if not rendering.refusals:
