@@ -21,9 +21,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -165,13 +166,19 @@ class Terminal:
 
     Args:
         folder: where it starts; the home of whoever types.
-        variables: beside PATH, which has troth, git and the system's programs.
+        programs: a folder of programs that come first, beside troth, git and the system's.
+        variables: beside PATH and HOME.
     """
 
-    def __init__(self, folder: Path, **variables: str) -> None:
+    def __init__(self, folder: Path, *, programs: Path | None = None, **variables: str) -> None:
         git = Path(shutil.which("git") or "/usr/bin/git").parent
-        path = os.pathsep.join([str(Path(sys.executable).parent), str(git), os.defpath])
-        self._start = {"PATH": path, "HOME": str(folder), "LANG": "C.UTF-8", **variables}
+        folders = [*([programs] if programs else []), git, sysconfig.get_path("scripts"), os.defpath]
+        self._start = {
+            "PATH": os.pathsep.join(map(str, folders)),
+            "HOME": str(folder),
+            "LANG": "C.UTF-8",
+            **variables,
+        }
         self._state = Path(tempfile.mkdtemp(prefix="troth-page-"))
         (self._state / "folder").write_text(f"{folder}\n", "utf-8")
         (self._state / "variables").touch()
@@ -248,32 +255,48 @@ def write_file(block: Block, folder: Path) -> None:
 
 
 def results(page: Path, **variables: str) -> Iterator[Shown]:
-    """Every result that a page shows, beside the real one.
+    """Every result that a page shows, beside the real one, from an empty folder on.
 
     Args:
         page: what to follow.
         variables: more variables for the shell.
     """
+    with tempfile.TemporaryDirectory() as name, Terminal(Path(name), programs=None, **variables) as terminal:
+        yield from follow(page, terminal)
+
+
+def follow(page: Path, terminal: Terminal) -> Iterator[Shown]:
+    """Does what a page says, in a terminal; every result that the page shows, beside the real one.
+
+    Raises:
+        AssertionError: a command ended otherwise than the page says.
+    """
+    printed = ""
     with tempfile.TemporaryDirectory() as name, BoundedWorker() as worker:
-        folder = Path(name)
-        (folder / "guide").mkdir()
-        guide, printed = Guide(folder / "guide", worker), ""
-        desk = folder / "desk"
-        desk.mkdir()
-        with Terminal(desk, **variables) as terminal:
-            for block in blocks(page):
-                if block.comment == "file":
-                    write_file(block, terminal.folder)
-                elif block.comment == "run":
-                    printed = terminal.run(block)
-                elif block.comment == "start":
-                    printed = terminal.start(block)
-                elif block.comment == "output":
-                    yield Shown(block, printed)
-                elif block.comment in RENDERED:
-                    yield Shown(block, guide.real(block.comment))
-                else:
-                    guide.take(block)
+        guide = Guide(Path(name), worker)
+        for block in blocks(page):
+            if block.comment == "file":
+                write_file(block, terminal.folder)
+            elif block.comment == "run":
+                printed = terminal.run(block)
+            elif block.comment == "start":
+                printed = terminal.start(block)
+            elif block.comment == "output":
+                yield Shown(block, printed)
+            elif block.comment in RENDERED:
+                yield Shown(block, guide.real(block.comment))
+            else:
+                guide.take(block)
+
+
+def told(wrong: Iterable[Shown]) -> str:
+    """What is wrong on a page, and how to put it right; "" if nothing is."""
+    found = [shown for shown in wrong if not shown.agrees]
+    if not found:
+        return ""
+    page = found[0].block.page.relative_to(REPOSITORY)
+    parts = [f"{shown.block.where} shows\n{shown.block.text}and it is\n{shown.real}" for shown in found]
+    return "\n\n".join([*parts, f"`python -m tests.guides {page}` writes what it is into the page"])
 
 
 def programs() -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.documents import ROOT, blocks
-from tests.guides import SHOWN, programs, results
+from tests.guides import SHOWN, programs, results, told
 
 PAGE = ROOT / "docs" / "tutorial" / "your-first-promise.md"
 TEN_MINUTES = 600.0
@@ -23,11 +23,8 @@ def test_the_tutorial_ends_with_the_authors_own_request_ready(
     start = time.monotonic()
     shown = list(results(PAGE, **programs()))
     took = time.monotonic() - start
-    wrong = [
-        f"{item.block.where} shows\n{item.block.text}and it is\n{item.real}" for item in shown if not item.agrees
-    ]
-    command = f"python -m tests.guides {PAGE.relative_to(ROOT)}"
-    assert not wrong, "\n\n".join([*wrong, f"`{command}` writes what it is into the page"])
+    wrong = told(shown)
+    assert not wrong, wrong
     assert len(shown) == sum(block.comment in SHOWN for block in blocks(PAGE))
     assert took < TEN_MINUTES
     record_property("told", f"the commands of the tutorial took {took:.1f} s; the request was Ready")

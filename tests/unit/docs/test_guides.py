@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.documents import ROOT, Block, blocks, matches, needs_cluster, pages
-from tests.guides import RENDERED, SHOWN, Guide, results
+from tests.guides import RENDERED, SHOWN, Guide, results, told
 from troth.authoring.bounded import BoundedWorker
 from troth.cli import main
 
@@ -25,10 +25,8 @@ GUIDES = [
 
 @pytest.mark.parametrize("page", GUIDES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_what_a_page_shows_is_what_comes_out(page: Path) -> None:
-    wrong = [shown for shown in results(page) if not shown.agrees]
-    told = "\n\n".join(f"{shown.block.where} shows\n{shown.block.text}and it is\n{shown.real}" for shown in wrong)
-    command = f"python -m tests.guides {page.relative_to(ROOT)}"
-    assert not wrong, f"{told}\n`{command}` writes what it is into the page"
+    wrong = told(results(page))
+    assert not wrong, wrong
 
 
 def lessons() -> Iterator[tuple[int, Block]]:
