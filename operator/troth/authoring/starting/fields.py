@@ -165,12 +165,12 @@ def _value(text: str, schema: Mapping[str, Any], word: str) -> Any:
 
 
 def _matches(text: str, pattern: str, value: str) -> bool:
-    import re2
+    from troth.engine.admission_validation import compile_pattern
 
-    try:
-        return not pattern or re2.search(pattern, value) is not None
-    except re2.error as error:
-        raise _wrong(text, f"the pattern is none: {error}", "write a regular expression as Go reads it") from None
+    search, problem = compile_pattern(pattern)
+    if problem:
+        raise _wrong(text, f"the pattern is none{problem}", "write a regular expression as Go reads it")
+    return search is None or search(value)
 
 
 def _scalar(text: str, kind: str, word: str, what: str = "") -> Any:

@@ -13,14 +13,14 @@ from re import _constants as constants
 from re import _parser as parser
 from typing import Any, Final
 
-import re2
-
 from troth.authoring.lint.requests import specs
 from troth.authoring.starting.definitions import Offered
 from troth.engine.admission import Admission, Admitted
+from troth.engine.admission_validation import compile_pattern
 from troth.engine.definitions import build_definition
 
 _MOST_REPEATED: Final = 40
+_LONGEST: Final = 1000
 
 
 def smallest(offered: Offered, name: str) -> dict[str, Any] | None:
@@ -97,9 +97,10 @@ def text_for(pattern: str) -> str | None:
         if len(pattern) > 1000:
             return None
         text = _write(parser.parse(pattern))
-        return text if re2.search(pattern, text) else None
-    except (re.error, re2.error, _Unwritable, RecursionError, OverflowError):
+    except (re.error, _Unwritable, RecursionError, OverflowError):
         return None
+    search, _ = compile_pattern(pattern)
+    return text if search is not None and search(text) else None
 
 
 class _Unwritable(Exception):
@@ -129,7 +130,10 @@ def _part(operator: Any, argument: Any) -> str:
         least, _, inner = argument
         if least > _MOST_REPEATED:
             raise _Unwritable
-        return "".join(_write(inner) for _ in range(least))
+        text = _write(inner)
+        if len(text) * least > _LONGEST:
+            raise _Unwritable
+        return text * least
     raise _Unwritable
 
 
