@@ -10,6 +10,8 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.documents import ROOT, blocks, pages
 from tests.platforms import destination, promise
@@ -437,3 +439,33 @@ def test_cases_are_chosen_by_words(expression: str, chosen: bool) -> None:
 def test_a_choice_that_cannot_be_read_says_how_to_write_one(expression: str) -> None:
     with pytest.raises(InvalidChoice, match="use words with and, or, not"):
         choose(expression)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 3) | st.sampled_from(["", "a", "nothing", "ConfigMap", "../x"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [*EXPECT, "name", "request", "expect", "steps", "edit", "spec", "metadata", "kind", "from"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(request=JSON, edit=JSON, expect=JSON)
+def test_whatever_stands_in_a_case_is_run_or_refused_with_its_line(
+    outcome: Callable[..., CaseResult], write: Write, home: Path, request: Any, edit: Any, expect: Any
+) -> None:
+    case = {"name": "any", "steps": [{"request": request}, {"edit": edit, "expect": expect}]}
+    write(case)
+    _, problems = read_suites(load_home(home))
+    if problems:
+        assert problems[0].line is not None
+    else:
+        assert outcome(case).name == "any"

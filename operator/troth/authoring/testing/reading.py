@@ -220,7 +220,8 @@ class _File:
         for key in ("apiVersion", "kind"):
             if key in edit:
                 raise self._error(f"{path}.edit.{key}", "cannot be edited", "write a request of its own")
-        if {"name", "namespace"} & set(edit.get("metadata") or ()):
+        metadata = edit.get("metadata")
+        if isinstance(metadata, dict) and {"name", "namespace"} & metadata.keys():
             raise self._error(f"{path}.edit.metadata", "cannot rename", "write a request of its own")
         return Step(self._at(path), expect, edit=edit)
 
