@@ -126,6 +126,15 @@ def test_update_says_what_it_writes_and_a_second_update_writes_nothing(tmp_path:
     assert f"troth test: {home}/tests/golden/old belongs to no case\n" in quick(home).stderr
 
 
+def test_two_cases_that_want_something_else_in_one_golden_folder_are_told(tmp_path: Path) -> None:
+    other = {**case("second", golden="same"), "request": {"metadata": {"name": "other"}, "spec": {}}}
+    home = make(tmp_path, case("first", golden="same"), other)
+    result = quick(home, "--update")
+    assert result.exit_code == 2
+    assert "two cases want something else in it; give each a golden folder of its own" in result.stderr
+    assert not (home / "tests" / "golden").exists()
+
+
 def test_junit_and_github_carry_the_place_and_the_difference(tmp_path: Path) -> None:
     home = make(tmp_path, case("first"), case("sec:ond\x07", counts={"ConfigMap": 2}))
     result = quick(home, "--junit", tmp_path / "junit.xml", "--format", "github")

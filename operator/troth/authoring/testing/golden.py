@@ -121,9 +121,17 @@ def unused(suites: Sequence[Suite]) -> list[Path]:
 
 
 def plan(goldens: Sequence[Golden]) -> list[str]:
-    """What `update` will write and remove, a line for each file."""
+    """What `update` will write and remove, a line for each file.
+
+    Raises:
+        HomeError: two cases want something else of one folder, or it cannot be read.
+    """
     lines = []
-    for golden in goldens:
+    for folder in {golden.folder for golden in goldens}:
+        wants = [golden.files for golden in goldens if golden.folder == folder]
+        if any(want != wants[0] for want in wants):
+            raise HomeError(folder, "two cases want something else in it", "give each a golden folder of its own")
+    for golden in {golden.folder: golden for golden in goldens}.values():
         kept, wanted = read_golden(golden.folder), golden.files
         for path in sorted(kept.keys() | wanted.keys()):
             if path not in kept:
