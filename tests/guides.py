@@ -257,11 +257,16 @@ def write_file(block: Block, folder: Path) -> None:
 def results(page: Path, **variables: str) -> Iterator[Shown]:
     """Every result that a page shows, beside the real one, from an empty folder on.
 
+    If the page's commands name `promises/`, a copy of the library is in the folder.
+
     Args:
         page: what to follow.
         variables: more variables for the shell.
     """
     with tempfile.TemporaryDirectory() as name, Terminal(Path(name), programs=None, **variables) as terminal:
+        if any(block.comment == "run" and "promises/" in block.text for block in blocks(page)):
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(REPOSITORY / "promises", Path(name) / "promises", ignore=ignored)
         yield from follow(page, terminal)
 
 
