@@ -133,7 +133,8 @@ def _part(operator: Any, argument: Any) -> str:
         text = _write(inner)
         if len(text) * least > _LONGEST:
             raise _Unwritable
-        return text * least
+        repeated: str = text * least
+        return repeated
     raise _Unwritable
 
 

@@ -9,12 +9,17 @@ to say, which whoever draws uses as a filter. Simple values come first: hypothes
 from __future__ import annotations
 
 import base64
+import importlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
+
+from troth.engine.admission_validation import compile_pattern
+
+from troth.engine.admission_validation import compile_pattern
 
 _ALPHABET: Final = "a01bcdefghijklmnopqrstuvwxyz23456789ABCZ-._ :#'\"\\/{}[]()<>&*!|>%@`,?=~+^$;\n\täß€😀\u2028"
 _WORDS: Final = (
@@ -48,6 +53,12 @@ _CLASSES: Final[Mapping[str, str]] = {
     "[:xdigit:]": "0-9a-fA-F",
 }
 _BITS: Final[Mapping[str, int]] = {"int32": 31, "int64": 53}
+_REPEATS: Final = re.compile(
+    r"(?P<other>\\.|\[\^?\]?(?:\\.|[^\]\\])*\])|(?P<sign>[*+])|\{(?P<least>\d+),(?P<most>\d*)\}", re.DOTALL
+)
+"""A repetition; what only looks like one, escaped or in a class, is found as something other."""
+_MOST_REPEATS: Final = 8
+_parser: Any = importlib.import_module("re._parser")
 _DEEPEST: Final = 8
 _MOST_ITEMS: Final = 4
 _MOST_AT_BOUND: Final = 16
@@ -94,9 +105,9 @@ def _of_type(schema: Mapping[str, Any], depth: int) -> SearchStrategy[Any]:
 
 def _integers(schema: Mapping[str, Any]) -> SearchStrategy[int]:
     bits = _BITS.get(str(schema.get("format")), 53)
-    step = int(schema.get("multipleOf") or 1) or 1
-    least = _bound(schema, "minimum", "exclusiveMinimum", 1, default=-(2**bits))
-    most = _bound(schema, "maximum", "exclusiveMaximum", -1, default=2**bits - 1)
+    step = max(1, _count(schema, "multipleOf", 1))
+    least = max(_bound(schema, "minimum", "exclusiveMinimum", 1, default=-(2**bits)), -(2**63))
+    most = min(_bound(schema, "maximum", "exclusiveMaximum", -1, default=2**bits - 1), 2**63)
     low, high = -(-int(least) // step), int(most) // step
     if low > high:
         return st.nothing()
@@ -106,8 +117,9 @@ def _integers(schema: Mapping[str, Any]) -> SearchStrategy[int]:
 
 
 def _numbers(schema: Mapping[str, Any]) -> SearchStrategy[float]:
-    if schema.get("multipleOf"):
-        return _integers({**schema, "multipleOf": 1}).map(lambda number: number * schema["multipleOf"])
+    step = schema.get("multipleOf")
+    if isinstance(step, (int, float)) and step > 0:
+        return st.integers(-100, 100).map(lambda number: number * step)
     least = _bound(schema, "minimum", "exclusiveMinimum", 0, default=-1e9)
     most = _bound(schema, "maximum", "exclusiveMaximum", 0, default=1e9)
     if least > most:
@@ -130,16 +142,17 @@ def _bound(schema: Mapping[str, Any], name: str, exclusive: str, inwards: int, *
 
 
 def _texts(schema: Mapping[str, Any]) -> SearchStrategy[str]:
-    least, most = schema.get("minLength") or 0, schema.get("maxLength", _LONGEST)
+    least, most = _count(schema, "minLength", 0), _count(schema, "maxLength", _LONGEST)
+    if least > min(most, _LONGEST):
+        return st.nothing()
     of_format = _formats().get(str(schema["format"])) if schema.get("format") else None
     if of_format is not None:
         return of_format.filter(lambda text: least <= len(text) <= most)
-    edges = [
-        text
-        for text in (*_WORDS, "a" * least, "a" * min(most, _LONGEST), "1" * min(most, _LONGEST))
-        if _fits(text, schema, least, most)
-    ]
     pattern = schema.get("pattern")
+    longest = min(most, _LONGEST)
+    edges = [
+        text for text in (*_WORDS, "a" * least, "a" * longest, "1" * longest) if _fits(text, pattern, least, most)
+    ]
     if not pattern:
         anything = st.text(_ALPHABET, min_size=least, max_size=min(most, max(least, 40)))
         return st.one_of(st.sampled_from(edges), anything) if edges else anything
@@ -152,16 +165,21 @@ def _texts(schema: Mapping[str, Any]) -> SearchStrategy[str]:
     return matching if known is None else st.one_of(known, matching)
 
 
-def _fits(text: str, schema: Mapping[str, Any], least: int, most: int) -> bool:
+def _count(schema: Mapping[str, Any], name: str, default: int) -> int:
+    found = schema.get(name)
+    return found if isinstance(found, int) and not isinstance(found, bool) else default
+
+
+def _fits(text: str, pattern: Any, least: int, most: int) -> bool:
     if not least <= len(text) <= most:
         return False
-    pattern = schema.get("pattern")
-    compiled = _pattern(pattern) if pattern else None
-    return not pattern or (compiled is not None and compiled.search(text) is not None)
+    search = compile_pattern(str(pattern))[0] if pattern else None
+    return not pattern or (search is not None and search(text))
 
 
-def _matching(pattern: str) -> SearchStrategy[str] | None:
-    compiled = _pattern(pattern)
+def _matching(pattern: Any) -> SearchStrategy[str] | None:
+    """Texts that match, for making them only: what a pattern really means is for RE2 to say, in admission."""
+    compiled = _pattern(str(pattern))
     if compiled is None:
         return None
     try:
@@ -173,16 +191,52 @@ def _matching(pattern: str) -> SearchStrategy[str] | None:
 
 
 def _pattern(pattern: str) -> re.Pattern[str] | None:
-    """RE2's pattern as Python's, for making texts only: what they really match is for admission to say."""
+    """RE2's pattern as Python's; one that Python could search for ever gets small bounds."""
     if len(pattern) > _LONGEST_PATTERN:
         return None
     for name, members in _CLASSES.items():
         pattern = pattern.replace(name, members)
     pattern = re.sub(r"(?<!\\)((?:\\\\)*)\$(?=\)*$)", r"\1\\Z", pattern.replace(r"\z", r"\Z"))
     try:
-        return re.compile(pattern)
-    except (re.error, RecursionError, OverflowError):
+        parsed = _parser.parse(pattern)
+        if parsed.getwidth()[0] > _LONGEST:
+            return None
+        return re.compile(_bounded(pattern) if _is_nested(parsed) else pattern)
+    except (re.error, RecursionError, OverflowError, IndexError):
         return None
+
+
+def _is_nested(parsed: Any, *, inside: bool = False) -> bool:
+    """Whether something is repeated without a bound inside of something that is, too."""
+    for operation, argument in parsed:
+        name = str(operation)
+        if name.endswith("_REPEAT"):
+            endless = argument[1] > _MOST_REPEATS
+            if (inside and endless) or _is_nested(argument[2], inside=inside or endless):
+                return True
+        elif name == "BRANCH":
+            if any(_is_nested(branch, inside=inside) for branch in argument[1]):
+                return True
+        elif name in ("SUBPATTERN", "ASSERT", "ASSERT_NOT", "ATOMIC_GROUP"):
+            inner = argument[-1] if isinstance(argument, tuple) else argument
+            if _is_nested(inner, inside=inside):
+                return True
+    return False
+
+
+def _bounded(pattern: str) -> str:
+    """The pattern with at most 3 repetitions where there is no bound, and with the bounds that are small."""
+    return _REPEATS.sub(_with_bound, pattern)
+
+
+def _with_bound(match: re.Match[str]) -> str:
+    if match["other"] is not None:
+        return match["other"]
+    if match["sign"] is not None:
+        return "{0,3}" if match["sign"] == "*" else "{1,3}"
+    least = int(match["least"])
+    most = int(match["most"] or least + 3)
+    return f"{{{least},{max(least, min(most, least + 3))}}}"
 
 
 def _formats() -> Mapping[str, SearchStrategy[str]]:
@@ -207,10 +261,11 @@ def _formats() -> Mapping[str, SearchStrategy[str]]:
 
 
 def _lists(schema: Mapping[str, Any], depth: int) -> SearchStrategy[list[Any]]:
-    least = schema.get("minItems") or 0
-    most = schema.get("maxItems")
+    least, most = _count(schema, "minItems", 0), _count(schema, "maxItems", _LONGEST)
     if depth > _DEEPEST:
         return st.just([])
+    if least > min(most, _LONGEST):
+        return st.nothing()
     item = values(schema.get("items"), depth + 1)
     unique: Any = None
     if schema.get("x-kubernetes-list-type") == "set" or schema.get("uniqueItems"):
@@ -218,9 +273,9 @@ def _lists(schema: Mapping[str, Any], depth: int) -> SearchStrategy[list[Any]]:
     elif schema.get("x-kubernetes-list-type") == "map":
         keys = schema.get("x-kubernetes-list-map-keys") or ()
         unique = lambda found: repr([found.get(key) for key in keys]) if isinstance(found, dict) else repr(found)  # noqa: E731 - hypothesis wants a function
-    upper = min(least + _MOST_ITEMS, most) if isinstance(most, int) else least + _MOST_ITEMS
+    upper = min(least + _MOST_ITEMS, most)
     few = st.lists(item, min_size=least, max_size=upper, unique_by=unique)
-    if isinstance(most, int) and upper < most <= _MOST_AT_BOUND and unique is None:
+    if upper < most <= _MOST_AT_BOUND and unique is None:
         return st.one_of(few, st.lists(item, min_size=most, max_size=most))
     return few
 
@@ -238,7 +293,9 @@ def _maps(schema: Mapping[str, Any], depth: int) -> SearchStrategy[dict[str, Any
         )
     additional = schema.get("additionalProperties")
     if isinstance(additional, Mapping):
-        least, most = schema.get("minProperties") or 0, schema.get("maxProperties", _MOST_ITEMS)
+        least, most = _count(schema, "minProperties", 0), _count(schema, "maxProperties", _LONGEST)
+        if least > min(most, _LONGEST):
+            return st.nothing()
         keys = st.one_of(
             st.sampled_from(("a", "b-c", "d.example.com/e", "F_G", "1")),
             st.text("abcdef012-", min_size=1, max_size=10),
