@@ -42,8 +42,8 @@ class HomeError(TrothError):
         super().__init__(" ".join(f"{where}: {said}{f'; {remedy}' if remedy else ''}".split()))
 
 
-def read_text(path: Path) -> str:
-    """The text of a regular file.
+def read_text(path: Path, *, largest: int = LARGEST_FILE) -> str:
+    """The text of a regular file of at most that many bytes.
 
     Raises:
         HomeError: it cannot be read, is too large, or is no text.
@@ -58,13 +58,11 @@ def read_text(path: Path) -> str:
         raise HomeError(path, "is not a file", "name a regular file")
     with os.fdopen(descriptor, "rb") as file:
         try:
-            content = file.read(LARGEST_FILE + 1)
+            content = file.read(largest + 1)
         except OSError as error:
             raise HomeError(path, f"cannot be read: {error.strerror}") from None
-    if len(content) > LARGEST_FILE:
-        raise HomeError(
-            path, f"is larger than {LARGEST_FILE // 1024 // 1024} MiB", "split it, or name another file"
-        )
+    if len(content) > largest:
+        raise HomeError(path, f"is larger than {largest // 1024 // 1024} MiB", "split it, or name another file")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from troth.authoring.home import Home
+    from troth.authoring.lint import Earlier
 
 _FORMATS = ("text", "json", "sarif", "github")
 
@@ -13,12 +19,13 @@ _EPILOG = """\b
 Examples:
   troth lint promises/postgresql promises/environment
   troth lint promises/postgresql --against origin/main --format sarif > lint.sarif
+  troth lint promises/web-app --against cluster --schemas cluster:staging
 
 \b
 Exit codes:
   0  nothing was found, or notes only
   1  an error or a warning was found
-  2  a file or a folder cannot be used
+  2  a file, a folder or a cluster cannot be used
 
 Each code is explained in docs/reference/lint.md. A comment at the end of a line, or alone above it, silences one code
 there: # troth:ignore T107 the portal shows it
@@ -27,7 +34,18 @@ there: # troth:ignore T107 the portal shows it
 
 @click.command(epilog=_EPILOG)
 @click.argument("folders", metavar="[DIR]...", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--against", metavar="REVISION|FILE", help="Compare the API with an older one, and say what breaks.")
+@click.option(
+    "--against",
+    metavar="REVISION|FILE|cluster[:CONTEXT]",
+    help="Compare the API with an older one, and say what breaks.",
+)
+@click.option(
+    "--schemas",
+    metavar="FILE|DIR|cluster[:CONTEXT]",
+    multiple=True,
+    help="CustomResourceDefinitions and OpenAPI that objects are held against. OpenAPI takes the place of the"
+    " schemas of Kubernetes that come with Troth. May be given several times.",
+)
 @click.option(
     "--format",
     "style",
@@ -36,22 +54,25 @@ there: # troth:ignore T107 the portal shows it
     show_default=True,
     help="How to write findings.",
 )
-def lint(folders: tuple[Path, ...], against: str | None, style: str) -> None:
+def lint(folders: tuple[Path, ...], against: str | None, schemas: tuple[str, ...], style: str) -> None:
     """Find what is wrong with the Promises in DIR (by default the current folder), without a cluster.
 
     Each DIR is a folder with promise.yaml, or a file with a whole Promise. Nothing is written but the findings, to
-    standard output.
+    standard output. A cluster is read only where one is named: ``cluster`` is that of the current context of your
+    kubeconfig.
     """
     from troth import __version__
-    from troth.authoring.files import HomeError
-    from troth.authoring.lint import Finding, report
+    from troth.api import TrothError
+    from troth.authoring.lint import Finding, known_from, report
     from troth.authoring.lint import lint as lint_promise
 
     findings: list[Finding] = []
     try:
+        known = known_from(document for place in schemas for document in _schemas(place))
+        earlier = _earlier(against or "")
         for folder in folders or (Path(),):
-            findings.extend(lint_promise(folder, against=against or ""))
-    except HomeError as error:
+            findings.extend(lint_promise(folder, against=earlier, known=known))
+    except TrothError as error:
         click.echo(f"troth lint: {error}", err=True)
         sys.exit(2)
     if style == "json":
@@ -64,3 +85,49 @@ def lint(folders: tuple[Path, ...], against: str | None, style: str) -> None:
         click.echo(report.as_text(findings, colour=sys.stdout.isatty()), nl=False)
     click.echo(f"troth lint: {report.summary(findings)}", err=True)
     sys.exit(1 if any(finding.severity != "note" for finding in findings) else 0)
+
+
+def _schemas(place: str) -> list[Any]:
+    """The documents of a file, a folder or a cluster."""
+    context = _context(place)
+    if context is None:
+        from troth.authoring.lint import read_schemas
+
+        return read_schemas(Path(place))
+    from troth.cli import cluster
+
+    _tell("reading the schemas of the cluster")
+    return cluster.read_schemas(context)
+
+
+def _earlier(against: str) -> str | Earlier:
+    """What to compare with."""
+    context = _context(against)
+    if context is None:
+        return against
+    from troth.cli import cluster
+
+    def read(home: Home) -> Mapping[str, Any] | None:
+        api = home.promise["spec"].get("api")
+        metadata = api.get("metadata") if isinstance(api, dict) else None
+        name = metadata.get("name") if isinstance(metadata, dict) else None
+        found = cluster.read_api(context, home.name, name if isinstance(name, str) else "")
+        if found is None:
+            click.echo(f"troth lint: {home.name}: the cluster has no such API: nothing to compare with", err=True)
+        return found
+
+    return read
+
+
+def _context(text: str) -> str | None:
+    """The context of a cluster; None when the text is something else."""
+    if not text.startswith("cluster"):
+        return None  # the module that knows the network costs time that most runs need not spend
+    from troth.cli.cluster import context_of
+
+    return context_of(text)
+
+
+def _tell(what: str) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"{what} …", err=True)

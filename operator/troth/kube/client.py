@@ -278,6 +278,10 @@ class Client:
         """The server's version information; ``gitVersion`` is such as ``v1.36.3``."""
         return await self._read("/version")
 
+    async def openapi(self) -> Object:
+        """The OpenAPI of everything that the server serves, of version 2: one document of some megabytes."""
+        return await self._read("/openapi/v2")
+
     async def close(self) -> None:
         """Closes all connections; what is on its way fails."""
         await self._transport.close()

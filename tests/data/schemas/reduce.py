@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from troth.authoring.lint.data.fixed import FIXED, REQUIRED
-from troth.authoring.lint.data.reduce import GENERATED, MODULE, fix, read_enums
+from troth.authoring.lint.data.reduce import GENERATED, MODULE, read_enums
+from troth.authoring.lint.openapi import fix
 
 KINDS = {
     "v1/ConfigMap": "io.k8s.api.core.v1.ConfigMap",

@@ -1,7 +1,8 @@
 """What is wrong with a Promise, found before anybody asks for anything."""
 
 from troth.authoring.lint.findings import Finding
-from troth.authoring.lint.linting import lint
+from troth.authoring.lint.known import Known, known_from, read_schemas
+from troth.authoring.lint.linting import Earlier, lint
 from troth.engine.linting.remarks import CODES, Code
 
-__all__ = ["CODES", "Code", "Finding", "lint"]
+__all__ = ["CODES", "Code", "Earlier", "Finding", "Known", "known_from", "lint", "read_schemas"]

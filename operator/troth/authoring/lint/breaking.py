@@ -22,6 +22,8 @@ _DEEPEST: Final = 60
 _WIDER: Final = frozenset((("integer", "number"), ("integer", "int-or-string"), ("string", "int-or-string")))
 _KEEP: Final = "keep it, or serve the new shape as a new version"
 _ABSENT: Final = object()
+_ANYWAY: Final = {("apiVersion",), ("kind",), ("metadata",), ("status",)}
+"""What each request has, whether its schema names it or not."""
 
 
 def compare_apis(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Remark]:
@@ -97,7 +99,7 @@ def _properties(
         if name in now:
             where = f"{field}.properties.{name}"
             yield from _compare(_mapping(child), _mapping(now[name]), here, where, depth + 1)
-        elif not anything and here != ("status",):
+        elif not anything and here not in _ANYWAY:
             message = f"{path_words(here)} was removed: the API server drops it from requests that have it"
             yield Remark("T301", f"{field}.properties", message, _KEEP)
     required = old.get("required") or ()

@@ -42,15 +42,19 @@ _WORDS: Final[Mapping[str, str]] = {
 
 
 class Kubernetes:
-    """The kinds of one release; read when the first object asks."""
+    """The kinds of one release; the bundled ones are read when the first object asks.
 
-    def __init__(self) -> None:
-        self._kinds: Mapping[str, str] = {}
-        self._definitions: Mapping[str, Mapping[str, Any]] = {}
-        self.version = ""
+    Args:
+        reduced: what `reduce_openapi` gave; None for the bundled schemas.
+    """
+
+    def __init__(self, reduced: Mapping[str, Any] | None = None) -> None:
+        self._kinds: Mapping[str, str] = reduced["kinds"] if reduced else {}
+        self._definitions: Mapping[str, Mapping[str, Any]] = reduced["definitions"] if reduced else {}
+        self.version: str = reduced["version"] if reduced else ""
 
     def _read(self) -> None:
-        if self.version:
+        if self._definitions:
             return
         data = resources.files("troth.authoring.lint").joinpath("data", "kubernetes.json.gz").read_bytes()
         document = orjson.loads(gzip.decompress(data))

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from troth.authoring.bounded import BoundedWorker
 from troth.authoring.home import Home, RefusedPromise, load_home, offer_of, refused
 from troth.authoring.lint.breaking import compare_apis
 from troth.authoring.lint.earlier import earlier_api
 from troth.authoring.lint.findings import Finding
+from troth.authoring.lint.known import Known
 from troth.authoring.lint.objects import check_objects
 from troth.authoring.lint.places import Files, place, shown
 from troth.authoring.lint.silencing import silence
 from troth.engine.linting.paths import check_paths
 from troth.engine.linting.remarks import Remark
 
+Earlier = Callable[[Home], Mapping[str, Any] | None]
+"""Finds the API of a Promise as it was: a CustomResourceDefinition, or None when there was none."""
 
-def lint(path: Path, *, against: str = "") -> list[Finding]:
+
+def lint(path: Path, *, against: str | Earlier = "", known: Known | None = None) -> list[Finding]:
     """What is wrong with the Promise in a folder or a file.
 
     Args:
         path: the folder of a Promise, or a file with a whole one.
-        against: also compare the API with that file or Git revision; "" compares with nothing.
+        against: also compare the API with that file or Git revision, or with what is found; "" compares with nothing.
+        known: schemas of objects beside those that come with Troth or with the Promise.
 
     Raises:
         HomeError: a file cannot be used.
@@ -32,7 +39,7 @@ def lint(path: Path, *, against: str = "") -> list[Finding]:
     remarks: list[Remark] = []
     findings: list[Finding] = []
     if against:
-        earlier = earlier_api(home, against)
+        earlier = earlier_api(home, against) if isinstance(against, str) else against(home)
         api = home.promise["spec"].get("api")
         if earlier is not None and isinstance(api, dict):
             remarks.extend(compare_apis(earlier, api))
@@ -44,7 +51,7 @@ def lint(path: Path, *, against: str = "") -> list[Finding]:
             if failure is not None:
                 raise refused(home, failure)
             remarks.extend(check_paths(home.promise, offer))
-            findings.extend(check_objects(home, worker, files))
+            findings.extend(check_objects(home, worker, files, known))
     except RefusedPromise as error:
         findings.append(_refusal(error))
         families = ""  # what was not looked for cannot be stale

@@ -13,6 +13,7 @@ from troth.authoring.bounded import BoundedWorker
 from troth.authoring.files import HomeError, read_objects
 from troth.authoring.home import Home, Source, locate, locate_failure
 from troth.authoring.lint.findings import Finding
+from troth.authoring.lint.known import Known
 from troth.authoring.lint.places import Files, shown
 from troth.authoring.lint.requests import LENGTHS, longest, specs
 from troth.authoring.lint.schemas import Schemas
@@ -42,7 +43,7 @@ class Rendered:
     source: Source
 
 
-def check_objects(home: Home, worker: BoundedWorker, files: Files) -> list[Finding]:
+def check_objects(home: Home, worker: BoundedWorker, files: Files, known: Known | None = None) -> list[Finding]:
     """What is wrong with the objects of a Promise: those that it renders and those that it brings.
 
     Args:
@@ -50,11 +51,12 @@ def check_objects(home: Home, worker: BoundedWorker, files: Files) -> list[Findi
         worker: renders; after five seconds of a processor no further request is tried. Time on the wall would make
             what is found depend on what else the machine does.
         files: reads the lines for places.
+        known: schemas beside those that come with Troth or with the Promise.
 
     Raises:
         HomeError: an example or a schema cannot be read.
     """
-    checking = _Checking(home, files, Schemas(home))
+    checking = _Checking(home, files, Schemas(home, known))
     for index, dependency in enumerate(home.promise["spec"].get("dependencies") or ()):
         if isinstance(dependency, Mapping):
             checking.check(Rendered(dependency, locate(home, f"spec.dependencies[{index}]")), schema=False)

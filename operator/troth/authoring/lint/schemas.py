@@ -1,4 +1,4 @@
-"""Schemas of objects: those of the CRDs that a Promise brings, and Kubernetes' own."""
+"""Schemas of objects: those of the CRDs that a Promise brings, those that were given, and Kubernetes' own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from troth.authoring.files import read_objects
 from troth.authoring.home import Home
-from troth.authoring.lint.kubernetes import Kubernetes
+from troth.authoring.lint.known import Known
 from troth.engine.admission import Admission, Admitted
 
 _DEFINITION: Final = "CustomResourceDefinition"
@@ -19,21 +19,25 @@ class Schemas:
 
     Args:
         home: its dependencies and the files of ``schemas/`` bring definitions.
+        known: what is known besides; it outweighs ``schemas/``, and the dependencies outweigh it.
 
     Raises:
         HomeError: a file of ``schemas/`` cannot be read.
     """
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, known: Known | None = None) -> None:
+        known = known or Known()
         self._definitions: dict[tuple[str, str], Mapping[str, Any]] = {}
         self._admissions: dict[tuple[str, str], Admission] = {}
-        self._kubernetes = Kubernetes()
-        for dependency in home.promise["spec"].get("dependencies") or ():
-            self._add(dependency)
+        self._kubernetes = known.kubernetes
         for path in home.schemas:
             if path.suffix in (".yaml", ".yml", ".json"):
                 for obj in read_objects(path):
                     self._add(obj)
+        for definition in known.definitions:
+            self._add(definition)
+        for dependency in home.promise["spec"].get("dependencies") or ():
+            self._add(dependency)
 
     def _add(self, obj: Any) -> None:
         if not isinstance(obj, Mapping) or obj.get("kind") != _DEFINITION:

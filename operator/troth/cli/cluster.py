@@ -1,0 +1,81 @@
+"""What commands read of a cluster when they are asked to: nothing is written, and commands alone know the network."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeVar
+
+from troth.api import TrothError
+from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, PROMISE
+from troth.kube import Client, Forbidden, KubeError, NotFound, load_credentials
+
+_WORD: Final = "cluster"
+_SECONDS: Final = 60.0
+_T = TypeVar("_T")
+
+
+class ClusterError(TrothError):
+    """The cluster cannot be read; one sentence that says what to do."""
+
+
+def context_of(text: str) -> str | None:
+    """The context that ``cluster`` ("") or ``cluster:CONTEXT`` names; None when the text is something else."""
+    if text == _WORD:
+        return ""
+    word, colon, context = text.partition(":")
+    return context if word == _WORD and colon and context else None
+
+
+def read_schemas(context: str) -> list[Any]:
+    """The CustomResourceDefinitions of a cluster, and the OpenAPI of its API server.
+
+    Raises:
+        ClusterError: it does not answer, or does not let these be read.
+    """
+
+    async def read(client: Client) -> list[Any]:
+        definitions = await client.list(CUSTOM_RESOURCE_DEFINITION)
+        kind = {"apiVersion": CUSTOM_RESOURCE_DEFINITION.api_version, "kind": CUSTOM_RESOURCE_DEFINITION.kind}
+        return [await client.openapi(), *({**kind, **obj} for obj in definitions.items)]
+
+    return _run(context, read, "list customresourcedefinitions")
+
+
+def read_api(context: str, promise: str, definition: str) -> Mapping[str, Any] | None:
+    """The API of a Promise as the cluster has it: of the Promise, or what is installed; None when it has neither.
+
+    Raises:
+        ClusterError: it does not answer, or does not let these be read.
+    """
+
+    async def read(client: Client) -> Mapping[str, Any] | None:
+        try:
+            found = (await client.get(PROMISE, promise)).get("spec", {}).get("api")
+        except NotFound:
+            found = None
+        if found or not definition:
+            return found or None
+        try:
+            return await client.get(CUSTOM_RESOURCE_DEFINITION, definition)
+        except NotFound:
+            return None
+
+    return _run(context, read, "get promises and customresourcedefinitions")
+
+
+def _run(context: str, read: Callable[[Client], Awaitable[_T]], right: str) -> _T:
+    where = f"the cluster of the context {context}" if context else "the cluster"
+
+    async def work() -> _T:
+        async with asyncio.timeout(_SECONDS), Client(await load_credentials(None, context or None)) as client:
+            return await read(client)
+
+    try:
+        return asyncio.run(work())
+    except TimeoutError:
+        raise ClusterError(f"{where} does not answer within {_SECONDS:g} s") from None
+    except Forbidden as error:
+        raise ClusterError(f"{where} does not let you {right}: {error}") from None
+    except KubeError as error:
+        raise ClusterError(f"{where} cannot be read: {error}") from None
