@@ -25,7 +25,7 @@ Examples:
 Exit codes:
   0  nothing was found, or notes only
   1  an error or a warning was found
-  2  a file, a folder or a cluster cannot be used
+  2  a file, a folder or a cluster cannot be used, or a template never ends
 
 Each code is explained in docs/reference/lint.md. A comment at the end of a line, or alone above it, silences one code
 there: # troth:ignore T107 the portal shows it
@@ -84,6 +84,9 @@ def lint(folders: tuple[Path, ...], against: str | None, schemas: tuple[str, ...
     else:
         click.echo(report.as_text(findings, colour=sys.stdout.isatty()), nl=False)
     click.echo(f"troth lint: {report.summary(findings)}", err=True)
+    if any(finding.unbounded for finding in findings):
+        click.echo("troth lint: a template asks for more than there is; the rest was not looked at", err=True)
+        sys.exit(2)
     sys.exit(1 if any(finding.severity != "note" for finding in findings) else 0)
 
 

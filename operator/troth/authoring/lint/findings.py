@@ -19,6 +19,7 @@ class Finding:
         message: what is wrong and why it matters, one sentence without a full stop.
         fix: what to do about it, or "".
         severity: that of the code, unless this one is worse.
+        unbounded: a template asked for more time, memory or stack than there is, and nothing after it was looked at.
     """
 
     code: str
@@ -28,6 +29,7 @@ class Finding:
     message: str
     fix: str = ""
     severity: Severity = "error"
+    unbounded: bool = False
 
     @property
     def place(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
@@ -31,7 +31,6 @@ _LABEL_LIMIT: Final = 63
 _NAME_LIMIT: Final = 253
 _SHOWN: Final = 80
 _PROCESSOR_SECONDS: Final = 5.0
-_HOPELESS: Final = ("TemplateTimeout", "RenderCrashed", "TemplateTooLarge")
 _DEEPEST: Final = 60
 
 
@@ -151,13 +150,15 @@ class _Checking:
         """Looks at everything that became of a request."""
         if rendering.failure is not None and rendering.failure.reason != "Refused":
             failure = rendering.failure
-            self.hopeless = failure.reason in _HOPELESS
+            self.hopeless = failure.is_unbounded
             asked = _short(request.get("spec"))
             source = locate_failure(self._home, failure)
             message = f"{failure.message}, when a request says {asked}"
             self._say(
                 "T208", source, message, failure.hint or "handle it, or let the API refuse it", failure.expression
             )
+            if failure.is_unbounded:
+                self._unbounded("T208")
         for rendered in self._objects(rendering):
             self.check(rendered)
 
@@ -260,6 +261,11 @@ class _Checking:
         finding = Finding(code, shown(source.path), line, column, message, fix, severity)
         key = (code, finding.file, line, "" if code == "T208" else message)
         self._found.setdefault(key, finding)
+
+    def _unbounded(self, code: str) -> None:
+        """Marks the last finding of that code as one behind which nothing was looked at."""
+        key = next(key for key in reversed(self._found) if key[0] == code)
+        self._found[key] = replace(self._found[key], unbounded=True)
 
     def _find(self, source: Source, needle: str, kind: str) -> tuple[int, int]:
         """The line from there on that holds the words, behind the kind if that is given."""
