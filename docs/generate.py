@@ -21,6 +21,26 @@ REFERENCE = ROOT / "docs" / "reference"
 WIDTH = 100
 _WRITTEN = "<!-- Written by docs/generate.py. Do not edit: run `make docs`. -->"
 
+_EXIT_CODES = """\
+## Exit codes
+
+| Code | Meaning |
+|---|---|
+| 0 | what was asked for was done, and nothing is wrong |
+| 1 | something was found, failed or refused; the message says what |
+| 2 | a file, a folder or an argument cannot be used |
+
+What 1 and 2 are for each command stands below."""
+_COMPLETION = """\
+## Completion
+
+One line in the file that your shell reads at its start:
+
+| Shell | File | Line |
+|---|---|---|
+| bash, 4.4 or newer | `~/.bashrc` | `eval "$(_TROTH_COMPLETE=bash_source troth)"` |
+| zsh | `~/.zshrc` | `eval "$(_TROTH_COMPLETE=zsh_source troth)"` |
+| fish | `~/.config/fish/completions/troth.fish` | `_TROTH_COMPLETE=fish_source troth \\| source` |"""
 _ABOUT_KINDS = (
     "From the schemas of the CustomResourceDefinitions, as `kubectl explain` tells them. `[]` stands for each entry of "
     "a list, `{}` for each value of a map; a star marks what is required. [JinjaPipeline](template.md) stands inside a "
@@ -39,12 +59,19 @@ def cli_page() -> str:
         _WRITTEN,
         "# Commands",
         "What `troth COMMAND --help` prints. Results go to standard output, messages to standard error.",
+        _EXIT_CODES,
+        _COMPLETION,
     ]
-    with click.Context(main, info_name="troth", terminal_width=WIDTH, max_content_width=WIDTH) as context:
-        parts += [f"```text\n{_help(main, context)}\n```"]
+    with _context(main, "troth", None) as context:
+        parts += [f"## troth\n\n```text\n{_help(main, context)}\n```"]
         for path, command, inner in _commands(main, context):
             parts.append(f"## troth {path}\n\n```text\n{_help(command, inner)}\n```")
     return "\n\n".join(parts) + "\n"
+
+
+def _context(command: click.Command, name: str, parent: click.Context | None) -> click.Context:
+    width = {"terminal_width": WIDTH, "max_content_width": WIDTH}
+    return click.Context(command, info_name=name, parent=parent, **{**command.context_settings, **width})
 
 
 def _help(command: click.Command, context: click.Context) -> str:
@@ -57,9 +84,7 @@ def _commands(group: click.Group, context: click.Context) -> Iterator[tuple[str,
         command = group.get_command(context, name)
         if command is None or command.hidden:
             continue
-        with click.Context(
-            command, parent=context, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH
-        ) as inner:
+        with _context(command, name, context) as inner:
             path = inner.command_path.partition(" ")[2]
             yield path, command, inner
             if isinstance(command, click.Group):
