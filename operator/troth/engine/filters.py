@@ -105,7 +105,7 @@ def to_nice_json(value: Any, indent: int = 2, **_options: Any) -> str:
 def from_json(text: str) -> Any:
     """The value that a JSON text describes."""
     try:
-        return orjson.loads(text)
+        return orjson.loads(str(text))
     except orjson.JSONDecodeError as error:
         raise ValueError(f"this is not JSON: {error}") from None
 
@@ -113,7 +113,7 @@ def from_json(text: str) -> Any:
 def from_yaml(text: str) -> Any:
     """The value that a YAML text describes, as Kubernetes reads it."""
     try:
-        return load_document(text)
+        return load_document(str(text))
     except InvalidManifest as error:
         raise ValueError(f"this is not YAML: {error}") from None
 
@@ -121,7 +121,7 @@ def from_yaml(text: str) -> Any:
 def from_yaml_all(text: str) -> list[Any]:
     """The documents of a YAML text."""
     try:
-        return load_documents(text)
+        return load_documents(str(text))
     except InvalidManifest as error:
         raise ValueError(f"this is not YAML: {error}") from None
 

@@ -10,7 +10,7 @@ import yaml
 
 from tests.platforms import promise
 from troth.authoring.files import LARGEST_FILE
-from troth.authoring.home import HomeError, RefusedPromise, build, load_home, locate
+from troth.authoring.home import HomeError, RefusedPromise, build, load_home, locate, offer_of
 from troth.engine.manifests import load_document
 
 LIBRARY = Path(__file__).parents[3] / "promises"
@@ -170,3 +170,20 @@ def test_a_single_file_is_taken_as_it_is(tmp_path: Path) -> None:
     file = home_of(tmp_path, written) / "promise.yaml"
     built = load_home(file).promise
     assert built["spec"]["workflows"]["resource"]["configure"][0]["spec"]["values"] == {"text": value}
+
+
+def test_a_folders_promise_that_is_taken_as_a_whole_one_is_refused_with_how_to_build_it() -> None:
+    for name in ("postgresql", "environment"):
+        with pytest.raises(
+            RefusedPromise, match=r"template: names the file .*; build the Promise first: troth build"
+        ):
+            offer_of(load_home(LIBRARY / name / "promise.yaml"))
+
+
+def test_a_dependency_that_stands_in_a_file_is_refused_where_there_is_no_folder(tmp_path: Path) -> None:
+    folder = home_of(tmp_path, {**promise("things")})
+    built = yaml.safe_load((folder / "promise.yaml").read_text("utf-8"))
+    built["spec"]["dependencies"] = [{"from": "dependencies/operator.yaml"}]
+    (folder / "promise.yaml").write_text(yaml.safe_dump(built), "utf-8")
+    with pytest.raises(RefusedPromise, match=r"dependencies\[0\]: names the file .*; build the Promise first"):
+        offer_of(load_home(folder / "promise.yaml"))

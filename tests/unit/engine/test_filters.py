@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.engine.pipelines import failure, rendered
+from tests.unit.engine.pipelines import document, failure, rendered
 from troth.engine.filters import INSTEAD, allowed_filters, allowed_tests, dns_label
 from troth.engine.quantities import number_of, parse_quantity
 
@@ -173,3 +173,16 @@ def test_quantities_have_kubernetes_form(text: str, written: str) -> None:
 def test_what_is_no_quantity_is_refused(text: Any) -> None:
     with pytest.raises(ValueError):
         parse_quantity(text)
+
+
+@pytest.mark.parametrize(
+    ("body", "filters", "expected"),
+    [
+        ("a: {{ spec.x }}", "from_yaml", {"a": "v"}),
+        ("a: {{ spec.x }}", "from_yaml_all", [{"a": "v"}]),
+        ('{"a": "{{ spec.x }}"}', "from_json", {"a": "v"}),
+    ],
+)
+def test_what_a_template_wrote_into_a_variable_can_be_read_as_data(body: str, filters: str, expected: Any) -> None:
+    template = f"{{% set text %}}{body}{{% endset %}}v: {{{{ text | {filters} }}}}\n"
+    assert document(template, {"x": "v"}) == {"v": expected}
