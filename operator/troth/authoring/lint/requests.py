@@ -12,8 +12,6 @@ import orjson
 
 from troth.engine.admission_validation import compile_pattern
 
-from troth.engine.admission_validation import compile_pattern
-
 _TEXTS: Final = ("example", "a", "aa", "1", "16", "1.0", "1.2.3", "v1.2.3", "1Gi", "10m", "a.example.com")
 _FORMATS: Final[Mapping[str, str]] = {
     "date": "2026-01-31",
@@ -30,6 +28,7 @@ _FORMATS: Final[Mapping[str, str]] = {
 _MOST_AT_ONE: Final = 12
 _MOST: Final = 60
 _DEEPEST: Final = 8
+_LONGEST_TEXT: Final = 4096
 LONGEST: Final = 63
 LENGTHS: Final = (63, 58, 53, 50, 45, 40, 35, 30, 25, 20, 12)
 
@@ -105,7 +104,7 @@ def _texts(schema: Mapping[str, Any]) -> Iterator[str]:
         yield _FORMATS[schema["format"]]
         return
     least = schema.get("minLength") or 0
-    fitting = [text for text in (*_TEXTS, "a" * max(least, 1)) if _fits(text, schema)]
+    fitting = [text for text in (*_TEXTS, "a" * min(max(least, 1), _LONGEST_TEXT)) if _fits(text, schema)]
     yield from fitting[:1]
 
 

@@ -122,8 +122,9 @@ class _Trial:
     def failures(self) -> tuple[GeneratedFailure, ...]:
         """What was found, in a fixed order."""
         if not self.allowed:
-            words = "no request was found that the API's schema and rules allow"
-            return (GeneratedFailure(RENDERS, {}, f"{words}; {self.refused} were tried"),)
+            tried = f"; {self.refused} were tried" if self.refused else ""
+            words = f"no request was found that the API's schema and rules allow{tried}"
+            return (GeneratedFailure(RENDERS, {}, words),)
         order = (RENDERS, SAME_TWICE, VALID_OBJECTS)
         found = sorted(self._smallest.items(), key=lambda item: (order.index(item[0][0]), item[0][1]))
         return tuple(failure for _, failure in found[:_MOST_FAILURES])
@@ -268,7 +269,7 @@ class _Trial:
 def _draw(trial: _Trial, schema: Mapping[str, Any], *, examples: int, seed: int) -> None:
     import hypothesis
     from hypothesis import strategies as st
-    from hypothesis.errors import Flaky, Unsatisfiable
+    from hypothesis.errors import Flaky, InvalidArgument, Unsatisfiable
 
     from troth.authoring.testing.strategies import values
 
@@ -291,8 +292,8 @@ def _draw(trial: _Trial, schema: Mapping[str, Any], *, examples: int, seed: int)
         draw()
     except (_Broken, Flaky):
         return  # the trial has kept it
-    except Unsatisfiable:
-        return
+    except (Unsatisfiable, InvalidArgument):
+        return  # said when the chosen ones were not allowed, either
 
 
 def _schema_of(requests: Requests) -> Mapping[str, Any]:
