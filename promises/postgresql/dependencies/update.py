@@ -12,7 +12,6 @@ descriptions.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from reduce_schemas import Dumper, FlowStyle, without_descriptions
+from reduce_schemas import Dumper, FlowStyle, Module, folder_of, without_descriptions
 
 MODULE = "github.com/cloudnative-pg/cloudnative-pg"
 TARGET = Path(__file__).resolve().with_name("cloudnative-pg.yaml")
@@ -41,23 +40,23 @@ def reduce(manifest: dict[str, Any]) -> dict[str, Any]:
     return {**manifest, "spec": {**manifest["spec"], "versions": versions}}
 
 
-def main(version: str) -> None:
-    """Write `cloudnative-pg.yaml`."""
-    module = json.loads(
-        subprocess.run(
-            ["go", "mod", "download", "-json", f"{MODULE}@{version}"], check=True, capture_output=True, text=True
-        ).stdout
-    )
-    release = Path(module["Dir"]) / "releases" / f"cnpg-{version.removeprefix('v')}.yaml"
+def text_of(version: str) -> str:
+    """The release of that version as the Promise carries it."""
+    module = Module(MODULE, version, "releases")
+    release = folder_of(module) / module.folder / f"cnpg-{version.removeprefix('v')}.yaml"
     manifests = [reduce(item) for item in yaml.safe_load_all(release.read_text("utf-8")) if item]
     note = f"# CloudNativePG {version}, Apache-2.0, {MODULE}: releases/{release.name},\n"
     note += "# without the descriptions in the CRDs' schemas. Written by update.py.\n"
-    text = yaml.dump_all(manifests, Dumper=Dumper, sort_keys=False, width=150, allow_unicode=True)
-    TARGET.write_text(note + text, "utf-8")
-    again = list(yaml.safe_load_all(TARGET.read_text("utf-8")))
-    if again != json.loads(json.dumps(manifests)):
+    text = note + yaml.dump_all(manifests, Dumper=Dumper, sort_keys=False, width=150, allow_unicode=True)
+    if list(yaml.safe_load_all(text)) != json.loads(json.dumps(manifests)):
         sys.exit("what was written reads differently from the release: look at its YAML")
-    sys.stdout.write(f"{len(again)} manifests, {TARGET.stat().st_size} bytes\n")
+    return text
+
+
+def main(version: str) -> None:
+    """Write `cloudnative-pg.yaml`."""
+    TARGET.write_text(text_of(version), "utf-8")
+    sys.stdout.write(f"{TARGET.name}: {TARGET.stat().st_size} bytes\n")
 
 
 if __name__ == "__main__":
