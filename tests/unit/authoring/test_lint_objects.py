@@ -213,3 +213,77 @@ def test_slow_templates_are_given_up_by_the_work_they_make_and_that_is_said(tmp_
         codes = [finding.code for finding in check_objects(load_home(tmp_path), worker, Files())]
         assert "T004" not in codes
         assert 0 < worker.spent < 5
+
+
+def own_workflow(folder: Path, template: str, **more: Any) -> list[Finding]:
+    """A Promise whose own workflow has that template."""
+    obj = promise({"files": [{"path": "y.yaml", "template": SERVICE + "# {{ spec.size }}\n"}]}, PLAIN)
+    pipeline = {
+        "apiVersion": "troth.dev/v1alpha1",
+        "kind": "JinjaPipeline",
+        "metadata": {"name": "own"},
+        "spec": {"files": [{"path": "x.yaml", "template": {"from": "own.j2"}}]},
+    }
+    obj["spec"]["workflows"]["promise"] = {"configure": [pipeline]}
+    obj["spec"].update(more)
+    (folder / "own.j2").write_text(template)
+    (folder / "promise.yaml").write_text(yaml.safe_dump(obj, sort_keys=False))
+    return lint(folder)
+
+
+def test_what_the_promises_own_workflow_renders_is_looked_at(tmp_path: Path) -> None:
+    assert own_workflow(tmp_path, SERVICE) == []
+    [finding] = own_workflow(tmp_path, SERVICE.replace("port: 80", "port: {{ promise.metadata.name }}"))
+    assert (finding.code, Path(finding.file).name, finding.line) == ("T202", "own.j2", 7)
+    [finding] = own_workflow(tmp_path, POD.replace("IMAGE", "nginx"))
+    assert finding.code == "T205"
+    [finding] = own_workflow(tmp_path, "apiVersion: other.example.com/v1\nkind: Box\nmetadata: {name: a}\n")
+    assert (finding.code, finding.severity) == ("T201", "note")
+
+
+@pytest.mark.parametrize("template", ["a: {{ promise.metadata.annotations.b }}", "{{ fail('not like this') }}"])
+def test_a_workflow_of_the_promise_that_cannot_be_rendered_is_an_error(tmp_path: Path, template: str) -> None:
+    [finding] = own_workflow(tmp_path, f"\n{template}\n")
+    assert (finding.code, finding.severity, finding.line) == ("T210", "error", 2)
+
+
+def test_a_promise_without_an_api_is_looked_at_too(tmp_path: Path) -> None:
+    own_workflow(tmp_path, SERVICE.replace("port: 80", "port: http"))
+    obj = yaml.safe_load((tmp_path / "promise.yaml").read_text())
+    del obj["spec"]["api"], obj["spec"]["workflows"]["resource"]
+    (tmp_path / "promise.yaml").write_text(yaml.safe_dump(obj, sort_keys=False))
+    assert [finding.code for finding in lint(tmp_path)] == ["T202"]
+
+
+def test_dependencies_are_held_against_their_schemas(tmp_path: Path) -> None:
+    service = yaml.safe_load(SERVICE)
+    box = {"apiVersion": "other.example.com/v1", "kind": "Box", "metadata": {"name": "a"}, "spec": {"a": 1}}
+    assert codes(tmp_path, SERVICE, dependencies=[service]) == []
+    assert codes(tmp_path, SERVICE, dependencies=[service, box]) == ["T201"]
+    service["spec"]["ports"][0]["port"] = 70000
+    [finding] = found(tmp_path, SERVICE, dependencies=[service])
+    assert finding.code == "T202"
+    assert "at most 65535" in finding.message
+
+
+def test_every_place_of_an_unknown_kind_is_named(tmp_path: Path) -> None:
+    box = "apiVersion: other.example.com/v1\nkind: Box\nmetadata: {name: a}\n"
+    files = [
+        {"path": "x.yaml", "template": box + "# {{ spec.size }}\n"},
+        {"path": "y.yaml", "template": "\n" + box},
+    ]
+    obj = promise({"files": files}, PLAIN)
+    (tmp_path / "promise.yaml").write_text(yaml.safe_dump(obj, sort_keys=False))
+    findings = lint(tmp_path)
+    assert [finding.code for finding in findings] == ["T201", "T201"]
+    assert len({finding.line for finding in findings}) == 2
+
+
+def test_a_rule_that_cannot_be_evaluated_is_said_to_be_unchecked(tmp_path: Path) -> None:
+    crd = boxes()
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    schema["x-kubernetes-validations"] = [{"rule": "self.?spec.hasValue()"}]
+    template = "apiVersion: other.example.com/v1\nkind: Box\nmetadata: {name: a}\nspec: {a: 1}\n"
+    [finding] = found(tmp_path, template, dependencies=[crd])
+    assert (finding.code, finding.severity) == ("T209", "note")
+    assert "self.?spec.hasValue()" in finding.message

@@ -1,9 +1,12 @@
-"""The objects that a Promise renders, for its examples and for requests that show each branch of its API."""
+"""The objects of a Promise: its dependencies, those of its own workflow, and those that requests make it render.
+
+Requests are its examples and those that show each branch of its API.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -11,7 +14,7 @@ import orjson
 
 from troth.authoring.bounded import BoundedWorker
 from troth.authoring.files import HomeError, read_objects
-from troth.authoring.home import Home, Source, locate, locate_failure
+from troth.authoring.home import Home, Source, locate, locate_failure, offer_of
 from troth.authoring.lint.findings import Finding
 from troth.authoring.lint.known import Known
 from troth.authoring.lint.places import Files, shown
@@ -19,9 +22,11 @@ from troth.authoring.lint.requests import LENGTHS, longest, specs
 from troth.authoring.lint.schemas import Schemas
 from troth.authoring.lint.versions import DEPRECATED, KUBERNETES, REMOVED
 from troth.authoring.rendering import Rendering, Requests
+from troth.engine.context import render_context
 from troth.engine.failure import Failure
 from troth.engine.linting.remarks import CODES, Severity
 from troth.engine.manifests import InvalidManifest, load_documents
+from troth.engine.render import Outcome
 
 _STRUCTURED: Final = (".yaml", ".yml", ".json")
 _CONTAINERS: Final = ("containers", "initContainers", "ephemeralContainers")
@@ -58,7 +63,10 @@ def check_objects(home: Home, worker: BoundedWorker, files: Files, known: Known 
     checking = _Checking(home, files, Schemas(home, known))
     for index, dependency in enumerate(home.promise["spec"].get("dependencies") or ()):
         if isinstance(dependency, Mapping):
-            checking.check(Rendered(dependency, locate(home, f"spec.dependencies[{index}]")), schema=False)
+            checking.check(Rendered(dependency, locate(home, f"spec.dependencies[{index}]")))
+    promise, offer = offer_of(home)
+    if offer.promise_configure:
+        checking.promise(worker.render_now(offer.promise_configure, render_context(promise, None)))
     try:
         requests = Requests(home, destinations=None, pool=worker)
     except HomeError:
@@ -135,7 +143,6 @@ class _Checking:
         self._schemas = schemas
         self.hopeless = False
         self._found: dict[tuple[str, str, int, str], Finding] = {}
-        self._unchecked: set[tuple[str, str]] = set()
         self._names = [
             pipeline["metadata"]["name"]
             for pipeline in home.promise["spec"].get("workflows", {}).get("resource", {}).get("configure") or ()
@@ -162,6 +169,19 @@ class _Checking:
         for rendered in self._objects(rendering):
             self.check(rendered)
 
+    def promise(self, outcomes: Iterable[Outcome]) -> None:
+        """Looks at what the Promise's own workflow gives."""
+        for outcome in outcomes:
+            if isinstance(outcome, Failure):
+                source = locate_failure(self._home, outcome)
+                fix = outcome.hint or "handle it: the Promise is not available until it renders"
+                self._say("T210", source, outcome.message, fix, outcome.expression)
+                continue
+            for file in outcome.files:
+                source = self._source(file.path, outcome.pipeline)
+                for rendered in _objects_in(file.path, file.content, source):
+                    self.check(rendered)
+
     def late(self) -> None:
         """Says that time ran out."""
         seconds = f"{_PROCESSOR_SECONDS:g} seconds of a processor"
@@ -170,31 +190,21 @@ class _Checking:
 
     def _objects(self, rendering: Rendering) -> Iterator[Rendered]:
         for path, content in rendering.files.items():
-            if not path.endswith(_STRUCTURED):
-                continue
-            source = self._source(path)
-            try:
-                documents = load_documents(content.decode("utf-8", "replace"))
-            except InvalidManifest:
-                continue  # JSON and YAML that the engine itself wrote
-            for document in documents:
-                if isinstance(document, Mapping):
-                    yield Rendered(document, source)
+            pipeline, file = self._names[0] if self._names else "", path
+            if len(self._names) > 1:
+                pipeline, _, file = path.partition("/")
+            yield from _objects_in(path, content, self._source(file, pipeline))
 
-    def _source(self, path: str) -> Source:
-        pipeline = self._names[0] if self._names else ""
-        if len(self._names) > 1:
-            pipeline, _, path = path.partition("/")
+    def _source(self, path: str, pipeline: str) -> Source:
         return locate_failure(self._home, Failure("InvalidYAML", "", pipeline=pipeline, file=path))
 
-    def check(self, rendered: Rendered, *, schema: bool = True) -> None:
+    def check(self, rendered: Rendered) -> None:
         """Looks at one object."""
         obj = rendered.object
         api_version, kind = obj.get("apiVersion"), obj.get("kind")
         if not isinstance(api_version, str) or not isinstance(kind, str) or not api_version or not kind:
-            if schema:
-                fix = "begin each document with apiVersion and kind"
-                self._say("T202", rendered.source, "a document is no object of Kubernetes", fix)
+            fix = "begin each document with apiVersion and kind"
+            self._say("T202", rendered.source, "a document is no object of Kubernetes", fix)
             return
         self._version(rendered, api_version, kind)
         if kind == "Secret" and api_version == "v1" and (obj.get("data") or obj.get("stringData")):
@@ -207,8 +217,7 @@ class _Checking:
             if not _TAGGED.search(image):
                 message = f"the image {image} has no fixed tag: what runs changes without a change here"
                 self._say("T205", rendered.source, message, "give it a tag or a digest", "image:")
-        if schema:
-            self._schema(rendered, api_version, kind)
+        self._schema(rendered, api_version, kind)
 
     def _version(self, rendered: Rendered, api_version: str, kind: str) -> None:
         removed = REMOVED.get((api_version, kind))
@@ -221,10 +230,14 @@ class _Checking:
             self._say("T206", rendered.source, message, f"use {DEPRECATED[api_version, kind]}", f"kind: {kind}")
 
     def _schema(self, rendered: Rendered, api_version: str, kind: str) -> None:
-        problems = self._schemas.problems(rendered.object)
+        judgement = self._schemas.judge(rendered.object)
+        for field, rule in judgement.unchecked:
+            message = f"{kind}: {field or 'the whole object'}: the rule {_cut(rule)} could not be evaluated here"
+            fix = "make sure of it on a cluster: the API server evaluates it"
+            self._say("T209", rendered.source, message, fix, f"kind: {kind}")
+        problems = judgement.problems
         if problems is None:
-            if (api_version, kind) not in self._unchecked and (api_version, kind) not in REMOVED:
-                self._unchecked.add((api_version, kind))
+            if (api_version, kind) not in REMOVED:
                 message = f"{api_version} {kind} is unchecked: its schema is not known"
                 fix = "put its CustomResourceDefinition into schemas/, or into the dependencies"
                 self._say("T201", rendered.source, message, fix, f"kind: {kind}")
@@ -302,6 +315,21 @@ def _images(value: Any, depth: int) -> Iterator[str]:
             yield from _images(child, depth + 1)
 
 
+def _objects_in(path: str, content: bytes, source: Source) -> Iterator[Rendered]:
+    if not path.endswith(_STRUCTURED):
+        return
+    try:
+        documents = load_documents(content.decode("utf-8", "replace"))
+    except InvalidManifest:
+        return  # JSON and YAML that the engine itself wrote
+    for document in documents:
+        if isinstance(document, Mapping):
+            yield Rendered(document, source)
+
+
 def _short(value: Any) -> str:
-    text = "nothing" if value is None else orjson.dumps(value).decode()
+    return _cut("nothing" if value is None else orjson.dumps(value).decode())
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from troth.authoring.files import read_objects
@@ -12,6 +13,19 @@ from troth.engine.admission import Admission, Admitted
 
 _DEFINITION: Final = "CustomResourceDefinition"
 _MOST_PROBLEMS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a schema says of an object.
+
+    Attributes:
+        problems: field and problem of each thing that is not allowed; None when there is no schema.
+        unchecked: field and rule of what could not be evaluated.
+    """
+
+    problems: Sequence[tuple[str, str]] | None
+    unchecked: tuple[tuple[str, str], ...] = ()
 
 
 class Schemas:
@@ -50,19 +64,24 @@ class Schemas:
 
     def problems(self, obj: Mapping[str, Any]) -> Sequence[tuple[str, str]] | None:
         """Field and problem of each thing that the schema does not allow; None when there is no schema."""
+        return self.judge(obj).problems
+
+    def judge(self, obj: Mapping[str, Any]) -> Judgement:
+        """All that its schema says of an object."""
         group, kind = str(obj.get("apiVersion")).rpartition("/")[0], str(obj.get("kind"))
         definition = self._definitions.get((group, kind))
         if definition is None:
-            return self._kubernetes.problems(obj)
+            return Judgement(self._kubernetes.problems(obj))
         try:
             admission = self._admissions.get((group, kind)) or Admission(definition)
             self._admissions[group, kind] = admission
             answer = admission.admit(obj)
         except (KeyError, TypeError, AttributeError, ValueError):
-            return None  # the definition itself is not sound
+            return Judgement(None)  # the definition itself is not sound
         if isinstance(answer, Admitted):
-            return unknown_fields(obj, answer.object, "")
-        return [(refusal.field, refusal.message) for refusal in answer[:_MOST_PROBLEMS]]
+            unchecked = tuple(dict.fromkeys((rule.field, rule.rule) for rule in answer.unchecked))
+            return Judgement(unknown_fields(obj, answer.object, ""), unchecked)
+        return Judgement([(refusal.field, refusal.message) for refusal in answer[:_MOST_PROBLEMS]])
 
 
 def unknown_fields(given: Any, kept: Any, path: str) -> list[tuple[str, str]]:
