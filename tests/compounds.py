@@ -9,6 +9,7 @@ from typing import Any
 from tests.platforms import Object, Platform, api_of, condition, destination, is_ready, promise
 from troth.api.resources import DESTINATION, KUBERNETES_STATE_STORE
 
+HELD = "tests.example.com/held"
 LABELS = """\
     kratix.io/parent-promise-name: {{ promise.name }}
     kratix.io/parent-resource-name: {{ name }}
@@ -83,6 +84,18 @@ class Compound:
 
     async def component(self, name: str) -> Object:
         return await self.platform.client.get(api_of(self.part), name, self.namespace)
+
+    async def hold(self, name: str, finalizers: list[str]) -> None:
+        """Sets what a component has of the tests' own finalizers; the operator's stay."""
+        live = await self.component(name)
+        kept = [item for item in live["metadata"].get("finalizers") or () if item != HELD]
+        await self.platform.client.merge_patch(
+            api_of(self.part),
+            name,
+            {"metadata": {"finalizers": kept + finalizers}},
+            namespace=self.namespace,
+            resource_version=live["metadata"]["resourceVersion"],
+        )
 
 
 def components(live: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.compounds import FAILING, Compound, components, unready
+from tests.compounds import FAILING, HELD, Compound, components, unready
 from tests.platforms import Platform, Repository, all_files, api_of, condition, events_of, is_ready
 from tests.waiting import eventually
 from troth.api.resources import PROMISE
@@ -204,25 +204,11 @@ async def test_a_deleted_request_goes_after_its_components_and_their_files(
     await compound.ask()
     await compound.shop()
     assert await all_files(repository, f"{compound.name}/resources/{compound.namespace}")
-    held = "tests.example.com/held"
-    await client_patch(compound, "shop-data", [held])
+    await compound.hold("shop-data", [HELD])
     await compound.platform.delete(api_of(compound.whole), "shop", namespace=compound.namespace)
     live = await compound.shop(unready("Deleting", f"Kind{compound.part} shop-data to be removed"))
     assert "shop-cache" not in condition(live, "Ready")["message"]
-    await client_patch(compound, "shop-data", [])
+    await compound.hold("shop-data", [])
     await compound.platform.gone(api_of(compound.whole), "shop", namespace=compound.namespace)
     assert not (await compound.platform.client.list(api_of(compound.part), compound.namespace)).items
     assert await all_files(repository, f"{compound.name}/resources/{compound.namespace}") == {}
-
-
-async def client_patch(compound: Compound, name: str, finalizers: list[str]) -> None:
-    """Sets what a component has of the tests' own finalizers; the operator's stay."""
-    live = await compound.component(name)
-    kept = [item for item in live["metadata"].get("finalizers") or () if not item.startswith("tests.")]
-    await compound.platform.client.merge_patch(
-        api_of(compound.part),
-        name,
-        {"metadata": {"finalizers": kept + finalizers}},
-        namespace=compound.namespace,
-        resource_version=live["metadata"]["resourceVersion"],
-    )

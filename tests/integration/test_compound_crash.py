@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.compounds import Compound, components
+from tests.compounds import HELD, Compound, components, unready
 from tests.idleness import idle
 from tests.operators import OperatorProcess
 from tests.platforms import Platform, api_of, destination, git_store
@@ -73,6 +73,24 @@ async def test_killed_while_components_come_and_go_it_finishes_and_restarted_idl
     await compound.platform.delete(api_of(compound.whole), "shop", namespace=compound.namespace)
     running.kill()
     running = await asyncio.to_thread(start)
+    await compound.platform.gone(api_of(compound.whole), "shop", namespace=compound.namespace, within=40)
+    assert not (await compound.platform.client.list(api_of(compound.part), compound.namespace)).items
+
+
+async def test_deleted_while_nobody_was_running_it_still_waits_for_what_was_made_a_moment_before_the_crash(
+    compound: Compound, start: Callable[[], OperatorProcess]
+) -> None:
+    running = await asyncio.to_thread(start)
+    await compound.platform.publish(compound.parts())
+    await compound.platform.publish(compound.wholes())
+    await compound.ask()
+    await eventually(lambda: component_there(compound, "shop-data"), "a component", within=20, every=0.005)
+    running.kill()
+    await compound.hold("shop-data", [HELD])
+    await compound.platform.delete(api_of(compound.whole), "shop", namespace=compound.namespace)
+    running = await asyncio.to_thread(start)
+    await compound.shop(unready("Deleting", "shop-data to be removed"), within=40)
+    await compound.hold("shop-data", [])
     await compound.platform.gone(api_of(compound.whole), "shop", namespace=compound.namespace, within=40)
     assert not (await compound.platform.client.list(api_of(compound.part), compound.namespace)).items
 

@@ -4,6 +4,9 @@ Which components there are comes from what was rendered, not from what is there,
 before its components were seen; and one that carries the right labels without having been rendered is nobody's
 component. How they fare is what their own status says, once they hold what was rendered.
 
+Components stand in their parent's status before they are written anywhere, as a finalizer is there before the first
+effect: a parent that is deleted waits for the ones that its status names.
+
 While the requests of a Promise are still being listed (after a restart) nothing is known of them. The parent then
 waits with its report, which stands as it was; the end of the list queues it.
 """
@@ -19,7 +22,14 @@ from troth.api import labels as names
 from troth.api.objects import Request
 from troth.controllers.platform import Platform
 from troth.engine.components import Component, Parent, first_difference, read_parent
-from troth.engine.status import BEING_DELETED, MISSING, ON_ITS_WAY, ComponentFacts, judge_component
+from troth.engine.status import (
+    BEING_DELETED,
+    MISSING,
+    ON_ITS_WAY,
+    ComponentFacts,
+    components_block,
+    judge_component,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,18 @@ class Components:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
+
+    def announce(self, rendered: Iterable[Component], status: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
+        """``status.troth.components`` with what is rendered for the first time; None when all of it is there."""
+        known = {component.identity for component in reported(status)}
+        fresh = [component for component in rendered if component.identity not in known]
+        if not fresh:
+            return None
+        facts = [
+            ComponentFacts(item.api_version, item.kind, item.name, item.namespace, message=MISSING)
+            for item in fresh
+        ]
+        return [*((status.get("troth") or {}).get("components") or ()), *components_block(facts)]
 
     def facts(
         self, key: Key, parent: Parent, rendered: Iterable[Component], status: Mapping[str, Any], *, complete: bool

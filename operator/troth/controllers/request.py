@@ -116,6 +116,7 @@ class RequestReconciler:
             return Terminal("InvalidPromise", str(error))
         owner = self._owner(promise, bound, request)
         run = await self._run(key, promise, request, bound, pipelines)
+        request = await self._announce_components(key, api, request, run)
         try:
             try:
                 await self._workflows.keep_works(owner, names.WORK_TYPE_RESOURCE, run)
@@ -155,6 +156,15 @@ class RequestReconciler:
             source="resource-workflow",
             fresh=fresh,
         )
+
+    async def _announce_components(self, key: Key, api: RequestApi, request: Request, run: Run) -> Request:
+        """Names new components in the status before they are written, so that a deletion always knows of them."""
+        entries = self._components.announce(run.components, request.status)
+        if entries is None:
+            return request
+        status = {"troth": {**(request.status.get("troth") or {}), "components": entries}}
+        await self._platform.write_status(api.informer, api.resource, key, request.status, status)
+        return api.informer.get(key.namespace, key.name) or request
 
     async def _claim(self, key: Key, api: RequestApi, request: Request) -> Request:
         """Puts our finalizers and the Promise's label on the request, before the first effect."""

@@ -6,7 +6,13 @@ date, so a second look at the same facts never writes.
 """
 
 from troth.engine.status.author import author_status
-from troth.engine.status.components import BEING_DELETED, MISSING, ON_ITS_WAY, judge_component
+from troth.engine.status.components import (
+    BEING_DELETED,
+    MISSING,
+    ON_ITS_WAY,
+    components_block,
+    judge_component,
+)
 from troth.engine.status.facts import (
     AuthorStatus,
     ComponentFacts,
@@ -48,6 +54,7 @@ __all__ = [
     "WorkflowFacts",
     "apply_patch",
     "author_status",
+    "components_block",
     "deletion_status",
     "destination_status",
     "judge_component",
