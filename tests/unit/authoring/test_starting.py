@@ -14,11 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from troth.api.pipelines import parse_pipeline
-from troth.authoring.bounded import BoundedWorker
 from troth.authoring.files import HomeError
 from troth.authoring.home import build, load_home
 from troth.authoring.lint import lint
-from troth.authoring.rendering import Requests
 from troth.authoring.starting import Began, begin, write
 from troth.authoring.starting.definitions import plural_of
 from troth.authoring.starting.errors import CannotStart
@@ -26,13 +24,18 @@ from troth.authoring.starting.escaping import escape
 from troth.authoring.starting.fields import Field, parse_field, parse_fields
 from troth.authoring.starting.parameters import parse_parameter
 from troth.authoring.starting.requests import text_for
-from troth.authoring.testing.matching import differences, rendered_objects, select
+from troth.authoring.testing.running import Options
+from troth.authoring.testing.selecting import choose
+from troth.authoring.testing.session import collect, run
 from troth.engine.emit import dump_document
 from troth.engine.limits import Limits
 from troth.engine.manifests import load_documents
 from troth.engine.render import RenderContext, Rendered, render_pipeline
 
-FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+EXAMPLES = 8
+FEW = settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.nested_given]
+)
 DEPLOYMENT: Mapping[str, Any] = {
     "apiVersion": "apps/v1",
     "kind": "Deployment",
@@ -56,35 +59,14 @@ def written(began: Began) -> Path:
     folder = began.folder
     found = [finding for finding in lint(folder) if finding.severity != "note"]
     assert found == []
-    home = load_home(folder)
-    build(home)
-    with BoundedWorker() as worker:
-        requests = Requests(home, destinations=None, pool=worker)
-        (test,) = load_documents((folder / "tests" / "cases.yaml").read_text("utf-8"))
-        for case in test["spec"]["cases"]:
-            request = case["request"]
-            if "from" in request:
-                (request,) = load_documents((folder / "tests" / request["from"]).read_text("utf-8"))
-            else:
-                request = {
-                    "apiVersion": requests.offer.resource.api_version,  # type: ignore[union-attr]
-                    "kind": requests.offer.resource.kind,  # type: ignore[union-attr]
-                    "metadata": {"name": "test"},
-                    **request,
-                }
-            rendering = requests.render_with(worker.render_now, request)
-            if "refused" in case["expect"]:
-                assert [str(refusal.field) for refusal in rendering.refusals] == [
-                    case["expect"]["refused"]["field"]
-                ]
-                continue
-            assert not rendering.refusals
-            assert not rendering.complaint
-            assert sorted(rendering.files) == case["expect"]["files"]
-            objects = rendered_objects(rendering.files)
-            for wanted in case["expect"].get("objects", ()):
-                (match,) = select(wanted, objects)
-                assert differences(wanted, match) == []
+    build(load_home(folder))
+    collected = collect([folder], choose(""))
+    assert collected.problems == ()
+    assert collected.notes == ()
+    session = run(collected, Options(coverage=True, examples=EXAMPLES), jobs=1)
+    assert session.failed == []
+    ((_, coverage),) = session.coverage
+    assert coverage.percent == 100.0, coverage.as_text()
     return folder
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from troth.authoring.testing.golden import FOLDER
 from troth.authoring.testing.matching import rendered_objects
 from troth.engine.emit import dump_document
 
@@ -20,22 +21,26 @@ class Case:
         request: what is asked for.
         example: the example that holds it, or "".
         files: what it renders, by path.
+        placed: what it writes, by destination and path in its store.
     """
 
     name: str
     request: Mapping[str, Any]
     example: str
     files: Mapping[str, bytes]
+    placed: Mapping[str, Mapping[str, bytes]]
 
 
 def cases_text(cases: Sequence[Case], refusals: Sequence[Mapping[str, Any]], *, whole: bool) -> str:
-    """``tests/cases.yaml``: what each case gives; with ``whole``, each object in full."""
+    """``tests/cases.yaml``: what each case gives; with ``whole`` each object in full, else a golden folder."""
     written: list[dict[str, Any]] = []
     for case in cases:
         objects = rendered_objects(case.files)
         expect: dict[str, Any] = {"files": sorted(case.files), "counts": _counts(objects)}
         if whole:
             expect["objects"] = objects
+        else:
+            expect["golden"] = case.example.removesuffix(".yaml")
         request = {"from": f"../examples/{case.example}"} if case.example else _short(case.request)
         written.append({"name": case.name, "request": request, "expect": expect})
     written.extend(dict(refusal) for refusal in refusals)
@@ -47,6 +52,15 @@ def cases_text(cases: Sequence[Case], refusals: Sequence[Mapping[str, Any]], *, 
             "spec": {"cases": written},
         }
     )
+
+
+def golden_files(name: str, case: Case) -> dict[str, str]:
+    """The files of a golden folder, by their path in the Promise's folder."""
+    return {
+        f"tests/{FOLDER}/{name}/{destination}/{path}": content.decode()
+        for destination, files in case.placed.items()
+        for path, content in files.items()
+    }
 
 
 def refusal_of(field: str, schema: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -79,6 +79,8 @@ def _fitting(schema: Mapping[str, Any], depth: int = 0) -> dict[str, Any]:
         text = text_for(pattern)
         if text is not None:
             return {**fitted, "enum": [text]}
+    if "type" not in schema and "properties" not in schema and not schema.get("x-kubernetes-int-or-string"):
+        return {**fitted, "enum": schema.get("enum") or ["example"]}
     if depth < 10:
         if isinstance(schema.get("properties"), Mapping):
             fitted["properties"] = {

@@ -19,7 +19,7 @@ from troth.authoring.home import as_served, build, load_home
 from troth.authoring.lint import lint
 from troth.authoring.lint.findings import Finding
 from troth.authoring.rendering import Rendering, Requests
-from troth.authoring.starting.cases import Case, cases_text, refusal_of
+from troth.authoring.starting.cases import Case, cases_text, golden_files, refusal_of
 from troth.authoring.starting.definitions import Offered, adopt, check_name, offer
 from troth.authoring.starting.errors import CannotStart
 from troth.authoring.starting.fields import Field
@@ -115,15 +115,15 @@ def begin(
         made, read = _from_manifests(name, manifests, parameters, kind, group, plural)
         return _proven(folder, made, read)
     if definition is not None:
-        offered = adopt(definition, kind)
-        made = _Making(name, offered, {FIRST_FILE: config_template(offered)}, _ORIGIN_DEFINITION)
-        made.said += [f"left out {what}" for what in offered.dropped]
+        offered, origin = adopt(definition, kind), _ORIGIN_DEFINITION
     else:
-        offered = offer(name, kind=kind, group=group, plural=plural, fields=fields)
-        made = _Making(name, offered, {FIRST_FILE: config_template(offered)}, _ORIGIN_FIELDS)
+        offered, origin = offer(name, kind=kind, group=group, plural=plural, fields=fields), _ORIGIN_FIELDS
     least, most = smallest(offered, "smallest"), fullest(offered, EXAMPLE)
     if least is None or most is None:
         raise CannotStart(f"no request was found that the API of {offered.kind} lets in; loosen its schema")
+    either = set(most.get("spec") or ()) - set(least.get("spec") or ())
+    made = _Making(name, offered, {FIRST_FILE: config_template(offered, either)}, origin)
+    made.said += [f"left out {what}" for what in offered.dropped]
     made.examples[EXAMPLE] = most
     if least.get("spec") != most.get("spec"):
         made.examples["smallest"] = least
@@ -210,8 +210,11 @@ def _proven(folder: Path, made: _Making, read: Templates | None) -> Began:
         cases = _rendered(aside, made)
         if read is not None:
             _same(read.templates, cases[0].files)
-        files["tests/cases.yaml"] = _tests(made, cases, whole=read is None)
-        _write(aside, {"tests/cases.yaml": files["tests/cases.yaml"]})
+        tests = {"tests/cases.yaml": _tests(made, cases, whole=read is None)}
+        if read is not None:
+            tests |= golden_files(EXAMPLE, cases[0])
+        files |= tests
+        _write(aside, tests)
         findings = _linted(aside)
         if read is not None and any(finding.severity == "warning" for finding in findings):
             quiet = silenced(files, findings)
@@ -261,7 +264,7 @@ def _rendered(aside: Path, made: _Making) -> list[Case]:
             if problem:
                 raise CannotStart(f"{name}.yaml cannot be rendered: {problem}")
             title = "what the example gives" if name == EXAMPLE else f"the {name} request"
-            cases.append(Case(title, request, f"{name}.yaml", rendering.files))
+            cases.append(Case(title, request, f"{name}.yaml", rendering.files, rendering.placed))
     return cases
 
 

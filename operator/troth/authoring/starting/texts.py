@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, Final
 
 from troth.authoring.starting.definitions import Offered
@@ -53,8 +53,13 @@ def promise_text(name: str, offered: Offered, files: Sequence[str]) -> str:
     return header + dump_document(promise)
 
 
-def config_template(offered: Offered) -> str:
-    """A ConfigMap that shows every field of the API, to be replaced by what the Promise really gives."""
+def config_template(offered: Offered, either: Container[str]) -> str:
+    """A ConfigMap that shows every field of the API, to be replaced by what the Promise really gives.
+
+    Args:
+        offered: the API.
+        either: fields that one example has and another has not: only for these a test reaches both ways of an ``if``.
+    """
     required = set(offered.spec.get("required") or ())
     lines = [
         "{# Replace this ConfigMap with what people shall get. A value needs no quotes: it stays what it is. #}",
@@ -77,6 +82,8 @@ def config_template(offered: Offered) -> str:
         line = f"  {_quoted(key)}: {_as_text(field, schema)}"
         if offered.has_spec and (name in required or "default" in schema):
             lines.append(line)
+        elif name not in either:
+            lines.append(f"  {_quoted(key)}: {{{{ {field} | default('') | to_json }}}}")
         else:
             lines += [f"{{% if {field} is defined %}}", line, "{% endif %}"]
     if not fields:
