@@ -25,6 +25,7 @@ from troth.authoring.applying import apply_promise, as_created
 from troth.authoring.files import HomeError, confined, read_documents, read_text
 from troth.engine.admission import Admitted
 from troth.engine.admission_defaults import refused_default
+from troth.engine.admission_definitions import definition_refusals
 from troth.engine.emit import TooDeep, dump_document
 from troth.engine.failure import Failure
 from troth.engine.lines import document_lines, field_lines
@@ -176,7 +177,7 @@ def offer_of(home: Home) -> tuple[Promise, Offer]:
         raise RefusedPromise(source.path, answer[0].message, line=source.line, field=answer[0].field)
     try:
         promise = read_promise(as_served(as_created(answer.object)))
-        return promise, _with_sound_defaults(read_offer(promise))
+        return promise, _sound(read_offer(promise))
     except InvalidObject as error:
         source = locate(home, error.field)
         raise RefusedPromise(
@@ -189,8 +190,13 @@ def offer_of(home: Home) -> tuple[Promise, Offer]:
         ) from None
 
 
-def _with_sound_defaults(offer: Offer) -> Offer:
-    refusal = refused_default(offer.definition) if offer.definition is not None else None
+def _sound(offer: Offer) -> Offer:
+    """The offer, if the API server would take its definition."""
+    if offer.definition is None:
+        return offer
+    for problem in definition_refusals(offer.definition):
+        raise InvalidObject(f"spec.api.{problem.field}", problem.message)
+    refusal = refused_default(offer.definition)
     if refusal is not None:
         remedy = "spell out what the schema and its rules ask for"
         raise InvalidObject(f"spec.api.{refusal.field}", refusal.message, remedy)

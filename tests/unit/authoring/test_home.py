@@ -100,6 +100,12 @@ def test_an_inline_template_is_told_with_its_line_in_the_promise(tmp_path: Path)
             lambda spec: spec.update(workflows="text"),
             r"promise\.yaml:\d+: spec.workflows: .*must be of type object",
         ),
+        (
+            lambda spec: spec["api"]["spec"]["versions"][0]["schema"]["openAPIV3Schema"].update(
+                properties={"spec": {"properties": {}}}
+            ),
+            r"promise\.yaml:\d+: spec\.api\.spec\.versions\[0\].*\.properties\.spec\.type: Required value",
+        ),
         (lambda spec: spec.update(dependencies=[{"kind": "A"}]), r"spec\.dependencies\[0\]\.apiVersion"),
         (
             lambda spec: spec["workflows"]["resource"]["configure"][0]["spec"].update(fils=[]),

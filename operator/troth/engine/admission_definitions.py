@@ -1,0 +1,360 @@
+"""What the API server refuses in a CustomResourceDefinition: names, versions, and schemas that are not structural.
+
+A Promise's API is created by the operator, and the API server's refusal becomes the Promise's condition. These are
+the rules that authors meet; each was compared with a real API server. Left to it are the types and the costs of CEL
+rules, conversion and defaults inside of ``allOf`` and its like: what is not known here is let through.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from troth.engine.admission_refusals import FORBIDDEN, Refusal, duplicate, invalid, not_supported, required, shown
+from troth.engine.admission_structure import prune, wire_value
+from troth.engine.admission_validation import Validator, compile_pattern
+
+_LABEL: Final = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+_SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_TYPES: Final = ("array", "boolean", "integer", "number", "object", "string")
+_COLUMN_TYPES: Final = ("boolean", "date", "integer", "number", "string")
+_FORBIDDEN: Final = ("$ref", "definitions", "dependencies", "patternProperties", "additionalItems", "id")
+_JUNCTORS: Final = ("allOf", "anyOf", "oneOf")
+_NOT_IN_JUNCTOR: Final = (
+    "type",
+    "default",
+    "title",
+    "description",
+    "nullable",
+    "additionalProperties",
+    "x-kubernetes-preserve-unknown-fields",
+    "x-kubernetes-embedded-resource",
+    "x-kubernetes-int-or-string",
+    "x-kubernetes-list-type",
+    "x-kubernetes-list-map-keys",
+    "x-kubernetes-map-type",
+)
+_INT_OR_STRING: Final = [{"type": "integer"}, {"type": "string"}]
+_SHAPES: Final[Mapping[str, tuple[type, ...]]] = {
+    "type": (str,),
+    "format": (str,),
+    "title": (str,),
+    "description": (str,),
+    "pattern": (str,),
+    "properties": (dict,),
+    "required": (list,),
+    "enum": (list,),
+    "allOf": (list,),
+    "anyOf": (list,),
+    "oneOf": (list,),
+    "not": (dict,),
+    "nullable": (bool,),
+    "uniqueItems": (bool,),
+    "exclusiveMinimum": (bool,),
+    "exclusiveMaximum": (bool,),
+    "minimum": (int, float),
+    "maximum": (int, float),
+    "multipleOf": (int, float),
+    "minLength": (int,),
+    "maxLength": (int,),
+    "minItems": (int,),
+    "maxItems": (int,),
+    "minProperties": (int,),
+    "maxProperties": (int,),
+    "items": (dict, list),
+    "additionalProperties": (dict, bool),
+    "x-kubernetes-preserve-unknown-fields": (bool,),
+    "x-kubernetes-embedded-resource": (bool,),
+    "x-kubernetes-int-or-string": (bool,),
+    "x-kubernetes-list-type": (str,),
+    "x-kubernetes-map-type": (str,),
+    "x-kubernetes-list-map-keys": (list,),
+    "x-kubernetes-validations": (list,),
+}
+_WORDS: Final[Mapping[type, str]] = {
+    str: "a text",
+    dict: "a map",
+    list: "a list",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+}
+
+
+def definition_refusals(definition: Mapping[str, Any]) -> tuple[Refusal, ...]:
+    """Why the API server would not take a definition whose outline `build_definition` has found sound."""
+    try:
+        return tuple(dict.fromkeys(_definition(definition["spec"], definition.get("metadata") or {})))
+    except RecursionError:
+        return (invalid("spec.versions", "", "the schema is nested too deeply"),)
+
+
+def _definition(spec: Mapping[str, Any], metadata: Mapping[str, Any]) -> Iterator[Refusal]:
+    group = spec["group"]
+    if not _SUBDOMAIN.fullmatch(group) or len(group) > 253:
+        yield invalid("spec.group", group, "a lowercase RFC 1123 subdomain must consist of lower case characters")
+    elif "." not in group:
+        yield invalid("spec.group", group, "should be a domain with at least one dot")
+    approved = "api-approved.kubernetes.io" in (metadata.get("annotations") or {})
+    if group.endswith((".k8s.io", ".kubernetes.io")) and not approved:
+        yield required("metadata.annotations[api-approved.kubernetes.io]", "protected groups must have approval")
+    yield from _names(spec["names"])
+    seen: set[str] = set()
+    for index, version in enumerate(spec["versions"]):
+        field = f"spec.versions[{index}]"
+        name = version.get("name")
+        if not isinstance(name, str) or not _LABEL.fullmatch(name):
+            yield invalid(f"{field}.name", name, "a DNS-1035 label must consist of lower case characters")
+        elif name in seen:
+            yield invalid("spec.versions", name, "must contain unique version names")
+        else:
+            seen.add(name)
+        for flag in ("served", "storage"):
+            if not isinstance(version.get(flag, False), bool):
+                yield invalid(f"{field}.{flag}", version[flag], "must be true or false")
+        yield from _columns(version.get("additionalPrinterColumns") or (), f"{field}.additionalPrinterColumns")
+        yield from _root(version["schema"]["openAPIV3Schema"], f"{field}.schema.openAPIV3Schema")
+
+
+def _names(names: Mapping[str, Any]) -> Iterator[Refusal]:
+    kind = names["kind"]
+    listed = names.get("listKind") or f"{kind}List"
+    words: list[tuple[str, Any]] = [("plural", names["plural"]), ("kind", kind), ("listKind", listed)]
+    if "singular" in names:
+        words.append(("singular", names["singular"]))
+    for part in ("shortNames", "categories"):
+        words += [(f"{part}[{index}]", word) for index, word in enumerate(names.get(part) or ())]
+    for part, word in words:
+        text = word.lower() if isinstance(word, str) and part in ("kind", "listKind") else word
+        if not isinstance(text, str) or not _LABEL.fullmatch(text):
+            yield invalid(f"spec.names.{part}", word, "a DNS-1035 label must consist of lower case characters")
+    if listed == kind:
+        yield invalid("spec.names.listKind", listed, "kind and listKind may not be the same")
+
+
+def _columns(columns: Any, field: str) -> Iterator[Refusal]:
+    if not isinstance(columns, list):
+        yield invalid(field, columns, "must be a list")
+        return
+    for index, column in enumerate(columns):
+        where = f"{field}[{index}]"
+        if not isinstance(column, Mapping):
+            yield invalid(where, column, "must be a map")
+            continue
+        if not column.get("name"):
+            yield required(f"{where}.name")
+        if column.get("type") not in _COLUMN_TYPES:
+            yield not_supported(f"{where}.type", column.get("type"), _COLUMN_TYPES)
+        if not column.get("jsonPath"):
+            yield required(f"{where}.jsonPath")
+
+
+def _root(schema: Mapping[str, Any], field: str) -> Iterator[Refusal]:
+    misshapen = list(_misshapen(schema, field))
+    yield from misshapen
+    if misshapen:
+        return  # it cannot be read, so nothing else is said of it
+    if schema.get("type") != "object":
+        yield invalid(f"{field}.type", schema.get("type"), "must be object at the root")
+    if schema.get("nullable"):
+        yield Refusal(f"{field}.nullable", "Forbidden: nullable cannot be true at the root", FORBIDDEN)
+    properties = schema.get("properties") or {}
+    for name in ("apiVersion", "kind"):
+        if name in properties and properties[name].get("type") != "string":
+            yield invalid(f"{field}.properties.{name}.type", properties[name].get("type"), "must be string")
+    metadata = properties.get("metadata") or {}
+    if metadata and metadata.get("type") != "object":
+        yield invalid(f"{field}.properties.metadata.type", metadata.get("type"), "must be object")
+    if set(metadata) - {"type", "properties", "description"} or set(metadata.get("properties") or ()) - {
+        "name",
+        "generateName",
+    }:
+        said = "must not specify anything other than name and generateName, but metadata is implicitly specified"
+        yield Refusal(f"{field}.properties.metadata", f"Forbidden: {said}", FORBIDDEN)
+    yield from _node(schema, field, is_root=True)
+
+
+def _misshapen(schema: Any, field: str) -> Iterator[Refusal]:
+    """What cannot even be read as a schema."""
+    if not isinstance(schema, Mapping):
+        yield invalid(field, schema, "must be a map")
+        return
+    for name, kinds in _SHAPES.items():
+        value = schema.get(name)
+        if value is None:
+            continue
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            yield invalid(f"{field}.{name}", value, f"must be {' or '.join(_WORDS[kind] for kind in kinds)}")
+            return
+    for name in ("required", "x-kubernetes-list-map-keys"):
+        for index, word in enumerate(schema.get(name) or ()):
+            if not isinstance(word, str):
+                yield invalid(f"{field}.{name}[{index}]", word, "must be a text")
+    for path, child in _children(schema):
+        yield from _misshapen(child, f"{field}.{path}")
+
+
+def _children(schema: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, child in (schema.get("properties") or {}).items():
+        yield f"properties.{name}", child
+    for name in ("items", "additionalProperties", "not"):
+        if isinstance(schema.get(name), dict):
+            yield name, schema[name]
+    for name in _JUNCTORS:
+        for index, child in enumerate(schema.get(name) or ()):
+            yield f"{name}[{index}]", child
+
+
+def _node(schema: Mapping[str, Any], field: str, *, is_root: bool = False) -> Iterator[Refusal]:
+    kind = schema.get("type")
+    free = schema.get("x-kubernetes-preserve-unknown-fields")
+    either = schema.get("x-kubernetes-int-or-string")
+    embedded = schema.get("x-kubernetes-embedded-resource")
+    yield from _value(schema, field)
+    if kind is None or kind == "":
+        if not either and not free and not is_root:
+            yield required(f"{field}.type", "must not be empty for specified object fields")
+    elif kind not in _TYPES:
+        if kind == "null":
+            yield Refusal(f"{field}.type", "Forbidden: type cannot be set to null, use nullable", FORBIDDEN)
+        else:
+            yield not_supported(f"{field}.type", kind, _TYPES)
+    if free is False:
+        yield invalid(f"{field}.x-kubernetes-preserve-unknown-fields", False, "must be true or undefined")
+    if kind == "array" and schema.get("items") is None:
+        yield required(f"{field}.items", "must be specified")
+    if isinstance(schema.get("items"), list):
+        yield Refusal(f"{field}.items", "Forbidden: items must be a schema object and not an array", FORBIDDEN)
+    if schema.get("properties") and schema.get("additionalProperties") is not None:
+        said = "additionalProperties and properties are mutual exclusive"
+        yield Refusal(f"{field}.additionalProperties", f"Forbidden: {said}", FORBIDDEN)
+    if embedded:
+        if kind != "object":
+            yield invalid(f"{field}.type", kind, "must be object if x-kubernetes-embedded-resource is true")
+        if not schema.get("properties") and not free:
+            said = (
+                "must not be empty if x-kubernetes-embedded-resource is true and unknown fields are not preserved"
+            )
+            yield required(f"{field}.properties", said)
+    yield from _lists(schema, field)
+    for name in _JUNCTORS:
+        for index, child in enumerate(schema.get(name) or ()):
+            yield from _junctor(child, schema, f"{field}.{name}[{index}]")
+    if isinstance(schema.get("not"), dict):
+        yield from _junctor(schema["not"], schema, f"{field}.not")
+    if schema.get("default") is not None:
+        yield from _default(schema, field)
+    for name, child in (schema.get("properties") or {}).items():
+        if not (is_root and name == "metadata"):
+            yield from _node(child, f"{field}.properties.{name}")
+    for name in ("items", "additionalProperties"):
+        if isinstance(schema.get(name), dict):
+            yield from _node(schema[name], f"{field}.{name}")
+
+
+def _value(schema: Mapping[str, Any], field: str) -> Iterator[Refusal]:
+    """What holds for any schema, inside of a junctor as well."""
+    for name in _FORBIDDEN:
+        if schema.get(name):
+            yield Refusal(f"{field}.{name}", f"Forbidden: {name} is not supported", FORBIDDEN)
+    if schema.get("uniqueItems"):
+        said = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
+        yield Refusal(f"{field}.uniqueItems", f"Forbidden: {said}", FORBIDDEN)
+    pattern = schema.get("pattern")
+    if pattern:
+        _, problem = compile_pattern(pattern)
+        if problem:
+            yield invalid(f"{field}.pattern", pattern, f"must be a valid regular expression, but isn't: {problem}")
+    for index, rule in enumerate(schema.get("x-kubernetes-validations") or ()):
+        where = f"{field}.x-kubernetes-validations[{index}]"
+        if not isinstance(rule, Mapping):
+            yield invalid(where, rule, "must be a map")
+        elif not str(rule.get("rule") or "").strip():
+            yield required(f"{where}.rule", "rule is not specified")
+
+
+def _lists(schema: Mapping[str, Any], field: str) -> Iterator[Refusal]:
+    kind, listed = schema.get("type"), schema.get("x-kubernetes-list-type")
+    keys = schema.get("x-kubernetes-list-map-keys")
+    items = schema.get("items")
+    items = items if isinstance(items, dict) else {}
+    if listed is not None:
+        if listed not in ("atomic", "set", "map"):
+            yield not_supported(f"{field}.x-kubernetes-list-type", listed, ("atomic", "set", "map"))
+        if kind != "array":
+            yield invalid(f"{field}.type", kind, "must be array if x-kubernetes-list-type is specified")
+    if schema.get("x-kubernetes-map-type") is not None:
+        if schema["x-kubernetes-map-type"] not in ("atomic", "granular"):
+            yield not_supported(
+                f"{field}.x-kubernetes-map-type", schema["x-kubernetes-map-type"], ("atomic", "granular")
+            )
+        if kind != "object":
+            yield invalid(f"{field}.type", kind, "must be object if x-kubernetes-map-type is specified")
+    if keys and listed != "map":
+        said = "must be map if x-kubernetes-list-map-keys is non-empty"
+        yield invalid(f"{field}.x-kubernetes-list-type", listed, said)
+    if listed == "map":
+        if not keys:
+            yield required(
+                f"{field}.x-kubernetes-list-map-keys", "must not be empty if x-kubernetes-list-type is map"
+            )
+        if items and items.get("type") != "object":
+            said = "must be object if parent array's x-kubernetes-list-type is map"
+            yield invalid(f"{field}.items.type", items.get("type"), said)
+        yield from _map_keys(keys or (), items, field)
+
+
+def _map_keys(keys: Any, items: Mapping[str, Any], field: str) -> Iterator[Refusal]:
+    properties = items.get("properties") or {}
+    seen: set[str] = set()
+    for index, key in enumerate(keys):
+        if key in seen:
+            yield duplicate(f"{field}.x-kubernetes-list-map-keys[{index}]", key)
+        seen.add(key)
+        if key not in properties:
+            said = "entries must all be names of item properties"
+            yield invalid(f"{field}.x-kubernetes-list-map-keys[{index}]", key, said)
+            continue
+        if properties[key].get("type") in ("array", "object"):
+            said = "must be a scalar type if parent array's x-kubernetes-list-type is map"
+            yield invalid(f"{field}.items.properties.{key}.type", properties[key]["type"], said)
+        if "default" not in properties[key] and key not in (items.get("required") or ()):
+            said = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
+            yield required(f"{field}.items.properties.{key}.default", said)
+
+
+def _junctor(schema: Mapping[str, Any], outer: Mapping[str, Any] | None, field: str) -> Iterator[Refusal]:
+    """Inside of allOf, anyOf, oneOf and not: only values may be restricted, nothing may be declared."""
+    yield from _value(schema, field)
+    either = outer is not None and outer.get("x-kubernetes-int-or-string")
+    for name in _NOT_IN_JUNCTOR:
+        if name == "type" and either and {"type": schema.get("type")} in _INT_OR_STRING:
+            continue
+        if schema.get(name):
+            yield Refusal(f"{field}.{name}", "Forbidden: must be empty to be structural", FORBIDDEN)
+    for name, child in (schema.get("properties") or {}).items():
+        known = (outer.get("properties") or {}).get(name) if outer is not None else None
+        yield from _junctor(child, known, f"{field}.properties.{name}")
+    if isinstance(schema.get("items"), dict):
+        known = outer.get("items") if outer is not None else None
+        yield from _junctor(schema["items"], known if isinstance(known, dict) else None, f"{field}.items")
+    for name in _JUNCTORS:
+        for index, child in enumerate(schema.get(name) or ()):
+            yield from _junctor(child, outer, f"{field}.{name}[{index}]")
+    if isinstance(schema.get("not"), dict):
+        yield from _junctor(schema["not"], outer, f"{field}.not")
+
+
+def _default(schema: Mapping[str, Any], field: str) -> Iterator[Refusal]:
+    value = wire_value(schema["default"])
+    pruned = wire_value(value)
+    prune(pruned, schema)
+    if pruned != value:
+        yield invalid(f"{field}.default", value, "must not have unknown fields")
+        return
+    for refusal in Validator(schema).check(value, ""):
+        where = f"{field}.default"
+        said = refusal.message.removeprefix("Invalid value: ")
+        yield invalid(where, shown(value), f"{refusal.field}: {said}" if refusal.field else said)
+        return

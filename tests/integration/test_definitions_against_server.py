@@ -1,0 +1,203 @@
+"""What is said of a Promise's API without a cluster is what the API server says of the definition."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.platforms import promise
+from troth.api.resources import CUSTOM_RESOURCE_DEFINITION
+from troth.engine.admission_definitions import definition_refusals
+from troth.engine.definitions import build_definition
+from troth.kube import ApiError, Client
+
+TEXT: Mapping[str, Any] = {"type": "string"}
+KEYED: Mapping[str, Any] = {
+    "type": "array",
+    "x-kubernetes-list-type": "map",
+    "x-kubernetes-list-map-keys": ["k"],
+    "items": {"type": "object", "required": ["k"], "properties": {"k": {"type": "string"}}},
+}
+
+# The schema of a field of spec.
+FIELDS: Mapping[str, Any] = {
+    "text": TEXT,
+    "no type": {},
+    "null": {"type": "null"},
+    "strange type": {"type": "text"},
+    "type is a list": {"type": ["string"]},
+    "free": {"x-kubernetes-preserve-unknown-fields": True},
+    "not free": {"type": "object", "x-kubernetes-preserve-unknown-fields": False},
+    "either": {"x-kubernetes-int-or-string": True},
+    "either with a type": {"type": "string", "x-kubernetes-int-or-string": True},
+    "either, said twice": {
+        "x-kubernetes-int-or-string": True,
+        "anyOf": [{"type": "integer"}, {"type": "string"}],
+    },
+    "list without items": {"type": "array"},
+    "list of nothing": {"type": "array", "items": {}},
+    "list of texts": {"type": "array", "items": TEXT},
+    "tuple": {"type": "array", "items": [TEXT]},
+    "unique items": {"type": "array", "items": TEXT, "uniqueItems": True},
+    "closed map": {"type": "object", "additionalProperties": False},
+    "closed map with properties": {"type": "object", "additionalProperties": False, "properties": {"a": TEXT}},
+    "open map": {"type": "object", "additionalProperties": True},
+    "map of texts": {"type": "object", "additionalProperties": TEXT},
+    "map and object": {"type": "object", "additionalProperties": TEXT, "properties": {"a": TEXT}},
+    "reference": {"$ref": "#/definitions/x", "type": "object"},
+    "pattern properties": {"type": "object", "patternProperties": {"a": TEXT}},
+    "pattern": {"type": "string", "pattern": "^[a-z]+$"},
+    "pattern that looks ahead": {"type": "string", "pattern": "^(?!a)"},
+    "pattern without an end": {"type": "string", "pattern": "[a"},
+    "properties of a text": {"type": "string", "properties": {"a": TEXT}},
+    "required text": {"type": "object", "required": "a", "properties": {"a": TEXT}},
+    "required unknown": {"type": "object", "required": ["b"], "properties": {"a": TEXT}},
+    "limit as text": {"type": "string", "maxLength": "3"},
+    "limit below zero": {"type": "string", "maxLength": -3},
+    "format unknown": {"type": "string", "format": "poem"},
+    "enum": {"type": "string", "enum": ["a", "b"]},
+    "enum of numbers": {"type": "string", "enum": [1]},
+    "default": {"type": "string", "default": "a"},
+    "default of a wrong type": {"type": "string", "default": 3},
+    "default outside of the enum": {"type": "string", "enum": ["a"], "default": "b"},
+    "default that is pruned": {"type": "object", "default": {"b": 1}, "properties": {"a": TEXT}},
+    "default that is too short": {"type": "string", "minLength": 3, "default": "a"},
+    "default without what is required": {
+        "type": "object",
+        "default": {},
+        "required": ["a"],
+        "properties": {"a": TEXT},
+    },
+    "default that is completed": {
+        "type": "object",
+        "default": {},
+        "required": ["a"],
+        "properties": {"a": {"type": "string", "default": "x"}},
+    },
+    "default null": {"type": "string", "default": None},
+    "default null, nullable": {"type": "string", "nullable": True, "default": None},
+    "one of": {
+        "type": "object",
+        "properties": {"a": TEXT, "b": TEXT},
+        "oneOf": [{"required": ["a"]}, {"required": ["b"]}],
+    },
+    "one of with types": {"type": "object", "properties": {"a": TEXT}, "oneOf": [{"type": "object"}]},
+    "one of with a description": {"type": "object", "oneOf": [{"description": "x", "required": ["a"]}]},
+    "one of with a new field": {"type": "object", "oneOf": [{"properties": {"a": {"minLength": 1}}}]},
+    "one of with a known field": {
+        "type": "object",
+        "properties": {"a": TEXT},
+        "oneOf": [{"properties": {"a": {"minLength": 1}}}],
+    },
+    "not with a type": {"type": "string", "not": {"type": "string"}},
+    "not an enum": {"type": "string", "not": {"enum": ["a"]}},
+    "all of with a default": {"type": "string", "allOf": [{"default": "a"}]},
+    "all of with bounds": {"type": "string", "allOf": [{"minLength": 1}, {"maxLength": 3}]},
+    "keyed list": KEYED,
+    "keyed list without keys": {key: value for key, value in KEYED.items() if "keys" not in key},
+    "keys of a plain list": {**KEYED, "x-kubernetes-list-type": "atomic"},
+    "keyed list of texts": {**KEYED, "items": TEXT},
+    "key that is no field": {**KEYED, "x-kubernetes-list-map-keys": ["z"]},
+    "key twice": {**KEYED, "x-kubernetes-list-map-keys": ["k", "k"]},
+    "key that may be missing": {**KEYED, "items": {"type": "object", "properties": {"k": TEXT}}},
+    "key with a default": {**KEYED, "items": {"type": "object", "properties": {"k": {**TEXT, "default": "x"}}}},
+    "key that is a map": {
+        **KEYED,
+        "items": {"type": "object", "required": ["k"], "properties": {"k": {"type": "object"}}},
+    },
+    "set": {"type": "array", "x-kubernetes-list-type": "set", "items": TEXT},
+    "strange list type": {"type": "array", "x-kubernetes-list-type": "bag", "items": TEXT},
+    "list type of a text": {"type": "string", "x-kubernetes-list-type": "set"},
+    "map type": {"type": "object", "x-kubernetes-map-type": "atomic"},
+    "map type of a text": {"type": "string", "x-kubernetes-map-type": "atomic"},
+    "strange map type": {"type": "object", "x-kubernetes-map-type": "loose"},
+    "embedded": {
+        "type": "object",
+        "x-kubernetes-embedded-resource": True,
+        "x-kubernetes-preserve-unknown-fields": True,
+    },
+    "embedded, unknown": {"type": "object", "x-kubernetes-embedded-resource": True},
+    "embedded text": {"type": "string", "x-kubernetes-embedded-resource": True},
+    "rule": {"type": "string", "x-kubernetes-validations": [{"rule": "self != 'a'"}]},
+    "empty rule": {"type": "string", "x-kubernetes-validations": [{"rule": ""}]},
+    "a text for a schema": "string",
+    "deep": {"type": "object", "properties": {"a": {"type": "object", "properties": {"b": {}}}}},
+}
+
+# A change of the whole definition's spec.
+DEFINITIONS: Mapping[str, Any] = {
+    "group without a dot": lambda spec: spec.update(group="things"),
+    "group in capitals": lambda spec: spec.update(group="Things.example.com"),
+    "protected group": lambda spec: spec.update(group="things.k8s.io"),
+    "kind in capitals": lambda spec: spec["names"].update(kind="THINGS"),
+    "kind with a dash at the end": lambda spec: spec["names"].update(kind="Thing-"),
+    "list kind is the kind": lambda spec: spec["names"].update(listKind=spec["names"]["kind"]),
+    "strange singular": lambda spec: spec["names"].update(singular="The Thing"),
+    "short names": lambda spec: spec["names"].update(shortNames=["th"]),
+    "strange short names": lambda spec: spec["names"].update(shortNames=["TH"]),
+    "version in capitals": lambda spec: spec["versions"][0].update(name="V1"),
+    "version without a name": lambda spec: spec["versions"][0].pop("name"),
+    "version twice": lambda spec: spec["versions"].append({**spec["versions"][0], "storage": False}),
+    "second version": lambda spec: spec["versions"].append(
+        {**spec["versions"][0], "storage": False, "name": "v2"}
+    ),
+    "column": lambda spec: spec["versions"][0].update(
+        additionalPrinterColumns=[{"name": "a", "type": "string", "jsonPath": ".spec.a"}]
+    ),
+    "strange column": lambda spec: spec["versions"][0].update(
+        additionalPrinterColumns=[{"name": "a", "type": "text", "jsonPath": ".spec.a"}]
+    ),
+    "column of nothing": lambda spec: spec["versions"][0].update(
+        additionalPrinterColumns=[{"name": "a", "type": "string"}]
+    ),
+    "root that is no object": lambda spec: _schema(spec).update(type="array"),
+    "nullable root": lambda spec: _schema(spec).update(nullable=True),
+    "metadata with labels": lambda spec: _schema(spec)["properties"].update(
+        metadata={"type": "object", "properties": {"labels": {"type": "object"}}}
+    ),
+    "metadata with a pattern": lambda spec: _schema(spec)["properties"].update(
+        metadata={"type": "object", "properties": {"name": {"type": "string", "pattern": "^a"}}}
+    ),
+    "apiVersion as a number": lambda spec: _schema(spec)["properties"].update(apiVersion={"type": "integer"}),
+}
+
+
+def _schema(spec: dict[str, Any]) -> dict[str, Any]:
+    schema: dict[str, Any] = spec["versions"][0]["schema"]["openAPIV3Schema"]
+    return schema
+
+
+def variants(unique: str) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for name, schema in FIELDS.items():
+        api = promise(unique)["spec"]["api"]
+        properties = {"field": copy.deepcopy(schema)}
+        _schema(api["spec"])["properties"]["spec"] = {"type": "object", "properties": properties}
+        found[f"field: {name}"] = api
+    for name, change in DEFINITIONS.items():
+        api = copy.deepcopy(promise(unique)["spec"]["api"])
+        change(api["spec"])
+        api["metadata"]["name"] = f"{api['spec']['names']['plural']}.{api['spec']['group']}"
+        found[name] = api
+    return found
+
+
+async def test_a_definition_is_refused_here_exactly_when_the_api_server_refuses_it(
+    client: Client, unique: str
+) -> None:
+    differences = []
+    for name, api in variants(unique).items():
+        definition = build_definition("things", api)
+        ours = definition_refusals(definition)
+        answer = ""
+        try:
+            await client.apply(CUSTOM_RESOURCE_DEFINITION, definition, dry_run=True)
+        except ApiError as error:
+            answer = str(error)
+        if bool(ours) != bool(answer):
+            differences.append(f"{name}: here {[str(refusal) for refusal in ours]}, there {answer!r}")
+    if differences:
+        pytest.fail("\n".join(differences))
