@@ -9,9 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
-_COMMENT: Final = re.compile(r"(\{#-?|(?<!\S)#)\s*troth:ignore\b[ \t]*(\S*)[ \t]*(.*?)\s*(-?#\}|$)")
+_BEGINNING: Final = re.compile(r"(\{#-?|(?<!\S)#)[ \t]{0,20}troth:ignore\b[ \t]{0,20}(\S{0,200})")
+_END: Final = "#}"
+_MOST_ON_ONE_LINE: Final = 20
 
 
 @dataclass(slots=True)
@@ -44,6 +47,11 @@ def comments_in(lines: Sequence[str]) -> Iterator[Comment]:
     for number, line in enumerate(lines, start=1):
         if "troth:ignore" not in line:
             continue
-        for match in _COMMENT.finditer(line):
-            alone = not line[: match.start()].strip() and not line[match.end() :].strip()
-            yield Comment(number, match.start() + 1, match[2], match[3], number + 1 if alone else number)
+        for match in islice(_BEGINNING.finditer(line), _MOST_ON_ONE_LINE):
+            code, reason, behind = match[2], line[match.end() :], ""
+            if match[1].startswith("{"):
+                code = code.removesuffix(_END).removesuffix("-")
+                reason, _, behind = reason.partition(_END) if match[2] == code else ("", "", reason)
+                reason = reason.rstrip().removesuffix("-")
+            alone = not line[: match.start()].strip() and not behind.strip()
+            yield Comment(number, match.start() + 1, code, reason.strip(), number + 1 if alone else number)
