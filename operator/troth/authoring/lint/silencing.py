@@ -25,13 +25,18 @@ def silence(findings: Sequence[Finding], paths: Iterable[Path], files: Files, fa
     """
     left: list[Finding] = []
     by_file: dict[str, list[Comment]] = {}
+    by_line: dict[tuple[str, int], list[Comment]] = {}
     for path in paths:
         comments = list(comments_in(files.lines(path)))
         by_file[shown(path)] = comments
+        for comment in comments:
+            by_line.setdefault((shown(path), comment.for_line), []).append(comment)
         left.extend(_faulty(shown(path), comments))
     for finding in findings:
         silencing = [
-            comment for comment in by_file.get(finding.file, ()) if comment.silences(finding.code, finding.line)
+            comment
+            for comment in by_line.get((finding.file, finding.line), ())
+            if comment.silences(finding.code, finding.line)
         ]
         for comment in silencing:
             comment.used = True

@@ -82,10 +82,11 @@ def find_errors(document: Mapping[str, Any]) -> LintReport:
         InvalidObject: the Promise cannot be carried out at all.
     """
     remarks = check_paths(document, read_offer(read_promise(document)))
+    comments = _Comments(document)
     found = [
         remark
         for remark in remarks
-        if (remark.severity or CODES[remark.code].severity) == "error" and not _is_silenced(document, remark)
+        if (remark.severity or CODES[remark.code].severity) == "error" and not comments.silence(remark)
     ]
     unfinished = next((remark.message for remark in remarks if remark.code == _UNFOLLOWED), "")
     return LintReport(tuple(_errors(document, found[:_MOST])), len(found), unfinished)
@@ -96,11 +97,22 @@ def _errors(document: Mapping[str, Any], remarks: Iterable[Remark]) -> Iterable[
         yield LintError(remark.code, _place(document, remark), _line(remark.message), _line(remark.fix))
 
 
-def _is_silenced(document: Mapping[str, Any], remark: Remark) -> bool:
-    text = _at(document, remark.field)
-    if not isinstance(text, str) or "troth:ignore" not in text:
-        return False
-    return any(comment.silences(remark.code, remark.line) for comment in comments_in(text.split("\n")))
+class _Comments:
+    """The comments in the templates of a Promise, each template read once."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._document = document
+        self._found: dict[str, set[tuple[str, int]]] = {}
+
+    def silence(self, remark: Remark) -> bool:
+        """Whether a comment silences the remark."""
+        if remark.field not in self._found:
+            text = _at(self._document, remark.field)
+            lines = text.split("\n") if isinstance(text, str) else []
+            self._found[remark.field] = {
+                (comment.code, comment.for_line) for comment in comments_in(lines) if comment.reason
+            }
+        return (remark.code, remark.line) in self._found[remark.field]
 
 
 def _place(document: Mapping[str, Any], remark: Remark) -> str:
