@@ -27,6 +27,7 @@ Examples:
 Exit codes:
   0    everything that it shows has happened
   1    something did not; it says what it waited for, and how the operator's log ends
+  2    a flag cannot be used
   130  Ctrl-C
 """
 

@@ -24,6 +24,12 @@ Examples:
 
 \b
 The first runs until Ctrl-C or SIGTERM. The second points the shell of another terminal at it.
+
+\b
+Exit codes:
+  0  ended by Ctrl-C or SIGTERM, everything with it; or printed
+  1  something did not start, or ended by itself; it says what
+  2  a flag cannot be used, or nothing runs in --data
 """
 
 

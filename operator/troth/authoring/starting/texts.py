@@ -75,6 +75,8 @@ def config_template(offered: Offered, either: Container[str]) -> str:
     keys: set[str] = set()
     for name, schema in fields.items():
         key = _KEY.sub("-", name)[:200] or "field"
+        if key == "imageName":
+            key = "image-name"  # as `imageName`, lint takes what stands here for an image
         while key in keys:
             key += "-"
         keys.add(key)
