@@ -50,9 +50,10 @@ def test_the_api_server_takes_the_dependencies(name: str, control_plane: Control
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_api_server_takes_what_the_examples_render(
+def test_the_api_server_takes_what_the_examples_render_and_every_pod_meets_the_restricted_standard(
     name: str, namespace: str, control_plane: ControlPlane
 ) -> None:
+    control_plane.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/warn=restricted")
     wanted = []
     for _, rendering in render_files(PROMISES / name, examples(name), None):
         assert not rendering.complaint
