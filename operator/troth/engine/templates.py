@@ -136,24 +136,23 @@ class CodeCache:
     """
 
     def __init__(self, *, most: int = 512, most_characters: int = 4 * 1024 * 1024) -> None:
-        self._codes: OrderedDict[tuple[str, bool], CodeType] = OrderedDict()
+        self._codes: OrderedDict[str, CodeType] = OrderedDict()
         self._names: dict[str, frozenset[str]] = {}
         self._most = most
         self._most_characters = most_characters
         self._characters = 0
 
-    def get(self, source: str, *, traced: bool, make: Callable[[], CodeType]) -> CodeType:
+    def get(self, source: str, *, make: Callable[[], CodeType]) -> CodeType:
         """The code of a source, compiled now if it is not kept."""
-        key = (source, traced)
-        code = self._codes.get(key)
+        code = self._codes.get(source)
         if code is not None:
-            self._codes.move_to_end(key)
+            self._codes.move_to_end(source)
             return code
         code = make()
-        self._codes[key] = code
+        self._codes[source] = code
         self._characters += len(source)
         while self._codes and (len(self._codes) > self._most or self._characters > self._most_characters):
-            (dropped, _), _ = self._codes.popitem(last=False)
+            dropped, _ = self._codes.popitem(last=False)
             self._characters -= len(dropped)
         return code
 
@@ -264,11 +263,10 @@ class Environment(ImmutableSandboxedEnvironment):
             DoesNotCompile: the source is no template.
         """
         try:
-            code = self.codes.get(
-                source,
-                traced=self.traced,
-                make=lambda: self.compile(source, name=display if self.traced else None),
-            )
+            if self.traced:  # its code holds the name of its file, which is not the next one's
+                code = self.compile(source, name=display)
+            else:
+                code = self.codes.get(source, make=lambda: self.compile(source, name=None))
         except TemplateSyntaxError as error:
             raise DoesNotCompile(error, display, source) from None
         except (RecursionError, SyntaxError):

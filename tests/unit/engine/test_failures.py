@@ -187,3 +187,10 @@ def test_long_texts_are_cut() -> None:
 
 def test_a_failure_is_one_line() -> None:
     assert "\n" not in failure("a: {{ fail('a\nb') }}").sentence()
+
+
+def test_output_that_is_not_yaml_is_told_of_the_file_at_hand_not_of_the_first_with_that_template() -> None:
+    template = "a: 1\n{% if true %}  b: c: d\n{% endif %}"
+    found = [failure(template, path=f"{name}.yaml") for name in ("first", "second")]
+    assert [one.reason for one in found] == ["InvalidYAML"] * 2
+    assert [(one.file, one.line) for one in found] == [("first.yaml", 2), ("second.yaml", 2)]
