@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,123 +11,38 @@ import orjson
 import pytest
 import yaml
 
+from tests.generated_pairs import MODES, Family, generate
 from tests.operators import OperatorProcess
 from tests.platforms import (
+    Object,
     Platform,
     Repository,
     all_files,
     api_of,
+    available,
+    condition,
     destination,
     failure,
     git_store,
-    is_ready,
     promise,
-    request,
 )
 from tests.waiting import eventually
-from troth.api.objects import read_destination
-from troth.api.resources import DESTINATION, GIT_STATE_STORE
+from troth.api.conditions import LINTED
+from troth.api.resources import DESTINATION, GIT_STATE_STORE, PROMISE
 from troth.authoring.bounded import BoundedWorker
-from troth.authoring.home import load_home
-from troth.authoring.rendering import Rendering, collect, read_destinations, render_request
-from troth.engine.layout import destination_files
-from troth.kube import Client, Invalid
+from troth.authoring.destinations import Destinations, read_destinations
+from troth.authoring.home import RefusedPromise, build, load_home
+from troth.authoring.placing import own_files
+from troth.authoring.promise_rendering import render_promise
+from troth.authoring.rendering import Rendering, Requests, collect
+from troth.dev.controlplane import ControlPlane
+from troth.engine.emit import dump_document
+from troth.kube import ApiError, Client, Invalid
 
-PAIRS = 24
-SEED = 20261123
+FAMILIES = 25
+REQUESTS = 12
 STORE_PATH = "fleet/"
-MODES = ("nestedByMetadata", "aggregatedYAML", "none")
-
-TEMPLATES = (
-    "kind: ConfigMap\nname: {{ name }}\nnamespace: {{ namespace }}\nlabels: {{ labels }}\ndata: {{ spec }}\n",
-    "a: {{ spec.size }}\nb: '{{ spec.size }}'\nversion: {{ promise.version }}\nlabels: {{ promise.labels }}\n",
-    "table: {{ table }}\nsum: {{ table.z + spec.count }}\ngeneration: {{ request.metadata.generation }}\n",
-    "{% for zone in spec.zones %}---\nkind: Zone\nname: {{ zone.name }}\nweight: {{ zone.weight }}\n{% endfor %}",
-    "{% include 'head' %}\nspec: {{ spec.zones }}\nmissing: {{ spec.none | default('no') }}\n",
-    "kind: A\n{% if spec.size == 'large' %}{{ fail('nobody needs ' ~ spec.size) }}{% endif %}\nready: {{ spec.on }}\n",
-    "# a comment goes\nratio: {{ spec.ratio }}\nhalf: {{ spec.ratio / 2 }}\nyes: 'yes'\nport: '8080'\n",
-)
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["size"],
-    "properties": {
-        "size": {"type": "string", "enum": ["small", "medium", "large"]},
-        "count": {"type": "integer", "default": 3, "minimum": 1},
-        "ratio": {"type": "number", "default": 1.5},
-        "on": {"type": "boolean", "default": True},
-        "zones": {
-            "type": "array",
-            "default": [{"name": "one"}],
-            "items": {
-                "type": "object",
-                "required": ["name"],
-                "properties": {"name": {"type": "string"}, "weight": {"type": "integer", "default": 7}},
-            },
-        },
-    },
-}
-
-
-@dataclass(frozen=True)
-class Pair:
-    promise: dict[str, Any]
-    request: dict[str, Any]
-
-    @property
-    def api(self) -> str:
-        name: str = self.promise["metadata"]["name"]
-        return name
-
-
-def generated(number: int, unique: str, namespace: str) -> Pair:
-    """A Promise and a request of it; the same number gives the same ones."""
-    choose = random.Random(SEED + number)
-    mode = MODES[number % len(MODES)]
-    files: list[dict[str, Any]] = [
-        {"path": f"{namespace}-{number}-{index}.yaml", "template": choose.choice(TEMPLATES)}
-        for index in range(choose.randint(1, 3))
-    ]
-    if choose.random() < 0.5:
-        files.append(
-            {
-                "path": f"zones-{number}/{{{{ item.name }}}}.json",
-                "template": '{"weight": {{ item.weight }}, "index": {{ index }}}',
-                "forEach": "{{ spec.zones }}",
-            }
-        )
-    if choose.random() < 0.5:
-        files.append({"path": f"on-{number}.txt", "template": "on since {{ name }}\n", "when": "{{ spec.on }}"})
-    pipeline: dict[str, Any] = {
-        "values": {"table": {"z": choose.choice([1, 2.0, 2.5]), "b": ["x", None, True], "a": {"y": 1, "x": "2"}}},
-        "partials": {"head": "kind: Head\nname: {{ name }}\n"},
-        "status": {"message": "{{ name }} is {{ spec.size }}", "count": "{{ spec.count }}"},
-    }
-    if choose.random() < 0.5:
-        files.append({"path": f"far-{number}/x.yaml", "template": "far: {{ name }}\n"})
-        pipeline["destinations"] = [
-            {"directory": f"far-{number}", "matchLabels": {"region": f"{unique}-far"}},
-        ]
-    name = f"{unique}x{number}"
-    made = promise(
-        name, files=files, pipeline=pipeline, selectors={"for": f"{unique}-{mode.lower()}"}, spec_schema=SCHEMA
-    )
-    if choose.random() < 0.5:
-        made["metadata"]["labels"] = {"kratix.io/promise-version": f"v1.{number}.0", "team": "platform"}
-    spec: dict[str, Any] = {
-        "size": choose.choice(["small", "medium", "large", "large", "huge"]),
-        "unknown": "is pruned",
-    }
-    if choose.random() < 0.5:
-        spec["count"] = choose.choice([1, 2, 5.0, 0])
-    if choose.random() < 0.5:
-        spec["ratio"] = choose.choice([2, 3.0, 0.1, -1.25e-7])
-    if choose.random() < 0.5:
-        spec["zones"] = [{"name": f"z{index}", **choose.choice([{}, {"weight": index}])} for index in range(3)]
-    if choose.random() < 0.3:
-        spec["on"] = False
-    asked = request(name, f"orders-{number}", namespace, **spec)
-    asked["metadata"]["labels"] = {"b": "two", "a": "1"}
-    return Pair(made, asked)
+CONCURRENT = 8
 
 
 @pytest.fixture
@@ -141,11 +54,24 @@ async def platform(
     )
     platform = Platform(client)
     yield platform
+    mine = [name for resource, name, _ in platform._made if resource == PROMISE]
+    for name in mine:
+        await platform.delete(PROMISE, name)
+    await asyncio.gather(*(platform.gone(PROMISE, name, within=60) for name in mine))
     await platform.clean()
 
 
+@pytest.fixture
+def namespaces(control_plane: ControlPlane, namespace: str) -> Iterator[tuple[str, str]]:
+    """Two namespaces."""
+    other = f"{namespace}-b"
+    control_plane.kubectl("create", "namespace", other)
+    yield namespace, other
+    control_plane.finish_namespace(other, strip_finalizers=True)
+
+
 async def test_the_repository_equals_what_render_says_byte_for_byte(
-    platform: Platform, unique: str, namespace: str, tmp_path: Path
+    platform: Platform, unique: str, namespaces: tuple[str, str], tmp_path: Path
 ) -> None:
     repository = Repository(tmp_path / "gitops.git")
     store = git_store(unique, str(repository.path), path=STORE_PATH)
@@ -153,34 +79,44 @@ async def test_the_repository_equals_what_render_says_byte_for_byte(
         destination(
             f"{unique}-{mode.lower()}-{number}",
             store=unique,
-            labels={"for": f"{unique}-{mode.lower()}"},
+            labels={"for": f"{unique}-{mode.lower()}", "number": str(number)},
             filepath={"mode": mode},
         )
         for mode in MODES
         for number in range(2)
     ]
     targets.append(destination(f"{unique}-far", store=unique, labels={"region": f"{unique}-far"}))
-    pairs = [generated(number, unique, namespace) for number in range(PAIRS)]
-    renderings = await rendered(pairs, [store, *targets], tmp_path)
-    assert sum(1 for rendering in renderings if rendering.placements) > PAIRS / 3
-    assert any(rendering.failure for rendering in renderings)
-    assert any(rendering.refusals for rendering in renderings)
+    file = tmp_path / "platform.yaml"
+    file.write_text(yaml.safe_dump_all([store, *targets], sort_keys=False), "utf-8")
+    destinations = read_destinations(file)
+
+    families = [generate(number, unique, namespaces, requests=REQUESTS) for number in range(FAMILIES)]
+    expected = await asyncio.to_thread(render_all, families, destinations, tmp_path)
+    renderings = [rendering for _, its in expected for rendering in its]
+    assert len(renderings) == 300
+    assert sum(1 for rendering in renderings if rendering.placements) > 100
+    for outcome in ("refusals", "failure", "waiting"):
+        assert sum(1 for rendering in renderings if getattr(rendering, outcome)) >= 5, outcome
+    assert not any(rendering.unchecked for rendering in renderings)
 
     await platform.make(GIT_STATE_STORE, store)
     for target in targets:
         await platform.make(DESTINATION, target)
-    for start in range(0, PAIRS, 6):  # establishing an API takes the API server a moment
-        await asyncio.gather(*(platform.publish(pair.promise, within=60) for pair in pairs[start : start + 6]))
-    await asyncio.gather(
-        *(agree(platform, pair, rendering) for pair, rendering in zip(pairs, renderings, strict=True))
-    )
+    gate = asyncio.Semaphore(CONCURRENT)  # establishing an API takes the API server a moment
 
-    placed, quarrels = collect(renderings)
+    async def play(family: Family, own: Rendering, its: list[Rendering]) -> None:
+        async with gate:
+            await platform.publish(family.promise, within=90)
+            await asyncio.gather(*(ask(platform, *pair) for pair in zip(family.requests, its, strict=True)))
+            await agree(platform, family, own, its)
+
+    await asyncio.gather(*(play(family, *said) for family, said in zip(families, expected, strict=True)))
+
+    placed, quarrels = collect([one for own, its in expected for one in (own, *its)])
     assert quarrels == []
     wanted = {path: content.decode() for files in placed.values() for path, content in files.items()}
-    for target in targets:
-        own = destination_files(read_destination(target), store_path=STORE_PATH)
-        wanted |= {path: content.decode() for path, content in own.files.items()}
+    for files in own_files(destinations).values():
+        wanted |= {path: content.decode() for path, content in files.items()}
 
     async def equal() -> bool:
         found = await all_files(repository, STORE_PATH)
@@ -188,60 +124,145 @@ async def test_the_repository_equals_what_render_says_byte_for_byte(
         assert found == wanted
         return True
 
-    await eventually(equal, "the repository equals what render says", within=30, every=0.2)
+    await eventually(equal, "the repository equals what render says", within=60, every=0.3)
 
 
-async def rendered(pairs: list[Pair], platform: list[dict[str, Any]], folder: Path) -> list[Rendering]:
-    """What `troth render` makes of each pair, from files as an author has them."""
-    file = folder / "platform.yaml"
-    file.write_text(yaml.safe_dump_all(platform, sort_keys=False), "utf-8")
-    destinations = read_destinations(file)
-    found: list[Rendering] = []
-    with BoundedWorker() as pool:
-        for pair in pairs:
-            home = folder / pair.api / "promise.yaml"
-            home.parent.mkdir()
-            home.write_text(yaml.safe_dump(pair.promise, sort_keys=False), "utf-8")
-            found.append(
-                await render_request(load_home(home.parent), pair.request, destinations=destinations, pool=pool)
-            )
+def render_all(
+    families: list[Family], destinations: Destinations, folder: Path
+) -> list[tuple[Rendering, list[Rendering]]]:
+    """What `troth render` makes of each Promise and of its requests, from files as an author has them."""
+    found: list[tuple[Rendering, list[Rendering]]] = []
+    with BoundedWorker() as worker:
+        for family in families:
+            home = load_home(write(folder, family.promise))
+            own = render_promise(home, destinations=destinations, render=worker.render_now)
+            requests = Requests(home, destinations=destinations, pool=worker)
+            found.append((own, [requests.render_with(worker.render_now, asked) for asked in family.requests]))
     return found
 
 
-async def agree(platform: Platform, pair: Pair, rendering: Rendering) -> None:
-    """The request fares as its rendering says: refused, failed, or Ready with the same status."""
-    resource, name = api_of(pair.api), pair.request["metadata"]["name"]
-    namespace = pair.request["metadata"]["namespace"]
-    if rendering.refusals:
-        with pytest.raises(Invalid) as caught:
-            await platform.client.create(resource, pair.request)
-        for refusal in rendering.refusals:
-            assert refusal.field in str(caught.value)
-        return
-    platform._made.append((resource, name, namespace))
-    await platform.client.create(resource, pair.request)  # an apply would refuse the field that is to be pruned
-    if rendering.failure is not None:
-        live = await platform.wait(resource, name, failure, namespace=namespace, within=60)
-        assert failure(live) == rendering.failure.as_status()
-        return
-    live = await platform.wait(resource, name, is_ready, namespace=namespace, within=60)
-    assert orjson.dumps(live["spec"], option=orjson.OPT_SORT_KEYS) == orjson.dumps(
-        rendering.request["spec"], option=orjson.OPT_SORT_KEYS
-    )
-    assert said(live["status"]) == said(rendering.status)
+def write(folder: Path, obj: Object) -> Path:
+    """The Promise as a folder of an author."""
+    home = folder / str(obj["metadata"]["name"])
+    home.mkdir()
+    (home / "promise.yaml").write_text(dump_document(obj), "utf-8")
+    return home
+
+
+async def ask(platform: Platform, asked: Object, rendering: Rendering) -> None:
+    """Makes the request; the API server refuses it exactly when render does, for the same fields."""
+    group, _, _ = asked["apiVersion"].partition(".")
+    answer = ""
+    try:
+        await platform.client.create(api_of(group), asked)  # an apply would refuse a field that is to be pruned
+    except Invalid as error:
+        answer = str(error)
+    assert bool(answer) == bool(rendering.refusals), (asked, answer, rendering.refusals)
+    for refusal in rendering.refusals:
+        assert refusal.field in answer, (asked, refusal, answer)
+
+
+async def agree(platform: Platform, family: Family, own: Rendering, its: list[Rendering]) -> None:
+    """The Promise and its requests come to say what their renderings say."""
+    wanted = {
+        (asked["metadata"]["namespace"], asked["metadata"]["name"]): rendering
+        for asked, rendering in zip(family.requests, its, strict=True)
+        if not rendering.refusals
+    }
+
+    async def settled() -> bool:
+        listing = await platform.client.list(api_of(family.name))
+        found = {(item["metadata"]["namespace"], item["metadata"]["name"]): item for item in listing.items}
+        assert sorted(found) == sorted(wanted)
+        for key, rendering in wanted.items():
+            live = found[key]
+            if rendering.failure is not None:
+                assert failure(live) == rendering.failure.as_status(), key
+            else:
+                assert said(live.get("status") or {}) == said(rendering.status), key
+            assert ordered(live["spec"]) == ordered(rendering.request["spec"]), key
+        return True
+
+    await eventually(settled, f"the requests of {family.name}", within=90, every=0.5)
+
+    async def itself() -> bool:
+        live = await platform.client.get(PROMISE, family.name)
+        assert said(live["status"]) == said(own.status)
+        return True
+
+    await eventually(itself, f"the Promise {family.name}", within=90, every=0.5)
+
+
+def ordered(value: Any) -> bytes:
+    """A value without the order of its keys."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def said(status: Mapping[str, Any]) -> dict[str, Any]:
     """A status without times and commits."""
     return {
-        "message": status["message"],
-        "count": status["count"],
-        "version": status["promiseVersion"],
+        **{key: status.get(key) for key in ("message", "count", "twice", "promiseVersion", "status")},
         "conditions": [
-            {key: item[key] for key in ("type", "status", "reason", "message")} for item in status["conditions"]
+            {key: item[key] for key in ("type", "status", "reason", "message")}
+            for item in status.get("conditions") or ()
+            if item["type"] != LINTED  # says what `troth lint` says
         ],
         "places": [
-            {key: item[key] for key in ("destination", "path", "files", "state")}
-            for item in status["troth"]["placements"]
+            {key: item.get(key) for key in ("destination", "path", "files", "state")}
+            for item in (status.get("troth") or {}).get("placements") or ()
         ],
     }
+
+
+def unknown_field(made: Object) -> None:
+    made["spec"]["workflows"]["resource"]["configure"][0]["spec"]["fils"] = []
+
+
+def bad_interval(made: Object) -> None:
+    made["spec"]["workflows"]["config"] = {"reconciliationInterval": "soon"}
+
+
+def no_workflows(made: Object) -> None:
+    made["spec"]["workflows"] = "none"
+
+
+def wrong_name(made: Object) -> None:
+    made["spec"]["api"]["metadata"]["name"] = "others.example.com"
+
+
+def bad_template(made: Object) -> None:
+    made["spec"]["workflows"]["resource"]["configure"][0]["spec"]["files"][0]["template"] = "{{ spec. }}"
+
+
+def bad_name(made: Object) -> None:
+    made["metadata"]["name"] = "No_Name"
+
+
+def bare_dependency(made: Object) -> None:
+    made["spec"]["dependencies"] = [{"kind": "ConfigMap", "metadata": {"name": "x"}}]
+
+
+@pytest.mark.parametrize(
+    "spoil", [unknown_field, bad_interval, no_workflows, wrong_name, bad_template, bad_name, bare_dependency]
+)
+async def test_a_promise_is_refused_by_render_exactly_when_it_is_refused_in_the_cluster(
+    spoil: Callable[[Object], None], platform: Platform, unique: str, tmp_path: Path
+) -> None:
+    made = promise(f"{unique}p")
+    spoil(made)
+    home = load_home(write(tmp_path, made))
+    with pytest.raises(RefusedPromise) as refusal:
+        build(home)
+    assert refusal.value.line is not None
+    answer = ""
+    try:
+        await platform.make(PROMISE, made)
+    except ApiError as error:
+        answer = str(error)
+    if answer:
+        assert refusal.value.field in answer
+        return
+    name = made["metadata"]["name"]
+    live = await platform.wait(PROMISE, name, lambda live: condition(live, "Ready").get("reason"), within=30)
+    assert not available(live)
+    assert refusal.value.problem in live["status"]["message"]
