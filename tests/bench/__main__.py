@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from tests.bench import measure
+from tests.bench.authoring import measure_rendering, rendering_section
 from tests.bench.bare import Bare, measure_bare
 from tests.bench.rows import (
     LARGE,
@@ -30,7 +31,7 @@ from tests.bench.site import Site, open_site
 from tests.bench.table import Section, render
 from troth.dev import DevError
 
-ROWS = ("idle", "failing", "small", "large", "restart")
+ROWS = ("render", "idle", "failing", "small", "large", "restart")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +107,16 @@ async def _measure(plan: Plan) -> list[Section]:
     def say(what: str) -> None:
         click.echo(f"bench: {time.monotonic() - started:5.1f} s  {what}", err=True)
 
+    sections: list[Section] = []
+    if "render" in plan.rows:
+        say(f"rendering {plan.large} requests without a cluster")
+        found = await asyncio.to_thread(measure_rendering, runs=plan.singles, requests=plan.large)
+        sections.append(rendering_section(found))
+    if set(plan.rows) == {"render"}:
+        return sections
     async with open_site(say, profiles=plan.profiles) as site:
         try:
-            return await _rows(site, plan)
+            return [*sections, *await _rows(site, plan)]
         except (TimeoutError, RuntimeError, AssertionError):
             click.echo(f"bench: the end of the operator's log:\n{site.tail()}", err=True)
             raise
