@@ -153,3 +153,64 @@ def test_rendering_imports_no_library_of_the_operator() -> None:
     )
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not {"asyncio", "kopf", "aiohttp", "kubernetes", "rich"} & set(output.stderr.split())
+
+
+def test_the_promise_itself_is_rendered_with_its_dependencies_and_the_canaries(tmp_path: Path) -> None:
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"b": "1", "a": "yes"}}
+    own = promise(
+        "x",
+        files=[
+            {"path": "own.yaml", "template": "kind: Own\nname: {{ name }}\nall: {{ promise.spec.api.kind }}\n"}
+        ],
+    )
+    workflows = own["spec"]["workflows"]
+    made = promise("things", dependencies=[config])
+    made["spec"]["workflows"]["promise"] = workflows["resource"]
+    folder = tmp_path / "things"
+    folder.mkdir()
+    (folder / "promise.yaml").write_text(yaml.safe_dump(made), "utf-8")
+    platform = tmp_path / "platform.yaml"
+    platform.write_text(yaml.safe_dump(destination("near", store="git", labels={"for": "things"})), "utf-8")
+    out = tmp_path / "out"
+    result = troth(
+        "render",
+        folder,
+        "--promise",
+        "--canaries",
+        "--destinations",
+        platform,
+        "-o",
+        out,
+        "-f",
+        wanted(tmp_path, "orders"),
+    )
+    assert result.exit_code == 0, result.output
+    found = {
+        str(path.relative_to(out / "near/near")): path.read_text() for path in out.rglob("*") if path.is_file()
+    }
+    assert sorted(found) == [
+        "dependencies/kratix-canary-namespace.yaml",
+        "dependencies/things/5058f/static/things-dependencies.yaml",
+        "dependencies/things/instance/5058f/own.yaml",
+        "resources/kratix-canary-configmap.yaml",
+        "resources/team/things/orders/instance/5058f/object.yaml",
+    ]
+    assert found["dependencies/things/5058f/static/things-dependencies.yaml"] == (
+        'apiVersion: v1\ndata:\n  a: "yes"\n  b: "1"\nkind: ConfigMap\nmetadata:\n  name: a\n'
+    )
+    assert found["dependencies/things/instance/5058f/own.yaml"] == (
+        "kind: Own\nname: things\nall: CustomResourceDefinition\n"
+    )
+
+
+def test_a_promise_that_would_be_refused_is_a_finding_with_its_line(things: Path) -> None:
+    text = (things / "promise.yaml").read_text().replace("scope: Namespaced", "scope: Cluster")
+    (things / "promise.yaml").write_text(text)
+    result = troth("render", things, "--promise")
+    assert result.exit_code == 1
+    assert "promise.yaml:" in result.stderr
+
+
+def test_rendering_nothing_is_a_mistake_of_usage(things: Path) -> None:
+    assert troth("render", things).exit_code == 2
+    assert troth("render", things, "--promise", "--canaries").exit_code == 2
