@@ -88,6 +88,7 @@ def parse_field(text: str) -> Field:
         if kind != "string":
             raise _wrong(text, f"a {parts[0]} has no pattern", "leave pattern out")
         schema["pattern"] = _plain(options["pattern"])
+        _matches(text, schema["pattern"], "")
     unfit = [option for option in ("min", "max") if option in options and kind not in _BOUNDS]
     if unfit:
         raise _wrong(text, f"a {parts[0]} has no {unfit[0]}", f"leave {unfit[0]} out")

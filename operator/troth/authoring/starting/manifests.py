@@ -76,6 +76,8 @@ def read_manifests(folder: Path, parameters: Sequence[Parameter]) -> Templates:
             left_out.append(f"{relative}: is empty")
             continue
         for obj in objects:
+            if number + len(objects) > Limits().documents:
+                raise HomeError(folder, "has more than 1000 manifests", "split them between several Promises")
             if obj["kind"] == "Secret" and (obj.get("data") or obj.get("stringData")):
                 raise HomeError(
                     file,
@@ -93,8 +95,6 @@ def read_manifests(folder: Path, parameters: Sequence[Parameter]) -> Templates:
         raise HomeError(folder, "has no manifests", "name a folder with YAML files")
     search.check()
     templates = [replace(template, text=_filled(template.text, search)) for template in templates]
-    if len(templates) > Limits().items or number > Limits().documents:
-        raise HomeError(folder, "has more than 1000 manifests", "split them between several Promises")
     return Templates(tuple(templates), search, tuple(left_out))
 
 

@@ -107,7 +107,7 @@ class Parameters:
 
     def __init__(self, parameters: Sequence[Parameter]) -> None:
         self._parameters = parameters
-        self._taken: dict[tuple[int, Path], Parameter] = {}
+        self._taken: dict[int, dict[Path, Parameter]] = {}
         self._complaints: dict[str, str] = {}
         self._known: list[str] = []
         self._reached: set[str] = set()
@@ -163,13 +163,12 @@ class Parameters:
         yield from here
 
     def _take(self, index: int, path: Path, parameter: Parameter) -> None:
-        for (other, taken), owner in self._taken.items():
-            shorter = min(len(path), len(taken))
-            if other == index and taken[:shorter] == path[:shorter]:
-                if owner.text == parameter.text and taken == path:
-                    continue
+        taken = self._taken.setdefault(index, {})
+        for other, owner in taken.items():
+            shorter = min(len(path), len(other))
+            if other[:shorter] == path[:shorter] and not (owner.text == parameter.text and other == path):
                 raise _wrong(parameter.text, f"a part of it is taken by --param {owner.text}", "leave one out")
-        self._taken[index, path] = parameter
+        taken[path] = parameter
 
     def _remember(self, parameter: Parameter, obj: Mapping[str, Any], path: Path, value: Any, shown: str) -> None:
         place = f"{shown}:{_written(path)}"

@@ -118,7 +118,13 @@ def begin(
         offered, origin = adopt(definition, kind), _ORIGIN_DEFINITION
     else:
         offered, origin = offer(name, kind=kind, group=group, plural=plural, fields=fields), _ORIGIN_FIELDS
-    least, most = smallest(offered, "smallest"), fullest(offered, EXAMPLE)
+    try:
+        least, most = smallest(offered, "smallest"), fullest(offered, EXAMPLE)
+    except (AttributeError, TypeError, KeyError, ValueError):
+        # The API server's schema of a definition lets nothing of the kind in.
+        raise CannotStart(
+            f"the schema of {offered.kind} is not shaped as one; ask kubectl apply --dry-run"
+        ) from None
     if least is None or most is None:
         raise CannotStart(f"no request was found that the API of {offered.kind} lets in; loosen its schema")
     either = set(most.get("spec") or ()) - set(least.get("spec") or ())
@@ -207,7 +213,11 @@ def _proven(folder: Path, made: _Making, read: Templates | None) -> Began:
     with tempfile.TemporaryDirectory(prefix="troth-init-") as temporary:
         aside = Path(temporary) / made.name
         _write(aside, files)
-        cases = _rendered(aside, made)
+        try:
+            cases = _rendered(aside, made)
+        except HomeError as error:  # its file is nowhere yet
+            said = f"{error.field}: {error.problem}" if error.field else error.problem
+            raise CannotStart(f"{said}; {error.remedy}" if error.remedy else said) from None
         if read is not None:
             _same(read.templates, cases[0].files)
         tests = {"tests/cases.yaml": _tests(made, cases, whole=read is None)}
