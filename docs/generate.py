@@ -21,26 +21,6 @@ REFERENCE = ROOT / "docs" / "reference"
 WIDTH = 100
 _WRITTEN = "<!-- Written by docs/generate.py. Do not edit: run `make docs`. -->"
 
-_EXIT_CODES = """\
-## Exit codes
-
-| Code | Meaning |
-|---|---|
-| 0 | what was asked for was done, and nothing is wrong |
-| 1 | something was found, failed or refused; the message says what |
-| 2 | a file, a folder or an argument cannot be used |
-
-What 1 and 2 are for each command stands below."""
-_COMPLETION = """\
-## Completion
-
-One line in the file that your shell reads at its start:
-
-| Shell | File | Line |
-|---|---|---|
-| bash, 4.4 or newer | `~/.bashrc` | `eval "$(_TROTH_COMPLETE=bash_source troth)"` |
-| zsh | `~/.zshrc` | `eval "$(_TROTH_COMPLETE=zsh_source troth)"` |
-| fish | `~/.config/fish/completions/troth.fish` | `_TROTH_COMPLETE=fish_source troth \\| source` |"""
 _ABOUT_KINDS = (
     "From the schemas of the CustomResourceDefinitions, as `kubectl explain` tells them. `[]` stands for each entry of "
     "a list, `{}` for each value of a map; a star marks what is required. [JinjaPipeline](template.md) stands inside a "
@@ -58,9 +38,7 @@ def cli_page() -> str:
     parts = [
         _WRITTEN,
         "# Commands",
-        "What `troth COMMAND --help` prints. Results go to standard output, messages to standard error.",
-        _EXIT_CODES,
-        _COMPLETION,
+        "What `troth COMMAND --help` prints. [Exit codes and completion](exit-codes.md) have a page of their own.",
     ]
     with _context(main, "troth", None) as context:
         parts += [f"## troth\n\n```text\n{_help(main, context)}\n```"]
