@@ -318,7 +318,18 @@ def _promise_of(documents: list[Any], file: Path) -> dict[str, Any]:
 
 
 def _found(folder: Path, pattern: str) -> tuple[Path, ...]:
-    return tuple(sorted(path for path in folder.glob(pattern) if path.is_file())) if folder.is_dir() else ()
+    """The files in a part of a Promise's folder; none of them may be a link to somewhere else."""
+    if not folder.is_dir():
+        return ()
+    try:
+        root = folder.parent.resolve()
+        paths = sorted(path for path in folder.glob(pattern) if path.is_file())
+        outside = next((path for path in paths if not path.resolve().is_relative_to(root)), None)
+    except (OSError, RuntimeError) as error:
+        raise HomeError(folder, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if outside is not None:
+        raise HomeError(outside, "is a link out of the Promise's folder", "copy the file")
+    return tuple(paths)
 
 
 @dataclass(slots=True)
