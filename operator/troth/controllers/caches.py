@@ -13,14 +13,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
-from troth.api import Key, Resource, find_condition
+from troth.api import Key, Resource
 from troth.api import labels as names
-from troth.api.conditions import READY
 from troth.api.objects import (
     Destination,
     ObjectMeta,
@@ -41,6 +40,14 @@ from troth.api.resources import (
     STATE_STORES,
     WORK,
     WORK_PLACEMENT,
+)
+from troth.controllers.differences import (
+    as_component,
+    as_offer,
+    as_place,
+    as_target,
+    meant_differs,
+    told_differs,
 )
 from troth.controllers.stores import StoreRef
 from troth.engine.components import Parent, read_parent
@@ -334,17 +341,17 @@ class Caches:
     # ---- triggers
 
     def _promise_changed(self, key: Key, old: Promise | None, new: Promise | None) -> None:
-        if _meant_differs(old, new):
+        if meant_differs(old, new):
             self.queue.add(key, priority=self._priority(self.promises, old))
         # A new spec reaches the requests through the status that says it was found sound.
-        if _offer(old) != _offer(new):
+        if as_offer(old) != as_offer(new):
             for other in self.promises.by_index(BY_REQUIREMENT, key.name):
                 self.queue.add(Key(PROMISE.name, "", other.name), priority=DEPENDENT)
             if self.promises.synced.is_set():
                 self.queue_requests(key.name)
 
     def _request_changed(self, key: Key, old: Request | None, new: Request | None) -> None:
-        if _meant_differs(old, new) or (old and new and old.raw.get("spec") != new.raw.get("spec")):
+        if meant_differs(old, new) or (old and new and old.raw.get("spec") != new.raw.get("spec")):
             api = self.requests.get(key.kind)
             self.queue.add(key, priority=self._priority(api.informer, old) if api else DEPENDENT)
         if new is None and (api := self.requests.get(key.kind)):
@@ -352,22 +359,26 @@ class Caches:
             # A Promise that is deleted, or whose new API cannot take the place of the old, waits for the last one.
             if promise and (promise.metadata.deleting or promise.status.get("status") != "Available"):
                 self.queue.add(Key(PROMISE.name, "", api.promise), priority=DEPENDENT)
-        if _fares(old) != _fares(new) and (api := self.requests.get(key.kind)) and api.informer.synced.is_set():
+        if (
+            as_component(old) != as_component(new)
+            and (api := self.requests.get(key.kind))
+            and api.informer.synced.is_set()
+        ):
             for parent in {read_parent(each.metadata.labels) for each in (old, new) if each}:
                 self._queue_parent(parent)
 
     def _work_changed(self, key: Key, old: Work | None, new: Work | None) -> None:
-        if _meant_differs(old, new):
+        if meant_differs(old, new):
             self.queue.add(key, priority=self._dependent(self.works, old))
         work = new or old
-        if work and self.works.synced.is_set() and _told_differs(old, new):
+        if work and self.works.synced.is_set() and told_differs(old, new):
             self.queue_owner(work)
 
     def _placement_changed(self, key: Key, old: WorkPlacement | None, new: WorkPlacement | None) -> None:
-        if _meant_differs(old, new):
+        if meant_differs(old, new):
             self.queue.add(key, priority=self._dependent(self.placements, old))
         placement = new or old
-        if placement and self.placements.synced.is_set() and _told_differs(old, new):
+        if placement and self.placements.synced.is_set() and told_differs(old, new):
             namespace, _, name = work_of(placement).partition("/")
             self.queue.add(Key(WORK.name, namespace, name), priority=DEPENDENT)
         if new is None and placement:
@@ -376,14 +387,14 @@ class Caches:
                 self.queue.add(Key(DESTINATION.name, "", destination.name), priority=DEPENDENT)
 
     def _destination_changed(self, key: Key, old: Destination | None, new: Destination | None) -> None:
-        if _meant_differs(old, new):
+        if meant_differs(old, new):
             self.queue.add(key, priority=self._priority(self.destinations, old))
         if not self.destinations.synced.is_set():
             return
-        if _target(old) != _target(new):
+        if as_target(old) != as_target(new):
             for work in self.works.items():
                 self.queue.add(_key(WORK, work.metadata), priority=DEPENDENT)
-        if _place(old) != _place(new):
+        if as_place(old) != as_place(new):
             self.queue_placements([key.name])
             changed = new or old
             if changed:  # whoever was refused the same path may have it now
@@ -393,7 +404,7 @@ class Caches:
                         self.queue.add(Key(DESTINATION.name, "", other.name), priority=DEPENDENT)
 
     def _store_changed(self, key: Key, old: StateStore | None, new: StateStore | None) -> None:
-        if _meant_differs(old, new):
+        if meant_differs(old, new):
             informer = self.stores[(new or old).kind] if (new or old) else self.promises  # type: ignore[union-attr]
             self.queue.add(key, priority=self._priority(informer, old))
 
@@ -480,90 +491,3 @@ def _promise_of(meta: ObjectMeta) -> str:
 
 def _key(resource: Resource, meta: ObjectMeta) -> Key:
     return Key(resource.name, meta.namespace, meta.name)
-
-
-def _meant_differs(old: Any, new: Any) -> bool:
-    """Whether what people (or another controller) want differs; status alone does not count.
-
-    Neither do a finalizer or our own label that were added: that is what we write ourselves, and the watch may
-    bring it before the answer to the write does.
-    """
-    if old is None or new is None:
-        return True
-    before: ObjectMeta = old.metadata
-    after: ObjectMeta = new.metadata
-    return (
-        before.generation != after.generation
-        or before.uid != after.uid
-        or before.deleting != after.deleting
-        or before.labels != {**_without_ours(after.labels), **_ours(before.labels, after.labels)}
-        or before.annotations != after.annotations
-        or not set(before.finalizers) <= set(after.finalizers)
-    )
-
-
-def _without_ours(labels: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in labels.items() if key != names.PROMISE_NAME}
-
-
-def _ours(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
-    """Our own label as it should be compared: one that was added counts as no change."""
-    if names.PROMISE_NAME not in before or names.PROMISE_NAME not in after:
-        return {}
-    return {names.PROMISE_NAME: after[names.PROMISE_NAME]}
-
-
-def _offer(promise: Promise | None) -> object:
-    """What a Promise is to its requests and to the Promises that require it."""
-    if promise is None:
-        return None
-    status = promise.status
-    return (
-        promise.metadata.labels,
-        status.get("status"),
-        status.get("observedGeneration"),
-        promise.metadata.deleting,
-    )
-
-
-def _fares(request: Request | None) -> object:
-    """What a request is to its parent."""
-    if request is None:
-        return None
-    meta = request.metadata
-    ready = find_condition(request.status.get("conditions"), READY) or {}
-    return (
-        read_parent(meta.labels),
-        meta.uid,
-        meta.generation,
-        meta.deleting,
-        request.status.get("observedGeneration"),
-        ready.get("status"),
-        ready.get("reason"),
-        ready.get("message"),
-    )
-
-
-def _told_differs(old: Work | WorkPlacement | None, new: Work | WorkPlacement | None) -> bool:
-    """Whether there is news for whoever it belongs to, who made it and needs not be told that it is there."""
-    return new is None or (old is not None and old.status != new.status)
-
-
-def _target(destination: Destination | None) -> object:
-    if destination is None:
-        return None
-    meta = destination.metadata
-    return (meta.uid, meta.labels, meta.deleting, destination.strict_match_labels)
-
-
-def _place(destination: Destination | None) -> object:
-    if destination is None:
-        return None
-    return (
-        destination.metadata.uid,
-        destination.path,
-        destination.store_kind,
-        destination.store_name,
-        destination.mode,
-        destination.filename,
-    )

@@ -1,0 +1,105 @@
+"""Which difference between two versions of an object matters to whom.
+
+A watch tells of every write, most of them the operator's own or of no consequence to anybody else. What is compared
+here is what the reader would act on, so that a change of a status does not go through the house like one of a spec.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from troth.api import find_condition
+from troth.api import labels as names
+from troth.api.conditions import READY
+from troth.api.objects import Destination, ObjectMeta, Promise, Request, Work, WorkPlacement
+from troth.engine.components import read_parent
+
+
+def meant_differs(old: Any, new: Any) -> bool:
+    """Whether what people (or another controller) want differs; status alone does not count.
+
+    Neither do a finalizer or our own label that were added: that is what we write ourselves, and the watch may
+    bring it before the answer to the write does.
+    """
+    if old is None or new is None:
+        return True
+    before: ObjectMeta = old.metadata
+    after: ObjectMeta = new.metadata
+    return (
+        before.generation != after.generation
+        or before.uid != after.uid
+        or before.deleting != after.deleting
+        or before.labels != {**_without_ours(after.labels), **_ours(before.labels, after.labels)}
+        or before.annotations != after.annotations
+        or not set(before.finalizers) <= set(after.finalizers)
+    )
+
+
+def _without_ours(labels: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in labels.items() if key != names.PROMISE_NAME}
+
+
+def _ours(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
+    """Our own label as it should be compared: one that was added counts as no change."""
+    if names.PROMISE_NAME not in before or names.PROMISE_NAME not in after:
+        return {}
+    return {names.PROMISE_NAME: after[names.PROMISE_NAME]}
+
+
+def as_offer(promise: Promise | None) -> object:
+    """What a Promise is to its requests and to the Promises that require it."""
+    if promise is None:
+        return None
+    status = promise.status
+    return (
+        promise.metadata.labels,
+        status.get("status"),
+        status.get("observedGeneration"),
+        promise.metadata.deleting,
+    )
+
+
+def as_component(request: Request | None) -> object:
+    """What a request is to its parent."""
+    if request is None:
+        return None
+    meta = request.metadata
+    ready = find_condition(request.status.get("conditions"), READY) or {}
+    return (
+        read_parent(meta.labels),
+        meta.uid,
+        meta.generation,
+        meta.deleting,
+        request.status.get("observedGeneration"),
+        ready.get("status"),
+        ready.get("reason"),
+        ready.get("message"),
+    )
+
+
+def told_differs(old: Work | WorkPlacement | None, new: Work | WorkPlacement | None) -> bool:
+    """Whether there is news for whoever it belongs to, who made it and needs not be told that it is there."""
+    return new is None or (old is not None and old.status != new.status)
+
+
+def as_target(destination: Destination | None) -> object:
+    """What a Destination is to scheduling."""
+    if destination is None:
+        return None
+    meta = destination.metadata
+    return (meta.uid, meta.labels, meta.deleting, destination.strict_match_labels)
+
+
+def as_place(destination: Destination | None) -> object:
+    """Where a Destination's files are."""
+    if destination is None:
+        return None
+    return (
+        destination.metadata.uid,
+        destination.path,
+        destination.store_kind,
+        destination.store_name,
+        destination.mode,
+        destination.filename,
+    )
