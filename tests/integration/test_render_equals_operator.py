@@ -31,7 +31,7 @@ from troth.api.conditions import LINTED
 from troth.api.resources import DESTINATION, GIT_STATE_STORE, PROMISE
 from troth.authoring.bounded import BoundedWorker
 from troth.authoring.destinations import Destinations, read_destinations
-from troth.authoring.home import RefusedPromise, build, load_home
+from troth.authoring.home import RefusedPromise, as_served, build, load_home
 from troth.authoring.placing import own_files
 from troth.authoring.promise_rendering import render_promise
 from troth.authoring.rendering import Rendering, Requests, collect
@@ -154,7 +154,8 @@ async def ask(platform: Platform, asked: Object, rendering: Rendering) -> None:
     group, _, _ = asked["apiVersion"].partition(".")
     answer = ""
     try:
-        await platform.client.create(api_of(group), asked)  # an apply would refuse a field that is to be pruned
+        # Created, for an apply would refuse a field that is to be pruned; with 5 for 5.0, as kubectl sends it.
+        await platform.client.create(api_of(group), as_served(asked))
     except Invalid as error:
         answer = str(error)
     assert bool(answer) == bool(rendering.refusals), (asked, answer, rendering.refusals)
