@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -300,6 +301,46 @@ def test_a_parameter_that_finds_nothing_says_why(tmp_path: Path, parameter: str,
     with pytest.raises(CannotStart, match="--param") as error:
         begin(tmp_path / "shop", manifests=source, parameters=[parse_parameter(parameter)])
     assert said in str(error.value)
+
+
+SERVICE: Mapping[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": "web"},
+    "spec": {"type": "ClusterIP", "selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": "http"}]},
+}
+CONTAINER: Mapping[str, Any] = {
+    "name": "app",
+    "image": "nginx:1.27",
+    "imagePullPolicy": "Always",
+    "env": [{"name": "A", "value": "b"}],
+    "ports": [{"containerPort": 80, "name": "http"}],
+    "resources": {"limits": {"cpu": "500m"}, "requests": {"memory": "1Gi"}},
+}
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "Deployment/web:spec.strategy",
+        "Deployment/web:spec.template.spec.containers[0].imagePullPolicy",
+        "Deployment/web:spec.template.spec.containers[0].env",
+        "Deployment/web:spec.template.spec.containers[0].ports",
+        "Deployment/web:spec.template.spec.containers[0].ports[0].name",
+        "Deployment/web:spec.template.spec.containers[name=app].resources",
+        "Service/web:spec.type",
+        "Service/web:spec.ports",
+        "Service/web:spec.ports[0].targetPort",
+        "Service/web:metadata.name",
+    ],
+)
+def test_a_field_lets_in_what_kubernetes_lets_in_at_its_place(tmp_path: Path, place: str) -> None:
+    deployment = copy.deepcopy(dict(DEPLOYMENT))
+    deployment["spec"]["strategy"] = {"type": "Recreate"}
+    deployment["spec"]["template"]["spec"]["containers"] = [CONTAINER]
+    source = folder_of(tmp_path / "in", {"web.yaml": json.dumps(deployment), "service.yaml": json.dumps(SERVICE)})
+    began = begin(tmp_path / "shop", manifests=source, parameters=[parse_parameter(f"chosen={place}")])
+    written(began)
 
 
 def test_two_parameters_cannot_share_a_place(tmp_path: Path) -> None:

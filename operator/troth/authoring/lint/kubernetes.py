@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from itertools import islice
 from typing import Any, Final
@@ -60,6 +60,23 @@ class Kubernetes:
         document = orjson.loads(gzip.decompress(data))
         self._kinds, self._definitions = document["kinds"], document["definitions"]
         self.version = document["version"]
+
+    def schema_at(self, obj: Mapping[str, Any], path: Sequence[str | int]) -> Mapping[str, Any]:
+        """What may stand in that place of the object; nothing when that is not known."""
+        self._read()
+        name = self._kinds.get(f"{obj.get('apiVersion')}/{obj.get('kind')}")
+        schema = self.resolved({"$ref": name}) if name is not None else {}
+        for step in path:
+            inner = schema.get("items") if isinstance(step, int) else None
+            if inner is None:
+                inner = (schema.get("properties") or {}).get(step) or schema.get("additionalProperties")
+            schema = self.resolved(inner) if isinstance(inner, Mapping) else {}
+        return schema
+
+    def resolved(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The schema with what it refers to."""
+        self._read()
+        return {**self._definitions.get(schema["$ref"], {}), **schema} if "$ref" in schema else schema
 
     def problems(self, obj: Mapping[str, Any]) -> list[tuple[str, str]] | None:
         """Field and problem of each thing that is not allowed; None when the kind is not known."""

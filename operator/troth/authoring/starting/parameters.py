@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from troth.api.pipelines import close_match
+from troth.authoring.lint.kubernetes import Kubernetes
 from troth.authoring.starting.errors import CannotStart
 from troth.authoring.starting.shapes import Path, longest_name, schema_of
 
@@ -111,6 +112,7 @@ class Parameters:
         self._complaints: dict[str, str] = {}
         self._known: list[str] = []
         self._reached: set[str] = set()
+        self._kubernetes = Kubernetes()
         self.found: dict[str, Found] = {}
         self.name_limits: dict[str, int] = {}
 
@@ -189,7 +191,7 @@ class Parameters:
                 raise _wrong(parameter.text, f"{_short(value)} is no name of a request", "name a field instead")
             self.found[parameter.name] = Found(parameter.name, value, {}, [place])
             return
-        schema = {**schema_of(obj, path, value), "default": value}
+        schema = {**schema_of(obj, path, value, self._kubernetes), "default": value}
         self.found[parameter.name] = Found(parameter.name, value, schema, [place])
 
 

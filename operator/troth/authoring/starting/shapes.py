@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from troth.authoring.lint.kubernetes import Kubernetes
 from troth.authoring.starting.fields import QUANTITY
 
 Path = tuple[str | int, ...]
@@ -26,32 +27,99 @@ _LONGEST_NAMES: Final = {"StatefulSet": 52, "CronJob": 52}
 _LARGEST: Final = 2147483647
 
 
-def schema_of(obj: Mapping[str, Any], path: Path, value: Any) -> dict[str, Any]:
-    """The schema of a field in that place of the object, without its default."""
+def schema_of(obj: Mapping[str, Any], path: Path, value: Any, known: Kubernetes) -> dict[str, Any]:
+    """The schema of a field in that place of the object, without its default.
+
+    Args:
+        obj: the manifest.
+        path: where the value stands in it.
+        value: the value; of a map or a list, the field has the parts that it has.
+        known: what Kubernetes says of its own kinds.
+    """
+    longest = longest_name(obj) if path == ("metadata", "name") else 63
+    shape = _shape(known, known.schema_at(obj, path), path, value, longest)
+    if obj.get("kind") == "Service" and value != "ExternalName" and path == ("spec", "type"):
+        shape["enum"] = [
+            word for word in shape.get("enum", (value,)) if word != "ExternalName"
+        ]  # wants a name, too
+    if obj.get("kind") == "Service" and path == ("spec", "ports") and len(value) == 1 and "name" not in value[0]:
+        shape["maxItems"] = 1  # of several, each needs a name
+    return shape
+
+
+def _shape(known: Kubernetes, schema: Mapping[str, Any], path: Path, value: Any, longest: int) -> dict[str, Any]:
     if isinstance(value, bool):
         return {"type": "boolean"}
-    if isinstance(value, int):
-        return _number(path, value)
-    if isinstance(value, float):
-        return {"type": "number"}
+    if isinstance(value, (int, float)):
+        return _bounded(schema, _number(path, value) if isinstance(value, int) else {"type": "number"})
     if isinstance(value, str):
-        if path == ("metadata", "name"):
-            return _text(path, value, longest_name(obj))
-        return _text(path, value)
+        return _worded(schema, path, value, longest)
     if isinstance(value, list):
-        return {"type": "array", "items": _items(obj, path, value)}
+        items = schema.get("items")
+        inner = known.resolved(items) if isinstance(items, Mapping) else {}
+        least = {"minItems": 1} if value and all(isinstance(child, dict) for child in value) else {}
+        return {"type": "array", **least, "items": _items(known, inner, path, value, longest)}
+    if not isinstance(value, dict):
+        return {"x-kubernetes-preserve-unknown-fields": True}
+    return _map(known, schema, path, value, longest)
+
+
+def _map(
+    known: Kubernetes, schema: Mapping[str, Any], path: Path, value: Mapping[str, Any], longest: int
+) -> dict[str, Any]:
+    properties = schema.get("properties")
+    if isinstance(properties, Mapping) and value and all(key in properties for key in value):
+        wanted = {
+            key: _shape(known, known.resolved(properties[key]), (*path, key), child, longest)
+            for key, child in value.items()
+        }
+        required = [key for key in schema.get("required") or () if key in wanted]
+        for key in required:
+            if wanted[key].get("type") == "string" and "enum" not in wanted[key]:
+                wanted[key].setdefault("minLength", 1)
+        return {"type": "object", **({"required": required} if required else {}), "properties": wanted}
     if value and all(isinstance(child, str) for child in value.values()):
-        child = _text((*path, ""), next(iter(value.values())))
-        return {"type": "object", "additionalProperties": child}
+        rest = schema.get("additionalProperties")
+        inner = known.resolved(rest) if isinstance(rest, Mapping) else {}
+        least = {"minProperties": 1} if path[-1] in ("matchLabels", "selector") else {}
+        text = _worded(inner, (*path, ""), next(iter(value.values())), longest)
+        return {"type": "object", **least, "additionalProperties": text}
     return {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
 
-def _items(obj: Mapping[str, Any], path: Path, value: list[Any]) -> dict[str, Any]:
+def _items(
+    known: Kubernetes, schema: Mapping[str, Any], path: Path, value: list[Any], longest: int
+) -> dict[str, Any]:
+    if value and all(isinstance(child, dict) for child in value):
+        whole: dict[str, Any] = {}
+        for child in value:
+            whole |= child
+        return _map(known, schema, (*path, 0), whole, longest)
     kinds = {type(child) for child in value}
     if len(kinds) != 1 or value[0] is None:
         return {"x-kubernetes-preserve-unknown-fields": True}
-    schemas = [schema_of(obj, (*path, 0), child) for child in value]
-    return schemas[0] if all(schema == schemas[0] for schema in schemas) else {"type": schemas[0]["type"]}
+    shapes = [_shape(known, schema, (*path, 0), child, longest) for child in value]
+    return shapes[0] if all(shape == shapes[0] for shape in shapes) else {"type": shapes[0]["type"]}
+
+
+def _bounded(schema: Mapping[str, Any], number: dict[str, Any]) -> dict[str, Any]:
+    for bound in ("minimum", "maximum"):
+        if isinstance(schema.get(bound), (int, float)):
+            number[bound] = schema[bound]
+    return number
+
+
+def _worded(schema: Mapping[str, Any], path: Path, value: str, longest: int) -> dict[str, Any]:
+    """Text as Kubernetes' schemas bound it, or as its place does."""
+    enum = schema.get("enum")
+    if isinstance(enum, list) and value in enum:
+        return {"type": "string", "enum": [word for word in enum if word or not value]}
+    if isinstance(schema.get("pattern"), str):
+        longest = min(schema.get("maxLength", 253), 253)
+        return {"type": "string", "maxLength": longest, "pattern": f"^({schema['pattern']})$"}
+    if schema.get("type") == "quantity":
+        return {"type": "string", "pattern": QUANTITY}
+    return _text(path, value, longest)
 
 
 def _number(path: Path, value: int) -> dict[str, Any]:
