@@ -112,7 +112,6 @@ REDIS = [
         API,
         "medium: {replicas: 2, cpu: 500m, maxMemory: 2gb",
         "medium: {replicas: 2, cpu: 500m, maxMemory: 8gb",
-        missed="no case of the Promise looks at the memory of a medium one",
     ),
     Fault("redis", "templates/password.yaml.j2", "refreshPolicy: CreatedOnce", "refreshPolicy: Once"),
 ]
@@ -134,13 +133,7 @@ CRON_JOB = [
     Fault("cron-job", "templates/cronjob.yaml.j2", "{{ variable.secret }}", "{{ variable.secret.name }}"),
 ]
 UNSEEN = [
-    Fault(
-        "environment",
-        API,
-        "jsonPath: .status.namespace",
-        "jsonPath: .status.ns",
-        missed="nothing looks at the columns of kubectl get",
-    ),
+    Fault("environment", API, "jsonPath: .status.namespace", "jsonPath: .status.ns"),
     Fault(
         "worker",
         API,

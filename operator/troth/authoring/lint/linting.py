@@ -15,6 +15,7 @@ from troth.authoring.lint.known import Known
 from troth.authoring.lint.objects import check_objects
 from troth.authoring.lint.places import Files, place, shown
 from troth.authoring.lint.silencing import silence
+from troth.engine.linting.columns import check_columns
 from troth.engine.linting.paths import check_paths
 from troth.engine.linting.remarks import Remark
 
@@ -51,6 +52,7 @@ def lint(path: Path, *, against: str | Earlier = "", known: Known | None = None)
             if failure is not None:
                 raise refused(home, failure)
             remarks.extend(check_paths(home.promise, offer))
+            remarks.extend(check_columns(home.promise, offer))
             findings.extend(check_objects(home, worker, files, known))
     except RefusedPromise as error:
         findings.append(_refusal(error))

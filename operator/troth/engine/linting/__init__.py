@@ -4,6 +4,7 @@ Pure and bounded by a count of steps, so that the operator says the same of a Pr
 of one that is being written.
 """
 
+from troth.engine.linting.columns import check_columns
 from troth.engine.linting.errors import LintError, LintReport, find_errors, lintable
 from troth.engine.linting.paths import check_paths
 from troth.engine.linting.remarks import CODES, Code, Remark, Severity
@@ -15,6 +16,7 @@ __all__ = [
     "LintReport",
     "Remark",
     "Severity",
+    "check_columns",
     "check_paths",
     "find_errors",
     "lintable",
