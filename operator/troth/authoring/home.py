@@ -11,7 +11,7 @@ Rejected: a format of its own that is translated (two languages to learn, and tw
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -40,6 +40,7 @@ __all__ = [
     "UnboundedTemplate",
     "as_served",
     "build",
+    "find_homes",
     "load_home",
     "locate",
     "locate_failure",
@@ -131,6 +132,32 @@ class Home:
     examples: tuple[Path, ...] = ()
     tests: tuple[Path, ...] = ()
     schemas: tuple[Path, ...] = ()
+
+
+def find_homes(folders: Sequence[Path]) -> list[Path]:
+    """The folders and files of Promises that are meant.
+
+    Args:
+        folders: as given; a folder without a Promise stands for all below ``FOLDER`` and ``FOLDER/promises`` that
+            have one. None: the current folder.
+
+    Raises:
+        HomeError: there is no Promise.
+    """
+    found: list[Path] = []
+    for folder in folders or (Path(),):
+        if not folder.is_dir() or (folder / PROMISE_FILE).exists():
+            found.append(folder)
+            continue
+        below = sorted(
+            path.parent
+            for pattern in (f"*/{PROMISE_FILE}", f"promises/*/{PROMISE_FILE}")
+            for path in folder.glob(pattern)
+        )
+        if not below:
+            raise HomeError(folder, "has no Promise", f"name a folder with a {PROMISE_FILE}")
+        found += below
+    return list(dict.fromkeys(found))
 
 
 def load_home(path: Path) -> Home:

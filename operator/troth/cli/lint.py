@@ -55,14 +55,16 @@ there: # troth:ignore T107 the portal shows it
     help="How to write findings.",
 )
 def lint(folders: tuple[Path, ...], against: str | None, schemas: tuple[str, ...], style: str) -> None:
-    """Find what is wrong with the Promises in DIR (by default the current folder), without a cluster.
+    """Find what is wrong with the Promises in DIR, without a cluster.
 
-    Each DIR is a folder with promise.yaml, or a file with a whole Promise. Nothing is written but the findings, to
+    Without DIR: the Promise in the current folder, or all of those below it. Each DIR is a folder with promise.yaml, a
+    folder of such folders, or a file with a whole Promise. Nothing is written but the findings, to
     standard output. A cluster is read only where one is named: ``cluster`` is that of the current context of your
     kubeconfig.
     """
     from troth import __version__
     from troth.api import TrothError
+    from troth.authoring.home import find_homes
     from troth.authoring.lint import Finding, known_from, report
     from troth.authoring.lint import lint as lint_promise
 
@@ -70,7 +72,7 @@ def lint(folders: tuple[Path, ...], against: str | None, schemas: tuple[str, ...
     try:
         known = known_from(document for place in schemas for document in _schemas(place))
         earlier = _earlier(against or "")
-        for folder in folders or (Path(),):
+        for folder in find_homes(folders):
             findings.extend(lint_promise(folder, against=earlier, known=known))
     except TrothError as error:
         click.echo(f"troth lint: {error}", err=True)

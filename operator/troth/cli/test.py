@@ -142,9 +142,10 @@ def test(
 def _once(asked: _Asked) -> int:
     """One run, and the exit code that it gives."""
     from troth.api import TrothError
+    from troth.authoring.home import find_homes
     from troth.authoring.testing import golden, session
     from troth.authoring.testing.running import Options
-    from troth.authoring.testing.selecting import choose, find_homes
+    from troth.authoring.testing.selecting import choose
     from troth.authoring.testing.spreading import cores
 
     try:
@@ -201,7 +202,7 @@ def _tell(asked: _Asked, found: Session) -> int:
 
 def _again_and_again(asked: _Asked) -> int:
     from troth.authoring.files import HomeError
-    from troth.authoring.testing.selecting import find_homes
+    from troth.authoring.home import find_homes
     from troth.authoring.testing.watching import state, wait_for_change
 
     code = 2

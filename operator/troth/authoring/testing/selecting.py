@@ -1,15 +1,12 @@
-"""Which Promises are meant, and which of their cases."""
+"""Which cases of a Promise are meant."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import Final
 
 from troth.api import TrothError
-from troth.authoring.files import HomeError
-from troth.authoring.home import PROMISE_FILE
 
 _TOKENS: Final = re.compile(r"\s*(?:([()])|\"([^\"]*)\"|'([^']*)'|([^\s()\"']+))")
 
@@ -18,32 +15,6 @@ Choice = Callable[[str], bool]
 
 class InvalidChoice(TrothError):
     """What is given to ``-k`` cannot be read."""
-
-
-def find_homes(folders: Sequence[Path]) -> list[Path]:
-    """The folders and files of Promises that are meant.
-
-    Args:
-        folders: as given; a folder without a Promise stands for all below ``FOLDER`` and ``FOLDER/promises`` that
-            have one. None: the current folder.
-
-    Raises:
-        HomeError: there is no Promise.
-    """
-    found: list[Path] = []
-    for folder in folders or (Path(),):
-        if not folder.is_dir() or (folder / PROMISE_FILE).exists():
-            found.append(folder)
-            continue
-        below = sorted(
-            path.parent
-            for pattern in (f"*/{PROMISE_FILE}", f"promises/*/{PROMISE_FILE}")
-            for path in folder.glob(pattern)
-        )
-        if not below:
-            raise HomeError(folder, "has no Promise", f"name a folder with a {PROMISE_FILE}")
-        found += below
-    return list(dict.fromkeys(found))
 
 
 def choose(expression: str) -> Choice:

@@ -1,0 +1,43 @@
+"""Which Promises `troth lint` looks at."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from troth.cli import main
+
+LIBRARY = Path(__file__).parents[3] / "promises"
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Path:
+    """A folder of two Promises and something else, the second with a value that nothing reads."""
+    for name in ("environment", "cron-job"):
+        shutil.copytree(LIBRARY / name, tmp_path / "promises" / name)
+    (tmp_path / "promises" / "README.md").write_text("ours")
+    file = tmp_path / "promises" / "cron-job" / "promise.yaml"
+    text = file.read_text("utf-8")
+    file.write_text(text.replace("          values:\n", "          values:\n            unread: 1\n", 1), "utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("given", [[], ["."], ["promises"]])
+def test_a_folder_of_promises_stands_for_all_in_it(
+    platform: Path, given: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(platform)
+    result = CliRunner().invoke(main, ["lint", *given])
+    assert result.exit_code == 1, result.output
+    assert result.stdout.startswith("promises/cron-job/promise.yaml:")
+    assert "T106" in result.stdout
+    assert result.stderr == "troth lint: 1 warning\n"
+
+
+def test_a_folder_without_any_promise_is_said(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["lint", str(tmp_path)])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "has no Promise" in result.stderr
