@@ -318,16 +318,15 @@ def test_what_a_case_may_not_say_is_told_with_the_line_and_a_remedy(
 # What only the reader can know: what files there are, and rules between two places.
 _BEYOND_A_SCHEMA = ("there is no file", "leaves the Promise's folder", "is no path", "stands beside refused")
 _ONLY_FIRST = ("has nothing to edit",)
+_FOR_EDITORS = [(case, words) for case, words in WRONG if words not in _BEYOND_A_SCHEMA + _ONLY_FIRST]
 
 
 def document(case: Any) -> dict[str, Any]:
     return {"apiVersion": "troth.dev/v1alpha1", "kind": "PromiseTest", "spec": {"cases": [case]}}
 
 
-@pytest.mark.parametrize(("case", "words"), WRONG, ids=[words for _, words in WRONG])
-def test_the_schema_for_editors_refuses_what_the_reader_refuses(case: Any, words: str) -> None:
-    if words in _BEYOND_A_SCHEMA + _ONLY_FIRST:
-        pytest.skip("a schema cannot say that")
+@pytest.mark.parametrize("case", [case for case, _ in _FOR_EDITORS], ids=[words for _, words in _FOR_EDITORS])
+def test_the_schema_for_editors_refuses_what_the_reader_refuses(case: Any) -> None:
     validator = jsonschema.Draft7Validator(json.loads(schema_text()))
     assert not validator.is_valid(document(case))
 
@@ -390,8 +389,8 @@ def test_a_case_file_behind_a_link_out_of_the_folder_is_refused(home: Path, writ
     file = write(one({"unscheduled": False}))
     file.rename(tmp_path / "outside.yaml")
     file.symlink_to(tmp_path / "outside.yaml")
-    (problem,) = read_suites(load_home(home))[1]
-    assert "link out of" in str(problem)
+    with pytest.raises(HomeError, match="is a link out of"):
+        load_home(home)
 
 
 def test_a_request_may_leave_out_what_is_known(home: Path) -> None:
