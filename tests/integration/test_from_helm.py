@@ -24,7 +24,7 @@ def test_the_chart_and_the_promise_it_became_make_the_same_objects(helm: Path, t
     name, namespace = request["metadata"]["name"], request["metadata"]["namespace"]
     of_helm = charts.render(helm, request["spec"], release=name, namespace=namespace, chart=tmp_path / "chart")
     with BoundedWorker() as worker:
-        rendering = Requests(load_home(tmp_path / "web"), destinations=None, pool=worker).render_with(
+        rendering = Requests(load_home(tmp_path / "web"), destinations=None).render_with(
             worker.render_now, request
         )
     of_troth = [yaml.safe_load(content) for content in rendering.files.values()]

@@ -136,7 +136,7 @@ def render_all(
         for family in families:
             home = load_home(write(folder, family.promise))
             own = render_promise(home, destinations=destinations, render=worker.render_now)
-            requests = Requests(home, destinations=destinations, pool=worker)
+            requests = Requests(home, destinations=destinations)
             found.append((own, [requests.render_with(worker.render_now, asked) for asked in family.requests]))
     return found
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from troth.api import TrothError
 from troth.api.pipelines import JinjaPipeline
@@ -33,13 +33,6 @@ _GRACE_SECONDS: Final = 1.0
 _START_SECONDS: Final = 10.0
 _LONGEST_REPLY: Final = 64 * 1024 * 1024
 _CHUNK: Final = 1 << 16
-
-
-class Renderer(Protocol):
-    """Whoever renders: `RenderPool`, or a `BoundedWorker`."""
-
-    async def render(self, pipelines: Sequence[JinjaPipeline], context: RenderContext) -> tuple[Outcome, ...]:
-        """An outcome for each pipeline in their order, up to and including the first failure."""
 
 
 class WorkerError(TrothError):
@@ -76,12 +69,8 @@ class BoundedWorker:
     ) -> None:
         self.close()
 
-    async def render(self, pipelines: Sequence[JinjaPipeline], context: RenderContext) -> tuple[Outcome, ...]:
-        """An outcome for each pipeline in their order, up to and including the first failure."""
-        return self.render_now(pipelines, context)
-
     def render_now(self, pipelines: Sequence[JinjaPipeline], context: RenderContext) -> tuple[Outcome, ...]:
-        """As `render`, without a loop."""
+        """An outcome for each pipeline in their order, up to and including the first failure."""
         outcomes = self._ask(pipelines, pack_context(context)) if pipelines else ()
         return tuple(outcome for outcome in outcomes if outcome is not None)
 

@@ -166,18 +166,14 @@ def load_home(path: Path) -> Home:
     Raises:
         HomeError: it cannot be read; names the file, and the line where it is known.
     """
-    if path.is_dir():
-        file = path / PROMISE_FILE
-        if not file.exists():
-            raise HomeError(file, "does not exist", f"a Promise's folder has a {PROMISE_FILE}")
-        folder = path
-    else:
-        file, folder = path, path.parent
+    is_folder = path.is_dir()
+    folder, file = (path, path / PROMISE_FILE) if is_folder else (path.parent, path)
+    if is_folder and not file.exists():
+        raise HomeError(file, "does not exist", f"a Promise's folder has a {PROMISE_FILE}")
     text = read_text(file)
     promise = _promise_of(read_documents(file, text), file)
     expansion = _Expansion(folder, file, text)
-    alone = path.is_dir()
-    if alone:
+    if is_folder:
         expansion.expand(promise)
     return Home(
         folder=folder,
@@ -186,9 +182,9 @@ def load_home(path: Path) -> Home:
         promise=promise,
         sources=expansion.sources,
         lines=Lines(file, text, expansion.moved),
-        examples=_found(folder / "examples", "*.y*ml") if alone else (),
-        tests=_found(folder / "tests", "**/*.y*ml") if alone else (),
-        schemas=_found(folder / "schemas", "*") if alone else (),
+        examples=_found(folder / "examples", "*.y*ml") if is_folder else (),
+        tests=_found(folder / "tests", "**/*.y*ml") if is_folder else (),
+        schemas=_found(folder / "schemas", "*") if is_folder else (),
     )
 
 

@@ -19,7 +19,7 @@ from troth.api.objects import Promise, read_request
 from troth.api.pipelines import JinjaPipeline
 from troth.api.resources import PROMISE
 from troth.authoring.applying import NOW, as_created
-from troth.authoring.bounded import BoundedWorker, Renderer
+from troth.authoring.bounded import BoundedWorker
 from troth.authoring.destinations import ANYWHERE, Destinations, read_destinations
 from troth.authoring.files import HomeError, read_objects, yaml_files
 from troth.authoring.home import Home, as_served, load_home, offer_of, refused
@@ -86,30 +86,12 @@ class Rendering:
         return collect([self])[0]
 
 
-async def render_request(
-    home: Home, request: Mapping[str, Any], *, destinations: Destinations | None, pool: Renderer
-) -> Rendering:
-    """What the operator would make of one request.
-
-    Args:
-        home: the Promise.
-        request: the request, as a person would apply it.
-        destinations: where its files may go; None for one destination that matches everything.
-        pool: renders the templates.
-
-    Raises:
-        HomeError: the Promise cannot be used.
-    """
-    return await Requests(home, destinations=destinations, pool=pool).render(request)
-
-
 class Requests:
     """Renders the requests of one Promise: reads and compiles it once.
 
     Args:
         home: the Promise.
         destinations: where files may go; None for one destination that matches everything.
-        pool: renders the templates.
         offer: what `offer_of` said of the Promise, if it was asked already.
 
     Raises:
@@ -121,26 +103,16 @@ class Requests:
         home: Home,
         *,
         destinations: Destinations | None,
-        pool: Renderer,
         offer: tuple[Promise, Offer] | None = None,
     ) -> None:
         self.home = home
         self.promise, self.offer = offer or offer_of(home)
         self.destinations = destinations
-        self.pool = pool
         definition, resource = self.offer.definition, self.offer.resource
         if definition is None or resource is None:
             raise HomeError(home.file, "offers no API", "only a Promise with spec.api has requests")
         self._definition, self._resource = definition, resource
         self._admission = _admission(definition)
-
-    async def render(self, request: Mapping[str, Any]) -> Rendering:
-        """What the operator would make of one request."""
-        admitted = self._admit(request)
-        if admitted.refusals:
-            return admitted
-        outcomes = await self.pool.render(self.offer.resource_configure, self._context(admitted.request))
-        return self._judge(admitted, outcomes)
 
     def render_with(
         self,
@@ -148,7 +120,7 @@ class Requests:
         request: Mapping[str, Any],
         old: Mapping[str, Any] | None = None,
     ) -> Rendering:
-        """As `render`, by a function that waits.
+        """What the operator would make of one request.
 
         Args:
             render: renders the templates.
@@ -320,7 +292,7 @@ def render_files(
 
             found.append((home.file, render_promise(home, offer, destinations=known, render=worker.render_now)))
             _bounded(home, found[-1][1])
-        renderer = Requests(home, destinations=known, pool=worker, offer=offer) if files else None
+        renderer = Requests(home, destinations=known, offer=offer) if files else None
         for file in files:
             for obj in read_objects(file):
                 if renderer is not None:
@@ -417,5 +389,4 @@ __all__ = [
     "collect",
     "read_destinations",
     "render_files",
-    "render_request",
 ]

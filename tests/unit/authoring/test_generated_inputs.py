@@ -61,9 +61,7 @@ def checked(folder: Path, text: str, *, examples: int = 60, seed: int = 0) -> tu
     (folder / "promise.yaml").write_text(text, "utf-8")
     home = load_home(folder)
     with BoundedWorker() as worker:
-        return check_generated(
-            home, Requests(home, destinations=None, pool=worker), worker, examples=examples, seed=seed
-        )
+        return check_generated(home, Requests(home, destinations=None), worker, examples=examples, seed=seed)
 
 
 def spec(*required: str, **properties: Any) -> dict[str, Any]:
@@ -237,4 +235,4 @@ def test_each_member_and_each_boundary_is_tried(tmp_path: Path, monkeypatch: pyt
 def test_the_librarys_promises_keep_theirs(name: str) -> None:
     home = load_home(ROOT / "promises" / name)
     with BoundedWorker() as worker:
-        assert check_generated(home, Requests(home, destinations=None, pool=worker), worker, examples=60) == ()
+        assert check_generated(home, Requests(home, destinations=None), worker, examples=60) == ()

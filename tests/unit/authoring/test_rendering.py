@@ -14,7 +14,7 @@ from troth.api.naming import group_id
 from troth.api.objects import read_destination
 from troth.authoring.bounded import BoundedWorker
 from troth.authoring.home import Home, load_home
-from troth.authoring.rendering import Destinations, Rendering, as_served, collect, render_request
+from troth.authoring.rendering import Destinations, Rendering, Requests, as_served, collect
 from troth.engine import Limits
 from troth.engine.layout import aggregate
 
@@ -36,17 +36,16 @@ def places(*objects: dict[str, Any], **store_paths: str) -> Destinations:
     )
 
 
-async def render(
+def render(
     home: Home, asked: dict[str, Any] | None = None, destinations: Destinations | None = None, **limits: Any
 ) -> Rendering:
-    with BoundedWorker(limits=Limits(**limits)) as pool:
-        return await render_request(
-            home, asked or request("things", "orders", "team", size="small"), destinations=destinations, pool=pool
-        )
+    with BoundedWorker(limits=Limits(**limits)) as worker:
+        asked = asked or request("things", "orders", "team", size="small")
+        return Requests(home, destinations=destinations).render_with(worker.render_now, asked)
 
 
-async def test_files_stand_where_the_operator_would_put_them(tmp_path: Path) -> None:
-    found = await render(
+def test_files_stand_where_the_operator_would_put_them(tmp_path: Path) -> None:
+    found = render(
         home(tmp_path, pipeline={"destinations": RULES}),
         destinations=places(
             destination("near", store="s", labels={"for": "things"}),
@@ -64,29 +63,27 @@ async def test_files_stand_where_the_operator_would_put_them(tmp_path: Path) -> 
     assert found.status["conditions"][-1]["status"] == "True"
 
 
-async def test_a_group_that_no_destination_matches_waits_and_says_for_what(tmp_path: Path) -> None:
-    found = await render(
-        home(tmp_path), destinations=places(destination("near", store="s", labels={"for": "others"}))
-    )
+def test_a_group_that_no_destination_matches_waits_and_says_for_what(tmp_path: Path) -> None:
+    found = render(home(tmp_path), destinations=places(destination("near", store="s", labels={"for": "others"})))
     assert found.placed == {}
     assert found.waiting == ({"for": "things"},)
     assert found.status["conditions"][-1]["status"] == "False"
 
 
-async def test_the_folder_and_the_state_file_of_mode_none(tmp_path: Path) -> None:
+def test_the_folder_and_the_state_file_of_mode_none(tmp_path: Path) -> None:
     target = destination("near", store="s", labels={"for": "things"}, filepath={"mode": "none"})
-    found = await render(home(tmp_path), destinations=places(target))
+    found = render(home(tmp_path), destinations=places(target))
     files = found.placed["near"]
     [state] = [path for path in files if ".kratix/" in path]
     assert set(files) == {"near/one.yaml", "near/far/two.yaml", state}
     assert files[state] == b"files:\n- near/far/two.yaml\n- near/one.yaml\n"
 
 
-async def test_requests_of_one_destination_share_its_aggregate(tmp_path: Path) -> None:
+def test_requests_of_one_destination_share_its_aggregate(tmp_path: Path) -> None:
     target = destination("near", store="s", labels={"for": "things"}, filepath={"mode": "aggregatedYAML"})
     things = home(tmp_path)
     renderings = [
-        await render(things, request("things", name, "team"), places(target)) for name in ("orders", "billing")
+        render(things, request("things", name, "team"), places(target)) for name in ("orders", "billing")
     ]
     placed, quarrels = collect(renderings)
     contents = {part.name: part.contents for rendering in renderings for part in rendering.placements}
@@ -94,15 +91,15 @@ async def test_requests_of_one_destination_share_its_aggregate(tmp_path: Path) -
     assert quarrels == []
 
 
-async def test_two_requests_that_write_one_path_are_told(tmp_path: Path) -> None:
+def test_two_requests_that_write_one_path_are_told(tmp_path: Path) -> None:
     target = destination("near", store="s", labels={"for": "things"}, filepath={"mode": "none"})
     things = home(tmp_path)
-    renderings = [await render(things, request("things", name, "team"), places(target)) for name in ("a", "b")]
+    renderings = [render(things, request("things", name, "team"), places(target)) for name in ("a", "b")]
     _, quarrels = collect(renderings)
     assert quarrels[0] == "team/a and team/b both write near/far/two.yaml to near"
 
 
-async def test_templates_find_what_the_operator_lets_them_find(tmp_path: Path) -> None:
+def test_templates_find_what_the_operator_lets_them_find(tmp_path: Path) -> None:
     template = (
         "labels: {{ labels }}\nversion: {{ promise.version }}\ngeneration: {{ request.metadata.generation }}\n"
         "spec: {{ spec }}\nvalue: {{ table }}\n"
@@ -115,16 +112,16 @@ async def test_templates_find_what_the_operator_lets_them_find(tmp_path: Path) -
     asked = request("things", "orders", "team", z=1.0, a="x")
     asked["metadata"]["labels"] = {"team": "blue"}
     asked["status"] = {"ignored": True}
-    found = await render(things, asked)
+    found = render(things, asked)
     assert found.files["a.yaml"].decode() == (
         "labels:\n  kratix.io/promise-name: things\n  team: blue\nversion: not-set\ngeneration: 1\n"
         "spec:\n  a: x\n  z: 1\nvalue:\n  a: 2\n  z: 1\n"
     )
 
 
-async def test_a_failing_template_is_told_with_the_authors_file_and_line(tmp_path: Path) -> None:
+def test_a_failing_template_is_told_with_the_authors_file_and_line(tmp_path: Path) -> None:
     things = home(tmp_path, template="kind: A\nsize: {{ spec.size.cpu }}\n", files=None)
-    found = await render(things)
+    found = render(things)
     assert found.failure is not None
     assert found.failure.reason == "TemplateUndefined"
     assert "promise.yaml:" in found.complaint
@@ -132,21 +129,21 @@ async def test_a_failing_template_is_told_with_the_authors_file_and_line(tmp_pat
     assert found.placed == {}
 
 
-async def test_an_endless_template_ends(tmp_path: Path) -> None:
+def test_an_endless_template_ends(tmp_path: Path) -> None:
     endless = "{% for a in range(10000) %}{% for b in range(10000) %}{% endfor %}{% endfor %}"
-    found = await render(home(tmp_path, template=endless, files=None), seconds=0.2)
+    found = render(home(tmp_path, template=endless, files=None), seconds=0.2)
     assert found.failure is not None
     assert found.failure.reason == "TemplateTimeout"
 
 
-async def test_what_does_not_stop_by_itself_is_killed_and_the_next_job_is_rendered(tmp_path: Path) -> None:
+def test_what_does_not_stop_by_itself_is_killed_and_the_next_job_is_rendered(tmp_path: Path) -> None:
     hanging = home(tmp_path, template="a: {{ '" + "a" * 40 + "!' | regex_replace('(a+)+$', 'b') }}\n", files=None)
     fine = home(tmp_path / "fine")
-    with BoundedWorker(limits=Limits(seconds=0.2)) as pool:
+    with BoundedWorker(limits=Limits(seconds=0.2)) as worker:
         asked = request("things", "orders", "team")
-        hung = await render_request(hanging, asked, destinations=None, pool=pool)
+        hung = Requests(hanging, destinations=None).render_with(worker.render_now, asked)
         assert hung.failure is not None
-        assert not (await render_request(fine, asked, destinations=None, pool=pool)).failure
+        assert not Requests(fine, destinations=None).render_with(worker.render_now, asked).failure
 
 
 @pytest.mark.parametrize(
@@ -158,10 +155,8 @@ async def test_what_does_not_stop_by_itself_is_killed_and_the_next_job_is_render
         ({"metadata": "text"}, "metadata.name: is missing"),
     ],
 )
-async def test_what_the_api_server_would_not_take_is_refused(
-    tmp_path: Path, change: dict[str, Any], said: str
-) -> None:
-    found = await render(home(tmp_path), {**request("things", "orders", "team"), **change})
+def test_what_the_api_server_would_not_take_is_refused(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    found = render(home(tmp_path), {**request("things", "orders", "team"), **change})
     assert said in str(found.refusals[0])
     assert not found.files
 
@@ -172,12 +167,12 @@ def test_an_object_is_served_with_its_keys_in_order_and_whole_numbers() -> None:
     assert str(as_served({"a": 10**30})["a"]) == "1e+30"
 
 
-async def test_a_number_that_no_integer_of_the_api_server_holds_is_a_float(tmp_path: Path) -> None:
-    found = await render(home(tmp_path), request("things", "orders", "team", size=10**30))
+def test_a_number_that_no_integer_of_the_api_server_holds_is_a_float(tmp_path: Path) -> None:
+    found = render(home(tmp_path), request("things", "orders", "team", size=10**30))
     assert found.refusals or found.files["one.yaml"] == b"kind: One\nname: orders\nsize: 1.0e+30\n"
 
 
-async def test_a_process_that_has_much_mapped_can_still_render(tmp_path: Path) -> None:
+def test_a_process_that_has_much_mapped_can_still_render(tmp_path: Path) -> None:
     """The bound is for what templates ask for, on top of what the command itself has mapped."""
     files = [
         {
@@ -186,5 +181,5 @@ async def test_a_process_that_has_much_mapped_can_still_render(tmp_path: Path) -
         }
     ]
     with mmap.mmap(-1, 1024 * 1024 * 1024):
-        rendering = await render(home(tmp_path, files=files))
+        rendering = render(home(tmp_path, files=files))
     assert rendering.failure is None

@@ -110,7 +110,7 @@ def home(tmp_path: Path) -> Home:
 def measured(home: Home, *specs: Mapping[str, Any]) -> CoverageReport:
     coverage = TemplateCoverage(home)
     with BoundedWorker(coverage=True) as worker:
-        requests = Requests(home, destinations=None, pool=worker)
+        requests = Requests(home, destinations=None)
         for spec in specs:
             request = {
                 "apiVersion": "example.com/v1",
@@ -263,7 +263,7 @@ def test_a_failure_has_the_same_words_when_coverage_is_measured(home: Home) -> N
     complaints = []
     for coverage in (False, True):
         with BoundedWorker(coverage=coverage) as worker:
-            requests = Requests(again, destinations=None, pool=worker)
+            requests = Requests(again, destinations=None)
             request = {"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "a"}, "spec": SMALL}
             complaints.append(requests.render_with(worker.render_now, request).complaint)
     assert complaints[0] == complaints[1]
@@ -293,7 +293,7 @@ def test_included_and_extended_partials_are_covered_where_they_are_written(home:
 def test_a_child_that_was_killed_loses_only_what_its_last_job_reached(home: Home) -> None:
     coverage = TemplateCoverage(home)
     with BoundedWorker(coverage=True) as worker:
-        requests = Requests(home, destinations=None, pool=worker)
+        requests = Requests(home, destinations=None)
         for name in ("a", "b"):
             request = {"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": name}, "spec": SMALL}
             requests.render_with(worker.render_now, request)
@@ -307,7 +307,7 @@ def test_a_child_that_was_killed_loses_only_what_its_last_job_reached(home: Home
 def test_what_is_measured_can_be_observed_in_parts(home: Home) -> None:
     whole, parts = TemplateCoverage(home), TemplateCoverage(home)
     with BoundedWorker(coverage=True) as worker:
-        requests = Requests(home, destinations=None, pool=worker)
+        requests = Requests(home, destinations=None)
         for spec in (SMALL, {**SMALL, "ha": True}, {**SMALL, "users": ["x"]}):
             request = {
                 "apiVersion": "example.com/v1",
@@ -327,7 +327,7 @@ def test_the_librarys_examples_render_the_same_when_coverage_is_measured(name: s
     found = []
     for coverage in (False, True):
         with BoundedWorker(coverage=coverage) as worker:
-            requests = Requests(library, destinations=None, pool=worker)
+            requests = Requests(library, destinations=None)
             found.append(
                 [
                     requests.render_with(worker.render_now, request).files

@@ -68,7 +68,7 @@ def check_objects(home: Home, worker: BoundedWorker, files: Files, known: Known 
     if offer.promise_configure:
         checking.promise(worker.render_now(offer.promise_configure, render_context(promise, None)))
     try:
-        requests = Requests(home, destinations=None, pool=worker)
+        requests = Requests(home, destinations=None)
     except HomeError:
         return checking.findings  # without an API there is nothing to ask for
     until = worker.spent + _PROCESSOR_SECONDS

@@ -267,7 +267,7 @@ def _rendered(aside: Path, made: _Making) -> list[Case]:
         raise CannotStart("the Promise is larger than 1.5 MiB, more than an API server takes; make several of it")
     cases: list[Case] = []
     with BoundedWorker() as worker:
-        requests = Requests(home, destinations=None, pool=worker)
+        requests = Requests(home, destinations=None)
         for name, request in made.examples.items():
             rendering = requests.render_with(worker.render_now, request)
             problem = _problem(rendering)

@@ -262,15 +262,8 @@ class Runner:
         destinations = suite.destinations if suite is not None else None
         key = (index, suite.file if suite is not None and destinations is not None else Path())
         if key not in self._requests:
-            self._requests[key] = Requests(self.subjects[index].home, destinations=destinations, pool=_Elsewhere())
+            self._requests[key] = Requests(self.subjects[index].home, destinations=destinations)
         return self._requests[key]
-
-
-class _Elsewhere:
-    """Stands where `Requests` wants a renderer and is given one for each call."""
-
-    async def render(self, pipelines: Sequence[JinjaPipeline], context: RenderContext) -> tuple[Outcome, ...]:
-        raise NotImplementedError
 
 
 def merged(value: Any, patch: Any) -> Any:
