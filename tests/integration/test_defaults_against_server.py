@@ -9,6 +9,7 @@ import pytest
 
 from troth.dev import ControlPlane
 from troth.engine.admission_defaults import refused_default
+from troth.engine.admission_definitions import definition_refusals
 
 NUMBER = {"type": "integer", "default": 1}
 RULE = [{"rule": "self.min <= self.max", "message": "min is above max"}]
@@ -131,6 +132,7 @@ def test_a_default_is_refused_exactly_when_the_api_server_refuses_it(
     assert (answer.code == 0) == taken, answer.stderr
     refusal = refused_default(built)
     assert (refusal is None) == taken, refusal
+    assert definition_refusals(built) == (() if refusal is None else (refusal,))
     if refusal is not None:
         assert refusal.field.startswith("spec.versions[0].schema.openAPIV3Schema.properties.spec.properties.value")
         assert refusal.field.endswith(".default")

@@ -77,6 +77,10 @@ FIELDS: Mapping[str, Any] = {
         "required": ["a"],
         "properties": {"a": {"type": "string", "default": "x"}},
     },
+    "default in the values of a map that does not fit": {
+        "type": "object",
+        "additionalProperties": {"type": "string", "pattern": "^a", "default": "b"},
+    },
     "default null": {"type": "string", "default": None},
     "default null, nullable": {"type": "string", "nullable": True, "default": None},
     "one of": {
@@ -147,6 +151,7 @@ DEFINITIONS: Mapping[str, Any] = {
     "column": lambda spec: spec["versions"][0].update(
         additionalPrinterColumns=[{"name": "a", "type": "string", "jsonPath": ".spec.a"}]
     ),
+    "no columns at all": lambda spec: spec["versions"][0].update(additionalPrinterColumns=[]),
     "strange column": lambda spec: spec["versions"][0].update(
         additionalPrinterColumns=[{"name": "a", "type": "text", "jsonPath": ".spec.a"}]
     ),

@@ -24,7 +24,6 @@ from troth.api.resources import PROMISE
 from troth.authoring.applying import apply_promise, as_created
 from troth.authoring.files import HomeError, confined, read_documents, read_text
 from troth.engine.admission import Admitted
-from troth.engine.admission_defaults import refused_default
 from troth.engine.admission_definitions import definition_refusals
 from troth.engine.emit import TooDeep, dump_document
 from troth.engine.failure import Failure
@@ -218,11 +217,8 @@ def _sound(offer: Offer) -> Offer:
     if offer.definition is None:
         return offer
     for problem in definition_refusals(offer.definition):
-        raise InvalidObject(f"spec.api.{problem.field}", problem.message)
-    refusal = refused_default(offer.definition)
-    if refusal is not None:
-        remedy = "spell out what the schema and its rules ask for"
-        raise InvalidObject(f"spec.api.{refusal.field}", refusal.message, remedy)
+        remedy = "spell out what the schema and its rules ask for" if problem.field.endswith(".default") else ""
+        raise InvalidObject(f"spec.api.{problem.field}", problem.message, remedy)
     return offer
 
 

@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from troth.engine.admission_refusals import FORBIDDEN, Refusal, duplicate, invalid, not_supported, required, shown
-from troth.engine.admission_structure import prune, wire_value
-from troth.engine.admission_validation import Validator, compile_pattern
+from troth.engine.admission_defaults import refused_default
+from troth.engine.admission_refusals import FORBIDDEN, Refusal, duplicate, invalid, not_supported, required
+from troth.engine.admission_validation import compile_pattern
 
 _LABEL: Final = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -85,9 +85,13 @@ _WORDS: Final[Mapping[type, str]] = {
 def definition_refusals(definition: Mapping[str, Any]) -> tuple[Refusal, ...]:
     """Why the API server would not take a definition whose outline `build_definition` has found sound."""
     try:
-        return tuple(dict.fromkeys(_definition(definition["spec"], definition.get("metadata") or {})))
+        found = tuple(dict.fromkeys(_definition(definition["spec"], definition.get("metadata") or {})))
+        if found:
+            return found  # a default can only be held against a schema that is sound
+        default = refused_default(definition)
     except RecursionError:
         return (invalid("spec.versions", "", "the schema is nested too deeply"),)
+    return (default,) if default is not None else ()
 
 
 def _definition(spec: Mapping[str, Any], metadata: Mapping[str, Any]) -> Iterator[Refusal]:
@@ -113,7 +117,7 @@ def _definition(spec: Mapping[str, Any], metadata: Mapping[str, Any]) -> Iterato
         for flag in ("served", "storage"):
             if not isinstance(version.get(flag, False), bool):
                 yield invalid(f"{field}.{flag}", version[flag], "must be true or false")
-        yield from _columns(version.get("additionalPrinterColumns") or (), f"{field}.additionalPrinterColumns")
+        yield from _columns(version.get("additionalPrinterColumns") or [], f"{field}.additionalPrinterColumns")
         yield from _root(version["schema"]["openAPIV3Schema"], f"{field}.schema.openAPIV3Schema")
 
 
@@ -243,8 +247,6 @@ def _node(schema: Mapping[str, Any], field: str, *, is_root: bool = False) -> It
             yield from _junctor(child, schema, f"{field}.{name}[{index}]")
     if isinstance(schema.get("not"), dict):
         yield from _junctor(schema["not"], schema, f"{field}.not")
-    if schema.get("default") is not None:
-        yield from _default(schema, field)
     for name, child in (schema.get("properties") or {}).items():
         if not (is_root and name == "metadata"):
             yield from _node(child, f"{field}.properties.{name}")
@@ -344,17 +346,3 @@ def _junctor(schema: Mapping[str, Any], outer: Mapping[str, Any] | None, field: 
             yield from _junctor(child, outer, f"{field}.{name}[{index}]")
     if isinstance(schema.get("not"), dict):
         yield from _junctor(schema["not"], outer, f"{field}.not")
-
-
-def _default(schema: Mapping[str, Any], field: str) -> Iterator[Refusal]:
-    value = wire_value(schema["default"])
-    pruned = wire_value(value)
-    prune(pruned, schema)
-    if pruned != value:
-        yield invalid(f"{field}.default", value, "must not have unknown fields")
-        return
-    for refusal in Validator(schema).check(value, ""):
-        where = f"{field}.default"
-        said = refusal.message.removeprefix("Invalid value: ")
-        yield invalid(where, shown(value), f"{refusal.field}: {said}" if refusal.field else said)
-        return
