@@ -5,14 +5,15 @@ One way for a request's pipelines, the Promise's own and its dependencies, as in
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from troth.api import Promise
+from troth.api import InvalidObject, Promise
 from troth.api import labels as names
 from troth.api.naming import short_group_id
 from troth.api.objects import Destination, ObjectMeta, Workload, WorkloadGroup, WorkPlacement
 from troth.authoring.destinations import Destinations, anywhere
+from troth.engine.failure import Failure
 from troth.engine.layout import Layout, aggregate, destination_files, place
 from troth.engine.scheduling import Target, effective_selector, schedule
 from troth.engine.status.facts import PlacementFacts, Waiting, WorkFacts
@@ -81,7 +82,50 @@ class Owner:
     namespace: str = ""
 
 
-def place_groups(
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where the Works of one workflow go.
+
+    Attributes:
+        works: what the status says of them.
+        placements: their files, by Destination.
+        failure: the last of them that cannot stand where it should.
+    """
+
+    works: tuple[WorkFacts, ...]
+    placements: tuple[Placement, ...]
+    failure: Failure | None
+
+    @property
+    def waiting(self) -> tuple[Mapping[str, str], ...]:
+        """Labels of groups for which there is no Destination."""
+        return tuple(waiting.wants for work in self.works for waiting in work.unscheduled)
+
+
+def place_works(
+    works: Iterable[tuple[Owner, str, Sequence[GroupContent]]], destinations: Destinations | None
+) -> Placed:
+    """Where the Works of one workflow go; one that fails holds up no other.
+
+    Args:
+        works: of each Work its owner, whose output it is ("" for dependencies), and the files.
+        destinations: where they may go; None for one destination that matches everything.
+    """
+    found: list[WorkFacts] = []
+    placements: list[Placement] = []
+    failure: Failure | None = None
+    for owner, pipeline, groups in works:
+        try:
+            facts, placed = _place_groups(owner, pipeline, groups, destinations)
+        except InvalidObject as error:
+            failure = Failure("InvalidPath", error.problem, pipeline=pipeline, file=error.field, hint=error.remedy)
+            continue
+        found.append(facts)
+        placements.extend(placed)
+    return Placed(tuple(found), tuple(placements), failure)
+
+
+def _place_groups(
     owner: Owner, pipeline: str, groups: Sequence[GroupContent], destinations: Destinations | None
 ) -> tuple[WorkFacts, list[Placement]]:
     """Where the groups of one pipeline go, among Destinations that have nothing of it yet.

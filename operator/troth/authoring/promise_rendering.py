@@ -9,18 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from troth.api import InvalidObject
 from troth.api import labels as names
 from troth.api.objects import Promise
 from troth.api.pipelines import JinjaPipeline
 from troth.authoring.applying import NOW
 from troth.authoring.destinations import Destinations
 from troth.authoring.home import Home, offer_of, refused
-from troth.authoring.placing import Owner, Placement, place_groups
+from troth.authoring.placing import Owner, place_works
 from troth.authoring.rendering import Rendering, WorkflowRun, timeless
 from troth.engine.context import RenderContext, render_context
 from troth.engine.emit import dump_documents
-from troth.engine.failure import Failure
 from troth.engine.offers import Offer
 from troth.engine.outputs import WorkflowOutput, judge_outcomes, workflow_facts
 from troth.engine.render import Outcome
@@ -73,22 +71,16 @@ def render_promise(
         for produced in output.outputs
         if not produced.suspended
     ]
-    failure = output.failure
-    works: list[WorkFacts] = []
-    placements: list[Placement] = []
-    for piece in pieces:
-        if not piece.groups and not piece.pipeline:
-            continue
-        owner = Owner(promise, promise.spec.pipeline_namespace or system_namespace, piece.work_type)
-        try:
-            facts, placed = place_groups(owner, piece.pipeline, piece.groups, destinations)
-        except InvalidObject as error:
-            failure = Failure(
-                "InvalidPath", error.problem, pipeline=piece.pipeline, file=error.field, hint=error.remedy
-            )
-            continue
-        works.append(facts)
-        placements.extend(placed)
+    namespace = promise.spec.pipeline_namespace or system_namespace
+    placed = place_works(
+        (
+            (Owner(promise, namespace, piece.work_type), piece.pipeline, piece.groups)
+            for piece in pieces
+            if piece.groups or piece.pipeline
+        ),
+        destinations,
+    )
+    failure = placed.failure or output.failure
     return Rendering(
         request=promise.raw,
         files={
@@ -97,9 +89,9 @@ def render_promise(
             for group in piece.groups
             for path, content in sorted(group.files.items())
         },
-        placements=tuple(placements),
-        waiting=tuple(waiting.wants for work in works for waiting in work.unscheduled),
-        status=timeless(promise_status({}, _facts(promise, offer, output, works), now=NOW)),
+        placements=placed.placements,
+        waiting=placed.waiting,
+        status=timeless(promise_status({}, _facts(promise, offer, output, placed.works), now=NOW)),
         failure=failure,
         complaint=str(refused(home, failure)) if failure else "",
     )

@@ -23,7 +23,7 @@ from troth.authoring.bounded import BoundedWorker
 from troth.authoring.destinations import ANYWHERE, Destinations, read_destinations
 from troth.authoring.files import HomeError, read_objects, yaml_files
 from troth.authoring.home import Home, as_served, load_home, offer_of, refused
-from troth.authoring.placing import Owner, Placement, own_files, place_groups
+from troth.authoring.placing import Owner, Placement, own_files, place_works
 from troth.engine.admission import Admission, Admitted
 from troth.engine.admission_refusals import Refusal
 from troth.engine.components import Parent, find_components
@@ -144,27 +144,25 @@ class Requests:
         served = admitted.request
         selectors = self.promise.spec.destination_selectors
         output = judge_outcomes(outcomes, selectors=selectors, source="resource-workflow")
-        works: list[WorkFacts] = []
-        placements: list[Placement] = []
-        failure = output.failure
-        for produced in output.outputs:
-            if produced.suspended:
-                continue
-            try:
-                facts, placed = self._place(served, produced)
-            except InvalidObject as error:
-                failure = Failure(
-                    "InvalidPath", error.problem, pipeline=produced.pipeline, file=error.field, hint=error.remedy
-                )
-                continue
-            works.append(facts)
-            placements.extend(placed)
+        name, namespace = served["metadata"]["name"], served["metadata"]["namespace"]
+        owner = Owner(
+            self.promise,
+            self.promise.spec.pipeline_namespace or namespace,
+            names.WORK_TYPE_RESOURCE,
+            name=name,
+            namespace=namespace,
+        )
+        placed = place_works(
+            ((owner, made.pipeline, made.groups) for made in output.outputs if not made.suspended),
+            self.destinations,
+        )
+        failure = placed.failure or output.failure
         return Rendering(
             request=served,
             files=self._files(output),
-            placements=tuple(placements),
-            waiting=tuple(waiting.wants for work in works for waiting in work.unscheduled),
-            status=self._status(output, works, served),
+            placements=placed.placements,
+            waiting=placed.waiting,
+            status=self._status(output, placed.works, served),
             failure=failure,
             unchecked=admitted.unchecked,
             complaint=str(refused(self.home, failure)) if failure else "",
@@ -242,17 +240,6 @@ class Requests:
             ComponentFacts(found.api_version, found.kind, found.name, found.namespace, state="Ready")
             for found in find_components(files, parent)
         )
-
-    def _place(self, request: Mapping[str, Any], output: Output) -> tuple[WorkFacts, list[Placement]]:
-        name, namespace = request["metadata"]["name"], request["metadata"]["namespace"]
-        owner = Owner(
-            self.promise,
-            self.promise.spec.pipeline_namespace or namespace,
-            names.WORK_TYPE_RESOURCE,
-            name=name,
-            namespace=namespace,
-        )
-        return place_groups(owner, output.pipeline, output.groups, self.destinations)
 
 
 def render_files(
