@@ -139,7 +139,7 @@ class Guide:
         """What that word shows."""
         file = self.write()
         platform = read_destinations(self.destinations) if self.destinations else None
-        requests = Requests(load_home(file), destinations=platform, pool=self.worker)
+        requests = Requests(load_home(file), destinations=platform)
         return _told(word, requests.render_with(self.worker.render_now, self.request))
 
 
