@@ -101,7 +101,7 @@ def open_remote(
     ``local_root`` is the folder that local repositories must lie in; None refuses them all. User information in
     an http(s) URL is taken out of it, and used when there are no other credentials.
     """
-    if re.search(r"[\x00-\x20\x7f]", url):
+    if re.search(r"[\x00-\x1f\x7f]" if url.startswith("/") else r"[\x00-\x20\x7f]", url):
         raise _invalid(url, "holds a space or a control character")
     if url.startswith(("/", "file:")):
         return GitRemote(_local_path(url, local_root), "file", None)

@@ -93,6 +93,14 @@ def test_a_repository_by_path_must_lie_in_the_allowed_folder(tmp_path: Path) -> 
     assert caught.value.reason == "LocalPathRefused"
 
 
+def test_a_repository_may_lie_in_a_folder_with_spaces_in_its_name(tmp_path: Path) -> None:
+    root = tmp_path / "my platform"
+    root.mkdir()
+    assert open_remote(f"{root}/a b.git", None, local_root=root).url == f"{root}/a b.git"
+    with pytest.raises(StoreError, match="control character"):
+        open_remote(f"{root}/a\nb.git", None, local_root=root)
+
+
 def test_a_password_is_in_the_environment_for_its_server_only(tmp_path: Path) -> None:
     environment = open_remote("https://example.com:8443/a.git", BASIC, ca_bundle=b"PEM").prepare(tmp_path)
     assert environment["GIT_ALLOW_PROTOCOL"] == "https"

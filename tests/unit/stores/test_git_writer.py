@@ -264,6 +264,18 @@ async def test_closing_ends_every_program_of_a_push_that_hangs(
     assert list(store.workspace.iterdir()) == []
 
 
+async def test_a_repository_and_a_workspace_may_have_spaces_in_their_names(
+    tmp_path: Path, claims: Claims
+) -> None:
+    folder = tmp_path / "my platform"
+    folder.mkdir()
+    store = GitStore(folder)
+    writer = store.writer()
+    await writer.write(claims("a", {"resources/a b/x.yaml": "1"}))
+    await writer.close()
+    assert "resources/a b/x.yaml" in store.files()
+
+
 async def test_the_workspace_is_private_and_leaves_nothing(store: GitStore, claims: Claims) -> None:
     writer = store.writer()
     await writer.write(claims("a", {"resources/a/x.yaml": "1"}))
