@@ -12,8 +12,8 @@ import yaml
 
 from tests.documents import ROOT
 from troth.api import Resource
-from troth.authoring.lint.data.fixed import FIXED, REQUIRED
-from troth.authoring.lint.kubernetes import Kubernetes
+from troth.engine.kinds.data.fixed import FIXED, REQUIRED
+from troth.engine.kinds.kubernetes import Kubernetes
 from troth.kube import ApiError, Client
 
 pytestmark = pytest.mark.integration

@@ -16,9 +16,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from troth.authoring.lint.data.fixed import FIXED, REQUIRED
-from troth.authoring.lint.data.reduce import GENERATED, MODULE, read_enums
-from troth.authoring.lint.openapi import fix
+from troth.engine.kinds.data.fixed import FIXED, REQUIRED
+from troth.engine.kinds.data.reduce import GENERATED, MODULE, read_enums
+from troth.engine.kinds.openapi import fix
 
 KINDS = {
     "v1/ConfigMap": "io.k8s.api.core.v1.ConfigMap",

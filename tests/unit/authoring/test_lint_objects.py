@@ -15,10 +15,10 @@ from troth.api.pipelines import JinjaPipeline
 from troth.authoring.bounded import BoundedWorker
 from troth.authoring.home import load_home
 from troth.authoring.lint import Finding, lint
-from troth.authoring.lint.kubernetes import Kubernetes
 from troth.authoring.lint.objects import check_objects
 from troth.authoring.lint.places import Files
-from troth.authoring.lint.requests import longest, specs
+from troth.engine.kinds.kubernetes import Kubernetes
+from troth.engine.linting.requests import longest, specs
 from troth.engine.render import Outcome, RenderContext
 
 PLAIN = {"type": "object", "required": ["size"], "properties": {"size": SPEC["properties"]["size"]}}

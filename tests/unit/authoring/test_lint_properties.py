@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from tests.unit.authoring.linted import promise, remarks
 from tests.unit.promises.library import request_of
 from troth.api.objects import read_promise, read_request
-from troth.authoring.lint.requests import specs
 from troth.engine.failure import Failure
 from troth.engine.limits import Limits
+from troth.engine.linting.requests import specs
 from troth.engine.offers import read_offer
 from troth.engine.render import render_context, render_pipeline
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from tests.documents import ROOT
-from troth.authoring.lint.kubernetes import Kubernetes
-from troth.authoring.lint.values import wrong_value
+from troth.engine.kinds.kubernetes import Kubernetes
+from troth.engine.kinds.values import wrong_value
 
 PORT = {"type": "integer", "format": "int32", "minimum": 1, "maximum": 65535}
 

@@ -12,11 +12,12 @@ from typing import Any, Final
 
 import orjson
 
-from troth.authoring.files import LARGEST_FILE, HomeError, read_documents, read_text, yaml_files
-from troth.authoring.lint.kubernetes import Kubernetes
-from troth.authoring.lint.openapi import is_openapi, reduce_openapi
+from troth.authoring.files import LARGEST_FILE, HomeError, read_documents, read_objects, read_text, yaml_files
+from troth.authoring.home import Home
+from troth.engine.kinds import Kubernetes, Schemas, is_openapi, reduce_openapi
 
 _DEFINITION: Final = "CustomResourceDefinition"
+_STRUCTURED: Final = (".yaml", ".yml", ".json")
 _SOURCE: Final = "kubectl get crds -o yaml gives the former, kubectl get --raw /openapi/v2 the latter"
 _LARGEST: Final = 32 * 1024 * 1024
 
@@ -46,6 +47,18 @@ def known_from(documents: Iterable[Any]) -> Known:
             found = items if isinstance(items, list) else [document]
             definitions.extend(obj for obj in found if isinstance(obj, Mapping) and obj.get("kind") == _DEFINITION)
     return Known(tuple(definitions), Kubernetes(reduce_openapi(published)) if published else Kubernetes())
+
+
+def schemas_of(home: Home, known: Known | None = None) -> Schemas:
+    """What is known to a Promise: the dependencies outweigh what was given, and that outweighs ``schemas/``.
+
+    Raises:
+        HomeError: a file of ``schemas/`` cannot be read.
+    """
+    known = known or Known()
+    brought = [obj for path in home.schemas if path.suffix in _STRUCTURED for obj in read_objects(path)]
+    dependencies = home.promise["spec"].get("dependencies") or ()
+    return Schemas((*brought, *known.definitions, *dependencies), known.kubernetes)
 
 
 def read_schemas(path: Path) -> list[Any]:

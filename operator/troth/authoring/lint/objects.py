@@ -16,15 +16,15 @@ from troth.authoring.bounded import BoundedWorker
 from troth.authoring.files import HomeError, read_objects
 from troth.authoring.home import Home, Source, locate, locate_failure, offer_of
 from troth.authoring.lint.findings import Finding
-from troth.authoring.lint.known import Known
+from troth.authoring.lint.known import Known, schemas_of
 from troth.authoring.lint.places import Files, shown
-from troth.authoring.lint.requests import LENGTHS, longest, specs
-from troth.authoring.lint.schemas import Schemas
-from troth.authoring.lint.versions import DEPRECATED, KUBERNETES, REMOVED
 from troth.authoring.rendering import Rendering, Requests
 from troth.engine.context import render_context
 from troth.engine.failure import Failure
+from troth.engine.kinds.schemas import Schemas
+from troth.engine.kinds.versions import DEPRECATED, KUBERNETES, REMOVED
 from troth.engine.linting.remarks import CODES, Severity
+from troth.engine.linting.requests import LENGTHS, longest, specs
 from troth.engine.manifests import InvalidManifest, load_documents
 from troth.engine.render import Outcome
 
@@ -60,7 +60,7 @@ def check_objects(home: Home, worker: BoundedWorker, files: Files, known: Known 
     Raises:
         HomeError: an example or a schema cannot be read.
     """
-    checking = _Checking(home, files, Schemas(home, known))
+    checking = _Checking(home, files, schemas_of(home, known))
     for index, dependency in enumerate(home.promise["spec"].get("dependencies") or ()):
         if isinstance(dependency, Mapping):
             checking.check(Rendered(dependency, locate(home, f"spec.dependencies[{index}]")))

@@ -14,9 +14,9 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from troth.api.pipelines import close_match
-from troth.authoring.lint.kubernetes import Kubernetes
 from troth.authoring.starting.errors import CannotStart
 from troth.authoring.starting.shapes import Path, longest_name, schema_of
+from troth.engine.kinds.kubernetes import Kubernetes
 
 SYNTAX: Final = "NAME=KIND/NAME:PATH"
 REQUEST_NAME: Final = "metadata.name"

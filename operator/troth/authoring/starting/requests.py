@@ -13,11 +13,11 @@ from re import _constants as constants
 from re import _parser as parser
 from typing import Any, Final
 
-from troth.authoring.lint.requests import specs
 from troth.authoring.starting.definitions import Offered
 from troth.engine.admission import Admission, Admitted
 from troth.engine.admission_validation import compile_pattern
 from troth.engine.definitions import build_definition
+from troth.engine.linting.requests import specs
 
 _MOST_REPEATED: Final = 40
 _LONGEST: Final = 1000

@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from troth.authoring.lint.kubernetes import Kubernetes
 from troth.authoring.starting.fields import QUANTITY
+from troth.engine.kinds.kubernetes import Kubernetes
 
 Path = tuple[str | int, ...]
 """Keys and indexes from an object to a value in it."""

@@ -28,11 +28,12 @@ import orjson
 from troth.api.pipelines import JinjaPipeline
 from troth.authoring.bounded import BoundedWorker
 from troth.authoring.home import Home, locate_failure
-from troth.authoring.lint.requests import specs
-from troth.authoring.lint.schemas import Schemas
+from troth.authoring.lint.known import schemas_of
 from troth.authoring.rendering import Rendering, Requests
 from troth.authoring.testing.boundaries import around
 from troth.engine.failure import Failure
+from troth.engine.kinds import Schemas
+from troth.engine.linting.requests import specs
 from troth.engine.manifests import InvalidManifest, load_documents
 from troth.engine.render import Outcome, RenderContext, Rendered
 
@@ -87,7 +88,7 @@ def check_generated(
     """
     if examples <= 0:
         return ()
-    trial = _Trial(home, requests, worker, Schemas(home))
+    trial = _Trial(home, requests, worker, schemas_of(home))
     schema = _schema_of(requests)
     for body in specs(schema):
         trial.try_chosen(body)

@@ -11,7 +11,7 @@ import copy
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from troth.authoring.lint.data.fixed import FIXED, REQUIRED
+from troth.engine.kinds.data.fixed import FIXED, REQUIRED
 
 _PREFIXES: Final = ("#/definitions/", "#/components/schemas/")
 _FORMATS: Final = ("int32", "int64", "byte", "date-time")

@@ -1,15 +1,13 @@
-"""Schemas of objects: those of the CRDs that a Promise brings, those that were given, and Kubernetes' own."""
+"""Holds objects against the definitions that are known, and against Kubernetes' own schemas."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from troth.authoring.files import read_objects
-from troth.authoring.home import Home
-from troth.authoring.lint.known import Known
 from troth.engine.admission import Admission, Admitted
+from troth.engine.kinds.kubernetes import Kubernetes
 
 _DEFINITION: Final = "CustomResourceDefinition"
 _MOST_PROBLEMS: Final = 10
@@ -32,26 +30,16 @@ class Schemas:
     """What is known about kinds.
 
     Args:
-        home: its dependencies and the files of ``schemas/`` bring definitions.
-        known: what is known besides; it outweighs ``schemas/``, and the dependencies outweigh it.
-
-    Raises:
-        HomeError: a file of ``schemas/`` cannot be read.
+        definitions: objects, of which the CustomResourceDefinitions count; a later one outweighs an earlier one.
+        kubernetes: the kinds that an API server has of itself; those that come with Troth by default.
     """
 
-    def __init__(self, home: Home, known: Known | None = None) -> None:
-        known = known or Known()
+    def __init__(self, definitions: Iterable[Any] = (), kubernetes: Kubernetes | None = None) -> None:
         self._definitions: dict[tuple[str, str], Mapping[str, Any]] = {}
         self._admissions: dict[tuple[str, str], Admission] = {}
-        self._kubernetes = known.kubernetes
-        for path in home.schemas:
-            if path.suffix in (".yaml", ".yml", ".json"):
-                for obj in read_objects(path):
-                    self._add(obj)
-        for definition in known.definitions:
+        self._kubernetes = kubernetes or Kubernetes()
+        for definition in definitions:
             self._add(definition)
-        for dependency in home.promise["spec"].get("dependencies") or ():
-            self._add(dependency)
 
     def _add(self, obj: Any) -> None:
         if not isinstance(obj, Mapping) or obj.get("kind") != _DEFINITION:

@@ -1,6 +1,6 @@
 """Write the reduced schemas of Kubernetes' own kinds beside this file.
 
-    PYTHONPATH=operator python operator/troth/authoring/lint/data/reduce.py v1.36.3
+    PYTHONPATH=operator python operator/troth/engine/kinds/data/reduce.py v1.36.3
 
 They come out of the Go module k8s.io/kubernetes (Apache-2.0) of that version. Kept is what validation needs: types,
 fields, required fields and formats from the published schemas, enums from the Go source that the API server's own
@@ -17,8 +17,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from troth.authoring.lint.data.fixed import FIXED
-from troth.authoring.lint.openapi import fix, reduce_openapi
+from troth.engine.kinds.data.fixed import FIXED
+from troth.engine.kinds.openapi import fix, reduce_openapi
 
 MODULE = "k8s.io/kubernetes"
 PUBLISHED = "api/openapi-spec/swagger.json"

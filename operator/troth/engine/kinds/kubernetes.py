@@ -15,8 +15,8 @@ from typing import Any, Final
 import orjson
 
 from troth.api.pipelines import close_match
-from troth.authoring.lint.values import wrong_value
-from troth.authoring.lint.workloads import broken_rules
+from troth.engine.kinds.values import wrong_value
+from troth.engine.kinds.workloads import broken_rules
 
 _QUANTITY: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?")
 _DEEPEST: Final = 60
@@ -56,7 +56,7 @@ class Kubernetes:
     def _read(self) -> None:
         if self._definitions:
             return
-        data = resources.files("troth.authoring.lint").joinpath("data", "kubernetes.json.gz").read_bytes()
+        data = resources.files("troth.engine.kinds").joinpath("data", "kubernetes.json.gz").read_bytes()
         document = orjson.loads(gzip.decompress(data))
         self._kinds, self._definitions = document["kinds"], document["definitions"]
         self.version = document["version"]
