@@ -264,9 +264,7 @@ async def test_closing_ends_every_program_of_a_push_that_hangs(
     assert list(store.workspace.iterdir()) == []
 
 
-async def test_a_repository_and_a_workspace_may_have_spaces_in_their_names(
-    tmp_path: Path, claims: Claims
-) -> None:
+async def test_a_repository_and_a_workspace_may_have_spaces_in_their_names(tmp_path: Path, claims: Claims) -> None:
     folder = tmp_path / "my platform"
     folder.mkdir()
     store = GitStore(folder)
