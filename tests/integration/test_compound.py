@@ -57,7 +57,7 @@ async def test_each_write_of_the_parent_says_something_new_and_none_follows_when
             api_of(compound.whole), resource_version=start, namespace=compound.namespace
         )
         async for event in stream:
-            versions.append(event.object["metadata"]["resourceVersion"])
+            versions.append(event.object["metadata"]["resourceVersion"])  # noqa: PERF401 - one by one, as they come
 
     def written() -> list[AuditEntry]:
         resource = api_of(compound.whole)

@@ -31,12 +31,13 @@ from troth.api.conditions import LINTED
 from troth.api.resources import DESTINATION, GIT_STATE_STORE, PROMISE
 from troth.authoring.bounded import BoundedWorker
 from troth.authoring.destinations import Destinations, read_destinations
-from troth.authoring.home import RefusedPromise, as_served, build, load_home
+from troth.authoring.home import RefusedPromise, build, load_home
 from troth.authoring.placing import own_files
 from troth.authoring.promise_rendering import render_promise
 from troth.authoring.rendering import Rendering, Requests, collect
 from troth.dev.controlplane import ControlPlane
 from troth.engine.emit import dump_document
+from troth.engine.serving import as_served
 from troth.kube import ApiError, Client, Invalid
 
 FAMILIES = 25

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from troth.api.resources import PROMISE
 from troth.authoring.files import HomeError, read_documents
 from troth.engine.admission import Admission, Admitted
 from troth.engine.admission_refusals import Refusal
 from troth.shipped import NotShipped, shipped_folder
-
-UID: Final = "00000000-0000-0000-0000-000000000000"
-NOW: Final = "1970-01-01T00:00:00Z"
 
 
 def apply_promise(promise: Mapping[str, Any]) -> Admitted | tuple[Refusal, ...]:
@@ -24,19 +21,6 @@ def apply_promise(promise: Mapping[str, Any]) -> Admitted | tuple[Refusal, ...]:
         HomeError: Troth's definitions are missing.
     """
     return _admission().admit(promise)
-
-
-def as_created(obj: Mapping[str, Any]) -> dict[str, Any]:
-    """An object with what the API server makes up when it creates it: always the same, as if there was one."""
-    metadata = {
-        "creationTimestamp": NOW,
-        "generation": 1,
-        "uid": UID,
-        **{
-            key: value for key, value in obj["metadata"].items() if key not in ("managedFields", "resourceVersion")
-        },
-    }
-    return {**{key: value for key, value in obj.items() if key != "status"}, "metadata": metadata}
 
 
 @cache

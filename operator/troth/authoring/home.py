@@ -16,12 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
-
 from troth.api import InvalidObject
 from troth.api.objects import Promise, read_promise
 from troth.api.resources import PROMISE
-from troth.authoring.applying import apply_promise, as_created
+from troth.authoring.applying import apply_promise
 from troth.authoring.files import HomeError, confined, read_documents, read_text
 from troth.engine.admission import Admitted
 from troth.engine.admission_definitions import definition_refusals
@@ -30,6 +28,8 @@ from troth.engine.failure import Failure
 from troth.engine.lines import document_lines, field_lines
 from troth.engine.manifests import InvalidManifest, load_documents
 from troth.engine.offers import Offer, read_offer
+from troth.engine.serving import as_created, as_served
+from troth.engine.sources import field_of, pipelines_of
 
 __all__ = [
     "Home",
@@ -37,7 +37,6 @@ __all__ = [
     "RefusedPromise",
     "Source",
     "UnboundedTemplate",
-    "as_served",
     "build",
     "find_homes",
     "load_home",
@@ -47,12 +46,7 @@ __all__ = [
 ]
 
 PROMISE_FILE: Final = "promise.yaml"
-_WORKFLOWS: Final = tuple(
-    (owner, action) for owner in ("resource", "promise") for action in ("configure", "delete")
-)
-_LARGEST_INTEGER: Final = 2**63
 _STRUCTURED: Final = (".yaml", ".yml", ".json")
-_EXPRESSION: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
 
 class RefusedPromise(HomeError):
@@ -222,24 +216,6 @@ def _sound(offer: Offer) -> Offer:
     return offer
 
 
-def as_served(obj: Mapping[str, Any]) -> dict[str, Any]:
-    """An object as the API server gives it back: keys in order, and numbers as Go reads them."""
-    served: dict[str, Any] = orjson.loads(orjson.dumps(_whole(obj), option=orjson.OPT_SORT_KEYS))
-    return served
-
-
-def _whole(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _whole(child) for key, child in value.items()}
-    if isinstance(value, list):
-        return [_whole(child) for child in value]
-    if isinstance(value, float) and value.is_integer() and abs(value) < _LARGEST_INTEGER:
-        return int(value)
-    if isinstance(value, int) and abs(value) >= _LARGEST_INTEGER:
-        return float(value)
-    return value
-
-
 def build(home: Home) -> str:
     """The one document that people apply: the same bytes for the same files, whoever builds.
 
@@ -282,42 +258,8 @@ def locate(home: Home, field: str) -> Source:
 
 def locate_failure(home: Home, failure: Failure) -> Source:
     """Where the template stands that failed, at the line where it failed."""
-    source = locate(home, _field_of(home, failure))
+    source = locate(home, field_of(home.promise, failure))
     return Source(source.path, source.line + failure.line - 1) if failure.line else source
-
-
-def _field_of(home: Home, failure: Failure) -> str:
-    """The field of the built Promise that a failure speaks of."""
-    for base, pipeline in _pipelines_of(home.promise):
-        if (pipeline.get("metadata") or {}).get("name") != failure.pipeline:
-            continue
-        spec = pipeline.get("spec") or {}
-        index = _file_index(spec.get("files") or (), failure.file)
-        return f"{base}.spec.files[{index}].template" if index is not None else f"{base}.spec.{failure.file}"
-    return ""
-
-
-def _file_index(files: Any, path: str) -> int | None:
-    entries = [(index, str(entry.get("path", ""))) for index, entry in enumerate(files) if isinstance(entry, dict)]
-    for index, written in entries:
-        if written == path:
-            return index
-    for index, written in entries:
-        pattern = ".*".join(re.escape(part) for part in _EXPRESSION.split(written))
-        if pattern != re.escape(written) and re.fullmatch(pattern, path, re.DOTALL):
-            return index
-    return None
-
-
-def _pipelines_of(promise: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    spec = promise.get("spec")
-    workflows = spec.get("workflows") if isinstance(spec, dict) else None
-    for owner, action in _WORKFLOWS:
-        actions = workflows.get(owner) if isinstance(workflows, dict) else None
-        pipelines = actions.get(action) if isinstance(actions, dict) else None
-        for index, pipeline in enumerate(pipelines if isinstance(pipelines, list) else ()):
-            if isinstance(pipeline, dict):
-                yield f"spec.workflows.{owner}.{action}[{index}]", pipeline
 
 
 def _promise_of(documents: list[Any], file: Path) -> dict[str, Any]:
@@ -362,7 +304,7 @@ class _Expansion:
     moved: dict[int, int] = field(default_factory=dict)
 
     def expand(self, promise: dict[str, Any]) -> None:
-        for base, pipeline in _pipelines_of(promise):
+        for base, pipeline in pipelines_of(promise):
             spec = pipeline.get("spec")
             if not isinstance(spec, dict):
                 continue

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from troth.api import labels as names
 from troth.api.objects import Promise
 from troth.api.pipelines import JinjaPipeline
-from troth.authoring.applying import NOW
 from troth.authoring.destinations import Destinations
 from troth.authoring.home import Home, offer_of, refused
 from troth.authoring.placing import Owner, place_works
@@ -22,6 +21,7 @@ from troth.engine.emit import dump_documents
 from troth.engine.offers import Offer
 from troth.engine.outputs import WorkflowOutput, judge_outcomes, workflow_facts
 from troth.engine.render import Outcome
+from troth.engine.serving import NOW
 from troth.engine.status import PromiseFacts, RequirementFacts, promise_status
 from troth.engine.status.facts import INSTALLED, WorkFacts
 from troth.engine.work import GroupContent, build_groups

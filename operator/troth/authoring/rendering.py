@@ -18,11 +18,10 @@ from troth.api import labels as names
 from troth.api.objects import Promise, read_request
 from troth.api.pipelines import JinjaPipeline
 from troth.api.resources import PROMISE
-from troth.authoring.applying import NOW, as_created
 from troth.authoring.bounded import BoundedWorker
 from troth.authoring.destinations import ANYWHERE, Destinations, read_destinations
 from troth.authoring.files import HomeError, read_objects, yaml_files
-from troth.authoring.home import Home, as_served, load_home, offer_of, refused
+from troth.authoring.home import Home, load_home, offer_of, refused
 from troth.authoring.placing import Owner, Placement, own_files, place_works
 from troth.engine.admission import Admission, Admitted
 from troth.engine.admission_refusals import Refusal
@@ -33,6 +32,7 @@ from troth.engine.layout import aggregate
 from troth.engine.offers import Offer
 from troth.engine.outputs import Output, WorkflowOutput, judge_outcomes, workflow_facts
 from troth.engine.render import Outcome
+from troth.engine.serving import NOW, as_created, as_served
 from troth.engine.status import request_status
 from troth.engine.status.facts import (
     AuthorStatus,

@@ -14,9 +14,10 @@ from troth.api.naming import group_id
 from troth.api.objects import read_destination
 from troth.authoring.bounded import BoundedWorker
 from troth.authoring.home import Home, load_home
-from troth.authoring.rendering import Destinations, Rendering, Requests, as_served, collect
+from troth.authoring.rendering import Destinations, Rendering, Requests, collect
 from troth.engine import Limits
 from troth.engine.layout import aggregate
+from troth.engine.serving import as_served
 
 FILES = [
     {"path": "one.yaml", "template": "kind: One\nname: {{ name }}\nsize: {{ spec.size | default('none') }}\n"},
@@ -86,7 +87,7 @@ def test_requests_of_one_destination_share_its_aggregate(tmp_path: Path) -> None
         render(things, request("things", name, "team"), places(target)) for name in ("orders", "billing")
     ]
     placed, quarrels = collect(renderings)
-    contents = {part.name: part.contents for rendering in renderings for part in rendering.placements}
+    contents = {part.key: part.contents for rendering in renderings for part in rendering.placements}
     assert placed == {"near": {"near/aggregated.yaml": aggregate(contents)}}
     assert quarrels == []
 

@@ -11,9 +11,9 @@ import pytest
 
 from tests.unit.authoring.linted import SPEC, promise
 from troth.api.objects import read_promise
-from troth.authoring.home import as_served
 from troth.engine import Limits, RenderPool
 from troth.engine.linting import LintReport, find_errors, lintable
+from troth.engine.serving import as_served
 
 
 def report(obj: Mapping[str, Any]) -> LintReport:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from troth.authoring.bounded import BoundedWorker
 from troth.authoring.files import HomeError
-from troth.authoring.home import as_served, build, load_home
+from troth.authoring.home import build, load_home
 from troth.authoring.lint import lint
 from troth.authoring.lint.findings import Finding
 from troth.authoring.rendering import Rendering, Requests
@@ -35,6 +35,7 @@ from troth.authoring.starting.texts import (
 )
 from troth.engine.emit import dump_document
 from troth.engine.manifests import load_documents
+from troth.engine.serving import as_served
 
 EXAMPLE: Final = "example"
 _LARGEST_PROMISE: Final = 1536 * 1024

@@ -1,0 +1,46 @@
+"""An object as the API server would give it back: for whoever renders without one.
+
+What only a server knows is fixed, so that the same object gives the same bytes everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+UID: Final = "00000000-0000-0000-0000-000000000000"
+NOW: Final = "1970-01-01T00:00:00Z"
+_LARGEST_INTEGER: Final = 2**63
+
+
+def as_created(obj: Mapping[str, Any]) -> dict[str, Any]:
+    """An object with what the API server makes up when it creates it: always the same, as if there was one."""
+    metadata = {
+        "creationTimestamp": NOW,
+        "generation": 1,
+        "uid": UID,
+        **{
+            key: value for key, value in obj["metadata"].items() if key not in ("managedFields", "resourceVersion")
+        },
+    }
+    return {**{key: value for key, value in obj.items() if key != "status"}, "metadata": metadata}
+
+
+def as_served(obj: Mapping[str, Any]) -> dict[str, Any]:
+    """An object as the API server gives it back: keys in order, and numbers as Go reads them."""
+    served: dict[str, Any] = orjson.loads(orjson.dumps(_whole(obj), option=orjson.OPT_SORT_KEYS))
+    return served
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _whole(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_whole(child) for child in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < _LARGEST_INTEGER:
+        return int(value)
+    if isinstance(value, int) and abs(value) >= _LARGEST_INTEGER:
+        return float(value)
+    return value

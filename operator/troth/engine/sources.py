@@ -1,0 +1,73 @@
+"""Which field of a Promise a text stands in that a failure speaks of, and back from such a field to the text.
+
+A failure names what its author and its user know: the pipeline and the file, or the field of a leaf. A tool that opens
+an editor, or that looks for a comment in the template, needs the place in the Promise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from troth.engine.failure import Failure
+
+_WORKFLOWS: Final = tuple(
+    (owner, action) for owner in ("resource", "promise") for action in ("configure", "delete")
+)
+_EXPRESSION: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+
+
+def pipelines_of(promise: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each pipeline of a Promise, of whatever shape that is, and the field that it stands in."""
+    spec = promise.get("spec")
+    workflows = spec.get("workflows") if isinstance(spec, dict) else None
+    for owner, action in _WORKFLOWS:
+        actions = workflows.get(owner) if isinstance(workflows, dict) else None
+        pipelines = actions.get(action) if isinstance(actions, dict) else None
+        for index, pipeline in enumerate(pipelines if isinstance(pipelines, list) else ()):
+            if isinstance(pipeline, dict):
+                yield f"spec.workflows.{owner}.{action}[{index}]", pipeline
+
+
+def field_of(promise: Mapping[str, Any], failure: Failure) -> str:
+    """The field of the Promise that a failure speaks of, or ""."""
+    for base, pipeline in pipelines_of(promise):
+        if (pipeline.get("metadata") or {}).get("name") != failure.pipeline:
+            continue
+        spec = pipeline.get("spec") or {}
+        index = _file_index(spec.get("files") or (), failure.file)
+        return f"{base}.spec.files[{index}].template" if index is not None else f"{base}.spec.{failure.file}"
+    return ""
+
+
+def value_at(value: Any, path: str) -> Any:
+    """What stands at a path such as ``spec.files[0].template``; names may have dots in them. None when nothing does."""
+    if not path:
+        return value
+    if isinstance(value, list):
+        match = re.match(r"\[(\d+)\]\.?", path)
+        return (
+            value_at(value[int(match[1])], path[match.end() :]) if match and int(match[1]) < len(value) else None
+        )
+    if isinstance(value, Mapping):
+        for name in value:
+            if path == name:
+                return value[name]
+            if path.startswith((f"{name}.", f"{name}[")):
+                found = value_at(value[name], path[len(name) :].removeprefix("."))
+                if found is not None:
+                    return found
+    return None
+
+
+def _file_index(files: Any, path: str) -> int | None:
+    entries = [(index, str(entry.get("path", ""))) for index, entry in enumerate(files) if isinstance(entry, dict)]
+    for index, written in entries:
+        if written == path:
+            return index
+    for index, written in entries:
+        pattern = ".*".join(re.escape(part) for part in _EXPRESSION.split(written))
+        if pattern != re.escape(written) and re.fullmatch(pattern, path, re.DOTALL):
+            return index
+    return None
