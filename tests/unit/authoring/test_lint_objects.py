@@ -13,11 +13,12 @@ import yaml
 from tests.unit.authoring.linted import SPEC, definition, promise
 from troth.api.pipelines import JinjaPipeline
 from troth.authoring.bounded import BoundedWorker
-from troth.authoring.home import load_home
+from troth.authoring.home import load_home, offer_of
 from troth.authoring.lint import Finding, lint
-from troth.authoring.lint.objects import check_objects
-from troth.authoring.lint.places import Files
+from troth.authoring.lint.subject import subject_of
 from troth.engine.kinds.kubernetes import Kubernetes
+from troth.engine.linting.objects import check_objects
+from troth.engine.linting.remarks import Remark
 from troth.engine.linting.requests import longest, specs
 from troth.engine.render import Outcome, RenderContext
 
@@ -201,16 +202,22 @@ class Slow(BoundedWorker):
         return super().render_now(pipelines, context)
 
 
+def of_objects(folder: Path, worker: BoundedWorker) -> list[Remark]:
+    home = load_home(folder)
+    return check_objects(subject_of(home, offer_of(home), worker), lengths=True)
+
+
 def test_slow_templates_are_given_up_by_the_work_they_make_and_that_is_said(tmp_path: Path) -> None:
     spec = {"type": "object", "properties": {"a": {"type": "string", "enum": [str(n) for n in range(40)]}}}
     obj = promise({"files": [{"path": "x.yaml", "template": SERVICE}]}, spec)
     (tmp_path / "promise.yaml").write_text(yaml.safe_dump(obj, sort_keys=False))
-    with Slow() as worker:
-        codes = [finding.code for finding in check_objects(load_home(tmp_path), worker, Files())]
+    slow = Slow()
+    with slow as worker:
+        codes = [remark.code for remark in of_objects(tmp_path, worker)]
         assert "T004" in codes
-        assert worker.asked == 6
+        assert slow.asked == 6
     with BoundedWorker() as worker:
-        codes = [finding.code for finding in check_objects(load_home(tmp_path), worker, Files())]
+        codes = [remark.code for remark in of_objects(tmp_path, worker)]
         assert "T004" not in codes
         assert 0 < worker.spent < 5
 

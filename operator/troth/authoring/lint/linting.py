@@ -12,10 +12,11 @@ from troth.authoring.lint.breaking import compare_apis
 from troth.authoring.lint.earlier import earlier_api
 from troth.authoring.lint.findings import Finding
 from troth.authoring.lint.known import Known
-from troth.authoring.lint.objects import check_objects
 from troth.authoring.lint.places import Files, place, shown
 from troth.authoring.lint.silencing import silence
+from troth.authoring.lint.subject import subject_of
 from troth.engine.linting.columns import check_columns
+from troth.engine.linting.objects import check_objects
 from troth.engine.linting.paths import check_paths
 from troth.engine.linting.remarks import Remark
 
@@ -38,7 +39,7 @@ def lint(path: Path, *, against: str | Earlier = "", known: Known | None = None)
     files = Files()
     families = "012"
     remarks: list[Remark] = []
-    findings: list[Finding] = []
+    refusals: list[Finding] = []
     if against:
         earlier = earlier_api(home, against) if isinstance(against, str) else against(home)
         api = home.promise["spec"].get("api")
@@ -46,18 +47,19 @@ def lint(path: Path, *, against: str | Earlier = "", known: Known | None = None)
             remarks.extend(compare_apis(earlier, api))
         families += "3"
     try:
-        _, offer = offer_of(home)
+        promise, offer = offer_of(home)
         with BoundedWorker() as worker:
             failure = worker.check(offer.pipelines)
             if failure is not None:
                 raise refused(home, failure)
             remarks.extend(check_paths(home.promise, offer))
             remarks.extend(check_columns(home.promise, offer))
-            findings.extend(check_objects(home, worker, files, known))
+            subject = subject_of(home, (promise, offer), worker, known)
+            remarks.extend(check_objects(subject, lengths=True))
     except RefusedPromise as error:
-        findings.append(_refusal(error))
+        refusals.append(_refusal(error))
         families = ""  # what was not looked for cannot be stale
-    findings.extend(place(home, remarks, files))
+    findings = [*refusals, *place(home, remarks, files)]
     return sorted(silence(findings, _written(home), files, families), key=lambda finding: finding.order)
 
 

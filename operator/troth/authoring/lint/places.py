@@ -27,23 +27,24 @@ class Files:
 
 
 def place(home: Home, remarks: Iterable[Remark], files: Files) -> list[Finding]:
-    """The findings, where they are written."""
-    found = []
+    """The findings, where they are written; one that two fields share because they share a file is told once."""
+    found: dict[Finding, None] = {}
     for remark in remarks:
         source = locate(home, remark.field)
-        line = source.line + remark.line - 1
-        found.append(
-            Finding(
-                code=remark.code,
-                file=shown(source.path),
-                line=line,
-                column=_column(files.lines(source.path), line, remark.needle),
-                message=remark.message,
-                fix=remark.fix,
-                severity=remark.severity or CODES[remark.code].severity,
-            )
+        lines = files.lines(source.path)
+        line = remark.find(lines, source.line)
+        finding = Finding(
+            code=remark.code,
+            file=shown(source.path),
+            line=line,
+            column=_column(lines, line, remark.needle),
+            message=remark.message,
+            fix=remark.fix,
+            severity=remark.severity or CODES[remark.code].severity,
+            unbounded=remark.unbounded,
         )
-    return found
+        found.setdefault(finding)
+    return list(found)
 
 
 def shown(path: Path) -> str:

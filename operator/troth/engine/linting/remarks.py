@@ -7,12 +7,13 @@ they render, 3 the API against an older one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
 Severity = Literal["error", "warning", "note"]
+_FARTHEST: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +73,15 @@ class Remark:
     Attributes:
         code: a key of `CODES`.
         field: path in the built Promise of the text that it is about, such as
-            ``spec.workflows.resource.configure[0].spec.files[1].template``.
+            ``spec.workflows.resource.configure[0].spec.files[1].template``; "" for the Promise itself.
         message: what is wrong and why it matters, one sentence without a full stop.
         fix: what to do about it, or "".
         line: line in that text, from 1.
         needle: words to look for in that line, for the column.
         severity: None for that of the code.
+        below: the words stand in that line or somewhere below: all that is known of a rendered object is its file.
+        kind: they stand behind the line that names this kind, or "".
+        unbounded: a template asked for more time, memory or stack than there is, and nothing after it was looked at.
     """
 
     code: str
@@ -87,3 +91,26 @@ class Remark:
     line: int = 1
     needle: str = ""
     severity: Severity | None = None
+    below: bool = False
+    kind: str = ""
+    unbounded: bool = False
+
+    def find(self, lines: Sequence[str], first: int = 1) -> int:
+        """Its line, from 1.
+
+        Args:
+            lines: of the whole text.
+            first: the line at which the text of the field begins.
+        """
+        line = first + self.line - 1
+        if not self.below:
+            return line
+        if self.kind:
+            line = _search(lines, line, lambda text: text.strip().endswith(f"kind: {self.kind}"))
+        return _search(lines, line, lambda text: self.needle in text) if self.needle else line
+
+
+def _search(lines: Sequence[str], first: int, fits: Callable[[str], bool]) -> int:
+    """The first line that fits, from 1; where it began when none does."""
+    last = min(len(lines), first + _FARTHEST)
+    return next((number for number in range(first, last + 1) if fits(lines[number - 1])), first)

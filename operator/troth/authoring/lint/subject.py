@@ -1,0 +1,59 @@
+"""A Promise in its home, as what the engine's checks look at: its examples, its schemas, and how it renders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from troth.api.objects import Promise
+from troth.authoring.bounded import BoundedWorker
+from troth.authoring.files import read_objects
+from troth.authoring.home import Home
+from troth.authoring.lint.known import Known, schemas_of
+from troth.authoring.rendering import Rendering, Requests
+from troth.engine.context import render_context
+from troth.engine.linting.objects import Subject, Tried
+from troth.engine.offers import Offer
+from troth.engine.render import RenderedFile
+
+
+def subject_of(
+    home: Home, offered: tuple[Promise, Offer], worker: BoundedWorker, known: Known | None = None
+) -> Subject:
+    """The Promise, to be looked at.
+
+    Args:
+        home: the Promise; the operator would take it.
+        offered: what `offer_of` said of it.
+        worker: renders.
+        known: schemas beside those that come with Troth or with the Promise.
+
+    Raises:
+        HomeError: an example or a schema cannot be read.
+    """
+    promise, offer = offered
+    requests = Requests(home, destinations=None, offer=offered) if offer.resource is not None else None
+    names = [pipeline.name for pipeline in offer.resource_configure]
+
+    def try_request(request: Mapping[str, Any]) -> Tried:
+        if requests is None:
+            return Tried(refused=True)
+        return _tried(requests.render_with(worker.render_now, request), names)
+
+    return Subject(
+        promise=home.promise,
+        offer=offer,
+        schemas=schemas_of(home, known),
+        try_request=try_request,
+        try_own=lambda: worker.render_now(offer.promise_configure, render_context(promise, None)),
+        spent=lambda: worker.spent,
+        examples=[obj for path in home.examples for obj in read_objects(path)],
+    )
+
+
+def _tried(rendering: Rendering, names: list[str]) -> Tried:
+    files = []
+    for path, content in rendering.files.items():
+        pipeline, _, rest = path.partition("/") if len(names) > 1 else (names[0] if names else "", "", path)
+        files.append((pipeline, RenderedFile(rest, content)))
+    return Tried(files, rendering.failure, refused=bool(rendering.refusals))
