@@ -1,9 +1,9 @@
 """Runs reconcilers for the keys of the one queue.
 
 One pool for all kinds, like kro: a burst of one kind cannot starve another, because the queue is fair and the
-slots are few. A reconciler that raises is a bug or a boundary that failed; both are logged once with their
-traceback or sentence and tried again with the key's own back-off. Nothing that a reconciler does can end the
-process.
+slots are few. A reconciler that raises is a bug or a boundary that failed; both are logged with their traceback or
+sentence, once and not at each attempt (`Complaints`), and tried again with the key's own back-off. Nothing that a
+reconciler does can end the process.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from troth.api import Key, TrothError
+from troth.controllers.complaints import Complaints
 from troth.controllers.result import After, Done, Result, Retry, Terminal
 from troth.controllers.slots import Slots
 
@@ -70,6 +71,7 @@ class Runner:
         self._clock = clock
         self._deadline = deadline
         self._tasks: set[asyncio.Task[None]] = set()
+        self._complaints = Complaints(clock)
 
     @property
     def active(self) -> int:
@@ -106,13 +108,14 @@ class Runner:
             outcome = type(result).__name__.lower()
             self._follow(key, result)
         except TimeoutError:
-            logger.exception("%s: gave up after %.0f s; trying again", key, self._deadline, extra=_fields(key))
+            self._complain(logging.ERROR, key, f"gave up after {self._deadline:.0f} s; trying again")
             self._queue.add_rate_limited(key)
         except TrothError as error:
-            logger.warning("%s: %s; trying again", key, error, extra=_fields(key))
+            self._complain(logging.WARNING, key, f"{error}; trying again")
             self._queue.add_rate_limited(key)
-        except Exception:
-            logger.exception("%s: a bug in its reconciler; trying again", key, extra=_fields(key))
+        except Exception as error:  # noqa: BLE001 - logged with its traceback
+            said = f"a bug in its reconciler: {type(error).__name__}: {error}; trying again"
+            self._complain(logging.ERROR, key, said, bug=error)
             self._queue.add_rate_limited(key)
         finally:
             self._observer.reconciled(key.kind, outcome, self._clock() - started)
@@ -122,17 +125,29 @@ class Runner:
     def _follow(self, key: Key, result: Result) -> None:
         match result:
             case Done():
+                self._settle(key)
                 self._queue.forget(key)
             case After(seconds, reason):
                 logger.debug("%s: again in %.1f s: %s", key, seconds, reason)
+                self._settle(key)
                 self._queue.forget(key)
                 self._queue.add(key, after=seconds)
             case Retry(reason, longest):
-                logger.info("%s: trying again: %s", key, reason, extra=_fields(key))
+                self._complain(logging.INFO, key, f"trying again: {reason}")
                 self._queue.add_rate_limited(key, longest=longest)
             case Terminal(reason, message):
-                logger.info("%s: %s: %s", key, reason, message, extra=_fields(key))
+                self._complain(logging.INFO, key, f"{reason}: {message}")
                 self._queue.forget(key)
+
+    def _complain(self, level: int, key: Key, message: str, *, bug: Exception | None = None) -> None:
+        line = self._complaints.note(key, message)
+        if line is not None:
+            logger.log(level, "%s: %s", key, line, exc_info=bug, extra=_fields(key))
+
+    def _settle(self, key: Key) -> None:
+        failed = self._complaints.settle(key)
+        if failed > 1:
+            logger.info("%s: well again, after %d failed attempts", key, failed, extra=_fields(key))
 
 
 def _fields(key: Key) -> dict[str, str]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
+
+import pytest
 
 from tests.waiting import eventually
 from troth.api import Key
 from troth.controllers.result import DONE, After, Result, Retry, Terminal
 from troth.controllers.runner import Runner
 from troth.controllers.slots import Slots
-from troth.kube import WorkQueue
+from troth.kube import Forbidden, WorkQueue
 
 KEY = Key("widgets.example.com", "default", "a")
 
@@ -131,6 +134,24 @@ async def test_after_and_retry_come_again_and_terminal_does_not() -> None:
     keys = [KEY._replace(name=name) for name in answers]
     await run_with(reconcile, keys, until=lambda: calls.get("after", 0) > 2 and calls.get("retry", 0) > 2)
     assert calls["terminal"] == 1
+
+
+async def test_what_fails_again_and_again_is_logged_once_and_its_end_too(caplog: pytest.LogCaptureFixture) -> None:
+    calls = 0
+
+    async def reconcile(_: Key) -> Result:
+        nonlocal calls
+        calls += 1
+        if calls <= 5:
+            raise Forbidden(403, "Forbidden", "works is forbidden: no right to create it")
+        return DONE
+
+    with caplog.at_level(logging.INFO, logger="troth.controllers.runner"):
+        await run_with(reconcile, [KEY], until=lambda: "well again" in caplog.text)
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", f"{KEY}: works is forbidden: no right to create it; trying again"),
+        ("INFO", f"{KEY}: well again, after 5 failed attempts"),
+    ]
 
 
 async def test_a_cancelled_reconcile_gives_its_slot_back_once() -> None:
