@@ -6,18 +6,30 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 T = TypeVar("T")
 
 
+@overload
 async def eventually(
-    condition: Callable[[], T | Awaitable[T]],
+    condition: Callable[[], Awaitable[T | None]], what: str = "", *, within: float = 10.0, every: float = 0.02
+) -> T: ...
+
+
+@overload
+async def eventually(
+    condition: Callable[[], T | None], what: str = "", *, within: float = 10.0, every: float = 0.02
+) -> T: ...
+
+
+async def eventually(
+    condition: Callable[[], object],
     what: str = "",
     *,
     within: float = 10.0,
     every: float = 0.02,
-) -> T:
+) -> object:
     """Call ``condition`` until it answers with something true, and return that.
 
     Args:
@@ -33,7 +45,7 @@ async def eventually(
         cause: AssertionError | None = None
         try:
             answer = condition()
-            value: T = await answer if inspect.isawaitable(answer) else answer  # type: ignore[assignment]
+            value = await answer if inspect.isawaitable(answer) else answer
             if value:
                 return value
             seen = value
@@ -44,7 +56,9 @@ async def eventually(
         await asyncio.sleep(every)
 
 
-def eventually_sync(condition: Callable[[], T], what: str = "", *, within: float = 10.0, every: float = 0.02) -> T:
+def eventually_sync(
+    condition: Callable[[], T | None], what: str = "", *, within: float = 10.0, every: float = 0.02
+) -> T:
     """As `eventually`, for tests without an event loop."""
     deadline = time.monotonic() + within
     while True:
