@@ -240,9 +240,11 @@ class FaultProxy:
         self._rules.clear()
 
     @contextmanager
-    def inject(self, fault: Fault, **when: Any) -> Iterator[Rule]:
+    def inject(
+        self, fault: Fault, *, method: str = ".*", path: str = "", times: int | None = None
+    ) -> Iterator[Rule]:
         """As `add`, for the length of a ``with``."""
-        rule = self.add(fault, **when)
+        rule = self.add(fault, method=method, path=path, times=times)
         try:
             yield rule
         finally:

@@ -34,13 +34,16 @@ class Login:
 
 
 @asynccontextmanager
-async def serving(handler: Handler, *, port: int | None = None, **options: object) -> AsyncIterator[Client]:
-    """A client of a server with this handler. The client's deadline is 5 s unless it is told another."""
+async def serving(
+    handler: Handler, *, port: int | None = None, deadline: float = 5.0, connections: int = 64
+) -> AsyncIterator[Client]:
+    """A client of a server with this handler."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
     server = TestServer(app, port=port or 0)
     await server.start_server()
-    client = Client(Login(str(server.make_url("")).rstrip("/")), **{"deadline": 5.0, **options})
+    login = Login(str(server.make_url("")).rstrip("/"))
+    client = Client(login, deadline=deadline, connections=connections)
     try:
         yield client
     finally:

@@ -50,9 +50,11 @@ class Clock:
         return datetime.fromtimestamp(1_700_000_000 + self.seconds, UTC)
 
 
-def recorder(writer: Writer, clock: Clock | None = None, **options: Any) -> EventRecorder:
-    timing = {"clock": clock, "now": clock.today} if clock is not None else {}
-    return EventRecorder(writer, instance="pod-1", **timing, **options)
+def recorder(
+    writer: Writer, clock: Clock | None = None, *, rate: float = 20.0, burst: float = 50.0, capacity: int = 1024
+) -> EventRecorder:
+    now = clock.today if clock is not None else None
+    return EventRecorder(writer, instance="pod-1", rate=rate, burst=burst, capacity=capacity, clock=clock, now=now)
 
 
 def record(events: EventRecorder, message: str = "done", regarding: Any = REQUEST, type: str = "Normal") -> None:

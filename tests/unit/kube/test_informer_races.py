@@ -7,7 +7,7 @@ real server behaves like it is for the integration tests to show.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -116,7 +116,11 @@ class Bench:
 
 @asynccontextmanager
 async def running(
-    source: Source, *, relist_interval: float = 3600.0, synced: bool = True, **options: Any
+    source: Source,
+    *,
+    relist_interval: float = 3600.0,
+    synced: bool = True,
+    indexes: Mapping[str, Callable[[View], Iterable[str]]] | None = None,
 ) -> AsyncIterator[Bench]:
     bench: Bench
 
@@ -134,9 +138,9 @@ async def running(
         resource=THING,
         decode=read,
         on_change=on_change,
+        indexes=indexes,
         relist_interval=relist_interval,
         random=Random(1),
-        **options,
     )
     bench = Bench(source, informer)
     task = asyncio.create_task(informer.run())
@@ -331,7 +335,12 @@ async def test_a_poke_ends_the_back_off() -> None:
         bench.informer._random.uniform = lambda a, b: 3600.0  # type: ignore[method-assign]
         await eventually(lambda: bench.informer.counters.failures == 1)
         source.failures.clear()
-        await eventually(lambda: bench.informer.poke() or bench.informer.synced.is_set())
+
+        def synced() -> bool:
+            bench.informer.poke()
+            return bench.informer.synced.is_set()
+
+        await eventually(synced)
 
 
 async def test_a_watch_that_is_refused_although_the_list_is_allowed_does_not_list_in_a_tight_loop() -> None:
@@ -381,7 +390,7 @@ async def test_an_object_that_cannot_be_read_keeps_its_older_state_and_hinders_n
 async def test_an_owner_that_fails_on_a_change_does_not_end_it(caplog: pytest.LogCaptureFixture) -> None:
     source = Source()
     async with running(source) as bench:
-        bench.informer._on_change = lambda *_: 1 / 0  # type: ignore[assignment, return-value]
+        bench.informer._on_change = lambda *_: 1 / 0  # type: ignore[assignment]
         source.send("ADDED", thing("a", 11))
         await eventually(lambda: len(bench.informer) == 1)
     assert "could not be passed on" in caplog.text

@@ -17,7 +17,8 @@ from troth.kube.watch import Lines, parse_event
 @given(st.lists(st.binary(min_size=1).filter(lambda line: b"\n" not in line)), st.data())
 def test_lines_come_out_whole_however_the_chunks_fall(lines: list[bytes], data: st.DataObject) -> None:
     text = b"".join(line + b"\n" for line in lines) + b"unfinished"
-    splitter, seen, at = Lines(), [], 0
+    splitter, at = Lines(), 0
+    seen: list[bytes] = []
     while at < len(text):
         size = data.draw(st.integers(1, len(text) - at))
         seen += splitter.feed(text[at : at + size])
@@ -103,7 +104,8 @@ async def test_items_of_a_built_in_kind_say_what_they_are() -> None:
 
 
 async def test_a_watch_reads_a_line_of_megabytes_and_stops_at_a_cut() -> None:
-    big = {"type": "ADDED", "object": {"metadata": {"resourceVersion": "8"}, "data": "x" * 3_000_000}}
+    obj = {"metadata": {"resourceVersion": "8"}, "data": "x" * 3_000_000}
+    big = {"type": "ADDED", "object": obj}
 
     async def handle(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -115,7 +117,7 @@ async def test_a_watch_reads_a_line_of_megabytes_and_stops_at_a_cut() -> None:
 
     async with serving(handle) as client:
         watch = client.watch(CONFIG_MAP, resource_version="7")
-        assert await anext(watch) == WatchEvent("ADDED", big["object"])
+        assert await anext(watch) == WatchEvent("ADDED", obj)
         with pytest.raises(ConnectionFailed):
             await anext(watch)
 

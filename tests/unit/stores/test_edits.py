@@ -32,8 +32,10 @@ async def no_content() -> Mapping[str, bytes]:
     return {}
 
 
-def claim(owner: str, files: Mapping[str, str], **options: object) -> Claim:
-    return Claim(owner, files, no_content, **options)  # type: ignore[arg-type]
+def claim(
+    owner: str, files: Mapping[str, str], *, directory: str | None = None, state_file: str | None = None
+) -> Claim:
+    return Claim(owner, files, no_content, directory=directory, state_file=state_file)
 
 
 class Simulation:
