@@ -12,13 +12,15 @@ import pytest
 from tests.admission_cases import CASES, UPDATES, definition, instance, library_definition
 from tests.waiting import eventually
 from troth.api.resources import CUSTOM_RESOURCE_DEFINITION
-from troth.engine.admission import Admission, Admitted, Refusal
+from troth.engine.admission import Admission, Admitted
+from troth.engine.admission_refusals import Refusal
 from troth.engine.definitions import read_definition, request_resource
 from troth.kube import ApiError, Client
 
 pytestmark = pytest.mark.integration
 
 Object = dict[str, Any]
+Fields = dict[str, tuple[dict[str, Any], list[Any]]]
 
 
 class Judges:
@@ -157,11 +159,14 @@ async def test_updates_are_judged_as_the_server_judges_them(judges: Any, unique:
 async def test_what_was_wrong_before_an_update_and_stays_is_let_be_as_the_server_does(
     judges: Any, unique: str
 ) -> None:
-    loose = {"size": ({"type": "string"}, []), "list": ({"type": "array", "items": {"type": "string"}}, [])}
+    loose: Fields = {
+        "size": ({"type": "string"}, []),
+        "list": ({"type": "array", "items": {"type": "string"}}, []),
+    }
     crd = definition("ratchets", f"{unique}.example.com", {**loose, "other": ({"type": "string"}, [])})
     judge: Judges = await judges(crd)
     old = await judge.client.create(judge.resource, judge.object({"size": "huge", "list": ["x", "x"]}, "old"))
-    strict = {
+    strict: Fields = {
         "size": (
             {"type": "string", "enum": ["small"], "x-kubernetes-validations": [{"rule": "self != 'huge'"}]},
             [],

@@ -36,7 +36,7 @@ from troth.kube import Client, Invalid, NotFound
 Kubectl = Callable[..., Awaitable[CommandResult]]
 TEMPLATE = "kind: Thing\nname: {{ name }}\nsize: {{ spec.size }}\nrevision: REVISION\n"
 FLAGS = ("--store-poll", "1", "--failing-store-poll", "0.5")
-SIZE = {"type": "object", "properties": {"size": {"type": "string"}}}
+SIZE: dict[str, Any] = {"type": "object", "properties": {"size": {"type": "string"}}}
 
 
 @dataclass(slots=True)
@@ -367,7 +367,7 @@ async def test_a_promise_that_is_deleted_takes_30_requests_along_in_order(site: 
 
 async def watch_order(site: Site) -> list[str]:
     """Looks until the last request is gone; answers what was out of order."""
-    found = []
+    found: list[str] = []
     while True:
         try:
             listing = await site.platform.client.list(api_of(site.name), site.namespace)

@@ -81,9 +81,9 @@ def main(version: str) -> None:
         "kinds": {kind: PREFIX + name for kind, name in KINDS.items()},
         "definitions": dict(sorted(definitions.items())),
     }
-    path = Path(__file__).with_name(f"kubernetes-{version.removeprefix('v')}.json")
-    path.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
-    sys.stdout.write(f"{path.name}: {len(definitions)} definitions, {path.stat().st_size} bytes\n")
+    target = Path(__file__).with_name(f"kubernetes-{version.removeprefix('v')}.json")
+    target.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+    sys.stdout.write(f"{target.name}: {len(definitions)} definitions, {target.stat().st_size} bytes\n")
 
 
 if __name__ == "__main__":

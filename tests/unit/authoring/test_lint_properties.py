@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -65,7 +65,8 @@ class Writer:
         guards = [self._read_if_defined, self._read_unless_undefined, self._read_in_set, self._read_with_default]
         if not self._careful:
             guards.append(lambda schema, path: self._read(schema, path))
-        return self._draw(st.sampled_from(guards))(schema, path)
+        guard: Callable[[Mapping[str, Any], str], str] = self._draw(st.sampled_from(guards))
+        return guard(schema, path)
 
     def _read_if_defined(self, schema: Mapping[str, Any], path: str) -> str:
         return f"{{% if {path} is defined %}}{self._read(schema, path)}{{% endif %}}"

@@ -206,7 +206,7 @@ def test_a_pattern_gets_a_text_that_fits(pattern: str) -> None:
 
 
 def test_a_definition_becomes_the_api_and_every_field_is_used(tmp_path: Path) -> None:
-    spec = {
+    spec: dict[str, Any] = {
         "type": "object",
         "required": ["engine", "code"],
         "properties": {
@@ -220,7 +220,7 @@ def test_a_definition_becomes_the_api_and_every_field_is_used(tmp_path: Path) ->
     version = {"name": "v1beta1", "served": True, "storage": True}
     status = {"type": "object", "properties": {"phase": {"type": "string"}}}
     schema = {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec, "status": status}}}
-    definition = {
+    definition: dict[str, Any] = {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {"name": "queues.example.com", "annotations": {"controller-gen.kubebuilder.io/version": "1"}},

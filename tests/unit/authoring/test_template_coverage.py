@@ -16,7 +16,7 @@ from troth.authoring.files import read_objects
 from troth.authoring.home import Home, load_home
 from troth.authoring.rendering import Requests
 from troth.authoring.testing.coverage import CoverageReport, FileCoverage, TemplateCoverage
-from troth.engine import Rendered
+from troth.engine import Limits, Rendered
 from troth.engine.coverage import CoveringEnvironment
 from troth.engine.render import render_pipeline
 
@@ -243,9 +243,7 @@ def test_measuring_changes_nothing_of_what_is_rendered(template: str) -> None:
     plain = engine.render(pipeline)
     environment = CoveringEnvironment()
     environment.recorder.pipeline = "main"
-    covered = render_pipeline(
-        pipeline, engine.context(), limits=engine.Limits(), nonce="abc123", environment=environment
-    )
+    covered = render_pipeline(pipeline, engine.context(), limits=Limits(), nonce="abc123", environment=environment)
     assert covered == plain
     outline = environment.outline(template)
     assert outline.lines

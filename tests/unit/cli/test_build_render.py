@@ -117,7 +117,11 @@ def test_a_hostile_request_or_destination_is_told_in_one_line(
 ) -> None:
     hostile = tmp_path / "hostile.yaml"
     hostile.write_bytes(content)
-    for arguments in (["-f", hostile], ["-f", wanted(tmp_path, "orders"), "--destinations", hostile]):
+    several: tuple[list[str | Path], ...] = (
+        ["-f", hostile],
+        ["-f", wanted(tmp_path, "orders"), "--destinations", hostile],
+    )
+    for arguments in several:
         result = troth("render", things, *arguments)
         assert result.exit_code == 2
         assert result.stdout == ""

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import yaml
@@ -58,11 +58,13 @@ def run(*arguments: str | Path, cwd: Path) -> Ended:
         watch.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
         seconds = time.monotonic() - began
-        texts = []
-        for file in (output, errors):
-            file.seek(0)
-            texts.append(file.read(1 << 20).decode("utf-8", "replace"))
-        return Ended(process.returncode, *texts, seconds=seconds, peak=usage.ru_maxrss * 1024)
+        printed, said = (beginning(file) for file in (output, errors))
+        return Ended(process.returncode, printed, said, seconds=seconds, peak=usage.ru_maxrss * 1024)
+
+
+def beginning(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read(1 << 20).decode("utf-8", "replace")
 
 
 def stretched(seconds: float) -> float:

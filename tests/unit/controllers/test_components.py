@@ -183,7 +183,9 @@ def test_a_deletion_waits_while_nobody_can_tell_whether_a_component_is_gone() ->
 def test_a_component_is_named_in_the_status_before_it_is_made_and_only_once() -> None:
     components = Components(Known().platform())
     before = reported("old")
-    [old, new] = components.announce((CACHE,), before) or ()
+    announced = components.announce((CACHE,), before)
+    assert announced is not None
+    [old, new] = announced
     assert old == before["troth"]["components"][0]
     assert (new["name"], new["ready"], new["message"]) == ("cache", False, "does not exist yet")
     assert components.announce((CACHE,), {"troth": {"components": [old, new]}}) is None

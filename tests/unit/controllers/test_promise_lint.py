@@ -31,7 +31,7 @@ class Renderer:
         self.asked: list[asyncio.Future[LintReport]] = []
 
     async def lint(self, promise: Promise) -> LintReport:
-        future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[LintReport] = asyncio.get_running_loop().create_future()
         self.asked.append(future)
         return await future
 

@@ -90,11 +90,11 @@ def test_mode_aggregated_has_one_file_for_all() -> None:
     layout = place(destination(mode="aggregatedYAML", filename="all.yaml"), placement(), store_path="")
 
     assert layout == Layout(files={}, aggregate="worker-1/all.yaml")
-    contents = {"b": {"x.yaml": b"x: 1\n"}, "a": {"z.yaml": b"z: 1\n", "y.yaml": b"y: 1"}}
+    contents = {("b", "one"): {"x.yaml": b"x: 1\n"}, ("a", "one"): {"z.yaml": b"z: 1\n", "y.yaml": b"y: 1"}}
     assert aggregate(contents) == b"z: 1\n\n---\ny: 1\n---\nx: 1\n"
     assert aggregate({}) is None
     assert aggregate({("a", "two"): {"x": b"2"}, ("a", "one"): {"x": b"1"}}) == b"1\n---\n2"
-    assert aggregate({"a": {}}) is None
+    assert aggregate({("a", "one"): {}}) is None
 
 
 @pytest.mark.parametrize(
