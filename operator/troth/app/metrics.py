@@ -6,7 +6,7 @@ one process (a test) do not add up. Names follow Prometheus' conventions: base u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,6 +125,7 @@ class Snapshot:
     queue_oldest_seconds: float
     objects: dict[str, int]
     watch_restarts: dict[str, int]
+    outages: dict[str, float]
 
 
 class _SnapshotCollector(Collector):
@@ -156,9 +157,16 @@ class _SnapshotCollector(Collector):
             ("kind",),
             snapshot.watch_restarts,
         )
+        yield _family(
+            GaugeMetricFamily,
+            "troth_watch_outage_seconds",
+            "For how long the changes of a kind have not been seen; 0 when they are.",
+            ("kind",),
+            snapshot.outages,
+        )
 
 
-def _family(cls: Any, name: str, text: str, labels: tuple[str, ...], values: dict[Any, int]) -> Metric:
+def _family(cls: Any, name: str, text: str, labels: tuple[str, ...], values: Mapping[Any, float]) -> Metric:
     family = cls(name, text, labels=labels)
     for key, value in sorted(values.items()):
         family.add_metric(list(key) if isinstance(key, tuple) else [key], value)

@@ -266,6 +266,7 @@ class Operator:
             queue_oldest_seconds=self._queue.oldest_wait(),
             objects={informer.resource.name: len(informer) for informer in informers},
             watch_restarts={informer.resource.name: informer.counters.watch_restarts for informer in informers},
+            outages={informer.resource.name: informer.outage.seconds for informer in informers},
         )
 
     def _own(self, work: Awaitable[None], name: str) -> None:

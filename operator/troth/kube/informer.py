@@ -30,7 +30,8 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from troth.api import Key, Resource
 from troth.api.objects import ObjectMeta
 from troth.kube.client import Listing
-from troth.kube.errors import ApiError, KubeError
+from troth.kube.errors import ApiError, Gone, KubeError
+from troth.kube.outage import Outage
 from troth.kube.watch import BOOKMARK, DELETED, WatchEvent
 
 logger = logging.getLogger(__name__)
@@ -124,6 +125,7 @@ class Informer(Generic[T]):
         self.synced = asyncio.Event()
         self.counters = Counters()
         self.last_error: KubeError | None = None
+        self.outage = Outage(resource.name, self._now)
         self._client = client
         self._decode = decode
         self._on_change = on_change
@@ -225,6 +227,7 @@ class Informer(Generic[T]):
                     await self._relist()
                 watching = self._now()
                 if await self._watch() or self._now() - watching > _SHORT_WATCH:
+                    self.outage.over()
                     failures = 0
                     continue
                 # A watch that ends as soon as it began would otherwise be opened again in a tight loop.
@@ -232,6 +235,8 @@ class Informer(Generic[T]):
                 self.counters.failures += 1
                 self.last_error = error
                 logger.debug("watching %s: %s", self.resource.name, error)
+                if not isinstance(error, Gone):  # it has been away for long, and a list makes up for it
+                    self.outage.failed(error)
                 if isinstance(error, ApiError):
                     at_least = error.retry_after or 0.0
                     self._version = ""  # else only the connection was lost, and the watch goes on where it was
@@ -289,6 +294,7 @@ class Informer(Generic[T]):
         events = self._client.watch(
             self.resource, resource_version=self._version, label_selector=self._label_selector
         )
+        works = asyncio.get_running_loop().call_later(_SHORT_WATCH, self.outage.over)
         try:
             async with asyncio.timeout_at(self._relist_due), aclosing(events):
                 self._sliced = self._now()
@@ -298,11 +304,14 @@ class Informer(Generic[T]):
         except TimeoutError:
             self._version = ""
             return True
+        finally:
+            works.cancel()
         return False
 
     def _take(self, event: WatchEvent) -> None:
         self.counters.events += 1
         self.last_error = None
+        self.outage.over()
         metadata = event.object["metadata"]
         version = metadata["resourceVersion"]
         if event.type == DELETED:

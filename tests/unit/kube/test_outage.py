@@ -1,0 +1,84 @@
+"""What people are told when the changes of a kind are not seen any more."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from random import Random
+
+import pytest
+
+from tests.unit.kube.test_informer_races import THING, Source, read, thing
+from tests.waiting import eventually
+from troth.kube import Informer
+from troth.kube.errors import ConnectionFailed, Forbidden
+from troth.kube.outage import PATIENCE, REMINDER, Outage
+
+FORBIDDEN = Forbidden(403, "Forbidden", 'User "operator" cannot watch resource "things"')
+CUT = ConnectionFailed("connection refused", ambiguous=False)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(autouse=True)
+def _everything_is_kept(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="troth.kube.outage")
+
+
+def test_a_cut_is_daily_life_and_only_what_lasts_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    outage = Outage("things", clock)
+    outage.failed(CUT)
+    outage.over()
+    outage.failed(CUT)
+    clock.now += PATIENCE
+    assert not caplog.messages
+    assert outage.seconds == PATIENCE
+    outage.failed(CUT)
+    outage.failed(CUT)
+    clock.now += 2
+    outage.over()
+    assert caplog.messages == [
+        "things: changes are not seen for 10 s now (connection refused); trying again",
+        "things: changes are seen again, after 12 s",
+    ]
+    assert outage.seconds == 0
+
+
+def test_a_refusal_is_said_at_once_and_again_as_a_reminder(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    outage = Outage("things", clock)
+    for _ in range(5):
+        outage.failed(FORBIDDEN)
+    clock.now += REMINDER
+    outage.failed(FORBIDDEN)
+    assert caplog.messages == [
+        f"things: changes are not seen ({FORBIDDEN}); trying again",
+        f"things: changes are not seen for 600 s now ({FORBIDDEN}); trying again",
+    ]
+
+
+async def test_an_informer_that_may_not_watch_any_more_says_so_and_when_it_may_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    source = Source()
+    source.failures = [FORBIDDEN, FORBIDDEN]
+    informer = Informer(client=source, resource=THING, decode=read, on_change=lambda *_: None, random=Random(1))
+    task = asyncio.create_task(informer.run())
+    try:
+        await eventually(lambda: informer.outage.seconds > 0, "it is known that changes are not seen")
+        source.send("ADDED", thing("a", 11))
+        await eventually(lambda: informer.outage.seconds == 0, "the first event shows that they are seen")
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert [message.partition(" (")[0] for message in caplog.messages] == [
+        f"{THING.name}: changes are not seen",
+        f"{THING.name}: changes are seen again, after 0 s",
+    ]
