@@ -36,7 +36,7 @@ test: lint programs ## Lint, then every test; the last lines are pytest's summar
 	@$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal $(TESTS)
 
 .PHONY: lint
-lint: $(READY) ## ruff, mypy, and the direction of the imports
+lint: $(READY) ## ruff and mypy on all the Python here, tests included, and the direction of the imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
