@@ -73,7 +73,9 @@ class Claims:
         *,
         fails: bool = False,
         directory: str | None = "",
-        **options: object,
+        state_file: str | None = None,
+        obsolete: tuple[str, ...] = (),
+        message: str = "",
     ) -> Claim:
         """``files`` is path → value; the directory is ``resources/<owner>`` unless given."""
         content = {path: manifest(path, value, self.namespace) for path, value in files.items()}
@@ -90,7 +92,9 @@ class Claims:
             files={path: blob_id(data) for path, data in content.items()},
             load=load,
             directory=f"resources/{owner}" if directory == "" else directory,
-            **options,  # type: ignore[arg-type]
+            state_file=state_file,
+            obsolete=obsolete,
+            message=message,
         )
 
 
@@ -230,6 +234,17 @@ class StoreContract:
         writer = await store.open()
         await asyncio.gather(*(writer.write(claims("a", {"resources/a/x.yaml": str(n)})) for n in range(5)))
         assert await store.contents() == {"resources/a/x.yaml": "4"}
+
+    async def test_a_released_owner_leaves_everything_as_it_is(self, store: Store, claims: Claims) -> None:
+        writer = await store.open()
+        await writer.write(claims("a", {"resources/a/x.yaml": "1"}))
+        before = await store.revision()
+        await writer.release("a")
+        await writer.release("never-there")
+        assert await store.revision() == before
+        assert not (await writer.write(claims("a", {"resources/a/x.yaml": "1"}))).changed
+        await writer.write(claims("a", {}))
+        assert await store.contents() == {}
 
     async def test_a_closed_writer_refuses_and_can_be_closed_again(self, store: Store, claims: Claims) -> None:
         writer = await store.open()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,30 @@ async def test_another_owners_object_is_refused_also_after_a_restart(
             await writer.write(claim("second", config_map("c", namespace, by="second")))
         assert caught.value.reason == "PathConflict"
     assert (await client.get(CONFIG_MAP, "c", namespace))["data"] == {"by": "first"}
+
+
+async def test_an_owner_brings_its_objects_along_from_another_store_if_it_says_so(
+    store: ClusterStore, client: Client, namespace: str
+) -> None:
+    old = store.writer(store="old")
+    await old.write(claim("a", config_map("kept", namespace, v="1"), config_map("gone", namespace)))
+    uid = (await client.get(CONFIG_MAP, "kept", namespace))["metadata"]["uid"]
+    new = store.writer(store="new")
+    wanted = claim("a", config_map("kept", namespace, v="2"))
+    with pytest.raises(StoreError) as caught:
+        await new.write(wanted)
+    assert caught.value.reason == "PathConflict"
+    moved = replace(wanted, former_stores=("never-there", "old"))
+    for writer in (new, store.writer(store="new")):
+        await writer.write(moved)
+        assert await names(client, namespace) == {"kept"}
+        there = await client.get(CONFIG_MAP, "kept", namespace)
+        assert (there["metadata"]["uid"], there["data"]) == (uid, {"v": "2"})
+    assert not (await new.write(moved)).changed
+    await old.write(claim("a"))
+    assert await names(client, namespace) == {"kept"}
+    await new.write(claim("a"))
+    assert await names(client, namespace) == set()
 
 
 async def test_what_another_has_taken_over_is_not_pruned(

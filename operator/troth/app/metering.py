@@ -72,6 +72,10 @@ class MeteredWriter:
         """See `StateStoreWriter.refresh`."""
         return await self._writer.refresh()
 
+    async def release(self, owner: str) -> None:
+        """See `StateStoreWriter.release`."""
+        await self._writer.release(owner)
+
     async def close(self) -> None:
         """See `StateStoreWriter.close`."""
         await self._writer.close()

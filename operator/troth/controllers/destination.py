@@ -28,14 +28,16 @@ from troth.stores import Claim, StoreError
 
 @dataclass(frozen=True, slots=True)
 class OwnFiles:
-    """The record of a Destination's own files: which store, which paths."""
+    """The record of a Destination's own files: which store, where that was (`address_of`), which paths."""
 
     store: StoreRef
     paths: tuple[str, ...]
+    address: str = ""
 
     def as_status(self) -> dict[str, Any]:
         """The record in ``status.troth.location``."""
-        return {"store": {"kind": self.store.kind, "name": self.store.name}, "files": list(self.paths)}
+        store = {"kind": self.store.kind, "name": self.store.name}
+        return {"store": store, "address": self.address, "files": list(self.paths)}
 
 
 def read_own_files(status: Mapping[str, Any]) -> OwnFiles | None:
@@ -44,7 +46,7 @@ def read_own_files(status: Mapping[str, Any]) -> OwnFiles | None:
     if not record or not record.get("store"):
         return None
     store = StoreRef(record["store"].get("kind", ""), record["store"].get("name", ""))
-    return OwnFiles(store, tuple(record.get("files") or ()))
+    return OwnFiles(store, tuple(record.get("files") or ()), record.get("address", ""))
 
 
 class DestinationReconciler:
@@ -124,15 +126,29 @@ class DestinationReconciler:
             )
         )
         self._platform.writes.passed(ref, Key(DESTINATION.name, "", destination.name), changed=written.changed)
-        record = OwnFiles(ref, tuple(sorted(own.files)))
+        record = OwnFiles(ref, tuple(sorted(own.files)), store.address)
         old = read_own_files(destination.status)
         if old is not None and old != record:
-            left = tuple(path for path in old.paths if old.store != ref or path not in own.files)
-            await self._clear(destination, OwnFiles(old.store, left), stays=old.store == ref)
+            await self._leave(destination, old, record)
         return record
 
-    async def _clear(self, destination: Destination, old: OwnFiles, *, stays: bool) -> None:
-        """Removes own files of a place that was left; if that store is gone, nobody can.
+    async def _leave(self, destination: Destination, old: OwnFiles, new: OwnFiles) -> None:
+        """Removes own files of a place that was left, as far as they are not at the new place too.
+
+        Two stores may be one branch or one folder; then only the new one's writer knows what is wanted there now.
+        """
+        known = old.address or (new.address if old.store == new.store else "")
+        if not known or (old.store.kind, known) != (new.store.kind, new.address):
+            await self._clear(destination, old)
+            return
+        left = tuple(path for path in old.paths if path not in new.paths)
+        await self._clear(destination, OwnFiles(new.store, left, new.address), stays=True)
+        before = self._platform.open_stores.get(old.store)
+        if old.store != new.store and before is not None and before.writer is not None:
+            await before.writer.release(_owner(destination))
+
+    async def _clear(self, destination: Destination, old: OwnFiles, *, stays: bool = False) -> None:
+        """Removes own files of a place that was left; if that store is gone or is another now, nobody can.
 
         ``stays``: the Destination has others in that store, so what it left counts as another owner's there.
         """
@@ -140,6 +156,8 @@ class DestinationReconciler:
             return
         store = self._platform.open_stores.get(old.store)
         if store is None and self._platform.caches.get_store(old.store) is None:
+            return
+        if store is not None and old.address and old.address != store.address:
             return
         if store is None or store.writer is None or store.problem:
             raise StoreError(
@@ -205,7 +223,7 @@ class DestinationReconciler:
         for own in self._own_places(destination):
             try:
                 async with self._platform.slots.lent():
-                    await self._clear(destination, own, stays=False)
+                    await self._clear(destination, own)
             except StoreError as error:
                 ref = StoreRef(destination.store_kind, destination.store_name)
                 await self._report(key, destination, ref, failure=str(error))
@@ -225,7 +243,7 @@ class DestinationReconciler:
             own = destination_files(destination, store_path=store.path if store else "")
         except InvalidObject:
             return places
-        wanted = OwnFiles(ref, tuple(sorted(own.files)))
+        wanted = OwnFiles(ref, tuple(sorted(own.files)), store.address if store else "")
         return places if wanted in places else [wanted, *places]
 
     # ---- status

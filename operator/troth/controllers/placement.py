@@ -1,21 +1,23 @@
 """WorkPlacement: one group of files on one destination, handed to the store's writer (kratix-api.md 4.4, 4.5).
 
-The status records where the files were written (`status.troth.location`). That is what makes a move safe: a
-destination that changes its path or its store gets the files at the new place first, then loses them at the old
-one, and only then does the record change. A crash anywhere in between repeats both steps, which write nothing twice.
+The status records where the files were written (placement_location.py). A destination that changes its path or its
+store gets the files at the new place first, then loses them at the old one, and only then does the record change. A
+crash anywhere in between repeats both steps, which write nothing twice. Two stores may be one place, the same branch
+or the same cluster: then the files stay, and only their keeper changes.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from troth.api import Condition, InvalidObject, Key, set_condition
 from troth.api import labels as names
 from troth.api.objects import Destination, WorkPlacement
 from troth.api.resources import WORK_PLACEMENT
+from troth.controllers.placement_location import Location, Whereabouts, read_whereabouts
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, Result, Retry
 from troth.controllers.stores import OpenStore, StoreRef, require_supported
@@ -26,50 +28,6 @@ from troth.engine.work import blob_id, decode_content
 from troth.stores import Claim, StateStoreWriter, StoreError, Written
 
 _RESTORED = "Files that others had changed or removed in the store were written again"
-
-
-@dataclass(frozen=True, slots=True)
-class Location:
-    """Where a placement's files are: the store, and there the folder or the state file that lists them.
-
-    ``address`` tells the same store at one place from the same store at another (`address_of`).
-    """
-
-    store: StoreRef
-    directory: str
-    state_file: str
-    aggregate: str
-    address: str = ""
-
-    def as_status(self) -> dict[str, Any]:
-        """The record in ``status.troth.location``."""
-        record = {
-            "store": {"kind": self.store.kind, "name": self.store.name},
-            "address": self.address,
-            "directory": self.directory,
-            "stateFile": self.state_file,
-            "aggregate": self.aggregate,
-        }
-        return {key: value for key, value in record.items() if value}
-
-    @property
-    def path(self) -> str:
-        """The place as a person would look for it."""
-        return self.directory or self.aggregate or self.state_file.rpartition("/.kratix/")[0]
-
-
-def read_location(status: Mapping[str, Any]) -> Location | None:
-    """The recorded location, or None when nothing was written yet."""
-    record = (status.get("troth") or {}).get("location")
-    if not record or not record.get("store"):
-        return None
-    return Location(
-        StoreRef(record["store"].get("kind", ""), record["store"].get("name", "")),
-        record.get("directory", ""),
-        record.get("stateFile", ""),
-        record.get("aggregate", ""),
-        record.get("address", ""),
-    )
 
 
 class PlacementReconciler:
@@ -123,11 +81,12 @@ class PlacementReconciler:
             location, claim = self._claim(placement, destination, store_ref, store)
         except InvalidObject as error:
             return await self._report_failure(key, placement, str(error), DONE)
+        placement = await self._announce(key, placement, location)
         try:
             async with self._platform.slots.lent():
                 written = await self._submit(store.writer, claim, destination, location)
                 self._platform.writes.passed(store_ref, key, changed=written.changed)
-                await self._leave_old_place(key, placement, location)
+                await self._leave_old_places(key, placement, location)
         except StoreError as error:
             retry = self._platform.writes.failed(store_ref, key, error)
             return await self._report_failure(key, placement, str(error), retry)
@@ -151,17 +110,34 @@ class PlacementReconciler:
             state_file=layout.state_file,
             load=self._loader(placement, layout),
             message=placement.metadata.name,
+            former_stores=read_whereabouts(placement.status).former_stores(ref),
         )
         return location, claim
+
+    async def _announce(self, key: Key, placement: WorkPlacement, location: Location) -> WorkPlacement:
+        """Before files that are elsewhere are written to another place, the status says so."""
+        recorded = read_whereabouts(placement.status)
+        if not recorded.places or location in recorded.places:
+            return placement
+        also = [place.as_status() for place in (*recorded.also, location)]
+        await self._platform.write_status(
+            self._platform.caches.placements,
+            WORK_PLACEMENT,
+            key,
+            placement.status,
+            {"troth": {**(placement.status.get("troth") or {}), "alsoIn": also}},
+        )
+        return self._platform.caches.placements.get(key.namespace, key.name) or placement
 
     async def _submit(
         self, writer: StateStoreWriter, claim: Claim, destination: Destination, location: Location
     ) -> Written:
         if not location.aggregate:
             return await writer.write(claim)
-        return await self._write_aggregate(writer, destination.name, location.aggregate)
+        return await self._write_aggregate(writer, destination.name, location)
 
-    async def _write_aggregate(self, writer: StateStoreWriter, destination: str, path: str) -> Written:
+    async def _write_aggregate(self, writer: StateStoreWriter, destination: str, location: Location) -> Written:
+        path = location.aggregate
         # Built under a lock: an older reading must never overwrite a newer one.
         lock = self._aggregating.setdefault(destination, asyncio.Lock())
         async with lock:
@@ -171,7 +147,9 @@ class PlacementReconciler:
                 if not other.metadata.deleting
             ]
             contents: dict[tuple[str, str], Mapping[str, bytes]] = {}
+            former: set[str] = set()
             for other in placements:
+                former.update(read_whereabouts(other.status).former_stores(location.store))
                 contents[other.metadata.name, other.metadata.namespace] = await self._load(other)
             content = aggregate(contents)
             files = {path: blob_id(content)} if content is not None else {}
@@ -186,6 +164,7 @@ class PlacementReconciler:
                     load=load,
                     message=destination,
                     obsolete=() if files else (path,),
+                    former_stores=tuple(sorted(former)),
                 ),
             )
 
@@ -217,19 +196,46 @@ class PlacementReconciler:
 
     # ---- leaving
 
-    async def _leave_old_place(self, key: Key, placement: WorkPlacement, location: Location) -> None:
-        """After the files are at the new place: removes what the record says is at another."""
-        old = read_location(placement.status)
-        if old is None or old == location:
+    async def _leave_old_places(self, key: Key, placement: WorkPlacement, location: Location) -> None:
+        """After the files are at the new place: removes what the record says is at others."""
+        for old in read_whereabouts(placement.status).places:
+            if old != location:
+                await self._leave(key, placement, old, location)
+
+    async def _leave(self, key: Key, placement: WorkPlacement, old: Location, new: Location) -> None:
+        """Removes the files at a place that the placement left for another."""
+        owner = _owner(key, placement, old)
+        # One owner has one set of files in a store: while it has others there, what it left is another's.
+        stays = owner == _owner(key, placement, new)
+        if not old.is_at_address_of(new):
+            await self._clear(key, placement, old, stays=stays and old.store == new.store)
             return
-        await self._clear(key, placement, old, instead=location)
+        before = self._platform.open_stores.get(old.store)
+        if old.is_on_cluster:
+            # What the new store wants it has taken over, whether or not the old one is still there.
+            if before is not None or self._platform.caches.get_store(old.store) is not None:
+                await self._clear(key, placement, old, stays=stays and old.store == new.store)
+            return
+        # Only the new store's writer knows what is wanted there now.
+        now = self._platform.open_stores.get(new.store)
+        if not old.is_same_place(new) and now is not None and now.writer is not None:
+            await now.writer.write(_removal(f"{owner}@{old.path}" if stays else owner, placement, old))
+        if old.store != new.store and before is not None and before.writer is not None:
+            await before.writer.release(owner)
 
     async def _clear(
-        self, key: Key, placement: WorkPlacement, old: Location, *, instead: Location | None = None
+        self,
+        key: Key,
+        placement: WorkPlacement,
+        old: Location,
+        *,
+        stays: bool = False,
+        others_stay: bool = False,
     ) -> None:
-        """Removes the files at a location that the placement left ``instead``, or for good.
+        """Removes the files at a location. If its store is gone, nobody can.
 
-        If its store is gone, nobody can.
+        ``stays``: the placement has others in that store, so what it left counts as another owner's there.
+        ``others_stay``: a file that is shared with other placements is kept for them.
         """
         store = self._platform.open_stores.get(old.store)
         gone = ""
@@ -253,37 +259,19 @@ class PlacementReconciler:
                 + (f": {store.problem}" if store and store.problem else ""),
                 retryable=True,
             )
-        if old.aggregate and instead is None:
-            await self._write_aggregate(store.writer, placement.destination, old.aggregate)
+        if old.aggregate and others_stay:
+            await self._write_aggregate(store.writer, placement.destination, old)
             return
-
-        async def load() -> Mapping[str, bytes]:
-            return {}
-
-        owner = _aggregate_owner(placement.destination) if old.aggregate else f"{key.namespace}/{key.name}"
-        # One owner has one set of files in a store: while it has others there, what it left is another's.
-        stays = (
-            instead is not None and instead.store == old.store and bool(instead.aggregate) == bool(old.aggregate)
-        )
-        await store.writer.write(
-            Claim(
-                owner=f"{owner}@{old.path}" if stays else owner,
-                files={},
-                directory=old.directory or None,
-                state_file=old.state_file or None,
-                obsolete=(old.aggregate,) if old.aggregate else (),
-                load=load,
-                message=placement.metadata.name,
-            )
-        )
+        owner = _owner(key, placement, old)
+        await store.writer.write(_removal(f"{owner}@{old.path}" if stays else owner, placement, old))
 
     async def _remove(self, key: Key, placement: WorkPlacement) -> Result:
         ours = {names.REPO_CLEANUP, names.DOT_FILES_CLEANUP}
         if not ours & set(placement.metadata.finalizers):
             return DONE
         destination = self._platform.caches.destinations.get("", placement.destination)
-        recorded = read_location(placement.status)
-        stores = [recorded.store] if recorded else []
+        recorded = read_whereabouts(placement.status).places
+        stores = [place.store for place in recorded]
         if destination is not None:
             stores.append(StoreRef(destination.store_kind, destination.store_name))
         for store in stores:
@@ -291,11 +279,12 @@ class PlacementReconciler:
                 return Retry(f"state store {store} was not looked at yet")
         places = self._places(placement, destination, recorded)
         for location in places:
-            # One file for all: where it is kept it loses a part, where it was it goes.
-            instead = places[0] if location.aggregate and location is not places[0] else None
             try:
                 async with self._platform.slots.lent():
-                    await self._clear(key, placement, location, instead=instead)
+                    if location.aggregate and location is not places[0]:
+                        await self._leave(key, placement, location, places[0])
+                    else:
+                        await self._clear(key, placement, location, others_stay=True)
             except StoreError as error:
                 retry = self._platform.writes.failed(location.store, key, error)
                 return await self._report_failure(key, placement, str(error), retry)
@@ -310,14 +299,14 @@ class PlacementReconciler:
         return DONE
 
     def _places(
-        self, placement: WorkPlacement, destination: Destination | None, recorded: Location | None
+        self, placement: WorkPlacement, destination: Destination | None, recorded: Sequence[Location]
     ) -> list[Location]:
         """Where its files may be: where its destination has them now, and where the record says.
 
         A write may have reached a store although its record did not (a crash between the two).
         """
         wanted = self._wanted(placement, destination) if destination else None
-        return list(dict.fromkeys(found for found in (wanted, recorded) if found is not None))
+        return list(dict.fromkeys((wanted, *recorded) if wanted else recorded))
 
     def _is_unknown(self, ref: StoreRef) -> bool:
         known = self._platform.open_stores.get(ref) is not None
@@ -350,10 +339,11 @@ class PlacementReconciler:
             misplaced=names.MISPLACED in placement.metadata.labels,
             generation=placement.metadata.generation,
         )
-        if not written.changed and _was_written(placement, location):
+        settled = _was_written(placement, location)
+        if not written.changed and settled:
             # The files are there already, so the commit that put them there stays the one that is named.
             facts = replace(facts, version=placement.status.get("versionID", ""))
-        restored = written.changed and _was_written(placement, location) and read_placement(placement).written
+        restored = written.changed and settled and read_placement(placement).written
         await self._write_status(key, placement, facts, location, restored=restored)
         if restored:
             self._platform.events.record(
@@ -374,7 +364,7 @@ class PlacementReconciler:
     async def _report_failure(self, key: Key, placement: WorkPlacement, message: str, then: Result) -> Result:
         before = read_placement(placement)
         facts = replace(before, failure=message, generation=placement.metadata.generation)
-        wrote = await self._write_status(key, placement, facts, read_location(placement.status))
+        wrote = await self._write_status(key, placement, facts)
         if wrote:
             self._platform.events.record(
                 placement_reference(placement),
@@ -390,10 +380,11 @@ class PlacementReconciler:
         key: Key,
         placement: WorkPlacement,
         facts: PlacementFacts,
-        location: Location | None,
+        location: Location | None = None,
         *,
         restored: bool = False,
     ) -> bool:
+        """``location``: where all files are and none elsewhere; without it the record stays as it is."""
         now = self._platform.now()
         status = placement_status(placement.status, facts, now=now)
         if restored:
@@ -402,6 +393,7 @@ class PlacementReconciler:
         troth = dict(status["troth"])
         if location is not None:
             troth["location"] = location.as_status()
+            troth.pop("alsoIn", None)
         return await self._platform.write_status(
             self._platform.caches.placements,
             WORK_PLACEMENT,
@@ -426,8 +418,29 @@ def _aggregate_owner(destination: str) -> str:
     return f"destination/{destination}/aggregate"
 
 
+def _owner(key: Key, placement: WorkPlacement, place: Location) -> str:
+    """Who has the files at a place, as the stores know it."""
+    return _aggregate_owner(placement.destination) if place.aggregate else f"{key.namespace}/{key.name}"
+
+
+def _removal(owner: str, placement: WorkPlacement, place: Location) -> Claim:
+    async def load() -> Mapping[str, bytes]:
+        return {}
+
+    return Claim(
+        owner=owner,
+        files={},
+        directory=place.directory or None,
+        state_file=place.state_file or None,
+        obsolete=(place.aggregate,) if place.aggregate else (),
+        load=load,
+        message=placement.metadata.name,
+    )
+
+
 def _was_written(placement: WorkPlacement, location: Location) -> bool:
-    return bool(placement.status.get("versionID")) and read_location(placement.status) == location
+    """Whether everything has been at the location and nowhere else."""
+    return bool(placement.status.get("versionID")) and read_whereabouts(placement.status) == Whereabouts(location)
 
 
 def _finalizers(destination: Destination) -> list[str]:

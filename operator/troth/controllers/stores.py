@@ -55,6 +55,9 @@ def address_of(store: StateStore) -> str:
         case _:
             reference = store.secret
             where = f"{reference.namespace}/{reference.name}" if reference else ""
+            # the default key is left out: it was before there was a choice
+            key = str((spec.get("secretRef") or {}).get("key") or "kubeconfig")
+            where += f"#{key}" if reference and key != "kubeconfig" else ""
     return hashlib.sha256(where.encode()).hexdigest()[:12]
 
 

@@ -76,6 +76,13 @@ class DirectoryWriter:
         async with self._lock:
             return await asyncio.to_thread(self._differs, list(self._wishes.values()))
 
+    async def release(self, owner: str) -> None:
+        """See `StateStoreWriter.release`."""
+        async with self._lock:
+            self._ownership.release(owner)
+            self._held.pop(owner, None)
+            self._wishes.pop(owner, None)
+
     async def close(self) -> None:
         """See `StateStoreWriter.close`; the files stay."""
         async with self._lock:

@@ -150,6 +150,12 @@ class GitWriter:
             disturbed, self._disturbed = self._disturbed, False
             return disturbed
 
+    async def release(self, owner: str) -> None:
+        """See `StateStoreWriter.release`."""
+        self._ownership.release(owner)
+        self._held.pop(owner, None)
+        self._versions.pop(owner, None)
+
     async def close(self) -> None:
         """See `StateStoreWriter.close`; the clone is removed."""
         self._closed = True

@@ -7,6 +7,10 @@ it wants, and what it no longer says goes. What the API server does not do is re
 Every object carries a label that names its owner's inventory. An object is only ever deleted while it carries
 ours and is still the one that was looked at (its uid); one that another owner has taken over is left alone.
 
+An owner that comes from another store of the same cluster brings its objects along: they are applied with the new
+label, none is deleted and made again, and then the old record goes. Only the claim can say that it comes from there:
+an owner of the same name in an unknown store may be another installation's.
+
 Unlike in Git, a claim can be carried out in part: one object is refused, the others are there. Then all that
 can be applied is applied, nothing is removed, and the error names what was refused; the next try starts with
 what is missing.
@@ -19,7 +23,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -139,10 +143,12 @@ class KubernetesWriter:
                 changed = inventory is not None
                 await self._remove_all(wish.owner, inventory)
                 return Written(digest, changed=changed)
-            if inventory is not None and inventory.digest == digest and await self._holds(wish.owner, inventory):
+            former = await self._former(wish)
+            settled = inventory is not None and inventory.digest == digest and not former
+            if inventory is not None and settled and await self._holds(wish.owner, inventory):
                 self._register(wish.owner, (entry.key for entry in inventory.entries))
                 return Written(digest, changed=False)
-            await self._carry_out(wish, inventory, digest)
+            await self._carry_out(wish, inventory, digest, former)
             return Written(digest, changed=True)
 
     async def refresh(self) -> bool:
@@ -165,6 +171,10 @@ class KubernetesWriter:
             self._drifted |= drifted
             return bool(fresh)
 
+    async def release(self, owner: str) -> None:
+        """See `StateStoreWriter.release`."""
+        self._register(owner, ())
+
     async def close(self) -> None:
         """See `StateStoreWriter.close`; the objects stay."""
         if self._closed:
@@ -175,16 +185,19 @@ class KubernetesWriter:
 
     # one claim ---------------------------------------------------------------------------------------------
 
-    async def _carry_out(self, wish: Wish, inventory: Inventory | None, digest: str) -> None:
+    async def _carry_out(
+        self, wish: Wish, inventory: Inventory | None, digest: str, former: Mapping[str, Inventory]
+    ) -> None:
         owner = wish.owner
         manifests, resources, failures = await self._read(wish)
         self._register(owner, [*(manifest.key for manifest in manifests), *(failure.key for failure in failures)])
         old = inventory.entries if inventory else frozenset()
         new = frozenset(manifest.entry for manifest in manifests)
         try:
-            failures += await self._look_at_new(owner, manifests, resources, {entry.key for entry in old})
+            failures += await self._look_at_new(owner, manifests, resources, {entry.key for entry in old}, former)
         except TrothError as error:
             raise _told(error, doing=f"looking at the objects of {owner}") from error
+        old = old.union(*(each.entries for each in former.values()))
         refused = {failure.key for failure in failures}
         manifests = [manifest for manifest in manifests if manifest.key not in refused]
         applied = frozenset(manifest.entry for manifest in manifests)
@@ -199,9 +212,24 @@ class KubernetesWriter:
             raise _refused(owner, failures, of=len(new) + sum(failure.missing_kind for failure in failures))
         # by key: the same object written in another version is not another object
         kept = {entry.key for entry in new}
-        await self._prune(owner, [entry for entry in old if entry.key not in kept])
+        await self._prune(owner, [entry for entry in old if entry.key not in kept], former)
         await self._inventories.put(Inventory(owner, new, digest))
+        for name in former:
+            await self._inventories.remove(name)
         self._drifted.discard(owner)
+
+    async def _former(self, wish: Wish) -> dict[str, Inventory]:
+        """The records of the same owner in other stores, as far as they are on this cluster."""
+        found = {}
+        for store in wish.claim.former_stores:
+            name = self._inventories.name(wish.owner, store=store)
+            try:
+                record = await self._inventories.owner_of(name)
+            except TrothError as error:
+                raise _told(error, doing="reading an inventory") from error
+            if record is not None and record.owner == wish.owner:
+                found[name] = record
+        return found
 
     async def _read(self, wish: Wish) -> tuple[list[Manifest], dict[ObjectKey, Resource], list[_Failure]]:
         """The objects where they will be, their resources, and those whose kind is not served."""
@@ -234,9 +262,10 @@ class KubernetesWriter:
         manifests: Sequence[Manifest],
         resources: Mapping[ObjectKey, Resource],
         known: set[ObjectKey],
+        former: Iterable[str],
     ) -> list[_Failure]:
         """Look at the objects that are new to this owner; raises StoreError when another has one on record."""
-        label = self._inventories.name(owner)
+        ours = {self._inventories.name(owner), *former}
         conflicts: list[StoreError] = []
 
         async def look(manifest: Manifest) -> None:
@@ -250,7 +279,7 @@ class KubernetesWriter:
                     return
                 raise
             holder = _label(there)
-            if not holder or holder == label:
+            if not holder or holder in ours:
                 return
             other = await self._inventories.owner_of(holder)
             if other is not None and any(each.key == manifest.key for each in other.entries):
@@ -321,22 +350,22 @@ class KubernetesWriter:
     async def _remove_all(self, owner: str, inventory: Inventory | None) -> None:
         if inventory is not None:
             await self._prune(owner, inventory.entries)
-            await self._inventories.remove(owner)
+            await self._inventories.remove(self._inventories.name(owner))
         self._register(owner, ())
         self._drifted.discard(owner)
 
-    async def _prune(self, owner: str, entries: Iterable[Entry]) -> None:
+    async def _prune(self, owner: str, entries: Iterable[Entry], former: Iterable[str] = ()) -> None:
         """Delete what is still the owner's, the last applied kinds first; raises StoreError for what it cannot."""
-        label = self._inventories.name(owner)
+        labels = {self._inventories.name(owner), *former}
         waiting = list(entries)
         failures: list[_Failure] = []
         for number in (2, 1, 0):
             part = [Manifest(entry, {}, "") for entry in waiting if stage(entry) == number]
-            failures += await self._each(part, lambda item: self._delete(item.entry, owner, label))
+            failures += await self._each(part, lambda item: self._delete(item.entry, owner, labels))
         if failures:
             raise _refused(owner, failures, of=len(waiting), doing="removed")
 
-    async def _delete(self, entry: Entry, owner: str, label: str) -> None:
+    async def _delete(self, entry: Entry, owner: str, labels: Collection[str]) -> None:
         if self._owners.get(entry.key, owner) != owner:
             return
         resource = await self._client.find_resource(entry.api_version, entry.kind)
@@ -345,7 +374,7 @@ class KubernetesWriter:
         try:
             there = await self._client.get(resource, entry.name, entry.namespace)
             metadata = there["metadata"]
-            if _label(there) == label and not metadata.get("deletionTimestamp"):
+            if _label(there) in labels and not metadata.get("deletionTimestamp"):
                 await self._client.delete(resource, entry.name, entry.namespace, uid=metadata.get("uid"))
         except TrothError as error:
             if not is_missing(error):

@@ -41,15 +41,15 @@ class Inventories:
 
     def __init__(self, client: KubernetesClient, *, store: str, namespace: str) -> None:
         self._client = client
-        self._store = store if len(store) <= _LONGEST_LABEL else _digest(store)
+        self._store = _short(store)
         self._namespace = namespace
         self._known: dict[str, Inventory] = {}
         self._read: asyncio.Lock = asyncio.Lock()
         self._is_read = False
 
-    def name(self, owner: str) -> str:
-        """The name of an owner's record; also the label of everything it lists."""
-        return f"troth-{_digest(self._store + chr(0) + owner)}"
+    def name(self, owner: str, *, store: str = "") -> str:
+        """The name of an owner's record, here or in another store; also the label of everything it lists."""
+        return f"troth-{_digest((_short(store) if store else self._store) + chr(0) + owner)}"
 
     def get(self, owner: str) -> Inventory | None:
         """The record as this process knows it; call `require` before."""
@@ -99,9 +99,8 @@ class Inventories:
         await self._apply(_render(inventory, name, namespace=self._namespace, store=self._store))
         self._known[name] = inventory
 
-    async def remove(self, owner: str) -> None:
-        """Remove a record; raises StoreError."""
-        name = self.name(owner)
+    async def remove(self, name: str) -> None:
+        """Remove the record of that name, whichever store it is of; raises StoreError."""
         try:
             await self._client.delete(CONFIG_MAP, name, self._namespace)
         except TrothError as error:
@@ -168,6 +167,10 @@ def _read(obj: Object) -> Inventory:
         # a record that somebody has spoilt: apply again, and forget what only it knew
         return Inventory(str(data.get("owner", "")), frozenset(), "")
     return Inventory(str(data.get("owner", "")), entries, str(data.get("digest", "")))
+
+
+def _short(store: str) -> str:
+    return store if len(store) <= _LONGEST_LABEL else _digest(store)
 
 
 def _row(entry: Entry) -> list[str]:

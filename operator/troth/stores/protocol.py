@@ -35,6 +35,8 @@ class Claim:
         obsolete: paths that are the owner's whether or not the writer remembers it. Those not in `files` are
             removed; for owners that have neither a directory nor a state file (canaries, aggregated files).
         message: what this is, for the commit message; empty means the owner's name.
+        former_stores: other stores where the owner may still have what it claims here. A store that turns out to be
+            the same cluster takes that over, where it would otherwise call it somebody else's.
     """
 
     owner: str
@@ -44,6 +46,7 @@ class Claim:
     state_file: str | None = None
     obsolete: tuple[str, ...] = ()
     message: str = ""
+    former_stores: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,9 @@ class StateStoreWriter(Protocol):
 
         Then whoever has claims there should claim again. Raises StoreError.
         """
+
+    async def release(self, owner: str) -> None:
+        """Forget the owner; its files stay as they are. For owners that another writer of the same place has now."""
 
     async def close(self) -> None:
         """Finish what is being written (within seconds), fail what waits, free everything. Idempotent."""
