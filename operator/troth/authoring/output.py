@@ -53,6 +53,34 @@ def write_files(folder: Path, placed: Mapping[str, Mapping[str, bytes]], *, forc
     return count
 
 
+def write_text(path: Path, text: str) -> None:
+    """Writes a file as a whole: when that fails, what was there before is still there.
+
+    What is no regular file (``/dev/stdout``, a named pipe) is written to as it is.
+
+    Raises:
+        HomeError: it cannot be written.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, "utf-8", newline="\n")
+            return
+        target = path.resolve()
+        aside = target.with_name(f".{target.name[:100]}.{os.getpid()}")
+        try:
+            with aside.open("x", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+            if target.exists():
+                aside.chmod(target.stat().st_mode)
+            aside.replace(target)
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "a link that leads to itself"
+        raise HomeError(path, f"cannot be written: {reason}") from None
+
+
 def _write(root: Path, relative: Path, content: bytes) -> None:
     target = root / relative
     target.parent.mkdir(parents=True, exist_ok=True)

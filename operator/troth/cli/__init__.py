@@ -13,11 +13,12 @@ import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
 from troth import __version__
+from troth.cli.terminal import keep_standard_descriptors
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -40,6 +41,9 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 # sysexits.h EX_SOFTWARE: not an answer about what the command was given.
 BUG_EXIT_CODE: Final = 70
 
+# What a shell says of a program that SIGPIPE has ended: click's own 1 would be a "no".
+CLOSED_EXIT_CODE: Final = 141
+
 
 class LazyGroup(click.Group):
     """A group whose commands are modules of this package, imported on use.
@@ -52,14 +56,10 @@ class LazyGroup(click.Group):
         """Run the command; whatever it does not expect becomes one line."""
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise  # click has its own way of saying these
         except OSError as error:  # a full disk, a folder without rights: nothing that a command has to foresee
-            if os.environ.get("TROTH_DEBUG"):
-                raise
-            place = f"{error.filename}: " if error.filename else ""
-            click.echo(f"troth {ctx.invoked_subcommand}: {place}{error.strerror or error}", err=True)
-            sys.exit(2)
+            _end(error, f"troth {ctx.invoked_subcommand}")
         except Exception as error:
             if os.environ.get("TROTH_DEBUG"):
                 raise
@@ -71,6 +71,16 @@ class LazyGroup(click.Group):
                 err=True,
             )
             sys.exit(BUG_EXIT_CODE)
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Read the arguments; ``--help`` and ``--version`` print already here."""
+        keep_standard_descriptors()
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except OSError as error:
+            _end(error, "troth")
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click calls it so
         """The commands, in the order of their table."""
@@ -98,10 +108,25 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+def _end(error: OSError, command: str) -> NoReturn:
+    """End the command for what no command can do anything about."""
+    if os.environ.get("TROTH_DEBUG"):
+        raise error
+    if isinstance(error, BrokenPipeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)  # Python flushes at its end, and would complain
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                os.dup2(nowhere, stream.fileno())
+        sys.exit(CLOSED_EXIT_CODE)
+    place = f"{error.filename}: " if error.filename else ""
+    click.echo(f"{command}: {place}{error.strerror or error}", err=True)
+    sys.exit(2)
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="troth", message="%(prog)s %(version)s")
 def main() -> None:
     """Promises, kept: a Kubernetes operator for internal developer platforms."""
 
 
-__all__ = ["BUG_EXIT_CODE", "COMMANDS", "LazyGroup", "main"]
+__all__ = ["BUG_EXIT_CODE", "CLOSED_EXIT_CODE", "COMMANDS", "LazyGroup", "main"]

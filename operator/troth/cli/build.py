@@ -31,6 +31,7 @@ def build(folder: Path, output: Path | None) -> None:
     """
     from troth.authoring.home import HomeError, RefusedPromise, load_home
     from troth.authoring.home import build as build_home
+    from troth.authoring.output import write_text
 
     try:
         text = build_home(load_home(folder))
@@ -44,8 +45,8 @@ def build(folder: Path, output: Path | None) -> None:
         click.echo(text, nl=False)
         return
     try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        click.echo(f"troth build: {output}: cannot be written: {error.strerror}", err=True)
+        write_text(output, text)
+    except HomeError as error:
+        click.echo(f"troth build: {error}", err=True)
         sys.exit(2)
     click.echo(f"wrote {output}", err=True)

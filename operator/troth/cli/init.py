@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,9 +81,10 @@ def init(
     from troth.authoring.starting.errors import CannotStart
     from troth.authoring.starting.fields import parse_fields
     from troth.authoring.starting.parameters import parse_parameter
+    from troth.cli.terminal import is_terminal
 
     _check_flags(fields, from_crd, from_manifests, parameters, group, plural)
-    asking = not yes and sys.stdin.isatty() and sys.stderr.isatty()
+    asking = not yes and is_terminal(sys.stdin) and is_terminal(sys.stderr)
     flagged = kind or group or plural or fields or from_crd or from_manifests
     try:
         if asking and not flagged:
@@ -110,7 +112,8 @@ def init(
         click.echo(f"troth init: {error}", err=True)
         sys.exit(2)
     click.echo(f"wrote {len(began.files)} files to {folder}", err=True)
-    click.echo(f"next: troth test {folder} && troth lint {folder}", err=True)
+    quoted = shlex.quote(str(folder))
+    click.echo(f"next: troth test {quoted} && troth lint {quoted}", err=True)
 
 
 def _check_flags(
@@ -171,6 +174,7 @@ def _prompt(question: str, default: str, check: object) -> str:
 
 def _say(began: Began) -> None:
     from troth.authoring.lint import report
+    from troth.cli.terminal import has_colour
 
     click.echo(f"This will be written to {began.folder}:", err=True)
     for path in began.files:
@@ -178,4 +182,4 @@ def _say(began: Began) -> None:
     for sentence in began.said:
         click.echo(sentence, err=True)
     if began.findings:
-        click.echo(report.as_text(began.findings, colour=sys.stderr.isatty()), err=True, nl=False)
+        click.echo(report.as_text(began.findings, colour=has_colour(sys.stderr)), err=True, nl=False)

@@ -67,6 +67,7 @@ def lint(folders: tuple[Path, ...], against: str | None, schemas: tuple[str, ...
     from troth.authoring.home import find_homes
     from troth.authoring.lint import Finding, known_from, report
     from troth.authoring.lint import lint as lint_promise
+    from troth.cli.terminal import has_colour
 
     findings: list[Finding] = []
     try:
@@ -84,7 +85,7 @@ def lint(folders: tuple[Path, ...], against: str | None, schemas: tuple[str, ...
     elif style == "github":
         click.echo(report.as_github(findings), nl=False)
     else:
-        click.echo(report.as_text(findings, colour=sys.stdout.isatty()), nl=False)
+        click.echo(report.as_text(findings, colour=has_colour(sys.stdout)), nl=False)
     click.echo(f"troth lint: {report.summary(findings)}", err=True)
     if any(finding.unbounded for finding in findings):
         click.echo("troth lint: a template asks for more than there is; the rest was not looked at", err=True)
@@ -134,5 +135,7 @@ def _context(text: str) -> str | None:
 
 
 def _tell(what: str) -> None:
-    if sys.stderr.isatty():
+    from troth.cli.terminal import is_terminal
+
+    if is_terminal(sys.stderr):
         click.echo(f"{what} …", err=True)

@@ -175,24 +175,23 @@ def _once(asked: _Asked) -> int:
     except TrothError as error:
         _say(str(error))
         return 2
-    except OSError as error:
-        _say(f"{error.filename}: cannot be written: {error.strerror}")
-        return 2
 
 
 def _tell(asked: _Asked, found: Session) -> int:
+    from troth.authoring.output import write_text
     from troth.authoring.testing import reports
+    from troth.cli.terminal import has_colour
 
     if asked.style == "json":
         click.echo(reports.as_json(found), nl=False)
     elif asked.style == "github":
         click.echo(reports.as_github(found), nl=False)
     else:
-        click.echo(reports.as_text(found, colour=sys.stdout.isatty(), verbose=asked.verbose), nl=False)
+        click.echo(reports.as_text(found, colour=has_colour(sys.stdout), verbose=asked.verbose), nl=False)
     if asked.junit is not None:
-        asked.junit.write_text(reports.as_junit(found), "utf-8")
+        write_text(asked.junit, reports.as_junit(found))
     if asked.lcov is not None:
-        asked.lcov.write_text("".join(report.as_lcov() for _, report in found.coverage), "utf-8")
+        write_text(asked.lcov, "".join(report.as_lcov() for _, report in found.coverage))
     low = reports.too_low(found, asked.min_coverage) if asked.min_coverage is not None else []
     for line in low:
         _say(line)
@@ -223,7 +222,9 @@ def _again_and_again(asked: _Asked) -> int:
 
 def _progress(count: int) -> Callable[[Done], None] | None:
     """On a terminal, says how far it is once it takes long."""
-    if not sys.stderr.isatty():
+    from troth.cli.terminal import is_terminal
+
+    if not is_terminal(sys.stderr):
         return None
     start, through = time.monotonic(), 0
 

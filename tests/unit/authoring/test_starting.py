@@ -478,3 +478,13 @@ def test_nothing_is_ever_overwritten(tmp_path: Path) -> None:
     with pytest.raises(HomeError, match="is a link"):
         begin(tmp_path / "link")
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["mine"]
+
+
+def test_what_could_not_be_written_in_full_leaves_nothing_in_the_way(tmp_path: Path) -> None:
+    began = begin(tmp_path / "new" / "cache", fields=parse_fields(["size:string"]))
+    impossible = Began(began.folder, {**began.files, "examples/" + "n" * 300: ""}, began.said, began.findings)
+    with pytest.raises(HomeError, match="cannot be written"):
+        write(impossible)
+    assert list(tmp_path.iterdir()) == []
+    write(began)
+    assert (began.folder / "promise.yaml").is_file()

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import errno
+import os
+import pty
+import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from troth.cli import BUG_EXIT_CODE, COMMANDS, LazyGroup, main
+from troth.cli import BUG_EXIT_CODE, CLOSED_EXIT_CODE, COMMANDS, LazyGroup, main
+
+REDIS = Path(__file__).parents[3] / "promises" / "redis"
+TROTH = f"{sys.executable} -m troth.cli"
 
 
 def test_help_lists_every_command_without_importing_any() -> None:
@@ -75,3 +82,73 @@ def test_a_disk_that_is_full_is_said_without_a_traceback(monkeypatch: pytest.Mon
     full = OSError(errno.ENOSPC, "No space left on device", "rendered/a.yaml")
     result = CliRunner().invoke(_fail_with(full), ["fails"])
     assert (result.exit_code, result.stderr) == (2, "troth fails: rendered/a.yaml: No space left on device\n")
+
+
+@pytest.mark.parametrize("command", ["--help", "--version", "lint --help", "test --schema", f"build {REDIS}"])
+def test_standard_output_that_is_full_or_closed_is_no_traceback(command: str) -> None:
+    def run(script: str) -> tuple[int, str]:
+        done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False, timeout=60)
+        return done.returncode, done.stderr
+
+    name = "troth" if command.startswith("-") else f"troth {command.split()[0]}"
+    assert run(f"{TROTH} {command} > /dev/full") == (2, f"{name}: No space left on device\n")
+    assert run(f"{TROTH} {command} >&-") == (0, "")
+    assert run(f"({TROTH} {command}; echo $? >&2) | :") == (0, f"{CLOSED_EXIT_CODE}\n")
+
+
+def test_a_stream_that_is_closed_harms_no_rendering() -> None:
+    for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+        script = f"{TROTH} test {REDIS} --examples 0 {closed}"
+        assert subprocess.run(["sh", "-c", script], capture_output=True, check=False, timeout=60).returncode == 0
+
+
+def test_a_file_that_cannot_be_written_in_full_is_left_as_it_was(tmp_path: Path) -> None:
+    target = tmp_path / "redis.yaml"
+    target.write_text("what was there", "utf-8")
+
+    def bound() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+    command = [sys.executable, "-m", "troth.cli", "build", str(REDIS), "-o", str(target)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, preexec_fn=bound)
+    assert (done.returncode, done.stderr) == (2, f"troth build: {target}: cannot be written: File too large\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["redis.yaml"]
+    assert target.read_text("utf-8") == "what was there"
+
+
+def test_what_is_no_file_is_written_to_and_a_link_stays_a_link(tmp_path: Path) -> None:
+    real, link = tmp_path / "real.yaml", tmp_path / "link.yaml"
+    link.symlink_to(real)
+    for target in (link, Path("/dev/stdout")):
+        command = [sys.executable, "-m", "troth.cli", "build", str(REDIS), "-o", str(target)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert link.is_symlink()
+    assert real.read_text("utf-8") == done.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.yaml", "real.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "coloured"),
+    [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],
+)
+def test_colour_is_for_terminals_that_want_it(variables: dict[str, str], coloured: bool, tmp_path: Path) -> None:
+    tests = tmp_path / "promise" / "tests"
+    tests.mkdir(parents=True)
+    built = subprocess.run(
+        [sys.executable, "-m", "troth.cli", "build", str(REDIS)], capture_output=True, check=True
+    )
+    (tmp_path / "promise" / "promise.yaml").write_bytes(built.stdout)
+    (tests / "cases.yaml").write_text(
+        "{apiVersion: troth.dev/v1alpha1, kind: PromiseTest, metadata: {name: a}, spec: {cases: "
+        "[{name: b, request: {}, expect: {refused: true}}]}}",
+        "utf-8",
+    )
+    terminal, inside = pty.openpty()
+    environment = {key: value for key, value in os.environ.items() if key not in {"NO_COLOR", "TERM"}}
+    command = [sys.executable, "-m", "troth.cli", "test", str(tmp_path / "promise"), "--examples", "0"]
+    try:
+        subprocess.run(command, stdout=inside, stderr=subprocess.DEVNULL, env=environment | variables, timeout=60)
+        assert (b"\x1b[" in os.read(terminal, 10_000)) == coloured
+    finally:
+        os.close(inside)
+        os.close(terminal)

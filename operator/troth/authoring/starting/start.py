@@ -6,6 +6,7 @@ go through the same functions as `troth render` and `troth lint`. What people ge
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -195,14 +196,21 @@ def write(began: Began) -> None:
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> None:
+    made: list[Path] = []
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for path, text in files.items():
             target = folder / path
-            target.parent.mkdir(parents=True, exist_ok=True)
+            for parent in reversed(target.parents):
+                if not parent.exists():
+                    parent.mkdir()
+                    made.append(parent)
             with target.open("x", encoding="utf-8", newline="\n") as file:
+                made.append(target)
                 file.write(text)
     except OSError as error:
+        for path_made in reversed(made):  # what is half there would stand in the way of the next try
+            with contextlib.suppress(OSError):
+                path_made.rmdir() if path_made.is_dir() else path_made.unlink()
         raise HomeError(Path(error.filename or folder), f"cannot be written: {error.strerror}") from None
 
 
