@@ -130,6 +130,8 @@ def test_a_line_describes_a_field(line: str, schema: Mapping[str, Any], required
         ("n:integer:default=99999999999999999999", "too large"),
         ("n:integer:min=3:default=1", "out of bounds"),
         ("n:boolean:min=3", "has no min"),
+        ("n:integer:min=3:max=2", "min 3 is above max 2"),
+        ("l:string[]:min=3:max=2", "min 3 is above max 2"),
         ("s:string:pattern=^a$:default=b", "does not match"),
         ("s:string:pattern=(:default=b", "the pattern is none"),
         ("s:string:required=yes", "is no option"),

@@ -84,6 +84,9 @@ def parse_field(text: str) -> Field:
     for option, keyword in zip(("min", "max"), _BOUNDS.get(kind, ()), strict=False):
         if option in options:
             schema[keyword] = _bound(text, kind, option, options[option])
+    low, high = _BOUNDS.get(kind, ("", ""))
+    if low in schema and high in schema and schema[low] > schema[high]:
+        raise _wrong(text, f"min {schema[low]} is above max {schema[high]}", "nobody could give such a value")
     if "pattern" in options:
         if kind != "string":
             raise _wrong(text, f"a {parts[0]} has no pattern", "leave pattern out")
