@@ -51,7 +51,7 @@ from troth.kube import (
     WorkQueue,
     from_kubeconfig_dict,
 )
-from troth.stores import StateStoreWriter, StoreEnvironment, open_writer
+from troth.stores import StateStoreWriter, StoreEnvironment, open_writer, temporary_workspace
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Operator:
         """Opens everything and begins to reconcile as soon as every kind has been listed."""
         settings = self._settings
         workspace = settings.workspace or self._stack.enter_context(
-            tempfile.TemporaryDirectory(prefix="troth-", ignore_cleanup_errors=True)
+            temporary_workspace(Path(tempfile.gettempdir()))
         )
         self._client = Client(self._credentials, on_call=self.metrics.called)
         self._stack.push_async_callback(self._client.close)

@@ -52,7 +52,7 @@ class Settings:
     failing_store_poll: float = setting(3.0, "The same while the store is not ready.")
     contents_cache: int = setting(64, "Memory for contents of files between their render and their commit.")
     workspace: str = setting(
-        "", "Folder for clones of Git repositories; empty: a temporary folder of the process."
+        "", "Folder for clones of Git repositories; empty: one of this user among the temporary files."
     )
     local_stores: str = setting(
         "", "Folder that Git repositories by path and DirectoryStateStores must be inside; empty: none is allowed."

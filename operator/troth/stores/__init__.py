@@ -3,6 +3,7 @@
 from troth.stores.errors import Reason, StoreError
 from troth.stores.factory import StoreEnvironment, open_writer
 from troth.stores.protocol import Claim, Load, StateStoreWriter, Written
+from troth.stores.workspace import temporary_workspace
 
 __all__ = [
     "Claim",
@@ -13,4 +14,5 @@ __all__ = [
     "StoreError",
     "Written",
     "open_writer",
+    "temporary_workspace",
 ]

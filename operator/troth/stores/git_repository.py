@@ -13,11 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
-import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -29,6 +25,7 @@ from troth.stores.git_command import Completed, GitCommand, Scrubber, base_envir
 from troth.stores.git_errors import explain, refused
 from troth.stores.git_remote import GitRemote
 from troth.stores.tree import ORDINARY, PathTree
+from troth.stores.workspace import make_clone_folder, remove_clone_folder
 
 _NEXT: Final = "refs/troth/next"
 _FETCHED: Final = "refs/troth/fetched"
@@ -129,7 +126,7 @@ class GitRepository:
         folder, lock = self._folder, self._lock
         self._git = self._folder = self._lock = None
         if folder is not None:
-            await asyncio.to_thread(_remove, folder, lock)
+            await asyncio.to_thread(remove_clone_folder, folder, lock)
 
     async def fetch(self) -> str:
         """Bring the branch's newest commit here; returns its id."""
@@ -225,12 +222,7 @@ class GitRepository:
         return explain(stderr, doing=doing, remote=self._remote.url, branch=self._branch)
 
     def _make_folder(self) -> dict[str, str]:
-        self._workspace.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _sweep(self._workspace)
-        folder = Path(tempfile.mkdtemp(prefix="git-", dir=self._workspace))
-        # held as long as this process lives: the next one sweeps away what a killed one has left
-        self._lock = os.open(folder / "lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        folder, self._lock = make_clone_folder(self._workspace)
         self._folder = folder
         repository = folder / "repository"
         for part in ("objects", "refs"):
@@ -295,26 +287,6 @@ def _parse_batch(answer: bytes) -> Iterator[tuple[str, bytes]]:
             size = int(facts[2])
             yield facts[0], answer[at : at + size]
             at += size + 1
-
-
-def _sweep(workspace: Path) -> None:
-    for folder in workspace.glob("git-*"):
-        try:
-            lock = os.open(folder / "lock", os.O_WRONLY | os.O_CLOEXEC)
-        except OSError:
-            continue
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(lock)
-            continue
-        _remove(folder, lock)
-
-
-def _remove(folder: Path, lock: int | None) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    if lock is not None:
-        os.close(lock)
 
 
 def _quoted(value: str) -> str:
