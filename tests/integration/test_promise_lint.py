@@ -16,6 +16,15 @@ SCHEMA = {
     "properties": {"size": {"type": "string"}, "owner": {"type": "string"}},
 }
 OBJECT = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {{{{ name }}}}}}\ndata:\n  a: {what}\n"
+SERVICE = """apiVersion: v1
+kind: Service
+metadata:
+  name: {{ name }}
+spec:
+  ports:
+  - name: {{ spec.size | default('web') }}
+    port: http
+"""
 
 
 def written(name: str, what: str) -> dict[str, Any]:
@@ -40,8 +49,12 @@ async def test_an_error_is_told_with_code_place_and_fix_and_goes_when_it_is_mend
 ) -> None:
     await platform.make(PROMISE, written(unique, "{{ spec.owner }}"))
     live = await platform.wait(PROMISE, unique, linted("False"))
-    (finding,) = live["status"]["troth"]["findings"]
-    assert (finding["code"], finding["place"]) == ("T102", "instance/object.yaml:5")
+    findings = live["status"]["troth"]["findings"]
+    # One is found in what the template reads, the other when it renders a request without it.
+    assert [(finding["code"], finding["place"]) for finding in findings] == [
+        ("T102", "instance/object.yaml:5"),
+        ("T208", "instance/object.yaml:5"),
+    ]
     message = condition(live, "Linted")["message"]
     assert "instance/object.yaml:5: T102: " in message
     assert "default" in message
@@ -52,7 +65,7 @@ async def test_an_error_is_told_with_code_place_and_fix_and_goes_when_it_is_mend
 
     await eventually(event, "an Event LintErrors")
     writes = audit.writes(lambda entry: f"/promises/{unique}/status" in entry.uri)
-    assert len(writes) <= 2  # once when the API is asked for, and once when it is served: nothing for lint alone
+    assert len(writes) <= 3  # when the API is asked for, when it is served, and when lint is done
 
     patch = {"spec": written(unique, "{{ spec.owner | default('nobody') }}")["spec"]}
     await platform.client.merge_patch(PROMISE, unique, patch)
@@ -70,10 +83,21 @@ async def test_a_request_of_a_promise_with_errors_is_carried_out(
 
 
 async def test_a_comment_in_the_template_silences(platform: Platform, repository: Repository, unique: str) -> None:
-    comment = "{# troth:ignore T102 the portal always says it #}"
+    comment = "{# troth:ignore T102 the portal always says it #} {# troth:ignore T208 the portal always says it #}"
     await platform.make(PROMISE, written(unique, "{{ spec.owner }} " + comment))
     live = await platform.wait(PROMISE, unique, linted("True"))
     assert "findings" not in live["status"]["troth"]
+
+
+async def test_an_object_that_kubernetes_would_refuse_is_told_before_anybody_asks_for_it(
+    platform: Platform, repository: Repository, unique: str
+) -> None:
+    obj = promise(unique, template=SERVICE, spec_schema=SCHEMA)
+    await platform.make(PROMISE, obj)
+    live = await platform.wait(PROMISE, unique, linted("False"))
+    (finding,) = live["status"]["troth"]["findings"]
+    assert (finding["code"], finding["place"]) == ("T202", "instance/object.yaml:8")
+    assert "spec.ports[0].port" in finding["message"]
 
 
 async def test_a_promise_without_workflows_is_linted_too(

@@ -16,7 +16,8 @@ from troth.api import labels as names
 from troth.api.conditions import LINTED, find_condition
 from troth.api.objects import Promise, WorkloadGroup
 from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, PROMISE
-from troth.controllers.caches import BY_PROMISE, BY_REQUIREMENT, owner_index
+from troth.controllers.caches import BY_PROMISE, BY_REQUIREMENT
+from troth.controllers.owners import owner_index
 from troth.controllers.platform import Platform
 from troth.controllers.promise_deletion import PromiseDeletion
 from troth.controllers.promise_lint import PromiseLint
@@ -179,7 +180,7 @@ class PromiseReconciler:
             return After(_LOOK_AGAIN, "its requests are being listed")
         run = await self._keep_works(key, promise, offer)
         facts = self._facts(promise, offer, run, established=established)
-        facts = replace(facts, lint=await self._lint.report(key))
+        facts = replace(facts, lint=self._lint.report(key))
         if promise_available(facts) and promise.status.get("status") != "Available":
             self._record(promise, "Normal", "Available", "Promise is available")
         if await self._write_status(key, promise, facts):

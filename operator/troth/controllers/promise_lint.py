@@ -1,7 +1,8 @@
-"""What lint says of a Promise, asked once for each generation and never waited for at length.
+"""What lint says of a Promise, asked once for each generation and never waited for.
 
-A Promise that renders well is installed whatever lint thinks of it, so the answer is advice: it is asked for while
-the API is installed, and mostly there when the status is written. When it comes later, the Promise is looked at again.
+A Promise that renders well is installed whatever lint thinks of it, so the answer is advice. It takes about a second,
+and the Promise is available long before: when the answer comes, the Promise is looked at again. Waiting for it, to save
+a write of the status, was rejected.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from troth.controllers.caches import DEPENDENT
 from troth.controllers.platform import Platform
 from troth.engine.linting import LintReport
 
-_PATIENCE_SECONDS: Final = 1.0
 _DEADLINE_SECONDS: Final = 120.0
 
 
@@ -43,16 +43,15 @@ class PromiseLint:
         task = asyncio.create_task(self._ask(promise), name=f"lint {promise.name}")
         self._looks[promise.name] = _Look(generation, task)
 
-    async def report(self, key: Key) -> LintReport | None:
+    def report(self, key: Key) -> LintReport | None:
         """What was found; None while it is not known, and then the Promise is queued as soon as it is."""
         look = self._looks[key.name]
-        if not look.task.done() and not look.late:
-            async with self._platform.slots.lent():
-                await asyncio.wait({look.task}, timeout=_PATIENCE_SECONDS)
-            if not look.task.done():
-                look.late = True
-                look.task.add_done_callback(lambda task: self._queue(key, task))
-        return look.task.result() if look.task.done() and not look.task.cancelled() else None
+        if look.task.done():
+            return None if look.task.cancelled() else look.task.result()
+        if not look.late:
+            look.late = True
+            look.task.add_done_callback(lambda task: self._queue(key, task))
+        return None
 
     def forget(self, name: str) -> None:
         """The Promise is gone, or is another one now."""

@@ -10,39 +10,37 @@ are killed when they do not answer. Three rules keep one author's endless loop o
   memory for all others, so that fifty requests of a broken Promise do not take turns at hanging. One that did
   succeed is not: then a request's own input is to blame, and only that request is held back.
 
+Promises are linted elsewhere (`lint_process`), so that no rendering waits for advice.
+
 `concurrent.futures` was rejected: it cannot end one process that hangs.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import logging
-import os
-import sys
 from collections import OrderedDict, deque
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from troth.api import Promise, TrothError
 from troth.api.pipelines import JinjaPipeline
 from troth.engine.failure import Failure, timed_out
 from troth.engine.limits import Limits
-from troth.engine.linting.errors import LintReport, lintable
+from troth.engine.lint_process import LintProcess
+from troth.engine.linting.report import LintReport
+from troth.engine.process import ProcessEnded, ProcessError, RenderProcess
 from troth.engine.render import Outcome, RenderContext
-from troth.engine.wire import LENGTH, Answer, framed, pack, pack_context, pack_pipelines, read_answer, unpack
+from troth.engine.wire import Answer, pack_context, pack_pipelines, read_answer
 
 _logger = logging.getLogger(__name__)
 
 _SHORT_SECONDS: Final = 0.15  # of a processor
 _SHORT_PATIENCE_SECONDS: Final = 1.0  # on the wall, for what does not stop by itself
 _GRACE_SECONDS: Final = 0.5
-_START_SECONDS: Final = 30.0
 _MOST_REMEMBERED: Final = 4096
-_LARGE: Final = 512 * 1024
-_LONGEST_REPLY: Final = 64 * 1024 * 1024
 _STRIKES: Final = 2
 _UNENDED: Final = ("TemplateTimeout", "RenderCrashed")
 
@@ -67,42 +65,6 @@ class _Job:
     key: bytes
     answer: asyncio.Future[tuple[Answer | None, ...]]
     patient: bool = False
-
-
-class _Crashed(Exception):
-    """A worker ended before it answered."""
-
-
-@dataclass(eq=False, slots=True)
-class _Process:
-    """A worker process. It is replaced, never repaired."""
-
-    process: asyncio.subprocess.Process
-
-    async def receive(self) -> Any:
-        reader = cast("asyncio.StreamReader", self.process.stdout)
-        try:
-            (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
-            if length > _LONGEST_REPLY:
-                raise _Crashed("a reply that is too long")
-            payload = await reader.readexactly(length)
-        except asyncio.IncompleteReadError:
-            raise _Crashed("it ended") from None
-        return await asyncio.to_thread(unpack, payload) if length > _LARGE else unpack(payload)
-
-    async def send(self, payload: bytes) -> None:
-        writer = cast("asyncio.StreamWriter", self.process.stdin)
-        try:
-            writer.write(framed(payload))
-            await writer.drain()
-        except ConnectionError:
-            raise _Crashed("it ended") from None
-
-    async def end(self) -> int:
-        """Ends the process, if it has not ended; its exit code."""
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
-        return await self.process.wait()
 
 
 @dataclass(slots=True)
@@ -189,6 +151,7 @@ class RenderPool:
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
+        self._linter = LintProcess(self._limits)
 
     async def start(self) -> None:
         """Starts the workers and waits until they are ready.
@@ -196,8 +159,10 @@ class RenderPool:
         Raises:
             RenderPoolError: they do not start.
         """
-        started = await asyncio.gather(*(self._spawn() for _ in range(self._size)), return_exceptions=True)
-        processes = [process for process in started if isinstance(process, _Process)]
+        started = await asyncio.gather(
+            *(RenderProcess.start(self._limits) for _ in range(self._size)), return_exceptions=True
+        )
+        processes = [process for process in started if isinstance(process, RenderProcess)]
         if len(processes) < self._size:
             await asyncio.gather(*(process.end() for process in processes))
             cause = next(error for error in started if isinstance(error, BaseException))
@@ -243,15 +208,9 @@ class RenderPool:
         Raises:
             RenderPoolError: the pool is closed.
         """
-        payload = b'{"pipelines":[],"context":null,"lint":' + pack(lintable(promise)) + b"}"
-        program = hashlib.sha256(payload).digest()
-        outcomes = await self._submit(payload, ("lint",), program, program)
-        last = outcomes[-1] if outcomes else None
-        if isinstance(last, LintReport):
-            return last
-        if isinstance(last, Failure) and last.reason == "TemplateTimeout":
-            return LintReport(unfinished=f"the templates take longer than {self._limits.seconds:g} s to follow")
-        return LintReport(unfinished=last.message if isinstance(last, Failure) else "there is no answer")
+        if self._closed:
+            raise RenderPoolError("the pool is closed")
+        return await self._linter.lint(promise)
 
     async def close(self) -> None:
         """Ends the workers; who still waits gets a RenderPoolError."""
@@ -320,7 +279,7 @@ class RenderPool:
 
     # ---- one worker
 
-    async def _work(self, process: _Process | None) -> None:
+    async def _work(self, process: RenderProcess | None) -> None:
         try:
             while True:
                 job = await self._next()
@@ -339,7 +298,7 @@ class RenderPool:
             if process is not None:
                 await process.end()
 
-    async def _serve(self, job: _Job, process: _Process | None, *, slow: bool) -> _Process | None:
+    async def _serve(self, job: _Job, process: RenderProcess | None, *, slow: bool) -> RenderProcess | None:
         """Answers a job; the process to go on with, or None when it has to be replaced."""
         now = asyncio.get_running_loop().time
         if job.answer.done():
@@ -350,8 +309,8 @@ class RenderPool:
             return process
         if process is None:
             try:
-                process = await self._spawn()
-            except (RenderPoolError, OSError) as error:
+                process = await RenderProcess.start(self._limits)
+            except (ProcessError, OSError) as error:
                 _logger.exception("a process that renders does not start")
                 job.answer.set_result((_crashed(job, 0, str(error)),))
                 await asyncio.sleep(1.0)
@@ -369,7 +328,7 @@ class RenderPool:
         return process if healthy else None
 
     async def _ask(
-        self, process: _Process, job: _Job, seconds: float, *, short: bool
+        self, process: RenderProcess, job: _Job, seconds: float, *, short: bool
     ) -> tuple[tuple[Answer | None, ...], bool, bool]:
         """What a process answers within a time, whether it can go on, and whether it was quick.
 
@@ -387,7 +346,7 @@ class RenderPool:
             quick = reply["spent"] < _SHORT_SECONDS
         except TimeoutError:
             outcomes.append(timed_out(seconds).within(job.names[min(len(outcomes), len(job.names) - 1)]))
-        except _Crashed:
+        except ProcessEnded:
             code = await process.end()
             outcomes.append(_crashed(job, len(outcomes), f"exit code {code}"))
         finally:
@@ -406,41 +365,6 @@ class RenderPool:
         if not job.answer.done():
             job.answer.set_result(outcomes)
 
-    async def _spawn(self) -> _Process:
-        """A worker that is ready.
-
-        Raises:
-            RenderPoolError: it does not get ready.
-        """
-        process = _Process(
-            await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",
-                "-s",
-                "-m",
-                "troth.engine.worker",
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                env=_environment(),
-                cwd="/",
-                limit=1 << 20,
-            )
-        )
-        ready = False
-        try:
-            async with asyncio.timeout(_START_SECONDS):
-                await process.send(pack(asdict(self._limits)))
-                await process.receive()
-            ready = True
-        except TimeoutError:
-            raise RenderPoolError(f"it is not ready after {_START_SECONDS:g} seconds") from None
-        except _Crashed:
-            raise RenderPoolError(f"it ended with exit code {await process.end()}") from None
-        finally:
-            if not ready:
-                await process.end()
-        return process
-
 
 def _crashed(job: _Job, index: int, cause: str) -> Failure:
     return Failure(
@@ -448,14 +372,3 @@ def _crashed(job: _Job, index: int, cause: str) -> Failure:
         f"the process that renders ended unexpectedly ({cause})",
         hint="the template asks for something that the interpreter cannot do; simplify it",
     ).within(job.names[min(index, len(job.names) - 1)])
-
-
-def _environment() -> dict[str, str]:
-    """What a worker finds in its environment: where Python's modules are, and no secrets."""
-    paths = [os.path.abspath(path) for path in sys.path if path]  # noqa: PTH100 - text in, text out
-    return {
-        "PYTHONPATH": os.pathsep.join(paths),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "LC_ALL": "C.UTF-8",
-        "MALLOC_ARENA_MAX": "1",
-    }

@@ -14,7 +14,7 @@ import orjson
 
 from troth.api.pipelines import DestinationRule, FileTemplate, JinjaPipeline
 from troth.engine.failure import Failure
-from troth.engine.linting.errors import LintReport
+from troth.engine.linting.report import LintReport
 from troth.engine.render import Control, Outcome, RenderContext, Rendered, RenderedFile
 
 LENGTH: Final = struct.Struct("!I")

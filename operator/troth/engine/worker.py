@@ -17,7 +17,7 @@ import resource
 import secrets
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -27,7 +27,7 @@ from troth.engine.check import check_pipeline
 from troth.engine.diagnosis import Attempt, diagnose
 from troth.engine.failure import Failure, timed_out
 from troth.engine.limits import Limits
-from troth.engine.linting.errors import LintReport, find_errors
+from troth.engine.linting.report import LintReport
 from troth.engine.render import Outcome, RenderContext, Rendering
 from troth.engine.templates import Environment
 from troth.engine.wire import LENGTH, framed, outcome_message, pack, read_context, read_pipelines, unpack
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _SPARE_PROCESSOR_SECONDS: Final = 2
 _PR_SET_PDEATHSIG: Final = 1
+_BACKGROUND: Final = 10
 _WARM_UP: Final = JinjaPipeline("warm-up", files=(FileTemplate("a.yaml", "a: {{ name | to_yaml }}\n"),))
 
 
@@ -98,7 +99,8 @@ class Worker:
         end = clock() + seconds
         self._exhausted = False
         if "lint" in job:
-            yield pack({"outcome": outcome_message(self._lint(job["lint"], end - clock()))})
+            for report in self._lint(job["lint"]):
+                yield pack({"outcome": outcome_message(report)})
         covering = self._cover() if job.get("coverage") else None
         for pipeline in pipelines:
             if covering is not None:
@@ -140,20 +142,45 @@ class Worker:
             signal.setitimer(self._timer, 0)
         return outcome
 
-    def _lint(self, document: Mapping[str, Any], seconds: float) -> LintReport | Failure:
+    def _lint(self, document: Mapping[str, Any]) -> Iterator[LintReport | Failure]:
+        """What the templates read first: rendering them may end this process, and then that is known."""
+        from troth.engine.linting.errors import (  # not for those that only render
+            find_object_errors,
+            find_path_errors,
+        )
+
+        with suppress(OSError):
+            os.nice(_BACKGROUND - os.nice(0))
         try:
-            self._arm(seconds)
-            report = find_errors(document)
+            self._arm(self._limits.seconds)
+            report = find_path_errors(document)
             self._armed = False
         except Deadline:
             self._armed = False
-            return timed_out(self._limits.seconds)
+            yield timed_out(self._limits.seconds)
         except Exception as error:  # noqa: BLE001 - what is only advice must not fail a Promise
             self._armed = False
-            return LintReport(unfinished=f"{type(error).__name__} while it was looked at")
+            yield LintReport(unfinished=f"{type(error).__name__} while it was looked at")
+        else:
+            yield report
         finally:
             signal.setitimer(self._timer, 0)
-        return report
+
+        def render(pipelines: Sequence[JinjaPipeline], context: RenderContext) -> list[Outcome]:
+            outcomes: list[Outcome] = []
+            for pipeline in pipelines:
+                outcome = self._run(pipeline, context, self._limits.seconds, self._environment)
+                if outcome is None:
+                    break
+                outcomes.append(outcome)
+                if isinstance(outcome, Failure):
+                    break
+            return outcomes
+
+        try:
+            yield find_object_errors(document, render, time.process_time)
+        except Exception as error:  # noqa: BLE001 - what is only advice must not fail a Promise
+            yield LintReport(unfinished=f"{type(error).__name__} while what it renders was looked at")
 
     def _arm(self, seconds: float) -> None:
         self._armed = True

@@ -1,4 +1,4 @@
-"""Lint is asked once for each generation, waited for briefly, and never in anybody's way."""
+"""Lint is asked once for each generation, never waited for, and never in anybody's way."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ from tests.unit.authoring.linted import promise
 from tests.waiting import eventually
 from troth.api import Key, Promise, TrothError
 from troth.api.objects import read_promise
-from troth.controllers import promise_lint
 from troth.controllers.platform import Platform
 from troth.controllers.promise_lint import PromiseLint
-from troth.controllers.slots import Slots
 from troth.engine.linting import LintReport
 
 KEY = Key("promises", "", "things")
@@ -42,14 +40,12 @@ class Parts:
     def __init__(self) -> None:
         self.renderer = Renderer()
         self.queued: list[Key] = []
-        self.slots = Slots(size=1, bound=1)
         queue = SimpleNamespace(add=lambda key, *, priority: self.queued.append(key))
-        platform: Any = SimpleNamespace(renderer=self.renderer, queue=queue, slots=self.slots)
+        platform: Any = SimpleNamespace(renderer=self.renderer, queue=queue)
         self.lint = PromiseLint(cast("Platform", platform))
 
-    async def report(self) -> LintReport | None:
-        async with self.slots.held():
-            return await self.lint.report(KEY)
+    def report(self) -> LintReport | None:
+        return self.lint.report(KEY)
 
 
 def of_generation(number: int) -> Promise:
@@ -63,8 +59,7 @@ async def settled(condition: Any) -> None:
 
 
 @pytest.fixture
-def parts(monkeypatch: pytest.MonkeyPatch) -> Parts:
-    monkeypatch.setattr(promise_lint, "_PATIENCE_SECONDS", 0.01)
+def parts() -> Parts:
     return Parts()
 
 
@@ -72,39 +67,41 @@ async def test_an_answer_that_is_there_is_given_at_once_and_asked_for_once(parts
     parts.lint.begin(of_generation(1))
     await settled(lambda: parts.renderer.asked)
     parts.renderer.asked[0].set_result(WRONG)
-    assert await parts.report() == WRONG
+    await settled(lambda: parts.report() == WRONG)
+    parts.queued.clear()
     parts.lint.begin(of_generation(1))
-    assert await parts.report() == WRONG
+    assert parts.report() == WRONG
     assert len(parts.renderer.asked) == 1
     assert parts.queued == []
 
 
 async def test_an_answer_that_is_late_queues_the_promise(parts: Parts) -> None:
     parts.lint.begin(of_generation(1))
-    assert await parts.report() is None
-    assert await parts.report() is None  # not waited for again
+    await settled(lambda: parts.renderer.asked)
+    assert parts.report() is None
+    assert parts.report() is None  # not waited for again
     parts.renderer.asked[0].set_result(CLEAN)
     await settled(lambda: parts.queued)
     assert parts.queued == [KEY]
-    assert await parts.report() == CLEAN
+    assert parts.report() == CLEAN
 
 
 async def test_a_new_generation_is_asked_about_anew_and_the_old_answer_forgotten(parts: Parts) -> None:
     parts.lint.begin(of_generation(1))
-    assert await parts.report() is None
+    await settled(lambda: parts.renderer.asked)
+    assert parts.report() is None
     parts.lint.begin(of_generation(2))
     await settled(lambda: len(parts.renderer.asked) == 2)
     assert parts.renderer.asked[0].cancelled()
     parts.renderer.asked[1].set_result(CLEAN)
-    assert await parts.report() == CLEAN
-    assert parts.queued == []
+    await settled(lambda: parts.report() == CLEAN)
 
 
 async def test_a_renderer_that_fails_leaves_it_open(parts: Parts) -> None:
     parts.lint.begin(of_generation(1))
     await settled(lambda: parts.renderer.asked)
     parts.renderer.asked[0].set_exception(TrothError("the pool is closed"))
-    assert await parts.report() == LintReport(unfinished="the pool is closed")
+    await settled(lambda: parts.report() == LintReport(unfinished="the pool is closed"))
 
 
 async def test_what_is_under_way_ends_with_the_operator_and_with_the_promise(parts: Parts) -> None:

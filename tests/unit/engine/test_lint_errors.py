@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from tests.unit.authoring.linted import SPEC, promise
-from troth.api.objects import read_promise
+from tests.unit.authoring.linted import SPEC, definition, promise
+from tests.waiting import eventually
+from troth.api.objects import Promise, read_promise
 from troth.engine import Limits, RenderPool
-from troth.engine.linting import LintReport, find_errors, lintable
+from troth.engine.linting import LintReport
+from troth.engine.linting.errors import find_path_errors
+from troth.engine.linting.report import joined, lintable
 from troth.engine.serving import as_served
 
 
 def report(obj: Mapping[str, Any]) -> LintReport:
-    return find_errors(lintable(read_promise(as_served(obj))))
+    return find_path_errors(lintable(read_promise(as_served(obj))))
 
 
 def of(template: str, **pipeline: Any) -> LintReport:
@@ -52,7 +59,8 @@ def test_advice_is_no_error() -> None:
 )
 def test_a_comment_silences_an_error_here_too(template: str) -> None:
     assert of(template).count == 0
-    assert of(template.replace(" every request has it", "")).count == 1  # without a reason it silences nothing
+    mute = of(template.replace(" every request has it", ""))
+    assert {error.code for error in mute.errors} == {"T002", "T102"}  # without a reason it silences nothing
     assert of(template.replace("T102", "T101")).count == 1
 
 
@@ -83,6 +91,29 @@ def test_a_report_survives_the_way_from_a_worker() -> None:
         assert LintReport.from_wire(orjson.loads(orjson.dumps(asdict(found)))) == found
 
 
+PORT = """apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec:
+  ports:
+  - port: http
+"""
+
+
+def read(obj: Mapping[str, Any]) -> Promise:
+    return read_promise(as_served(obj))
+
+
+def children() -> set[int]:
+    found = set()
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it ended meanwhile
+            fields = status.read_text().rpartition(")")[2].split()
+            if int(fields[1]) == os.getpid() and fields[0] != "Z":
+                found.add(int(status.parent.name))
+    return found
+
+
 @pytest.fixture
 async def pool() -> AsyncIterator[RenderPool]:
     pool = RenderPool(size=1, limits=Limits(seconds=1.0))
@@ -91,11 +122,90 @@ async def pool() -> AsyncIterator[RenderPool]:
     await pool.close()
 
 
-async def test_a_worker_finds_the_same_and_goes_on(pool: RenderPool) -> None:
-    wrong = read_promise(as_served(promise({"files": [{"path": "x", "template": "{{ spec.sise }}"}]})))
-    assert await pool.lint(wrong) == find_errors(lintable(wrong))
-    right = read_promise(as_served(promise({"files": [{"path": "x", "template": "{{ spec.size }}"}]})))
-    assert await pool.lint(right) == LintReport()
+async def test_a_process_finds_what_is_read_and_what_is_rendered(pool: RenderPool) -> None:
+    found = await pool.lint(
+        read(promise({"files": [{"path": "x.yaml", "template": PORT + "# {{ spec.sise | default(1) }}\n"}]}))
+    )
+    assert [(error.code, error.place) for error in found.errors] == [
+        ("T101", "one/x.yaml:7"),
+        ("T202", "one/x.yaml:6"),
+    ]
+    assert "ports[0].port: is the text 'http'" in found.errors[1].message
+    assert (found.count, found.unfinished) == (2, "")
+    right = promise({"files": [{"path": "x", "template": "{{ spec.size }}"}]})
+    assert await pool.lint(read(right)) == LintReport()
+
+
+async def test_a_request_that_no_template_can_render_is_told_with_its_line(pool: RenderPool) -> None:
+    template = "a: b\nc: {{ {'small': 1, 'medium': 2}[spec.size] }}\n"
+    errors = (await pool.lint(read(promise({"files": [{"path": "x.yaml", "template": template}]})))).errors
+    (error,) = (error for error in errors if error.code == "T208")
+    assert error.place == "one/x.yaml:2"
+    assert "the map has no 'large', when a request says" in error.message
+
+
+async def test_a_comment_silences_what_is_rendered_too(pool: RenderPool) -> None:
+    template = PORT.replace("  - port: http", "  {# troth:ignore T202 a mesh reads names #}\n  - port: http")
+    found = await pool.lint(read(promise({"files": [{"path": "x.yaml", "template": template}]})))
+    assert found == LintReport()
+
+
+async def test_the_definitions_among_the_dependencies_are_what_objects_are_held_against(pool: RenderPool) -> None:
+    brought = definition({"type": "object", "properties": {"size": {"type": "integer"}}})
+    brought["spec"]["group"], brought["metadata"]["name"] = "other.example.com", "things.other.example.com"
+    thing = "apiVersion: other.example.com/v1\nkind: Thing\nmetadata: {name: x}\nspec:\n  size: {{ spec.size }}\n"
+    obj = promise({"files": [{"path": "x.yaml", "template": thing}]})
+    assert (await pool.lint(read(obj))).count == 0
+    obj["spec"]["dependencies"] = [brought]
+    (error,) = (await pool.lint(read(obj))).errors
+    assert (error.code, error.place) == ("T202", "one/x.yaml:5")
+
+
+async def test_the_promises_own_workflow_and_what_it_brings_are_looked_at(pool: RenderPool) -> None:
+    obj = promise({"files": [{"path": "x.yaml", "template": "a: {{ spec.size }}"}]})
+    own = {**obj["spec"]["workflows"]["resource"]["configure"][0], "metadata": {"name": "own"}}
+    own["spec"] = {"files": [{"path": "own.yaml", "template": "a: 1\nb: {{ promise.metadata.labels.team }}\n"}]}
+    obj["spec"]["workflows"]["promise"] = {"configure": [own]}
+    obj["spec"]["dependencies"] = [
+        {"apiVersion": "policy/v1beta1", "kind": "PodDisruptionBudget", "metadata": {"name": "x"}}
+    ]
+    found = {(error.code, error.place) for error in (await pool.lint(read(obj))).errors}
+    assert {("T207", "spec.dependencies[0]"), ("T210", "own/own.yaml:2")} <= found
+
+
+async def test_a_template_without_end_is_an_error_and_what_was_read_is_still_told(pool: RenderPool) -> None:
+    endless = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}\n{{ spec.sise }}"
+    found = await pool.lint(read(promise({"files": [{"path": "x", "template": endless}]})))
+    assert [error.code for error in found.errors] == ["T101", "T208"]
+    assert "did not finish" in found.errors[1].message
+
+
+async def test_several_promises_at_once_are_looked_at_one_after_the_other(pool: RenderPool) -> None:
+    promises = [
+        read(promise({"files": [{"path": "x.yaml", "template": PORT.replace("web", f"web{n}")}]}))
+        for n in range(4)
+    ]
+    found = await asyncio.gather(*(pool.lint(each) for each in promises))
+    assert [report.count for report in found] == [1] * 4
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes through /proc")
+async def test_whoever_is_cancelled_leaves_no_process_behind(pool: RenderPool) -> None:
+    subject = read(promise({"files": [{"path": "x", "template": "{{ spec.size }}"}]}))
+    before = children()
+    looking = asyncio.create_task(pool.lint(subject))
+    await eventually(lambda: children() != before or looking.done(), "it is under way")
+    looking.cancel()
+    await asyncio.gather(looking, return_exceptions=True)
+    await eventually(lambda: children() == before, "the process is gone")
+    assert await pool.lint(subject) == LintReport()
+
+
+def test_two_looks_make_one_report() -> None:
+    one, other = of("a: {{ spec.sise }}"), LintReport(unfinished="why")
+    assert joined([one, other]) == LintReport(one.errors, 1, "why")
+    many = of("\n".join(f"a{number}: {{{{ spec.x{number} }}}}" for number in range(30)))
+    assert (len(joined([many, many]).errors), joined([many, many]).count) == (10, 60)
 
 
 async def test_templates_that_take_too_long_are_said_to_be_unfinished(pool: RenderPool) -> None:

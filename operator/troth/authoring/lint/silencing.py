@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final
 
 from troth.authoring.lint.findings import Finding
 from troth.authoring.lint.places import Files, shown
-from troth.engine.linting.comments import Comment, comments_in
-from troth.engine.linting.remarks import CODES
-
-_FIX: Final = "write # troth:ignore CODE reason"
+from troth.engine.linting.comments import FIX, Comment, comments_in
 
 
 def silence(findings: Sequence[Finding], paths: Iterable[Path], files: Files, families: str) -> list[Finding]:
@@ -44,7 +40,7 @@ def silence(findings: Sequence[Finding], paths: Iterable[Path], files: Files, fa
             left.append(finding)
     for file, comments in by_file.items():
         for comment in comments:
-            if comment.code in CODES and comment.reason and not comment.used and comment.code[1] in families:
+            if not comment.problem and not comment.used and comment.code[1] in families:
                 message = f"there is no {comment.code} to silence here"
                 left.append(Finding("T003", file, comment.line, comment.column, message, "remove it", "warning"))
     return left
@@ -52,10 +48,5 @@ def silence(findings: Sequence[Finding], paths: Iterable[Path], files: Files, fa
 
 def _faulty(file: str, comments: Iterable[Comment]) -> Iterable[Finding]:
     for comment in comments:
-        if comment.code not in CODES:
-            message = f"{comment.code!r} is no code of lint" if comment.code else "the comment names no code"
-        elif not comment.reason:
-            message = f"the comment does not say why {comment.code} is silenced"
-        else:
-            continue
-        yield Finding("T002", file, comment.line, comment.column, message, _FIX, "error")
+        if comment.problem:
+            yield Finding("T002", file, comment.line, comment.column, comment.problem, FIX, "error")

@@ -12,6 +12,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from troth.engine.linting.remarks import CODES
+
+FIX: Final = "write # troth:ignore CODE reason"
+"""What to do about a comment that is not complete."""
+
 _BEGINNING: Final = re.compile(r"(\{#-?|(?<!\S)#)[ \t]{0,20}troth:ignore\b[ \t]{0,20}(\S{0,200})")
 _END: Final = "#}"
 _MOST_ON_ONE_LINE: Final = 20
@@ -40,6 +45,13 @@ class Comment:
     def silences(self, code: str, line: int) -> bool:
         """Whether it speaks of that code on that line."""
         return bool(self.reason) and self.code == code and self.for_line == line
+
+    @property
+    def problem(self) -> str:
+        """Why it cannot silence anything, or ""."""
+        if self.code not in CODES:
+            return f"{self.code!r} is no code of lint" if self.code else "the comment names no code"
+        return "" if self.reason else f"the comment does not say why {self.code} is silenced"
 
 
 def comments_in(lines: Sequence[str]) -> Iterator[Comment]:

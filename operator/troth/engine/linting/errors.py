@@ -1,95 +1,101 @@
-"""What the operator says of a Promise that is applied: the errors of the static check, and where they are.
+"""What the operator says of a Promise that is applied: the errors that lint finds, and where they are.
 
-Warnings and notes are for whoever writes a Promise, not for whoever runs it: those stay with ``troth lint``, and so
-does what has to be rendered first. A comment in a template silences here what it silences there.
+Warnings and notes are for whoever writes a Promise, not for whoever runs it: those stay with ``troth lint``. A comment
+in a template silences here what it silences there.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
-from troth.api.objects import Promise, read_promise
+from troth.api.objects import read_promise
+from troth.engine.context import render_context
 from troth.engine.failure import Failure
-from troth.engine.linting.comments import comments_in
+from troth.engine.kinds.schemas import Schemas
+from troth.engine.linting.comments import FIX, comments_in
+from troth.engine.linting.objects import Subject, Tried, check_objects
 from troth.engine.linting.paths import check_paths
 from troth.engine.linting.remarks import CODES, Remark
+from troth.engine.linting.report import MOST_ERRORS, LintError, LintReport
+from troth.engine.linting.trying import Render, Trial
 from troth.engine.offers import read_offer
+from troth.engine.sources import pipelines_of, value_at
 
-_MOST: Final = 10
 _LONGEST: Final = 400
 _UNFOLLOWED: Final = "T004"
 _IN_PIPELINE: Final = re.compile(r"(spec\.workflows\.\w+\.\w+\[\d+\])\.spec\.(.*)", re.DOTALL)
 _TEMPLATE: Final = re.compile(r"files\[(\d+)\]\.template")
 
 
-@dataclass(frozen=True, slots=True)
-class LintError:
-    """One error.
+def find_path_errors(document: Mapping[str, Any]) -> LintReport:
+    """What is wrong with what the templates read.
 
-    Attributes:
-        code: a key of `CODES`.
-        place: ``pipeline/file:line``, as a failure names it.
-        message: what is wrong, without a full stop.
-        fix: what to do, or "".
-    """
-
-    code: str
-    place: str
-    message: str
-    fix: str
-
-    def sentence(self) -> str:
-        """One line for people."""
-        text = f"{self.place}: {self.code}: {self.message}"
-        return f"{text}; {self.fix}" if self.fix else text
-
-
-@dataclass(frozen=True, slots=True)
-class LintReport:
-    """What the static check found.
-
-    Attributes:
-        errors: the first ten.
-        count: how many there are.
-        unfinished: why not everything was looked at, or "".
-    """
-
-    errors: tuple[LintError, ...] = ()
-    count: int = 0
-    unfinished: str = ""
-
-    @classmethod
-    def from_wire(cls, message: Mapping[str, Any]) -> LintReport:
-        """The report as `dataclasses.asdict` gave it."""
-        errors = tuple(LintError(**error) for error in message["errors"])
-        return cls(errors, message["count"], message["unfinished"])
-
-
-def lintable(promise: Promise) -> dict[str, Any]:
-    """What the check needs of a Promise: its API and its workflows, without the dependencies, which may be large."""
-    spec = promise.raw["spec"]
-    kept = {part: spec[part] for part in ("api", "workflows") if part in spec}
-    return {"metadata": {"name": promise.name}, "spec": kept}
-
-
-def find_errors(document: Mapping[str, Any]) -> LintReport:
-    """Looks at what `lintable` gave.
+    Args:
+        document: what `lintable` gave.
 
     Raises:
         InvalidObject: the Promise cannot be carried out at all.
     """
-    remarks = check_paths(document, read_offer(read_promise(document)))
-    comments = _Comments(document)
-    found = [
-        remark
-        for remark in remarks
-        if (remark.severity or CODES[remark.code].severity) == "error" and not comments.silence(remark)
-    ]
+    return _report(document, [*_comments(document), *check_paths(document, read_offer(read_promise(document)))])
+
+
+def find_object_errors(document: Mapping[str, Any], render: Render, spent: Callable[[], float]) -> LintReport:
+    """What is wrong with what the templates render, and with what the Promise brings.
+
+    Schemas are those of Kubernetes, and those of the definitions among the dependencies: ``schemas/`` stays at home.
+
+    Args:
+        document: what `lintable` gave.
+        render: renders pipelines, each within bounds.
+        spent: seconds of a processor that it took until now.
+
+    Raises:
+        InvalidObject: the Promise cannot be carried out at all.
+    """
+    promise = read_promise(document)
+    offer = read_offer(promise)
+    subject = Subject(
+        promise=document,
+        offer=offer,
+        schemas=Schemas(document["spec"].get("dependencies") or ()),
+        try_request=Trial(promise, offer, render).try_request if offer.resource is not None else _refuse,
+        try_own=lambda: render(offer.promise_configure, render_context(promise, None)),
+        spent=spent,
+    )
+    return _report(document, check_objects(subject, lengths=False))
+
+
+def _comments(document: Mapping[str, Any]) -> Iterable[Remark]:
+    """What is wrong with the comments of templates, that silence or mean to."""
+    for base, pipeline in pipelines_of(document):
+        spec = pipeline.get("spec") or {}
+        texts = {
+            f"files[{index}].template": file.get("template") for index, file in enumerate(spec.get("files") or ())
+        }
+        texts |= {f"partials.{name}": text for name, text in (spec.get("partials") or {}).items()}
+        for place, text in texts.items():
+            for comment in comments_in(text.split("\n")) if isinstance(text, str) else ():
+                if comment.problem:
+                    yield Remark("T002", f"{base}.spec.{place}", comment.problem, FIX, line=comment.line)
+
+
+def _refuse(request: Mapping[str, Any]) -> Tried:
+    del request
+    return Tried(refused=True)
+
+
+def _report(document: Mapping[str, Any], remarks: Sequence[Remark]) -> LintReport:
+    texts = _Texts(document)
+    errors: list[Remark] = []
+    for remark in map(texts.placed, remarks):
+        severity = remark.severity or CODES[remark.code].severity
+        if severity == "error" and not texts.silence(remark):
+            errors.append(remark)
     unfinished = next((remark.message for remark in remarks if remark.code == _UNFOLLOWED), "")
-    return LintReport(tuple(_errors(document, found[:_MOST])), len(found), unfinished)
+    return LintReport(tuple(_errors(document, errors[:MOST_ERRORS])), len(errors), unfinished)
 
 
 def _errors(document: Mapping[str, Any], remarks: Iterable[Remark]) -> Iterable[LintError]:
@@ -97,51 +103,43 @@ def _errors(document: Mapping[str, Any], remarks: Iterable[Remark]) -> Iterable[
         yield LintError(remark.code, _place(document, remark), _line(remark.message), _line(remark.fix))
 
 
-class _Comments:
-    """The comments in the templates of a Promise, each template read once."""
+class _Texts:
+    """The texts of a Promise that remarks are about, each read once."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document
-        self._found: dict[str, set[tuple[str, int]]] = {}
+        self._lines: dict[str, list[str]] = {}
+        self._comments: dict[str, set[tuple[str, int]]] = {}
+
+    def placed(self, remark: Remark) -> Remark:
+        """The remark, with the line that it is about."""
+        return replace(remark, line=remark.find(self._lines_of(remark.field)), below=False)
 
     def silence(self, remark: Remark) -> bool:
-        """Whether a comment silences the remark."""
-        if remark.field not in self._found:
-            text = _at(self._document, remark.field)
-            lines = text.split("\n") if isinstance(text, str) else []
-            self._found[remark.field] = {
-                (comment.code, comment.for_line) for comment in comments_in(lines) if comment.reason
+        """Whether a comment silences a remark that is placed."""
+        if remark.field not in self._comments:
+            comments = comments_in(self._lines_of(remark.field))
+            self._comments[remark.field] = {
+                (comment.code, comment.for_line) for comment in comments if comment.reason
             }
-        return (remark.code, remark.line) in self._found[remark.field]
+        return (remark.code, remark.line) in self._comments[remark.field]
+
+    def _lines_of(self, place: str) -> list[str]:
+        if place not in self._lines:
+            text = value_at(self._document, place)
+            self._lines[place] = text.split("\n") if isinstance(text, str) else []
+        return self._lines[place]
 
 
 def _place(document: Mapping[str, Any], remark: Remark) -> str:
     match = _IN_PIPELINE.fullmatch(remark.field)
     if match is None:
         return remark.field
-    pipeline, rest = _at(document, match[1]), match[2]
+    pipeline, rest = value_at(document, match[1]), match[2]
     template = _TEMPLATE.fullmatch(rest)
     file = str(pipeline["spec"]["files"][int(template[1])]["path"]) if template else rest
     name = str(pipeline["metadata"]["name"])
     return Failure("TemplateError", "", pipeline=name, file=file, line=remark.line).location
-
-
-def _at(value: Any, path: str) -> Any:
-    """What stands at a path such as ``spec.files[0].template``; names may have dots in them. None when nothing does."""
-    if not path:
-        return value
-    if isinstance(value, list):
-        match = re.match(r"\[(\d+)\]\.?", path)
-        return _at(value[int(match[1])], path[match.end() :]) if match and int(match[1]) < len(value) else None
-    if isinstance(value, Mapping):
-        for name in value:
-            if path == name:
-                return value[name]
-            if path.startswith((f"{name}.", f"{name}[")):
-                found = _at(value[name], path[len(name) :].removeprefix("."))
-                if found is not None:
-                    return found
-    return None
 
 
 def _line(text: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
-from troth.engine.linting.errors import LintReport
+from troth.engine.linting.report import LintReport
 
 PipelinePhase = Literal["Pending", "Running", "Succeeded", "Failed", "Suspended"]
 PlacementState = Literal["Written", "Pending", "Failing", "Misplaced"]

@@ -176,7 +176,7 @@ def _linted(facts: PromiseFacts) -> list[Condition]:
         return [Condition(types.LINTED, "False", "LintErrors", message)]
     if found.unfinished:
         return [Condition(types.LINTED, "Unknown", "LintUnfinished", found.unfinished)]
-    return [Condition(types.LINTED, "True", "NoLintErrors", "What the templates read fits the API")]
+    return [Condition(types.LINTED, "True", "NoLintErrors", "What the templates read fits the API, and what they render fits its schemas")]
 
 
 def _findings(facts: PromiseFacts) -> dict[str, Any]:

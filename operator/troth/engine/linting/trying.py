@@ -1,0 +1,56 @@
+"""What the API server and the operator would make of a request, in the process that looks at a Promise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from troth.api import labels as names
+from troth.api.objects import Promise, read_request
+from troth.api.pipelines import JinjaPipeline
+from troth.engine.admission import Admission, Admitted
+from troth.engine.context import render_context
+from troth.engine.linting.objects import Tried
+from troth.engine.offers import Offer
+from troth.engine.outputs import judge_outcomes
+from troth.engine.render import Outcome, RenderContext, Rendered
+from troth.engine.serving import as_created, as_served
+
+Render = Callable[[Sequence[JinjaPipeline], RenderContext], Sequence[Outcome]]
+"""Renders pipelines, up to and including the first that fails."""
+
+
+class Trial:
+    """Takes requests of one Promise, and renders them.
+
+    Args:
+        promise: whose requests they are.
+        offer: what it offers; it has an API.
+        render: renders the templates.
+    """
+
+    def __init__(self, promise: Promise, offer: Offer, render: Render) -> None:
+        assert offer.definition is not None  # noqa: S101 - whoever has no API does not ask
+        self._promise, self._offer, self._render = promise, offer, render
+        self._admission = Admission(offer.definition)
+
+    def try_request(self, request: Mapping[str, Any]) -> Tried:
+        """What becomes of a request that a person applies."""
+        admitted = self._admission.admit(request)
+        if not isinstance(admitted, Admitted):
+            return Tried(refused=True)
+        created = as_created(admitted.object)
+        labels = created["metadata"].get("labels") or {}
+        created["metadata"]["labels"] = {**labels, names.PROMISE_NAME: self._promise.name}
+        version = self._promise.version or names.VERSION_NOT_SET
+        context = render_context(self._promise, read_request(as_served(created)), version=version)
+        outcomes = self._render(self._offer.resource_configure, context)
+        selectors = self._promise.spec.destination_selectors
+        output = judge_outcomes(outcomes, selectors=selectors, source="resource-workflow")
+        files = [
+            (outcome.pipeline, file)
+            for outcome in outcomes
+            if isinstance(outcome, Rendered)
+            for file in outcome.files
+        ]
+        return Tried(files, output.failure)
