@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,20 @@ def test_json_sarif_and_annotations_say_the_same() -> None:
     location = result["locations"][0]["physicalLocation"]
     assert location["region"] == {"startLine": 3, "startColumn": 5}
     assert as_github([FINDING]).startswith("::error file=a%2Cb/x.j2,line=3,col=5,title=T101::there is no a here")
+
+
+@pytest.mark.parametrize(
+    ("file", "uri"),
+    [
+        ("promises/web/x.j2", "promises/web/x.j2"),
+        ("my platform/a,b: é%20#x/x.j2", "my%20platform/a%2Cb%3A%20%C3%A9%2520%23x/x.j2"),
+        ("../other/x?.j2", "../other/x%3F.j2"),
+        ("/home/me/my platform/x.j2", "file:///home/me/my%20platform/x.j2"),
+    ],
+)
+def test_a_place_in_sarif_is_a_reference_that_leads_to_the_file(file: str, uri: str) -> None:
+    [run] = json.loads(as_sarif([replace(FINDING, file=file)], "0.1.0"))["runs"]
+    assert run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == uri
 
 
 def test_the_command_ends_with_one_when_something_is_found_and_with_two_when_it_cannot_look(

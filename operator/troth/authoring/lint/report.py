@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 import orjson
@@ -40,7 +41,7 @@ def as_sarif(findings: Sequence[Finding], version: str) -> str:
         {
             "id": code,
             "shortDescription": {"text": CODES[code].title},
-            "helpUri": f"{_PAGE}#{code.lower()}",
+            "help": {"text": f"See {_PAGE}#{code.lower()}"},
             "defaultConfiguration": {"level": _LEVELS[CODES[code].severity]},
         }
         for code in used
@@ -109,12 +110,18 @@ def _result(finding: Finding, rule: int) -> dict[str, Any]:
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": finding.file.replace("\\", "/")},
+                    "artifactLocation": {"uri": _uri(finding.file)},
                     "region": {"startLine": finding.line, "startColumn": finding.column},
                 }
             }
         ],
     }
+
+
+def _uri(file: str) -> str:
+    """A reference to a file (SARIF 3.4.3): relative where the path is, and nothing in it that ends a path early."""
+    path = PurePosixPath(file.replace("\\", "/"))
+    return path.as_uri() if path.is_absolute() else PurePosixPath("/", path).as_uri().removeprefix("file:///")
 
 
 def _command(text: str) -> str:
