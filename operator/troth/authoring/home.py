@@ -22,6 +22,7 @@ from troth.api.resources import PROMISE
 from troth.authoring.applying import apply_promise
 from troth.authoring.files import HomeError, confined, read_documents, read_text
 from troth.engine.admission import Admitted
+from troth.engine.admission_cost import ENDLESS
 from troth.engine.admission_definitions import definition_refusals
 from troth.engine.emit import TooDeep, dump_document
 from troth.engine.failure import Failure
@@ -36,6 +37,7 @@ __all__ = [
     "HomeError",
     "RefusedPromise",
     "Source",
+    "UnboundedRule",
     "UnboundedTemplate",
     "build",
     "find_homes",
@@ -51,6 +53,10 @@ _STRUCTURED: Final = (".yaml", ".yml", ".json")
 
 class RefusedPromise(HomeError):
     """The files can be read, but the operator would refuse the Promise."""
+
+
+class UnboundedRule(HomeError):
+    """A CEL rule of the API costs far more than an API server lets it; no request was held against it."""
 
 
 class UnboundedTemplate(HomeError):
@@ -186,6 +192,7 @@ def offer_of(home: Home) -> tuple[Promise, Offer]:
 
     Raises:
         RefusedPromise: the API server or the operator would refuse it; names the file and the line.
+        UnboundedRule: the API server would refuse it, since a rule of its API hardly ever ends.
     """
     answer = apply_promise(home.promise)
     if not isinstance(answer, Admitted):
@@ -196,9 +203,8 @@ def offer_of(home: Home) -> tuple[Promise, Offer]:
         return promise, _sound(read_offer(promise))
     except InvalidObject as error:
         source = locate(home, error.field)
-        raise RefusedPromise(
-            source.path, error.problem, error.remedy, line=source.line, field=error.field
-        ) from None
+        kind = UnboundedRule if ENDLESS in error.problem else RefusedPromise
+        raise kind(source.path, error.problem, error.remedy, line=source.line, field=error.field) from None
     except (AttributeError, TypeError, ValueError, KeyError, OverflowError):
         # The API server's schema of a Promise lets nothing of the kind reach the operator.
         raise RefusedPromise(
@@ -221,6 +227,7 @@ def build(home: Home) -> str:
 
     Raises:
         RefusedPromise: the operator would refuse it, or one of its templates; names the file and the line.
+        UnboundedRule: the API server would refuse it, since a rule of its API hardly ever ends.
         UnboundedTemplate: a template cannot even be looked at within bounds.
     """
     from troth.authoring.bounded import BoundedWorker

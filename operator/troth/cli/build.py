@@ -16,7 +16,7 @@ Examples:
 Exit codes:
   0  built
   1  the operator would refuse it; standard error says why, with file and line
-  2  the folder or a file in it cannot be read, or a template asks for more time or memory than there is
+  2  the folder or a file in it cannot be read, a template asks for too much time or memory, or a rule (CEL) never ends
 """
 
 

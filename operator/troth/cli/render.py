@@ -22,7 +22,7 @@ Examples:
 Exit codes:
   0  everything was rendered, and has a place to go
   1  the Promise or a request is refused, a template fails, or no destination matches; standard error says why
-  2  a file or a folder cannot be used, or a template never ends or asks for too much memory
+  2  a file or a folder cannot be used, a template or a rule (CEL) never ends, or a template asks for too much memory
 """
 
 

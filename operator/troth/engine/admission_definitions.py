@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from troth.engine.admission_cost import cost_refusals
 from troth.engine.admission_defaults import refused_default
 from troth.engine.admission_refusals import FORBIDDEN, Refusal, duplicate, invalid, not_supported, required
 from troth.engine.admission_validation import compile_pattern
@@ -86,8 +87,10 @@ def definition_refusals(definition: Mapping[str, Any]) -> tuple[Refusal, ...]:
     """Why the API server would not take a definition whose outline `build_definition` has found sound."""
     try:
         found = tuple(dict.fromkeys(_definition(definition["spec"], definition.get("metadata") or {})))
+        # What a rule costs can only be reckoned, and a default only be held against a schema, when that is sound.
+        found = found or tuple(cost_refusals(definition["spec"]["versions"]))
         if found:
-            return found  # a default can only be held against a schema that is sound
+            return found
         default = refused_default(definition)
     except RecursionError:
         return (invalid("spec.versions", "", "the schema is nested too deeply"),)

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from troth.api import InvalidObject
-from troth.authoring.files import HomeError, read_objects
+from troth.authoring.files import HomeError, read_objects, read_text
 from troth.authoring.starting.errors import CannotStart
 from troth.authoring.starting.fields import Field
+from troth.engine.admission_definitions import definition_refusals
 from troth.engine.definitions import build_definition, request_resource
+from troth.engine.lines import field_lines
 
 GROUP: Final = "platform.example.com"
 VERSION: Final = "v1"
@@ -153,12 +155,23 @@ def adopt(file: Path, kind: str) -> Offered:
         raise HomeError(file, f"has {len(found)} definitions", f"choose one with --kind: {kinds}")
     definition, dropped = _cleaned(found[0])
     try:
-        return read_offered(definition, dropped)
+        offered = read_offered(definition, dropped)
+        refusals = definition_refusals(build_definition("new", definition))
     except InvalidObject as error:
         raise HomeError(file, error.problem, error.remedy, field=error.field.removeprefix("spec.api.")) from None
     except (AttributeError, TypeError, KeyError, ValueError):
         problem = f"is not shaped as a {_DEFINITION}"
         raise HomeError(file, problem, "compare it with one that the API server took") from None
+    if refusals:
+        field = refusals[0].field
+        raise HomeError(file, refusals[0].message, line=_line(file, field), field=field)
+    return offered
+
+
+def _line(file: Path, field: str) -> int | None:
+    """Where a field of the only definition in a file stands."""
+    found = [places[field] for places in field_lines(read_text(file)) if field in places]
+    return found[0] if len(found) == 1 else None
 
 
 def read_offered(definition: dict[str, Any], dropped: tuple[str, ...]) -> Offered:

@@ -1,0 +1,68 @@
+"""CEL rules that hardly ever end, and those that take long: every command is done with them soon."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.platforms import promise, request
+from tests.unit.cli.test_hostile_input import AUTHORING, Ended, check, run
+
+REQUESTS = 12
+ENDLESS = "self.a.all(x, self.a.all(y, self.a.all(z, self.a.all(w, x + y + z + w >= 0))))"
+
+
+def api(rule: str, **more: Any) -> dict[str, Any]:
+    made: dict[str, Any] = promise("things")["spec"]["api"]
+    made["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"] = {
+        "type": "object",
+        "properties": {"a": {"type": "array", "maxItems": 300, "items": {"type": "integer"}, **more}},
+        "x-kubernetes-validations": [{"rule": rule}],
+    }
+    return made
+
+
+def home(folder: Path, rule: str, **more: Any) -> Path:
+    """A Promise with that rule, as many cases, and as many requests beside it, as one can wait for."""
+    numbers = list(range(300))
+    (folder / "things" / "tests").mkdir(parents=True)
+    (folder / "asked").mkdir()
+    made = promise("things")
+    made["spec"]["api"] = api(rule, **more)
+    (folder / "things" / "promise.yaml").write_text(yaml.safe_dump(made))
+    cases = [
+        {"name": f"case {n}", "request": {"spec": {"a": numbers}}, "expect": {"files": []}}
+        for n in range(REQUESTS)
+    ]
+    suite = {"apiVersion": "troth.dev/v1alpha1", "kind": "PromiseTest", "metadata": {"name": "a"}}
+    (folder / "things" / "tests" / "cases.yaml").write_text(yaml.safe_dump({**suite, "spec": {"cases": cases}}))
+    for number in range(REQUESTS):
+        asked = request("things", f"orders-{number}", "team", a=numbers)
+        (folder / "asked" / f"{number}.yaml").write_text(yaml.safe_dump(asked))
+    return folder / "things"
+
+
+def command(name: str, folder: Path) -> Ended:
+    more: list[str | Path] = ["-f", folder.parent / "asked"] if name == "render" else []
+    return run(name, folder, *more, cwd=folder.parent)
+
+
+@pytest.mark.parametrize("name", AUTHORING)
+def test_a_rule_without_an_end_ends_each_command(tmp_path: Path, name: str) -> None:
+    ended = command(name, home(tmp_path, ENDLESS))
+    check(ended)
+    for said in ("promise.yaml:", "x-kubernetes-validations[0].rule", ENDLESS, "an API server refuses"):
+        assert said in ended.errors
+
+
+@pytest.mark.parametrize("default", [None, list(range(300))])
+def test_a_definition_with_a_rule_without_an_end_starts_no_promise(tmp_path: Path, default: Any) -> None:
+    (tmp_path / "crd.yaml").write_text(yaml.safe_dump(api(ENDLESS, minItems=200, default=default)))
+    ended = run("init", "new", "--from-crd", "crd.yaml", cwd=tmp_path)
+    check(ended)
+    for said in ("crd.yaml:", "x-kubernetes-validations[0].rule", ENDLESS, "an API server refuses"):
+        assert said in ended.errors
+    assert not (tmp_path / "new").exists()
