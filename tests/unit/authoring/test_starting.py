@@ -207,6 +207,21 @@ def test_a_pattern_gets_a_text_that_fits(pattern: str) -> None:
 # ---- a CustomResourceDefinition
 
 
+def definition_of(spec: Mapping[str, Any]) -> dict[str, Any]:
+    schema = {"openAPIV3Schema": {"type": "object", "required": ["spec"], "properties": {"spec": spec}}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "queues.example.com"},
+        "spec": {
+            "group": "example.com",
+            "names": {"kind": "Queue", "plural": "queues"},
+            "scope": "Namespaced",
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
+        },
+    }
+
+
 def test_a_definition_becomes_the_api_and_every_field_is_used(tmp_path: Path) -> None:
     spec: dict[str, Any] = {
         "type": "object",
@@ -231,7 +246,18 @@ def test_a_definition_becomes_the_api_and_every_field_is_used(tmp_path: Path) ->
             "names": {"kind": "Queue", "plural": "queues"},
             "scope": "Namespaced",
             "conversion": {"strategy": "Webhook"},
-            "versions": [{**version, "schema": schema, "subresources": {"status": {}}}],
+            "versions": [
+                {
+                    **version,
+                    "schema": schema,
+                    "subresources": {"status": {}},
+                    "additionalPrinterColumns": [
+                        {"name": "Phase", "type": "string", "jsonPath": ".status.phase"},
+                        {"name": "Code", "type": "string", "jsonPath": ".spec.code"},
+                        {"name": "Why", "type": "string", "jsonPath": ".status.message"},
+                    ],
+                }
+            ],
         },
     }
     file = folder_of(tmp_path, {"crd.yaml": yaml.safe_dump(definition)}) / "crd.yaml"
@@ -240,12 +266,47 @@ def test_a_definition_becomes_the_api_and_every_field_is_used(tmp_path: Path) ->
     template = (folder / "templates" / "config.yaml.j2").read_text("utf-8")
     assert all(name in template for name in spec["properties"])
     assert any("conversion webhook" in sentence for sentence in began.said)
+    assert "left out the column Phase of v1beta1: nothing writes status.phase" in began.said
+    assert not began.findings
+    (kept,) = load_home(folder).promise["spec"]["api"]["spec"]["versions"]
+    assert [column["name"] for column in kept["additionalPrinterColumns"]] == ["Code", "Why"]
     file.write_text(yaml.safe_dump({**definition, "spec": {**definition["spec"], "scope": "Cluster"}}), "utf-8")
     with pytest.raises(HomeError, match="must be Namespaced"):
         begin(tmp_path / "other", definition=file)
     file.write_text(yaml.safe_dump(DEPLOYMENT), "utf-8")
     with pytest.raises(HomeError, match="has no CustomResourceDefinition"):
         begin(tmp_path / "other", definition=file)
+
+
+EXACTLY_ONE = {
+    "a rule": {"x-kubernetes-validations": [{"rule": "has(self.all) != has(self.some)"}]},
+    "oneOf": {"oneOf": [{"required": ["all"]}, {"required": ["some"]}]},
+}
+
+
+@pytest.mark.parametrize("way", EXACTLY_ONE)
+def test_an_api_that_lets_one_of_several_fields_in_gets_its_examples(tmp_path: Path, way: str) -> None:
+    either = {"all": {"type": "boolean"}, "some": {"type": "array", "items": {"type": "string"}}}
+    target = {"type": "object", "properties": either, **EXACTLY_ONE[way]}
+    spec = {"type": "object", "required": ["target"], "properties": {"target": target, "note": {"type": "string"}}}
+    file = tmp_path / "crd.yaml"
+    file.write_text(yaml.safe_dump(definition_of(spec)), "utf-8")
+    folder = written(begin(tmp_path / "queue", definition=file))
+    (most,) = load_documents((folder / "examples" / "example.yaml").read_text("utf-8"))
+    (least,) = load_documents((folder / "examples" / "smallest.yaml").read_text("utf-8"))
+    assert len(most["spec"]["target"]) == 1
+    assert "note" in most["spec"]
+    assert len(least["spec"]["target"]) == 1
+    assert "note" not in least["spec"]
+
+
+def test_an_api_that_no_request_was_found_for_says_which_rule_stood_in_the_way(tmp_path: Path) -> None:
+    path = {"type": "string", "x-kubernetes-validations": [{"rule": "self.startsWith('/')", "message": "no path"}]}
+    spec = {"type": "object", "required": ["path"], "properties": {"path": path}}
+    file = tmp_path / "crd.yaml"
+    file.write_text(yaml.safe_dump(definition_of(spec)), "utf-8")
+    with pytest.raises(CannotStart, match=r"lets in \(spec.path: .*no path\); loosen its schema, or give"):
+        begin(tmp_path / "queue", definition=file)
 
 
 # ---- manifests

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,12 +16,15 @@ from troth.authoring.starting.fields import Field
 from troth.engine.admission_definitions import definition_refusals
 from troth.engine.definitions import build_definition, request_resource
 from troth.engine.lines import field_lines
+from troth.engine.status.author import OWNED_KEYS
 
 GROUP: Final = "platform.example.com"
 VERSION: Final = "v1"
 
 _DEFINITION: Final = "CustomResourceDefinition"
 _PROMISE_NAME: Final = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+_STATUS_COLUMN: Final = re.compile(r"\.?status\.([A-Za-z_]\w*)")
+_WRITTEN: Final = OWNED_KEYS | {"conditions", "message"}
 _KIND: Final = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
 _PLURAL: Final = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _GROUP: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+")
@@ -196,6 +199,23 @@ def _names(obj: Mapping[str, Any]) -> Mapping[str, Any]:
     return names if isinstance(names, Mapping) else {}
 
 
+def _drop_columns(version: dict[str, Any]) -> Iterator[str]:
+    """Takes the columns away that show what only the status of the former operator had; says which."""
+    columns = version.get("additionalPrinterColumns")
+    if not isinstance(columns, list):
+        return
+    kept = []
+    for column in columns:
+        found = _STATUS_COLUMN.match(str(column.get("jsonPath"))) if isinstance(column, Mapping) else None
+        if found is None or found[1] in _WRITTEN:
+            kept.append(column)
+        else:
+            yield f"the column {column.get('name')} of {version.get('name')}: nothing writes status.{found[1]}"
+    version["additionalPrinterColumns"] = kept
+    if not kept:
+        del version["additionalPrinterColumns"]
+
+
 def _cleaned(obj: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The definition without what a cluster or a generator wrote into it."""
     definition = copy.deepcopy(dict(obj))
@@ -218,4 +238,5 @@ def _cleaned(obj: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
             version["subresources"].pop("status", None)
             if not version["subresources"]:
                 del version["subresources"]
+        dropped += _drop_columns(version)
     return definition, tuple(dropped)

@@ -2,13 +2,16 @@
 
 The values are those with which lint looks at a Promise; a text whose pattern none of them fits is made from the
 pattern itself. What is found is held against the API as the API server would do it, so nothing is offered as an
-example that would be refused.
+example that would be refused. Rules that let only one of several fields in (``oneOf``, CEL) are met by leaving out
+parts of the fullest, one more at a time.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
 from re import _constants as constants
 from re import _parser as parser
 from typing import Any, Final
@@ -21,32 +24,73 @@ from troth.engine.linting.requests import specs
 
 _MOST_REPEATED: Final = 40
 _LONGEST: Final = 1000
+_MOST_REDUCED: Final = 500
 
 
 def smallest(offered: Offered, name: str) -> dict[str, Any] | None:
     """The request with only what it must have; None when none was found that the API takes."""
     nothing: list[Any] = [{}] if offered.has_spec else [None, {}]
-    return _first_admitted(offered, name, [*nothing, *specs(_required_only(offered.spec))])
+    found = _first_admitted(offered, name, [*nothing, *specs(_required_only(offered.spec))])
+    if found is None and (found := fullest(offered, name)) is not None:
+        while smaller := _first_admitted(offered, name, islice(_without_one(found["spec"]), _MOST_REDUCED)):
+            found = smaller
+    return found
 
 
 def fullest(offered: Offered, name: str) -> dict[str, Any] | None:
     """The request with every field; None when none was found that the API takes."""
-    found = specs(_fitting(offered.spec))
-    return _first_admitted(offered, name, sorted(found, key=lambda spec: -_size(spec)))
+    found = sorted(specs(_fitting(offered.spec)), key=lambda spec: -_size(spec))
+    return _first_admitted(offered, name, chain(found, islice(_with_less(found[:1]), _MOST_REDUCED)))
 
 
-def _first_admitted(offered: Offered, name: str, candidates: list[Any]) -> dict[str, Any] | None:
-    admission = Admission(build_definition("new", offered.definition))
+def why_refused(offered: Offered) -> str:
+    """What the API says of the fullest request that was made for it; "" when there is none."""
+    found = sorted(specs(_fitting(offered.spec)), key=_size)
+    admitted = _admission(offered).admit(_request(offered, "example", found[-1])) if found else None
+    return str(admitted[0]) if isinstance(admitted, tuple) and admitted else ""
+
+
+def _first_admitted(offered: Offered, name: str, candidates: Iterable[Any]) -> dict[str, Any] | None:
+    admission = _admission(offered)
     for spec in candidates:
-        request = {
-            "apiVersion": offered.api_version,
-            "kind": offered.kind,
-            "metadata": {"name": name, "namespace": "default"},
-            **({} if spec is None else {"spec": spec}),
-        }
+        request = _request(offered, name, spec)
         if isinstance(admission.admit(request), Admitted):
             return request
     return None
+
+
+def _admission(offered: Offered) -> Admission:
+    return Admission(build_definition("new", offered.definition))
+
+
+def _request(offered: Offered, name: str, spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": offered.api_version,
+        "kind": offered.kind,
+        "metadata": {"name": name, "namespace": "default"},
+        **({} if spec is None else {"spec": spec}),
+    }
+
+
+def _with_less(values: Iterable[Any]) -> Iterator[Any]:
+    """The values without one of their parts, then without two, and so on."""
+    waiting = deque(values)
+    while waiting:
+        for smaller in _without_one(waiting.popleft()):
+            waiting.append(smaller)
+            yield smaller
+
+
+def _without_one(value: Any) -> Iterator[Any]:
+    """The value without one of its parts; whole ones first."""
+    if isinstance(value, Mapping):
+        for name in value:
+            yield {key: other for key, other in value.items() if key != name}
+        for name, child in value.items():
+            yield from ({**value, name: smaller} for smaller in _without_one(child))
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from ([*value[:index], smaller, *value[index + 1 :]] for smaller in _without_one(child))
 
 
 def _size(value: Any) -> int:

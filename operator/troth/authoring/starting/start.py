@@ -26,7 +26,7 @@ from troth.authoring.starting.errors import CannotStart
 from troth.authoring.starting.fields import Field
 from troth.authoring.starting.manifests import Template, Templates, read_manifests
 from troth.authoring.starting.parameters import REQUEST_NAME, Parameter
-from troth.authoring.starting.requests import fullest, smallest
+from troth.authoring.starting.requests import fullest, smallest, why_refused
 from troth.authoring.starting.texts import (
     CHANGELOG,
     FIRST_FILE,
@@ -128,7 +128,10 @@ def begin(
             f"the schema of {offered.kind} is not shaped as one; ask kubectl apply --dry-run"
         ) from None
     if least is None or most is None:
-        raise CannotStart(f"no request was found that the API of {offered.kind} lets in; loosen its schema")
+        why = why_refused(offered)
+        reason = f" ({why})" if why else ""
+        remedy = "loosen its schema, or give the field an enum of what it lets in"
+        raise CannotStart(f"no request was found that the API of {offered.kind} lets in{reason}; {remedy}")
     either = set(most.get("spec") or ()) - set(least.get("spec") or ())
     made = _Making(name, offered, {FIRST_FILE: config_template(offered, either)}, origin)
     made.said += [f"left out {what}" for what in offered.dropped]
