@@ -4,8 +4,11 @@ This is the only place that says "when that changes, look at this". A trigger ne
 queues keys; whoever is queued once too often finds nothing to do. Changes that we wrote ourselves arrive here
 through `Informer.observe` at once, so the watch is a safety net and not the path (design 5).
 
-A change of status alone does not queue the object itself: its reconciler wrote it, and would find nothing. Our own
-writes are not left out in any other way: the answer to a write may carry what somebody else changed a moment before.
+A change of status alone that we made does not queue the object itself: its reconciler wrote it, and would find
+nothing. One that somebody else made does, after a moment: two who want the same field to say different things must not
+keep each other busy. What somebody else writes into a Work or a placement queues whoever made it, who knows better.
+Our own writes are not left out in any other way: the answer to a write may carry what somebody else changed a moment
+before.
 """
 
 from __future__ import annotations
@@ -47,8 +50,10 @@ from troth.controllers.differences import (
     as_place,
     as_target,
     meant_differs,
+    rewritten,
     told_differs,
 )
+from troth.controllers.owners import promise_of, work_of, work_owner
 from troth.controllers.stores import StoreRef
 from troth.engine.components import Parent, read_parent
 from troth.engine.definitions import Definition, read_definition
@@ -66,6 +71,9 @@ BY_DESTINATION: Final = "destination"
 BY_REQUIREMENT: Final = "requirement"
 BY_STORE: Final = "store"
 
+
+# Somebody else's status is put right, but not at the speed at which two operators would correct each other.
+_STATUS_DELAY: Final = 1.0
 
 # The API server serves a changed schema a moment after it has accepted it, and tells nobody when.
 _SCHEMA_DELAY: Final = 0.5
@@ -124,7 +132,7 @@ class Caches:
             WORK,
             partial(read_work, digest=digests),
             self._work_changed,
-            {BY_OWNER: lambda work: [work_owner(work)], BY_PROMISE: lambda work: [_promise_of(work.metadata)]},
+            {BY_OWNER: lambda work: [work_owner(work)], BY_PROMISE: lambda work: [promise_of(work.metadata)]},
         )
         self.placements = self._informer(
             WORK_PLACEMENT,
@@ -139,7 +147,7 @@ class Caches:
             CUSTOM_RESOURCE_DEFINITION,
             read_definition,
             self._definition_changed,
-            {BY_PROMISE: lambda definition: [_promise_of(definition.metadata)]},
+            {BY_PROMISE: lambda definition: [promise_of(definition.metadata)]},
             label_selector=names.PROMISE_NAME,
         )
         self.stores = {
@@ -330,8 +338,8 @@ class Caches:
     def owner_key(self, work: Work) -> Key | None:
         """The key of a Work's owner; None while the API of its Promise is not followed."""
         if work.type != names.WORK_TYPE_RESOURCE:
-            return Key(PROMISE.name, "", _promise_of(work.metadata) or work.promise_name)
-        api = self.api_of_promise(_promise_of(work.metadata) or work.promise_name)
+            return Key(PROMISE.name, "", promise_of(work.metadata) or work.promise_name)
+        api = self.api_of_promise(promise_of(work.metadata) or work.promise_name)
         if api is None:
             return None
         meta = work.metadata
@@ -373,18 +381,28 @@ class Caches:
         work = new or old
         if work and self.works.synced.is_set() and told_differs(old, new):
             self.queue_owner(work)
+        if old and new and rewritten(old, new) and not self.works.observing:
+            for seen in (old, new):  # whose it is may be what was changed
+                self.queue_owner(seen)
 
     def _placement_changed(self, key: Key, old: WorkPlacement | None, new: WorkPlacement | None) -> None:
         if meant_differs(old, new):
             self.queue.add(key, priority=self._dependent(self.placements, old))
         placement = new or old
         if placement and self.placements.synced.is_set() and told_differs(old, new):
-            namespace, _, name = work_of(placement).partition("/")
-            self.queue.add(Key(WORK.name, namespace, name), priority=DEPENDENT)
+            self._queue_work(placement)
+        if old and new and rewritten(old, new) and not self.placements.observing:
+            for seen in (old, new):
+                self._queue_work(seen)
         if new is None and placement:
             destination = self.destinations.get("", placement.destination)
             if destination and destination.metadata.deleting:
                 self.queue.add(Key(DESTINATION.name, "", destination.name), priority=DEPENDENT)
+
+    def _queue_work(self, placement: WorkPlacement) -> None:
+        namespace, _, name = work_of(placement).partition("/")
+        if name:
+            self.queue.add(Key(WORK.name, namespace, name), priority=DEPENDENT)
 
     def _destination_changed(self, key: Key, old: Destination | None, new: Destination | None) -> None:
         if meant_differs(old, new):
@@ -416,7 +434,7 @@ class Caches:
             labels_same = old.metadata.labels == new.metadata.labels
             if labels_same and old.metadata.deleting == new.metadata.deleting:
                 return
-        self.queue.add(Key(PROMISE.name, "", _promise_of(definition.metadata)), priority=DEPENDENT)
+        self.queue.add(Key(PROMISE.name, "", promise_of(definition.metadata)), priority=DEPENDENT)
         if new is None:
             for promise in self.promises.items():
                 api = promise.spec.api or {}
@@ -450,43 +468,23 @@ class Caches:
         indexes: dict[str, Callable[[Any], Iterable[str]]],
         label_selector: str = "",
     ) -> Informer[Any]:
-        return Informer(
+        def changed(key: Key, old: Any, new: Any) -> None:
+            on_change(key, old, new)
+            anothers = old and new and not informer.observing and resource is not CUSTOM_RESOURCE_DEFINITION
+            if anothers and old.status != new.status:
+                self.queue.add(key, priority=DEPENDENT, after=_STATUS_DELAY)
+
+        informer: Informer[Any] = Informer(
             client=self.client,
             resource=resource,
             decode=decode,
-            on_change=on_change,
+            on_change=changed,
             indexes=indexes,
             label_selector=label_selector,
             relist_interval=self.relist_interval,
             random=self.random,
         )
-
-
-def work_owner(work: Work) -> str:
-    """The index value of a Work's owner: what `owner_index` gives for the owner."""
-    meta = work.metadata
-    if work.type != names.WORK_TYPE_RESOURCE:
-        return f"promise/{_promise_of(meta) or work.promise_name}"
-    namespace = meta.labels.get(names.RESOURCE_NAMESPACE) or meta.namespace
-    return owner_index(
-        _promise_of(meta) or work.promise_name,
-        namespace,
-        meta.labels.get(names.RESOURCE_NAME) or work.resource_name,
-    )
-
-
-def owner_index(promise: str, namespace: str = "", name: str = "") -> str:
-    """The index value under which the Works of a Promise, or of one of its requests, are found."""
-    return f"request/{promise}/{namespace}/{name}" if name else f"promise/{promise}"
-
-
-def work_of(placement: WorkPlacement) -> str:
-    """``namespace/name`` of the Work that a placement belongs to."""
-    return f"{placement.metadata.namespace}/{placement.metadata.labels.get(names.WORK, '')}"
-
-
-def _promise_of(meta: ObjectMeta) -> str:
-    return meta.labels.get(names.PROMISE_NAME, "")
+        return informer
 
 
 def _key(resource: Resource, meta: ObjectMeta) -> Key:

@@ -83,6 +83,14 @@ def told_differs(old: Work | WorkPlacement | None, new: Work | WorkPlacement | N
     return new is None or (old is not None and old.status != new.status)
 
 
+def rewritten(old: Work | WorkPlacement | None, new: Work | WorkPlacement | None) -> bool:
+    """Whether what an object says differs from what it said, its status apart."""
+    if old is None or new is None:
+        return False
+    before, after = old.metadata, new.metadata
+    return before.generation != after.generation or before.labels != after.labels
+
+
 def as_target(destination: Destination | None) -> object:
     """What a Destination is to scheduling."""
     if destination is None:

@@ -15,8 +15,9 @@ from troth.api import InvalidObject, Key, Resource
 from troth.api import labels as names
 from troth.api.objects import Promise, PromiseSpec, Request
 from troth.api.pipelines import JinjaPipeline, parse_pipelines
-from troth.controllers.caches import BY_WORK, RequestApi, owner_index
+from troth.controllers.caches import BY_WORK, RequestApi
 from troth.controllers.components import Components
+from troth.controllers.owners import owner_index
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Terminal
 from troth.controllers.workflow import (

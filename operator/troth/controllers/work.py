@@ -77,11 +77,7 @@ class WorkReconciler:
                 for destination in self._platform.caches.destinations.items()
             ],
             existing=[
-                Existing(
-                    destination=placement.destination,
-                    group_id=placement.group_id,
-                    misplaced=names.MISPLACED in placement.metadata.labels,
-                )
+                Existing(*_slot(key.name, placement), misplaced=names.MISPLACED in placement.metadata.labels)
                 for placement in placements
                 if not placement.metadata.deleting
             ],
@@ -90,15 +86,15 @@ class WorkReconciler:
 
     async def _carry_out(self, key: Key, work: Work, plan: SchedulePlan) -> None:
         groups = {group.id: group for group in work.groups}
-        existing = {(placement.group_id, placement.destination): placement for placement in self._placements(key)}
+        existing = {_slot(key.name, placement): placement for placement in self._placements(key)}
         content: dict[str, list[dict[str, str]]] | None = None
         for group_plan in plan.groups:
             group = groups[group_plan.group_id]
             for destination, misplaced in _destinations(group_plan):
-                placement = existing.get((group.id, destination))
+                placement = existing.get((destination, group.id))
                 if placement and placement.metadata.deleting:
                     continue  # its end queues this Work again, which makes it anew
-                if placement and self._is_current(work, placement, group, misplaced=misplaced):
+                if placement and self._is_current(work, placement, group, destination, misplaced=misplaced):
                     continue
                 if content is None:
                     content = await self._contents(work)
@@ -106,15 +102,20 @@ class WorkReconciler:
                     work, group, destination, placement, content[group.id], misplaced=misplaced
                 )
         for gone in plan.remove:
-            placement = existing.get((gone.group_id, gone.destination))
+            placement = existing.get((gone.destination, gone.group_id))
             if placement and not placement.metadata.deleting:
                 await self._delete_placement(placement)
 
-    def _is_current(self, work: Work, placement: WorkPlacement, group: WorkloadGroup, *, misplaced: bool) -> bool:
+    def _is_current(
+        self, work: Work, placement: WorkPlacement, group: WorkloadGroup, destination: str, *, misplaced: bool
+    ) -> bool:
+        labels = placement.metadata.labels
+        wanted = _labels(work, group, destination, misplaced=misplaced)
         return (
             placement.workloads == group.workloads
-            and (names.MISPLACED in placement.metadata.labels) == misplaced
-            and placement.metadata.labels.get(names.PIPELINE_NAME) == work.metadata.labels.get(names.PIPELINE_NAME)
+            and (placement.destination, placement.group_id) == (destination, group.id)
+            and (placement.promise_name, placement.resource_name) == (work.promise_name, work.resource_name)
+            and all(labels.get(name) == value for name, value in wanted.items())
         )
 
     async def _contents(self, work: Work) -> dict[str, list[dict[str, str]]]:
@@ -158,13 +159,7 @@ class WorkReconciler:
             "id": group.id,
             "generation": work.metadata.generation,
         }
-        labels: dict[str, Any] = {
-            names.WORK: work.metadata.name,
-            names.WORKLOAD_GROUP_ID: group.id,
-            names.TARGET_DESTINATION: destination,
-            names.PIPELINE_NAME: work.metadata.labels.get(names.PIPELINE_NAME),
-            names.MISPLACED: "true" if misplaced else None,
-        }
+        labels = _labels(work, group, destination, misplaced=misplaced)
         if placement is None:
             await self._create_placement(work, destination, group, spec, labels)
             return
@@ -215,10 +210,14 @@ class WorkReconciler:
         try:
             answer = await self._platform.client.create(WORK_PLACEMENT, body)
         except AlreadyExists:
-            # Our own earlier write whose answer was lost, or a cache that is behind: the name is computed, so
-            # this is the same placement.
+            # Our own earlier write whose answer was lost, a cache that is behind, or somebody has changed the
+            # labels by which it is found: the name is computed, so this is the same placement.
             name, namespace = body["metadata"]["name"], work.metadata.namespace  # type: ignore[index]
             answer = await self._platform.client.get(WORK_PLACEMENT, name, namespace)
+            if "deletionTimestamp" not in answer["metadata"]:
+                answer = await self._platform.client.merge_patch(
+                    WORK_PLACEMENT, name, {"metadata": {"labels": labels}, "spec": spec}, namespace=namespace
+                )
         self._platform.caches.placements.observe(answer)
 
     # ---- the end
@@ -307,6 +306,33 @@ class WorkReconciler:
     def _placements(self, key: Key) -> list[WorkPlacement]:
         found = self._platform.caches.placements.by_index(BY_WORK, f"{key.namespace}/{key.name}")
         return sorted(found, key=lambda placement: placement.metadata.name)
+
+
+def _labels(work: Work, group: WorkloadGroup, destination: str, *, misplaced: bool) -> dict[str, str | None]:
+    """The labels of a placement; None for those that it must not have."""
+    return {
+        names.WORK: work.metadata.name,
+        names.WORKLOAD_GROUP_ID: group.id,
+        names.TARGET_DESTINATION: destination,
+        names.PIPELINE_NAME: work.metadata.labels.get(names.PIPELINE_NAME),
+        names.MISPLACED: "true" if misplaced else None,
+    }
+
+
+def _slot(work: str, placement: WorkPlacement) -> tuple[str, str]:
+    """The destination and the group that a placement was made for.
+
+    Its name says so and cannot be changed: where its labels or its spec do not fit the name, somebody edited them.
+    """
+    labels = placement.metadata.labels
+    spec = (placement.destination, placement.group_id)
+    labelled = (labels.get(names.TARGET_DESTINATION, ""), labels.get(names.WORKLOAD_GROUP_ID, ""))
+    if (
+        spec != labelled
+        and placement_name(work, labelled[0], short_group_id(labelled[1])) == placement.metadata.name
+    ):
+        return labelled
+    return spec
 
 
 def _destinations(plan: GroupPlan) -> list[tuple[str, bool]]:

@@ -216,20 +216,24 @@ class Workflows:
         pipeline and of the ones behind it stay as they are (kratix-api.md 3.7).
         """
         existing = [work for work in self.works_of(owner) if work.type == work_type]
+        kept: set[str] = set()
         for output in run.outputs:
             if is_suspended(output.control):
                 continue
-            work = next(
-                (found for found in existing if found.metadata.labels.get(names.PIPELINE_NAME) == output.pipeline),
-                None,
-            )
-            await self.keep_work(
-                owner, work, output.groups, {names.WORK_TYPE: work_type, names.PIPELINE_NAME: output.pipeline}
-            )
+            labels = {names.WORK_TYPE: work_type, names.PIPELINE_NAME: output.pipeline}
+            name = work_name(owner, labels)
+            # By its label, since the name of a Work that Kratix made is not computed; or by its name, since
+            # somebody may have changed the label, and another Work with the same files is no cure.
+            found = [work for work in existing if work.metadata.labels.get(names.PIPELINE_NAME) == output.pipeline]
+            found += [work for work in existing if work.metadata.name == name]
+            work = found[0] if found else None
+            kept.add(work.metadata.name if work else name)
+            await self.keep_work(owner, work, output.groups, labels)
         if run.failure is not None:
             return
         for work in existing:
-            if work.metadata.labels.get(names.PIPELINE_NAME) not in run.pipelines:
+            pipeline = work.metadata.labels.get(names.PIPELINE_NAME)
+            if pipeline not in run.pipelines and work.metadata.name not in kept:
                 await self.delete_work(work)
 
     async def keep_work(
@@ -246,7 +250,8 @@ class Workflows:
         """
         if work and work.metadata.deleting:
             return  # its end queues the owner again, which makes it anew
-        if work and _same_groups(work.groups, groups):
+        labels = {**owner.labels, **labels}
+        if work and _says(work, owner, labels) and _same_groups(work.groups, groups):
             return
         spec = self._spec(owner, groups)
         if work is None:
@@ -254,7 +259,10 @@ class Workflows:
             return
         try:
             answer = await self._platform.client.merge_patch(
-                WORK, work.metadata.name, {"spec": spec}, namespace=work.metadata.namespace
+                WORK,
+                work.metadata.name,
+                {"metadata": {"labels": labels}, "spec": spec},
+                namespace=work.metadata.namespace,
             )
         except NotFound:
             return
@@ -295,7 +303,7 @@ class Workflows:
             "metadata": {
                 "name": name,
                 "namespace": owner.work_namespace,
-                "labels": {**owner.labels, **labels},
+                "labels": dict(labels),
                 "finalizers": [names.WORK_CLEANUP],
             },
             "spec": dict(spec),
@@ -303,12 +311,15 @@ class Workflows:
         try:
             answer = await self._platform.client.create(WORK, body)
         except AlreadyExists:
-            # The name is computed, so this is our own earlier write whose answer was lost. It may be older
-            # than what we want now: whoever observes it is queued again.
+            # The name is computed, so this is our own earlier write whose answer was lost, or somebody has
+            # changed the labels by which it is found. It may be older than what we want now.
             answer = await self._platform.client.get(WORK, name, owner.work_namespace)
             if not answer["metadata"].get("deletionTimestamp"):
                 answer = await self._platform.client.merge_patch(
-                    WORK, name, {"spec": dict(spec)}, namespace=owner.work_namespace
+                    WORK,
+                    name,
+                    {"metadata": {"labels": dict(labels)}, "spec": dict(spec)},
+                    namespace=owner.work_namespace,
                 )
         self._platform.caches.works.observe(answer)
 
@@ -354,6 +365,15 @@ def retry_seconds(run: Run) -> float | None:
     """After how many seconds a suspended workflow wants to run again, or None."""
     controls = (output.control for output in run.outputs)
     return next((control.retry_after for control in controls if control and control.retry_after is not None), None)
+
+
+def _says(work: Work, owner: WorkOwner, labels: Mapping[str, str]) -> bool:
+    """Whether a Work says whose it is."""
+    return (
+        work.promise_name == owner.promise
+        and work.resource_name == owner.name
+        and labels.items() <= work.metadata.labels.items()
+    )
 
 
 def _same_groups(have: Sequence[WorkloadGroup], want: Sequence[WorkloadGroup]) -> bool:

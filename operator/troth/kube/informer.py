@@ -126,6 +126,7 @@ class Informer(Generic[T]):
         self.counters = Counters()
         self.last_error: KubeError | None = None
         self.outage = Outage(resource.name, self._now)
+        self.observing = False
         self._client = client
         self._decode = decode
         self._on_change = on_change
@@ -179,16 +180,21 @@ class Informer(Generic[T]):
         """Takes in the answer of our own write, unless something newer is known.
 
         An answer that shows the object without a finalizer left in its way, being deleted, means that it is gone.
+        While ``on_change`` is told of it, ``observing`` is True.
         """
         metadata = obj["metadata"]
-        if (
-            "deletionTimestamp" in metadata
-            and not metadata.get("finalizers")
-            and not metadata.get("deletionGracePeriodSeconds")
-        ):
-            self._gone(self._key(metadata), metadata.get("uid", ""), _number(metadata["resourceVersion"]))
-        else:
-            self._present(obj)
+        self.observing = True
+        try:
+            if (
+                "deletionTimestamp" in metadata
+                and not metadata.get("finalizers")
+                and not metadata.get("deletionGracePeriodSeconds")
+            ):
+                self._gone(self._key(metadata), metadata.get("uid", ""), _number(metadata["resourceVersion"]))
+            else:
+                self._present(obj)
+        finally:
+            self.observing = False
 
     def reread(self) -> None:
         """Has the next list take in every object anew, those of a known version too. Only while `run` is not running.
