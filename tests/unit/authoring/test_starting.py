@@ -278,7 +278,7 @@ def test_a_definition_becomes_the_api_and_every_field_is_used(tmp_path: Path) ->
         begin(tmp_path / "other", definition=file)
 
 
-EXACTLY_ONE = {
+EXACTLY_ONE: dict[str, dict[str, Any]] = {
     "a rule": {"x-kubernetes-validations": [{"rule": "has(self.all) != has(self.some)"}]},
     "oneOf": {"oneOf": [{"required": ["all"]}, {"required": ["some"]}]},
 }
