@@ -6,23 +6,33 @@ evaluate (optional types, comprehensions with two variables, functions of Kubern
 is handed back as `Unchecked`: it may never pass for checked. Rejected: common-expression-language (Rust). It counts the
 bytes of a string for its size and lets nobody correct that, so it would be wrong without a word.
 
-The API server's budget of cost is not kept; a budget of steps of our own ends a rule that would run for long.
+A rule that the API server refuses for its cost is not asked at all (`admission_cost`). What it takes may still run for
+minutes here, where each step costs what a thousand cost there: `admission_steps` ends it, and it counts as unchecked.
 """
 
 from __future__ import annotations
 
 import base64
+import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import lark
 from celpy import celtypes
 from celpy.celparser import CELParseError, CELParser
-from celpy.evaluation import Activation, CELEvalError, CELSyntaxError, CELUnsupportedError, Evaluator
+from celpy.evaluation import (
+    Activation,
+    CELEvalError,
+    CELSyntaxError,
+    CELUnsupportedError,
+    Evaluator,
+    base_functions,
+)
 
 from troth.engine.admission_cel_library import FUNCTIONS, UnorderedList, cel_string, is_unknown
+from troth.engine.admission_cost import EXPRESSION_LIMIT, Reckoning
 from troth.engine.admission_refusals import (
     Refusal,
     duplicate,
@@ -31,11 +41,26 @@ from troth.engine.admission_refusals import (
     invalid_without_value,
     required,
 )
+from troth.engine.admission_steps import Allowance, OutOfSteps, Steps
 from troth.engine.admission_structure import Schema
 from troth.engine.admission_validation import ABSENT, old_items, same
 
-# Nodes of rules that may be visited for one object: a second or two.
-MOST_STEPS: Final = 30_000
+# A step is worth so many characters or items that a function looks at.
+_SIZE_OF_A_STEP: Final = 16
+_OPERATORS: Final = ("_||_", "_&&_", "_?_:_", "_[_]")
+_METERED: Final = (
+    "_==_",
+    "_!=_",
+    "_<_",
+    "_<=_",
+    "_>_",
+    "_>=_",
+    "_in_",
+    "_+_",
+    "contains",
+    "startsWith",
+    "endsWith",
+)
 
 _RESERVED: Final = frozenset(
     (
@@ -94,29 +119,6 @@ class Unchecked:
         return f"{self.field}: the rule {self.rule!r} could not be checked: {self.cause}"
 
 
-class OutOfSteps(Exception):
-    """The rules of an object took more steps than they may."""
-
-
-class Steps:
-    """How many steps the rules of one object may still take."""
-
-    __slots__ = ("left",)
-
-    def __init__(self, left: int = MOST_STEPS) -> None:
-        self.left = left
-
-    def take(self) -> None:
-        """Takes one step.
-
-        Raises:
-            OutOfSteps: there is none left.
-        """
-        self.left -= 1
-        if self.left < 0:
-            raise OutOfSteps
-
-
 class _Evaluator(Evaluator):
     """cel-python's evaluator with CEL's ``has()``: an error on the way to the last field stays an error."""
 
@@ -127,9 +129,9 @@ class _Evaluator(Evaluator):
     def sub_evaluator(self, ast: lark.Tree[Any]) -> Evaluator:
         return _Evaluator(ast, self.activation, self._steps)
 
-    def visit(self, tree: lark.Tree[Any]) -> Any:
+    def visit_children(self, tree: lark.Tree[Any]) -> Any:
         self._steps.take()
-        return super().visit(tree)
+        return super().visit_children(tree)
 
     def function_eval(self, name_token: lark.Token, exprlist: Iterable[Any] | None = None) -> Any:
         # Not among the functions: there, `string` is also the type that rules compare with.
@@ -162,11 +164,13 @@ class _Rule:
 
     __slots__ = ("_message", "_problem", "_tree", "definition", "field_path", "source", "uses_old")
 
-    def __init__(self, definition: Schema) -> None:
+    def __init__(self, definition: Schema, schema: Schema) -> None:
         self.definition = definition
         self.source = str(definition.get("rule") or "").strip()
         self.field_path = str(definition.get("fieldPath") or "")
         self._tree, self._problem = _parse(self.source)
+        if self._tree is not None and Reckoning().cost_of(self._tree, schema) > EXPRESSION_LIMIT:
+            self._tree, self._problem = None, "it costs more than an API server lets it"
         self.uses_old = bool(re.search(r"\boldSelf\b", self.source))
         expression = str(definition.get("messageExpression") or "").strip()
         self._message = _parse(expression)[0] if expression else None
@@ -218,6 +222,7 @@ class Rules:
     __slots__ = (
         "_additional",
         "_all_of",
+        "_allowance",
         "_atomic",
         "_items",
         "_list_keys",
@@ -230,7 +235,8 @@ class Rules:
     def __init__(self, schema: Schema, *, structure: Schema | None = None, is_root: bool = False) -> None:
         self._schema = structure if structure is not None else schema
         self._root = is_root or bool(self._schema.get("x-kubernetes-embedded-resource"))
-        self._rules = tuple(_Rule(rule) for rule in schema.get("x-kubernetes-validations") or ())
+        self._rules = tuple(_Rule(rule, self._schema) for rule in schema.get("x-kubernetes-validations") or ())
+        self._allowance = Allowance()
         known: Schema = self._schema.get("properties") or {}
         below = {
             name: Rules(item, structure=known[name])
@@ -252,10 +258,20 @@ class Rules:
     def __bool__(self) -> bool:
         return bool(self._rules or self._properties or self._additional or self._items or self._all_of)
 
-    def check(self, value: Any, old: Any = ABSENT) -> tuple[list[Refusal], list[Unchecked]]:
-        """What the rules say of a whole object, and which of them could not be asked."""
-        walk = _Walk(Activation(functions=dict(FUNCTIONS)), Steps())
+    def check(
+        self, value: Any, old: Any = ABSENT, allowance: Allowance | None = None
+    ) -> tuple[list[Refusal], list[Unchecked]]:
+        """What the rules say of a whole object, and which of them could not be asked.
+
+        Args:
+            value: the object.
+            old: what is there already.
+            allowance: of all objects that are judged together; None for those that these rules judge.
+        """
+        allowance = allowance or self._allowance
+        walk = _Walk(Steps(allowance.steps))
         self.visit_value(value, "", old, unchanged=False, walk=walk)
+        allowance.settle(walk.steps)
         return walk.refusals, walk.unchecked
 
     def visit_value(self, value: Any, path: str, old: Any, *, unchanged: bool, walk: _Walk) -> None:
@@ -315,11 +331,34 @@ class _Walk:
     refusals: list[Refusal]
     unchecked: list[Unchecked]
 
-    def __init__(self, activation: Activation, steps: Steps) -> None:
-        self.activation = activation
+    def __init__(self, steps: Steps) -> None:
+        self.activation = Activation(functions=_metered(steps))
         self.steps = steps
         self.refusals = []
         self.unchecked = []
+
+
+def _metered(steps: Steps) -> dict[str, Callable[..., Any]]:
+    """The functions of rules; those whose time and memory depend on what they are given take steps for it."""
+    known = {**{name: base_functions[name] for name in _METERED}, **FUNCTIONS}
+    return {
+        name: function if name in _OPERATORS else _meter(function, name, steps) for name, function in known.items()
+    }
+
+
+def _meter(function: Callable[..., Any], name: str, steps: Steps) -> Callable[..., Any]:
+    multiplies = name in ("replace", "join")
+
+    @functools.wraps(function)
+    def call(*arguments: Any) -> Any:
+        sizes = [len(one) if isinstance(one, str | bytes | list | dict) else 0 for one in arguments]
+        most = max(sizes, default=0)
+        if most > _SIZE_OF_A_STEP:
+            each = multiplies or isinstance(arguments[0], UnorderedList)
+            steps.take(most * (max(1, *sizes[1:]) if each and len(sizes) > 1 else 1) // _SIZE_OF_A_STEP)
+        return function(*arguments)
+
+    return call
 
 
 def cel_value(value: Any, schema: Schema | None, *, is_root: bool = False) -> Any:

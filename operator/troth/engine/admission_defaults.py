@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from troth.engine.admission_refusals import Refusal, invalid
+from troth.engine.admission_steps import Allowance
 from troth.engine.admission_structure import prune, wire_value
 from troth.engine.admission_validation import Validator
 
@@ -24,6 +25,7 @@ def refused_default(definition: Mapping[str, Any]) -> Refusal | None:
 
     The status is left out: its schema is Troth's.
     """
+    allowance = Allowance()
     for index, version in enumerate(definition["spec"].get("versions") or ()):
         schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
         path = f"spec.versions[{index}].schema.openAPIV3Schema"
@@ -32,7 +34,7 @@ def refused_default(definition: Mapping[str, Any]) -> Refusal | None:
                 continue
             for where, node in _nodes(child, f"{path}.properties.{name}"):
                 if node.get("default") is not None:
-                    refusal = _check(node, f"{where}.default")
+                    refusal = _check(node, f"{where}.default", allowance)
                     if refusal is not None:
                         return refusal
     return None
@@ -47,7 +49,7 @@ def _nodes(schema: Any, path: str) -> Iterator[tuple[str, Schema]]:
     yield from _nodes(schema.get("items"), f"{path}.items")
 
 
-def _check(schema: Schema, path: str) -> Refusal | None:
+def _check(schema: Schema, path: str, allowance: Allowance) -> Refusal | None:
     value = wire_value(schema["default"])
     pruned = copy.deepcopy(value)
     prune(pruned, schema)
@@ -61,7 +63,7 @@ def _check(schema: Schema, path: str) -> Refusal | None:
     # Only now: the library takes longer to load than everything else here.
     from troth.engine.admission_cel import Rules
 
-    refusals, _ = Rules(schema).check(value)
+    refusals, _ = Rules(schema).check(value, allowance=allowance)
     if not refusals:
         return None
     below = f" (in {refusals[0].field})" if refusals[0].field else ""

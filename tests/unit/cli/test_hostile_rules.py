@@ -9,10 +9,12 @@ import pytest
 import yaml
 
 from tests.platforms import promise, request
-from tests.unit.cli.test_hostile_input import AUTHORING, Ended, check, run
+from tests.unit.cli.test_hostile_input import AUTHORING, BYTES, SECONDS, Ended, check, run, stretched
 
 REQUESTS = 12
 ENDLESS = "self.a.all(x, self.a.all(y, self.a.all(z, self.a.all(w, x + y + z + w >= 0))))"
+# An API server takes it: a hundred thousand comparisons at the most are not too many for it.
+LONG = "self.a.all(x, self.a.all(y, x <= y || y <= x))"
 
 
 def api(rule: str, **more: Any) -> dict[str, Any]:
@@ -66,3 +68,14 @@ def test_a_definition_with_a_rule_without_an_end_starts_no_promise(tmp_path: Pat
     for said in ("crd.yaml:", "x-kubernetes-validations[0].rule", ENDLESS, "an API server refuses"):
         assert said in ended.errors
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("name", AUTHORING)
+def test_a_rule_that_takes_long_is_given_up_for_all_requests_together(tmp_path: Path, name: str) -> None:
+    ended = command(name, home(tmp_path, LONG))
+    assert ended.code in (0, 1), ended
+    assert "Traceback" not in ended.output + ended.errors
+    assert ended.seconds < stretched(SECONDS), ended
+    assert ended.peak < BYTES, ended
+    if name in ("render", "test"):
+        assert "too many steps" in ended.output + ended.errors
