@@ -68,6 +68,10 @@ def widget(group: str, name: str, namespace: str, size: object = 1) -> Object:
     }
 
 
+def metadata_of(obj: Object, labels: Mapping[str, str]) -> Object:
+    return {"name": obj["metadata"]["name"], "namespace": obj["metadata"]["namespace"], "labels": dict(labels)}
+
+
 @pytest.fixture
 async def store(client: Client, namespace: str) -> AsyncIterator[ClusterStore]:
     store = ClusterStore(client, namespace)
@@ -250,6 +254,87 @@ async def test_drift_is_found_and_repaired_and_status_is_not_drift(
     assert (await client.get(resource, "w", namespace))["spec"] == {"size": 1}
     assert not await writer.refresh()
     await writer.write(claim("a"))
+
+
+async def test_what_others_did_while_nobody_looked_is_repaired_after_a_restart(
+    store: ClusterStore, client: Client, namespace: str
+) -> None:
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "s", "namespace": namespace, "annotations": {"ours": "1"}},
+        "spec": {"ports": [{"name": "http", "port": 80}], "selector": {"app": "a"}},
+    }
+    wanted = {
+        "spec": claim("spec", service),
+        "data": claim("data", config_map("c", namespace, v="1")),
+        "gone": claim("gone", config_map("d", namespace, v="1")),
+        "idle": claim("idle", config_map("e", namespace, v="1")),
+    }
+    before = store.writer()
+    for each in wanted.values():
+        await before.write(each)
+    services = Resource("", "v1", "services", "Service")
+    await client.merge_patch(services, "s", {"spec": {"selector": {"app": "b"}}}, namespace=namespace)
+    await client.merge_patch(CONFIG_MAP, "c", {"data": {"v": None}}, namespace=namespace)
+    await client.delete(CONFIG_MAP, "d", namespace)
+    writer = store.writer()
+    changed = {owner for owner, each in wanted.items() if (await writer.write(each)).changed}
+    assert changed == {"spec", "data", "gone"}
+    assert (await client.get(services, "s", namespace))["spec"]["selector"] == {"app": "a"}
+    for name in ("c", "d", "e"):
+        assert (await client.get(CONFIG_MAP, name, namespace))["data"] == {"v": "1"}
+    again = store.writer()
+    assert not any([(await again.write(each)).changed for each in wanted.values()])
+    assert not await again.refresh()
+
+
+async def test_an_object_that_somebody_made_anew_is_found_after_a_restart(
+    store: ClusterStore, client: Client, namespace: str
+) -> None:
+    """As a restored backup is: with our labels, and not what was applied."""
+    wanted = claim("a", config_map("c", namespace, v="1"))
+    await store.writer().write(wanted)
+    there = await client.get(CONFIG_MAP, "c", namespace)
+    await client.delete(CONFIG_MAP, "c", namespace)
+    labels = there["metadata"]["labels"]
+    await client.create(CONFIG_MAP, config_map("c", namespace, v="0") | {"metadata": metadata_of(there, labels)})
+    assert (await store.writer().write(wanted)).changed
+    assert (await client.get(CONFIG_MAP, "c", namespace))["data"] == {"v": "1"}
+
+
+async def test_what_is_not_ours_of_an_object_may_change_and_is_no_drift(
+    store: ClusterStore, client: Client, namespace: str
+) -> None:
+    wanted = claim("a", config_map("c", namespace, v="1"))
+    writer = store.writer()
+    await writer.write(wanted)
+    theirs = {"metadata": {"annotations": {"theirs": "1"}}, "data": {"theirs": "1"}}
+    await client.merge_patch(CONFIG_MAP, "c", theirs, namespace=namespace)
+    assert not await writer.refresh()
+    for each in (writer, store.writer()):
+        assert not (await each.write(wanted)).changed
+    await client.merge_patch(
+        CONFIG_MAP, "c", {"metadata": {"labels": {"troth.dev/inventory": None}}}, namespace=namespace
+    )
+    assert await writer.refresh()
+
+
+async def test_an_inventory_without_stamps_is_believed_until_it_is_written_again(
+    store: ClusterStore, client: Client, namespace: str
+) -> None:
+    wanted = claim("a", config_map("c", namespace, v="1"))
+    await store.writer().write(wanted)
+    listing = await client.list(CONFIG_MAP, namespace)
+    [record] = [
+        item["metadata"]["name"] for item in listing.items if item["metadata"]["name"].startswith("troth-")
+    ]
+    await client.merge_patch(CONFIG_MAP, record, {"data": {"stamps": None}}, namespace=namespace)
+    writer = store.writer()
+    assert not (await writer.write(wanted)).changed
+    await client.merge_patch(CONFIG_MAP, "c", {"data": {"v": "2"}}, namespace=namespace)
+    assert await writer.refresh()
+    assert (await writer.write(wanted)).changed
 
 
 async def test_an_inventory_that_somebody_deleted_is_made_again(

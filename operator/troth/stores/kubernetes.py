@@ -31,7 +31,7 @@ from troth.api import Resource, TrothError
 from troth.stores.content import content_version, load_content
 from troth.stores.edits import Wish, read_claim
 from troth.stores.errors import Reason, StoreError
-from troth.stores.kubernetes_client import KubernetesClient, Object, explain_refusal, is_missing, status_of
+from troth.stores.kubernetes_client import KubernetesClient, explain_refusal, is_missing, status_of
 from troth.stores.kubernetes_inventory import INVENTORY, Inventories, Inventory
 from troth.stores.kubernetes_objects import (
     Entry,
@@ -44,6 +44,7 @@ from troth.stores.kubernetes_objects import (
     require_unique,
     stage,
 )
+from troth.stores.kubernetes_observation import FIELD_MANAGER, Observations, holder_of, is_intact
 from troth.stores.protocol import Claim, Written
 
 _BIG: Final = 64 * 1024
@@ -68,14 +69,6 @@ class KubernetesSettings:
     load_timeout: float = 30.0
     calls: int = 16
     look_interval: float = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """An object as it was last seen: whose it is, and a stamp that changes when its specification does."""
-
-    inventory: str
-    stamp: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +111,7 @@ class KubernetesWriter:
         self._calls = asyncio.Semaphore(self._settings.calls)
         self._owned: dict[str, frozenset[ObjectKey]] = {}
         self._owners: dict[ObjectKey, str] = {}
-        self._seen: dict[Resource, dict[tuple[str, str], _Seen]] = {}
-        self._listed: set[Resource] = set()
-        self._listing: dict[Resource, asyncio.Lock] = {}
+        self._observations = Observations(client)
         self._look_after = 0.0
         self._drifted: set[str] = set()
         self._closed = False
@@ -213,7 +204,9 @@ class KubernetesWriter:
         # by key: the same object written in another version is not another object
         kept = {entry.key for entry in new}
         await self._prune(owner, [entry for entry in old if entry.key not in kept], former)
-        await self._inventories.put(Inventory(owner, new, digest))
+        seen = {each.entry: self._observations.last(resources[each.key], each.entry) for each in manifests}
+        stamps = {entry: there.stamp for entry, there in seen.items() if there is not None}
+        await self._inventories.put(Inventory(owner, new, digest, stamps))
         for name in former:
             await self._inventories.remove(name)
         self._drifted.discard(owner)
@@ -278,7 +271,7 @@ class KubernetesWriter:
                 if is_missing(error):
                     return
                 raise
-            holder = _label(there)
+            holder = holder_of(there)
             if not holder or holder in ours:
                 return
             other = await self._inventories.owner_of(holder)
@@ -295,8 +288,8 @@ class KubernetesWriter:
         metadata = manifest.body["metadata"]
         labelled = {**metadata, "labels": {**(metadata.get("labels") or {}), INVENTORY: label}}
         body = {**manifest.body, "metadata": labelled}
-        there = await self._client.apply(resource, body)
-        self._seen.setdefault(resource, {})[manifest.entry.namespace, manifest.entry.name] = _see(there)
+        there = await self._client.apply(resource, body, field_manager=FIELD_MANAGER)
+        self._observations.note(resource, manifest.entry, there)
 
     async def _wait_served(self, definitions: Sequence[Manifest]) -> list[_Failure]:
         """Until the server serves what was just defined: it says so a while before objects are accepted."""
@@ -374,26 +367,26 @@ class KubernetesWriter:
         try:
             there = await self._client.get(resource, entry.name, entry.namespace)
             metadata = there["metadata"]
-            if _label(there) in labels and not metadata.get("deletionTimestamp"):
+            if holder_of(there) in labels and not metadata.get("deletionTimestamp"):
                 await self._client.delete(resource, entry.name, entry.namespace, uid=metadata.get("uid"))
         except TrothError as error:
             if not is_missing(error):
                 raise
-        self._seen.get(resource, {}).pop((entry.namespace, entry.name), None)
+        self._observations.forget(resource, entry)
 
     # what is there -----------------------------------------------------------------------------------------
 
     async def _holds(self, owner: str, inventory: Inventory) -> bool:
         if owner in self._drifted:
             return False
-        label = self._inventories.name(owner)
+        name = self._inventories.name(owner)
         try:
             for entry in inventory.entries:
                 resource = await self._find(entry)
                 if resource is None:
                     return False
-                there = (await self._observed(resource)).get((entry.namespace, entry.name))
-                if there is None or there.inventory != label:
+                there = (await self._observations.of(resource)).get((entry.namespace, entry.name))
+                if not is_intact(entry, inventory, name, there):
                     return False
         except TrothError as error:
             raise _told(error, doing="looking at what is there") from error
@@ -406,46 +399,29 @@ class KubernetesWriter:
         entries = {entry for inventory in done.values() for entry in inventory.entries}
         kinds = {(entry.api_version, entry.kind) for entry in entries}
         found = {kind: await self._client.find_resource(*kind) for kind in kinds}
-        before = {resource: dict(seen) for resource, seen in self._seen.items()}
-        now = {resource: await self._list(resource) for resource in found.values() if resource is not None}
+        # a record of an older version has no stamps: then what was seen before has to do
+        before = {
+            entry: self._observations.last(resource, entry)
+            for entry in entries
+            if (resource := found[entry.api_version, entry.kind])
+        }
+        now = {
+            resource: await self._observations.look(resource)
+            for resource in dict.fromkeys(found.values())
+            if resource is not None
+        }
         drifted = {owner for owner in self._owned if self._inventories.get(owner) is None}
         for name, inventory in done.items():
-            if inventory.owner in self._turns:
-                continue  # it is being written just now
+            if self._inventories.get(inventory.owner) is not inventory:
+                continue  # it was written while we looked
             for entry in inventory.entries:
                 resource = found[entry.api_version, entry.kind]
-                place = (entry.namespace, entry.name)
-                there = now[resource].get(place) if resource else None
-                then = before.get(resource, {}).get(place) if resource else None
-                if there is None or there.inventory != name or (then is not None and then.stamp != there.stamp):
+                there = now[resource].get((entry.namespace, entry.name)) if resource else None
+                then = None if entry in inventory.stamps else before.get(entry)
+                if not is_intact(entry, inventory, name, there) or (then is not None and then != there):
                     drifted.add(inventory.owner)
                     break
-        for resource, seen in now.items():
-            old = before.get(resource, {})
-            # what was applied while we were listing is newer than the list
-            newer = {place: each for place, each in self._seen.get(resource, {}).items() if old.get(place) != each}
-            self._seen[resource] = seen | newer
-            self._listed.add(resource)
         return {owner for owner in drifted if owner not in self._turns}
-
-    async def _observed(self, resource: Resource) -> Mapping[tuple[str, str], _Seen]:
-        async with self._listing.setdefault(resource, asyncio.Lock()):
-            if resource not in self._listed:
-                listed = await self._list(resource)
-                self._seen[resource] = listed | self._seen.get(resource, {})
-                self._listed.add(resource)
-            return self._seen[resource]
-
-    async def _list(self, resource: Resource) -> dict[tuple[str, str], _Seen]:
-        try:
-            listing = await self._client.list(resource, label_selector=INVENTORY)
-        except TrothError as error:
-            if is_missing(error):
-                return {}
-            raise
-        return {
-            (item["metadata"].get("namespace", ""), item["metadata"]["name"]): _see(item) for item in listing.items
-        }
 
     async def _find(self, entry: Entry) -> Resource | None:
         try:
@@ -488,17 +464,6 @@ async def _all(calls: Iterable[Awaitable[_Failure | None]]) -> list[_Failure | N
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _see(obj: Object) -> _Seen:
-    metadata = obj["metadata"]
-    # a generation leaves the status out; kinds without one are applied again when anything of them changes
-    return _Seen(_label(obj), str(metadata.get("generation") or metadata.get("resourceVersion", "")))
-
-
-def _label(obj: Object) -> str:
-    label: str = (obj["metadata"].get("labels") or {}).get(INVENTORY, "")
-    return label
 
 
 def _has_no_answer(error: TrothError) -> bool:

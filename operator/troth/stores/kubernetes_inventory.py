@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from troth.api import TrothError
@@ -29,11 +29,16 @@ _LONGEST_LABEL: Final = 63
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """The record of one owner. ``digest`` is empty while the cluster is not known to hold all of it."""
+    """The record of one owner.
+
+    ``digest`` is empty while the cluster is not known to hold all of it. ``stamps`` tell each object as it was applied
+    from one that somebody has changed since (kubernetes_observation.py); older records have none.
+    """
 
     owner: str
     entries: frozenset[Entry]
     digest: str
+    stamps: Mapping[Entry, str] = field(default_factory=dict)
 
 
 class Inventories:
@@ -153,7 +158,8 @@ def _render(inventory: Inventory, name: str, *, namespace: str, store: str) -> d
         "data": {
             "owner": inventory.owner,
             "digest": inventory.digest,
-            "objects": json.dumps([_row(entry) for entry in _sorted(inventory.entries)], separators=(",", ":")),
+            "objects": _dump([_row(entry) for entry in _sorted(inventory.entries)]),
+            "stamps": _dump([inventory.stamps.get(entry, "") for entry in _sorted(inventory.entries)]),
         },
     }
 
@@ -162,15 +168,21 @@ def _read(obj: Object) -> Inventory:
     data = obj.get("data") or {}
     try:
         rows = json.loads(data.get("objects") or "[]")
-        entries = frozenset(Entry(*(str(field) for field in row)) for row in rows)
+        entries = [Entry(*(str(column) for column in row)) for row in rows]
+        stamps = json.loads(data.get("stamps") or "[]")
+        known = {entry: str(stamp) for entry, stamp in zip(entries, stamps, strict=bool(stamps)) if stamp}
     except (ValueError, TypeError):
         # a record that somebody has spoilt: apply again, and forget what only it knew
         return Inventory(str(data.get("owner", "")), frozenset(), "")
-    return Inventory(str(data.get("owner", "")), entries, str(data.get("digest", "")))
+    return Inventory(str(data.get("owner", "")), frozenset(entries), str(data.get("digest", "")), known)
 
 
 def _short(store: str) -> str:
     return store if len(store) <= _LONGEST_LABEL else _digest(store)
+
+
+def _dump(rows: list[Any]) -> str:
+    return json.dumps(rows, separators=(",", ":"))
 
 
 def _row(entry: Entry) -> list[str]:

@@ -1,0 +1,115 @@
+"""What a cluster holds of ours, as it was last seen: listed once for each kind, then kept up to date by our own writes.
+
+Whether somebody has changed an object is told by a stamp: its uid, and a hash of the fields that the API server has
+on record as applied by us. Whoever changes or removes one of those becomes its owner there, so our set shrinks;
+fields of others, the status, and whatever controllers fill in leave it as it is. The stamp goes into the inventory
+with what was applied, so a restart finds what was changed while nobody looked, without loading a single manifest.
+
+Rejected: generations (kinds such as ConfigMap have none, and an autoscaler's change is none of ours) and resource
+versions (every status and annotation of others changes them); comparing values (defaults and normal forms are the API
+server's business, and every manifest would have to be loaded).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from troth.api import Resource, TrothError
+from troth.stores.kubernetes_client import KubernetesClient, Object, is_missing
+from troth.stores.kubernetes_inventory import INVENTORY, Inventory
+from troth.stores.kubernetes_objects import Entry
+
+FIELD_MANAGER: Final = "troth"
+
+Place = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An object as it was last seen: whose it is, and a stamp that changes when somebody changes what we applied."""
+
+    inventory: str
+    stamp: str
+
+
+def see(obj: Object) -> Seen:
+    """What matters of an object."""
+    metadata = obj["metadata"]
+    fields = [
+        entry.get("fieldsV1")
+        for entry in metadata.get("managedFields") or ()
+        if entry.get("manager") == FIELD_MANAGER
+        and entry.get("operation") == "Apply"
+        and not entry.get("subresource")
+    ]
+    digest = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]
+    return Seen(holder_of(obj), f"{str(metadata.get('uid', ''))[:8]}-{digest}")
+
+
+def holder_of(obj: Object) -> str:
+    """The name of the inventory that an object belongs to; empty when it is none of ours."""
+    label: str = (obj["metadata"].get("labels") or {}).get(INVENTORY, "")
+    return label
+
+
+def is_intact(entry: Entry, inventory: Inventory, name: str, there: Seen | None) -> bool:
+    """Whether an entry of the inventory of that name is as it was applied, as far as the inventory knows."""
+    if there is None or there.inventory != name:
+        return False
+    return inventory.stamps.get(entry, there.stamp) == there.stamp
+
+
+class Observations:
+    """Everything with our label, by kind and place."""
+
+    def __init__(self, client: KubernetesClient) -> None:
+        self._client = client
+        self._seen: dict[Resource, dict[Place, Seen]] = {}
+        self._listed: set[Resource] = set()
+        self._listing: dict[Resource, asyncio.Lock] = {}
+
+    def note(self, resource: Resource, entry: Entry, obj: Object) -> None:
+        """An object as our own write left it."""
+        self._seen.setdefault(resource, {})[entry.namespace, entry.name] = see(obj)
+
+    def forget(self, resource: Resource, entry: Entry) -> None:
+        """An object that is gone."""
+        self._seen.get(resource, {}).pop((entry.namespace, entry.name), None)
+
+    def last(self, resource: Resource, entry: Entry) -> Seen | None:
+        """An object as it was last seen."""
+        return self._seen.get(resource, {}).get((entry.namespace, entry.name))
+
+    async def of(self, resource: Resource) -> Mapping[Place, Seen]:
+        """All of a kind; listed if they never were. Raises an error of the client."""
+        async with self._listing.setdefault(resource, asyncio.Lock()):
+            if resource not in self._listed:
+                listed = await self._list(resource)
+                self._seen[resource] = listed | self._seen.get(resource, {})
+                self._listed.add(resource)
+            return self._seen[resource]
+
+    async def look(self, resource: Resource) -> Mapping[Place, Seen]:
+        """All of a kind, listed now; what is written meanwhile stays known as newer. Raises an error of the client."""
+        old = dict(self._seen.get(resource, {}))
+        seen = await self._list(resource)
+        newer = {place: each for place, each in self._seen.get(resource, {}).items() if old.get(place) != each}
+        self._seen[resource] = seen | newer
+        self._listed.add(resource)
+        return seen
+
+    async def _list(self, resource: Resource) -> dict[Place, Seen]:
+        try:
+            listing = await self._client.list(resource, label_selector=INVENTORY)
+        except TrothError as error:
+            if is_missing(error):
+                return {}
+            raise
+        return {
+            (item["metadata"].get("namespace", ""), item["metadata"]["name"]): see(item) for item in listing.items
+        }

@@ -1,0 +1,106 @@
+"""What an operator that was away finds out when it is back: what others did meanwhile, and who had what."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.idleness import idle
+from tests.operators import OperatorProcess
+from tests.platforms import (
+    Platform,
+    condition,
+    destination,
+    promise,
+)
+from tests.waiting import eventually
+from troth.api.resources import (
+    CONFIG_MAP,
+    DESTINATION,
+    KUBERNETES_STATE_STORE,
+    WORK_PLACEMENT,
+)
+from troth.dev import AuditLog, ControlPlane
+from troth.kube import Client, NotFound
+
+
+@pytest.fixture
+async def platform(client: Client) -> AsyncIterator[Platform]:
+    platform = Platform(client)
+    yield platform
+    await platform.clean()
+
+
+@pytest.fixture
+def start(
+    operator: Callable[..., OperatorProcess], control_plane: ControlPlane, unique: str, tmp_path: Path
+) -> Callable[[], OperatorProcess]:
+    """Starts the operator as a user of its own, so that the audit log tells its writes from others'."""
+    kubeconfig = control_plane.kubeconfig_for(f"operator-{unique}", ["system:masters"])
+    flags = ("--local-stores", tmp_path, "--store-poll", "1", "--failing-store-poll", "0.5")
+    return lambda: operator(*flags, kubeconfig=kubeconfig, TMPDIR=str(tmp_path))
+
+
+async def test_what_others_did_to_a_cluster_meanwhile_is_put_right_and_an_idle_restart_writes_nothing(
+    start: Callable[[], OperatorProcess],
+    platform: Platform,
+    control_plane: ControlPlane,
+    client: Client,
+    unique: str,
+    namespace: str,
+) -> None:
+    running = await asyncio.to_thread(start)
+    await platform.make(
+        KUBERNETES_STATE_STORE,
+        {
+            "apiVersion": KUBERNETES_STATE_STORE.api_version,
+            "kind": KUBERNETES_STATE_STORE.kind,
+            "metadata": {"name": unique},
+            "spec": {},
+        },
+    )
+    await platform.make(
+        DESTINATION, destination(unique, store=unique, kind=KUBERNETES_STATE_STORE.kind, labels={"for": unique})
+    )
+    await platform.publish(promise(unique))
+    names = [f"r{number}" for number in range(20)]
+    for name in names:
+        await platform.ask(unique, name, namespace, size="small")
+    for name in names:
+        await platform.ready(unique, name, namespace)
+    await asyncio.to_thread(running.terminate)
+    await client.merge_patch(CONFIG_MAP, "r3", {"data": {"size": "huge"}}, namespace=namespace)
+    await client.delete(CONFIG_MAP, "r5", namespace)
+    running = await asyncio.to_thread(start)
+
+    async def repaired() -> bool:
+        try:
+            found = [(await client.get(CONFIG_MAP, name, namespace))["data"] for name in ("r3", "r5")]
+        except NotFound:
+            return False
+        return found == [{"size": "small"}] * 2
+
+    await eventually(repaired, "what others changed and removed is as it was asked for", within=20)
+
+    async def restored() -> set[str]:
+        listing = await client.list(WORK_PLACEMENT, namespace)
+        return {
+            item["spec"]["resourceName"]
+            for item in listing.items
+            if condition(item, "FilesRestored").get("status") == "True"
+        }
+
+    async def told() -> bool:
+        return await restored() == {"r3", "r5"}
+
+    await eventually(told, "the placements say that their files were restored, and the others do not", within=20)
+    await idle(running)
+    await asyncio.to_thread(running.terminate)
+    audit = AuditLog(control_plane.audit_log, settle=control_plane.settle_audit_log)
+    running = await asyncio.to_thread(start)
+    await idle(running)
+    # whether a store can be written to is asked with a dry run
+    assert audit.writes(lambda entry: entry.user == f"operator-{unique}" and "dryRun=All" not in entry.uri) == []
