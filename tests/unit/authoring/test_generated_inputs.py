@@ -14,7 +14,8 @@ from tests.documents import ROOT
 from troth.authoring.bounded import BoundedWorker
 from troth.authoring.home import load_home
 from troth.authoring.rendering import Requests
-from troth.authoring.testing.generated import GeneratedFailure, check_generated
+from troth.authoring.testing.generated import check_generated
+from troth.authoring.testing.kept import GeneratedFailure
 from troth.authoring.testing.strategies import values
 from troth.engine.admission import Admission, Admitted
 from troth.engine.render import RenderContext

@@ -91,8 +91,7 @@ def outcome(home: Path, write: Write) -> Iterator[Callable[..., CaseResult]]:
         assert problems == []
         runner = Runner([Subject(loaded, tuple(suites))], Options(update=update))
         runners.append(runner)
-        requests = runner.requests_of(0, suites[0])
-        return runner.run_case(requests, loaded, suites[0], suites[0].cases[0])
+        return runner.run_case(0, suites[0], suites[0].cases[0])
 
     yield run
     for runner in runners:

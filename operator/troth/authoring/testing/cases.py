@@ -83,12 +83,13 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A request, or an edit of the request before; and what is expected then.
+    """A request, an edit of the request before, or the Promise itself; and what is expected then.
 
     Attributes:
         source: where it is written.
-        request: the whole request; None for an edit.
-        edit: a JSON merge patch on the request before; None for a request.
+        request: the whole request; None for anything else.
+        edit: a JSON merge patch on the request before; None for anything else.
+        own: it is the Promise itself that is applied: its dependencies and its own workflow.
         expect: what it must give.
     """
 
@@ -96,6 +97,7 @@ class Step:
     expect: Expectation
     request: Mapping[str, Any] | None = None
     edit: Mapping[str, Any] | None = None
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Which lines and branches of a Promise's templates the cases reached, in the words of its author's files.
 
 A case that asks for the large size proves nothing about the loop that only several users enter; the report says where
-no case has been. It is about what requests render (the resource's configure workflow): that is what cases ask for. A
+no case has been. It is about what cases ask for: what requests render, and what the Promise's own workflow does. A
 template that two files share is covered by either.
 """
 
@@ -16,7 +16,8 @@ from troth.api.pipelines import JinjaPipeline
 from troth.authoring.home import Home, Source, locate, offer_of
 from troth.engine.coverage import CoveringEnvironment, Hit, Outline, decisions_of, watched_sources
 
-_BASE: Final = "spec.workflows.resource.configure"
+_REQUESTS: Final = "spec.workflows.resource.configure"
+_OWN: Final = "spec.workflows.promise.configure"
 _MOST_SHOWN: Final = 8
 
 
@@ -102,37 +103,49 @@ class TemplateCoverage:
     def __init__(self, home: Home) -> None:
         _, offer = offer_of(home)
         self._home = home
-        self._pipelines = offer.resource_configure
-        self._hits: set[Hit] = set()
+        self._workflows = ((_REQUESTS, offer.resource_configure), (_OWN, offer.promise_configure))
+        self._hits: dict[str, set[Hit]] = {_REQUESTS: set(), _OWN: set()}
 
-    def observe(self, hits: Iterable[Hit]) -> None:
-        """Adds what a worker's renderings reached (`BoundedWorker.hits`), in any order and any number of times."""
-        self._hits.update((pipeline, place, point) for pipeline, place, point in hits)
+    def observe(self, hits: Iterable[Hit], own: Iterable[Hit] = ()) -> None:
+        """Adds what renderings reached, in any order and any number of times.
+
+        Args:
+            hits: `BoundedWorker.hits` of one that renders requests.
+            own: of one that renders the Promise's own workflow.
+        """
+        for workflow, found in ((_REQUESTS, hits), (_OWN, own)):
+            self._hits[workflow].update((pipeline, place, point) for pipeline, place, point in found)
 
     def report(self) -> CoverageReport:
         """What was reached until now."""
         files: dict[Path, _Gathering] = {}
         environment = CoveringEnvironment()
         outlines: dict[str, Outline] = {}
-        for index, pipeline in enumerate(self._pipelines):
-            base = f"{_BASE}[{index}].spec"
+        for workflow, index, pipeline in self._pipelines():
+            base = f"{workflow}[{index}].spec"
             for place, source in watched_sources(pipeline):
                 outline = outlines.get(source)
                 if outline is None:
                     outline = outlines[source] = environment.outline(source)
                 start = locate(self._home, f"{base}.{place}")
-                reached = self._reached(pipeline, place)
+                reached = self._reached(workflow, pipeline, place)
                 # What two files take from one file is one text; in promise.yaml each text is its own.
                 own = "" if f"{base}.{place}" in self._home.sources else f"{base}.{place}"
                 files.setdefault(start.path, _Gathering()).add(start, outline, reached, own)
             for place, branch in decisions_of(pipeline):
                 start = locate(self._home, f"{base}.{place}")
-                reached = self._reached(pipeline, place)
+                reached = self._reached(workflow, pipeline, place)
                 files.setdefault(start.path, _Gathering()).add(start, Outline({}, (branch,)), reached, place)
         return CoverageReport(tuple(files[path].coverage(path) for path in sorted(files) if files[path].lines))
 
-    def _reached(self, pipeline: JinjaPipeline, place: str) -> frozenset[int]:
-        return frozenset(point for name, where, point in self._hits if name == pipeline.name and where == place)
+    def _pipelines(self) -> Iterator[tuple[str, int, JinjaPipeline]]:
+        for workflow, pipelines in self._workflows:
+            for index, pipeline in enumerate(pipelines):
+                yield workflow, index, pipeline
+
+    def _reached(self, workflow: str, pipeline: JinjaPipeline, place: str) -> frozenset[int]:
+        hits = self._hits[workflow]
+        return frozenset(point for name, where, point in hits if name == pipeline.name and where == place)
 
 
 @dataclass(slots=True)

@@ -16,56 +16,27 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
-from troth.api.pipelines import JinjaPipeline
 from troth.authoring.bounded import BoundedWorker
-from troth.authoring.home import Home, locate_failure
-from troth.authoring.lint.known import schemas_of
-from troth.authoring.rendering import Rendering, Requests
+from troth.authoring.home import Home
+from troth.authoring.rendering import Requests
 from troth.authoring.testing.boundaries import around
-from troth.engine.failure import Failure
-from troth.engine.kinds import Schemas
+from troth.authoring.testing.kept import RENDERS, SAME_TWICE, VALID_OBJECTS, GeneratedFailure, Promises
 from troth.engine.linting.requests import specs
-from troth.engine.manifests import InvalidManifest, load_documents
-from troth.engine.render import Outcome, RenderContext, Rendered
-
-RENDERS: Final = "renders"
-SAME_TWICE: Final = "same-twice"
-VALID_OBJECTS: Final = "valid-objects"
 
 _NAMES: Final = ("test", "a", "a.b", "1a", "a" * 63)
 _NOT_OURS: Final = ("apiVersion", "kind", "metadata", "status")
-_STRUCTURED: Final = (".yaml", ".yml", ".json")
 _MOST_FAILURES: Final = 5
 _SHRINKING: Final = 400
 _SLOW: Final = 80
 _CONSTANTS: Final = "_get_local_constants"
-_INDEX: Final = re.compile(r"\[\d+\]")
-
-
-@dataclass(frozen=True, slots=True)
-class GeneratedFailure:
-    """A promise that does not hold.
-
-    Attributes:
-        name: which one: ``renders``, ``same-twice`` or ``valid-objects``.
-        request: the smallest request that was found to break it.
-        message: what happened, in one sentence.
-        place: where in the author's files, such as ``templates/cluster.yaml.j2:12``; "" when that is not known.
-    """
-
-    name: str
-    request: Mapping[str, Any]
-    message: str
-    place: str = ""
 
 
 def check_generated(
@@ -88,7 +59,7 @@ def check_generated(
     """
     if examples <= 0:
         return ()
-    trial = _Trial(home, requests, worker, schemas_of(home))
+    trial = _Trial(requests, Promises(home, worker))
     schema = _schema_of(requests)
     for body in specs(schema):
         trial.try_chosen(body)
@@ -107,18 +78,14 @@ class _Broken(Exception):
 class _Trial:
     """Tries requests, and keeps the smallest for each way in which one failed."""
 
-    home: Home
     requests: Requests
-    worker: BoundedWorker
-    schemas: Schemas
+    promises: Promises
     allowed: int = 0
     refused: int = 0
     fullest: Mapping[str, Any] = field(default_factory=dict)
     _smallest: dict[tuple[str, str], GeneratedFailure] = field(default_factory=dict)
     _kinds: dict[tuple[str, str], type[_Broken]] = field(default_factory=dict)
     _left: int = _SHRINKING
-    _valid: set[bytes] = field(default_factory=set)
-    _rendered: tuple[Sequence[JinjaPipeline], RenderContext, Sequence[Outcome]] | None = None
 
     def failures(self) -> tuple[GeneratedFailure, ...]:
         """What was found, in a fixed order."""
@@ -170,7 +137,7 @@ class _Trial:
     def judge(self, body: Mapping[str, Any], name: str) -> tuple[tuple[str, str], str] | None:
         """In which way a request breaks a promise, and what happened; None when it keeps all, or is no request."""
         request = self._request(body, name)
-        rendering = self.requests.render_with(self._render, request)
+        rendering = self.requests.render_with(self.promises.render, request)
         if rendering.refusals:
             self.refused += 1
             return None
@@ -179,7 +146,7 @@ class _Trial:
             self.fullest = body
         if self._smallest:
             self._left -= 1
-        broken = self._broken(request, rendering)
+        broken = self.promises.broken(request, rendering, self.requests.offer.resource_configure)
         if broken is None:
             return None
         failure, way = broken
@@ -195,76 +162,6 @@ class _Trial:
         resource = self.requests.offer.resource
         kind = {"apiVersion": resource.api_version, "kind": resource.kind} if resource is not None else {}
         return {**kind, "metadata": {"name": name, "namespace": "default"}, **body}
-
-    def _render(self, pipelines: Sequence[JinjaPipeline], context: RenderContext) -> Sequence[Outcome]:
-        outcomes = self.worker.render_now(pipelines, context)
-        self._rendered = (pipelines, context, outcomes)
-        return outcomes
-
-    def _broken(self, request: dict[str, Any], rendering: Rendering) -> tuple[GeneratedFailure, str] | None:
-        """What is broken, and the way, in words that are the same for other requests."""
-        failed = rendering.failure
-        if failed is not None:
-            if failed.reason == "Refused":
-                return None
-            found = GeneratedFailure(RENDERS, request, failed.sentence(), self._place(failed))
-            return found, f"{failed.reason} {failed.expression}"
-        difference = self._difference()
-        if difference:
-            message = f"{difference} when the same request is rendered again"
-            return GeneratedFailure(SAME_TWICE, request, message), ""
-        for path, content in sorted(rendering.files.items()):
-            if content in self._valid:
-                continue
-            for kind, name, place, problem in self._problems(path, content):
-                message = f"the {kind} {name} in {path} is not valid: {place} {problem}"
-                found = GeneratedFailure(VALID_OBJECTS, request, message, self._place_of_file(path))
-                return found, f"{kind} {_INDEX.sub('[]', place)}"
-            self._valid.add(content)
-        return None
-
-    def _difference(self) -> str:
-        """What is not the same when the last request is rendered once more; "" when all is."""
-        if self._rendered is None:
-            return ""
-        pipelines, context, outcomes = self._rendered
-        again = self.worker.render_now(pipelines, context)
-        if again == outcomes:
-            return ""
-        for before, after in zip(outcomes, again, strict=False):
-            if isinstance(before, Rendered) and isinstance(after, Rendered) and before.files != after.files:
-                changed = set(before.files) ^ set(after.files)
-                return f"the file {min(file.path for file in changed)} differs"
-        return "the outcome differs"
-
-    def _problems(self, path: str, content: bytes) -> Iterator[tuple[str, str, str, str]]:
-        if not path.endswith(_STRUCTURED):
-            return
-        try:
-            documents = load_documents(content.decode())
-        except InvalidManifest:
-            return  # rendering has read it already
-        for obj in documents:
-            if not isinstance(obj, Mapping) or "kind" not in obj:
-                continue
-            metadata = obj.get("metadata")
-            name = str(metadata.get("name", "")) if isinstance(metadata, Mapping) else ""
-            for place, problem in self.schemas.problems(obj) or ():
-                yield str(obj["kind"]), name, place, problem
-
-    def _place(self, failure: Failure) -> str:
-        source = locate_failure(self.home, failure)
-        path = source.path
-        if path.is_relative_to(self.home.folder):
-            path = path.relative_to(self.home.folder)
-        return f"{path}:{source.line}"
-
-    def _place_of_file(self, path: str) -> str:
-        pipelines = self.requests.offer.resource_configure
-        pipeline, _, rest = path.partition("/")
-        if len(pipelines) == 1:
-            pipeline, rest = pipelines[0].name, path
-        return self._place(Failure("InvalidYAML", "", pipeline=pipeline, file=rest))
 
 
 def _draw(trial: _Trial, schema: Mapping[str, Any], *, examples: int, seed: int) -> None:

@@ -150,8 +150,7 @@ class CaseItem(_Item):
 
         state = self.config.stash[_STATE]
         runner = state.runner
-        requests = runner.requests_of(self._index, self._suite)
-        result = runner.run_case(requests, state.subjects[self._index].home, self._suite, self._case)
+        result = runner.run_case(self._index, self._suite, self._case)
         if state.update:
             update(result.goldens)
         if result.problems:

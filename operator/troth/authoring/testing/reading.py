@@ -36,7 +36,7 @@ _PATH: Final = "write what `troth render` shows, relative to the pipeline's outp
 
 TOP: Final = ("apiVersion", "kind", "metadata", "spec")
 SPEC: Final = ("destinations", "cases")
-CASE: Final = ("name", "request", "expect", "steps")
+CASE: Final = ("name", "request", "promise", "expect", "steps")
 STEP: Final = ("request", "edit", "expect")
 EXPECT: Final = (
     "golden",
@@ -90,16 +90,13 @@ class SuiteReader:
         home: the Promise.
 
     Raises:
-        HomeError: the Promise cannot be used, or offers no API.
+        HomeError: the Promise cannot be used.
     """
 
     def __init__(self, home: Home) -> None:
         _, offer = offer_of(home)
-        if offer.resource is None:
-            raise HomeError(home.file, "offers no API", "only a Promise with spec.api has requests to test")
         self.folder = home.folder
-        self.api_version = offer.resource.api_version
-        self.kind = offer.resource.kind
+        self.resource = offer.resource
         self._requests: dict[Path, Mapping[str, Any]] = {}
 
     def read(self, file: Path, text: str | None = None) -> Suite | None:
@@ -130,7 +127,8 @@ class SuiteReader:
 
     def completed(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """A request with what may be left out: its type, the name ``test`` and the namespace ``default``."""
-        whole = {"apiVersion": self.api_version, "kind": self.kind, **request}
+        kind = {"apiVersion": self.resource.api_version, "kind": self.resource.kind} if self.resource else {}
+        whole = {**kind, **request}
         metadata = whole.get("metadata")
         if metadata is not None and not isinstance(metadata, dict):
             return whole  # that is for the API server to refuse
@@ -179,9 +177,11 @@ class _File:
     def _case(self, value: Any, path: str) -> Case:
         entry = self._map(value, path, CASE)
         name = self._text(entry.get("name"), f"{path}.name")
+        if "promise" in entry:
+            return Case(name, self._at(path), (self._own(entry, path),))
         if "steps" not in entry:
             if "request" not in entry:
-                raise self._error(path, "asks for nothing", "give it a request, or steps")
+                raise self._error(path, "asks for nothing", "give it a request, or steps, or promise: true")
             steps = [self._step(entry, path, known=CASE, is_last=True)]
         else:
             for key in ("request", "expect"):
@@ -225,7 +225,23 @@ class _File:
             raise self._error(f"{path}.edit.metadata", "cannot rename", "write a request of its own")
         return Step(self._at(path), expect, edit=edit)
 
+    def _own(self, entry: Mapping[str, Any], path: str) -> Step:
+        for key in ("request", "steps"):
+            if key in entry:
+                raise self._error(f"{path}.{key}", "stands beside promise", "make two cases of it")
+        if not self._flag(entry["promise"], f"{path}.promise"):
+            raise self._error(f"{path}.promise", "is false", "write true, or a request instead")
+        expect = self._expectation(entry.get("expect"), f"{path}.expect", is_needed=True)
+        for key, given in (("refused", expect.refused), ("changed", expect.changed)):
+            if given is not None:
+                raise self._error(f"{path}.expect.{key}", "is for requests", "troth build says what is refused")
+        return Step(self._at(path), expect, own=True)
+
     def _request(self, value: Any, path: str) -> Mapping[str, Any]:
+        if self.reader.resource is None:
+            raise self._error(
+                path, "asks for what the Promise does not offer: it has no spec.api", "write promise: true"
+            )
         entry = self._map(value, path)
         if "from" in entry:
             self._map(entry, path, ("from",))

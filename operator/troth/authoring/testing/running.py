@@ -16,6 +16,7 @@ from troth.api.pipelines import JinjaPipeline
 from troth.authoring.bounded import BoundedWorker
 from troth.authoring.files import HomeError
 from troth.authoring.home import Home, Source, refused
+from troth.authoring.promise_rendering import render_promise
 from troth.authoring.rendering import Rendering, Requests
 from troth.authoring.testing.cases import Case, Step, Suite
 from troth.authoring.testing.expectations import Problem, judge
@@ -26,7 +27,7 @@ from troth.engine.emit import TooDeep, dump_document
 from troth.engine.render import Outcome
 
 if TYPE_CHECKING:
-    from troth.authoring.testing.generated import GeneratedFailure
+    from troth.authoring.testing.kept import GeneratedFailure
 
 GENERATED: Final = "generated inputs"
 GENERATED_NAMES: Final = ("renders", "same-twice", "valid-objects")
@@ -116,11 +117,19 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of a task; ``hits`` is what of the templates was reached until then."""
+    """What became of a task.
+
+    Attributes:
+        task: which.
+        results: of its cases.
+        hits: what of the templates of requests was reached until then.
+        own_hits: what of those of the Promise's own workflow. Its pipelines may have the names of the others.
+    """
 
     task: Task
     results: tuple[CaseResult, ...]
     hits: frozenset[Hit] = frozenset()
+    own_hits: frozenset[Hit] = frozenset()
 
 
 @dataclass(slots=True)
@@ -135,6 +144,7 @@ class Runner:
     subjects: Sequence[Subject]
     options: Options
     _worker: BoundedWorker | None = None
+    _own_worker: BoundedWorker | None = None
     _working: tuple[int, bool] = (-1, False)
     _requests: dict[tuple[int, Path], Requests] = field(default_factory=dict)
 
@@ -151,25 +161,28 @@ class Runner:
         if not task.last:
             results = self._generated(task.subject, subject, worker)
         else:
-            results = tuple(
-                self.run_case(self.requests_of(task.subject, suite), subject.home, suite, case)
-                for suite, case in subject.cases[task.first : task.last]
-            )
-        return Done(task, results, worker.hits() if covers else frozenset())
+            cases = subject.cases[task.first : task.last]
+            results = tuple(self.run_case(task.subject, suite, case) for suite, case in cases)
+        if not covers:
+            return Done(task, results)
+        own = self._own_worker.hits() if self._own_worker is not None else frozenset()
+        return Done(task, results, worker.hits(), own)
 
     def close(self) -> None:
         """Ends the child."""
-        if self._worker is not None:
-            self._worker.close()
-            self._worker = None
-            self._working = (-1, False)
+        for worker in (self._worker, self._own_worker):
+            if worker is not None:
+                worker.close()
+        self._worker = self._own_worker = None
+        self._working = (-1, False)
 
-    def run_case(self, requests: Requests, home: Home, suite: Suite, case: Case) -> CaseResult:
-        """Runs one case.
+    def run_case(self, index: int, suite: Suite, case: Case) -> CaseResult:
+        """Runs one case of the subject of that number.
 
         Raises:
             UnboundedTemplate: a template goes beyond all bounds, and would in each case, for seconds.
         """
+        home = self.subjects[index].home
         start = time.perf_counter()
         problems: list[Problem] = []
         goldens: list[Golden] = []
@@ -177,11 +190,10 @@ class Runner:
         held: Mapping[str, Any] | None = None
         files: Mapping[str, bytes] | None = None
         for number, step in enumerate(case.steps, start=1):
-            request = _requested(step, held)
-            if request is None:
+            rendering = self._rendered(index, suite, step, held)
+            if rendering is None:
                 found = [Problem("edit", "there is nothing to edit: no request before was taken", step.source)]
             else:
-                rendering = requests.render_with(self.render, request, held if _is_same(held, request) else None)
                 failure = rendering.failure
                 if failure is not None and failure.is_unbounded and step.expect.failure is None:
                     raise refused(home, failure)
@@ -205,6 +217,17 @@ class Runner:
             unchecked=tuple(dict.fromkeys(unchecked)),
         )
 
+    def _rendered(self, index: int, suite: Suite, step: Step, held: Mapping[str, Any] | None) -> Rendering | None:
+        """What a step gives; None when it edits what is not there."""
+        if step.own:
+            home = self.subjects[index].home
+            return render_promise(home, destinations=suite.destinations, render=self._render_own)
+        request = _requested(step, held)
+        if request is None:
+            return None
+        old = held if _is_same(held, request) else None
+        return self.requests_of(index, suite).render_with(self.render, request, old)
+
     def _judge(
         self, step: Step, rendering: Rendering, before: Mapping[str, bytes] | None, goldens: list[Golden]
     ) -> list[Problem]:
@@ -221,15 +244,18 @@ class Runner:
     def _generated(self, index: int, subject: Subject, worker: BoundedWorker) -> tuple[CaseResult, ...]:
         # Only now: what generates takes longer to load than a hundred cases take altogether.
         from troth.authoring.testing.generated import check_generated
+        from troth.authoring.testing.kept import Promises
 
         home, start = subject.home, time.perf_counter()
-        failures = check_generated(
-            home,
-            self.requests_of(index, None),
-            worker,
-            examples=self.options.examples,
-            seed=self.options.seed,
-        )
+        failures: list[GeneratedFailure] = []
+        if self.options.examples:
+            own = Promises(home, worker).own()
+            failures += [own] if own is not None else []
+        if home.promise["spec"].get("api"):
+            requests = self.requests_of(index, None)
+            failures += check_generated(
+                home, requests, worker, examples=self.options.examples, seed=self.options.seed
+            )
         seconds = (time.perf_counter() - start) / len(GENERATED_NAMES)
         return tuple(
             CaseResult(
@@ -256,6 +282,11 @@ class Runner:
         """An outcome for each pipeline, from the child that there is."""
         worker = self._worker or self._working_for(-1, covers=False)
         return worker.render_now(pipelines, context)
+
+    def _render_own(self, pipelines: Sequence[JinjaPipeline], context: RenderContext) -> Sequence[Outcome]:
+        """The same for the Promise's own workflow, with a coverage of its own."""
+        self._own_worker = self._own_worker or BoundedWorker(coverage=self._working[1])
+        return self._own_worker.render_now(pipelines, context)
 
     def requests_of(self, index: int, suite: Suite | None) -> Requests:
         """What renders the requests of a suite; its schema is compiled once."""
@@ -299,6 +330,8 @@ def _is_same(held: Mapping[str, Any] | None, request: Mapping[str, Any]) -> bool
 def _generated_problem(home: Home, failure: GeneratedFailure) -> Problem:
     path, _, line = failure.place.rpartition(":")
     source = Source(home.folder / path, int(line)) if path and line.isdigit() else Source(home.file, 1)
+    if not failure.request:
+        return Problem("", failure.message, source, "in the Promise's own workflow")
     try:
         request = dump_document(dict(failure.request))
     except TooDeep:

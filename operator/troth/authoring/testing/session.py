@@ -127,6 +127,6 @@ def _coverage(subjects: Sequence[Subject], done: Sequence[Done]) -> tuple[tuple[
         coverage = TemplateCoverage(subject.home)
         for one in done:
             if one.task.subject == index:
-                coverage.observe(one.hits)
+                coverage.observe(one.hits, one.own_hits)
         found.append((subject.home.name, coverage.report()))
     return tuple(found)
