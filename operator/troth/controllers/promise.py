@@ -31,6 +31,7 @@ from troth.controllers.workflow import (
     after_failure,
     is_passing,
     retry_seconds,
+    why_refused,
 )
 from troth.engine import Failure, render_context
 from troth.engine.definitions import (
@@ -43,6 +44,7 @@ from troth.engine.manifests import dump_documents
 from troth.engine.offers import Offer, read_offer
 from troth.engine.outputs import workflow_facts
 from troth.engine.status import (
+    INVALID_PROMISE,
     DependentFacts,
     PromiseFacts,
     RequirementFacts,
@@ -52,7 +54,7 @@ from troth.engine.status import (
     requirement_state,
 )
 from troth.engine.work import blob_id, build_groups, encode_content
-from troth.kube import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
+from troth.kube import REFUSALS, AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound
 
 FINALIZERS = (names.DEPENDENCIES_CLEANUP, names.WORKFLOWS_CLEANUP, names.REVISION_CLEANUP)
 API_FINALIZERS = (
@@ -61,6 +63,7 @@ API_FINALIZERS = (
     names.API_CRD_CLEANUP,
 )
 _LOOK_AGAIN = 3.0
+_REFUSED_AGAIN = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class Unsound:
 
     problem: str
     failure: Failure | None = None
+    reason: str = INVALID_PROMISE
 
 
 class PromiseReconciler:
@@ -178,7 +182,10 @@ class PromiseReconciler:
         if established and is_new and self._platform.caches.is_reading_requests(promise.name):
             # Its status lets the requests be rendered, and they have to be what the new schema makes of them.
             return After(_LOOK_AGAIN, "its requests are being listed")
-        run = await self._keep_works(key, promise, offer)
+        try:
+            run = await self._keep_works(key, promise, offer)
+        except REFUSALS as error:
+            return await self._report_refusal(key, promise, error)
         facts = self._facts(promise, offer, run, established=established)
         facts = replace(facts, lint=self._lint.report(key))
         if promise_available(facts) and promise.status.get("status") != "Available":
@@ -416,13 +423,25 @@ class PromiseReconciler:
 
     async def _report_unsound(self, key: Key, promise: Promise, unsound: Unsound) -> Result:
         facts = self._facts(promise, None, None, established=True, problem=unsound.problem)
+        facts = replace(facts, problem_reason=unsound.reason)
         if unsound.failure is not None:
             facts = _with_failure(facts, unsound.failure)
         if await self._write_status(key, promise, facts):
-            self._record(promise, "Warning", "InvalidPromise", unsound.problem)
+            self._record(promise, "Warning", unsound.reason, unsound.problem)
         if unsound.failure is not None:
             return after_failure(unsound.failure)
         return Terminal("InvalidPromise", unsound.problem)
+
+    async def _report_refusal(self, key: Key, promise: Promise, error: ApiError) -> Result:
+        """The API server takes none of its Works. A Promise that can be used stays so: its API is there."""
+        if (
+            promise.status.get("status") == "Available"
+            and promise.status.get("observedGeneration") == promise.metadata.generation
+        ):
+            raise error
+        reason, message = why_refused(error, self._owner(promise).work_namespace)
+        await self._report_unsound(key, promise, Unsound(message, reason=reason))
+        return Retry(message, longest=_REFUSED_AGAIN)
 
     async def _report_paused(self, key: Key, promise: Promise) -> Result:
         facts = PromiseFacts(generation=promise.metadata.generation, paused=True)

@@ -7,6 +7,7 @@ rendered with comes from one function, `promise_spec_for`, so that revisions can
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,11 +28,13 @@ from troth.controllers.workflow import (
     WorkOwner,
     after_failure,
     retry_seconds,
+    why_refused,
 )
 from troth.engine import render_context
 from troth.engine.components import Parent
 from troth.engine.outputs import workflow_facts
 from troth.engine.status import (
+    INVALID_PROMISE,
     RequestFacts,
     WorkFacts,
     WorkflowFacts,
@@ -42,7 +45,9 @@ from troth.engine.status import (
     request_status,
 )
 from troth.engine.status.request import parse_time
-from troth.kube import Conflict, Forbidden
+from troth.kube import REFUSALS, ApiError, Conflict
+
+logger = logging.getLogger(__name__)
 
 _NOTHING = WorkflowFacts()
 _REFUSED_AGAIN = 60.0
@@ -124,7 +129,7 @@ class RequestReconciler:
             except ContentsForgotten:
                 run = await self._run(key, promise, request, bound, pipelines, fresh=True)
                 await self._workflows.keep_works(owner, names.WORK_TYPE_RESOURCE, run)
-        except Forbidden as error:
+        except REFUSALS as error:
             return await self._report_refusal(key, api, request, owner, error)
         reported = await self._report(key, api, request, bound, owner, run)
         if run.failure is not None:
@@ -332,8 +337,8 @@ class RequestReconciler:
     async def _report_unavailable(self, key: Key, api: RequestApi, promise: Promise, request: Request) -> Result:
         if not promise.status.get("status"):
             return DONE  # the Promise itself was not looked at yet; its first status queues this request
-        invalid = _condition(promise.status, "Ready").get("reason") == "InvalidPromise"
-        if invalid and _condition(request.status, "Ready"):
+        unfit = _condition(promise.status, "Ready").get("reason") in (INVALID_PROMISE, "WorksRefused")
+        if unfit and _condition(request.status, "Ready"):
             return DONE  # a slip in the Promise takes nothing away: what was rendered stands
         facts = RequestFacts(
             generation=request.metadata.generation,
@@ -346,13 +351,10 @@ class RequestReconciler:
         return DONE
 
     async def _report_refusal(
-        self, key: Key, api: RequestApi, request: Request, owner: WorkOwner, error: Forbidden
+        self, key: Key, api: RequestApi, request: Request, owner: WorkOwner, error: ApiError
     ) -> Result:
-        """The API server takes no Work: the namespace is on its way out, or a quota or a policy is against it."""
-        reason, message = "WorksRefused", f"the API server refused what was rendered: {error.message}"
-        if error.namespace_terminating:
-            reason = "NamespaceTerminating"
-            message = f"the namespace {owner.work_namespace} is being deleted, and nothing new can be kept in it"
+        """The API server takes no Work."""
+        reason, message = why_refused(error, owner.work_namespace)
         status = refusal_status(
             request.status,
             generation=request.metadata.generation,
@@ -362,6 +364,7 @@ class RequestReconciler:
         )
         if await self._platform.write_status(api.informer, api.resource, key, request.status, status):
             self._record(api, request, "Warning", reason, message, "Reconcile")
+            logger.warning("%s: %s", key, message)
         return After(_REFUSED_AGAIN, message)
 
     async def _report(

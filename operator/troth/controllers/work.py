@@ -16,14 +16,15 @@ from troth.api.objects import Work, WorkloadGroup, WorkPlacement
 from troth.api.resources import WORK, WORK_PLACEMENT
 from troth.controllers.caches import BY_WORK
 from troth.controllers.platform import Platform
-from troth.controllers.result import DONE, After, Result
+from troth.controllers.result import DONE, After, Result, Retry
 from troth.engine.scheduling import Existing, GroupPlan, SchedulePlan, Target, schedule
 from troth.engine.status import read_placement, work_status
 from troth.engine.status.facts import Waiting, WorkFacts
 from troth.engine.work import placement_name
-from troth.kube import AlreadyExists, Forbidden, NotFound
+from troth.kube import REFUSALS, AlreadyExists, Forbidden, NotFound
 
 _TERMINATING_AGAIN = 60.0
+_REFUSED_AGAIN = 60.0
 _LONG_WRITE = 10.0
 
 
@@ -55,10 +56,11 @@ class WorkReconciler:
         plan = self._plan(key, work)
         try:
             await self._carry_out(key, work, plan)
-        except Forbidden as error:
-            if error.namespace_terminating:
+        except REFUSALS as error:
+            if isinstance(error, Forbidden) and error.namespace_terminating:
                 return After(_TERMINATING_AGAIN, error.message)  # most likely it is deleted before that
-            raise
+            await self._report(key, work, plan, refusal=error.message)
+            return Retry(error.message, longest=_REFUSED_AGAIN)
         return await self._report(key, work, plan)
 
     def _plan(self, key: Key, work: Work) -> SchedulePlan:
@@ -258,7 +260,7 @@ class WorkReconciler:
 
     # ---- status
 
-    async def _report(self, key: Key, work: Work, plan: SchedulePlan) -> Result:
+    async def _report(self, key: Key, work: Work, plan: SchedulePlan, *, refusal: str = "") -> Result:
         facts = WorkFacts(
             name=work.metadata.name,
             groups=len(work.groups),
@@ -267,6 +269,7 @@ class WorkReconciler:
                 read_placement(placement) for placement in self._placements(key) if not placement.metadata.deleting
             ),
             generation=work.metadata.generation,
+            refusal=refusal,
         )
         left = self._patience(key, facts)
         if left and not work.status.get("conditions"):

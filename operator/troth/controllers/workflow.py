@@ -31,7 +31,7 @@ from troth.engine.outputs import WorkflowOutput, is_suspended, judge_outcomes
 from troth.engine.status import AuthorStatus
 from troth.engine.work import GroupContent, blob_id, encode_content
 from troth.engine.work import work_name as compute_work_name
-from troth.kube import AlreadyExists, NotFound
+from troth.kube import AlreadyExists, ApiError, Forbidden, NotFound, TooLarge
 
 logger = logging.getLogger(__name__)
 
@@ -359,6 +359,19 @@ def after_failure(failure: Failure) -> Result:
     if is_passing(failure):
         return After(_TIMEOUT_RETRY, sentence)
     return Terminal(failure.reason, sentence)
+
+
+def why_refused(error: ApiError, namespace: str) -> tuple[str, str]:
+    """The reason, and the same in a sentence, when the API server takes no Work in that namespace."""
+    if isinstance(error, Forbidden) and error.namespace_terminating:
+        return (
+            "NamespaceTerminating",
+            f"the namespace {namespace} is being deleted, and nothing new can be kept in it",
+        )
+    message = f"the API server refused what was rendered: {error.message}"
+    if isinstance(error, TooLarge):
+        message += "; render less, or divide it among several pipelines, of which each gets an object of its own"
+    return "WorksRefused", message
 
 
 def retry_seconds(run: Run) -> float | None:

@@ -3,6 +3,7 @@
 from troth.kube.client import FIELD_MANAGER, Client, Listing
 from troth.kube.credentials import Credentials, from_kubeconfig_dict, load_credentials
 from troth.kube.errors import (
+    REFUSALS,
     AlreadyExists,
     ApiError,
     Conflict,
@@ -15,6 +16,7 @@ from troth.kube.errors import (
     KubeError,
     NotFound,
     ServerError,
+    TooLarge,
     TooManyRequests,
     Unauthorized,
 )
@@ -34,6 +36,7 @@ __all__ = [
     "PRIORITY_CHANGE",
     "PRIORITY_DEPENDENT",
     "PRIORITY_RESYNC",
+    "REFUSALS",
     "AlreadyExists",
     "ApiError",
     "Client",
@@ -53,6 +56,7 @@ __all__ = [
     "ObjectReference",
     "QueueClosed",
     "ServerError",
+    "TooLarge",
     "TooManyRequests",
     "Unauthorized",
     "WatchEvent",

@@ -9,6 +9,7 @@
     │   ├── Conflict          409: another resourceVersion, uid or field manager
     │   ├── Gone              410: a resourceVersion or a page that is too old
     │   ├── Invalid           422
+    │   ├── TooLarge          413, or the words of etcd: larger than the server can keep
     │   ├── TooManyRequests   429; `retry_after` in seconds
     │   └── ServerError       5xx
     ├── ConnectionFailed      no answer: refused, cut, TLS, DNS
@@ -23,7 +24,7 @@ out, and only a look at the object tells.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -100,6 +101,10 @@ class Invalid(ApiError):
     """422: the object breaks its schema; `details` has the causes."""
 
 
+class TooLarge(ApiError):
+    """The object is larger than the API server reads or its storage keeps (1.5 MiB unless it was told otherwise)."""
+
+
 class TooManyRequests(ApiError):
     """429: the server is busy, or the storage of a fresh kind is not ready yet."""
 
@@ -139,9 +144,16 @@ _BY_STATUS: Mapping[int, type[ApiError]] = {
     404: NotFound,
     409: Conflict,
     410: Gone,
+    413: TooLarge,
     422: Invalid,
     429: TooManyRequests,
 }
+
+REFUSALS: Final = (Forbidden, Invalid, NotFound, TooLarge)
+"""What the server says to a write as long as nobody changes something: a right, a quota, a namespace, the object."""
+
+# What etcd and the way to it say comes as an internal error.
+_TOO_LARGE = ("request is too large", "message larger than max")
 
 _LONGEST_BODY = 512
 
@@ -158,6 +170,8 @@ def error_from_status(status: Mapping[str, Any], *, code: int = 0, retry_after: 
         cls: type[ApiError] = AlreadyExists
     elif reason == "Expired":
         cls = Gone
+    elif code >= 500 and any(words in message for words in _TOO_LARGE):
+        cls = TooLarge
     else:
         cls = _BY_STATUS.get(code, ServerError if code >= 500 else ApiError)
     return cls(code, reason, message, details, retry_after=retry_after)

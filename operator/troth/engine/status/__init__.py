@@ -14,6 +14,7 @@ from troth.engine.status.components import (
     judge_component,
 )
 from troth.engine.status.facts import (
+    INVALID_PROMISE,
     AuthorStatus,
     ComponentFacts,
     DependentFacts,
@@ -37,6 +38,7 @@ from troth.engine.status.store import destination_status, secret_not_found, stat
 
 __all__ = [
     "BEING_DELETED",
+    "INVALID_PROMISE",
     "MISSING",
     "ON_ITS_WAY",
     "AuthorStatus",

@@ -26,6 +26,8 @@ NOT_AVAILABLE: Final = "Requirement not available"
 INSTALLED: Final = "Requirement installed"
 UNKNOWN: Final = "Requirement state unknown"
 
+INVALID_PROMISE: Final = "InvalidPromise"
+
 
 @dataclass(frozen=True, slots=True)
 class PlacementFacts:
@@ -84,6 +86,7 @@ class WorkFacts:
         unscheduled: the groups that wait for a Destination.
         placements: its WorkPlacements.
         generation: the Work's generation.
+        refusal: why the API server took none of its placements, one sentence; empty when it did.
     """
 
     name: str
@@ -92,12 +95,13 @@ class WorkFacts:
     unscheduled: tuple[Waiting, ...] = ()
     placements: tuple[PlacementFacts, ...] = ()
     generation: int = 0
+    refusal: str = ""
 
     @property
     def state(self) -> WorkState:
         """The state in one word; the precedence is failing, pending, misplaced, ready."""
         states = {placement.state for placement in self.placements}
-        if "Failing" in states:
+        if "Failing" in states or self.refusal:
             return "Failing"
         if not self.scheduled or self.unscheduled or "Pending" in states:
             return "Pending"
@@ -108,6 +112,7 @@ class WorkFacts:
         """Everything it holds is in the stores (misplaced or not)."""
         return (
             self.scheduled
+            and not self.refusal
             and not self.unscheduled
             and all(placement.written and not placement.failure for placement in self.placements)
         )
@@ -249,6 +254,7 @@ class PromiseFacts:
         api_version: ``group/version`` of the offered API; empty without one.
         api_established: the CRD is established and its requests are watched; True without an API.
         problem: why the Promise cannot be carried out (invalid API, pipeline…), one sentence; or empty.
+        problem_reason: the same in a word, for the conditions.
         paused: reconciling is paused.
         requirements: its required Promises.
         required_by: the Promises that require it.
@@ -263,6 +269,7 @@ class PromiseFacts:
     api_version: str = ""
     api_established: bool = True
     problem: str = ""
+    problem_reason: str = INVALID_PROMISE
     paused: bool = False
     requirements: tuple[RequirementFacts, ...] = ()
     required_by: tuple[DependentFacts, ...] = ()

@@ -73,6 +73,7 @@ def read_work(work: Work, placements: Iterable[PlacementFacts]) -> WorkFacts:
         ),
         placements=tuple(placements),
         generation=work.metadata.generation,
+        refusal=ours.get("refusal") or "",
     )
 
 
@@ -90,6 +91,7 @@ def work_status(old: Mapping[str, Any], facts: WorkFacts, *, now: str) -> dict[s
             **(old.get("troth") or {}),
             "observedGeneration": facts.generation,
             "unscheduled": waiting or None,
+            "refusal": facts.refusal or None,
         },
     }
 
@@ -193,6 +195,8 @@ def _work_conditions(facts: WorkFacts) -> list[Condition]:
             Condition(types.READY, "False", ready_reason, ready),
         ]
 
+    if facts.refusal:
+        return both("PlacementsRefused", facts.refusal, "PlacementsRefused", "Failing")
     failing = [placement.name for placement in facts.placements if placement.state == "Failing"]
     if failing:
         message = f"Workplacements failed to write: {_names(failing)}"
@@ -220,7 +224,11 @@ def _works(status: Status, reason: str, message: str) -> Condition:
 
 
 def _why_failing(works: Iterable[WorkFacts]) -> str:
-    failing = [placement for work in works for placement in work.placements if placement.failure]
+    found = list(works)
+    refused = [work.refusal for work in found if work.refusal]
+    if refused:
+        return f"The API server refused a placement: {refused[0]}"
+    failing = [placement for work in found for placement in work.placements if placement.failure]
     first = min(failing, key=lambda placement: (placement.destination, placement.name))
     others = len({placement.destination for placement in failing}) - 1
     more = f" (and {others} more)" if others else ""

@@ -137,7 +137,7 @@ def _available(facts: PromiseFacts) -> Condition:
 
 def _reconciled(facts: PromiseFacts, report: WorksReport) -> Condition:
     if facts.problem:
-        return Condition(types.RECONCILED, "False", "InvalidPromise", "Failing")
+        return Condition(types.RECONCILED, "False", facts.problem_reason, "Failing")
     if facts.workflow.state in {"Failed", "Suspended"}:
         return reconciled(facts.workflow, report)
     if _unmet(facts):
@@ -149,7 +149,7 @@ def _reconciled(facts: PromiseFacts, report: WorksReport) -> Condition:
 
 def _ready(facts: PromiseFacts, report: WorksReport) -> Condition:
     if facts.problem:
-        return Condition(types.READY, "False", "InvalidPromise", facts.problem)
+        return Condition(types.READY, "False", facts.problem_reason, facts.problem)
     unready = workflow_unready(facts.workflow)
     if unready is not None and facts.workflow.state != "Pending":
         return unready
@@ -176,7 +176,14 @@ def _linted(facts: PromiseFacts) -> list[Condition]:
         return [Condition(types.LINTED, "False", "LintErrors", message)]
     if found.unfinished:
         return [Condition(types.LINTED, "Unknown", "LintUnfinished", found.unfinished)]
-    return [Condition(types.LINTED, "True", "NoLintErrors", "What the templates read fits the API, and what they render fits its schemas")]
+    return [
+        Condition(
+            types.LINTED,
+            "True",
+            "NoLintErrors",
+            "What the templates read fits the API, and what they render fits its schemas",
+        )
+    ]
 
 
 def _findings(facts: PromiseFacts) -> dict[str, Any]:

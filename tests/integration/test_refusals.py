@@ -1,0 +1,98 @@
+"""What the API server does not let the operator write is told on the object that waits for it, in plain words."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import string
+
+from tests.platforms import Platform, Repository, api_of, available, condition, events_of, is_ready, promise
+from tests.waiting import eventually
+from troth.api import Resource
+from troth.api.resources import NAMESPACE, PROMISE
+from troth.dev import ControlPlane
+from troth.kube import Client
+
+RESOURCE_QUOTA = Resource("", "v1", "resourcequotas", "ResourceQuota")
+
+
+async def allow_none(client: Client, namespace: str, kind: str) -> None:
+    """A quota for objects of a kind: none. Its controller, which does not run here, would fill in the status."""
+    hard = {f"count/{kind}": "0"}
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "none", "namespace": namespace},
+        "spec": {"hard": hard},
+    }
+    await client.create(RESOURCE_QUOTA, quota)
+    status = {"status": {"hard": hard, "used": hard}}
+    await client.merge_patch(RESOURCE_QUOTA, "none", status, namespace=namespace, subresource="status")
+
+
+async def test_a_request_whose_files_are_too_large_says_so_and_heals_when_they_are_not(
+    platform: Platform, repository: Repository, namespace: str, unique: str
+) -> None:
+    files = [{"path": f"{number}.txt", "template": "{{ spec.text }}" + str(number)} for number in range(6)]
+    await platform.publish(promise(unique, files=files))
+    noise = random.Random(1)  # what cannot be compressed
+    text = "".join(noise.choices(string.ascii_letters + string.digits, k=400_000))
+    await platform.ask(unique, "orders", namespace, text=text)
+    live = await platform.wait(
+        api_of(unique),
+        "orders",
+        lambda live: condition(live, "Ready").get("reason") == "WorksRefused",
+        namespace=namespace,
+    )
+    message = condition(live, "Ready")["message"]
+    assert "the API server refused what was rendered" in message
+    assert "divide it among several pipelines" in message
+    assert live["status"]["message"] == message
+
+    async def noted() -> bool:
+        return [event["note"] for event in await events_of(platform.client, live)] == [message]
+
+    await eventually(noted, "an Event says the same, once")
+    await platform.ask(unique, "orders", namespace, text="short")
+    await platform.ready(unique, "orders", namespace)
+
+
+async def test_a_placement_that_a_quota_refuses_is_told_on_the_request_and_made_when_there_is_room(
+    platform: Platform, repository: Repository, namespace: str, unique: str
+) -> None:
+    await platform.publish(promise(unique))
+    await allow_none(platform.client, namespace, "workplacements.platform.kratix.io")
+    await platform.ask(unique, "orders", namespace)
+    live = await platform.wait(
+        api_of(unique),
+        "orders",
+        lambda live: condition(live, "Ready").get("reason") == "WorksFailing",
+        namespace=namespace,
+    )
+    assert "The API server refused a placement" in condition(live, "Ready")["message"]
+    assert "exceeded quota" in condition(live, "Ready")["message"]
+    await platform.client.delete(RESOURCE_QUOTA, "none", namespace)
+    await platform.wait(api_of(unique), "orders", is_ready, namespace=namespace, within=20)
+
+
+async def test_a_promise_whose_works_are_refused_says_why_and_heals(
+    platform: Platform, repository: Repository, control_plane: ControlPlane, unique: str
+) -> None:
+    dependency = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "default"}}
+    asked = promise(unique, dependencies=[dependency])
+    asked["spec"]["workflows"]["config"] = {"pipelineNamespace": unique}
+    await platform.make(PROMISE, asked)
+    live = await platform.wait(
+        PROMISE, unique, lambda live: condition(live, "Ready").get("reason") == "WorksRefused"
+    )
+    assert f'namespaces "{unique}" not found' in condition(live, "Ready")["message"]
+    assert condition(live, "Available")["status"] == "False"
+    await platform.client.create(
+        NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": unique}}
+    )
+    try:
+        await platform.wait(PROMISE, unique, available, within=20)
+        await platform.delete(PROMISE, unique)
+        await platform.gone(PROMISE, unique)
+    finally:
+        await asyncio.to_thread(control_plane.finish_namespace, unique, strip_finalizers=True)
