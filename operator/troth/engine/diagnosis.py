@@ -267,6 +267,8 @@ def _input(span: Span | None, place: _Place, attempt: Attempt) -> Chain | None:
 def _missing(error: MissingValue, failure: Failure, span: Span | None, place: _Place, attempt: Attempt) -> Failure:
     owner, wanted = error.missing.owner, error.missing.wanted
     failure = replace(failure, reason="TemplateUndefined")
+    if owner is no_object and wanted is None:
+        return _missing_item(error.missing.told, failure, span, place, attempt)
     if owner is no_object:
         return _missing_name(str(wanted), failure, place, attempt)
     chains = attempt.inputs.of_span(span, place.variables)
@@ -319,6 +321,19 @@ def _suggest(owner: tuple[Any, ...], wanted: Any, keys: Iterable[str], *, option
     if optional and not meant:
         hints.append("if it may be missing, write | default(…)")
     return "; ".join(hints)
+
+
+def _missing_item(told: str, failure: Failure, span: Span | None, place: _Place, attempt: Attempt) -> Failure:
+    """An item of a list that is empty: of ``first``, ``last``, ``max``, ``min``."""
+    chain = _input(span, place, attempt)
+    if chain is not None:
+        failure = replace(failure, input=chain.path, value=short_json(chain.value))
+    which = next((word for word in ("first", "last") if f"No {word} item" in told), "largest or smallest")
+    return replace(
+        failure,
+        message=f"the list is empty, and has no {which} item",
+        hint="write | default(…) behind it, or ask first whether there is something in the list",
+    )
 
 
 def _missing_name(name: str, failure: Failure, place: _Place, attempt: Attempt) -> Failure:

@@ -107,8 +107,13 @@ class Missing(StrictUndefined):
 
     @property
     def wanted(self) -> Any:
-        """The name, key or index."""
+        """The name, key or index; None for an item of a list that is empty."""
         return self._undefined_name
+
+    @property
+    def told(self) -> str:
+        """Jinja's words for what it found missing itself, such as the first item of an empty list; or ""."""
+        return self._undefined_hint or ""
 
 
 class NamespaceName(str):

@@ -33,6 +33,18 @@ from troth.engine import Failure
             "a: {{ spec.databases[5].name }}\n",
             {"input": "spec.databases[5]", "message": "spec.databases is a list of 2, and has no [5]"},
         ),
+        (
+            "a: {{ spec.databases[2:] | first }}\n",
+            {
+                "reason": "TemplateUndefined",
+                "expression": "spec.databases[2:] | first",
+                "input": "spec.databases",
+                "message": "the list is empty, and has no first item",
+                "hint": "write | default(…) behind it, or ask first whether there is something in the list",
+            },
+        ),
+        ("a: {{ ([] | last).name }}\n", {"message": "the list is empty, and has no last item"}),
+        ("a: {{ ([] | max) + 1 }}\n", {"message": "the list is empty, and has no largest or smallest item"}),
         ("a: {{ spec.size.cpu }}\n", {"input": "spec.size.cpu", "message": "spec.size is text, and has no 'cpu'"}),
         ('a: {{ labels["app.x/y"] }}\n', {"input": 'labels["app.x/y"]'}),
         ("a: {{ spec.backup.schedule }}\n", {"input": "spec.backup", "message": "spec has no 'backup'"}),
