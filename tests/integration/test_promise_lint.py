@@ -49,12 +49,8 @@ async def test_an_error_is_told_with_code_place_and_fix_and_goes_when_it_is_mend
 ) -> None:
     await platform.make(PROMISE, written(unique, "{{ spec.owner }}"))
     live = await platform.wait(PROMISE, unique, linted("False"))
-    findings = live["status"]["troth"]["findings"]
-    # One is found in what the template reads, the other when it renders a request without it.
-    assert [(finding["code"], finding["place"]) for finding in findings] == [
-        ("T102", "instance/object.yaml:5"),
-        ("T208", "instance/object.yaml:5"),
-    ]
+    (finding,) = live["status"]["troth"]["findings"]
+    assert (finding["code"], finding["place"]) == ("T102", "instance/object.yaml:5")
     message = condition(live, "Linted")["message"]
     assert "instance/object.yaml:5: T102: " in message
     assert "default" in message

@@ -63,8 +63,8 @@ def test_a_comment_with_a_reason_silences_one_code_on_one_line(tmp_path: Path, l
 
 
 def test_a_comment_without_a_reason_or_with_an_unknown_code_silences_nothing(tmp_path: Path) -> None:
-    assert codes(home(tmp_path, TEMPLATE.rstrip() + " # troth:ignore T102\n")) == ["T002", "T102", "T208"]
-    assert codes(home(tmp_path, TEMPLATE.rstrip() + " # troth:ignore T999 why\n")) == ["T002", "T102", "T208"]
+    assert codes(home(tmp_path, TEMPLATE.rstrip() + " # troth:ignore T102\n")) == ["T002", "T102"]
+    assert codes(home(tmp_path, TEMPLATE.rstrip() + " # troth:ignore T999 why\n")) == ["T002", "T102"]
 
 
 def test_a_comment_that_silences_nothing_is_found(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from tests.unit.authoring.linted import SPEC, definition, promise
 from tests.waiting import eventually
 from troth.api.objects import Promise, read_promise
 from troth.engine import Limits, RenderPool
-from troth.engine.linting import LintReport
+from troth.engine.linting import LintError, LintReport
 from troth.engine.linting.errors import find_path_errors
 from troth.engine.linting.report import joined, lintable
 from troth.engine.serving import as_served
@@ -137,11 +137,11 @@ async def test_a_process_finds_what_is_read_and_what_is_rendered(pool: RenderPoo
 
 
 async def test_a_request_that_no_template_can_render_is_told_with_its_line(pool: RenderPool) -> None:
-    template = "a: b\nc: {{ {'small': 1, 'medium': 2}[spec.size] }}\n"
-    errors = (await pool.lint(read(promise({"files": [{"path": "x.yaml", "template": template}]})))).errors
-    (error,) = (error for error in errors if error.code == "T208")
-    assert error.place == "one/x.yaml:2"
-    assert "the map has no 'large', when a request says" in error.message
+    spec = {"type": "object", "properties": {"size": {"type": "integer", "minimum": 0, "default": 1}}}
+    obj = promise({"files": [{"path": "x.txt", "template": "a: b\nc: {{ 10 // spec.size }}\n"}]}, spec)
+    (error,) = (await pool.lint(read(obj))).errors
+    assert (error.code, error.place) == ("T208", "one/x.txt:2")
+    assert 'when a request says {"size":0}' in error.message
 
 
 async def test_a_comment_silences_what_is_rendered_too(pool: RenderPool) -> None:
@@ -204,6 +204,9 @@ async def test_whoever_is_cancelled_leaves_no_process_behind(pool: RenderPool) -
 def test_two_looks_make_one_report() -> None:
     one, other = of("a: {{ spec.sise }}"), LintReport(unfinished="why")
     assert joined([one, other]) == LintReport(one.errors, 1, "why")
+    failed = LintError("T208", "one/{{ name }}/x.yaml:1", "no sise", "")
+    elsewhere = replace(failed, place="one/{{ name }}/x.yaml:2")
+    assert joined([one, LintReport((failed, elsewhere), 2)]) == LintReport((*one.errors, elsewhere), 2)
     many = of("\n".join(f"a{number}: {{{{ spec.x{number} }}}}" for number in range(30)))
     assert (len(joined([many, many]).errors), joined([many, many]).count) == (10, 60)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from troth.authoring.lint.subject import subject_of
 from troth.engine.linting.columns import check_columns
 from troth.engine.linting.objects import check_objects
 from troth.engine.linting.paths import check_paths
-from troth.engine.linting.remarks import Remark
+from troth.engine.linting.remarks import CAUSES, CONSEQUENCE, Remark
 
 Earlier = Callable[[Home], Mapping[str, Any] | None]
 """Finds the API of a Promise as it was: a CustomResourceDefinition, or None when there was none."""
@@ -60,7 +60,18 @@ def lint(path: Path, *, against: str | Earlier = "", known: Known | None = None)
         refusals.append(_refusal(error))
         families = ""  # what was not looked for cannot be stale
     findings = [*refusals, *place(home, remarks, files)]
-    return sorted(silence(findings, _written(home), files, families), key=lambda finding: finding.order)
+    left = without_consequences(silence(findings, _written(home), files, families))
+    return sorted(left, key=lambda finding: finding.order)
+
+
+def without_consequences(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings without requests that fail because of a line that is told already."""
+    causes = {(finding.file, finding.line) for finding in findings if finding.code in CAUSES}
+    return [
+        finding
+        for finding in findings
+        if finding.code != CONSEQUENCE or finding.unbounded or (finding.file, finding.line) not in causes
+    ]
 
 
 def _refusal(error: RefusedPromise) -> Finding:

@@ -66,6 +66,12 @@ CODES: Final[Mapping[str, Code]] = MappingProxyType(
 )
 
 
+CONSEQUENCE: Final = "T208"
+"""A request that cannot be rendered. Where a line reads something wrong and that is told, it is told once."""
+CAUSES: Final = frozenset(("T101", "T102", "T103", "T105", "T109"))
+"""What a line may read wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class Remark:
     """What is wrong, and in which text of the built Promise.
