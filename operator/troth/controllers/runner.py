@@ -17,8 +17,11 @@ from troth.api import Key, TrothError
 from troth.controllers.complaints import Complaints
 from troth.controllers.result import After, Done, Result, Retry, Terminal
 from troth.controllers.slots import Slots
+from troth.kube import ConnectionFailed, DeadlineExceeded, KubeError
 
 logger = logging.getLogger(__name__)
+
+_SERVER = Key("", "", "the API server")
 
 Reconcile = Callable[[Key], Awaitable[Result]]
 
@@ -72,6 +75,7 @@ class Runner:
         self._deadline = deadline
         self._tasks: set[asyncio.Task[None]] = set()
         self._complaints = Complaints(clock)
+        self._unanswered: set[Key] = set()
 
     @property
     def active(self) -> int:
@@ -110,6 +114,9 @@ class Runner:
         except TimeoutError:
             self._complain(logging.ERROR, key, f"gave up after {self._deadline:.0f} s; trying again")
             self._queue.add_rate_limited(key)
+        except (ConnectionFailed, DeadlineExceeded) as error:
+            self._miss_server(key, error)
+            self._queue.add_rate_limited(key)
         except TrothError as error:
             self._complain(logging.WARNING, key, f"{error}; trying again")
             self._queue.add_rate_limited(key)
@@ -144,7 +151,19 @@ class Runner:
         if line is not None:
             logger.log(level, "%s: %s", key, line, exc_info=bug, extra=_fields(key))
 
+    def _miss_server(self, key: Key, error: KubeError) -> None:
+        """The API server gave no answer: said once for all that wait for it."""
+        self._unanswered.add(key)
+        line = self._complaints.note(_SERVER, "the API server gives no answer")
+        if line is not None:
+            logger.warning("%s: %s; everything is tried again", line, error)
+
     def _settle(self, key: Key) -> None:
+        if key in self._unanswered:
+            self._unanswered.clear()
+            missed = self._complaints.settle(_SERVER)
+            if missed:
+                logger.info("the API server answers again; %d reconciles had to wait for it", missed)
         failed = self._complaints.settle(key)
         if failed > 1:
             logger.info("%s: well again, after %d failed attempts", key, failed, extra=_fields(key))

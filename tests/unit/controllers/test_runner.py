@@ -13,7 +13,7 @@ from troth.api import Key
 from troth.controllers.result import DONE, After, Result, Retry, Terminal
 from troth.controllers.runner import Runner
 from troth.controllers.slots import Slots
-from troth.kube import Forbidden, WorkQueue
+from troth.kube import ConnectionFailed, Forbidden, WorkQueue
 
 KEY = Key("widgets.example.com", "default", "a")
 
@@ -152,6 +152,27 @@ async def test_what_fails_again_and_again_is_logged_once_and_its_end_too(caplog:
         ("WARNING", f"{KEY}: works is forbidden: no right to create it; trying again"),
         ("INFO", f"{KEY}: well again, after 5 failed attempts"),
     ]
+
+
+async def test_a_server_that_gives_no_answer_is_told_once_for_all_that_wait(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    calls: dict[str, int] = {}
+
+    async def reconcile(key: Key) -> Result:
+        calls[key.name] = calls.get(key.name, 0) + 1
+        if calls[key.name] <= 3:
+            raise ConnectionFailed("connection refused", ambiguous=False)
+        return DONE
+
+    keys = [KEY._replace(name=str(number)) for number in range(20)]
+    with caplog.at_level(logging.INFO, logger="troth.controllers.runner"):
+        await run_with(reconcile, keys, until=lambda: list(calls.values()) == [4] * 20)
+    first, *others = [record.getMessage() for record in caplog.records]
+    assert first == "the API server gives no answer: connection refused; everything is tried again"
+    assert others[0].startswith("the API server answers again; ")
+    assert len(others) <= 2 * len(keys)
+    assert not [line for line in others if str(KEY.kind) in line]
 
 
 async def test_a_cancelled_reconcile_gives_its_slot_back_once() -> None:
