@@ -17,6 +17,7 @@ Examples:
   troth init cache --field size:string:enum=small,large:default=small --field "owner:string:required"
   troth init queue --from-crd crds/queue.yaml
   troth init shop --from-manifests deploy/ --param replicas=Deployment/web:spec.replicas
+  troth init shop --from-manifests deploy/ --param "tag=Deployment/web:spec.template.spec.containers[0].image=1.27"
 
 \b
 Exit codes:
@@ -31,11 +32,14 @@ A field is NAME:TYPE[:OPTION]...
   \\: is a colon in a value, \\, a comma. min and max bound a number, or the length of anything else.
 
 \b
-A parameter is NAME=KIND/NAME:PATH
+A parameter is NAME=KIND/NAME:PATH[=PART]
   replicas=Deployment/web:spec.replicas
   image=Deployment/*:spec.template.spec.containers[name=app].image
+  tag=Deployment/*:spec.template.spec.containers[name=app].image=1.27
+  port=Deployment/web:spec.template.spec.containers[0].args[0]=--port={8080}
   metadata.name=Service/web:metadata.name      (the request's own name)
   A path has fields, [0], [*], [name=app] and ["with.dots"]. Give a parameter again to use it in further places.
+  A part is in the text once; more of the text may stand around it, with the part in braces.
 """
 
 
@@ -54,7 +58,7 @@ A parameter is NAME=KIND/NAME:PATH
     "parameters",
     multiple=True,
     metavar="PARAM",
-    help="A value in the manifests that becomes a field; can be given again.",
+    help="A value in the manifests, or a part of one, that becomes a field; can be given again.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
 @click.option("--yes", "-y", is_flag=True, help="Ask nothing, not on a terminal either.")

@@ -25,7 +25,7 @@ COMMANDS = [
 
 
 def test_the_page_has_commands() -> None:
-    assert len(COMMANDS) == 5
+    assert len(COMMANDS) == 6
 
 
 @pytest.mark.parametrize("command", COMMANDS)

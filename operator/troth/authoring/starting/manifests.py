@@ -17,7 +17,7 @@ from typing import Any, Final
 from troth.authoring.files import HomeError, read_documents
 from troth.authoring.starting.errors import CannotStart
 from troth.authoring.starting.escaping import escape
-from troth.authoring.starting.parameters import REQUEST_NAME, Parameter, Parameters
+from troth.authoring.starting.parameters import REQUEST_NAME, Hole, Parameter, Parameters
 from troth.authoring.starting.shapes import Path as Place
 from troth.engine.definitions import LONGEST_REQUEST_NAME
 from troth.engine.emit import TooDeep, dump_document, dump_documents
@@ -28,7 +28,7 @@ MOST_BYTES: Final = 1024 * 1024
 
 _YAML: Final = (".yaml", ".yml", ".json")
 _MOST_ENTRIES: Final = 5000
-_HOLE: Final = re.compile(r"TROTH0HOLE([0-9]+)")
+_HOLE: Final = re.compile(r"(?P<brace>\{?)TROTH0HOLE(?P<number>[0-9]+)Z")
 _FOR_TOOLS: Final = ("Kustomization", "Component")
 
 
@@ -179,12 +179,12 @@ def _template(
     except (TooDeep, ValueError) as error:
         raise HomeError(file, str(error)) from None
     if _HOLE.search(plain):
-        raise HomeError(file, "holds a word of the form TROTH0HOLE0, which init needs for itself", "change it")
+        raise HomeError(file, "holds a word of the form TROTH0HOLE0Z, which init needs for itself", "change it")
     texts: list[str] = []
     for obj in objects:
         changed = copy.deepcopy(dict(obj))
-        for place, name in search.find(number, obj).items():
-            _put(changed, place, f"TROTH0HOLE{list(search.found).index(name)}")
+        for place, holes in search.find(number, obj).items():
+            _put(changed, place, holes, list(search.found))
         texts.append(escape(dump_document(changed), _HOLE))
         number += 1
     return "---\n".join(texts), number
@@ -197,18 +197,22 @@ def _filled(template: str, search: Parameters) -> str:
     request = "name" if shortest >= LONGEST_REQUEST_NAME else f"name | dns_label({shortest})"
 
     def expression(match: re.Match[str]) -> str:
-        name = names[int(match.group(1))]
-        return "{{ " + (request if name == REQUEST_NAME else f"spec.{name}") + " }}"
+        name = names[int(match["number"])]
+        brace = "{{ '{' }}" if match["brace"] else ""  # or the two would be read as one
+        return brace + "{{ " + (request if name == REQUEST_NAME else f"spec.{name}") + " }}"
 
     return _HOLE.sub(expression, template)
 
 
-def _put(obj: Any, place: Place, value: str) -> None:
+def _put(obj: Any, place: Place, holes: Sequence[Hole], names: Sequence[str]) -> None:
+    """Makes the holes of a value: its whole, or some parts of a text."""
     if not place:
         raise CannotStart("--param: a whole manifest cannot be a field; name a value in it")
     for step in place[:-1]:
         obj = obj[step]
-    obj[place[-1]] = value
+    for hole in sorted(holes, key=lambda hole: hole.span or (0, 0), reverse=True):
+        value, word = obj[place[-1]], f"TROTH0HOLE{names.index(hole.name)}Z"
+        obj[place[-1]] = word if hole.span is None else value[: hole.span[0]] + word + value[hole.span[1] :]
 
 
 def _output(relative: str, before: Sequence[Template]) -> str:

@@ -3,6 +3,9 @@
 The path says where; the type and the default are those of the value found there. A path may match several places (a
 ``*`` in the kind or the name, ``[*]`` for all items of a list, one parameter given again): the field is used in all of
 them, and they must hold the same value, or a default could not give the manifests back.
+
+Behind the path may stand a part of the text there (`parts`); then only the part becomes the field, and the texts around
+it may differ.
 """
 
 from __future__ import annotations
@@ -11,20 +14,25 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import islice
 from typing import Any, Final
 
 from troth.api.pipelines import close_match
 from troth.authoring.starting.errors import CannotStart
+from troth.authoring.starting.parts import Part, Span, digits, narrowed, number_of, parse_part, text_schema
 from troth.authoring.starting.shapes import Path, longest_name, schema_of
 from troth.engine.kinds.kubernetes import Kubernetes
 
-SYNTAX: Final = "NAME=KIND/NAME:PATH"
+SYNTAX: Final = "NAME=KIND/NAME:PATH[=PART]"
 REQUEST_NAME: Final = "metadata.name"
 """A parameter of this name is the request's own name, and no field."""
 
+_HOW_TO_NAME_A_PART: Final = "write =TEXT, or more of the text with the part in braces, such as =nginx:{1.27}"
+_SHORTEST_NAME: Final = 16
+_OBJECT_NAME: Final = ("metadata", "name")
 _NAME: Final = re.compile(r"[a-z][A-Za-z0-9]{0,62}")
 _STEP: Final = re.compile(
-    r"""(?P<field>[^.\[\]"]+) | \[(?P<index>\d{1,6})\] | \[(?P<all>\*)\] | \["(?P<key>[^"]+)"\]
+    r"""(?P<field>[^.\[\]"=]+) | \[(?P<index>\d{1,6})\] | \[(?P<all>\*)\] | \["(?P<key>[^"]+)"\]
       | \[(?P<by>[A-Za-z][A-Za-z0-9]*)=(?P<value>[^\]]+)\]""",
     re.VERBOSE,
 )
@@ -41,6 +49,7 @@ class Parameter:
         object: a pattern of names.
         steps: the way to the value.
         text: as it was given.
+        part: the part of the text there that is meant; None for the whole value.
     """
 
     name: str
@@ -48,6 +57,7 @@ class Parameter:
     object: str
     steps: tuple[Mapping[str, str], ...]
     text: str
+    part: Part | None = None
 
     def matches(self, obj: Mapping[str, Any]) -> bool:
         """Whether it speaks of that object."""
@@ -61,12 +71,60 @@ class Parameter:
 
 @dataclass(slots=True)
 class Found:
-    """A parameter's value, and all places where it stands."""
+    """A parameter's value, and all places where it stands.
+
+    Attributes:
+        name: of the field.
+        places: where it stands, for people.
+        wholes: the values that it takes the place of as a whole, with their schemas.
+        pieces: the parts of texts, with their schemas as a text and, where it may be one, as a number.
+    """
 
     name: str
-    value: Any
-    schema: Mapping[str, Any]
     places: list[str] = field(default_factory=list)
+    wholes: list[tuple[Any, dict[str, Any]]] = field(default_factory=list)
+    pieces: list[tuple[str, dict[str, Any], dict[str, Any] | None]] = field(default_factory=list)
+
+    @property
+    def value(self) -> Any:
+        """The default: of the type of the whole values; of parts alone a number where each may be one."""
+        if self.wholes:
+            return self.wholes[0][0]
+        text = self.pieces[0][0]
+        return int(text) if all(number for _, _, number in self.pieces) else text
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """What the field may hold."""
+        value = self.value
+        is_number = isinstance(value, int)
+        found = [schema for _, schema in self.wholes[:1]]
+        for _, text, number in self.pieces:
+            found.append((number or text) if is_number else {**digits(), **text} if number else text)
+        schema = found[0]
+        for other in found[1:]:
+            schema = narrowed(schema, other)
+        return {**schema, "default": value}
+
+    def takes_whole(self, value: Any) -> bool:
+        """Whether a whole value is the one that was found before."""
+        if self.wholes:
+            return type(self.wholes[0][0]) is type(value) and bool(self.wholes[0][0] == value)
+        return not self.pieces or (type(value) in (str, int) and str(value) == self.pieces[0][0])
+
+    def takes_piece(self, text: str) -> bool:
+        """Whether a part is what was found before."""
+        if self.pieces:
+            return self.pieces[0][0] == text
+        return not self.wholes or (type(self.wholes[0][0]) in (str, int) and str(self.wholes[0][0]) == text)
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """What a parameter takes out of a value: all of it, or from one character to another."""
+
+    name: str
+    span: Span | None = None
 
 
 def parse_parameter(text: str) -> Parameter:
@@ -84,7 +142,13 @@ def parse_parameter(text: str) -> Parameter:
         raise _wrong(text, f"{name!r} is no name", "begin with a lower-case letter; letters and digits follow")
     steps: list[Mapping[str, str]] = []
     at = 0
+    part: Part | None = None
     while at < len(path):
+        if path[at] == "=" and steps:
+            part = parse_part(path[at + 1 :])
+            if part is None:
+                raise _wrong(text, f"{path[at + 1 :]!r} names no part", _HOW_TO_NAME_A_PART)
+            break
         if path[at] == "." and steps:
             at += 1
         match = _STEP.match(path, at)
@@ -92,7 +156,7 @@ def parse_parameter(text: str) -> Parameter:
             raise _wrong(text, f"{path[at:]!r} is no path", 'write a.b[0].c, [*], [name=web] or ["a.b/c"]')
         steps.append({key: value for key, value in match.groupdict().items() if value is not None})
         at = match.end()
-    return Parameter(name, kind, obj, tuple(steps), text)
+    return Parameter(name, kind, obj, tuple(steps), text, part)
 
 
 class Parameters:
@@ -108,7 +172,7 @@ class Parameters:
 
     def __init__(self, parameters: Sequence[Parameter]) -> None:
         self._parameters = parameters
-        self._taken: dict[int, dict[Path, Parameter]] = {}
+        self._taken: dict[int, list[tuple[Path, Span | None, Parameter]]] = {}
         self._complaints: dict[str, str] = {}
         self._known: list[str] = []
         self._reached: set[str] = set()
@@ -116,7 +180,7 @@ class Parameters:
         self.found: dict[str, Found] = {}
         self.name_limits: dict[str, int] = {}
 
-    def find(self, index: int, obj: Mapping[str, Any]) -> dict[Path, str]:
+    def find(self, index: int, obj: Mapping[str, Any]) -> dict[Path, list[Hole]]:
         """The places in the object of that number that are a parameter's, and whose.
 
         Raises:
@@ -126,14 +190,24 @@ class Parameters:
         name = metadata.get("name") if isinstance(metadata, Mapping) else ""
         shown = f"{obj.get('kind')}/{name}"
         self._known.append(shown)
-        places: dict[Path, str] = {}
+        places: dict[Path, list[Hole]] = {}
         for parameter in self._parameters:
             if not parameter.matches(obj):
                 continue
             for path, value in self._values(parameter, obj, shown):
-                self._take(index, path, parameter)
-                self._remember(parameter, obj, path, value, shown)
-                places[path] = parameter.name
+                span = None
+                if parameter.part is not None:
+                    span = self._span(parameter, parameter.part, value, f"{shown}:{_written(path)}")
+                    if span is None:
+                        continue
+                    if span == (0, len(value)):
+                        span = None  # all of it is no part, and stays a text
+                self._reached.add(parameter.text)
+                self._take(index, path, span, parameter)
+                self._remember(parameter, obj, path, value, span, shown)
+                holes = places.setdefault(path, [])
+                if (hole := Hole(parameter.name, span)) not in holes:
+                    holes.append(hole)
         return places
 
     def check(self) -> None:
@@ -161,38 +235,82 @@ class Parameters:
                 self._complaints[parameter.text] = f"{shown} has no {_missing(here[0][1], step)}"
                 return
             here = there
-        self._reached.add(parameter.text)
         yield from here
 
-    def _take(self, index: int, path: Path, parameter: Parameter) -> None:
-        taken = self._taken.setdefault(index, {})
-        for other, owner in taken.items():
-            shorter = min(len(path), len(other))
-            if other[:shorter] == path[:shorter] and not (owner.text == parameter.text and other == path):
-                raise _wrong(parameter.text, f"a part of it is taken by --param {owner.text}", "leave one out")
-        taken[path] = parameter
+    def _span(self, parameter: Parameter, part: Part, value: Any, place: str) -> Span | None:
+        """Where the part is in a value; None when it is not, which is a mistake only if it is nowhere."""
+        if not isinstance(value, str):
+            self._complaints[parameter.text] = f"{place} holds {_short(value)}, which is no text and has no parts"
+            return None
+        spans = list(islice(part.spans(value), 2))
+        if len(spans) > 1:
+            raise _wrong(
+                parameter.text,
+                f"{_short(part.context)} is in {place} more than once",
+                "write more of the text, with the part in braces, such as =nginx:{1.27}",
+            )
+        if not spans:
+            self._complaints[parameter.text] = f"{place} holds {_short(value)}, without {_short(part.context)}"
+            return None
+        return spans[0]
 
-    def _remember(self, parameter: Parameter, obj: Mapping[str, Any], path: Path, value: Any, shown: str) -> None:
+    def _take(self, index: int, path: Path, span: Span | None, parameter: Parameter) -> None:
+        taken = self._taken.setdefault(index, [])
+        for other, there, owner in taken:
+            shorter = min(len(path), len(other))
+            if other[:shorter] != path[:shorter]:
+                continue
+            if other == path and (owner.text == parameter.text or _apart(span, there)):
+                continue
+            raise _wrong(parameter.text, f"a part of it is taken by --param {owner.text}", "leave one out")
+        taken.append((path, span, parameter))
+
+    def _remember(
+        self, parameter: Parameter, obj: Mapping[str, Any], path: Path, whole: Any, span: Span | None, shown: str
+    ) -> None:
         place = f"{shown}:{_written(path)}"
-        if path == ("metadata", "name"):
-            longest = longest_name(obj)
-            self.name_limits[parameter.name] = min(longest, self.name_limits.get(parameter.name, longest))
         known = self.found.get(parameter.name)
-        if known is not None:
-            if type(known.value) is not type(value) or known.value != value:
-                problem = f"{known.places[0]} holds {_short(known.value)}, and {place} holds {_short(value)}"
-                raise _wrong(parameter.text, problem, "one field has one default; give them two names")
-            known.places.append(place)
-            return
+        if known is None:
+            known = Found(parameter.name)
+        schema = schema_of(obj, path, whole, self._kubernetes)
+        if span is None:
+            value, agrees = whole, known.takes_whole(whole)
+        else:
+            value = whole[slice(*span)]
+            place, agrees = f"{_short(value)} in {place}", known.takes_piece(value)
+        if not agrees:
+            problem = f"{known.places[0]} holds {_short(known.value)}, and {place} holds {_short(value)}"
+            raise _wrong(parameter.text, problem, "one field has one default; give them two names")
         if value is None:
             raise _wrong(parameter.text, f"{place} is null, which has no type", "leave it out")
+        if span is not None:
+            schema = text_schema(schema, path, whole, span)
         if parameter.name == REQUEST_NAME:
-            if not isinstance(value, str) or len(value) > 63 or not _REQUEST_NAME.fullmatch(value):
-                raise _wrong(parameter.text, f"{_short(value)} is no name of a request", "name a field instead")
-            self.found[parameter.name] = Found(parameter.name, value, {}, [place])
-            return
-        schema = {**schema_of(obj, path, value, self._kubernetes), "default": value}
-        self.found[parameter.name] = Found(parameter.name, value, schema, [place])
+            self._check_name(parameter, value, longest_name(obj) if path == _OBJECT_NAME else None, schema, span)
+        if span is None:
+            known.wholes.append((whole, schema))
+        else:
+            number = number_of(path, whole, span) if parameter.name != REQUEST_NAME else None
+            known.pieces.append((value, schema, number))
+        known.places.append(place)
+        self.found[parameter.name] = known
+
+    def _check_name(
+        self, parameter: Parameter, value: Any, longest: int | None, schema: Mapping[str, Any], span: Span | None
+    ) -> None:
+        """Whether a request can be called so; remembers how long its name may be.
+
+        ``longest`` is that of the object's own name, if this is it.
+        """
+        if not isinstance(value, str) or len(value) > 63 or not _REQUEST_NAME.fullmatch(value):
+            raise _wrong(parameter.text, f"{_short(value)} is no name of a request", "name a field instead")
+        if span is not None:
+            longest = schema.get("maxLength", longest)
+        if longest is not None:
+            self.name_limits[parameter.name] = min(longest, self.name_limits.get(parameter.name, longest))
+        if longest is not None and longest < _SHORTEST_NAME:
+            problem = f"what is around it leaves {longest} characters for the request's name"
+            raise _wrong(parameter.text, problem, "name a field instead")
 
 
 def _step(value: Any, step: Mapping[str, str]) -> Iterator[tuple[Path, Any]]:
@@ -211,6 +329,10 @@ def _step(value: Any, step: Mapping[str, str]) -> Iterator[tuple[Path, Any]]:
     for index, child in enumerate(value):
         if "all" in step or (isinstance(child, Mapping) and str(child.get(step["by"])) == step["value"]):
             yield (index,), child
+
+
+def _apart(one: Span | None, other: Span | None) -> bool:
+    return one is not None and other is not None and (one[1] <= other[0] or other[1] <= one[0])
 
 
 def _missing(value: Any, step: Mapping[str, str]) -> str:

@@ -16,8 +16,8 @@ from troth.engine.kinds.kubernetes import Kubernetes
 Path = tuple[str | int, ...]
 """Keys and indexes from an object to a value in it."""
 
-_LABEL_NAME: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-_LABEL_START: Final = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
+LABEL_NAME: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+LABEL_START: Final = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 _SUBDOMAIN: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 _LABEL_VALUE: Final = r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"
 _IMAGE: Final = r"^[a-z0-9][-a-z0-9._/:]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*|@sha256:[0-9a-f]{64})$"
@@ -51,7 +51,7 @@ def _shape(known: Kubernetes, schema: Mapping[str, Any], path: Path, value: Any,
     if isinstance(value, bool):
         return {"type": "boolean"}
     if isinstance(value, (int, float)):
-        return _bounded(schema, _number(path, value) if isinstance(value, int) else {"type": "number"})
+        return _bounded(schema, number_schema(path, value) if isinstance(value, int) else {"type": "number"})
     if isinstance(value, str):
         return _worded(schema, path, value, longest)
     if isinstance(value, list):
@@ -122,7 +122,8 @@ def _worded(schema: Mapping[str, Any], path: Path, value: str, longest: int) -> 
     return _text(path, value, longest)
 
 
-def _number(path: Path, value: int) -> dict[str, Any]:
+def number_schema(path: Path, value: int) -> dict[str, Any]:
+    """What a whole number may be in that place."""
     if path[-1] in _PORTS and 1 <= value <= 65535:
         return {"type": "integer", "minimum": 1, "maximum": 65535}
     if 0 <= value <= _LARGEST:
@@ -146,7 +147,7 @@ def _text(path: Path, value: str, longest: int = 63) -> dict[str, Any]:
         choices.append({"pattern": QUANTITY})
     elif last in ("name", "namespace", "serviceName", "serviceAccountName", "secretName", "claimName"):
         choices += [
-            {"minLength": 1, "maxLength": longest, "pattern": pattern} for pattern in (_LABEL_START, _LABEL_NAME)
+            {"minLength": 1, "maxLength": longest, "pattern": pattern} for pattern in (LABEL_START, LABEL_NAME)
         ]
         choices.append({"minLength": 1, "maxLength": 253, "pattern": _SUBDOMAIN})
     for choice in choices:
