@@ -13,7 +13,7 @@ from typing import Protocol
 
 import pytest
 
-from troth.stores import Claim, StateStoreWriter, StoreError
+from troth.stores import Claim, Former, StateStoreWriter, StoreError
 from troth.stores.content import blob_id
 
 
@@ -234,6 +234,40 @@ class StoreContract:
         writer = await store.open()
         await asyncio.gather(*(writer.write(claims("a", {"resources/a/x.yaml": str(n)})) for n in range(5)))
         assert await store.contents() == {"resources/a/x.yaml": "4"}
+
+    async def test_after_a_restart_who_was_first_keeps_a_path_and_the_other_removes_nothing(
+        self, store: Store, claims: Claims
+    ) -> None:
+        path = "resources/shared.yaml"
+        writer = await store.open()
+        await writer.write(claims("first", {path: "1"}, directory=None))
+        await writer.close()
+        for content in ("1", "2"):
+            writer = await store.open()
+            await writer.resume([Former("first", (path, "resources/never-there.yaml"))])
+            await writer.check()
+            with pytest.raises(StoreError, match=r"\bfirst\b.*\bsecond\b") as caught:
+                await writer.write(claims("second", {path: content}, directory=None))
+            assert caught.value.reason == "PathConflict"
+            await writer.write(claims("second", {}, directory=None, obsolete=(path,)))
+            assert await store.contents() == {path: "1"}
+        assert not (await writer.write(claims("first", {path: "1"}, directory=None))).changed
+        await writer.write(claims("first", {}, directory=None, obsolete=(path,)))
+        assert (await writer.write(claims("second", {path: "2"}, directory=None))).changed
+        assert await store.contents() == {path: "2"}
+
+    async def test_after_a_restart_a_folder_is_still_its_owners(self, store: Store, claims: Claims) -> None:
+        path = "resources/first/x.yaml"
+        writer = await store.open()
+        await writer.write(claims("first", {path: "1"}))
+        await writer.close()
+        writer = await store.open()
+        await writer.resume([Former("first", directory="resources/first")])
+        with pytest.raises(StoreError) as caught:
+            await writer.write(claims("second", {path: "2"}, directory=None))
+        assert caught.value.reason == "PathConflict"
+        await writer.write(claims("first", {"resources/first/y.yaml": "1"}))
+        assert await store.contents() == {"resources/first/y.yaml": "1"}
 
     async def test_a_released_owner_leaves_everything_as_it_is(self, store: Store, claims: Claims) -> None:
         writer = await store.open()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,14 +13,19 @@ from tests.idleness import idle
 from tests.operators import OperatorProcess
 from tests.platforms import (
     Platform,
+    Repository,
+    all_files,
+    api_of,
     condition,
     destination,
+    git_store,
     promise,
 )
 from tests.waiting import eventually
 from troth.api.resources import (
     CONFIG_MAP,
     DESTINATION,
+    GIT_STATE_STORE,
     KUBERNETES_STATE_STORE,
     WORK_PLACEMENT,
 )
@@ -104,3 +110,58 @@ async def test_what_others_did_to_a_cluster_meanwhile_is_put_right_and_an_idle_r
     await idle(running)
     # whether a store can be written to is asked with a dry run
     assert audit.writes(lambda entry: entry.user == f"operator-{unique}" and "dryRun=All" not in entry.uri) == []
+
+
+@pytest.mark.parametrize("content", ["kind: Same\n", "kind: Same\nname: {{ name }}\n"])
+async def test_of_two_requests_for_one_path_the_first_keeps_it_over_a_restart(
+    start: Callable[[], OperatorProcess],
+    platform: Platform,
+    tmp_path: Path,
+    unique: str,
+    namespace: str,
+    content: str,
+) -> None:
+    running = await asyncio.to_thread(start)
+    repository = Repository(tmp_path / "state.git")
+    await platform.make(GIT_STATE_STORE, git_store(unique, str(repository.path)))
+    await platform.make(
+        DESTINATION, destination(unique, store=unique, labels={"for": unique}, filepath={"mode": "none"})
+    )
+    await platform.publish(promise(unique, files=[{"path": "same.yaml", "template": content}]))
+
+    def refused(live: Any) -> bool:
+        found = condition(live, "Ready")
+        return found.get("status") == "False" and "claimed by both" in found.get("message", "")
+
+    await platform.ask(unique, "z-first", namespace)
+    await platform.ready(unique, "z-first", namespace)
+    # the names say in which order they are listed, and so looked at after a restart
+    for name in ("a-second", "zz-second"):
+        await platform.ask(unique, name, namespace)
+        await platform.wait(api_of(unique), name, refused, namespace=namespace)
+    before, head = await all_files(repository), repository.head()
+    for _ in range(2):
+        await asyncio.to_thread(running.kill)
+        running = await asyncio.to_thread(start)
+        await refused_again(running, "a-second", "zz-second")
+        assert (await all_files(repository), repository.head()) == (before, head)
+    await platform.delete(api_of(unique), "a-second", namespace=namespace)
+    await platform.gone(api_of(unique), "a-second", namespace=namespace)
+    assert repository.head() == head
+    await platform.delete(api_of(unique), "z-first", namespace=namespace)
+    await platform.ready(unique, "zz-second", namespace, within=40)
+    after = await all_files(repository)
+    assert len(after) == len(before)
+    assert [path for path in after if "zz-second" in path]
+    assert not [path for path in after if "z-first" in path]
+    assert "z-first" not in after[f"{unique}/same.yaml"]
+
+
+async def refused_again(running: OperatorProcess, *names: str) -> None:
+    """Waits until an operator has tried the writes of these requests, and says in its log that they were refused."""
+
+    async def look() -> bool:
+        lines = [line for line in running.text().splitlines() if "claimed by both" in line]
+        return all(any(f"-{name}-" in line for line in lines) for name in names)
+
+    await eventually(look, f"{', '.join(names)} are refused again", within=20)

@@ -197,6 +197,23 @@ async def test_another_owners_object_is_refused_also_after_a_restart(
     assert (await client.get(CONFIG_MAP, "c", namespace))["data"] == {"by": "first"}
 
 
+async def test_who_was_refused_does_not_keep_the_first_from_its_own_object(
+    store: ClusterStore, client: Client, namespace: str
+) -> None:
+    first = claim("first", config_map("c", namespace, by="first"))
+    await store.writer().write(first)
+    writer = store.writer()
+    with pytest.raises(StoreError):
+        await writer.write(claim("second", config_map("c", namespace, by="second"), config_map("d", namespace)))
+    assert not (await writer.write(first)).changed
+    await writer.write(claim("first", config_map("c", namespace, by="first again")))
+    assert (await client.get(CONFIG_MAP, "c", namespace))["data"] == {"by": "first again"}
+    await writer.write(claim("second"))
+    assert await names(client, namespace) == {"c"}
+    await writer.write(claim("first"))
+    assert await names(client, namespace) == set()
+
+
 async def test_an_owner_brings_its_objects_along_from_another_store_if_it_says_so(
     store: ClusterStore, client: Client, namespace: str
 ) -> None:

@@ -11,7 +11,7 @@ from troth.app.metrics import Metrics
 from troth.controllers.platform import Renderer
 from troth.engine import Failure, Outcome, RenderContext
 from troth.engine.linting import LintReport
-from troth.stores import Claim, StateStoreWriter, StoreError, Written
+from troth.stores import Claim, Former, StateStoreWriter, StoreError, Written
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +71,10 @@ class MeteredWriter:
     async def refresh(self) -> bool:
         """See `StateStoreWriter.refresh`."""
         return await self._writer.refresh()
+
+    async def resume(self, former: Sequence[Former]) -> None:
+        """See `StateStoreWriter.resume`."""
+        await self._writer.resume(former)
 
     async def release(self, owner: str) -> None:
         """See `StateStoreWriter.release`."""

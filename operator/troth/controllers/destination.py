@@ -118,7 +118,7 @@ class DestinationReconciler:
 
         written = await store.writer.write(
             Claim(
-                owner=_owner(destination),
+                owner=destination_owner(destination),
                 files={path: blob_id(content) for path, content in own.files.items()},
                 load=load,
                 obsolete=own.obsolete,
@@ -145,7 +145,7 @@ class DestinationReconciler:
         await self._clear(destination, OwnFiles(new.store, left, new.address), stays=True)
         before = self._platform.open_stores.get(old.store)
         if old.store != new.store and before is not None and before.writer is not None:
-            await before.writer.release(_owner(destination))
+            await before.writer.release(destination_owner(destination))
 
     async def _clear(self, destination: Destination, old: OwnFiles, *, stays: bool = False) -> None:
         """Removes own files of a place that was left; if that store is gone or is another now, nobody can.
@@ -169,7 +169,7 @@ class DestinationReconciler:
 
         await store.writer.write(
             Claim(
-                owner=f"{_owner(destination)}@{old.store}" if stays else _owner(destination),
+                owner=f"{destination_owner(destination)}@{old.store}" if stays else destination_owner(destination),
                 files={},
                 load=load,
                 obsolete=old.paths,
@@ -292,7 +292,8 @@ class DestinationReconciler:
         )
 
 
-def _owner(destination: Destination) -> str:
+def destination_owner(destination: Destination) -> str:
+    """Who owns a Destination's own files, as the stores know it."""
     return f"destination/{destination.name}"
 
 

@@ -18,6 +18,7 @@ from troth.api import labels as names
 from troth.api.objects import Destination, WorkPlacement
 from troth.api.resources import WORK_PLACEMENT
 from troth.controllers.placement_location import Location, Whereabouts, read_whereabouts
+from troth.controllers.placement_owners import aggregate_owner, owner_at
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, Result, Retry
 from troth.controllers.stores import OpenStore, StoreRef, require_supported
@@ -86,7 +87,7 @@ class PlacementReconciler:
             async with self._platform.slots.lent():
                 written = await self._submit(store.writer, claim, destination, location)
                 self._platform.writes.passed(store_ref, key, changed=written.changed)
-                await self._leave_old_places(key, placement, location)
+                await self._leave_old_places(placement, location)
         except StoreError as error:
             retry = self._platform.writes.failed(store_ref, key, error)
             return await self._report_failure(key, placement, str(error), retry)
@@ -104,7 +105,7 @@ class PlacementReconciler:
             aggregate=layout.aggregate or "",
         )
         claim = Claim(
-            owner=f"{placement.metadata.namespace}/{placement.metadata.name}",
+            owner=owner_at(location, placement),
             files=layout.files,
             directory=layout.directory,
             state_file=layout.state_file,
@@ -159,7 +160,7 @@ class PlacementReconciler:
 
             return await writer.write(
                 Claim(
-                    owner=_aggregate_owner(destination),
+                    owner=aggregate_owner(destination),
                     files=files,
                     load=load,
                     message=destination,
@@ -196,25 +197,25 @@ class PlacementReconciler:
 
     # ---- leaving
 
-    async def _leave_old_places(self, key: Key, placement: WorkPlacement, location: Location) -> None:
+    async def _leave_old_places(self, placement: WorkPlacement, location: Location) -> None:
         """After the files are at the new place: removes what the record says is at others."""
         for old in read_whereabouts(placement.status).places:
             if old != location:
-                await self._leave(key, placement, old, location)
+                await self._leave(placement, old, location)
 
-    async def _leave(self, key: Key, placement: WorkPlacement, old: Location, new: Location) -> None:
+    async def _leave(self, placement: WorkPlacement, old: Location, new: Location) -> None:
         """Removes the files at a place that the placement left for another."""
-        owner = _owner(key, placement, old)
+        owner = owner_at(old, placement)
         # One owner has one set of files in a store: while it has others there, what it left is another's.
-        stays = owner == _owner(key, placement, new)
+        stays = owner == owner_at(new, placement)
         if not old.is_at_address_of(new):
-            await self._clear(key, placement, old, stays=stays and old.store == new.store)
+            await self._clear(placement, old, stays=stays and old.store == new.store)
             return
         before = self._platform.open_stores.get(old.store)
         if old.is_on_cluster:
             # What the new store wants it has taken over, whether or not the old one is still there.
             if before is not None or self._platform.caches.get_store(old.store) is not None:
-                await self._clear(key, placement, old, stays=stays and old.store == new.store)
+                await self._clear(placement, old, stays=stays and old.store == new.store)
             return
         # Only the new store's writer knows what is wanted there now.
         now = self._platform.open_stores.get(new.store)
@@ -225,7 +226,6 @@ class PlacementReconciler:
 
     async def _clear(
         self,
-        key: Key,
         placement: WorkPlacement,
         old: Location,
         *,
@@ -262,7 +262,7 @@ class PlacementReconciler:
         if old.aggregate and others_stay:
             await self._write_aggregate(store.writer, placement.destination, old)
             return
-        owner = _owner(key, placement, old)
+        owner = owner_at(old, placement)
         await store.writer.write(_removal(f"{owner}@{old.path}" if stays else owner, placement, old))
 
     async def _remove(self, key: Key, placement: WorkPlacement) -> Result:
@@ -282,9 +282,9 @@ class PlacementReconciler:
             try:
                 async with self._platform.slots.lent():
                     if location.aggregate and location is not places[0]:
-                        await self._leave(key, placement, location, places[0])
+                        await self._leave(placement, location, places[0])
                     else:
-                        await self._clear(key, placement, location, others_stay=True)
+                        await self._clear(placement, location, others_stay=True)
             except StoreError as error:
                 retry = self._platform.writes.failed(location.store, key, error)
                 return await self._report_failure(key, placement, str(error), retry)
@@ -412,15 +412,6 @@ def placement_reference(placement: WorkPlacement) -> dict[str, Any]:
         "namespace": placement.metadata.namespace,
         "uid": placement.metadata.uid,
     }
-
-
-def _aggregate_owner(destination: str) -> str:
-    return f"destination/{destination}/aggregate"
-
-
-def _owner(key: Key, placement: WorkPlacement, place: Location) -> str:
-    """Who has the files at a place, as the stores know it."""
-    return _aggregate_owner(placement.destination) if place.aggregate else f"{key.namespace}/{key.name}"
 
 
 def _removal(owner: str, placement: WorkPlacement, place: Location) -> Claim:

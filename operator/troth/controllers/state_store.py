@@ -21,6 +21,7 @@ import orjson
 from troth.api import Key, Resource
 from troth.api.objects import SecretReference, StateStore
 from troth.api.resources import SECRET, STATE_STORES
+from troth.controllers.placement_owners import former_owners
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result
 from troth.controllers.stores import OpenStore, StoreRef, address_of, path_in_store
@@ -96,6 +97,8 @@ class StateStoreReconciler:
         try:
             if writer is None:
                 writer = await self._platform.open_writer(ref.kind, store.metadata.name, store.spec, secret)
+                former = await former_owners(self._platform, ref, path=path, address=address)
+                await writer.resume(former)
                 async with self._platform.slots.lent():
                     await writer.check()
             else:

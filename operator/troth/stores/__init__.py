@@ -2,11 +2,12 @@
 
 from troth.stores.errors import Reason, StoreError
 from troth.stores.factory import StoreEnvironment, open_writer
-from troth.stores.protocol import Claim, Load, StateStoreWriter, Written
+from troth.stores.protocol import Claim, Former, Load, StateStoreWriter, Written
 from troth.stores.workspace import temporary_workspace
 
 __all__ = [
     "Claim",
+    "Former",
     "Load",
     "Reason",
     "StateStoreWriter",

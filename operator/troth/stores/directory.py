@@ -16,19 +16,20 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from troth.stores.content import blob_id, content_version, load_content
-from troth.stores.edits import Edit, Wish, plan, read_claim
+from troth.stores.edits import Edit, Wish, former_holding, plan, read_claim
 from troth.stores.errors import Reason, StoreError
 from troth.stores.ownership import Ownership
 from troth.stores.paths import ancestors, require_local
-from troth.stores.protocol import Claim, Written
+from troth.stores.protocol import Claim, Former, Written
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NOT_A_FILE: Final = "not an ordinary file"
+_AT_ONCE: Final = 100
 
 
 class DirectoryWriter:
@@ -46,12 +47,14 @@ class DirectoryWriter:
         self._ownership = Ownership()
         self._wishes: dict[str, Wish] = {}
         self._held: dict[str, frozenset[str]] = {}
+        self._former: list[Former] = []
         self._closed = False
 
     async def check(self) -> None:
         """Prove that the folder is there and can be written."""
         async with self._lock:
             await asyncio.to_thread(self._folder.probe)
+            await self._restore()
 
     async def write(self, claim: Claim) -> Written:
         """Make the folder hold the claim."""
@@ -59,6 +62,7 @@ class DirectoryWriter:
         async with self._lock:
             if self._closed:
                 raise StoreError(Reason.CLOSED, f"the writer of {self._folder.root} is closed")
+            await self._restore()
             self._ownership.assign(wish.owner, wish.files, wish.claim.directory if wish.files else None)
             edit = await asyncio.to_thread(self._plan, wish)
             if edit:
@@ -76,6 +80,10 @@ class DirectoryWriter:
         async with self._lock:
             return await asyncio.to_thread(self._differs, list(self._wishes.values()))
 
+    async def resume(self, former: Sequence[Former]) -> None:
+        """See `StateStoreWriter.resume`."""
+        self._former = list(former)
+
     async def release(self, owner: str) -> None:
         """See `StateStoreWriter.release`."""
         async with self._lock:
@@ -87,6 +95,21 @@ class DirectoryWriter:
         """See `StateStoreWriter.close`; the files stay."""
         async with self._lock:
             self._closed = True
+
+    async def _restore(self) -> None:
+        while self._former:
+            part = self._former[:_AT_ONCE]
+            holdings = await asyncio.to_thread(self._look_at, part)
+            del self._former[: len(part)]
+            for former, (files, directory) in zip(part, holdings, strict=True):
+                self._ownership.restore(former.owner, files, directory)
+
+    def _look_at(self, part: Sequence[Former]) -> list[tuple[frozenset[str], str | None]]:
+        with self._folder.errors():
+            return [
+                former_holding(former, self._folder, read=self._folder.read_blob, prefix=self._prefix)
+                for former in part
+            ]
 
     async def _carry_out(self, wish: Wish, edit: Edit) -> None:
         content: Mapping[str, bytes] = {}

@@ -16,7 +16,7 @@ from troth.stores.content import blob_id
 from troth.stores.errors import Reason, StoreError
 from troth.stores.ownership import Ownership
 from troth.stores.paths import ancestors, confine, confine_file
-from troth.stores.protocol import Claim, Load
+from troth.stores.protocol import Claim, Former, Load
 from troth.stores.state_file import read_state_file, render_state_file
 
 
@@ -101,6 +101,18 @@ def read_claim(claim: Claim, *, prefix: str) -> Wish:
         record = render_state_file(files, prefix=prefix)
         files[normal_claim.state_file] = blob_id(record)
     return Wish(normal_claim, files, record)
+
+
+def former_holding(
+    former: Former, present: Present, *, read: Callable[[str], bytes], prefix: str
+) -> tuple[frozenset[str], str | None]:
+    """The files that a former owner still has in the store, and its folder. ``read`` is asked for its record only."""
+    paths = set(former.files)
+    blob = present.get(former.state_file) if former.state_file else None
+    if former.state_file and blob:
+        paths.add(former.state_file)
+        paths.update(read_state_file(read(blob), path=former.state_file, prefix=prefix))
+    return frozenset(path for path in paths if present.get(path) is not None), former.directory
 
 
 def plan(

@@ -27,14 +27,14 @@ from pathlib import Path
 from typing import Final
 
 from troth.stores.content import load_content
-from troth.stores.edits import Edit, Wish, plan, read_claim
+from troth.stores.edits import Edit, Wish, former_holding, plan, read_claim
 from troth.stores.errors import Reason, StoreError
 from troth.stores.gathering import Gatherer, Pace, Waiting
 from troth.stores.git_message import Entry, commit_message
 from troth.stores.git_remote import GitRemote, require_branch
 from troth.stores.git_repository import Author, Change, GitRepository, Pushed
 from troth.stores.ownership import Ownership
-from troth.stores.protocol import Claim, Written
+from troth.stores.protocol import Claim, Former, Written
 from troth.stores.tree import PathTree
 
 logger = logging.getLogger(__name__)
@@ -44,6 +44,7 @@ _DOUBTFUL: Final = frozenset(
     {Reason.GIT_FAILED, Reason.LOCKED, Reason.STORAGE_FAILED, Reason.STORAGE_FULL, Reason.DEADLINE_EXCEEDED}
 )
 _LOADS_AT_ONCE: Final = 16
+_RESTORED_AT_ONCE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,7 @@ class GitWriter:
         self._tried: set[str] = set()
         self._disturbed = False
         self._commits = 0
+        self._former: list[Former] = []
         self._closed = False
 
     async def check(self) -> None:
@@ -136,6 +138,10 @@ class GitWriter:
     async def write(self, claim: Claim) -> Written:
         """Make the branch hold the claim; returns when it is pushed, at once when it is there already."""
         wish = read_claim(claim, prefix=self._prefix)
+        if self._former:
+            async with self._lock, self._clone():
+                if self._former:
+                    await self._look()
         branch = self._branch
         if branch is not None and self._is_fresh(branch) and wish.owner not in self._gatherer:
             self._register(wish)
@@ -149,6 +155,10 @@ class GitWriter:
             await self._look()
             disturbed, self._disturbed = self._disturbed, False
             return disturbed
+
+    async def resume(self, former: Sequence[Former]) -> None:
+        """See `StateStoreWriter.resume`."""
+        self._former = list(former)
 
     async def release(self, owner: str) -> None:
         """See `StateStoreWriter.release`."""
@@ -386,7 +396,12 @@ class GitWriter:
         return self._branch
 
     async def _look(self) -> _Branch:
-        """Fetch and bring the tree up to the branch."""
+        """Fetch and bring the tree up to the branch; the first time, find out who had what of it."""
+        branch = await self._fetch()
+        await self._restore(branch)
+        return branch
+
+    async def _fetch(self) -> _Branch:
         made = not self._repository.is_open
         if made and self._closed:
             raise StoreError(Reason.CLOSED, f"the writer of {self._remote.url} is closed")
@@ -422,6 +437,19 @@ class GitWriter:
         old.head = head
         return old
 
+    async def _restore(self, branch: _Branch) -> None:
+        """Give former owners what the branch still holds of theirs."""
+        blobs = (branch.tree.get(former.state_file) for former in self._former if former.state_file)
+        wanted = {blob for blob in blobs if blob and ":" not in blob}
+        records = await self._repository.read(wanted) if wanted else {}
+        while self._former:
+            part = self._former[:_RESTORED_AT_ONCE]
+            # off the loop: records are YAML
+            holdings = await asyncio.to_thread(_holdings, part, branch.tree, records, self._prefix)
+            del self._former[: len(part)]
+            for former, (files, directory) in zip(part, holdings, strict=True):
+                self._ownership.restore(former.owner, files, directory)
+
     @contextlib.asynccontextmanager
     async def _clone(self) -> AsyncIterator[None]:
         """Drop the clone after an error that may have left it half done."""
@@ -442,3 +470,12 @@ class GitWriter:
         except StoreError as error:
             logger.info("the clone of %s is made anew: %s", self._remote.url, error)
             await self._repository.drop()
+
+
+def _holdings(
+    part: Sequence[Former], tree: PathTree, records: Mapping[str, bytes], prefix: str
+) -> list[tuple[frozenset[str], str | None]]:
+    def read(blob: str) -> bytes:
+        return records.get(blob, b"")
+
+    return [former_holding(former, tree, read=read, prefix=prefix) for former in part]

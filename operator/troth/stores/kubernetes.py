@@ -45,7 +45,7 @@ from troth.stores.kubernetes_objects import (
     stage,
 )
 from troth.stores.kubernetes_observation import FIELD_MANAGER, Observations, holder_of, is_intact
-from troth.stores.protocol import Claim, Written
+from troth.stores.protocol import Claim, Former, Written
 
 _BIG: Final = 64 * 1024
 _NAMED: Final = 5
@@ -162,6 +162,9 @@ class KubernetesWriter:
             self._drifted |= drifted
             return bool(fresh)
 
+    async def resume(self, former: Sequence[Former]) -> None:
+        """See `StateStoreWriter.resume`; the inventories say all that."""
+
     async def release(self, owner: str) -> None:
         """See `StateStoreWriter.release`."""
         self._register(owner, ())
@@ -277,6 +280,9 @@ class KubernetesWriter:
             other = await self._inventories.owner_of(holder)
             if other is not None and any(each.key == manifest.key for each in other.entries):
                 conflicts.append(_conflict(manifest.key, other.owner, owner))
+                # it was registered as free: whoever has it on record must still be able to claim it
+                self._owned[owner] = self._owned.get(owner, frozenset()) - {manifest.key}
+                self._owners.pop(manifest.key, None)
 
         failures = await self._each(manifests, look)
         if conflicts:

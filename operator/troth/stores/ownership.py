@@ -2,12 +2,13 @@
 
 Two owners on one path would each undo the other for ever, and a folder that is cleaned for one owner would
 lose the files of another. So a claim is registered before it is planned, and the second claimant is told who
-was first. It lives in memory and is filled by the claims themselves: after a restart the first to claim wins,
-which is the same owner as before in every case but a conflict.
+was first. It lives in memory and is filled by the claims themselves, after what owners had before the process began
+(`StateStoreWriter.resume`): a restart must not decide a conflict anew.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -53,6 +54,12 @@ class Ownership:
         if directory is not None:
             self._directories[directory] = owner
             self._count(owner, directory, 1)
+
+    def restore(self, owner: str, files: Iterable[str], directory: str | None) -> None:
+        """Give the owner what it had before, unless it has claimed since or another has it by now."""
+        if owner not in self._holdings:
+            with contextlib.suppress(StoreError):
+                self.assign(owner, files, directory)
 
     def release(self, owner: str) -> None:
         """Forget the owner and free what it has."""

@@ -11,7 +11,7 @@ was missed once stays wrong for ever.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -50,6 +50,23 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Former:
+    """What an owner had in a store before its writer began, as far as it is known outside.
+
+    Attributes:
+        owner: as in its claims.
+        files: paths that are its own.
+        directory: the folder that is wholly its own, or None.
+        state_file: the record in the store that lists its files, or None; it is read.
+    """
+
+    owner: str
+    files: tuple[str, ...] = ()
+    directory: str | None = None
+    state_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """A claim is in the store.
 
@@ -83,6 +100,14 @@ class StateStoreWriter(Protocol):
         """Look at the store: True when somebody else has changed it since the last look.
 
         Then whoever has claims there should claim again. Raises StoreError.
+        """
+
+    async def resume(self, former: Sequence[Former]) -> None:
+        """Keep for their owners what they had before this writer began, until each of them claims for itself.
+
+        Whoever comes first after a restart must not get what another was first to have. Call it once, before the
+        first claim; nothing is contacted, the first look at the store finds out what of it is there. What is named
+        first counts. A store that keeps records of its own needs none of it.
         """
 
     async def release(self, owner: str) -> None:

@@ -1,0 +1,80 @@
+"""Who owns what in a store, as the stores are told: the names, and what each owner had when the operator began.
+
+Two owners of one place are settled by who was first, and that must not be decided anew by a restart. What was first
+is on record: the status of a WorkPlacement or a Destination names its folder, its file, or the record in the store
+that lists its files. A placement whose status was never written may have been pushed all the same; its own record in
+the store tells.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from troth.api import InvalidObject
+from troth.api.objects import WorkPlacement
+from troth.api.resources import KUBERNETES_STATE_STORE
+from troth.controllers.destination import destination_owner, read_own_files
+from troth.controllers.placement_location import Location, read_whereabouts
+from troth.controllers.platform import Platform
+from troth.controllers.stores import StoreRef
+from troth.engine.layout import place
+from troth.stores import Former
+
+_AT_ONCE: Final = 200
+
+
+def aggregate_owner(destination: str) -> str:
+    """Who owns the one file of a destination with the mode aggregatedYAML."""
+    return f"destination/{destination}/aggregate"
+
+
+def owner_at(location: Location, placement: WorkPlacement) -> str:
+    """Who owns a placement's files at a location."""
+    if location.aggregate:
+        return aggregate_owner(placement.destination)
+    return f"{placement.metadata.namespace}/{placement.metadata.name}"
+
+
+async def former_owners(platform: Platform, ref: StoreRef, *, path: str, address: str) -> list[Former]:
+    """What everybody had in a store, as the cluster knows it; what is certain comes first.
+
+    Args:
+        platform: with caches that have been listed.
+        ref: the store.
+        path: the prefix of everything in it.
+        address: where it is (`address_of`); what was written to another address is not in it.
+    """
+    if ref.kind == KUBERNETES_STATE_STORE.kind:
+        return []  # its inventories know better
+    certain: dict[str, Former] = {}
+    likely: dict[str, Former] = {}
+    for destination in platform.caches.destinations.items():
+        own = read_own_files(destination.status)
+        if own is not None and own.store == ref and own.address in ("", address):
+            owner = destination_owner(destination)
+            certain[owner] = Former(owner, own.paths)
+    for number, placement in enumerate(list(platform.caches.placements.items())):
+        if number % _AT_ONCE == _AT_ONCE - 1:
+            await asyncio.sleep(0)
+        places = read_whereabouts(placement.status).places
+        here = next((found for found in places if found.store == ref and found.address in ("", address)), None)
+        if here is not None:
+            owner = owner_at(here, placement)
+            files = (here.aggregate,) if here.aggregate else ()
+            certain[owner] = Former(owner, files, here.directory or None, here.state_file or None)
+        elif not places and (record := _unwritten_record(platform, ref, placement, path)):
+            owner = f"{placement.metadata.namespace}/{placement.metadata.name}"
+            likely[owner] = Former(owner, state_file=record)
+    return [*certain.values(), *likely.values()]
+
+
+def _unwritten_record(platform: Platform, ref: StoreRef, placement: WorkPlacement, path: str) -> str | None:
+    """Where the record of a placement's files would be, if it was written and its status was not."""
+    destination = platform.caches.destinations.get("", placement.destination)
+    if destination is None or ref != (destination.store_kind, destination.store_name):
+        return None
+    try:
+        return place(destination, placement, store_path=path).state_file
+    except InvalidObject:
+        return None
