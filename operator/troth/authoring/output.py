@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import orjson
 
 from troth.authoring.files import HomeError
 
@@ -53,6 +55,23 @@ def write_files(folder: Path, placed: Mapping[str, Mapping[str, bytes]], *, forc
     return count
 
 
+def json_text(value: Any) -> str:
+    """A value as indented JSON with a line break at its end; a name of a file that is no UTF-8 gets ``?`` in it."""
+    try:
+        text = orjson.dumps(value, option=orjson.OPT_INDENT_2)
+    except TypeError:
+        text = orjson.dumps(_as_unicode(value), option=orjson.OPT_INDENT_2)
+    return text.decode() + "\n"
+
+
+def _as_unicode(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, Mapping):
+        return {_as_unicode(key): _as_unicode(item) for key, item in value.items()}
+    return [_as_unicode(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a file as a whole: when that fails, what was there before is still there.
 
@@ -61,15 +80,16 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         HomeError: it cannot be written.
     """
+    content = text.encode("utf-8", "replace")
     try:
         if path.exists() and not path.is_file():
-            path.write_text(text, "utf-8", newline="\n")
+            path.write_bytes(content)
             return
         target = path.resolve()
         aside = target.with_name(f".{target.name[:100]}.{os.getpid()}")
         try:
-            with aside.open("x", encoding="utf-8", newline="\n") as file:
-                file.write(text)
+            with aside.open("xb") as file:
+                file.write(content)
             if target.exists():
                 aside.chmod(target.stat().st_mode)
             aside.replace(target)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import click
 
 from troth import __version__
-from troth.cli.terminal import keep_standard_descriptors
+from troth.cli.terminal import keep_standard_descriptors, speak_utf8
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -77,6 +77,7 @@ class LazyGroup(click.Group):
     ) -> click.Context:
         """Read the arguments; ``--help`` and ``--version`` print already here."""
         keep_standard_descriptors()
+        speak_utf8()
         try:
             return super().make_context(info_name, args, parent, **extra)
         except OSError as error:

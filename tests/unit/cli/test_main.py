@@ -6,6 +6,7 @@ import errno
 import os
 import pty
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -152,3 +153,38 @@ def test_colour_is_for_terminals_that_want_it(variables: dict[str, str], coloure
     finally:
         os.close(inside)
         os.close(terminal)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8", "cp1252"])
+def test_what_is_built_is_the_same_in_every_locale(encoding: str, tmp_path: Path) -> None:
+    text = (REDIS / "promise.yaml").read_text("utf-8")
+    shutil.copytree(REDIS / "templates", tmp_path / "redis" / "templates")
+    (tmp_path / "redis" / "promise.yaml").write_text(
+        text.replace("description: ", "description: déjà 名 ", 1), "utf-8"
+    )
+    command = [sys.executable, "-m", "troth.cli", "build", str(tmp_path / "redis")]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "LC_ALL": "C"}
+    built = subprocess.run(command, capture_output=True, check=True, timeout=60, env=environment).stdout
+    assert "déjà 名" in built.decode()
+
+
+def test_a_name_that_is_no_utf8_harms_no_report(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    tests = folder / "tests"
+    tests.mkdir(parents=True)
+    shutil.copy(REDIS / "promise.yaml", folder)
+    shutil.copytree(REDIS / "templates", folder / "templates")
+    (tests / "cases.yaml").write_text(
+        "{apiVersion: troth.dev/v1alpha1, kind: PromiseTest, metadata: {name: a}, spec: {cases: "
+        "[{name: b, request: {}, expect: {refused: true}}]}}",
+        "utf-8",
+    )
+    files = [str(tmp_path / name) for name in ("junit.xml", "coverage.info")]
+    for style in ("text", "json", "github"):
+        command = [sys.executable, "-m", "troth.cli", "test", str(folder), "--examples", "0", "--format", style]
+        done = subprocess.run(
+            [*command, "--junit", files[0], "--lcov", files[1]], capture_output=True, check=False, timeout=60
+        )
+        assert done.returncode == 1, done.stderr
+    for file in files:
+        assert Path(file).read_text("utf-8")

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree as Xml
 
-import orjson
-
+from troth.authoring.output import json_text
 from troth.authoring.testing.coverage import shown
 from troth.authoring.testing.running import GENERATED, CaseResult
 from troth.authoring.testing.session import Session
@@ -91,7 +90,7 @@ def as_json(session: Session) -> str:
             }
             for name, report in session.coverage
         ]
-    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n"
+    return json_text(document)
 
 
 def as_github(session: Session) -> str:
