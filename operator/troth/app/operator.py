@@ -57,6 +57,7 @@ logger = logging.getLogger(__name__)
 
 MIB = 1024 * 1024
 _NAMESPACE_DELAY = 1.0
+_PATIENCE = 3.0  # with a destination's cluster; its store is looked at again, and says meanwhile what is wrong
 
 
 class Operator:
@@ -132,6 +133,7 @@ class Operator:
 
     async def stop(self) -> None:
         """Ends everything, within the grace that the settings give."""
+        logger.info("ending: what is being written is finished first")
         self._stopping = True
         for task in reversed(self._tasks):
             task.cancel()
@@ -200,7 +202,7 @@ class Operator:
         """A client of a destination's cluster. What a Secret says may not name this machine's files or programs."""
         document = load_document(kubeconfig.decode())
         credentials = await from_kubeconfig_dict(document if isinstance(document, dict) else {})
-        return Client(credentials, on_call=self.metrics.called)
+        return Client(credentials, on_call=self.metrics.called, patience=_PATIENCE)
 
     async def _ensure_namespace(self) -> None:
         while True:

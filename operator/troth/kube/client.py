@@ -60,6 +60,7 @@ class Client:
         user_agent: str = "troth",
         random: Random | None = None,
         on_call: Observer | None = None,
+        patience: float | None = None,
     ) -> None:
         """Opens nothing yet.
 
@@ -70,10 +71,16 @@ class Client:
             user_agent: what the server's logs and audit show.
             random: spreads delays.
             on_call: told of each answered call: verb, path, status (0 without an answer), seconds.
+            patience: for how many seconds of a call a server without an answer is tried again; None: for all.
         """
         self._random = random or Random()  # noqa: S311 - spreads delays, guards nothing
         self._transport = Transport(
-            login, connections=connections, user_agent=user_agent, random=self._random, on_call=on_call
+            login,
+            connections=connections,
+            user_agent=user_agent,
+            random=self._random,
+            on_call=on_call,
+            patience=patience,
         )
         self._deadline = deadline
         self._discovery = Discovery(self._read)

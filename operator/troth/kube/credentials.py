@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from troth.kube.errors import CredentialsError
+from troth.kube.errors import CredentialsError, without_login
 
 if TYPE_CHECKING:
     from troth.kube.kubeconfig import Identity
@@ -91,7 +91,7 @@ class Credentials:
                     await self._load()
                 except CredentialsError as error:
                     self._renew_at = self._clock() + _RETRY
-                    logger.warning("the login to %s could not be renewed: %s", self.server, error)
+                    logger.warning("the login to %s could not be renewed: %s", without_login(self.server), error)
         return self._headers
 
     async def refresh(self) -> None:
@@ -178,14 +178,18 @@ def _ssl_context(identity: Identity) -> ssl.SSLContext | None:
         # What Go does not ask of a certificate, cluster authorities often do not have (Python 3.13 asks).
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         if not identity.verify:
-            logger.warning("the certificate of %s is not verified: its kubeconfig says so", identity.server)
+            logger.warning(
+                "the certificate of %s is not verified: its kubeconfig says so", without_login(identity.server)
+            )
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         if identity.certificate and identity.key:
             with _as_file(identity.certificate + b"\n" + identity.key) as path:
                 context.load_cert_chain(path, password=_no_password)
     except (ssl.SSLError, ValueError) as error:
-        raise CredentialsError(f"a certificate for {identity.server} cannot be used: {error}") from error
+        raise CredentialsError(
+            f"a certificate for {without_login(identity.server)} cannot be used: {error}"
+        ) from error
     return context
 
 

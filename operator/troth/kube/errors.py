@@ -23,6 +23,7 @@ out, and only a look at the object tells.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -156,6 +157,7 @@ REFUSALS: Final = (Forbidden, Invalid, NotFound, TooLarge)
 _TOO_LARGE = ("request is too large", "message larger than max")
 
 _LONGEST_BODY = 512
+_LOGIN = re.compile(r"//[^/@]*@")
 
 
 def error_from_status(status: Mapping[str, Any], *, code: int = 0, retry_after: float | None = None) -> ApiError:
@@ -187,6 +189,11 @@ def error_from_answer(code: int, body: bytes, retry_after: str | None = None) ->
         text = body[:_LONGEST_BODY].decode("utf-8", "replace").strip()
         status = {"message": f"{code}: {text}" if text else ""}
     return error_from_status(status, code=code, retry_after=_seconds(retry_after))
+
+
+def without_login(server: str) -> str:
+    """The URL of a server as it may be shown: a login in it is a secret."""
+    return _LOGIN.sub("//", server)
 
 
 def _seconds(header: str | None) -> float | None:

@@ -33,6 +33,7 @@ from troth.kube.errors import (
     TooManyRequests,
     Unauthorized,
     error_from_answer,
+    without_login,
 )
 
 JSON: Final = "application/json"
@@ -84,6 +85,7 @@ class Transport:
         user_agent: str = "troth",
         random: Random | None = None,
         on_call: Observer | None = None,
+        patience: float | None = None,
     ) -> None:
         """Opens nothing yet.
 
@@ -93,9 +95,13 @@ class Transport:
             user_agent: what the server's logs and audit show.
             random: spreads the delays between attempts.
             on_call: told of each answered call: verb, path, status (0 without an answer), seconds.
+            patience: for how many seconds of a call a server without an answer is tried again; None: for all.
         """
         self._login = login
-        self._base = login.server.rstrip("/")
+        self._base = without_login(
+            login.server.rstrip("/")
+        )  # what it is shown as; the login has headers of its own
+        self._patience = patience
         self._connections = connections
         self._headers = {
             "User-Agent": user_agent,
@@ -148,6 +154,7 @@ class Transport:
         headers = {"Content-Type": content_type} if body is not None else {}
         loop = asyncio.get_running_loop()
         end = loop.time() + deadline
+        patient = end if self._patience is None else loop.time() + self._patience
         attempt = 0
         refreshed = False
         try:
@@ -165,7 +172,8 @@ class Transport:
                             raise
                         delay = self._delay(attempt, error)
                         attempt += 1
-                        if loop.time() + delay >= end:
+                        last = patient if isinstance(error, ConnectionFailed) else end
+                        if loop.time() + delay >= last:
                             raise  # what the server said is worth more than "too late"
                         await asyncio.sleep(delay)
         except TimeoutError as error:

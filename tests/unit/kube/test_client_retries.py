@@ -128,6 +128,21 @@ async def test_a_write_is_sent_again_while_nobody_listens() -> None:
         await client.close()
 
 
+async def test_who_has_little_patience_hears_early_that_nobody_listens_and_of_no_password() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        client = Client(Login(f"http://somebody:s3cret@127.0.0.1:{port}"), deadline=60, patience=0.3)
+        try:
+            async with asyncio.timeout(20):
+                with pytest.raises(ConnectionFailed) as refused:
+                    await client.get(CONFIG_MAP, "a", "n")
+        finally:
+            await client.close()
+    assert f"no answer from http://127.0.0.1:{port}" in str(refused.value)
+    assert "s3cret" not in str(refused.value)
+
+
 async def test_no_answer_in_time_is_ambiguous_for_a_write_only() -> None:
     release = asyncio.Event()
 
