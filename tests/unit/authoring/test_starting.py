@@ -413,6 +413,31 @@ def test_two_parameters_cannot_share_a_place(tmp_path: Path) -> None:
         begin(tmp_path / "shop", manifests=source, parameters=both)
 
 
+def test_what_a_cluster_has_written_into_a_manifest_is_left_out_and_said(tmp_path: Path) -> None:
+    live = {
+        **DEPLOYMENT,
+        "metadata": {
+            **DEPLOYMENT["metadata"],
+            "uid": "7c9e6679",
+            "resourceVersion": "3",
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"},
+        },
+        "status": {"replicas": 2},
+    }
+    made = {**DEPLOYMENT, "metadata": {**DEPLOYMENT["metadata"], "name": "made", "creationTimestamp": None}}
+    source = folder_of(tmp_path / "in", {"a.yaml": json.dumps(live), "b.yaml": json.dumps(made)})
+    began = begin(tmp_path / "shop", manifests=source)
+    (given,) = load_documents(began.files["templates/a.yaml.j2"])
+    assert given == DEPLOYMENT
+    said = next(sentence for sentence in began.said if sentence.startswith("left out"))
+    assert said == (
+        "left out metadata.creationTimestamp, metadata.resourceVersion, metadata.uid, the annotation "
+        "kubectl.kubernetes.io/last-applied-configuration, status of Deployment/web: a cluster has written it"
+    )
+    assert "creationTimestamp" in began.files["templates/b.yaml.j2"]
+
+
 def test_what_lint_warns_of_in_manifests_is_silenced_and_said(tmp_path: Path) -> None:
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}}
     pod["spec"] = {"containers": [{"name": "a", "image": "nginx"}]}

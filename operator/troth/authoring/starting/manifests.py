@@ -30,6 +30,17 @@ _YAML: Final = (".yaml", ".yml", ".json")
 _MOST_ENTRIES: Final = 5000
 _HOLE: Final = re.compile(r"(?P<brace>\{?)TROTH0HOLE(?P<number>[0-9]+)Z")
 _FOR_TOOLS: Final = ("Kustomization", "Component")
+_BY_CLUSTER: Final = (
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "generation",
+    "managedFields",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+)
+_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +60,7 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Templates:
-    """All manifests of a folder as templates; ``left_out`` says which of its files are not among them, and why."""
+    """All manifests of a folder as templates; ``left_out`` says what of it is not in them, and why."""
 
     templates: tuple[Template, ...]
     parameters: Parameters
@@ -68,7 +79,12 @@ def read_manifests(folder: Path, parameters: Sequence[Parameter]) -> Templates:
     templates: list[Template] = []
     number = size = 0
     for relative, file in sources:
-        objects = _objects(file, read_documents(file))
+        objects = []
+        for given in _objects(file, read_documents(file)):
+            obj, dropped = _as_written(given)
+            objects.append(obj)
+            if dropped:
+                left_out.append(f"{', '.join(dropped)} of {obj['kind']}/{_name_of(obj)}: a cluster has written it")
         if any(obj["kind"] in _FOR_TOOLS and "kustomize" in obj["apiVersion"] for obj in objects):
             left_out.append(f"{relative}: is for kustomize; give the manifests that it makes")
             continue
@@ -163,6 +179,26 @@ def _objects(file: Path, documents: Sequence[Any]) -> list[Mapping[str, Any]]:
         else:
             objects.append(document)
     return objects
+
+
+def _as_written(obj: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[str]]:
+    """The object as people wrote it, and what else a cluster has added to it.
+
+    A uid or a resourceVersion says that it was read from a cluster; no other cluster would take it with these.
+    """
+    metadata = obj.get("metadata")
+    if not isinstance(metadata, Mapping) or not {"uid", "resourceVersion"} & metadata.keys():
+        return obj, []
+    dropped = [f"metadata.{name}" for name in _BY_CLUSTER if name in metadata]
+    kept = {name: value for name, value in metadata.items() if name not in _BY_CLUSTER}
+    annotations = metadata.get("annotations")
+    if isinstance(annotations, Mapping) and _LAST_APPLIED in annotations:
+        kept["annotations"] = {name: value for name, value in annotations.items() if name != _LAST_APPLIED}
+        dropped.append(f"the annotation {_LAST_APPLIED}")
+        if not kept["annotations"]:
+            del kept["annotations"]
+    written = {name: kept if name == "metadata" else value for name, value in obj.items() if name != "status"}
+    return written, dropped + (["status"] if "status" in obj else [])
 
 
 def _name_of(obj: Mapping[str, Any]) -> str:
