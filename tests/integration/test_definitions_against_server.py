@@ -15,6 +15,8 @@ from troth.engine.definitions import build_definition
 from troth.kube import ApiError, Client
 
 TEXT: Mapping[str, Any] = {"type": "string"}
+EITHER: Mapping[str, Any] = {"x-kubernetes-int-or-string": True}
+BOTH = [{"type": "integer"}, {"type": "string"}]
 KEYED: Mapping[str, Any] = {
     "type": "array",
     "x-kubernetes-list-type": "map",
@@ -36,6 +38,53 @@ FIELDS: Mapping[str, Any] = {
     "either, said twice": {
         "x-kubernetes-int-or-string": True,
         "anyOf": [{"type": "integer"}, {"type": "string"}],
+    },
+    "either, with a bound for one": {**EITHER, "anyOf": [{"type": "integer", "minimum": 1}, {"type": "string"}]},
+    "either, the other way round": {**EITHER, "anyOf": [{"type": "string"}, {"type": "integer"}]},
+    "either, and a third": {**EITHER, "anyOf": [*BOTH, {"minimum": 1}]},
+    "either, said in allOf": {**EITHER, "allOf": [{"anyOf": BOTH}, {"minimum": 1}]},
+    "either, said in allOf with more": {**EITHER, "allOf": [{"anyOf": BOTH, "minimum": 1}]},
+    "either, said in the second of allOf": {**EITHER, "allOf": [{"minimum": 1}, {"anyOf": BOTH}]},
+    "either, said in anyOf and allOf": {**EITHER, "anyOf": BOTH, "allOf": [{"anyOf": BOTH}]},
+    "either, said in oneOf": {**EITHER, "oneOf": BOTH},
+    "either, said in not": {**EITHER, "not": {"type": "integer"}},
+    "either, bounds without types": {**EITHER, "anyOf": [{"minimum": 1}, {"pattern": "^[a-z]+$"}]},
+    "either, said further up": {
+        "type": "object",
+        "properties": {"a": EITHER},
+        "anyOf": [{"properties": {"a": {"anyOf": BOTH}}}],
+    },
+    "a condition on a field that is not declared": {
+        "type": "object",
+        "properties": {"a": TEXT},
+        "anyOf": [{"properties": {"b": {"minLength": 1}}}],
+    },
+    "a condition on a field of a field that is not declared": {
+        "type": "object",
+        "properties": {"a": {"type": "object", "properties": {"c": TEXT}}},
+        "not": {"properties": {"a": {"properties": {"b": {"minLength": 1}}}}},
+    },
+    "a condition on a field of an open map": {
+        "type": "object",
+        "x-kubernetes-preserve-unknown-fields": True,
+        "allOf": [{"properties": {"b": {"minLength": 1}}}],
+    },
+    "a condition on a key of a map": {
+        "type": "object",
+        "additionalProperties": TEXT,
+        "allOf": [{"properties": {"b": {"minLength": 1}}}],
+    },
+    "a condition on the items of no list": {"type": "object", "allOf": [{"items": {"minLength": 1}}]},
+    "a condition on the items of a list": {"type": "array", "items": TEXT, "allOf": [{"items": {"minLength": 1}}]},
+    "a required field that is not declared, in a condition": {
+        "type": "object",
+        "properties": {"a": TEXT},
+        "oneOf": [{"required": ["b"]}],
+    },
+    "a rule in a condition": {
+        "type": "object",
+        "properties": {"a": {"type": "string", "maxLength": 3}},
+        "allOf": [{"x-kubernetes-validations": [{"rule": "has(self.a)"}]}],
     },
     "list without items": {"type": "array"},
     "list of nothing": {"type": "array", "items": {}},

@@ -35,6 +35,7 @@ _NOT_IN_JUNCTOR: Final = (
     "x-kubernetes-list-type",
     "x-kubernetes-list-map-keys",
     "x-kubernetes-map-type",
+    "x-kubernetes-validations",
 )
 _INT_OR_STRING: Final = [{"type": "integer"}, {"type": "string"}]
 _SHAPES: Final[Mapping[str, tuple[type, ...]]] = {
@@ -245,11 +246,14 @@ def _node(schema: Mapping[str, Any], field: str, *, is_root: bool = False) -> It
             )
             yield required(f"{field}.properties", said)
     yield from _lists(schema, field)
+    # What the type means may be said again, in these words and nowhere but in anyOf or at the beginning of allOf.
     for name in _JUNCTORS:
-        for index, child in enumerate(schema.get(name) or ()):
-            yield from _junctor(child, schema, f"{field}.{name}[{index}]")
+        if not (either and name == "anyOf" and schema.get(name) == _INT_OR_STRING):
+            for index, child in enumerate(schema.get(name) or ()):
+                first = bool(either) and name == "allOf" and index == 0
+                yield from _junctor(child, f"{field}.{name}[{index}]", either=first)
     if isinstance(schema.get("not"), dict):
-        yield from _junctor(schema["not"], schema, f"{field}.not")
+        yield from _junctor(schema["not"], f"{field}.not")
     for name, child in (schema.get("properties") or {}).items():
         if not (is_root and name == "metadata"):
             yield from _node(child, f"{field}.properties.{name}")
@@ -329,23 +333,25 @@ def _map_keys(keys: Any, items: Mapping[str, Any], field: str) -> Iterator[Refus
             yield required(f"{field}.items.properties.{key}.default", said)
 
 
-def _junctor(schema: Mapping[str, Any], outer: Mapping[str, Any] | None, field: str) -> Iterator[Refusal]:
-    """Inside of allOf, anyOf, oneOf and not: only values may be restricted, nothing may be declared."""
+def _junctor(schema: Mapping[str, Any], field: str, *, either: bool = False) -> Iterator[Refusal]:
+    """Inside of allOf, anyOf, oneOf and not: only values may be restricted, nothing may be declared.
+
+    Args:
+        schema: what stands in the junctor.
+        field: its path.
+        either: whether its ``anyOf`` may say what ``x-kubernetes-int-or-string`` means.
+    """
     yield from _value(schema, field)
-    either = outer is not None and outer.get("x-kubernetes-int-or-string")
     for name in _NOT_IN_JUNCTOR:
-        if name == "type" and either and {"type": schema.get("type")} in _INT_OR_STRING:
-            continue
         if schema.get(name):
             yield Refusal(f"{field}.{name}", "Forbidden: must be empty to be structural", FORBIDDEN)
     for name, child in (schema.get("properties") or {}).items():
-        known = (outer.get("properties") or {}).get(name) if outer is not None else None
-        yield from _junctor(child, known, f"{field}.properties.{name}")
+        yield from _junctor(child, f"{field}.properties.{name}")
     if isinstance(schema.get("items"), dict):
-        known = outer.get("items") if outer is not None else None
-        yield from _junctor(schema["items"], known if isinstance(known, dict) else None, f"{field}.items")
+        yield from _junctor(schema["items"], f"{field}.items")
     for name in _JUNCTORS:
-        for index, child in enumerate(schema.get(name) or ()):
-            yield from _junctor(child, outer, f"{field}.{name}[{index}]")
+        if not (either and name == "anyOf" and schema.get(name) == _INT_OR_STRING):
+            for index, child in enumerate(schema.get(name) or ()):
+                yield from _junctor(child, f"{field}.{name}[{index}]")
     if isinstance(schema.get("not"), dict):
-        yield from _junctor(schema["not"], outer, f"{field}.not")
+        yield from _junctor(schema["not"], f"{field}.not")
