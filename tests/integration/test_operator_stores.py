@@ -313,7 +313,8 @@ async def test_a_request_that_is_deleted_while_its_store_is_away_goes_when_that_
     await site.store(says("Ready", "False", "no repository", reason="RepositoryMissing"))
     resource = api_of(site.name)
     await site.platform.delete(resource, "orders", namespace=site.namespace)
-    await site.request("orders", says("Ready", "False", "Deleting: waiting for", site.name, reason="Deleting"))
+    why = ("Deleting: waiting for 1 work to be removed", site.name, "there is no repository")
+    await site.request("orders", says("Ready", "False", *why, reason="Deleting"))
     repository.path.with_suffix(".away").rename(repository.path)
     await site.platform.gone(resource, "orders", namespace=site.namespace, within=20)
     assert await all_files(repository, f"{site.name}/resources/{site.namespace}") == {}

@@ -109,8 +109,11 @@ class PromiseDeletion:
         works = self._platform.caches.works.by_index(BY_PROMISE, promise.name)
         for work in works:
             await self._workflows.delete_work(work)
-        left = len(self._platform.caches.works.by_index(BY_PROMISE, promise.name))
-        return f"{left} {'work' if left == 1 else 'works'} to be removed from their destinations" if left else ""
+        left = self._platform.caches.works.by_index(BY_PROMISE, promise.name)
+        if not left:
+            return ""
+        noun = "1 work" if len(left) == 1 else f"{len(left)} works"
+        return f"{noun} to be removed from their destinations{self._workflows.obstacle(left)}"
 
     async def _remove_definitions(self, promise: Promise) -> str:
         left = self._platform.caches.definitions.by_index(BY_PROMISE, promise.name)

@@ -278,7 +278,8 @@ class RequestReconciler:
             }
         )
         noun = "1 work" if len(works) == 1 else f"{len(works)} works"
-        return f"{noun} to be removed" + (f" from {', '.join(destinations)}" if destinations else "")
+        place = f" from {', '.join(destinations)}" if destinations else ""
+        return f"{noun} to be removed{place}{self._workflows.obstacle(works)}"
 
     async def _report_deletion(
         self,

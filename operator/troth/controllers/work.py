@@ -231,7 +231,11 @@ class WorkReconciler:
         for placement in placements:
             if not placement.metadata.deleting:
                 await self._delete_placement(placement)
-        if self._placements(key):
+        if left := self._placements(key):
+            failures = [failure for placement in left if (failure := read_placement(placement).failure)]
+            if failures and self._told.get(key) != failures:
+                self._told[key] = failures
+                self._platform.caches.queue_owner(work)  # its owner says what keeps it
             return DONE  # the end of each queues this Work again
         await self._platform.set_finalizers(
             self._platform.caches.works,

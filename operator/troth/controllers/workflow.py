@@ -22,13 +22,13 @@ from troth.api import labels as names
 from troth.api.objects import Work, Workload, WorkloadGroup
 from troth.api.pipelines import JinjaPipeline
 from troth.api.resources import WORK
-from troth.controllers.caches import BY_OWNER
+from troth.controllers.caches import BY_OWNER, BY_WORK
 from troth.controllers.platform import Platform
 from troth.controllers.result import After, Result, Retry, Terminal
 from troth.engine import Control, Failure, RenderContext
 from troth.engine.components import Component, Parent, find_components, may_hold_components
 from troth.engine.outputs import WorkflowOutput, is_suspended, judge_outcomes
-from troth.engine.status import AuthorStatus
+from troth.engine.status import AuthorStatus, read_placement
 from troth.engine.work import GroupContent, blob_id, encode_content
 from troth.engine.work import work_name as compute_work_name
 from troth.kube import AlreadyExists, ApiError, Forbidden, NotFound, TooLarge
@@ -322,6 +322,18 @@ class Workflows:
                     namespace=owner.work_namespace,
                 )
         self._platform.caches.works.observe(answer)
+
+    def obstacle(self, works: Sequence[Work]) -> str:
+        """What keeps Works that are being deleted: a clause such as ``: the store is away``, or nothing."""
+        placements = [
+            placement
+            for work in works
+            for placement in self._platform.caches.placements.by_index(
+                BY_WORK, f"{work.metadata.namespace}/{work.metadata.name}"
+            )
+        ]
+        failures = sorted({failure for each in placements if (failure := read_placement(each).failure)})
+        return f": {failures[0]}" if failures else ""
 
     async def delete_work(self, work: Work) -> None:
         """Starts the deletion of a Work; its placements and their files go first."""
