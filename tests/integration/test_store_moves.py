@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -231,11 +231,56 @@ async def test_a_destination_that_turns_back_half_way_leaves_nothing_where_it_di
     assert await all_files(old, f"{moving.name}/resources/") == before
 
 
+async def test_two_stores_of_one_branch_know_of_each_others_files(moving: Moving, stores: Path) -> None:
+    repository = Repository(stores / f"{moving.name}.git")
+    platform, one, two = moving.platform, moving.name, f"{moving.name}b"
+    for name in (one, two):
+        await platform.make(GIT_STATE_STORE, git_store(name, str(repository.path)))
+    files = [{"path": "same.yaml", "template": "kind: Same\nname: {{ name }}\n"}]
+    for name in (one, two):
+        await platform.make(
+            DESTINATION,
+            destination(name, store=name, labels={"for": name}, path="shared", filepath={"mode": "none"}),
+        )
+        await platform.publish(promise(name, files=files))
+        test = ready if name == one else says("Ready", "False", one, two, "claimed by both")
+        await platform.wait(DESTINATION, name, test)
+    await platform.ask(one, "first", moving.namespace)
+    await platform.ready(one, "first", moving.namespace)
+    head = repository.head()
+    refused = says("Ready", "False", "same.yaml", "claimed by both", "first", "second")
+    for _ in range(2):
+        await platform.ask(two, "second", moving.namespace)
+        await platform.wait(api_of(two), "second", refused, namespace=moving.namespace)
+        await platform.delete(api_of(two), "second", namespace=moving.namespace)
+        await platform.gone(api_of(two), "second", namespace=moving.namespace)
+        assert repository.head() == head
+    await platform.ask(two, "second", moving.namespace)
+    await platform.wait(api_of(two), "second", refused, namespace=moving.namespace)
+    await moving.drop("first")
+    await platform.ready(two, "second", moving.namespace, within=40)
+    assert "second" in (await all_files(repository))["shared/same.yaml"]
+
+
+def ready(live: Mapping[str, Any]) -> bool:
+    return condition(live, "Ready").get("status") == "True"
+
+
+def says(kind: str, status: str, *words: str) -> Callable[[Mapping[str, Any]], bool]:
+    """A test of an object: a condition has that status, and its message holds all the words."""
+
+    def test(live: Mapping[str, Any]) -> bool:
+        found = condition(live, kind)
+        return found.get("status") == status and all(word in found.get("message", "") for word in words)
+
+    return test
+
+
 def in_store(name: str) -> Any:
     """A test of a Destination: its own files are in that store, and it is Ready."""
 
     def test(live: Mapping[str, Any]) -> bool:
         location = ((live.get("status") or {}).get("troth") or {}).get("location") or {}
-        return location.get("store", {}).get("name") == name and condition(live, "Ready").get("status") == "True"
+        return location.get("store", {}).get("name") == name and ready(live)
 
     return test

@@ -244,6 +244,7 @@ class PlacementReconciler:
         elif store is not None and old.address and old.address != store.address:
             gone = "is somewhere else now"
         if gone:
+            await self._let_go(placement, old)
             self._platform.events.record(
                 placement_reference(placement),
                 type="Warning",
@@ -264,6 +265,12 @@ class PlacementReconciler:
             return
         owner = owner_at(old, placement)
         await store.writer.write(_removal(f"{owner}@{old.path}" if stays else owner, placement, old))
+
+    async def _let_go(self, placement: WorkPlacement, old: Location) -> None:
+        """Of files that nobody can remove: they must not keep others from their paths."""
+        for store in self._platform.open_stores.all():
+            if store.address == old.address and store.writer is not None:
+                await store.writer.release(owner_at(old, placement))
 
     async def _remove(self, key: Key, placement: WorkPlacement) -> Result:
         ours = {names.REPO_CLEANUP, names.DOT_FILES_CLEANUP}

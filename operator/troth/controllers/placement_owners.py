@@ -37,7 +37,7 @@ def owner_at(location: Location, placement: WorkPlacement) -> str:
 
 
 async def former_owners(platform: Platform, ref: StoreRef, *, path: str, address: str) -> list[Former]:
-    """What everybody had in a store, as the cluster knows it; what is certain comes first.
+    """What everybody had in a store or in another that is the same place; what is certain comes first.
 
     Args:
         platform: with caches that have been listed.
@@ -51,14 +51,14 @@ async def former_owners(platform: Platform, ref: StoreRef, *, path: str, address
     likely: dict[str, Former] = {}
     for destination in platform.caches.destinations.items():
         own = read_own_files(destination.status)
-        if own is not None and own.store == ref and own.address in ("", address):
+        if own is not None and _is_at(own.store, own.address, ref, address):
             owner = destination_owner(destination)
             certain[owner] = Former(owner, own.paths)
     for number, placement in enumerate(list(platform.caches.placements.items())):
         if number % _AT_ONCE == _AT_ONCE - 1:
             await asyncio.sleep(0)
         places = read_whereabouts(placement.status).places
-        here = next((found for found in places if found.store == ref and found.address in ("", address)), None)
+        here = next((found for found in places if _is_at(found.store, found.address, ref, address)), None)
         if here is not None:
             owner = owner_at(here, placement)
             files = (here.aggregate,) if here.aggregate else ()
@@ -67,6 +67,13 @@ async def former_owners(platform: Platform, ref: StoreRef, *, path: str, address
             owner = f"{placement.metadata.namespace}/{placement.metadata.name}"
             likely[owner] = Former(owner, state_file=record)
     return [*certain.values(), *likely.values()]
+
+
+def _is_at(store: StoreRef, recorded: str, ref: StoreRef, address: str) -> bool:
+    """Whether what is recorded of a store is about the place that ``ref`` is now."""
+    if not recorded:
+        return store == ref
+    return store.kind == ref.kind and recorded == address
 
 
 def _unwritten_record(platform: Platform, ref: StoreRef, placement: WorkPlacement, path: str) -> str | None:

@@ -35,16 +35,25 @@ _AT_ONCE: Final = 100
 class DirectoryWriter:
     """The writer of one folder; see `StateStoreWriter` for what the methods promise.
 
-    Args of the constructor: ``root`` must exist; ``prefix`` is the store's ``spec.path``;
+    Args of the constructor: ``root`` must exist; ``prefix`` is the store's ``spec.path``; ``ownership`` is shared with
+    other writers of the folder;
     ``load_timeout`` is in seconds; ``durable`` syncs every file to the disk before it appears.
     """
 
-    def __init__(self, root: Path, *, prefix: str = "", load_timeout: float = 30.0, durable: bool = False) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        prefix: str = "",
+        ownership: Ownership | None = None,
+        load_timeout: float = 30.0,
+        durable: bool = False,
+    ) -> None:
         self._folder = _Folder(root, durable=durable)
         self._prefix = prefix.strip("/")
         self._load_timeout = load_timeout
         self._lock = asyncio.Lock()
-        self._ownership = Ownership()
+        self._ownership = ownership or Ownership()
         self._wishes: dict[str, Wish] = {}
         self._held: dict[str, frozenset[str]] = {}
         self._former: list[Former] = []
@@ -63,7 +72,8 @@ class DirectoryWriter:
             if self._closed:
                 raise StoreError(Reason.CLOSED, f"the writer of {self._folder.root} is closed")
             await self._restore()
-            self._ownership.assign(wish.owner, wish.files, wish.claim.directory if wish.files else None)
+            directory = wish.claim.directory if wish.files else None
+            self._ownership.assign(wish.owner, wish.files, directory, by=self)
             edit = await asyncio.to_thread(self._plan, wish)
             if edit:
                 await self._carry_out(wish, edit)
@@ -87,7 +97,7 @@ class DirectoryWriter:
     async def release(self, owner: str) -> None:
         """See `StateStoreWriter.release`."""
         async with self._lock:
-            self._ownership.release(owner)
+            self._ownership.release(owner, by=self)
             self._held.pop(owner, None)
             self._wishes.pop(owner, None)
 
@@ -95,6 +105,7 @@ class DirectoryWriter:
         """See `StateStoreWriter.close`; the files stay."""
         async with self._lock:
             self._closed = True
+            self._ownership.abandon(self)
 
     async def _restore(self) -> None:
         while self._former:
@@ -102,7 +113,7 @@ class DirectoryWriter:
             holdings = await asyncio.to_thread(self._look_at, part)
             del self._former[: len(part)]
             for former, (files, directory) in zip(part, holdings, strict=True):
-                self._ownership.restore(former.owner, files, directory)
+                self._ownership.restore(former.owner, files, directory, by=self)
 
     def _look_at(self, part: Sequence[Former]) -> list[tuple[frozenset[str], str | None]]:
         with self._folder.errors():

@@ -22,10 +22,12 @@ from troth.stores.git_repository import Author
 from troth.stores.kubernetes import KubernetesSettings, KubernetesWriter
 from troth.stores.kubernetes_client import KubernetesClient
 from troth.stores.kubernetes_objects import Parse
+from troth.stores.ownership import Ownership, Ownerships
 from troth.stores.protocol import StateStoreWriter
 
 Connect = Callable[[bytes], Awaitable[KubernetesClient]]
 
+_BRANCH: Final = "main"
 _GITHUB_USER: Final = "x-access-token"
 
 
@@ -41,6 +43,7 @@ class StoreEnvironment:
         parse: reads YAML as Kubernetes does; raises a TrothError.
         inventory_namespace: where inventories are kept on a cluster.
         surroundings: the environment that PATH and proxies are taken from.
+        ownerships: who has what in each place, for all stores together: two of them may be one place.
         git: how Git writers behave.
         kubernetes: how Kubernetes writers behave.
     """
@@ -52,6 +55,7 @@ class StoreEnvironment:
     parse: Parse
     inventory_namespace: str = "kratix-platform-system"
     surroundings: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    ownerships: Ownerships = field(default_factory=Ownerships)
     git: GitSettings = field(default_factory=GitSettings)
     kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
 
@@ -73,13 +77,14 @@ async def open_writer(
         environment: of the process.
     """
     if kind == "GitStateStore":
-        return await asyncio.to_thread(_open_git, spec, secret, environment)
+        ownership = environment.ownerships.at(f"{spec.get('url')}#{spec.get('branch') or _BRANCH}")
+        return await asyncio.to_thread(_open_git, spec, secret, environment, ownership)
     if kind == "KubernetesStateStore":
         return await _open_kubernetes(name, spec, secret, environment)
     if kind == "DirectoryStateStore":
         path = str(spec.get("path") or "")
         root = await asyncio.to_thread(directory_root, path, local_root=environment.local_root)
-        return DirectoryWriter(root)
+        return DirectoryWriter(root, ownership=environment.ownerships.at(str(root)))
     raise StoreError(
         Reason.NOT_SUPPORTED,
         f"a store of kind {kind} is not supported yet",
@@ -89,7 +94,10 @@ async def open_writer(
 
 
 def _open_git(
-    spec: Mapping[str, Any], secret: Mapping[str, bytes] | None, environment: StoreEnvironment
+    spec: Mapping[str, Any],
+    secret: Mapping[str, bytes] | None,
+    environment: StoreEnvironment,
+    ownership: Ownership,
 ) -> GitWriter:
     url = str(spec.get("url") or "")
     if not url:
@@ -105,7 +113,8 @@ def _open_git(
     )
     return GitWriter(
         remote=remote,
-        branch=str(spec.get("branch") or "main"),
+        branch=str(spec.get("branch") or _BRANCH),
+        ownership=ownership,
         author=Author(str(author.get("name") or "kratix"), str(author.get("email") or "")),
         workspace=environment.workspace,
         surroundings=environment.surroundings,

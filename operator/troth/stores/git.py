@@ -86,8 +86,8 @@ class GitWriter:
     """The writer of one branch of one repository; see `StateStoreWriter` for what the methods promise.
 
     Args of the constructor: ``workspace`` is a folder of its own or shared with other writers; ``prefix`` the
-    store's ``spec.path``; ``surroundings`` the environment that PATH and proxies are taken from; ``now`` gives
-    seconds since 1970 for commits; ``random`` spreads retries.
+    store's ``spec.path``; ``ownership`` is shared with other writers of the branch; ``surroundings`` the environment
+    that PATH and proxies are taken from; ``now`` gives seconds since 1970 for commits; ``random`` spreads retries.
     """
 
     def __init__(
@@ -100,6 +100,7 @@ class GitWriter:
         surroundings: Mapping[str, str],
         prefix: str = "",
         settings: GitSettings | None = None,
+        ownership: Ownership | None = None,
         now: Callable[[], float] = time.time,
         random: random_module.Random | None = None,
     ) -> None:
@@ -120,7 +121,7 @@ class GitWriter:
         self._gatherer = Gatherer(self._flush, pace=self._settings.pace, name=f"{remote.url} ({branch})")
         self._lock = asyncio.Lock()
         self._branch: _Branch | None = None
-        self._ownership = Ownership()
+        self._ownership = ownership or Ownership()
         self._held: dict[str, frozenset[str]] = {}
         self._versions: dict[str, str] = {}
         self._tried: set[str] = set()
@@ -162,7 +163,7 @@ class GitWriter:
 
     async def release(self, owner: str) -> None:
         """See `StateStoreWriter.release`."""
-        self._ownership.release(owner)
+        self._ownership.release(owner, by=self)
         self._held.pop(owner, None)
         self._versions.pop(owner, None)
 
@@ -170,6 +171,7 @@ class GitWriter:
         """See `StateStoreWriter.close`; the clone is removed."""
         self._closed = True
         await self._gatherer.close(grace=self._settings.close_grace)
+        self._ownership.abandon(self)
         async with self._lock:
             await self._repository.drop()
 
@@ -256,7 +258,8 @@ class GitWriter:
         )
 
     def _register(self, wish: Wish) -> None:
-        self._ownership.assign(wish.owner, wish.files, wish.claim.directory if wish.files else None)
+        directory = wish.claim.directory if wish.files else None
+        self._ownership.assign(wish.owner, wish.files, directory, by=self)
 
     def _plan(self, wish: Wish, branch: _Branch, records: Mapping[str, bytes]) -> Edit:
         return plan(
@@ -432,7 +435,7 @@ class GitWriter:
                     old.tree.remove(path)
                 else:
                     old.tree.put(path, blob)
-                if not ours and self._ownership.is_claimed(path):
+                if not ours and self._ownership.is_claimed(path, by=self):
                     self._disturbed = True
         old.head = head
         return old
@@ -448,7 +451,7 @@ class GitWriter:
             holdings = await asyncio.to_thread(_holdings, part, branch.tree, records, self._prefix)
             del self._former[: len(part)]
             for former, (files, directory) in zip(part, holdings, strict=True):
-                self._ownership.restore(former.owner, files, directory)
+                self._ownership.restore(former.owner, files, directory, by=self)
 
     @contextlib.asynccontextmanager
     async def _clone(self) -> AsyncIterator[None]:

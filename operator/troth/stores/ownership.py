@@ -4,6 +4,9 @@ Two owners on one path would each undo the other for ever, and a folder that is 
 lose the files of another. So a claim is registered before it is planned, and the second claimant is told who
 was first. It lives in memory and is filled by the claims themselves, after what owners had before the process began
 (`StateStoreWriter.resume`): a restart must not decide a conflict anew.
+
+Two stores may be one branch or one folder. Their writers share one register (`Ownerships`), and it notes through which
+of them an owner came last: an owner that moved from one to the other is not forgotten when the first lets go of it.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 from troth.stores.errors import Reason, StoreError
 from troth.stores.paths import ancestors
@@ -25,16 +29,20 @@ class Holding:
 
 
 class Ownership:
-    """The register of one store. Not thread-safe: one task asks it."""
+    """The register of one place. Not thread-safe: one event loop changes it.
+
+    ``by`` is the writer through which an owner has something; None is nobody in particular.
+    """
 
     def __init__(self) -> None:
         self._holdings: dict[str, Holding] = {}
+        self._by: dict[str, object] = {}
         self._files: dict[str, str] = {}
         self._directories: dict[str, str] = {}
         # folder → owner → how many of its files and folders lie below; the folder need not be claimed itself
         self._below: dict[str, dict[str, int]] = {}
 
-    def assign(self, owner: str, files: Iterable[str], directory: str | None) -> None:
+    def assign(self, owner: str, files: Iterable[str], directory: str | None, *, by: object | None = None) -> None:
         """Replace what the owner has; nothing changes when it raises StoreError (PathConflict, names both).
 
         Paths are normalised already. An owner with neither files nor a directory is forgotten.
@@ -42,12 +50,14 @@ class Ownership:
         wanted = Holding(frozenset(files), directory)
         old = self._holdings.get(owner)
         if old == wanted:
+            self._by[owner] = by
             return
         self._require_free(owner, wanted)
         self._forget(owner)
         if not wanted.files and directory is None:
             return
         self._holdings[owner] = wanted
+        self._by[owner] = by
         for path in wanted.files:
             self._files[path] = owner
             self._count(owner, path, 1)
@@ -55,15 +65,24 @@ class Ownership:
             self._directories[directory] = owner
             self._count(owner, directory, 1)
 
-    def restore(self, owner: str, files: Iterable[str], directory: str | None) -> None:
+    def restore(
+        self, owner: str, files: Iterable[str], directory: str | None, *, by: object | None = None
+    ) -> None:
         """Give the owner what it had before, unless it has claimed since or another has it by now."""
         if owner not in self._holdings:
             with contextlib.suppress(StoreError):
-                self.assign(owner, files, directory)
+                self.assign(owner, files, directory, by=by)
 
-    def release(self, owner: str) -> None:
-        """Forget the owner and free what it has."""
-        self._forget(owner)
+    def release(self, owner: str, *, by: object | None = None) -> None:
+        """Forget the owner and free what it has, unless it has that through another writer by now."""
+        if self._by.get(owner) in (None, by):
+            self._forget(owner)
+
+    def abandon(self, by: object) -> None:
+        """The writer ends: what owners have through it stays theirs, and any other may release it."""
+        for owner, writer in self._by.items():
+            if writer is by:
+                self._by[owner] = None
 
     def is_foreign(self, owner: str, path: str) -> bool:
         """Whether somebody else has the path or a folder around it."""
@@ -71,9 +90,10 @@ class Ownership:
             return True
         return any(self._directories.get(above, owner) != owner for above in ancestors(path))
 
-    def is_claimed(self, path: str) -> bool:
-        """Whether anybody has the path or a folder around it."""
-        return path in self._files or any(above in self._directories for above in ancestors(path))
+    def is_claimed(self, path: str, *, by: object | None = None) -> bool:
+        """Whether anybody has the path or a folder around it through that writer."""
+        owners = [self._files.get(path), *(self._directories.get(above) for above in ancestors(path))]
+        return any(owner is not None and self._by.get(owner) is by for owner in owners)
 
     def _require_free(self, owner: str, wanted: Holding) -> None:
         held = self._holdings.get(owner)
@@ -100,6 +120,7 @@ class Ownership:
 
     def _forget(self, owner: str) -> None:
         old = self._holdings.pop(owner, None)
+        self._by.pop(owner, None)
         if old is None:
             return
         for path in old.files:
@@ -119,3 +140,17 @@ class Ownership:
                 del owners[owner]
                 if not owners:
                     del self._below[above]
+
+
+class Ownerships:
+    """The registers by place, each for as long as any writer has it."""
+
+    def __init__(self) -> None:
+        self._registers: WeakValueDictionary[str, Ownership] = WeakValueDictionary()
+
+    def at(self, place: str) -> Ownership:
+        """The register of a place, such as a repository and its branch."""
+        found = self._registers.get(place)
+        if found is None:
+            found = self._registers[place] = Ownership()
+        return found

@@ -12,7 +12,7 @@ from hypothesis import given
 from troth.stores import Claim, StoreError
 from troth.stores.content import blob_id
 from troth.stores.edits import Wish, plan, read_claim
-from troth.stores.ownership import Ownership
+from troth.stores.ownership import Ownership, Ownerships
 from troth.stores.paths import ancestors, confine
 from troth.stores.state_file import read_state_file, render_state_file
 from troth.stores.tree import PathTree
@@ -234,3 +234,34 @@ def test_a_forged_state_file_removes_nothing_of_others() -> None:
     store.tree.put("w/.kratix/two.yaml", "forged")
     store.write(claim("two", {"w/two.yaml": "2"}, state_file="w/.kratix/two.yaml"))
     assert store.tree.get("w/one.yaml") == "1"
+
+
+def test_two_writers_of_one_place_share_what_they_know_and_neither_forgets_for_the_other() -> None:
+    registers = Ownerships()
+    register, one, two = registers.at("repository#main"), object(), object()
+    assert registers.at("repository#main") is register
+    assert registers.at("repository#other") is not register
+    register.assign("a", ["x"], None, by=one)
+    with pytest.raises(StoreError):
+        register.assign("b", ["x"], None, by=two)
+    register.assign("a", ["x"], None, by=two)
+    register.release("a", by=one)
+    with pytest.raises(StoreError):
+        register.assign("b", ["x"], None, by=one)
+    assert register.is_claimed("x", by=two)
+    assert not register.is_claimed("x", by=one)
+    register.abandon(two)
+    register.release("a", by=one)
+    register.assign("b", ["x"], None, by=one)
+
+
+def test_what_an_owner_had_before_never_replaces_what_is_claimed_now() -> None:
+    register = Ownership()
+    register.restore("a", ["x"], None)
+    register.restore("b", ["x", "y"], None)
+    register.assign("c", ["y"], None)
+    register.assign("a", ["z"], None)
+    register.restore("a", ["x"], None)
+    register.assign("b", ["x"], None)
+    with pytest.raises(StoreError):
+        register.assign("c", ["z"], None)
