@@ -32,10 +32,11 @@ class Calls(Operators):
                 "T103", node.node, f"{words_of(node.node)} is {shape.words}, and {node.name} wants {wanted}"
             )
         self._attribute(node, shape)
-        return filtering.result(node.name, shape)
+        return filtering.having(node, filtering.result(node.name, shape))
 
     def _attribute(self, node: nodes.Filter, shape: Shape) -> None:
         """The field that a filter reads of each item."""
+        assert node.node is not None  # noqa: S101 - asked by the caller
         names = [item.value for item in node.kwargs if item.key == "attribute"]
         if node.name in filtering.ATTRIBUTE_FIRST and node.args:
             names.append(node.args[0])
@@ -46,7 +47,7 @@ class Calls(Operators):
             if isinstance(name, nodes.Const) and isinstance(name.value, str):
                 first = name.value.split(".")[0]
                 if first not in items.fields:
-                    self._unknown_field(items, first, name, None)
+                    self._unknown_field(items, first, name, None, words_of(node.node))
 
     def _default(self, node: nodes.Filter, scope: Scope) -> Shape:
         assert node.node is not None  # noqa: S101 - asked by the caller

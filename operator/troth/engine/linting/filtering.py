@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+from jinja2 import nodes
+
 from troth.engine.linting.shapes import ANYTHING_LIST, NUMBER, SCALARS, TEXT, TRUTH, UNKNOWN, WHOLE, Shape
 
 DEFAULTS: Final = frozenset(("default", "d"))
@@ -29,6 +31,13 @@ _GIVE_LIST: Final = frozenset(
 _GIVE_TEXT: Final = frozenset(
     ("upper", "lower", "trim", "join", "replace", "string", "title", "capitalize", "truncate", "format", "slug")
 ) | {"b64encode", "sha256", "hash", "indent", "nindent", "tojson", "to_json", "to_nice_json", "dns_label"}
+_HAVING: Final = frozenset(
+    (
+        ("selectattr",),
+        ("rejectattr", "undefined"),
+        *(("selectattr", test) for test in (*PRESENT_TESTS, "==", "eq", "equalto", "in")),
+    )
+)
 COUNTS: Final = frozenset(("length", "count"))
 ATTRIBUTE_FIRST: Final = frozenset(("selectattr", "rejectattr", "groupby"))
 
@@ -57,6 +66,20 @@ def unfit(name: str, shape: Shape) -> str:
     if name in _WANT_TEXT and shape.never({"text"}):
         return "text"
     return ""
+
+
+def having(node: nodes.Filter, shape: Shape) -> Shape:
+    """What selecting by an attribute leaves: items that have it."""
+    words = [argument.value for argument in node.args[:2] if isinstance(argument, nodes.Const)]
+    if len(words) != len(node.args[:2]) or not words or (node.name, *words[1:]) not in _HAVING:
+        return shape
+    name = str(words[0])
+    items = shape.items
+    if items is None or name not in items.fields:
+        return shape
+    return replace(
+        shape, items=replace(items, fields={**items.fields, name: replace(items.fields[name], missing="")})
+    )
 
 
 def result(name: str, shape: Shape) -> Shape:

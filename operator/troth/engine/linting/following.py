@@ -9,6 +9,7 @@ in a circle of modules.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from jinja2 import nodes
 
 from troth.engine.inputs import path_text
 from troth.engine.linting.scope import Key, Macro, Scope, key_of
-from troth.engine.linting.shapes import Shape
+from troth.engine.linting.shapes import Shape, without_null
 
 
 class Following(ABC):
@@ -45,6 +46,10 @@ class Following(ABC):
     @abstractmethod
     def call_macro(self, macro: Macro, call: nodes.Call, scope: Scope) -> Shape:
         """Follows a macro with what it is given."""
+
+    @abstractmethod
+    def quiet(self) -> AbstractContextManager[None]:
+        """What is followed inside is not remarked on."""
 
     @property
     @abstractmethod
@@ -81,6 +86,8 @@ class Following(ABC):
 
     @staticmethod
     def _known(shape: Shape, key: Key | None, scope: Scope) -> Shape:
+        if shape.kinds is not None and "null" in shape.kinds and scope.knows_not_null(key):
+            shape = without_null(shape)
         if shape.missing and scope.knows(key):
             shape = replace(shape, missing="")
         if shape.hollow and scope.knows_within(key):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from jinja2 import nodes
@@ -11,7 +12,7 @@ from troth.engine.inputs import path_text
 from troth.engine.linting.comparing import enumerated, origin_of
 from troth.engine.linting.following import Following
 from troth.engine.linting.scope import Key, Scope, key_of
-from troth.engine.linting.shapes import TEXT, UNKNOWN, Shape, union
+from troth.engine.linting.shapes import NOT_EVERY, TEXT, UNKNOWN, Shape, union
 
 
 class Lookups(Following):
@@ -42,6 +43,7 @@ class Lookups(Following):
         if isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str):
             return self._field(owner, node.arg.value, node, scope, forgiving)
         index = self.use(node.arg, scope)
+        index = replace(index, values=scope.possible(key_of(node.arg), index.values))
         if owner.only("list"):
             place = str(index.values[0]) if index.values and len(index.values) == 1 else ""
             found = owner.fields.get(place) or owner.items or UNKNOWN
@@ -93,6 +95,8 @@ class Lookups(Following):
             self.mark(owner, whole=True)
             return UNKNOWN
         found = owner.fields.get(name) or owner.rest
+        if found is not None and found.missing.startswith(NOT_EVERY):
+            found = self._here(node, scope).fields.get(name) or found
         if found is None:
             self.mark(owner, whole=False)
             if not scope.knows(key) and not (forgiving and (self.in_macro or not owner.declared)):
@@ -103,14 +107,35 @@ class Lookups(Following):
             missing = f"{path_text(key[:-1]) if key and len(key) > 1 else 'it'} may be null"
         return self._known(replace(found, missing=missing), key, scope)
 
-    def _unknown_field(self, owner: Shape, name: str, node: nodes.Node, key: Key | None) -> None:
+    def _here(self, node: nodes.Node, scope: Scope) -> Shape:
+        """What a name stands for with all that is known here, when what it was made of still is what it was."""
+        name = getattr(node, "node", None)
+        origin = scope.origins.get(name.name) if isinstance(name, nodes.Name) else None
+        if origin is None or any(part.name in scope.own for part in _names_in(origin)):
+            return UNKNOWN
+        with self.quiet():
+            return self.expr(origin, scope)
+
+    def _unknown_field(self, owner: Shape, name: str, node: nodes.Node, key: Key | None, items: str = "") -> None:
+        """Says that there is no such field; ``items`` is what it is a field of each item of."""
         what = path_text(key[:-1]) if key and len(key) > 1 else "the map"
         meant = close_match(name, owner.fields)
         fix = (
             f"did you mean {meant}?" if meant else f"there is: {enumerated(owner.fields)}" if owner.fields else ""
         )
-        if owner.declared:
+        if owner.declared and items:
+            message = f"the items of {items} have no {name!r}: the API server drops it"
+            self.remark(
+                "T101", node, message, f"{fix}; or declare it in the API" if fix else "declare it in the API"
+            )
+        elif owner.declared:
             fix += "; or declare it in the API" if fix else "declare it in the API"
             self.remark("T101", node, f"the API has no {what}.{name}: the API server drops it", fix)
         else:
             self.remark("T101", node, f"{what} has no {name!r}", fix or "it is empty")
+
+
+def _names_in(node: nodes.Node) -> Iterator[nodes.Name]:
+    if isinstance(node, nodes.Name):
+        yield node
+    yield from node.find_all(nodes.Name)

@@ -19,7 +19,7 @@ from troth.engine.linting.comparing import (
 )
 from troth.engine.linting.lookups import Lookups
 from troth.engine.linting.scope import Key, Scope, narrow
-from troth.engine.linting.shapes import NUMBER, NUMBERS, TRUTH, UNKNOWN, Shape, shape_of_value, union
+from troth.engine.linting.shapes import NUMBER, NUMBERS, TRUTH, UNKNOWN, Shape, shape_of_value, union, without_null
 
 _ORDERINGS: Final = frozenset(("lt", "gt", "lteq", "gteq"))
 _OPERATORS: Final = {nodes.Add: "+", nodes.Sub: "-", nodes.Div: "/", nodes.FloorDiv: "//", nodes.Pow: "**"}
@@ -33,6 +33,10 @@ class Operators(Lookups):
         inner = scope.copy(narrow(node.left, isinstance(node, nodes.And), scope.origins))
         right = self.expr(node.right, inner)
         self.mark(right, whole=False)
+        if isinstance(node, nodes.Or) and left.kinds is not None:
+            if left.only("null"):
+                return right
+            left = replace(without_null(left), hollow="")  # else it is the right one
         return union(left, right)
 
     def _condition(self, node: nodes.CondExpr, scope: Scope) -> Shape:

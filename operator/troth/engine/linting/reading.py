@@ -172,6 +172,15 @@ class Reader(Expressions):
             fix = "a Promise's own workflow has no request; promise is the whole object"
         self.remark("T109", node, f"there is no {name} here", fix)
 
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """What is followed inside is not remarked on."""
+        report, self._report = self._report, _say_nothing
+        try:
+            yield
+        finally:
+            self._report = report
+
     @property
     def in_macro(self) -> bool:
         """Whether what is read is given by whoever calls."""
@@ -401,6 +410,10 @@ class Reader(Expressions):
         finally:
             self._text, self._lines = before
             self._depth -= 1
+
+
+def _say_nothing(remark: Remark) -> None:
+    del remark
 
 
 def item_of(shape: Shape) -> Shape:

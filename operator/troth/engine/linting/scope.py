@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,6 +15,11 @@ Key = tuple[str, ...]
 Facts = frozenset[Key]
 
 _NOTHING: Final = frozenset[Key]()
+# The last parts of facts that are not about what exists: no name of a field begins so.
+_TRUE: Final = ""
+_NOT_NULL: Final = "\0not null"
+_IS: Final = "\0is"
+_IS_NOT: Final = "\0is not"
 _MOST_ORIGINS: Final = 6
 _UNKNOWN_CONSTANT: Final = object()
 
@@ -62,11 +67,30 @@ class Scope:
 
     def knows(self, key: Key | None) -> bool:
         """Whether what the chain names certainly exists."""
-        return key is not None and (key in self.facts or any(fact[: len(key)] == key for fact in self.facts))
+        return key is not None and (
+            key in self.facts or any(fact[: len(key)] == key and not _of_value(fact) for fact in self.facts)
+        )
 
     def knows_within(self, key: Key | None) -> bool:
-        """Whether a field of what the chain names certainly exists."""
-        return key is not None and any(len(fact) > len(key) and fact[: len(key)] == key for fact in self.facts)
+        """Whether a field of what the chain names certainly exists, or it is true."""
+        return key is not None and any(
+            len(fact) > len(key) and fact[: len(key)] == key and not _of_value(fact) for fact in self.facts
+        )
+
+    def knows_not_null(self, key: Key | None) -> bool:
+        """Whether what the chain names is certainly not null."""
+        return key is not None and ((*key, _NOT_NULL) in self.facts or self.knows_within(key))
+
+    def possible(self, key: Key | None, values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        """Which of these values what the chain names can have here."""
+        if key is None or values is None:
+            return values
+        wanted = {fact[-1] for fact in self.facts if fact[:-1] == (*key, _IS)}
+        excluded = {fact[-1] for fact in self.facts if fact[:-1] == (*key, _IS_NOT)}
+        found = tuple(
+            value for value in values if _sign(value) not in excluded and (not wanted or _sign(value) in wanted)
+        )
+        return found or values  # nobody comes here; then it is better to say what is true elsewhere
 
     def bind(self, name: str, shape: Shape, expression: nodes.Node | None = None) -> None:
         """Makes a name of the template's own."""
@@ -131,8 +155,7 @@ def narrow(test: nodes.Node | None, outcome: bool, origins: Mapping[str, nodes.N
         right = narrow(test.right, outcome, origins, depth + 1)
         return left | right if isinstance(test, nodes.And) is outcome else left & right
     if isinstance(test, nodes.Test):
-        wanted = outcome if test.name in PRESENT_TESTS else not outcome if test.name == "undefined" else False
-        return _fact(key_of(test.node)) if wanted else _NOTHING
+        return _tested(test, outcome)
     if isinstance(test, nodes.Filter):
         return _defaulted(test, outcome)
     if isinstance(test, nodes.Compare) and len(test.ops) == 1:
@@ -140,12 +163,36 @@ def narrow(test: nodes.Node | None, outcome: bool, origins: Mapping[str, nodes.N
     if isinstance(test, nodes.Call) and outcome:
         return _gotten(test)
     if isinstance(test, nodes.Name) and test.name in origins and depth < _MOST_ORIGINS:
-        return _fact(key_of(test)) | narrow(origins[test.name], outcome, origins, depth + 1)
-    return _fact((*key, "") if (key := key_of(test)) and outcome else None)
+        known = _fact((test.name,), _TRUE) if outcome else _NOTHING
+        return _fact(key_of(test)) | known | narrow(origins[test.name], outcome, origins, depth + 1)
+    return _fact(key_of(test), _TRUE) if outcome else _NOTHING
 
 
-def _fact(key: Key | None) -> Facts:
-    return _NOTHING if key is None else frozenset((key,))
+def _fact(key: Key | None, *about: str) -> Facts:
+    return _NOTHING if key is None else frozenset(((*key, *about),))
+
+
+def _of_value(fact: Key) -> bool:
+    """Whether a fact says of what value something is, and not that it exists."""
+    return any(part[:1] == "\0" for part in fact)
+
+
+def _sign(value: Any) -> str:
+    return f"{type(value).__name__} {value!r}"
+
+
+def _tested(test: nodes.Test, outcome: bool) -> Facts:
+    key = key_of(test.node)
+    if test.name == "undefined":
+        return _NOTHING if outcome else _fact(key)
+    if test.name == "none" and not outcome:
+        guarded, value = _default_of(test.node)
+        return _fact(key, _NOT_NULL) | (
+            (_fact(guarded) | _fact(guarded, _NOT_NULL)) if value is None else _NOTHING
+        )
+    if not outcome or test.name not in PRESENT_TESTS:
+        return _NOTHING
+    return _fact(key) | (_fact(key, _NOT_NULL) if test.name != "defined" else _NOTHING)
 
 
 def _default_of(node: nodes.Node | None) -> tuple[Key | None, Any]:
@@ -172,15 +219,16 @@ def _defaulted(test: nodes.Filter, outcome: bool) -> Facts:
     while isinstance(node, nodes.Filter) and node.name in {*COUNTS, "trim", "bool"}:
         node = node.node
     key, value = _default_of(node)
-    known = value is not _UNKNOWN_CONSTANT
-    return _fact(key) if known and bool(value) is not outcome else _NOTHING
+    if value is _UNKNOWN_CONSTANT or bool(value) is outcome:
+        return _NOTHING
+    return _fact(key) | (_fact(key, _TRUE) if outcome else _NOTHING)
 
 
 def _compared(test: nodes.Compare, outcome: bool) -> Facts:
     operator, right = test.ops[0].op, test.ops[0].expr
     if operator in ("in", "notin"):
         if (operator == "in") is not outcome:
-            return _NOTHING
+            return _unlike(test.expr, right.items) if isinstance(right, (nodes.List, nodes.Tuple)) else _NOTHING
         owner, part = key_of(right), _part(test.expr)
         inside = _fact((*owner, part)) if owner is not None and part is not None else _NOTHING
         key, value = _default_of(test.expr)
@@ -188,12 +236,18 @@ def _compared(test: nodes.Compare, outcome: bool) -> Facts:
             members = [constant(item) for item in right.items]
             if _UNKNOWN_CONSTANT not in members and value not in members:
                 inside |= _fact(key)
+            if len(right.items) == 1:
+                inside |= _valued(test.expr, right.items[0], True)
         return inside
     if isinstance(test.expr, nodes.Filter) and test.expr.name in COUNTS and operator in ("gt", "gteq", "ne"):
         enough = constant(right)
         if isinstance(enough, int) and enough >= (1 if operator == "gteq" else 0) and outcome:
             return _defaulted(test.expr, True)
         return _NOTHING
+    if operator in ("eq", "ne") and isinstance(test.expr, nodes.Const):
+        return _valued(right, test.expr, (operator == "eq") is outcome)
+    if operator in ("eq", "ne") and isinstance(right, nodes.Const) and key_of(test.expr) is not None:
+        return _valued(test.expr, right, (operator == "eq") is outcome)
     key, value = _default_of(test.expr)
     other = constant(right)
     if value is _UNKNOWN_CONSTANT or other is _UNKNOWN_CONSTANT or operator not in ("eq", "ne"):
@@ -207,5 +261,18 @@ def _gotten(test: nodes.Call) -> Facts:
     if isinstance(called, nodes.Getattr) and called.attr == "get" and test.args:
         owner, part = key_of(called.node), _part(test.args[0])
         if owner is not None and part is not None and len(test.args) == 1:
-            return _fact((*owner, part))
+            return _fact((*owner, part)) | _fact((*owner, part), _TRUE)
     return _NOTHING
+
+
+def _valued(node: nodes.Node, value: nodes.Node, is_equal: bool) -> Facts:
+    """What a comparison with a constant says of the value."""
+    key = key_of(node)
+    if not isinstance(value, nodes.Const):
+        return _NOTHING
+    known = _fact(key, _IS if is_equal else _IS_NOT, _sign(value.value))
+    return known | (_fact(key, _NOT_NULL) if (value.value is None) is not is_equal else _NOTHING)
+
+
+def _unlike(node: nodes.Node, values: Sequence[nodes.Node]) -> Facts:
+    return frozenset().union(*(_valued(node, value, False) for value in values))

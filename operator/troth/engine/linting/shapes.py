@@ -22,6 +22,9 @@ _TYPES: Final[Mapping[str, str]] = {
     "array": "list",
     "object": "map",
 }
+EMPTY: Final = "it may be empty"
+NOT_EVERY: Final = "not every one of them"
+_WITH_ARTICLE: Final = frozenset(("whole number", "number", "list", "map"))
 _MOST_VALUES: Final = 200
 _DEEPEST: Final = 40
 
@@ -73,7 +76,8 @@ class Shape:
     @property
     def words(self) -> str:
         """Its types for people."""
-        return " or ".join(sorted(self.kinds)) if self.kinds else "anything"
+        kinds = sorted(self.kinds or ())
+        return " or ".join(f"a {kind}" if kind in _WITH_ARTICLE else kind for kind in kinds) or "anything"
 
 
 UNKNOWN: Final = Shape()
@@ -120,7 +124,7 @@ def _map(schema: Mapping[str, Any], path: Path, shape: Shape, depth: int) -> Sha
         fields[name] = shape_of_schema(child, (*path, name), missing=missing, depth=depth + 1)
     rest: Shape | None = None
     if schema.get("x-kubernetes-preserve-unknown-fields") or schema.get("x-kubernetes-embedded-resource"):
-        rest = UNKNOWN
+        rest = Shape(paths=frozenset(((*path, "*"),)))
     additional = schema.get("additionalProperties")
     if additional is not None and additional is not False:
         missing = f"{path_words(path)} has the fields that its author chose"
@@ -156,6 +160,12 @@ def kind_of_constant(value: Any) -> str:
     return "text" if isinstance(value, str) else ""
 
 
+def without_null(shape: Shape) -> Shape:
+    """The same, when it is not null."""
+    values = None if shape.values is None else tuple(value for value in shape.values if value is not None)
+    return replace(shape, kinds=shape.kinds - {"null"} if shape.kinds is not None else None, values=values)
+
+
 def union(*shapes: Shape) -> Shape:
     """What is one of these shapes, nobody knows which."""
     distinct = list(dict.fromkeys(id(shape) for shape in shapes))
@@ -167,14 +177,19 @@ def union(*shapes: Shape) -> Shape:
     paths = frozenset().union(*(shape.paths for shape in shapes))
     if any(shape.kinds is None for shape in shapes):
         return Shape(missing=missing, paths=paths)
+    maps = [shape for shape in shapes if "map" in (shape.kinds or ())]
+    full = [shape for shape in maps if shape.fields or shape.rest is not None or shape.declared]
+    hollow = next((shape.hollow for shape in shapes if shape.hollow), "")
+    if full and len(full) < len(maps):
+        hollow = hollow or EMPTY
     return Shape(
         kinds=frozenset().union(*(shape.kinds or frozenset() for shape in shapes)),
-        fields=_union_fields([shape for shape in shapes if "map" in (shape.kinds or ())]),
+        fields=_union_fields(full or maps),
         rest=_union_optional([shape.rest for shape in shapes]),
         items=_union_optional([shape.items for shape in shapes]),
         values=_union_values(shapes),
         missing=missing,
-        hollow=next((shape.hollow for shape in shapes if shape.hollow), ""),
+        hollow=hollow,
         paths=paths,
         declared=all(shape.declared for shape in shapes),
     )
@@ -187,7 +202,7 @@ def _union_fields(maps: list[Shape]) -> dict[str, Shape]:
         parts = [shape.fields.get(name) or shape.rest for shape in maps]
         found = union(*(part for part in parts if part is not None))
         if None in parts and not found.missing:
-            found = replace(found, missing=f"not every one of them has {name!r}")
+            found = replace(found, missing=f"{NOT_EVERY} has {name!r}")
         fields[name] = found
     return fields
 
