@@ -188,6 +188,22 @@ def test_the_bundled_schemas_say_where_they_come_from() -> None:
     assert json.dumps(kubernetes.problems(quantity)).count("quantity") == 1
 
 
+def test_the_objects_of_a_list_are_looked_at_one_by_one(tmp_path: Path) -> None:
+    entries = [yaml.safe_load(SERVICE), {**yaml.safe_load(SERVICE), "spec": {"ports": [{"port": "http"}]}}]
+    template = yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": entries})
+    (finding,) = found(tmp_path, template)
+    assert (finding.code, "spec.ports[0].port" in finding.message) == ("T202", True)
+
+
+def test_an_image_without_a_tag_is_found_where_it_is_written(tmp_path: Path) -> None:
+    container = "  - name: other\n    image: "
+    template = POD.replace("IMAGE", "{{ 'nginx:1.29' }}") + container + "busybox  # small\n"
+    (finding,) = found(tmp_path, template)
+    assert finding.code == "T205"
+    shown = Path(finding.file).read_text().split("\n")[finding.line - 1]
+    assert "busybox" in shown
+
+
 class Slow(BoundedWorker):
     """Says that each rendering took a second of a processor."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,12 @@ def test_json_sarif_and_annotations_say_the_same() -> None:
 def test_a_place_in_sarif_is_a_reference_that_leads_to_the_file(file: str, uri: str) -> None:
     [run] = json.loads(as_sarif([replace(FINDING, file=file)], "0.1.0"))["runs"]
     assert run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == uri
+
+
+def test_a_name_of_a_file_that_is_no_text_is_written_all_the_same() -> None:
+    odd = replace(FINDING, file=os.fsdecode(b"bad\xff/x.j2"))
+    for written in (as_json([odd]), as_sarif([odd], "0.1.0")):
+        assert json.loads(written)
 
 
 def test_the_command_ends_with_one_when_something_is_found_and_with_two_when_it_cannot_look(

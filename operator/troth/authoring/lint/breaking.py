@@ -18,6 +18,8 @@ _LOWER: Final = ("minimum", "minLength", "minItems", "minProperties")
 _UPPER: Final = ("maximum", "maxLength", "maxItems", "maxProperties")
 _EXACT: Final = ("pattern", "format", "multipleOf")
 _TRUE: Final = ("uniqueItems", "exclusiveMinimum", "exclusiveMaximum")
+_JOINING: Final = ("anyOf", "oneOf", "allOf", "not")
+_HOLD: Final = "make sure that all requests keep it"
 _DEEPEST: Final = 60
 _WIDER: Final = frozenset((("integer", "number"), ("integer", "int-or-string"), ("string", "int-or-string")))
 _KEEP: Final = "keep it, or serve the new shape as a new version"
@@ -132,6 +134,19 @@ def _narrowed(old: Mapping[str, Any], new: Mapping[str, Any], words: str, field:
             was = _or_none(old.get(keyword))
             message = f"{keyword} of {words} was {was} and is {new[keyword]}: it may refuse what was allowed"
             yield Remark("T302", f"{field}.{keyword}", message, _KEEP)
+    for keyword in _JOINING:
+        if new.get(keyword) and new[keyword] != old.get(keyword):
+            how = "is different" if old.get(keyword) else "is new"
+            message = f"{keyword} of {words} {how}: it may refuse what was allowed"
+            yield Remark("T302", f"{field}.{keyword}", message, _HOLD, severity="warning")
+    kind, keys = new.get("x-kubernetes-list-type"), new.get("x-kubernetes-list-map-keys")
+    if kind in ("set", "map") and (kind, keys) != (
+        old.get("x-kubernetes-list-type"),
+        old.get("x-kubernetes-list-map-keys"),
+    ):
+        by = f" by {', '.join(map(str, keys))}" if isinstance(keys, list) else ""
+        message = f"{words} is a {kind}{by} now: two equal entries are refused"
+        yield Remark("T302", f"{field}.x-kubernetes-list-type", message, _KEEP)
     for keyword in _TRUE:
         if new.get(keyword) and not old.get(keyword):
             yield Remark("T302", f"{field}.{keyword}", f"{keyword} is new for {words}", _KEEP)
@@ -144,7 +159,7 @@ def _narrowed(old: Mapping[str, Any], new: Mapping[str, Any], words: str, field:
         if rule.get("rule") not in rules:
             where = f"{field}.x-kubernetes-validations[{index}]"
             message = f"the rule {rule.get('rule')} of {words} is new: it may refuse what was allowed"
-            yield Remark("T302", where, message, "make sure that all requests keep it", severity="warning")
+            yield Remark("T302", where, message, _HOLD, severity="warning")
 
 
 def _default(old: Mapping[str, Any], new: Mapping[str, Any], words: str, field: str) -> Iterator[Remark]:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-import orjson
-
 from troth.authoring.lint.findings import Finding
+from troth.authoring.output import json_text
 from troth.engine.linting.remarks import CODES
 
 _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -31,7 +30,7 @@ def as_text(findings: Sequence[Finding], *, colour: bool = False) -> str:
 
 def as_json(findings: Sequence[Finding]) -> str:
     """A list of maps, one for each finding."""
-    return orjson.dumps([_fields(finding) for finding in findings], option=orjson.OPT_INDENT_2).decode() + "\n"
+    return json_text([_fields(finding) for finding in findings])
 
 
 def as_sarif(findings: Sequence[Finding], version: str) -> str:
@@ -57,7 +56,7 @@ def as_sarif(findings: Sequence[Finding], version: str) -> str:
             }
         ],
     }
-    return orjson.dumps(log, option=orjson.OPT_INDENT_2).decode() + "\n"
+    return json_text(log)
 
 
 def as_github(findings: Sequence[Finding]) -> str:

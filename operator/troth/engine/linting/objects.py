@@ -210,7 +210,8 @@ class _Checking:
         except InvalidManifest:
             return  # JSON and YAML that the engine itself wrote
         place = field_of(self._promise, Failure("InvalidYAML", "", pipeline=pipeline, file=file.path))
-        yield from (_Object(document, place) for document in documents if isinstance(document, Mapping))
+        for document in documents:
+            yield from (_Object(obj, place) for obj in _listed(document) if isinstance(obj, Mapping))
 
     def check(self, rendered: _Object) -> None:
         """Looks at one object."""
@@ -230,7 +231,9 @@ class _Checking:
         for image in _images(obj, 0):
             if not _TAGGED.search(image):
                 message = f"the image {image} has no fixed tag: what runs changes without a change here"
-                self._say("T205", rendered.field, message, "give it a tag or a digest", "image:")
+                fix = "give it a tag or a digest"
+                spellings = tuple(f"image: {quote}{image}{quote}" for quote in ("", '"', "'"))
+                self._say("T205", rendered.field, message, fix, "image:", first=spellings)
         self._schema(rendered, api_version, kind)
 
     def _version(self, rendered: _Object, api_version: str, kind: str) -> None:
@@ -282,8 +285,17 @@ class _Checking:
         fix = f"shorten it with | dns_label({most}), or refuse long names with fail(…)"
         self._say("T203", rendered.field, message, fix, needle, str(rendered.object.get("kind")))
 
-    def _say(self, code: str, place: str, message: str, fix: str, needle: str = "", kind: str = "") -> None:
-        self._add(Remark(code, place, message, fix, needle=needle, below=True, kind=kind))
+    def _say(
+        self,
+        code: str,
+        place: str,
+        message: str,
+        fix: str,
+        needle: str = "",
+        kind: str = "",
+        first: tuple[str, ...] = (),
+    ) -> None:
+        self._add(Remark(code, place, message, fix, needle=needle, below=True, kind=kind, first=first))
 
     def _failed(self, code: str, failure: Failure, message: str, fix: str) -> None:
         self._add(
@@ -303,6 +315,13 @@ class _Checking:
         """Of the requests that fail in one line, the first is enough."""
         message = "" if remark.code == "T208" else remark.message
         self._found.setdefault((remark.code, remark.field, remark.line, message), remark)
+
+
+def _listed(document: Any) -> Iterator[Any]:
+    """The objects of a ``List``, which is taken apart wherever it is written to; of anything else itself."""
+    items = document.get("items") if isinstance(document, Mapping) else None
+    is_list = isinstance(items, list) and (document.get("apiVersion"), document.get("kind")) == ("v1", "List")
+    yield from items if is_list and isinstance(items, list) else (document,)
 
 
 def _images(value: Any, depth: int) -> Iterator[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -86,6 +87,7 @@ class Remark:
         needle: words to look for in that line, for the column.
         severity: None for that of the code.
         below: the words stand in that line or somewhere below: all that is known of a rendered object is its file.
+        first: other words, that are looked for before the needle.
         kind: they stand behind the line that names this kind, or "".
         unbounded: a template asked for more time, memory or stack than there is, and nothing after it was looked at.
     """
@@ -99,6 +101,7 @@ class Remark:
     severity: Severity | None = None
     below: bool = False
     kind: str = ""
+    first: tuple[str, ...] = ()
     unbounded: bool = False
 
     def find(self, lines: Sequence[str], first: int = 1) -> int:
@@ -113,10 +116,21 @@ class Remark:
             return line
         if self.kind:
             line = _search(lines, line, lambda text: text.strip().endswith(f"kind: {self.kind}"))
+        for words in self.first:
+            found = _search(lines, line, partial(_has_at_its_end, words), 0)
+            if found:
+                return found
         return _search(lines, line, lambda text: self.needle in text) if self.needle else line
 
 
-def _search(lines: Sequence[str], first: int, fits: Callable[[str], bool]) -> int:
-    """The first line that fits, from 1; where it began when none does."""
+def _search(lines: Sequence[str], first: int, fits: Callable[[str], bool], otherwise: int | None = None) -> int:
+    """The first line that fits, from 1; when none does that other number, or where it began."""
     last = min(len(lines), first + _FARTHEST)
-    return next((number for number in range(first, last + 1) if fits(lines[number - 1])), first)
+    nothing = first if otherwise is None else otherwise
+    return next((number for number in range(first, last + 1) if fits(lines[number - 1])), nothing)
+
+
+def _has_at_its_end(words: str, text: str) -> bool:
+    """Whether a line has these words, and then nothing but what may stand behind a value."""
+    _, found, behind = text.partition(words)
+    return bool(found) and behind.strip()[:1] in ("", ",", "}", "#")
