@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.platforms import Platform, Repository, all_files, api_of, condition, placements, promise
+from tests.platforms import Platform, Repository, all_files, api_of, condition, is_ready, placements, promise
 from tests.waiting import eventually
 from troth.api import Resource
-from troth.api.resources import DESTINATION, PROMISE, WORK, WORK_PLACEMENT
+from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, DESTINATION, PROMISE, WORK, WORK_PLACEMENT
 from troth.kube import Client, NotFound
 
 Object = Mapping[str, Any]
@@ -161,6 +161,31 @@ async def test_a_status_that_somebody_else_writes_is_put_right(corner: Corner, c
             return True
 
         await eventually(healed, "all say again what is true", within=15, every=0.1)
+
+
+async def test_a_promise_says_whose_its_definition_is_as_soon_as_somebody_changes_that(
+    corner: Corner, client: Client
+) -> None:
+    await corner.ask(["orders"])
+    name = f"{corner.name}s.{corner.name}.example.com"
+
+    async def give(owner: str | None) -> None:
+        patch = {"metadata": {"labels": {"kratix.io/promise-name": owner}}}
+        await client.merge_patch(CUSTOM_RESOURCE_DEFINITION, name, patch)
+
+    async def says(*words: str) -> None:
+        def told(live: Object) -> bool:
+            return all(word in condition(live, "Ready").get("message", "") for word in words)
+
+        await corner.platform.wait(PROMISE, corner.name, told)
+
+    await give(None)
+    await says("belongs to no Promise", f"label it kratix.io/promise-name={corner.name}")
+    await give("another")
+    await says("is the API of the Promise another")
+    await give(corner.name)
+    await says("Ready to fulfil resource requests")
+    assert is_ready(await client.get(api_of(corner.name), "orders", corner.name))
 
 
 async def test_a_work_and_a_placement_that_are_taken_away_by_force_come_back(

@@ -435,10 +435,10 @@ class Caches:
             if labels_same and old.metadata.deleting == new.metadata.deleting:
                 return
         self.queue.add(Key(PROMISE.name, "", promise_of(definition.metadata)), priority=DEPENDENT)
-        if new is None:
+        if old is None or new is None or old.metadata.labels != new.metadata.labels:
             for promise in self.promises.items():
                 api = promise.spec.api or {}
-                if (api.get("metadata") or {}).get("name") == key.name:  # it may have been another's until now
+                if (api.get("metadata") or {}).get("name") == key.name:  # whose it is may have changed
                     self.queue.add(Key(PROMISE.name, "", promise.name), priority=DEPENDENT)
 
     def queue_destinations(self, store: StoreRef) -> list[str]:

@@ -6,6 +6,7 @@ finalizer from the start, and so do its placements, so that neither costs a writ
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -299,7 +300,7 @@ class WorkReconciler:
         if facts.state != "Pending" or facts.unscheduled:
             self._pending.pop(key, None)
             return 0.0
-        now = self._platform.clock()
+        now = asyncio.get_running_loop().time()  # the time of day may be set back meanwhile
         return max(0.0, self._pending.setdefault(key, now) + _LONG_WRITE - now)
 
     def _tell_owner(self, key: Key, work: Work, facts: WorkFacts, left: float) -> None:
