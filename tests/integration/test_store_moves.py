@@ -213,7 +213,7 @@ async def test_a_destination_that_turns_back_half_way_leaves_nothing_where_it_di
     await moving.platform.publish(promise(moving.name, files=FILES))
     await moving.platform.ask(moving.name, "orders", moving.namespace)
     await moving.platform.ready(moving.name, "orders", moving.namespace)
-    before = await all_files(old, f"{moving.name}/resources/")
+    before = await all_files(old, f"{moving.name}/")
     old.path.rename(old.path.with_suffix(".away"))
     await moving.platform.wait(
         GIT_STATE_STORE, f"{moving.name}a", lambda live: condition(live, "Ready").get("status") == "False"
@@ -221,14 +221,16 @@ async def test_a_destination_that_turns_back_half_way_leaves_nothing_where_it_di
     await moving.place("b", kind="GitStateStore")
 
     async def arrived() -> bool:
-        return bool(await all_files(new, f"{moving.name}/resources/{moving.namespace}"))
+        files = await all_files(new, f"{moving.name}/")
+        return any("canary" in path for path in files) and any("orders" in path for path in files)
 
     await eventually(arrived, "the files are at the new place, and could not be removed from the old", within=20)
     await moving.place("a", kind="GitStateStore")
     old.path.with_suffix(".away").rename(old.path)
     await moving.settled("orders", "a")
-    assert await all_files(new, f"{moving.name}/resources/{moving.namespace}") == {}
-    assert await all_files(old, f"{moving.name}/resources/") == before
+    await moving.platform.wait(DESTINATION, moving.name, in_store(f"{moving.name}a"))
+    assert await all_files(new, f"{moving.name}/") == {}
+    assert await all_files(old, f"{moving.name}/") == before
 
 
 async def test_two_stores_of_one_branch_know_of_each_others_files(moving: Moving, stores: Path) -> None:
@@ -280,7 +282,8 @@ def in_store(name: str) -> Any:
     """A test of a Destination: its own files are in that store, and it is Ready."""
 
     def test(live: Mapping[str, Any]) -> bool:
-        location = ((live.get("status") or {}).get("troth") or {}).get("location") or {}
-        return location.get("store", {}).get("name") == name and ready(live)
+        ours = (live.get("status") or {}).get("troth") or {}
+        there = ((ours.get("location") or {}).get("store") or {}).get("name") == name
+        return there and "alsoIn" not in ours and ready(live)
 
     return test

@@ -2,7 +2,7 @@
 
 What a Destination itself has in its store (canaries, or the placeholders that keep its folders) is recorded in its
 status, so that a Destination that changes its path or its store leaves nothing behind, in the same order as
-placements move: first the new place, then the old one, then the record.
+placements move: the new place is noted (``alsoIn``), written, the old one cleared, then the record changes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from troth.engine.layout import DestinationFiles, destination_files, destination
 from troth.engine.status import DestinationFacts, destination_status
 from troth.engine.work import blob_id
 from troth.kube import Conflict, NotFound
-from troth.stores import Claim, StoreError
+from troth.stores import Claim, StateStoreWriter, StoreError
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,14 @@ class OwnFiles:
         return {"store": store, "address": self.address, "files": list(self.paths)}
 
 
-def read_own_files(status: Mapping[str, Any]) -> OwnFiles | None:
-    """The recorded files, or None when nothing was written yet."""
-    record = (status.get("troth") or {}).get("location")
-    if not record or not record.get("store"):
-        return None
+def read_own_files(status: Mapping[str, Any]) -> tuple[OwnFiles, ...]:
+    """The recorded files, and after them those of places that a move has not come to or left yet."""
+    ours = status.get("troth") or {}
+    records = [record for record in (ours.get("location"), *(ours.get("alsoIn") or ())) if record]
+    return tuple(_read(record) for record in records if record.get("store"))
+
+
+def _read(record: Mapping[str, Any]) -> OwnFiles:
     store = StoreRef(record["store"].get("kind", ""), record["store"].get("name", ""))
     return OwnFiles(store, tuple(record.get("files") or ()), record.get("address", ""))
 
@@ -80,9 +83,11 @@ class DestinationReconciler:
         if store is None or store.writer is None or store.problem:
             await self._report(key, destination, ref, store=store)
             return DONE  # the store's reconciler queues its destinations when something changes
+        record = OwnFiles(ref, tuple(sorted(own.files)), store.address)
+        destination = await self._announce(key, destination, record)
         try:
             async with self._platform.slots.lent():
-                record = await self._write(destination, ref, store, own)
+                await self._write(destination, store.writer, own, record)
         except StoreError as error:
             await self._report(key, destination, ref, store=store, failure=str(error))
             return self._platform.writes.failed(ref, key, error)
@@ -108,15 +113,28 @@ class DestinationReconciler:
                     "give each Destination of a store its own path",
                 )
 
-    async def _write(
-        self, destination: Destination, ref: StoreRef, store: OpenStore, own: DestinationFiles
-    ) -> OwnFiles:
-        assert store.writer is not None  # noqa: S101 - the caller has looked
+    async def _announce(self, key: Key, destination: Destination, record: OwnFiles) -> Destination:
+        """Before own files that are elsewhere are written to another place, the status says so."""
+        recorded = read_own_files(destination.status)
+        if not recorded or not record.paths or record in recorded:
+            return destination
+        also = [place.as_status() for place in (*recorded[1:], record)]
+        await self._platform.write_status(
+            self._platform.caches.destinations,
+            DESTINATION,
+            key,
+            destination.status,
+            {"troth": {**(destination.status.get("troth") or {}), "alsoIn": also}},
+        )
+        return self._platform.caches.destinations.get("", key.name) or destination
 
+    async def _write(
+        self, destination: Destination, writer: StateStoreWriter, own: DestinationFiles, record: OwnFiles
+    ) -> None:
         async def load() -> Mapping[str, bytes]:
             return own.files
 
-        written = await store.writer.write(
+        written = await writer.write(
             Claim(
                 owner=destination_owner(destination),
                 files={path: blob_id(content) for path, content in own.files.items()},
@@ -125,12 +143,11 @@ class DestinationReconciler:
                 message="kratix-canary",
             )
         )
-        self._platform.writes.passed(ref, Key(DESTINATION.name, "", destination.name), changed=written.changed)
-        record = OwnFiles(ref, tuple(sorted(own.files)), store.address)
-        old = read_own_files(destination.status)
-        if old is not None and old != record:
-            await self._leave(destination, old, record)
-        return record
+        key = Key(DESTINATION.name, "", destination.name)
+        self._platform.writes.passed(record.store, key, changed=written.changed)
+        for old in read_own_files(destination.status):
+            if old != record:
+                await self._leave(destination, old, record)
 
     async def _leave(self, destination: Destination, old: OwnFiles, new: OwnFiles) -> None:
         """Removes own files of a place that was left, as far as they are not at the new place too.
@@ -234,8 +251,7 @@ class DestinationReconciler:
 
     def _own_places(self, destination: Destination) -> list[OwnFiles]:
         """Where its own files may be: as recorded, and where it wants them, if that write was not recorded."""
-        recorded = read_own_files(destination.status)
-        places = [recorded] if recorded else []
+        places = list(read_own_files(destination.status))
         ref = StoreRef(destination.store_kind, destination.store_name)
         store = self._platform.open_stores.get(ref)
         try:
@@ -271,7 +287,9 @@ class DestinationReconciler:
         )
         status = destination_status(destination.status, facts, now=self._platform.now())
         if written is not None:
-            status["troth"] = {**(destination.status.get("troth") or {}), "location": written.as_status()}
+            ours = {**(destination.status.get("troth") or {}), "location": written.as_status()}
+            ours.pop("alsoIn", None)
+            status["troth"] = ours
         wrote = await self._platform.write_status(
             self._platform.caches.destinations, DESTINATION, key, destination.status, status
         )

@@ -50,20 +50,21 @@ async def former_owners(platform: Platform, ref: StoreRef, *, path: str, address
     certain: dict[str, Former] = {}
     likely: dict[str, Former] = {}
     for destination in platform.caches.destinations.items():
-        own = read_own_files(destination.status)
-        if own is not None and _is_at(own.store, own.address, ref, address):
+        places = read_own_files(destination.status)
+        own = next((found for found in places if _is_at(found.store, found.address, ref, address)), None)
+        if own is not None:
             owner = destination_owner(destination)
             certain[owner] = Former(owner, own.paths)
     for number, placement in enumerate(list(platform.caches.placements.items())):
         if number % _AT_ONCE == _AT_ONCE - 1:
             await asyncio.sleep(0)
-        places = read_whereabouts(placement.status).places
-        here = next((found for found in places if _is_at(found.store, found.address, ref, address)), None)
+        known = read_whereabouts(placement.status).places
+        here = next((found for found in known if _is_at(found.store, found.address, ref, address)), None)
         if here is not None:
             owner = owner_at(here, placement)
             files = (here.aggregate,) if here.aggregate else ()
             certain[owner] = Former(owner, files, here.directory or None, here.state_file or None)
-        elif not places and (record := _unwritten_record(platform, ref, placement, path)):
+        elif not known and (record := _unwritten_record(platform, ref, placement, path)):
             owner = f"{placement.metadata.namespace}/{placement.metadata.name}"
             likely[owner] = Former(owner, state_file=record)
     return [*certain.values(), *likely.values()]
