@@ -49,7 +49,7 @@ async def test_an_event_of_an_object_without_a_namespace_is_found(
     assert "the API is served" in seen.stdout
 
 
-async def test_who_may_not_write_events_is_not_disturbed(
+async def test_who_may_not_write_events_is_not_disturbed_and_says_so_once(
     control_plane: ControlPlane, client: Client, namespace: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG", "troth.kube.events")
@@ -57,9 +57,11 @@ async def test_who_may_not_write_events_is_not_disturbed(
     async with Client(await load_credentials(path)) as poor:
         events = EventRecorder(poor, instance="test")
         regarding = ObjectReference("v1", "ConfigMap", "orders", namespace)
-        events.record(regarding, type="Normal", reason="Tested", message="hello", action="Test")
+        for message in ("hello", "again"):
+            events.record(regarding, type="Normal", reason="Tested", message=message, action="Test")
         await events.flush()
     assert (await client.list(EVENT, namespace)).items == []
-    (told,) = [entry for entry in caplog.records if entry.name == "troth.kube.events"]
-    assert told.levelname == "DEBUG"
-    assert "forbidden" in told.getMessage()
+    told = [entry for entry in caplog.records if entry.name == "troth.kube.events"]
+    assert [entry.levelname for entry in told] == ["DEBUG", "WARNING", "DEBUG"]
+    assert "Events cannot be written" in told[1].getMessage()
+    assert "forbidden" in told[1].getMessage()

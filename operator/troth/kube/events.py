@@ -24,7 +24,7 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from troth.api import InvalidObject, Resource
 from troth.api.resources import EVENT
-from troth.kube.errors import KubeError, NotFound
+from troth.kube.errors import Forbidden, KubeError, NotFound
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ _LONGEST_WORD = 128
 _LONGEST_NAME = 200
 _SERIES_LIFE = 600.0
 _SERIES_INTERVAL = 60.0
+_REMINDER = 600.0
 _KNOWN_SERIES = 2048
 _KNOWN_OBJECTS = 2048
 _OBJECT_BURST = 25.0
@@ -138,6 +139,7 @@ class EventRecorder:
         self._pending: OrderedDict[_Key, None] = OrderedDict()
         self._objects: OrderedDict[ObjectReference, _Bucket] = OrderedDict()
         self._noted = asyncio.Event()
+        self._missed_at: float | None = None
 
     def record(
         self,
@@ -265,6 +267,14 @@ class EventRecorder:
                 await self._client.create(EVENT, self._event(key, series))
         except (KubeError, InvalidObject) as error:
             logger.debug("the event %s of %s was not written: %s", key.reason, key.regarding.name, error)
+            if isinstance(error, Forbidden) and not error.namespace_terminating:
+                self._miss_right(error)
+
+    def _miss_right(self, error: Forbidden) -> None:
+        now = self._clock()
+        if self._missed_at is None or now - self._missed_at >= _REMINDER:
+            self._missed_at = now
+            logger.warning("Events cannot be written, and describe shows none: %s", error)
 
     def _event(self, key: _Key, series: _Series) -> dict[str, Any]:
         event: dict[str, Any] = {
