@@ -21,7 +21,6 @@ from typing import Any, Final
 
 import lark
 from celpy import celtypes
-from celpy.celparser import CELParseError, CELParser
 from celpy.evaluation import (
     Activation,
     CELEvalError,
@@ -32,6 +31,7 @@ from celpy.evaluation import (
 )
 
 from troth.engine.admission_cel_library import FUNCTIONS, UnorderedList, cel_string, is_unknown
+from troth.engine.admission_cel_reading import RuleReader, first_line
 from troth.engine.admission_cost import EXPRESSION_LIMIT, Reckoning
 from troth.engine.admission_refusals import (
     Refusal,
@@ -164,16 +164,16 @@ class _Rule:
 
     __slots__ = ("_message", "_problem", "_tree", "definition", "field_path", "source", "uses_old")
 
-    def __init__(self, definition: Schema, schema: Schema) -> None:
+    def __init__(self, definition: Schema, schema: Schema, reader: RuleReader) -> None:
         self.definition = definition
         self.source = str(definition.get("rule") or "").strip()
         self.field_path = str(definition.get("fieldPath") or "")
-        self._tree, self._problem = _parse(self.source)
+        self._tree, self._problem = reader.read(self.source)
         if self._tree is not None and Reckoning().cost_of(self._tree, schema) > EXPRESSION_LIMIT:
             self._tree, self._problem = None, "it costs more than an API server lets it"
         self.uses_old = bool(re.search(r"\boldSelf\b", self.source))
         expression = str(definition.get("messageExpression") or "").strip()
-        self._message = _parse(expression)[0] if expression else None
+        self._message = reader.read(expression)[0] if expression else None
         if definition.get("optionalOldSelf"):
             self._tree, self._problem = None, "optionalOldSelf is not supported"
 
@@ -192,7 +192,7 @@ class _Rule:
         except CELEvalError as error:
             return _cel_error(error)
         except (CELSyntaxError, CELUnsupportedError, RecursionError, TypeError, ValueError, KeyError) as error:
-            raise NotImplementedError(_first_line(error)) from error
+            raise NotImplementedError(first_line(error)) from error
         if not isinstance(answer, celtypes.BoolType):
             raise NotImplementedError("it does not answer with true or false")
         return bool(answer)
@@ -232,21 +232,34 @@ class Rules:
         "_schema",
     )
 
-    def __init__(self, schema: Schema, *, structure: Schema | None = None, is_root: bool = False) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        *,
+        structure: Schema | None = None,
+        is_root: bool = False,
+        reader: RuleReader | None = None,
+    ) -> None:
+        reader = reader or RuleReader()
         self._schema = structure if structure is not None else schema
         self._root = is_root or bool(self._schema.get("x-kubernetes-embedded-resource"))
-        self._rules = tuple(_Rule(rule, self._schema) for rule in schema.get("x-kubernetes-validations") or ())
+        self._rules = tuple(
+            _Rule(rule, self._schema, reader) for rule in schema.get("x-kubernetes-validations") or ()
+        )
         self._allowance = Allowance()
         known: Schema = self._schema.get("properties") or {}
         below = {
-            name: Rules(item, structure=known[name])
+            name: Rules(item, structure=known[name], reader=reader)
             for name, item in (schema.get("properties") or {}).items()
             if name in known
         }
         self._properties = {name: rules for name, rules in below.items() if rules}
-        self._additional = _below(schema, self._schema, "additionalProperties")
-        self._items = _below(schema, self._schema, "items")
-        nested = (Rules(item, structure=self._schema, is_root=is_root) for item in schema.get("allOf") or ())
+        self._additional = _below(schema, self._schema, "additionalProperties", reader)
+        self._items = _below(schema, self._schema, "items", reader)
+        nested = (
+            Rules(item, structure=self._schema, is_root=is_root, reader=reader)
+            for item in schema.get("allOf") or ()
+        )
         self._all_of = tuple(rules for rules in nested if rules)
         self._atomic = self._schema.get("x-kubernetes-map-type") == "atomic"
         self._list_keys: tuple[str, ...] = (
@@ -430,25 +443,11 @@ def _text(value: str, format_name: str) -> Any:
     return celtypes.StringType(value)
 
 
-def _below(schema: Schema, structure: Schema, name: str) -> Rules | None:
+def _below(schema: Schema, structure: Schema, name: str, reader: RuleReader) -> Rules | None:
     inner, outer = schema.get(name), structure.get(name)
     if not isinstance(inner, Mapping) or not isinstance(outer, Mapping):
         return None
-    return Rules(inner, structure=outer) or None
-
-
-def _parse(source: str) -> tuple[lark.Tree[Any] | None, str]:
-    if not source:
-        return None, ""
-    try:
-        return CELParser().parse(source), ""
-    except (CELParseError, RecursionError) as error:
-        return None, f"cel-python cannot read it: {_first_line(error)}"
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error.args[0] if error.args else error).strip()
-    return (text.splitlines() or [type(error).__name__])[0][:200]
+    return Rules(inner, structure=outer, reader=reader) or None
 
 
 def _cel_error(error: CELEvalError) -> str:
@@ -466,7 +465,7 @@ def _cel_error(error: CELEvalError) -> str:
     for sign, name in _ERRORS:
         if sign in text:
             return name
-    raise NotImplementedError(_first_line(error))
+    raise NotImplementedError(first_line(error))
 
 
 def _unknown(text: str) -> str:

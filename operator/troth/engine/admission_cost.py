@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from troth.engine.admission_refusals import Refusal, forbidden
+from troth.engine.admission_cel_reading import LONGEST_RULE, RuleReader
+from troth.engine.admission_refusals import Refusal, forbidden, invalid_without_value
 
 EXPRESSION_LIMIT: Final = 10_000_000
 TOTAL_LIMIT: Final = 100_000_000
@@ -82,14 +83,20 @@ def cost_refusals(versions: list[Any]) -> Iterator[Refusal]:
     for index, version in enumerate(versions):
         schema = version["schema"]["openAPIV3Schema"]
         path = f"spec.versions[{index}].schema.openAPIV3Schema"
-        reckoning, total, refused = Reckoning(), 0, False
-        for place, rule, cost in reckoning.rules(schema, path):
+        reckoning, reader, total, refused = Reckoning(), RuleReader(), 0, False
+        for rule in reckoning.rules(schema, path):
+            if len(rule.text) > LONGEST_RULE:
+                size = f"size: {len(rule.text)}, limit {LONGEST_RULE}"
+                said = f"compilation failed: expression code point size exceeds limit: {size}"
+                yield invalid_without_value(rule.place, said)
+                continue
+            cost = reckoning.cost(rule.text, rule.schema, reader) * rule.times if rule.may_be_dear else 0
             total += cost
             if cost > EXPRESSION_LIMIT:
                 refused = True
-                shown = rule if len(rule) <= _LONGEST_SHOWN else f"{rule[:_LONGEST_SHOWN]}…"
+                shown = rule.text if len(rule.text) <= _LONGEST_SHOWN else f"{rule.text[:_LONGEST_SHOWN]}…"
                 said = _too_much("estimated rule cost", cost, EXPRESSION_LIMIT)
-                yield forbidden(place, f"an API server refuses {shown!r} for its cost: {said}")
+                yield forbidden(rule.place, f"an API server refuses {shown!r} for its cost: {said}")
         if total > TOTAL_LIMIT and not refused:
             what = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema"
             said = _too_much(what, total, TOTAL_LIMIT)
@@ -102,6 +109,21 @@ def _too_much(what: str, cost: int, limit: int) -> str:
     return f"{what} {said} ({_ADVICE})"
 
 
+@dataclass(frozen=True, slots=True)
+class PlacedRule:
+    """A rule of a schema: where it stands, for which node, and how often a value of that can be in an object."""
+
+    place: str
+    text: str
+    schema: Schema
+    times: int
+
+    @property
+    def may_be_dear(self) -> bool:
+        """Whether it is worth to be read."""
+        return _DEAR.search(self.text) is not None or len(self.text) * self.times > EXPRESSION_LIMIT
+
+
 @dataclass(slots=True)
 class Reckoning:
     """Reckons the rules of one schema; remembers what it knows of its nodes."""
@@ -110,8 +132,8 @@ class Reckoning:
 
     def rules(
         self, schema: Any, path: str, times: int | None = 1, *, is_root: bool = True
-    ) -> Iterator[tuple[str, str, int]]:
-        """The rules of a schema and of all below it: where each stands, its text, what it costs at the least.
+    ) -> Iterator[PlacedRule]:
+        """The rules of a schema and of all below it.
 
         Args:
             schema: the node.
@@ -126,9 +148,9 @@ class Reckoning:
             repeated = times if times is not None else _REQUEST // (own.least + 1)
             for index, rule in enumerate(schema.get("x-kubernetes-validations") or ()):
                 text = rule.get("rule") if isinstance(rule, Mapping) else None
-                if isinstance(text, str) and (_DEAR.search(text) or len(text) * repeated > EXPRESSION_LIMIT):
-                    cost = self.cost(text, schema) * repeated
-                    yield f"{path}.x-kubernetes-validations[{index}].rule", text.strip(), cost
+                if isinstance(text, str):
+                    place = f"{path}.x-kubernetes-validations[{index}].rule"
+                    yield PlacedRule(place, text.strip(), schema, repeated)
         elements = _most_elements(schema)
         inner = None if times is None or elements is None else times * elements
         for name, child in (schema.get("properties") or {}).items():
@@ -137,15 +159,10 @@ class Reckoning:
         for name in ("items", "additionalProperties"):
             yield from self.rules(schema.get(name), f"{path}.{name}", inner, is_root=False)
 
-    def cost(self, rule: str, schema: Schema) -> int:
+    def cost(self, rule: str, schema: Schema, reader: RuleReader) -> int:
         """What evaluating a rule of a node costs once, at the least; 0 for one that cannot be read here."""
-        # Only now: the library takes longer to load than everything else here.
-        from celpy.celparser import CELParseError, CELParser
-
-        try:
-            return self.cost_of(CELParser().parse(rule), schema)
-        except (CELParseError, RecursionError):
-            return 0
+        tree, _ = reader.read(rule)
+        return self.cost_of(tree, schema) if tree is not None else 0
 
     def cost_of(self, tree: Any, schema: Schema) -> int:
         """`cost` of a rule that was parsed."""

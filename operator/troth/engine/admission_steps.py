@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import Final
 
 # Nodes of rules that may be visited for one object: two seconds or three.
-MOST_STEPS: Final = 200_000
+MOST_STEPS: Final = 60_000
 # What an object has however often the steps were too few: some ten milliseconds.
-FEWEST_STEPS: Final = 2_000
+FEWEST_STEPS: Final = 1_000
 
 
 class OutOfSteps(Exception):

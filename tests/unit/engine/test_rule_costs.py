@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.platforms import promise
+from troth.engine.admission_cel_reading import LONGEST_RULE, RuleReader
 from troth.engine.admission_cost import ENDLESS, Reckoning
 from troth.engine.admission_definitions import definition_refusals
 from troth.engine.definitions import build_definition
@@ -52,6 +53,11 @@ def test_a_long_rule_is_shown_by_its_beginning() -> None:
     assert len(refusal) < 600
 
 
+def test_a_rule_that_is_too_long_for_an_api_server_is_refused_unread() -> None:
+    (refusal,) = refusals(ruled("self.a.all(x, x in [" + "1, " * LONGEST_RULE + "])", a=NUMBERS))
+    assert "x-kubernetes-validations[0].rule: Invalid value: compilation failed: expression code point" in refusal
+
+
 @pytest.mark.parametrize(
     "rule",
     [
@@ -82,5 +88,5 @@ def test_what_cannot_be_reckoned_is_not_refused(rule: str) -> None:
 
 def test_a_rule_costs_the_same_whatever_was_reckoned_before() -> None:
     rule, schema = "self.a.all(x, x > 3)", ruled("", a={**NUMBERS, "maxItems": 10})
-    reckoning = Reckoning()
-    assert [reckoning.cost(rule, schema) for _ in range(3)] == [10 * (3 + 2) + 2 + 1] * 3
+    reckoning, reader = Reckoning(), RuleReader()
+    assert [reckoning.cost(rule, schema, reader) for _ in range(3)] == [10 * (3 + 2) + 2 + 1] * 3

@@ -101,3 +101,10 @@ def test_defaults_that_take_long_are_given_up_together(monkeypatch: pytest.Monke
     }
     assert refused_default(definition("things", GROUP, fields)) is None
     assert MOST_STEPS < taken[0] < 2 * MOST_STEPS + 100 * FEWEST_STEPS
+
+
+def test_rules_that_are_too_long_to_be_read_are_unchecked() -> None:
+    rules = [{"rule": f"self.a.all(x, x > {n} || " + " || ".join(["x < 0"] * 30) + ")"} for n in range(500)]
+    causes = judging({**ruled(""), "x-kubernetes-validations": rules})({"a": [1_000]}) or []
+    assert 0 < len(causes) < len(rules)
+    assert all("longer than the 30,000 characters that are read" in cause for cause in causes)
