@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+
+import orjson
 
 from troth.api import Resource, TrothError
 from troth.stores.kubernetes_client import KubernetesClient, Object, is_missing
@@ -25,6 +26,7 @@ from troth.stores.kubernetes_inventory import INVENTORY, Inventory
 from troth.stores.kubernetes_objects import Entry
 
 FIELD_MANAGER: Final = "troth"
+_AT_ONCE: Final = 200
 
 Place = tuple[str, str]
 
@@ -47,7 +49,7 @@ def see(obj: Object) -> Seen:
         and entry.get("operation") == "Apply"
         and not entry.get("subresource")
     ]
-    digest = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
     return Seen(holder_of(obj), f"{str(metadata.get('uid', ''))[:8]}-{digest}")
 
 
@@ -110,6 +112,9 @@ class Observations:
             if is_missing(error):
                 return {}
             raise
-        return {
-            (item["metadata"].get("namespace", ""), item["metadata"]["name"]): see(item) for item in listing.items
-        }
+        found: dict[Place, Seen] = {}
+        for number, item in enumerate(listing.items):
+            if number % _AT_ONCE == _AT_ONCE - 1:
+                await asyncio.sleep(0)
+            found[item["metadata"].get("namespace", ""), item["metadata"]["name"]] = see(item)
+        return found
