@@ -74,6 +74,13 @@ FIELDS: Mapping[str, Any] = {
         "additionalProperties": TEXT,
         "allOf": [{"properties": {"b": {"minLength": 1}}}],
     },
+    "a condition on a field called metadata": {
+        "type": "object",
+        "properties": {"metadata": {"type": "object", "properties": {"a": TEXT}}},
+        "allOf": [{"properties": {"metadata": {"required": ["a"]}}}],
+    },
+    "misspelled keyword": {"type": "string", "minLenght": 3},
+    "misspelled keyword in a condition": {"type": "string", "allOf": [{"minLenght": 3}]},
     "a condition on the items of no list": {"type": "object", "allOf": [{"items": {"minLength": 1}}]},
     "a condition on the items of a list": {"type": "array", "items": TEXT, "allOf": [{"items": {"minLength": 1}}]},
     "a required field that is not declared, in a condition": {
@@ -176,6 +183,147 @@ FIELDS: Mapping[str, Any] = {
     "embedded text": {"type": "string", "x-kubernetes-embedded-resource": True},
     "rule": {"type": "string", "x-kubernetes-validations": [{"rule": "self != 'a'"}]},
     "empty rule": {"type": "string", "x-kubernetes-validations": [{"rule": ""}]},
+    "enum without members": {"type": "string", "enum": []},
+    "enum with a member twice": {"type": "string", "enum": ["a", "a"]},
+    "enum with null": {"type": "string", "nullable": True, "enum": ["a", None]},
+    "minimum above the maximum": {"type": "integer", "minimum": 5, "maximum": 3},
+    "exclusive bound without a bound": {"type": "integer", "exclusiveMinimum": True},
+    "exclusive bound as a number": {"type": "integer", "exclusiveMinimum": 3},
+    "multiple of zero": {"type": "integer", "multipleOf": 0},
+    "multiple of a negative number": {"type": "integer", "multipleOf": -2},
+    "minimum with a fraction": {"type": "integer", "minimum": 0.5},
+    "maxLength with a fraction": {"type": "string", "maxLength": 1.5},
+    "maxLength without a fraction": {"type": "string", "maxLength": 2.0},
+    "required twice": {"type": "object", "required": ["a", "a"], "properties": {"a": TEXT}},
+    "unknown keyword": {"type": "string", "const": "a"},
+    "keyword that only looks like one of ours": {"type": "string", "x-kubernetes-odd": True},
+    "example": {"type": "string", "example": "a", "title": "A", "externalDocs": {"url": "https://example.com"}},
+    "nullable as a text": {"type": "string", "nullable": "true"},
+    "description as a number": {"type": "string", "description": 3},
+    "set of maps": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "object"}},
+    "set of atomic maps": {
+        "type": "array",
+        "x-kubernetes-list-type": "set",
+        "items": {"type": "object", "x-kubernetes-map-type": "atomic"},
+    },
+    "set of lists": {
+        "type": "array",
+        "x-kubernetes-list-type": "set",
+        "items": {"type": "array", "items": TEXT},
+    },
+    "set of atomic lists": {
+        "type": "array",
+        "x-kubernetes-list-type": "set",
+        "items": {"type": "array", "x-kubernetes-list-type": "atomic", "items": TEXT},
+    },
+    "set of either": {"type": "array", "x-kubernetes-list-type": "set", "items": EITHER},
+    "set of nullable texts": {
+        "type": "array",
+        "x-kubernetes-list-type": "set",
+        "items": {"type": "string", "nullable": True},
+    },
+    "keyed list of nullable maps": {**KEYED, "items": {**KEYED["items"], "nullable": True}},
+    "key that may be null": {
+        **KEYED,
+        "items": {
+            "type": "object",
+            "required": ["k"],
+            "properties": {"k": {"type": "string", "nullable": True}},
+        },
+    },
+    "key that is either": {
+        **KEYED,
+        "items": {"type": "object", "required": ["k"], "properties": {"k": EITHER}},
+    },
+    "keyed list with unknown fields": {
+        **KEYED,
+        "items": {**KEYED["items"], "x-kubernetes-preserve-unknown-fields": True},
+    },
+    "free text": {"type": "string", "x-kubernetes-preserve-unknown-fields": True},
+    "free list": {"type": "array", "items": TEXT, "x-kubernetes-preserve-unknown-fields": True},
+    "embedded with its own apiVersion": {
+        "type": "object",
+        "x-kubernetes-embedded-resource": True,
+        "properties": {"apiVersion": {"type": "integer"}, "spec": {"type": "object"}},
+    },
+    "embedded with labels": {
+        "type": "object",
+        "x-kubernetes-embedded-resource": True,
+        "properties": {"metadata": {"type": "object", "properties": {"labels": {"type": "object"}}}},
+    },
+    "embedded with a text for metadata": {
+        "type": "object",
+        "x-kubernetes-embedded-resource": True,
+        "properties": {"metadata": {"type": "string"}, "spec": {"type": "object"}},
+    },
+    "embedded in embedded": {
+        "type": "object",
+        "x-kubernetes-embedded-resource": True,
+        "properties": {
+            "spec": {
+                "type": "object",
+                "x-kubernetes-embedded-resource": True,
+                "x-kubernetes-preserve-unknown-fields": True,
+            }
+        },
+    },
+    "embedded with a default": {
+        "type": "object",
+        "x-kubernetes-embedded-resource": True,
+        "x-kubernetes-preserve-unknown-fields": True,
+        "default": {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}},
+    },
+    "rule with a reason that is none": {
+        "type": "string",
+        "x-kubernetes-validations": [{"rule": "self != 'a'", "reason": "Odd"}],
+    },
+    "rule with a field path": {
+        "type": "object",
+        "properties": {"a": {"type": "string", "maxLength": 9}},
+        "x-kubernetes-validations": [{"rule": "self.a != 'a'", "fieldPath": ".a", "reason": "FieldValueRequired"}],
+    },
+    "rule with a message of two lines": {
+        "type": "string",
+        "x-kubernetes-validations": [{"rule": "self != 'a'", "message": "a\nb"}],
+    },
+    "rule with a message of nothing": {
+        "type": "string",
+        "x-kubernetes-validations": [{"rule": "self != 'a'", "message": "  "}],
+    },
+    "rule of two lines without a message": {
+        "type": "string",
+        "x-kubernetes-validations": [{"rule": "self != 'a' &&\nself != 'b'"}],
+    },
+    "rule with a message that is reckoned": {
+        "type": "string",
+        "maxLength": 9,
+        "x-kubernetes-validations": [{"rule": "self != 'a'", "messageExpression": "'not ' + self"}],
+    },
+    "rule about what was, below a keyed list": {
+        **KEYED,
+        "maxItems": 3,
+        "items": {
+            "type": "object",
+            "required": ["k"],
+            "properties": {
+                "k": {"type": "string", "maxLength": 9},
+                "a": {"type": "string", "x-kubernetes-validations": [{"rule": "self == oldSelf"}]},
+            },
+        },
+    },
+    "rule on either": {**EITHER, "x-kubernetes-validations": [{"rule": "type(self) == int || self != 'a'"}]},
+    "default of a list with null": {"type": "array", "items": TEXT, "default": [None]},
+    "default of a map with null": {"type": "object", "properties": {"a": TEXT}, "default": {"a": None}},
+    "default of either": {**EITHER, "default": "3"},
+    "default of a number": {"type": "number", "default": 1},
+    "default of a whole number with a fraction": {"type": "integer", "default": 1.0},
+    "default of a format": {"type": "string", "format": "date", "default": "no date"},
+    "default that breaks oneOf": {
+        "type": "object",
+        "properties": {"a": TEXT, "b": TEXT},
+        "oneOf": [{"required": ["a"]}, {"required": ["b"]}],
+        "default": {},
+    },
     "a text for a schema": "string",
     "deep": {"type": "object", "properties": {"a": {"type": "object", "properties": {"b": {}}}}},
 }
@@ -197,6 +345,89 @@ DEFINITIONS: Mapping[str, Any] = {
     "second version": lambda spec: spec["versions"].append(
         {**spec["versions"][0], "storage": False, "name": "v2"}
     ),
+    "conversion to nothing": lambda spec: spec.update(conversion={"strategy": "None"}),
+    "conversion of a strange kind": lambda spec: spec.update(conversion={"strategy": "Magic"}),
+    "conversion by a webhook that is not named": lambda spec: spec.update(conversion={"strategy": "Webhook"}),
+    "conversion without a strategy": lambda spec: spec.update(conversion={}),
+    "unknown fields everywhere": lambda spec: spec.update(preserveUnknownFields=True),
+    "unknown fields nowhere": lambda spec: spec.update(preserveUnknownFields=False),
+    "version of digits": lambda spec: spec["versions"][0].update(name="1"),
+    "version with a dot": lambda spec: spec["versions"][0].update(name="v1.2"),
+    "a long version": lambda spec: spec["versions"][0].update(name="v" * 64),
+    "a long kind": lambda spec: spec["names"].update(kind="K" * 64, listKind="KList"),
+    "deprecated": lambda spec: spec["versions"][0].update(deprecated=True, deprecationWarning="soon"),
+    "a warning without a deprecation": lambda spec: spec["versions"][0].update(deprecationWarning="soon"),
+    "a warning with a line break": lambda spec: spec["versions"][0].update(
+        deprecated=True, deprecationWarning="a\nb"
+    ),
+    "an empty warning": lambda spec: spec["versions"][0].update(deprecated=True, deprecationWarning=""),
+    "a field to select by": lambda spec: _select(spec, ".spec.a"),
+    "a field to select by that is not there": lambda spec: _select(spec, ".spec.b"),
+    "a map to select by": lambda spec: _select(spec, ".spec"),
+    "a name to select by": lambda spec: _select(spec, ".metadata.name"),
+    "fields to select by, twice": lambda spec: _select(spec, ".spec.a", ".spec.a"),
+    "nine fields to select by": lambda spec: _select(spec, *(f".spec.a{number}" for number in range(9))),
+    "scale": lambda spec: _scale(spec, specReplicasPath=".spec.replicas", statusReplicasPath=".status.replicas"),
+    "scale without paths": lambda spec: _scale(spec),
+    "scale of strange paths": lambda spec: _scale(
+        spec, specReplicasPath="spec.replicas", statusReplicasPath=".spec.replicas"
+    ),
+    "scale of a list": lambda spec: _scale(
+        spec, specReplicasPath=".spec.l[0]", statusReplicasPath=".status.replicas"
+    ),
+    "short names, twice": lambda spec: spec["names"].update(shortNames=["th", "th"]),
+    "categories": lambda spec: spec["names"].update(categories=["all"]),
+    "strange categories": lambda spec: spec["names"].update(categories=["All"]),
+    "a short name that is the plural": lambda spec: spec["names"].update(shortNames=[spec["names"]["plural"]]),
+    "plural with a dot": lambda spec: spec["names"].update(plural="thi.ngs"),
+    "no plural": lambda spec: spec["names"].update(plural="x" * 64),
+    "no name of a list": lambda spec: spec["names"].update(listKind=""),
+    "an empty singular": lambda spec: spec["names"].update(singular=""),
+    "column of a strange path": lambda spec: _column(spec, jsonPath="spec.a"),
+    "column of a path without an end": lambda spec: _column(spec, jsonPath=".spec.a["),
+    "column of a path with a search": lambda spec: _column(spec, jsonPath='.status.c[?(@.type=="A")].s'),
+    "column of a path with braces": lambda spec: _column(spec, jsonPath="{.spec.a}"),
+    "column with a priority": lambda spec: _column(spec, priority=1),
+    "column with a priority below zero": lambda spec: _column(spec, priority=-1),
+    "column with a priority as a text": lambda spec: _column(spec, priority="1"),
+    "column with a format": lambda spec: _column(spec, type="integer", format="int32"),
+    "column with a strange format": lambda spec: _column(spec, format="poem"),
+    "columns of one name": lambda spec: spec["versions"][0].update(
+        additionalPrinterColumns=[{"name": "a", "type": "string", "jsonPath": ".spec.a"}] * 2
+    ),
+    "column with an unknown word": lambda spec: _column(spec, odd=True),
+    "unknown word in a version": lambda spec: spec["versions"][0].update(odd=True),
+    "unknown word": lambda spec: spec.update(odd=True),
+    "root with additional properties": lambda spec: _schema(spec).update(
+        additionalProperties={"type": "string"}, properties={}
+    ),
+    "free root": lambda spec: _schema(spec).update({"x-kubernetes-preserve-unknown-fields": True}),
+    "root with a default": lambda spec: _schema(spec).update(default={}),
+    "root that is embedded": lambda spec: _schema(spec).update({"x-kubernetes-embedded-resource": True}),
+    "root that is atomic": lambda spec: _schema(spec).update({"x-kubernetes-map-type": "atomic"}),
+    "root with a rule on the name": lambda spec: _schema(spec).update(
+        {"x-kubernetes-validations": [{"rule": "self.metadata.name.size() < 9"}]}
+    ),
+    "root that requires metadata": lambda spec: _schema(spec).update(required=["metadata"]),
+    "field of the root beside spec": lambda spec: _schema(spec)["properties"].update(data={"type": "string"}),
+    "metadata with a default": lambda spec: _schema(spec)["properties"].update(
+        metadata={"type": "object", "default": {"name": "a"}}
+    ),
+    "metadata with a default for a name": lambda spec: _schema(spec)["properties"].update(
+        metadata={"type": "object", "properties": {"name": {"type": "string", "default": "a"}}}
+    ),
+    "metadata that is required to have a name": lambda spec: _schema(spec)["properties"].update(
+        metadata={"type": "object", "required": ["name"]}
+    ),
+    "metadata with a condition": lambda spec: _schema(spec)["properties"].update(
+        metadata={"type": "object", "anyOf": [{"required": ["name"]}]}
+    ),
+    "metadata in a condition": lambda spec: _schema(spec).update(
+        anyOf=[{"properties": {"metadata": {"properties": {"name": {"pattern": "^a"}}}}}]
+    ),
+    "kind with a default": lambda spec: _schema(spec)["properties"].update(
+        kind={"type": "string", "default": "Thing"}
+    ),
     "column": lambda spec: spec["versions"][0].update(
         additionalPrinterColumns=[{"name": "a", "type": "string", "jsonPath": ".spec.a"}]
     ),
@@ -217,6 +448,23 @@ DEFINITIONS: Mapping[str, Any] = {
     ),
     "apiVersion as a number": lambda spec: _schema(spec)["properties"].update(apiVersion={"type": "integer"}),
 }
+
+
+def _column(spec: dict[str, Any], **words: Any) -> None:
+    column = {"name": "a", "type": "string", "jsonPath": ".spec.a", **words}
+    spec["versions"][0]["additionalPrinterColumns"] = [column]
+
+
+def _select(spec: dict[str, Any], *paths: str) -> None:
+    properties = {name: {"type": "string"} for name in ("a", *(f"a{number}" for number in range(9)))}
+    _schema(spec)["properties"]["spec"] = {"type": "object", "properties": properties}
+    spec["versions"][0]["selectableFields"] = [{"jsonPath": path} for path in paths]
+
+
+def _scale(spec: dict[str, Any], **paths: str) -> None:
+    properties = {"replicas": {"type": "integer"}, "l": {"type": "array", "items": {"type": "integer"}}}
+    _schema(spec)["properties"]["spec"] = {"type": "object", "properties": properties}
+    spec["versions"][0]["subresources"] = {"scale": paths}
 
 
 def _schema(spec: dict[str, Any]) -> dict[str, Any]:

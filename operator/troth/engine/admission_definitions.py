@@ -13,13 +13,21 @@ from typing import Any, Final
 
 from troth.engine.admission_cost import cost_refusals
 from troth.engine.admission_defaults import refused_default
-from troth.engine.admission_refusals import FORBIDDEN, Refusal, duplicate, invalid, not_supported, required
+from troth.engine.admission_outline import outline_refusals, top_level_refusals, unknown_words
+from troth.engine.admission_refusals import (
+    FORBIDDEN,
+    Refusal,
+    duplicate,
+    forbidden,
+    invalid,
+    not_supported,
+    required,
+)
 from troth.engine.admission_validation import compile_pattern
 
 _LABEL: Final = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _TYPES: Final = ("array", "boolean", "integer", "number", "object", "string")
-_COLUMN_TYPES: Final = ("boolean", "date", "integer", "number", "string")
 _FORBIDDEN: Final = ("$ref", "definitions", "dependencies", "patternProperties", "additionalItems", "id")
 _JUNCTORS: Final = ("allOf", "anyOf", "oneOf")
 _NOT_IN_JUNCTOR: Final = (
@@ -74,6 +82,16 @@ _SHAPES: Final[Mapping[str, tuple[type, ...]]] = {
     "x-kubernetes-list-map-keys": (list,),
     "x-kubernetes-validations": (list,),
 }
+_WORDS_OF_A_SCHEMA: Final = (
+    *_SHAPES,
+    *_FORBIDDEN,
+    "$schema",
+    "default",
+    "example",
+    "externalDocs",
+)
+_RULE: Final = ("rule", "message", "messageExpression", "reason", "fieldPath", "optionalOldSelf")
+_RULE_REASONS: Final = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
 _WORDS: Final[Mapping[type, str]] = {
     str: "a text",
     dict: "a map",
@@ -108,6 +126,7 @@ def _definition(spec: Mapping[str, Any], metadata: Mapping[str, Any]) -> Iterato
     if group.endswith((".k8s.io", ".kubernetes.io")) and not approved:
         yield required("metadata.annotations[api-approved.kubernetes.io]", "protected groups must have approval")
     yield from _names(spec["names"])
+    yield from outline_refusals(spec)
     seen: set[str] = set()
     for index, version in enumerate(spec["versions"]):
         field = f"spec.versions[{index}]"
@@ -121,7 +140,6 @@ def _definition(spec: Mapping[str, Any], metadata: Mapping[str, Any]) -> Iterato
         for flag in ("served", "storage"):
             if not isinstance(version.get(flag, False), bool):
                 yield invalid(f"{field}.{flag}", version[flag], "must be true or false")
-        yield from _columns(version.get("additionalPrinterColumns") or [], f"{field}.additionalPrinterColumns")
         yield from _root(version["schema"]["openAPIV3Schema"], f"{field}.schema.openAPIV3Schema")
 
 
@@ -129,7 +147,7 @@ def _names(names: Mapping[str, Any]) -> Iterator[Refusal]:
     kind = names["kind"]
     listed = names.get("listKind") or f"{kind}List"
     words: list[tuple[str, Any]] = [("plural", names["plural"]), ("kind", kind), ("listKind", listed)]
-    if "singular" in names:
+    if names.get("singular"):
         words.append(("singular", names["singular"]))
     for part in ("shortNames", "categories"):
         words += [(f"{part}[{index}]", word) for index, word in enumerate(names.get(part) or ())]
@@ -139,23 +157,6 @@ def _names(names: Mapping[str, Any]) -> Iterator[Refusal]:
             yield invalid(f"spec.names.{part}", word, "a DNS-1035 label must consist of lower case characters")
     if listed == kind:
         yield invalid("spec.names.listKind", listed, "kind and listKind may not be the same")
-
-
-def _columns(columns: Any, field: str) -> Iterator[Refusal]:
-    if not isinstance(columns, list):
-        yield invalid(field, columns, "must be a list")
-        return
-    for index, column in enumerate(columns):
-        where = f"{field}[{index}]"
-        if not isinstance(column, Mapping):
-            yield invalid(where, column, "must be a map")
-            continue
-        if not column.get("name"):
-            yield required(f"{where}.name")
-        if column.get("type") not in _COLUMN_TYPES:
-            yield not_supported(f"{where}.type", column.get("type"), _COLUMN_TYPES)
-        if not column.get("jsonPath"):
-            yield required(f"{where}.jsonPath")
 
 
 def _root(schema: Mapping[str, Any], field: str) -> Iterator[Refusal]:
@@ -180,6 +181,7 @@ def _root(schema: Mapping[str, Any], field: str) -> Iterator[Refusal]:
     }:
         said = "must not specify anything other than name and generateName, but metadata is implicitly specified"
         yield Refusal(f"{field}.properties.metadata", f"Forbidden: {said}", FORBIDDEN)
+    yield from top_level_refusals(schema, field)
     yield from _node(schema, field, is_root=True)
 
 
@@ -188,9 +190,10 @@ def _misshapen(schema: Any, field: str) -> Iterator[Refusal]:
     if not isinstance(schema, Mapping):
         yield invalid(field, schema, "must be a map")
         return
+    yield from unknown_words(schema, _WORDS_OF_A_SCHEMA, field)
     for name, kinds in _SHAPES.items():
         value = schema.get(name)
-        if value is None:
+        if value is None or (kinds == (int,) and isinstance(value, float) and value.is_integer()):
             continue
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             yield invalid(f"{field}.{name}", value, f"must be {' or '.join(_WORDS[kind] for kind in kinds)}")
@@ -245,6 +248,7 @@ def _node(schema: Mapping[str, Any], field: str, *, is_root: bool = False) -> It
                 "must not be empty if x-kubernetes-embedded-resource is true and unknown fields are not preserved"
             )
             yield required(f"{field}.properties", said)
+        yield from _embedded(schema.get("properties") or {}, field)
     yield from _lists(schema, field)
     # What the type means may be said again, in these words and nowhere but in anyOf or at the beginning of allOf.
     for name in _JUNCTORS:
@@ -281,6 +285,29 @@ def _value(schema: Mapping[str, Any], field: str) -> Iterator[Refusal]:
             yield invalid(where, rule, "must be a map")
         elif not str(rule.get("rule") or "").strip():
             yield required(f"{where}.rule", "rule is not specified")
+        else:
+            yield from _rule(rule, where)
+
+
+def _rule(rule: Mapping[str, Any], field: str) -> Iterator[Refusal]:
+    """What is wrong with a rule beside its expressions."""
+    yield from unknown_words(rule, _RULE, field)
+    message = rule.get("message")
+    if message:
+        if not str(message).strip():
+            yield invalid(f"{field}.message", message, "must be non-empty if specified")
+        elif "\n" in str(message):
+            yield invalid(f"{field}.message", message, "must not contain line breaks")
+    elif "\n" in str(rule["rule"]).strip() and not rule.get("messageExpression"):
+        yield required(f"{field}.message", "message must be specified if rule contains line breaks")
+    if rule.get("reason") is not None and rule["reason"] not in _RULE_REASONS:
+        yield not_supported(f"{field}.reason", rule["reason"], _RULE_REASONS)
+
+
+def _embedded(properties: Mapping[str, Any], field: str) -> Iterator[Refusal]:
+    for name, kind in (("apiVersion", "string"), ("kind", "string"), ("metadata", "object")):
+        if name in properties and properties[name].get("type") != kind:
+            yield invalid(f"{field}.properties.{name}.type", properties[name].get("type"), f"must be {kind}")
 
 
 def _lists(schema: Mapping[str, Any], field: str) -> Iterator[Refusal]:
@@ -303,6 +330,11 @@ def _lists(schema: Mapping[str, Any], field: str) -> Iterator[Refusal]:
     if keys and listed != "map":
         said = "must be map if x-kubernetes-list-map-keys is non-empty"
         yield invalid(f"{field}.x-kubernetes-list-type", listed, said)
+    if listed in ("set", "map") and items.get("nullable"):
+        yield forbidden(f"{field}.items.nullable", f"cannot be nullable when x-kubernetes-list-type is {listed}")
+    if listed == "set" and items.get("type") == "object" and items.get("x-kubernetes-map-type") != "atomic":
+        said = "must be atomic as item of a list with x-kubernetes-list-type=set"
+        yield invalid(f"{field}.items.x-kubernetes-map-type", items.get("x-kubernetes-map-type"), said)
     if listed == "map":
         if not keys:
             yield required(
@@ -328,6 +360,9 @@ def _map_keys(keys: Any, items: Mapping[str, Any], field: str) -> Iterator[Refus
         if properties[key].get("type") in ("array", "object"):
             said = "must be a scalar type if parent array's x-kubernetes-list-type is map"
             yield invalid(f"{field}.items.properties.{key}.type", properties[key]["type"], said)
+        if properties[key].get("nullable"):
+            said = "this property is in x-kubernetes-list-map-keys, so it cannot be nullable"
+            yield forbidden(f"{field}.items.properties.{key}.nullable", said)
         if "default" not in properties[key] and key not in (items.get("required") or ()):
             said = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
             yield required(f"{field}.items.properties.{key}.default", said)
@@ -346,6 +381,8 @@ def _junctor(schema: Mapping[str, Any], field: str, *, either: bool = False) -> 
         if schema.get(name):
             yield Refusal(f"{field}.{name}", "Forbidden: must be empty to be structural", FORBIDDEN)
     for name, child in (schema.get("properties") or {}).items():
+        if name == "metadata":
+            yield forbidden(f"{field}.properties.metadata", "must not be specified in a nested context")
         yield from _junctor(child, f"{field}.properties.{name}")
     if isinstance(schema.get("items"), dict):
         yield from _junctor(schema["items"], f"{field}.items")
