@@ -51,6 +51,15 @@ def test_what_was_not_asked_is_still_found(template: str) -> None:
     assert "T102" in codes(template, spec=OPTIONAL_NULL)
 
 
+def test_a_text_that_may_be_null_is_not_made_a_word() -> None:
+    text = spec(a={"type": "string", "nullable": True, "default": "x"})
+    assert codes("{{ spec.a | upper }}", spec=text) == ["T102"]
+    assert codes("a: {{ spec.a }}", spec=text) == []
+    assert codes("a: {{ spec.a | default('b', true) | upper }}", spec=text) == []
+    assert codes("{% if spec.a is not none %}a: {{ spec.a | upper }}{% endif %}", spec=text) == []
+    assert codes("{% if spec.a %}a: {{ spec.a | trim }}{% endif %}", spec=text) == []
+
+
 TABLE = spec(
     m={
         "type": "object",

@@ -31,6 +31,9 @@ class Calls(Operators):
             self.remark(
                 "T103", node.node, f"{words_of(node.node)} is {shape.words}, and {node.name} wants {wanted}"
             )
+        elif shape.declared and "null" in (shape.kinds or ()) and node.name in filtering.WANT_NO_NULL:
+            message = f"{words_of(node.node)} may be null, and {node.name} makes text of that"
+            self.remark("T102", node.node, message, "write | default(…, true), or ask whether it is none")
         self._attribute(node, shape)
         return filtering.having(node, filtering.result(node.name, shape))
 

@@ -31,6 +31,22 @@ _GIVE_LIST: Final = frozenset(
 _GIVE_TEXT: Final = frozenset(
     ("upper", "lower", "trim", "join", "replace", "string", "title", "capitalize", "truncate", "format", "slug")
 ) | {"b64encode", "sha256", "hash", "indent", "nindent", "tojson", "to_json", "to_nice_json", "dns_label"}
+WANT_NO_NULL: Final = frozenset(
+    (
+        "upper",
+        "lower",
+        "trim",
+        "replace",
+        "title",
+        "capitalize",
+        "truncate",
+        "indent",
+        "nindent",
+        "string",
+        "b64encode",
+    )
+) | {"dns_label", "slug", "sha256", "hash"}
+"""Filters that take null for the word."""
 _HAVING: Final = frozenset(
     (
         ("selectattr",),
