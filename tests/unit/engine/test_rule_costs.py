@@ -6,10 +6,12 @@ import copy
 from typing import Any
 
 import pytest
+import yaml
 
+from tests.documents import ROOT
 from tests.platforms import promise
 from troth.engine.admission_cel_reading import LONGEST_RULE, RuleReader
-from troth.engine.admission_cost import ENDLESS, Reckoning
+from troth.engine.admission_cost import ENDLESS, Reckoning, cost_refusals
 from troth.engine.admission_definitions import definition_refusals
 from troth.engine.definitions import build_definition
 
@@ -84,6 +86,19 @@ def test_a_rule_that_is_too_long_for_an_api_server_is_refused_unread() -> None:
 )
 def test_what_cannot_be_reckoned_is_not_refused(rule: str) -> None:
     assert not refusals(ruled(rule, a=NUMBERS))
+
+
+def test_no_definition_that_other_projects_publish_is_refused() -> None:
+    rules = 0
+    for path in sorted((*ROOT.glob("promises/*/schemas/*.yaml"), *ROOT.glob("promises/*/dependencies/*.yaml"))):
+        for document in yaml.load_all(path.read_text("utf-8"), yaml.CSafeLoader):
+            if not isinstance(document, dict) or document.get("kind") != "CustomResourceDefinition":
+                continue
+            versions = document["spec"]["versions"]
+            assert list(cost_refusals(versions)) == [], path
+            schemas = (version["schema"]["openAPIV3Schema"] for version in versions)
+            rules += sum(1 for schema in schemas for _ in Reckoning().rules(schema, ""))
+    assert rules > 200
 
 
 def test_a_rule_costs_the_same_whatever_was_reckoned_before() -> None:
