@@ -151,6 +151,29 @@ async def test_the_old_store_of_a_cluster_may_be_gone_before_its_destination_has
         await moving.applied("orders")
 
 
+async def test_a_destination_on_a_cluster_may_come_back_with_another_layout(moving: Moving) -> None:
+    await moving.cluster_store("a")
+    await moving.place("a", filepath={"mode": "aggregatedYAML"})
+    await moving.platform.publish(promise(moving.name))
+    for name in ("orders", "users"):
+        await moving.platform.ask(moving.name, name, moving.namespace)
+        await moving.platform.ready(moving.name, name, moving.namespace)
+    before = {name: (await moving.applied(name))["metadata"]["uid"] for name in ("orders", "users")}
+    for mode in ("nestedByMetadata", "none", "aggregatedYAML"):
+        await moving.platform.delete(DESTINATION, moving.name)
+        await moving.platform.gone(DESTINATION, moving.name)
+        await moving.place("a", filepath={"mode": mode})
+        for name, uid in before.items():
+            await moving.platform.ask(moving.name, name, moving.namespace, size=mode)
+            await moving.platform.ready(moving.name, name, moving.namespace, within=20)
+            there = await moving.applied(name)
+            assert (there["metadata"]["uid"], there["data"]) == (uid, {"size": mode})
+    await moving.drop("orders")
+    with pytest.raises(NotFound):
+        await moving.applied("orders")
+    await moving.applied("users")
+
+
 @pytest.mark.parametrize("mode", ["nestedByMetadata", "none", "aggregatedYAML"])
 async def test_a_destination_moves_between_two_stores_of_one_branch_and_no_file_is_ever_missing(
     moving: Moving, stores: Path, mode: str

@@ -16,13 +16,13 @@ from typing import Any
 from troth.api import Condition, InvalidObject, Key, set_condition
 from troth.api import labels as names
 from troth.api.objects import Destination, WorkPlacement
-from troth.api.resources import WORK_PLACEMENT
+from troth.api.resources import KUBERNETES_STATE_STORE, WORK_PLACEMENT
 from troth.controllers.placement_location import Location, Whereabouts, read_whereabouts
 from troth.controllers.placement_owners import aggregate_owner, owner_at
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, Result, Retry
 from troth.controllers.stores import OpenStore, StoreRef, require_supported
-from troth.engine.layout import Layout, aggregate, place
+from troth.engine.layout import NESTED, Layout, aggregate, place
 from troth.engine.status import placement_status, read_placement
 from troth.engine.status.facts import PlacementFacts
 from troth.engine.work import blob_id, decode_content
@@ -96,6 +96,9 @@ class PlacementReconciler:
     def _claim(
         self, placement: WorkPlacement, destination: Destination, ref: StoreRef, store: OpenStore
     ) -> tuple[Location, Claim]:
+        if ref.kind == KUBERNETES_STATE_STORE.kind:
+            # A cluster has no files to lay out: each placement has its own objects there, in every mode.
+            destination = replace(destination, mode=NESTED)
         layout: Layout = place(destination, placement, store_path=store.path)
         location = Location(
             store=ref,
