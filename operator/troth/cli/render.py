@@ -64,7 +64,8 @@ def render(
     from troth.authoring.files import HomeError
     from troth.authoring.home import RefusedPromise
     from troth.authoring.output import printable, write_files
-    from troth.authoring.rendering import collect, render_files
+    from troth.authoring.rendering import collect
+    from troth.authoring.rendering_files import render_files
 
     if not requests and not promise:
         raise click.UsageError("name requests with -f, or give --promise to render the Promise itself")

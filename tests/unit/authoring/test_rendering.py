@@ -13,8 +13,9 @@ from tests.unit.authoring.test_home import home_of
 from troth.api.naming import group_id
 from troth.api.objects import read_destination
 from troth.authoring.bounded import BoundedWorker
+from troth.authoring.destinations import Destinations
 from troth.authoring.home import Home, load_home
-from troth.authoring.rendering import Destinations, Rendering, Requests, collect
+from troth.authoring.rendering import Rendering, Requests, collect
 from troth.engine import Limits
 from troth.engine.layout import aggregate
 from troth.engine.serving import as_served
