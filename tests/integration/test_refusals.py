@@ -9,11 +9,16 @@ import string
 from tests.platforms import Platform, Repository, api_of, available, condition, events_of, is_ready, promise
 from tests.waiting import eventually
 from troth.api import Resource
-from troth.api.resources import NAMESPACE, PROMISE
+from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, NAMESPACE, PROMISE
 from troth.dev import ControlPlane
-from troth.kube import Client
+from troth.kube import Client, Forbidden
 
 RESOURCE_QUOTA = Resource("", "v1", "resourcequotas", "ResourceQuota")
+_ADMISSION = "admissionregistration.k8s.io"
+POLICY = Resource(_ADMISSION, "v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", namespaced=False)
+POLICY_BINDING = Resource(
+    _ADMISSION, "v1", "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding", namespaced=False
+)
 
 
 async def allow_none(client: Client, namespace: str, kind: str) -> None:
@@ -96,3 +101,60 @@ async def test_a_promise_whose_works_are_refused_says_why_and_heals(
         await platform.gone(PROMISE, unique)
     finally:
         await asyncio.to_thread(control_plane.finish_namespace, unique, strip_finalizers=True)
+
+
+async def test_a_promise_whose_api_a_policy_refuses_says_so_in_its_words_and_heals(
+    platform: Platform, repository: Repository, unique: str
+) -> None:
+    asked = promise(unique)
+    name = asked["spec"]["api"]["metadata"]["name"]
+    policy = {
+        "apiVersion": POLICY.api_version,
+        "kind": POLICY.kind,
+        "metadata": {"name": unique},
+        "spec": {
+            "matchConstraints": {
+                "resourceRules": [
+                    {
+                        "apiGroups": ["apiextensions.k8s.io"],
+                        "apiVersions": ["v1"],
+                        "resources": ["customresourcedefinitions"],
+                        "operations": ["CREATE"],
+                    }
+                ]
+            },
+            "validations": [
+                {
+                    "expression": f"object.metadata.name != '{name}'",
+                    "reason": "Forbidden",
+                    "message": "ask the platform team",
+                }
+            ],
+        },
+    }
+    binding = {
+        "apiVersion": POLICY_BINDING.api_version,
+        "kind": POLICY_BINDING.kind,
+        "metadata": {"name": unique},
+        "spec": {"policyName": unique, "validationActions": ["Deny"]},
+    }
+    await platform.make(POLICY, policy)
+    await platform.make(POLICY_BINDING, binding)
+
+    async def in_force() -> bool:
+        definition = asked["spec"]["api"]
+        try:
+            await platform.client.apply(CUSTOM_RESOURCE_DEFINITION, definition, dry_run=True)
+        except Forbidden:
+            return True
+        return False
+
+    await eventually(in_force, "the policy is in force", within=30)
+    await platform.make(PROMISE, asked)
+    live = await platform.wait(
+        PROMISE, unique, lambda live: condition(live, "Ready").get("reason") == "APIRefused"
+    )
+    assert "the API server refused what its API needs" in live["status"]["message"]
+    assert "ask the platform team" in live["status"]["message"]
+    await platform.client.delete(POLICY_BINDING, unique)
+    await platform.wait(PROMISE, unique, available, within=30)

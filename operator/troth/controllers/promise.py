@@ -119,6 +119,9 @@ class PromiseReconciler:
             return Retry("the Promise changed while it was looked at")
         except InvalidObject as error:
             return await self._report_unsound(key, promise, Unsound(str(error)))
+        except Forbidden as error:
+            message = f"the API server refused what its API needs: {error.message}"
+            return await self._report_refusal(key, promise, error, "APIRefused", message)
 
     # ---- what it says
 
@@ -185,7 +188,8 @@ class PromiseReconciler:
         try:
             run = await self._keep_works(key, promise, offer)
         except REFUSALS as error:
-            return await self._report_refusal(key, promise, error)
+            reason, message = why_refused(error, self._owner(promise).work_namespace)
+            return await self._report_refusal(key, promise, error, reason, message)
         facts = self._facts(promise, offer, run, established=established)
         facts = replace(facts, lint=self._lint.report(key))
         if promise_available(facts) and promise.status.get("status") != "Available":
@@ -432,14 +436,15 @@ class PromiseReconciler:
             return after_failure(unsound.failure)
         return Terminal("InvalidPromise", unsound.problem)
 
-    async def _report_refusal(self, key: Key, promise: Promise, error: ApiError) -> Result:
-        """The API server takes none of its Works. A Promise that can be used stays so: its API is there."""
+    async def _report_refusal(
+        self, key: Key, promise: Promise, error: ApiError, reason: str, message: str
+    ) -> Result:
+        """The API server takes not what the Promise needs. A Promise that can be used stays so: its API is there."""
         if (
             promise.status.get("status") == "Available"
             and promise.status.get("observedGeneration") == promise.metadata.generation
         ):
             raise error
-        reason, message = why_refused(error, self._owner(promise).work_namespace)
         await self._report_unsound(key, promise, Unsound(message, reason=reason))
         return Retry(message, longest=_REFUSED_AGAIN)
 

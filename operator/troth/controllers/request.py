@@ -339,7 +339,11 @@ class RequestReconciler:
     async def _report_unavailable(self, key: Key, api: RequestApi, promise: Promise, request: Request) -> Result:
         if not promise.status.get("status"):
             return DONE  # the Promise itself was not looked at yet; its first status queues this request
-        unfit = _condition(promise.status, "Ready").get("reason") in (INVALID_PROMISE, "WorksRefused")
+        unfit = _condition(promise.status, "Ready").get("reason") in (
+            INVALID_PROMISE,
+            "APIRefused",
+            "WorksRefused",
+        )
         if unfit and _condition(request.status, "Ready"):
             return DONE  # a slip in the Promise takes nothing away: what was rendered stands
         facts = RequestFacts(
