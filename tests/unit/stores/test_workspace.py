@@ -54,8 +54,13 @@ def test_a_folder_that_somebody_else_may_have_planted_is_not_used(tmp_path: Path
     planted = tmp_path / f"troth-{os.getuid()}"
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir(mode=0o700)
+
+    def make_open_to_all() -> None:
+        planted.mkdir()
+        planted.chmod(0o777)
+
     ways: dict[str, Callable[[], object]] = {
-        "open to all": lambda: (planted.mkdir(), planted.chmod(0o777)),
+        "open to all": make_open_to_all,
         "link": lambda: planted.symlink_to(elsewhere),
         "file": planted.touch,
     }
