@@ -61,6 +61,9 @@ _INTEGER: Final = re.compile(r"[-+]?(0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]+|0|[1-9]
 _REAL: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
+_TWO_ESCAPES: Final = re.compile(r"\\\\|\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
+"""A pair of escapes; a backslash that is escaped itself is found first, so that it begins none."""
+
 _PLAIN_WORDS: Final = {
     "mapping values are not allowed in this context": "a second ': ' in one line, or a key indented too far",
     "did not find expected key": "this line is not indented like the lines that it belongs to",
@@ -128,7 +131,7 @@ def load_documents(text: str, *, leaves: Leaves | None = None, most: int | None 
     documents: list[Any] = []
     composer: _Composer | None = None
     try:
-        composer = _Composer(text)
+        composer = _Composer(_with_whole_characters(text))
         builder = _Builder(leaves, aliases="*" in text and "&" in text)
         while composer.check_node():
             document = builder.document(composer.get_node())
@@ -150,6 +153,19 @@ def load_documents(text: str, *, leaves: Leaves | None = None, most: int | None 
         if composer is not None:
             composer.dispose()
     return documents
+
+
+def _with_whole_characters(text: str) -> str:
+    """JSON may write a character as two escapes of half a character each, YAML may not; kubectl reads both."""
+    if ("\\ud" not in text and "\\uD" not in text) or not text.lstrip().startswith("{"):
+        return text
+    return _TWO_ESCAPES.sub(_whole_character, text)
+
+
+def _whole_character(match: re.Match[str]) -> str:
+    if match[1] is None:
+        return match[0]
+    return (bytes.fromhex(match[1]) + bytes.fromhex(match[2])).decode("utf-16-be")
 
 
 def load_document(text: str) -> Any:

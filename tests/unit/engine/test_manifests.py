@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -229,3 +230,17 @@ def test_one_document_is_one() -> None:
 def test_what_json_cannot_hold_is_not_written(value: Any) -> None:
     with pytest.raises(ValueError):
         dump_document({"a": value})
+
+
+@given(ANY_TEXT)
+@example("😀")
+@example("\\ud83d\\ude00")
+@example("\\😀")
+def test_json_that_writes_a_character_as_two_escapes_is_read_as_kubectl_reads_it(text: str) -> None:
+    assert load_document(json.dumps({"a": text})) == {"a": text}
+
+
+def test_half_a_character_is_refused_in_json_and_two_escapes_are_in_yaml() -> None:
+    for written in (r'{"a": "\ud83d"}', r'{"a": "\ude00\ud83d"}', r'a: "\ud83d\ude00"'):
+        with pytest.raises(InvalidManifest):
+            load_document(written)
