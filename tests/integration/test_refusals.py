@@ -5,11 +5,23 @@ from __future__ import annotations
 import asyncio
 import random
 import string
+from collections.abc import Awaitable, Callable
 
-from tests.platforms import Platform, Repository, api_of, available, condition, events_of, is_ready, promise
+from tests.platforms import (
+    Object,
+    Platform,
+    Repository,
+    api_of,
+    available,
+    condition,
+    events_of,
+    is_ready,
+    promise,
+    request,
+)
 from tests.waiting import eventually
 from troth.api import Resource
-from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, NAMESPACE, PROMISE
+from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, NAMESPACE, PROMISE, WORK
 from troth.dev import ControlPlane
 from troth.kube import Client, Forbidden
 
@@ -103,53 +115,54 @@ async def test_a_promise_whose_works_are_refused_says_why_and_heals(
         await asyncio.to_thread(control_plane.finish_namespace, unique, strip_finalizers=True)
 
 
-async def test_a_promise_whose_api_a_policy_refuses_says_so_in_its_words_and_heals(
-    platform: Platform, repository: Repository, unique: str
-) -> None:
-    asked = promise(unique)
-    name = asked["spec"]["api"]["metadata"]["name"]
+async def refuse(platform: Platform, name: str, rule: Object, expression: str) -> None:
+    """A policy that refuses what the expression is false for."""
     policy = {
         "apiVersion": POLICY.api_version,
         "kind": POLICY.kind,
-        "metadata": {"name": unique},
+        "metadata": {"name": name},
         "spec": {
-            "matchConstraints": {
-                "resourceRules": [
-                    {
-                        "apiGroups": ["apiextensions.k8s.io"],
-                        "apiVersions": ["v1"],
-                        "resources": ["customresourcedefinitions"],
-                        "operations": ["CREATE"],
-                    }
-                ]
-            },
-            "validations": [
-                {
-                    "expression": f"object.metadata.name != '{name}'",
-                    "reason": "Forbidden",
-                    "message": "ask the platform team",
-                }
-            ],
+            "matchConstraints": {"resourceRules": [rule]},
+            "validations": [{"expression": expression, "reason": "Forbidden", "message": "ask the platform team"}],
         },
     }
     binding = {
         "apiVersion": POLICY_BINDING.api_version,
         "kind": POLICY_BINDING.kind,
-        "metadata": {"name": unique},
-        "spec": {"policyName": unique, "validationActions": ["Deny"]},
+        "metadata": {"name": name},
+        "spec": {"policyName": name, "validationActions": ["Deny"]},
     }
     await platform.make(POLICY, policy)
     await platform.make(POLICY_BINDING, binding)
 
+
+async def refused(attempt: Callable[[], Awaitable[object]]) -> None:
+    """Waits until the policy is in force."""
+
     async def in_force() -> bool:
-        definition = asked["spec"]["api"]
         try:
-            await platform.client.apply(CUSTOM_RESOURCE_DEFINITION, definition, dry_run=True)
+            await attempt()
         except Forbidden:
             return True
         return False
 
     await eventually(in_force, "the policy is in force", within=30)
+
+
+async def test_a_promise_whose_api_a_policy_refuses_says_so_in_its_words_and_heals(
+    platform: Platform, repository: Repository, unique: str
+) -> None:
+    asked = promise(unique)
+    name = asked["spec"]["api"]["metadata"]["name"]
+    rule = {
+        "apiGroups": ["apiextensions.k8s.io"],
+        "apiVersions": ["v1"],
+        "resources": ["customresourcedefinitions"],
+        "operations": ["CREATE"],
+    }
+    await refuse(platform, unique, rule, f"object.metadata.name != '{name}'")
+    definition = asked["spec"]["api"]
+    await refused(lambda: platform.client.apply(CUSTOM_RESOURCE_DEFINITION, definition, dry_run=True))
     await platform.make(PROMISE, asked)
     live = await platform.wait(
         PROMISE, unique, lambda live: condition(live, "Ready").get("reason") == "APIRefused"
@@ -158,3 +171,33 @@ async def test_a_promise_whose_api_a_policy_refuses_says_so_in_its_words_and_hea
     assert "ask the platform team" in live["status"]["message"]
     await platform.client.delete(POLICY_BINDING, unique)
     await platform.wait(PROMISE, unique, available, within=30)
+
+
+async def test_a_request_on_which_no_finalizer_may_be_put_says_so_and_heals(
+    platform: Platform, repository: Repository, namespace: str, unique: str
+) -> None:
+    await platform.publish(promise(unique))
+    api = api_of(unique)
+    rule = {
+        "apiGroups": [api.group],
+        "apiVersions": [api.version],
+        "resources": [api.plural],
+        "operations": ["CREATE", "UPDATE"],
+    }
+    await refuse(platform, unique, rule, "!has(object.metadata.finalizers)")
+    held = request(unique, "other", namespace)
+    held["metadata"]["finalizers"] = ["example.com/held"]
+    await refused(lambda: platform.client.apply(api, held, dry_run=True))
+    await platform.ask(unique, "orders", namespace)
+    live = await platform.wait(
+        api,
+        "orders",
+        lambda live: condition(live, "Ready").get("reason") == "FinalizersRefused",
+        namespace=namespace,
+    )
+    assert "ask the platform team" in condition(live, "Ready")["message"]
+    assert not live["metadata"].get("finalizers")
+    assert (await platform.client.list(WORK, namespace)).items == []
+    await platform.client.delete(POLICY_BINDING, unique)
+    await platform.ask(unique, "orders", namespace, size="large")
+    await platform.wait(api, "orders", is_ready, namespace=namespace, within=30)

@@ -29,6 +29,7 @@ from troth.controllers.workflow import (
     Workflows,
     WorkOwner,
     after_failure,
+    after_refusal,
     is_passing,
     retry_seconds,
     why_refused,
@@ -63,7 +64,6 @@ API_FINALIZERS = (
     names.API_CRD_CLEANUP,
 )
 _LOOK_AGAIN = 3.0
-_REFUSED_AGAIN = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -446,7 +446,7 @@ class PromiseReconciler:
         ):
             raise error
         await self._report_unsound(key, promise, Unsound(message, reason=reason))
-        return Retry(message, longest=_REFUSED_AGAIN)
+        return after_refusal(error)
 
     async def _report_paused(self, key: Key, promise: Promise) -> Result:
         facts = PromiseFacts(generation=promise.metadata.generation, paused=True)

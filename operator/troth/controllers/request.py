@@ -7,7 +7,6 @@ rendered with comes from one function, `promise_spec_for`, so that revisions can
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +26,7 @@ from troth.controllers.workflow import (
     Workflows,
     WorkOwner,
     after_failure,
+    after_refusal,
     retry_seconds,
     why_refused,
 )
@@ -45,12 +45,9 @@ from troth.engine.status import (
     request_status,
 )
 from troth.engine.status.request import parse_time
-from troth.kube import REFUSALS, ApiError, Conflict
-
-logger = logging.getLogger(__name__)
+from troth.kube import REFUSALS, Conflict, Forbidden, Invalid
 
 _NOTHING = WorkflowFacts()
-_REFUSED_AGAIN = 60.0
 _COMPONENTS_AGAIN = 10.0
 _SKEW = 10.0
 FINALIZERS = (names.WORK_CLEANUP, names.WORKFLOWS_CLEANUP, names.DELETE_WORKFLOWS)
@@ -119,6 +116,10 @@ class RequestReconciler:
             pipelines = self._pipelines(bound, "configure")
         except Conflict:
             return Retry("the request changed while it was looked at")
+        except (Forbidden, Invalid) as error:
+            message = f"the API server does not let the operator put its finalizers on this: {error.message}"
+            await self._report_refusal(key, api, request, "FinalizersRefused", message)
+            return after_refusal(error)
         except InvalidObject as error:
             return Terminal("InvalidPromise", str(error))
         owner = self._owner(promise, bound, request)
@@ -131,7 +132,9 @@ class RequestReconciler:
                 run = await self._run(key, promise, request, bound, pipelines, fresh=True)
                 await self._workflows.keep_works(owner, names.WORK_TYPE_RESOURCE, run)
         except REFUSALS as error:
-            return await self._report_refusal(key, api, request, owner, error)
+            reason, message = why_refused(error, owner.work_namespace)
+            await self._report_refusal(key, api, request, reason, message)
+            return after_refusal(error)
         reported = await self._report(key, api, request, bound, owner, run)
         if run.failure is not None:
             return after_failure(run.failure)
@@ -357,10 +360,9 @@ class RequestReconciler:
         return DONE
 
     async def _report_refusal(
-        self, key: Key, api: RequestApi, request: Request, owner: WorkOwner, error: ApiError
-    ) -> Result:
-        """The API server takes no Work."""
-        reason, message = why_refused(error, owner.work_namespace)
+        self, key: Key, api: RequestApi, request: Request, reason: str, message: str
+    ) -> None:
+        """The API server takes no Work, or no finalizer, without which nothing may be made."""
         status = refusal_status(
             request.status,
             generation=request.metadata.generation,
@@ -370,8 +372,6 @@ class RequestReconciler:
         )
         if await self._platform.write_status(api.informer, api.resource, key, request.status, status):
             self._record(api, request, "Warning", reason, message, "Reconcile")
-            logger.warning("%s: %s", key, message)
-        return After(_REFUSED_AGAIN, message)
 
     async def _report(
         self,

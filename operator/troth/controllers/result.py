@@ -27,11 +27,13 @@ class After:
 class Retry:
     """Look again with the key's exponential back-off, because of ``reason`` (a clause for the log).
 
-    The back-off grows to ``longest`` seconds; None leaves that to the queue.
+    The back-off grows to ``longest`` seconds; None leaves that to the queue. ``warn``: somebody has to do something
+    about it, so the log warns.
     """
 
     reason: str
     longest: float | None = None
+    warn: bool = False
 
 
 @dataclass(frozen=True, slots=True)

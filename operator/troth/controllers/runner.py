@@ -139,8 +139,8 @@ class Runner:
                 self._settle(key)
                 self._queue.forget(key)
                 self._queue.add(key, after=seconds)
-            case Retry(reason, longest):
-                self._complain(logging.INFO, key, f"trying again: {reason}")
+            case Retry(reason, longest, warn):
+                self._complain(logging.WARNING if warn else logging.INFO, key, f"trying again: {reason}")
                 self._queue.add_rate_limited(key, longest=longest)
             case Terminal(reason, message):
                 self._complain(logging.INFO, key, f"{reason}: {message}")

@@ -17,15 +17,14 @@ from troth.api.objects import Work, WorkloadGroup, WorkPlacement
 from troth.api.resources import WORK, WORK_PLACEMENT
 from troth.controllers.caches import BY_WORK
 from troth.controllers.platform import Platform
-from troth.controllers.result import DONE, After, Result, Retry
+from troth.controllers.result import DONE, After, Result
+from troth.controllers.workflow import after_refusal
 from troth.engine.scheduling import Existing, GroupPlan, SchedulePlan, Target, schedule
 from troth.engine.status import read_placement, work_status
 from troth.engine.status.facts import Waiting, WorkFacts
 from troth.engine.work import placement_name
 from troth.kube import REFUSALS, AlreadyExists, Forbidden, NotFound
 
-_TERMINATING_AGAIN = 60.0
-_REFUSED_AGAIN = 60.0
 _LONG_WRITE = 10.0
 
 
@@ -58,10 +57,9 @@ class WorkReconciler:
         try:
             await self._carry_out(key, work, plan)
         except REFUSALS as error:
-            if isinstance(error, Forbidden) and error.namespace_terminating:
-                return After(_TERMINATING_AGAIN, error.message)  # most likely it is deleted before that
-            await self._report(key, work, plan, refusal=error.message)
-            return Retry(error.message, longest=_REFUSED_AGAIN)
+            if not (isinstance(error, Forbidden) and error.namespace_terminating):
+                await self._report(key, work, plan, refusal=error.message)
+            return after_refusal(error)
         return await self._report(key, work, plan)
 
     def _plan(self, key: Key, work: Work) -> SchedulePlan:

@@ -90,6 +90,7 @@ class Run:
 
 _TIMEOUT_RETRY = 60.0
 _SUSPENDED_RETRY = 60.0
+_REFUSED_RETRY = 60.0
 _NOTHING = Run((), (), None, AuthorStatus())
 
 
@@ -384,6 +385,15 @@ def why_refused(error: ApiError, namespace: str) -> tuple[str, str]:
     if isinstance(error, TooLarge):
         message += "; render less, or divide it among several pipelines, of which each gets an object of its own"
     return "WorksRefused", message
+
+
+def after_refusal(error: ApiError) -> Result:
+    """What follows when the API server refuses something for a reason that may go away without a word to us."""
+    if isinstance(error, TooLarge):
+        return Terminal("TooLarge", error.message)
+    if isinstance(error, Forbidden) and error.namespace_terminating:
+        return After(_REFUSED_RETRY, error.message)
+    return Retry(f"the API server refused it: {error.message}", longest=_REFUSED_RETRY, warn=True)
 
 
 def retry_seconds(run: Run) -> float | None:
