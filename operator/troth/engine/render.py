@@ -47,6 +47,9 @@ _YAML: Final = (".yaml", ".yml")
 _JSON: Final = ".json"
 _LONGEST_PATH: Final = 1024
 _LONGEST_PART: Final = 255
+_TOO_LONG: Final = (
+    f"a name has at most {_LONGEST_PART} bytes, a path {_LONGEST_PATH}: shorten it, such as with | dns_label"
+)
 _LONGEST_MESSAGE: Final = 1024
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _OWN_STATUS: Final = ("kratix", "troth")
@@ -249,9 +252,9 @@ class Rendering:
         path = self._text(source, where)
         problem = _path_problem(path)
         if problem:
-            raise Problem(
-                "InvalidPath", f"the path {path!r} {problem}", "use a relative path without '..'", value=path
-            )
+            shown = path if len(path) <= _LONGEST_PART else f"{path[:_LONGEST_PART]}…"
+            remedy = _TOO_LONG if problem == "is too long" else "use a relative path without '..'"
+            raise Problem("InvalidPath", f"the path {shown!r} {problem}", remedy, value=path)
         path = posixpath.normpath(path)
         if path in self._files:
             raise Problem(

@@ -239,6 +239,12 @@ def test_a_path_never_leaves_its_folder(path: str) -> None:
     assert failure.input == "spec.p"
 
 
+def test_a_path_that_is_too_long_says_how_long_it_may_be() -> None:
+    failure = failure_of({"p": "x" * 300}, files=[{"path": "{{ spec.p }}", "template": "a: 1"}])
+    assert failure.message == f"the path '{'x' * 255}…' is too long"
+    assert failure.hint.startswith("a name has at most 255 bytes")
+
+
 def test_two_files_cannot_have_one_path() -> None:
     files = [{"path": "{{ name }}.yaml", "template": "a: 1"}, {"path": "./orders.yaml", "template": "a: 1"}]
     assert failure_of(files=files).reason == "DuplicatePath"
