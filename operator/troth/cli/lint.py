@@ -69,10 +69,12 @@ def lint(folders: tuple[Path, ...], against: str | None, schemas: tuple[str, ...
     from troth.authoring.lint import lint as lint_promise
     from troth.cli.terminal import has_colour
 
+    if against == "":  # a variable that is not set: the comparison must not be left out in silence
+        raise click.UsageError("--against is empty: name a revision, a file or a cluster, or leave it out")
     findings: list[Finding] = []
     try:
         known = known_from(document for place in schemas for document in _schemas(place))
-        earlier = _earlier(against or "")
+        earlier = _earlier(against) if against is not None else ""
         for folder in find_homes(folders):
             findings.extend(lint_promise(folder, against=earlier, known=known))
     except TrothError as error:
@@ -106,11 +108,19 @@ def _schemas(place: str) -> list[Any]:
     return cluster.read_schemas(context)
 
 
-def _earlier(against: str) -> str | Earlier:
-    """What to compare with."""
+def _earlier(against: str) -> Earlier:
+    """Reads what to compare with; says so when there is nothing."""
     context = _context(against)
     if context is None:
-        return against
+        from troth.authoring.lint.earlier import earlier_api
+
+        def find(home: Home) -> Mapping[str, Any] | None:
+            found = earlier_api(home, against)
+            if found is None:
+                click.echo(f"troth lint: {home.file} has no API at {against}: nothing to compare with", err=True)
+            return found
+
+        return find
     from troth.cli import cluster
 
     def read(home: Home) -> Mapping[str, Any] | None:

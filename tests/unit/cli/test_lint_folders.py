@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,17 @@ def test_a_folder_without_any_promise_is_said(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["lint", str(tmp_path)])
     assert (result.exit_code, result.stdout) == (2, "")
     assert "has no Promise" in result.stderr
+
+
+def test_a_comparison_with_nothing_is_said(platform: Path) -> None:
+    for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "nothing"]):
+        identity = ["-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false"]
+        subprocess.run(["git", *identity, *command], cwd=platform, check=True, capture_output=True, timeout=60)
+    folder = platform / "promises" / "environment"
+    result = CliRunner().invoke(main, ["lint", str(folder), "--against", "HEAD"])
+    assert result.exit_code == 0
+    said = f"troth lint: {folder / 'promise.yaml'} has no API at HEAD: nothing to compare with\n"
+    assert result.stderr == f"{said}troth lint: nothing found\n"
+    empty = CliRunner().invoke(main, ["lint", str(folder), "--against", ""])
+    assert empty.exit_code == 2
+    assert "--against is empty" in empty.stderr
