@@ -85,7 +85,7 @@ _FAILURES: Final = (
     ),
     _failure(
         r"could not resolve host|connection (refused|timed out|reset|closed)|failed to connect|couldn't connect"
-        r"|could not connect|operation timed out|network is unreachable|no route to host|empty reply"
+        r"|could not connect|(operation|resolving) timed out|network is unreachable|no route to host|empty reply"
         r"|hung up unexpectedly|early eof|returned error: 5\d\d|rpc failed|operation too slow|broken pipe"
         r"|transfer closed|recv failure|send failure|unexpected disconnect|name or service not known",
         Reason.UNREACHABLE,
@@ -109,6 +109,10 @@ _FAILURES: Final = (
 )
 _NOISE: Final = re.compile(r"^(hint:|warning: redirecting|To )", re.IGNORECASE)
 _LONGEST_QUOTE: Final = 400
+# A condition that says how many milliseconds the last attempt took is another one after each.
+_MEASURED: Final = re.compile(
+    r" after \d+ (?:ms|milliseconds|seconds)(?: with \d+ (?:out of \d+ )?bytes received)?"
+)
 
 
 def explain(stderr: str, *, doing: str, remote: str, branch: str) -> StoreError:
@@ -150,4 +154,5 @@ def quote(stderr: str) -> str:
 
 
 def _shorten(text: str) -> str:
+    text = _MEASURED.sub("", text)
     return text if len(text) <= _LONGEST_QUOTE else f"{text[: _LONGEST_QUOTE - 3]}..."
