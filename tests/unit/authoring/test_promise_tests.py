@@ -367,6 +367,15 @@ def test_two_cases_of_one_name_are_refused_with_both_lines(home: Path, write: Wr
     assert "is the name of the case in line 7, too" in str(problem)
 
 
+def test_a_misspelled_kind_is_told_and_not_taken_for_data(home: Path, write: Write) -> None:
+    file = write({"name": "a", "request": {"spec": {"size": "small"}}, "expect": {"counts": {"ConfigMap": 1}}})
+    for kind in ("PromiseTests", "Promisetest", "PromisTest"):
+        wrong = file.with_name("more.yaml")
+        wrong.write_text(file.read_text("utf-8").replace("PromiseTest", kind), "utf-8")
+        _, problems = read_suites(load_home(home))
+        assert [str(problem) for problem in problems] == [f"{wrong}: kind: is '{kind}'; use PromiseTest"]
+
+
 def test_other_yaml_in_the_tests_folder_is_data(home: Path, write: Write) -> None:
     write(one({"unscheduled": False}))
     (home / "tests" / "data.yaml").write_text("kind: Other\n", "utf-8")

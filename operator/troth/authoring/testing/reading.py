@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, get_args
 
+from troth.api.pipelines import close_match
 from troth.authoring.destinations import Destinations, read_destinations
 from troth.authoring.files import HomeError, read_documents, read_objects, read_text
 from troth.authoring.home import Home, Source, offer_of
@@ -71,7 +72,7 @@ def read_suites(home: Home) -> tuple[list[Suite], list[HomeError]]:
             continue
         try:
             text = read_text(file)
-            if KIND not in text:
+            if KIND not in text and API_VERSION not in text:
                 continue
             reader = reader or SuiteReader(home)
             suite = reader.read(file, text)
@@ -110,6 +111,11 @@ class SuiteReader:
         text = read_text(file) if text is None else text
         documents = read_documents(file, text)
         if not any(isinstance(document, dict) and document.get("kind") == KIND for document in documents):
+            for document in documents:
+                if isinstance(document, dict) and document.get("apiVersion") == API_VERSION:
+                    kind = document.get("kind")
+                    if isinstance(kind, str) and close_match(kind, (KIND,)):  # else its cases would never run
+                        raise HomeError(file, f"kind: is {kind!r}", f"use {KIND}")
             return None
         if len(documents) != 1:
             raise HomeError(file, f"has {len(documents)} documents", "write one PromiseTest in a file")
