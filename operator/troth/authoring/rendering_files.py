@@ -50,12 +50,14 @@ def render_files(
         if promise:
             found.append((home.file, render_promise(home, offer, destinations=known, render=worker.render_now)))
             _bounded(home, found[-1][1])
-        renderer = Requests(home, destinations=known, offer=offer) if files else None
-        for file in files:
-            for obj in read_objects(file):
-                if renderer is not None:
-                    found.append((file, renderer.render_with(worker.render_now, obj)))
-                    _bounded(home, found[-1][1])
+        asked = [(file, obj) for file in files for obj in read_objects(file)]
+        if files and not asked:
+            raise HomeError(files[0], "holds no request", "write one, or name another file")
+        renderer = Requests(home, destinations=known, offer=offer) if asked else None
+        for file, obj in asked:
+            if renderer is not None:
+                found.append((file, renderer.render_with(worker.render_now, obj)))
+                _bounded(home, found[-1][1])
     if canaries and known is not None:
         try:
             found.append((destinations or folder, Rendering({}, own=own_files(known))))

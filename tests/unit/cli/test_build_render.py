@@ -218,3 +218,15 @@ def test_a_promise_that_would_be_refused_is_a_finding_with_its_line(things: Path
 def test_rendering_nothing_is_a_mistake_of_usage(things: Path) -> None:
     assert troth("render", things).exit_code == 2
     assert troth("render", things, "--promise", "--canaries").exit_code == 2
+
+
+def test_a_file_without_a_request_is_said(things: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "requests" / "empty.yaml"
+    empty.parent.mkdir()
+    empty.write_text("# nothing yet\n---\n", "utf-8")
+    for given in (empty, empty.parent):
+        result = troth("render", things, "-f", given)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr == f"troth render: {empty}: holds no request; write one, or name another file\n"
+    wanted(empty.parent, "orders")
+    assert troth("render", things, "-f", empty.parent).exit_code == 0
