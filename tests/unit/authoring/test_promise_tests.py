@@ -367,6 +367,11 @@ def test_two_cases_of_one_name_are_refused_with_both_lines(home: Path, write: Wr
     assert "is the name of the case in line 7, too" in str(problem)
 
 
+def test_an_empty_file_that_is_gone_has_no_difference_in_its_lines() -> None:
+    assert golden.unified("a", b"", b"") == ""
+    assert golden.unified("a", b"x\n", b"x\r\n") == "only the end of lines is different"
+
+
 def test_a_misspelled_kind_is_told_and_not_taken_for_data(home: Path, write: Write) -> None:
     file = write({"name": "a", "request": {"spec": {"size": "small"}}, "expect": {"counts": {"ConfigMap": 1}}})
     for kind in ("PromiseTests", "Promisetest", "PromisTest"):

@@ -101,7 +101,7 @@ def unified(path: str, before: bytes, after: bytes) -> str:
         return f"{len(before)} bytes that are no text, now {len(after)}"
     lines = list(difflib.unified_diff(old, new, f"golden/{path}", f"rendered/{path}", lineterm=""))
     if not lines:
-        return "only the end of lines is different"
+        return "only the end of lines is different" if before and after else ""
     if len(lines) > _LONGEST_DIFF:
         lines = [*lines[:_LONGEST_DIFF], f"… and {len(lines) - _LONGEST_DIFF} lines more"]
     return "\n".join(lines)
