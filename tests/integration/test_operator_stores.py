@@ -334,7 +334,8 @@ async def test_requests_can_be_deleted_when_their_destination_or_their_store_is_
     await site.platform.delete(GIT_STATE_STORE, site.name)
     await site.platform.gone(GIT_STATE_STORE, site.name)
     await site.drop("users")
-    assert await all_files(repository, f"{site.name}/resources/{site.namespace}") == files
+    # The operator may have heard of the one deletion before the other, and then it could still remove the files.
+    assert await all_files(repository, f"{site.name}/resources/{site.namespace}") in (files, {})
 
 
 async def test_files_that_a_stranger_takes_away_come_back_and_the_placement_says_so(
