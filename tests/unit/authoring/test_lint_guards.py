@@ -148,6 +148,13 @@ def test_a_map_that_may_be_empty_is_not_when_it_is_true() -> None:
     assert (found.code, "may be empty" in found.message) == ("T102", True)
 
 
+@pytest.mark.parametrize("given", ["{}", "none", "''", "0", "false", "[]"])
+def test_a_branch_of_a_macro_that_a_call_never_takes_is_not_held_against_it(given: str) -> None:
+    macro = "{% macro opt(o) %}{% if o %}{{ o.x }}{% else %}none{% endif %}{% endmacro %}{{ spec.size }}"
+    assert codes(macro + "{{ opt({'x': 1}) }}{{ opt(" + given + ") }}") == []
+    assert codes(macro + "{{ opt({'x': 1}) }}{{ opt({'y': 1}) }}") == ["T101"]
+
+
 def test_types_have_their_articles_and_attributes_their_owner() -> None:
     (found,) = of_template("{{ spec.n | length }}", spec=spec(n={"type": "integer", "default": 1}))
     assert "spec.n is a whole number, and length wants a list" in found.message

@@ -299,8 +299,12 @@ class Reader(Expressions):
         arms: list[tuple[Scope, bool]] = []
         current = scope.copy()
         for branch in (node, *node.elif_):
-            self.use(branch.test, current, whole=False)
+            asked = self.use(branch.test, current, whole=False)
             inside = current.copy(narrow(branch.test, True, current.origins))
+            if self._in_macro and asked.is_false:
+                with self.quiet():  # with what this call gives, nobody comes here
+                    self._body(branch.body, inside)
+                continue
             arms.append((inside, self._body(branch.body, inside)))
             current = current.copy(narrow(branch.test, False, current.origins))
         arms.append((current, self._body(node.else_, current)))

@@ -65,6 +65,16 @@ class Shape:
         """Whether it is a map and nothing else, whose fields are known."""
         return self.kinds is not None and self.kinds - {"null"} == {"map"}
 
+    @property
+    def is_false(self) -> bool:
+        """Whether a test of it certainly fails: it is null, empty, or a constant such as 0."""
+        if self.kinds is None or self.declared or self.missing:
+            return False
+        if self.values is not None:
+            return not any(self.values)
+        is_empty = not self.fields and self.rest is None and self.items is None
+        return self.kinds == {"null"} or (self.kinds <= {"map", "list", "null"} and is_empty)
+
     def never(self, kinds: Iterable[str]) -> bool:
         """Whether it is certainly none of these types."""
         return bool(self.kinds) and not (self.kinds or frozenset()) & frozenset(kinds)
