@@ -13,7 +13,7 @@ from tests.admission_cases import CASES, UPDATES, definition, instance, library_
 from tests.waiting import eventually
 from troth.api.resources import CUSTOM_RESOURCE_DEFINITION
 from troth.engine.admission import Admission, Admitted
-from troth.engine.admission_refusals import Refusal
+from troth.engine.admission.refusals import Refusal
 from troth.engine.definitions import read_definition, request_resource
 from troth.kube import ApiError, Client
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from troth.dev import ControlPlane
-from troth.engine.admission_defaults import refused_default
-from troth.engine.admission_definitions import definition_refusals
+from troth.engine.admission.defaults import refused_default
+from troth.engine.admission.definitions import definition_refusals
 
 NUMBER = {"type": "integer", "default": 1}
 RULE = [{"rule": "self.min <= self.max", "message": "min is above max"}]

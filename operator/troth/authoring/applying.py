@@ -10,7 +10,7 @@ from typing import Any
 from troth.api.resources import PROMISE
 from troth.authoring.files import HomeError, read_documents
 from troth.engine.admission import Admission, Admitted
-from troth.engine.admission_refusals import Refusal
+from troth.engine.admission.refusals import Refusal
 from troth.shipped import NotShipped, shipped_folder
 
 

@@ -22,8 +22,8 @@ from troth.api.resources import PROMISE
 from troth.authoring.applying import apply_promise
 from troth.authoring.files import HomeError, confined, read_documents, read_text
 from troth.engine.admission import Admitted
-from troth.engine.admission_cost import ENDLESS
-from troth.engine.admission_definitions import definition_refusals
+from troth.engine.admission.cost import ENDLESS
+from troth.engine.admission.definitions import definition_refusals
 from troth.engine.emit import TooDeep, dump_document
 from troth.engine.failure import Failure
 from troth.engine.lines import document_lines, field_lines

@@ -21,7 +21,7 @@ from troth.authoring.files import HomeError
 from troth.authoring.home import Home, offer_of, refused
 from troth.authoring.placing import Owner, Placement, place_works
 from troth.engine.admission import Admission, Admitted
-from troth.engine.admission_refusals import Refusal
+from troth.engine.admission.refusals import Refusal
 from troth.engine.components import Parent, find_components
 from troth.engine.context import RenderContext, render_context
 from troth.engine.failure import Failure

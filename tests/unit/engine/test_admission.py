@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.admission_cases import CASES, UPDATES, definition, instance, library_definition
-from troth.engine.admission import Admission, Admitted, admit
-from troth.engine.admission_refusals import Refusal
+from troth.engine.admission import Admission, Admitted
+from troth.engine.admission.admitting import admit
+from troth.engine.admission.refusals import Refusal
 
 GROUP = "example.com"
 SEVERAL = {name: Admission(definition(name, GROUP, fields)) for name, fields in CASES.items()}

@@ -10,9 +10,9 @@ import yaml
 
 from tests.documents import ROOT
 from tests.platforms import promise
-from troth.engine.admission_cel_reading import LONGEST_RULE, RuleReader
-from troth.engine.admission_cost import ENDLESS, Reckoning, cost_refusals
-from troth.engine.admission_definitions import definition_refusals
+from troth.engine.admission.cel_reading import LONGEST_RULE, RuleReader
+from troth.engine.admission.cost import ENDLESS, Reckoning, cost_refusals
+from troth.engine.admission.definitions import definition_refusals
 from troth.engine.definitions import build_definition
 
 NUMBERS: dict[str, Any] = {"type": "array", "items": {"type": "integer"}}

@@ -9,9 +9,9 @@ import pytest
 
 from tests.admission_cases import definition, instance
 from troth.engine.admission import Admission, Admitted
-from troth.engine.admission_defaults import refused_default
-from troth.engine.admission_refusals import Refusal
-from troth.engine.admission_steps import FEWEST_STEPS, MOST_STEPS, Allowance, OutOfSteps, Steps
+from troth.engine.admission.defaults import refused_default
+from troth.engine.admission.refusals import Refusal
+from troth.engine.admission.steps import FEWEST_STEPS, MOST_STEPS, Allowance, OutOfSteps, Steps
 
 GROUP = "example.com"
 NUMBERS: dict[str, Any] = {"type": "array", "maxItems": 300, "items": {"type": "integer"}}

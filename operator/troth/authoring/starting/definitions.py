@@ -13,7 +13,7 @@ from troth.api import InvalidObject
 from troth.authoring.files import HomeError, read_objects, read_text
 from troth.authoring.starting.errors import CannotStart
 from troth.authoring.starting.fields import Field
-from troth.engine.admission_definitions import definition_refusals
+from troth.engine.admission.definitions import definition_refusals
 from troth.engine.definitions import build_definition, request_resource
 from troth.engine.lines import field_lines
 from troth.engine.status.author import OWNED_KEYS

@@ -169,7 +169,7 @@ def _value(text: str, schema: Mapping[str, Any], word: str) -> Any:
 
 
 def _matches(text: str, pattern: str, value: str) -> bool:
-    from troth.engine.admission_validation import compile_pattern
+    from troth.engine.admission.validation import compile_pattern
 
     search, problem = compile_pattern(pattern)
     if problem:

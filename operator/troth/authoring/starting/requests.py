@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from troth.authoring.starting.definitions import Offered
 from troth.engine.admission import Admission, Admitted
-from troth.engine.admission_validation import compile_pattern
+from troth.engine.admission.validation import compile_pattern
 from troth.engine.definitions import build_definition
 from troth.engine.linting.requests import specs
 

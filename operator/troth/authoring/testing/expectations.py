@@ -12,7 +12,7 @@ from troth.authoring.rendering import Rendering
 from troth.authoring.testing.cases import Expectation
 from troth.authoring.testing.golden import Golden, compare, golden_folder, read_golden
 from troth.authoring.testing.matching import differences, named, rendered_objects, select, selection
-from troth.engine.admission_refusals import Refusal
+from troth.engine.admission.refusals import Refusal
 
 _MOST_NAMED: Final = 12
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from troth.engine.admission_validation import compile_pattern
+from troth.engine.admission.validation import compile_pattern
 
 _ALPHABET: Final = "a01bcdefghijklmnopqrstuvwxyz23456789ABCZ-._ :#'\"\\/{}[]()<>&*!|>%@`,?=~+^$;\n\täß€😀\u2028"
 _WORDS: Final = (

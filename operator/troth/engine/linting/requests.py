@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from troth.engine.admission_validation import compile_pattern
+from troth.engine.admission.validation import compile_pattern
 
 _TEXTS: Final = ("example", "a", "aa", "1", "16", "1.0", "1.2.3", "v1.2.3", "1Gi", "10m", "a.example.com")
 _FORMATS: Final[Mapping[str, str]] = {

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from troth.engine.admission_cost import cost_refusals
-from troth.engine.admission_defaults import refused_default
-from troth.engine.admission_outline import outline_refusals, top_level_refusals, unknown_words
-from troth.engine.admission_refusals import (
+from troth.engine.admission.cost import cost_refusals
+from troth.engine.admission.defaults import refused_default
+from troth.engine.admission.outline import outline_refusals, top_level_refusals, unknown_words
+from troth.engine.admission.refusals import (
     FORBIDDEN,
     Refusal,
     duplicate,
@@ -23,7 +23,7 @@ from troth.engine.admission_refusals import (
     not_supported,
     required,
 )
-from troth.engine.admission_validation import compile_pattern
+from troth.engine.admission.validation import compile_pattern
 
 _LABEL: Final = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from troth.engine.admission_cel_reading import LONGEST_RULE, RuleReader
-from troth.engine.admission_refusals import Refusal, forbidden, invalid_without_value
+from troth.engine.admission.cel_reading import LONGEST_RULE, RuleReader
+from troth.engine.admission.refusals import Refusal, forbidden, invalid_without_value
 
 EXPRESSION_LIMIT: Final = 10_000_000
 TOTAL_LIMIT: Final = 100_000_000

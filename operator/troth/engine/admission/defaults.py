@@ -12,10 +12,10 @@ import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from troth.engine.admission_refusals import Refusal, invalid
-from troth.engine.admission_steps import Allowance
-from troth.engine.admission_structure import prune, wire_value
-from troth.engine.admission_validation import Validator
+from troth.engine.admission.refusals import Refusal, invalid
+from troth.engine.admission.steps import Allowance
+from troth.engine.admission.structure import prune, wire_value
+from troth.engine.admission.validation import Validator
 
 Schema = Mapping[str, Any]
 
@@ -61,7 +61,7 @@ def _check(schema: Schema, path: str, allowance: Allowance) -> Refusal | None:
     if not _has_rules(schema):
         return None
     # Only now: the library takes longer to load than everything else here.
-    from troth.engine.admission_cel import Rules
+    from troth.engine.admission.cel import Rules
 
     refusals, _ = Rules(schema).check(value, allowance=allowance)
     if not refusals:

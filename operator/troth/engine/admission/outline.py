@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from troth.api.pipelines import close_match
-from troth.engine.admission_refusals import (
+from troth.engine.admission.refusals import (
     Refusal,
     duplicate,
     forbidden,

@@ -17,8 +17,8 @@ from typing import Any, Final
 
 import re2
 
-from troth.engine.admission_formats import format_check
-from troth.engine.admission_refusals import (
+from troth.engine.admission.formats import format_check
+from troth.engine.admission.refusals import (
     TYPE_INVALID,
     Refusal,
     duplicate,
@@ -30,7 +30,7 @@ from troth.engine.admission_refusals import (
     too_long,
     too_many,
 )
-from troth.engine.admission_structure import Schema
+from troth.engine.admission.structure import Schema
 
 # There is no old value, or none that belongs to this one.
 ABSENT: Final = object()

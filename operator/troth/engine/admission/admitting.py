@@ -2,7 +2,7 @@
 
 So that whoever works without a cluster gets the object that the operator would get, or the refusal that a person would
 get. Pure: from a definition and an object to the admitted object or to the reasons against it. The parts are
-`admission_structure` (defaults, pruning), `admission_validation` (the schema), `admission_cel` (the rules).
+`structure` (defaults, pruning), `validation` (the schema), `cel` (the rules).
 
 Not done here: admission plug-ins and webhooks, quotas, conversion between versions by a webhook, field validation (an
 unknown field is pruned; the API server also warns). The CEL library is loaded only when a definition has rules.
@@ -15,14 +15,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from troth.engine.admission_refusals import (
+from troth.engine.admission.refusals import (
     BLOCKING,
     Refusal,
     invalid,
     required,
     too_long,
 )
-from troth.engine.admission_structure import (
+from troth.engine.admission.structure import (
     Schema,
     apply_defaults,
     drop_nulls,
@@ -30,10 +30,10 @@ from troth.engine.admission_structure import (
     settle_numbers,
     wire_value,
 )
-from troth.engine.admission_validation import ABSENT, Validator, check_list_types
+from troth.engine.admission.validation import ABSENT, Validator, check_list_types
 
 if TYPE_CHECKING:
-    from troth.engine.admission_cel import Rules, Unchecked
+    from troth.engine.admission.cel import Rules, Unchecked
 
 _LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*")
@@ -182,7 +182,7 @@ class _Version:
         """The CEL rules, compiled when an object is the first that any of them is for."""
         if self._rules is None:
             # Only now: the library takes longer to load than a render without rules takes altogether.
-            from troth.engine.admission_cel import Rules
+            from troth.engine.admission.cel import Rules
 
             self._rules = Rules(self.schema, is_root=True)
         return self._rules

@@ -19,7 +19,7 @@ import re2
 from celpy import celtypes
 from celpy.evaluation import CELEvalError
 
-from troth.engine.admission_refusals import shown_float
+from troth.engine.admission.refusals import shown_float
 from troth.engine.quantities import parse_quantity
 
 Bool = celtypes.BoolType

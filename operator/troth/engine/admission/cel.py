@@ -1,13 +1,13 @@
 """The CEL rules of a schema (``x-kubernetes-validations``), evaluated with cel-python.
 
 Of the two libraries there are, cel-python has the right size of a string, says which of its errors is which and takes
-functions of ours; its ``has()`` and a few functions are mended here and in `admission_cel_library`. What it cannot
+functions of ours; its ``has()`` and a few functions are mended here and in `cel_library`. What it cannot
 evaluate (optional types, comprehensions with two variables, functions of Kubernetes that nobody wrote for Python)
 is handed back as `Unchecked`: it may never pass for checked. Rejected: common-expression-language (Rust). It counts the
 bytes of a string for its size and lets nobody correct that, so it would be wrong without a word.
 
-A rule that the API server refuses for its cost is not asked at all (`admission_cost`). What it takes may still run for
-minutes here, where each step costs what a thousand cost there: `admission_steps` ends it, and it counts as unchecked.
+A rule that the API server refuses for its cost is not asked at all (`cost`). What it takes may still run for
+minutes here, where each step costs what a thousand cost there: `steps` ends it, and it counts as unchecked.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from celpy.evaluation import (
     base_functions,
 )
 
-from troth.engine.admission_cel_library import FUNCTIONS, UnorderedList, cel_string, is_unknown
-from troth.engine.admission_cel_reading import RuleReader, first_line
-from troth.engine.admission_cost import EXPRESSION_LIMIT, Reckoning
-from troth.engine.admission_refusals import (
+from troth.engine.admission.cel_library import FUNCTIONS, UnorderedList, cel_string, is_unknown
+from troth.engine.admission.cel_reading import RuleReader, first_line
+from troth.engine.admission.cost import EXPRESSION_LIMIT, Reckoning
+from troth.engine.admission.refusals import (
     Refusal,
     duplicate,
     forbidden,
@@ -41,9 +41,9 @@ from troth.engine.admission_refusals import (
     invalid_without_value,
     required,
 )
-from troth.engine.admission_steps import Allowance, OutOfSteps, Steps
-from troth.engine.admission_structure import Schema
-from troth.engine.admission_validation import ABSENT, old_items, same
+from troth.engine.admission.steps import Allowance, OutOfSteps, Steps
+from troth.engine.admission.structure import Schema
+from troth.engine.admission.validation import ABSENT, old_items, same
 
 # A step is worth so many characters or items that a function looks at.
 _SIZE_OF_A_STEP: Final = 16
