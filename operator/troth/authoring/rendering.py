@@ -22,6 +22,7 @@ from troth.authoring.home import Home, offer_of, refused
 from troth.authoring.placing import Owner, Placement, place_works
 from troth.engine.admission import Admission, Admitted
 from troth.engine.admission.refusals import Refusal
+from troth.engine.admission.structure import dropped_fields
 from troth.engine.components import Parent, find_components
 from troth.engine.context import RenderContext, render_context
 from troth.engine.failure import Failure
@@ -54,6 +55,8 @@ class Rendering:
         refusals: why the API server would not take the request; then there is nothing else.
         failure: why a pipeline gave nothing.
         unchecked: rules of the schema that could not be evaluated here.
+        dropped: fields of the request that the API does not have: the API server drops them, and ``kubectl apply``
+            refuses the request because of them.
         complaint: the failure in one sentence, with the file and line of its author.
         own: what Destinations have in their stores for themselves, by destination and path.
     """
@@ -66,6 +69,7 @@ class Rendering:
     refusals: tuple[Refusal, ...] = ()
     failure: Failure | None = None
     unchecked: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
     complaint: str = ""
     own: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
 
@@ -162,6 +166,7 @@ class Requests:
             status=self._status(output, placed.works, served),
             failure=failure,
             unchecked=admitted.unchecked,
+            dropped=admitted.dropped,
             complaint=str(refused(self.home, failure)) if failure else "",
         )
 
@@ -180,12 +185,13 @@ class Requests:
         if not isinstance(name, str) or not name:
             return Rendering(request, refusals=(Refusal("metadata.name", "is missing"),))
         admitted = self._admission(_with_namespace(request), old)
+        dropped = [] if admitted.refusals else dropped_fields(request, admitted.request)
         if version != resource.version and not admitted.refusals:
             # Kept in the storage version, and read in the one that the operator watches.
             admitted = self._admission({**admitted.request, "apiVersion": resource.api_version}, old)
         if admitted.refusals:
             return Rendering(request, refusals=admitted.refusals)
-        return Rendering(self._as_watched(admitted.request), unchecked=admitted.unchecked)
+        return Rendering(self._as_watched(admitted.request), unchecked=admitted.unchecked, dropped=tuple(dropped))
 
     def _as_watched(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The request as the operator sees it when it renders: created, claimed, and read from the API server."""

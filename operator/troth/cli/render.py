@@ -91,6 +91,9 @@ def render(
     for problem in problems:
         click.echo(f"troth render: {problem}", err=True)
     for file, rendering in rendered:
+        for field in rendering.dropped:
+            dropped = f"{field} is no field of the API and is dropped; kubectl refuses the request because of it"
+            click.echo(f"troth render: {file}: {rendering.name}: {dropped}", err=True)
         for rule in rendering.unchecked:
             click.echo(f"troth render: {file}: {rendering.name}: unchecked: {rule}", err=True)
     sys.exit(1 if problems else 0)

@@ -417,6 +417,25 @@ def test_a_request_may_leave_out_what_is_known(home: Path) -> None:
     }
 
 
+def test_a_misspelled_field_of_a_request_is_no_request_for_something_else(
+    outcome: Callable[..., CaseResult],
+) -> None:
+    case = one({"counts": {"ConfigMap": 1}}, szie="large")
+    (sentence,) = sentences(outcome(case))
+    assert sentence.startswith(
+        "request: spec.szie is no field of the API: the API server drops it, and kubectl refuses"
+    )
+    steps = [
+        {"request": {"spec": {"size": "small"}}},
+        {"edit": {"spec": {"prots": [1]}}, "expect": {"status": {}}},
+    ]
+    steps[-1]["expect"] = {"changed": "nothing"}
+    (sentence,) = sentences(outcome({"name": "edited", "steps": steps}))
+    assert sentence.startswith("step 2: edit: spec.prots is no field of the API")
+    nothing = one({"counts": {"ConfigMap": 1}}, ports=None)
+    assert sentences(outcome(nothing)) == []
+
+
 # ---- matching and choosing
 
 

@@ -108,6 +108,16 @@ def test_a_refused_request_and_one_without_a_destination_are_findings(things: Pa
     assert "default/x: refused: apiVersion: v1 Pod is not what the Promise offers" in result.stderr
 
 
+def test_a_field_that_the_api_does_not_have_is_said_to_be_dropped(things: Path, tmp_path: Path) -> None:
+    asked = wanted(tmp_path, "orders")
+    obj = yaml.safe_load(asked.read_text("utf-8"))
+    obj["metadata"]["lables"] = {"a": "b"}
+    asked.write_text(yaml.safe_dump(obj), "utf-8")
+    result = troth("render", things, "-f", asked)
+    assert result.exit_code == 0
+    assert f"{asked}: team/orders: metadata.lables is no field of the API and is dropped" in result.stderr
+
+
 @pytest.mark.parametrize(
     "content",
     [b"\xff\x00\xfe", b"a: [", b"[[1]]", b"kind: 7", b"{" * 50_000, b"apiVersion: v1\nkind: A\nmetadata: 7"],

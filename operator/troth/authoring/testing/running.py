@@ -198,6 +198,7 @@ class Runner:
                 if failure is not None and failure.is_unbounded and step.expect.failure is None:
                     raise refused(home, failure)
                 found = self._judge(step, rendering, files, goldens)
+                found += _dropped(step, rendering)
                 unchecked += rendering.unchecked
                 if not rendering.refusals:
                     held = rendering.request
@@ -317,6 +318,13 @@ def _requested(step: Step, held: Mapping[str, Any] | None) -> Mapping[str, Any] 
         return None
     patched: Mapping[str, Any] = merged(held, step.edit)
     return patched
+
+
+def _dropped(step: Step, rendering: Rendering) -> list[Problem]:
+    """A misspelled field is dropped, and then the case tests something else."""
+    what = "edit" if step.edit is not None else "request"
+    words = "is no field of the API: the API server drops it, and kubectl refuses the request because of it"
+    return [Problem(what, f"{field} {words}", step.source) for field in rendering.dropped]
 
 
 def _is_same(held: Mapping[str, Any] | None, request: Mapping[str, Any]) -> bool:

@@ -171,3 +171,22 @@ def _field(schema: Schema | None, name: str) -> Schema | None:
 def _additional(schema: Schema) -> Schema | None:
     found = schema.get("additionalProperties")
     return found if isinstance(found, Mapping) else None
+
+
+def dropped_fields(given: Any, kept: Any, path: str = "") -> list[str]:
+    """The paths of fields that pruning took away from an object, other than its status and what is null."""
+    if isinstance(given, Mapping) and isinstance(kept, Mapping):
+        found = []
+        for name, value in given.items():
+            here = f"{path}.{name}" if path else str(name)
+            if name in kept:
+                found.extend(dropped_fields(value, kept[name], here))
+            elif value is not None and here != "status":
+                found.append(here)
+        return found
+    if isinstance(given, list) and isinstance(kept, list):
+        found = []
+        for index, (before, after) in enumerate(zip(given, kept, strict=False)):
+            found.extend(dropped_fields(before, after, f"{path}[{index}]"))
+        return found
+    return []

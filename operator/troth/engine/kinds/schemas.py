@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from troth.engine.admission import Admission, Admitted
+from troth.engine.admission.structure import dropped_fields
 from troth.engine.kinds.kubernetes import Kubernetes
 
 _DEFINITION: Final = "CustomResourceDefinition"
+_DROPPED: Final = "is no field of it: the API server drops it"
 _MOST_PROBLEMS: Final = 10
 
 
@@ -68,26 +70,5 @@ class Schemas:
             return Judgement(None)  # the definition itself is not sound
         if isinstance(answer, Admitted):
             unchecked = tuple(dict.fromkeys((rule.field, rule.rule) for rule in answer.unchecked))
-            return Judgement(unknown_fields(obj, answer.object, ""), unchecked)
+            return Judgement([(path, _DROPPED) for path in dropped_fields(obj, answer.object)], unchecked)
         return Judgement([(refusal.field, refusal.message) for refusal in answer[:_MOST_PROBLEMS]])
-
-
-def unknown_fields(given: Any, kept: Any, path: str) -> list[tuple[str, str]]:
-    """The fields that pruning took away."""
-    if isinstance(given, Mapping) and isinstance(kept, Mapping):
-        found = []
-        for name, value in given.items():
-            here = f"{path}.{name}" if path else str(name)
-            if name not in kept:
-                if not (path == "" and name == "status"):
-                    found.append((here, "is no field of it: the API server drops it"))
-            else:
-                found.extend(unknown_fields(value, kept[name], here))
-        return found
-    if isinstance(given, list) and isinstance(kept, list):
-        return [
-            problem
-            for index, (before, after) in enumerate(zip(given, kept, strict=False))
-            for problem in unknown_fields(before, after, f"{path}[{index}]")
-        ]
-    return []
