@@ -30,7 +30,7 @@ from troth.engine.layout import aggregate
 from troth.engine.offers import Offer
 from troth.engine.outputs import Output, WorkflowOutput, judge_outcomes, workflow_facts
 from troth.engine.render import Outcome
-from troth.engine.serving import NOW, as_created, as_served
+from troth.engine.serving import NOW, as_watched
 from troth.engine.status import request_status
 from troth.engine.status.facts import (
     AuthorStatus,
@@ -191,14 +191,9 @@ class Requests:
             admitted = self._admission({**admitted.request, "apiVersion": resource.api_version}, old)
         if admitted.refusals:
             return Rendering(request, refusals=admitted.refusals)
-        return Rendering(self._as_watched(admitted.request), unchecked=admitted.unchecked, dropped=tuple(dropped))
-
-    def _as_watched(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The request as the operator sees it when it renders: created, claimed, and read from the API server."""
-        created = as_created(request)
-        labels = created["metadata"].get("labels") or {}
-        created["metadata"]["labels"] = {**labels, names.PROMISE_NAME: self.promise.name}
-        return as_served(created)
+        return Rendering(
+            as_watched(admitted.request, self.promise.name), unchecked=admitted.unchecked, dropped=tuple(dropped)
+        )
 
     def _files(self, output: WorkflowOutput) -> dict[str, bytes]:
         several = len(self.offer.resource_configure) > 1

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import orjson
 
+from troth.api import labels as names
+
 UID: Final = "00000000-0000-0000-0000-000000000000"
 NOW: Final = "1970-01-01T00:00:00Z"
 _LARGEST_INTEGER: Final = 2**63
@@ -26,6 +28,14 @@ def as_created(obj: Mapping[str, Any]) -> dict[str, Any]:
         },
     }
     return {**{key: value for key, value in obj.items() if key != "status"}, "metadata": metadata}
+
+
+def as_watched(request: Mapping[str, Any], promise: str) -> dict[str, Any]:
+    """A request as the operator sees it when it renders: created, claimed for that Promise, and read back."""
+    created = as_created(request)
+    labels = created["metadata"].get("labels") or {}
+    created["metadata"]["labels"] = {**labels, names.PROMISE_NAME: promise}
+    return as_served(created)
 
 
 def as_served(obj: Mapping[str, Any]) -> dict[str, Any]:

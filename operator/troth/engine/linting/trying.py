@@ -14,7 +14,7 @@ from troth.engine.linting.objects import Tried
 from troth.engine.offers import Offer
 from troth.engine.outputs import judge_outcomes
 from troth.engine.render import Outcome, RenderContext, Rendered
-from troth.engine.serving import as_created, as_served
+from troth.engine.serving import as_watched
 
 Render = Callable[[Sequence[JinjaPipeline], RenderContext], Sequence[Outcome]]
 """Renders pipelines, up to and including the first that fails."""
@@ -39,11 +39,9 @@ class Trial:
         admitted = self._admission.admit(request)
         if not isinstance(admitted, Admitted):
             return Tried(refused=True)
-        created = as_created(admitted.object)
-        labels = created["metadata"].get("labels") or {}
-        created["metadata"]["labels"] = {**labels, names.PROMISE_NAME: self._promise.name}
+        request = as_watched(admitted.object, self._promise.name)
         version = self._promise.version or names.VERSION_NOT_SET
-        context = render_context(self._promise, read_request(as_served(created)), version=version)
+        context = render_context(self._promise, read_request(request), version=version)
         outcomes = self._render(self._offer.resource_configure, context)
         selectors = self._promise.spec.destination_selectors
         output = judge_outcomes(outcomes, selectors=selectors, source="resource-workflow")
