@@ -22,7 +22,7 @@ _PATIENCE_SECONDS: Final = 100.0
 
 
 class LintProcess:
-    """Looks at one Promise after the other.
+    """Looks at one Promise after the other; each look has a deadline, waiting for one's turn has none.
 
     Args:
         limits: what one rendering may cost.
@@ -43,6 +43,9 @@ class LintProcess:
                 return await self._ask(payload)
         finally:
             self._waiting -= 1
+            if not self._waiting and self._process is not None:  # it was kept for somebody who gave up
+                process, self._process = self._process, None
+                await process.end()
 
     async def _ask(self, payload: bytes) -> LintReport:
         reports: list[LintReport] = []

@@ -201,6 +201,18 @@ async def test_whoever_is_cancelled_leaves_no_process_behind(pool: RenderPool) -
     assert await pool.lint(subject) == LintReport()
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes through /proc")
+async def test_a_process_that_is_kept_for_somebody_who_gives_up_ends(pool: RenderPool) -> None:
+    subject = read(promise({"files": [{"path": "x", "template": "{{ spec.size }}"}]}))
+    before = children()
+    first, second = (asyncio.create_task(pool.lint(subject)) for _ in range(2))
+    first.add_done_callback(lambda _: second.cancel())
+    assert await first == LintReport()
+    await asyncio.gather(second, return_exceptions=True)
+    await eventually(lambda: children() == before, "the process is gone")
+    assert await pool.lint(subject) == LintReport()
+
+
 def test_two_looks_make_one_report() -> None:
     one, other = of("a: {{ spec.sise }}"), LintReport(unfinished="why")
     assert joined([one, other]) == LintReport(one.errors, 1, "why")
