@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from tests.platforms import (
 from tests.waiting import eventually
 from troth.api.naming import group_id
 from troth.api.resources import DESTINATION, GIT_STATE_STORE, PROMISE
+from troth.dev import CommandResult
 from troth.kube import Invalid
 
 SEED = Path(__file__).parents[1] / "data" / "seed-promise.yaml"
@@ -69,6 +71,37 @@ async def test_files_stand_at_kratixs_path_and_the_status_names_the_commit_that_
     assert placement["state"] == "Written"
     assert repository.holds(str(placement["version"]), f"{path}/object.yaml")
     assert live["status"]["troth"]["phase"] == "Committed"
+
+
+async def test_a_request_gives_the_same_files_however_it_was_applied(
+    platform: Platform,
+    repository: Repository,
+    kubectl: Callable[..., Awaitable[CommandResult]],
+    unique: str,
+    namespace: str,
+) -> None:
+    template = (
+        "kind: Noted\nwhat: {{ annotations }}\nlabels: {{ labels }}\nagain: {{ request.metadata.annotations }}\n"
+    )
+    await platform.publish(promise(unique, files=[{"path": "noted.yaml", "template": template}]))
+    resource = api_of(unique)
+    request = {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": {"name": "orders", "namespace": namespace, "annotations": {"example.com/note": "hello"}},
+        "spec": {"size": "small"},
+    }
+    await kubectl("apply", "-f", "-", input=yaml.safe_dump(request))
+    live = await platform.ready(unique, "orders", namespace)
+    assert "kubectl.kubernetes.io/last-applied-configuration" in live["metadata"]["annotations"]
+    path = f"{unique}/resources/{namespace}/{unique}/orders/instance/{ROOT_GROUP}"
+    files = await all_files(repository, path)
+    assert yaml.safe_load(files[f"{path}/noted.yaml"]) == {
+        "kind": "Noted",
+        "what": {"example.com/note": "hello"},
+        "labels": {"kratix.io/promise-name": unique},
+        "again": {"example.com/note": "hello"},
+    }
 
 
 async def test_an_edit_changes_only_the_file_that_differs_and_no_change_makes_no_commit(

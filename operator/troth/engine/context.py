@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from troth.api import labels as names
 from troth.api.objects import Promise, Request
+from troth.engine.bookkeeping import FIELDS, without_bookkeeping
 from troth.engine.templates import NamespaceName
-
-_PASSING_LABELS: Final = (names.WORKFLOW_SUSPENDED, names.MANUAL_RECONCILIATION, names.RECONCILE_RESOURCES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +27,9 @@ class RenderContext:
 def render_context(promise: Promise, request: Request | None, *, version: str = "") -> RenderContext:
     """What the templates of a request, or of a Promise when there is no request, may read.
 
-    Left out is what Troth itself writes (status, finalizers, labels that come and go) and what changes with
-    each write: a rendering that read it would never settle.
+    Left out is what Troth itself writes (status, finalizers, labels that come and go), what changes with
+    each write, and what tools note for themselves: a rendering that read it would never settle, or would depend on
+    how the object was applied.
 
     Args:
         promise: the Promise.
@@ -42,7 +41,7 @@ def render_context(promise: Promise, request: Request | None, *, version: str = 
     facts = {
         "name": promise.name,
         "version": version or promise.version,
-        "labels": _lasting(promise.metadata.labels),
+        "labels": without_bookkeeping(promise.metadata.labels),
     }
     return RenderContext(promise=facts, request=_readable(request.raw))
 
@@ -65,15 +64,9 @@ def scope_of(context: RenderContext) -> dict[str, Any]:
 
 
 def _readable(obj: Mapping[str, Any]) -> Mapping[str, Any]:
-    metadata = {
-        key: value
-        for key, value in (obj.get("metadata") or {}).items()
-        if key not in ("managedFields", "resourceVersion", "finalizers")
-    }
-    if metadata.get("labels"):
-        metadata["labels"] = _lasting(metadata["labels"])
+    metadata = {key: value for key, value in (obj.get("metadata") or {}).items() if key not in FIELDS}
+    for field in ("labels", "annotations"):
+        shown = without_bookkeeping(metadata.pop(field, None) or {})
+        if shown:  # the API server keeps no empty map, either
+            metadata[field] = shown
     return {**{key: value for key, value in obj.items() if key != "status"}, "metadata": metadata}
-
-
-def _lasting(labels: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in labels.items() if name not in _PASSING_LABELS}

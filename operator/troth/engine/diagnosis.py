@@ -20,6 +20,7 @@ from jinja2.exceptions import SecurityError, TemplateRuntimeError
 from jinja2.utils import missing as no_object
 
 from troth.api.pipelines import SCOPE, close_match
+from troth.engine.bookkeeping import is_hidden
 from troth.engine.failure import ENDLESS, Failure, Reason
 from troth.engine.filters import Refusal
 from troth.engine.inputs import INPUTS, NAME, Chain, Inputs, Span, path_text, short_json, spans_of
@@ -310,6 +311,8 @@ def _lacks(name: str, owner: Any, wanted: Any) -> str:
 
 
 def _suggest(owner: tuple[Any, ...], wanted: Any, keys: Iterable[str], *, optional: bool) -> str:
+    if owner[-1:] in (("labels",), ("annotations",)) and isinstance(wanted, str) and is_hidden(wanted):
+        return "a template does not see what tools note for themselves; use a name of your own"
     keys = list(keys)
     hints: list[str] = []
     meant = close_match(str(wanted), keys)

@@ -16,6 +16,7 @@ from tests.unit.promises.library import render_valid, request_of
 from troth.api.objects import read_promise
 from troth.api.pipelines import parse_pipelines
 from troth.app.settings import fields, flag_of, variable_of
+from troth.engine import bookkeeping
 from troth.engine import status as status_package
 from troth.engine.failure import Reason as FailureReason
 from troth.engine.filters import allowed_filters, allowed_tests
@@ -115,6 +116,15 @@ def test_every_filter_and_test_is_documented(name: str) -> None:
     if name[0].isalpha():
         text = (ROOT / "docs" / "reference" / "template.md").read_text("utf-8")
         assert re.search(rf"`{name}(\([^`]*\))?`", text), name
+
+
+def test_the_page_of_templates_lists_exactly_what_is_hidden_from_them() -> None:
+    text = (ROOT / "docs" / "reference" / "template.md").read_text("utf-8")
+    (section,) = re.findall(r"^### What tools note .*?(?=^## )", text, re.MULTILINE | re.DOTALL)
+    rows = re.findall(r"^\|[^|]*\|([^|]*)\|$", section, re.MULTILINE)
+    told = {name for row in rows for name in re.findall(r"`([^`]+/[^`]*)`", row)}
+    assert told == {*bookkeeping.NAMES, bookkeeping.MANAGED_BY, *(f"{each}…" for each in bookkeeping.PREFIXES)}
+    assert {name for name in (*bookkeeping.MANAGERS, *bookkeeping.FIELDS) if f"`{name}`" not in section} == set()
 
 
 def test_every_runtime_and_development_dependency_has_its_reason() -> None:

@@ -128,6 +128,70 @@ def test_what_troth_writes_is_not_read() -> None:
     assert own.promise == {"metadata": promise.raw["metadata"], "spec": {"y": 1}}
 
 
+def test_two_ways_of_applying_give_the_same_to_a_template() -> None:
+    plain = {"name": "orders", "namespace": "a", "labels": {"team": "a"}, "annotations": {"example.com/note": "n"}}
+    by_kubectl = {
+        **plain,
+        "annotations": {
+            "example.com/note": "n",
+            "kubectl.kubernetes.io/last-applied-configuration": '{"a": 1}',
+            "argocd.argoproj.io/tracking-id": "apps:/x",
+            "meta.helm.sh/release-name": "r",
+        },
+        "labels": {
+            "team": "a",
+            "app.kubernetes.io/managed-by": "Helm",
+            "kustomize.toolkit.fluxcd.io/name": "apps",
+            "applyset.kubernetes.io/part-of": "x",
+        },
+        "selfLink": "/x",
+    }
+    promise = read_promise({"metadata": {"name": "pg", "labels": by_kubectl["labels"]}, "spec": {}})
+    seen = [
+        render_context(promise, read_request({"metadata": metadata, "spec": {}}))
+        for metadata in (plain, by_kubectl)
+    ]
+    assert seen[0] == seen[1]
+    assert seen[0].promise["labels"] == {"team": "a"}
+    own = render_context(read_promise({"metadata": {**by_kubectl, "name": "pg"}, "spec": {}}), None)
+    assert own.promise["metadata"] == {**plain, "name": "pg"}
+
+
+def test_nothing_is_left_of_a_map_that_only_tools_wrote() -> None:
+    noted = {"kubectl.kubernetes.io/last-applied-configuration": "{}"}
+    request = read_request({"metadata": {"name": "a", "labels": {}, "annotations": noted}, "spec": {}})
+    outcome = render(
+        pipeline(status={"n": "{{ annotations }}", "r": "{{ request.metadata }}"}),
+        render_context(read_promise({"metadata": {"name": "pg"}, "spec": {}}), request),
+    )
+    assert isinstance(outcome, Rendered)
+    assert outcome.status == {"n": {}, "r": {"name": "a"}}
+
+
+def test_settings_of_tools_and_names_that_people_write_are_shown() -> None:
+    written = {
+        "argocd.argoproj.io/sync-wave": "1",
+        "kustomize.toolkit.fluxcd.io/prune": "disabled",
+        "app.kubernetes.io/managed-by": "team-a",
+        "app.kubernetes.io/instance": "orders",
+        "kubectl.kubernetes.io/default-container": "web",
+        "kratix.io/promise-name": "pg",
+    }
+    metadata = {"name": "a", "uid": "u", "generation": 2, "labels": written, "annotations": written}
+    context = render_context(
+        read_promise({"metadata": {"name": "pg"}, "spec": {}}), read_request({"metadata": metadata, "spec": {}})
+    )
+    assert context.request is not None
+    assert context.request["metadata"] == metadata
+
+
+def test_who_reads_what_a_tool_noted_is_told_why_it_is_not_there() -> None:
+    scope = RenderContext({}, {"metadata": {"name": "a", "labels": {"team": "a"}}, "spec": {}})
+    failure = render(pipeline("a: {{ labels['argocd.argoproj.io/instance'] }}"), scope)
+    assert isinstance(failure, Failure)
+    assert failure.hint == "a template does not see what tools note for themselves; use a name of your own"
+
+
 # ---- files
 
 
