@@ -46,6 +46,7 @@ from troth.api.resources import (
 )
 from troth.controllers.differences import (
     as_component,
+    as_dependent,
     as_offer,
     as_place,
     as_target,
@@ -357,6 +358,9 @@ class Caches:
                 self.queue.add(Key(PROMISE.name, "", other.name), priority=DEPENDENT)
             if self.promises.synced.is_set():
                 self.queue_requests(key.name)
+        if as_dependent(old) != as_dependent(new) and self.promises.synced.is_set():
+            for required in {entry.name for each in (old, new) if each for entry in each.spec.required_promises}:
+                self.queue.add(Key(PROMISE.name, "", required), priority=DEPENDENT)
 
     def _request_changed(self, key: Key, old: Request | None, new: Request | None) -> None:
         if meant_differs(old, new) or (old and new and old.raw.get("spec") != new.raw.get("spec")):
@@ -430,7 +434,7 @@ class Caches:
         definition = new or old
         if definition is None or not self.definitions.synced.is_set():
             return
-        if old and new and (old.spec, old.established, old.refusal) == (new.spec, new.established, new.refusal):
+        if old and new and _as_installed(old) == _as_installed(new):
             labels_same = old.metadata.labels == new.metadata.labels
             if labels_same and old.metadata.deleting == new.metadata.deleting:
                 return
@@ -485,6 +489,11 @@ class Caches:
             random=self.random,
         )
         return informer
+
+
+def _as_installed(definition: Definition) -> object:
+    """What a definition is to its Promise; which versions it was stored in decides what the API server accepts."""
+    return (definition.spec, definition.established, definition.refusal, definition.stored_versions)
 
 
 def _key(resource: Resource, meta: ObjectMeta) -> Key:

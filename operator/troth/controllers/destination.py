@@ -276,13 +276,15 @@ class DestinationReconciler:
         written: OwnFiles | None = None,
     ) -> None:
         exists = self._platform.caches.get_store(ref) is not None
+        # Its own files may be there since better days; what everybody else hears from the store is true for it, too.
+        refusal = self._platform.writes.problem(ref) if exists and store and not store.problem else None
         facts = DestinationFacts(
             store_kind=ref.kind,
             store_name=ref.name,
             store="NotFound" if not exists else "NotReady" if store is None or store.problem else "Ready",
             init_workloads=destination.init_workloads and has_own_files(destination),
             written=written is not None,
-            failure=failure,
+            failure=failure or (str(refusal) if refusal else ""),
             problem=problem,
         )
         status = destination_status(destination.status, facts, now=self._platform.now())

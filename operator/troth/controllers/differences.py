@@ -60,6 +60,13 @@ def as_offer(promise: Promise | None) -> object:
     )
 
 
+def as_dependent(promise: Promise | None) -> object:
+    """What a Promise is to those that it requires, which name it in their status."""
+    if promise is None or not promise.spec.required_promises:
+        return None
+    return (promise.version, [(entry.name, entry.version) for entry in promise.spec.required_promises])
+
+
 def as_component(request: Request | None) -> object:
     """What a request is to its parent."""
     if request is None:

@@ -64,6 +64,7 @@ API_FINALIZERS = (
     names.API_CRD_CLEANUP,
 )
 _LOOK_AGAIN = 3.0
+_OUTSIDE_AGAIN = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,9 @@ class PromiseReconciler:
         except Conflict:
             return Retry("the Promise changed while it was looked at")
         except InvalidObject as error:
-            return await self._report_unsound(key, promise, Unsound(str(error)))
+            # Not the spec alone is at fault, as it was found sound: something outside may change without our hearing.
+            await self._report_unsound(key, promise, Unsound(str(error)))
+            return Retry(str(error), longest=_OUTSIDE_AGAIN)
         except Forbidden as error:
             message = f"the API server refused what its API needs: {error.message}"
             return await self._report_refusal(key, promise, error, "APIRefused", message)

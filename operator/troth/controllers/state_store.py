@@ -65,6 +65,8 @@ class StateStoreReconciler:
         replaced = before is not None and before.fingerprint != opened.fingerprint
         if moved or became_ready or became_unready or replaced:
             self._wake(ref)  # before the report: if that fails, the next look finds no news to wake anybody for
+        if bool(facts.reason) != (store.status.get("status") == "NotReady"):
+            self._platform.caches.queue_destinations(ref)  # a store that refuses every write is open all the same
         await self._report(key, resource, store, facts)
         settings = self._platform.settings
         if opened.problem:

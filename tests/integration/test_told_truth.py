@@ -1,0 +1,160 @@
+"""What an object says of itself is so: also when its Promise, its Destination or its store is not what it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.platforms import (
+    Object,
+    Platform,
+    Repository,
+    api_of,
+    available,
+    condition,
+    promise,
+)
+from tests.strangers import refuse_pushes
+from tests.waiting import eventually
+from troth.api.resources import (
+    CUSTOM_RESOURCE_DEFINITION,
+    DESTINATION,
+    GIT_STATE_STORE,
+    PROMISE,
+    WORK_PLACEMENT,
+)
+from troth.kube import Client
+
+PAUSED = "kratix.io/paused"
+
+
+def says(kind: str, status: str, *words: str, reason: str = "") -> Callable[[Mapping[str, Any]], bool]:
+    """A test of an object: a condition has that status (and reason), and its message holds all the words."""
+
+    def test(live: Mapping[str, Any]) -> bool:
+        found = condition(live, kind)
+        return (
+            found.get("status") == status
+            and reason in ("", found.get("reason"))
+            and all(word in found.get("message", "") for word in words)
+        )
+
+    return test
+
+
+@dataclass
+class Corner:
+    """A test's own store, Destination and namespace, in which a Promise and its requests live."""
+
+    platform: Platform
+    repository: Repository
+    name: str
+    namespace: str
+
+    @property
+    def client(self) -> Client:
+        return self.platform.client
+
+    async def request(self, name: str, test: Any, *, promise: str = "", within: float = 15) -> Object:
+        """Waits until a request passes a test."""
+        return await self.platform.wait(
+            api_of(promise or self.name), name, test, namespace=self.namespace, within=within
+        )
+
+    async def promise(self, test: Any, *, name: str = "", within: float = 15) -> Object:
+        """Waits until the Promise passes a test."""
+        return await self.platform.wait(PROMISE, name or self.name, test, within=within)
+
+    async def placement(self, owner: str) -> Object:
+        """The one placement of a request."""
+        listing = await self.client.list(WORK_PLACEMENT, self.namespace)
+        (found,) = [item for item in listing.items if item["spec"].get("resourceName") == owner]
+        return found
+
+    async def placed(self, owner: str, test: Any) -> None:
+        """Waits until the placement of a request passes a test."""
+
+        async def look() -> bool:
+            live = await self.placement(owner)
+            assert test(live), live["status"]
+            return True
+
+        await eventually(look, f"the placement of {owner}", within=15)
+
+    async def pause(self, resource: Any, name: str, *, paused: bool = True, namespace: str = "") -> None:
+        change = {"metadata": {"labels": {PAUSED: "true" if paused else None}}}
+        await self.client.merge_patch(resource, name, change, namespace=namespace)
+
+
+@pytest.fixture
+async def corner(platform: Platform, repository: Repository, unique: str, namespace: str) -> Corner:
+    return Corner(platform, repository, unique, namespace)
+
+
+# ---- Promises and those that require them
+
+
+async def test_a_promise_that_was_there_first_says_who_requires_it_and_who_no_longer_does(corner: Corner) -> None:
+    needed = f"{corner.name}n"
+    await corner.platform.publish(promise(needed, selectors={"for": corner.name}))
+    await corner.platform.publish(promise(corner.name, requiredPromises=[{"name": needed, "version": ""}]))
+
+    def required_by(live: Object) -> list[str]:
+        return [entry["promise"]["name"] for entry in live["status"].get("requiredBy") or ()]
+
+    await corner.promise(lambda live: required_by(live) == [corner.name], name=needed)
+    await corner.platform.make(PROMISE, promise(corner.name))
+    await corner.promise(lambda live: required_by(live) == [], name=needed)
+    await corner.platform.make(PROMISE, promise(corner.name, requiredPromises=[{"name": needed}]))
+    await corner.promise(lambda live: required_by(live) == [corner.name], name=needed)
+    await corner.platform.delete(PROMISE, corner.name)
+    await corner.promise(lambda live: required_by(live) == [], name=needed)
+
+
+async def test_a_promise_refused_for_what_is_outside_of_it_heals_when_that_goes(corner: Corner) -> None:
+    made = promise(corner.name)
+    first = made["spec"]["api"]["spec"]["versions"]
+    first.append({**first[0], "name": "v2", "storage": False})
+    await corner.platform.publish(made)
+    newer = promise(corner.name)
+    newer["spec"]["api"]["spec"]["versions"][0]["name"] = "v2"
+    await corner.platform.make(PROMISE, newer)
+    await corner.promise(says("Ready", "False", "storedVersions"))
+    definition = api_of(corner.name).name
+    live = await corner.client.get(CUSTOM_RESOURCE_DEFINITION, definition)
+    versions = [{**version, "storage": version["name"] == "v2"} for version in live["spec"]["versions"]]
+    await corner.client.merge_patch(CUSTOM_RESOURCE_DEFINITION, definition, {"spec": {"versions": versions}})
+    await corner.client.merge_patch(
+        CUSTOM_RESOURCE_DEFINITION, definition, {"status": {"storedVersions": ["v2"]}}, subresource="status"
+    )
+    await corner.promise(available, within=10)
+
+
+async def test_a_promise_whose_api_is_a_strangers_takes_it_when_the_stranger_has_gone(corner: Corner) -> None:
+    made = promise(corner.name)
+    theirs = made["spec"]["api"]
+    await corner.platform.make(CUSTOM_RESOURCE_DEFINITION, theirs)
+    await corner.platform.make(PROMISE, made)
+    await corner.promise(says("Ready", "False", "belongs to no Promise"))
+    await corner.platform.delete(CUSTOM_RESOURCE_DEFINITION, theirs["metadata"]["name"])
+    await corner.promise(available, within=40)  # nobody tells of definitions that are not ours: it is tried again
+
+
+# ---- stores and Destinations
+
+
+async def test_a_destination_is_not_ready_while_its_store_refuses_every_write(corner: Corner) -> None:
+    await corner.platform.publish(promise(corner.name))
+    await corner.platform.wait(DESTINATION, corner.name, says("Ready", "True"))
+    lift = refuse_pushes(corner.repository, "frozen until Monday")
+    await corner.platform.ask(corner.name, "orders", corner.namespace)
+    await corner.platform.wait(GIT_STATE_STORE, corner.name, says("Ready", "False", "frozen until Monday"))
+    await corner.platform.wait(
+        DESTINATION, corner.name, says("Ready", "False", "frozen until Monday", reason="StateStoreWriteFailed")
+    )
+    lift()
+    await corner.platform.ready(corner.name, "orders", corner.namespace, within=30)
+    await corner.platform.wait(DESTINATION, corner.name, says("Ready", "True"))
