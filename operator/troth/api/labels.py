@@ -23,6 +23,9 @@ PARENT_PROMISE_NAME: Final = "kratix.io/parent-promise-name"
 PARENT_RESOURCE_NAME: Final = "kratix.io/parent-resource-name"
 PARENT_RESOURCE_NAMESPACE: Final = "kratix.io/parent-resource-namespace"
 
+# What the pipelines asked for that made a placement's files. Ours: Kratix keeps no record of it.
+ASKED_FOR: Final = "troth.dev/asked-for"
+
 WORK_TYPE_PROMISE: Final = "promise"
 WORK_TYPE_RESOURCE: Final = "resource"
 WORK_TYPE_STATIC_DEPENDENCY: Final = "static-dependency"

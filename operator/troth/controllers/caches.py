@@ -50,9 +50,11 @@ from troth.controllers.differences import (
     as_offer,
     as_place,
     as_target,
+    may_be_ready,
     meant_differs,
     rewritten,
     told_differs,
+    was_ever_written,
 )
 from troth.controllers.owners import promise_of, work_of, work_owner
 from troth.controllers.stores import StoreRef
@@ -416,6 +418,8 @@ class Caches:
         if as_target(old) != as_target(new):
             for work in self.works.items():
                 self.queue.add(_key(WORK, work.metadata), priority=DEPENDENT)
+        elif may_be_ready(old) != may_be_ready(new):
+            self._queue_unwritten()
         if as_place(old) != as_place(new):
             self.queue_placements([key.name])
             changed = new or old
@@ -424,6 +428,12 @@ class Caches:
                 for other in self.destinations.by_index(BY_STORE, store):
                     if other.name != key.name:
                         self.queue.add(Key(DESTINATION.name, "", other.name), priority=DEPENDENT)
+
+    def _queue_unwritten(self) -> None:
+        """Queues the Works of which nothing has been written somewhere: there may be a better place now."""
+        for placement in self.placements.items():
+            if not was_ever_written(placement):
+                self._queue_work(placement)
 
     def _store_changed(self, key: Key, old: StateStore | None, new: StateStore | None) -> None:
         if meant_differs(old, new):

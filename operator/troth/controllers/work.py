@@ -7,7 +7,8 @@ finalizer from the start, and so do its placements, so that neither costs a writ
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from troth.api import Key
@@ -16,16 +17,19 @@ from troth.api.naming import short_group_id
 from troth.api.objects import Work, WorkloadGroup, WorkPlacement
 from troth.api.resources import WORK, WORK_PLACEMENT
 from troth.controllers.caches import BY_WORK
+from troth.controllers.differences import may_be_ready, was_ever_written
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result
 from troth.controllers.workflow import after_refusal
-from troth.engine.scheduling import Existing, GroupPlan, SchedulePlan, Target, schedule
+from troth.engine.scheduling import Existing, GroupPlan, SchedulePlan, Target, describe_labels, schedule
 from troth.engine.status import read_placement, work_status
-from troth.engine.status.facts import Waiting, WorkFacts
+from troth.engine.status.facts import Held, Waiting, WorkFacts
 from troth.engine.work import placement_name
 from troth.kube import REFUSALS, AlreadyExists, Forbidden, NotFound
 
 _LONG_WRITE = 10.0
+# No selector is written like this, so a placement that has it as its record stays held until its Destination matches.
+_UNKNOWN = "unknown"
 
 
 class WorkReconciler:
@@ -64,6 +68,7 @@ class WorkReconciler:
 
     def _plan(self, key: Key, work: Work) -> SchedulePlan:
         placements = self._placements(key)
+        groups = {group.id: group.workloads for group in work.groups}
         return schedule(
             owner=f"{key.namespace}/{key.name}",
             work_type=work.type,
@@ -74,11 +79,18 @@ class WorkReconciler:
                     labels=destination.metadata.labels,
                     strict=destination.strict_match_labels,
                     deleting=destination.metadata.deleting,
+                    ready=may_be_ready(destination),
                 )
                 for destination in self._platform.caches.destinations.items()
             ],
             existing=[
-                Existing(*_slot(key.name, placement), misplaced=names.MISPLACED in placement.metadata.labels)
+                Existing(
+                    *(slot := _slot(key.name, placement)),
+                    written=was_ever_written(placement),
+                    asked=placement.metadata.annotations.get(names.ASKED_FOR),
+                    misplaced=names.MISPLACED in placement.metadata.labels,
+                    current=placement.workloads == groups.get(slot[1]),
+                )
                 for placement in placements
                 if not placement.metadata.deleting
             ],
@@ -95,29 +107,49 @@ class WorkReconciler:
                 placement = existing.get((destination, group.id))
                 if placement and placement.metadata.deleting:
                     continue  # its end queues this Work again, which makes it anew
-                if placement and self._is_current(work, placement, group, destination, misplaced=misplaced):
+                if placement and destination in group_plan.held:
+                    await self._hold(placement)
+                    continue
+                marks = _marks(work, group_plan, destination, misplaced=misplaced)
+                if placement and self._is_current(work, placement, group, destination, marks):
                     continue
                 if content is None:
                     content = await self._contents(work)
-                await self._write_placement(
-                    work, group, destination, placement, content[group.id], misplaced=misplaced
-                )
+                await self._write_placement(work, group, destination, placement, content[group.id], marks)
         for gone in plan.remove:
             placement = existing.get((gone.destination, gone.group_id))
             if placement and not placement.metadata.deleting:
                 await self._delete_placement(placement)
 
     def _is_current(
-        self, work: Work, placement: WorkPlacement, group: WorkloadGroup, destination: str, *, misplaced: bool
+        self, work: Work, placement: WorkPlacement, group: WorkloadGroup, destination: str, marks: _Marks
     ) -> bool:
-        labels = placement.metadata.labels
-        wanted = _labels(work, group, destination, misplaced=misplaced)
+        meta = placement.metadata
         return (
             placement.workloads == group.workloads
             and (placement.destination, placement.group_id) == (destination, group.id)
             and (placement.promise_name, placement.resource_name) == (work.promise_name, work.resource_name)
-            and all(labels.get(name) == value for name, value in wanted.items())
+            and all(meta.labels.get(name) == value for name, value in marks.labels.items())
+            # One from before this was recorded learns it with the next content: a restart writes nothing.
+            and meta.annotations.get(names.ASKED_FOR) in (None, marks.annotations[names.ASKED_FOR])
         )
+
+    async def _hold(self, placement: WorkPlacement) -> None:
+        """Labels a placement as misplaced, and leaves its content as it is."""
+        meta = placement.metadata
+        asked = meta.annotations.get(names.ASKED_FOR, _UNKNOWN)
+        if (meta.labels.get(names.MISPLACED), meta.annotations.get(names.ASKED_FOR)) == ("true", asked):
+            return
+        try:
+            answer = await self._platform.client.merge_patch(
+                WORK_PLACEMENT,
+                meta.name,
+                {"metadata": {"labels": {names.MISPLACED: "true"}, "annotations": {names.ASKED_FOR: asked}}},
+                namespace=meta.namespace,
+            )
+        except NotFound:
+            return  # its end queues this Work again
+        self._platform.caches.placements.observe(answer)
 
     async def _contents(self, work: Work) -> dict[str, list[dict[str, str]]]:
         """The workloads of each group with their encoded contents, from memory or from the API server."""
@@ -149,8 +181,7 @@ class WorkReconciler:
         destination: str,
         placement: WorkPlacement | None,
         workloads: list[dict[str, str]],
-        *,
-        misplaced: bool,
+        marks: _Marks,
     ) -> None:
         spec = {
             "targetDestinationName": destination,
@@ -160,15 +191,14 @@ class WorkReconciler:
             "id": group.id,
             "generation": work.metadata.generation,
         }
-        labels = _labels(work, group, destination, misplaced=misplaced)
         if placement is None:
-            await self._create_placement(work, destination, group, spec, labels)
+            await self._create_placement(work, destination, group, spec, marks)
             return
         try:
             answer = await self._platform.client.merge_patch(
                 WORK_PLACEMENT,
                 placement.metadata.name,
-                {"metadata": {"labels": labels}, "spec": spec},
+                {"metadata": marks.as_patch(), "spec": spec},
                 namespace=placement.metadata.namespace,
             )
         except NotFound:
@@ -181,7 +211,7 @@ class WorkReconciler:
         destination: str,
         group: WorkloadGroup,
         spec: Mapping[str, Any],
-        labels: Mapping[str, str | None],
+        marks: _Marks,
     ) -> None:
         target = self._platform.caches.destinations.get("", destination)
         finalizers = [names.REPO_CLEANUP]
@@ -193,7 +223,8 @@ class WorkReconciler:
             "metadata": {
                 "name": placement_name(work.metadata.name, destination, short_group_id(group.id)),
                 "namespace": work.metadata.namespace,
-                "labels": {key: value for key, value in labels.items() if value is not None},
+                "labels": {key: value for key, value in marks.labels.items() if value is not None},
+                "annotations": dict(marks.annotations),
                 "finalizers": finalizers,
                 "ownerReferences": [
                     {
@@ -217,7 +248,7 @@ class WorkReconciler:
             answer = await self._platform.client.get(WORK_PLACEMENT, name, namespace)
             if "deletionTimestamp" not in answer["metadata"]:
                 answer = await self._platform.client.merge_patch(
-                    WORK_PLACEMENT, name, {"metadata": {"labels": labels}, "spec": spec}, namespace=namespace
+                    WORK_PLACEMENT, name, {"metadata": marks.as_patch(), "spec": spec}, namespace=namespace
                 )
         self._platform.caches.placements.observe(answer)
 
@@ -268,11 +299,13 @@ class WorkReconciler:
             name=work.metadata.name,
             groups=len(work.groups),
             unscheduled=tuple(Waiting(group.group_id, group.wants) for group in plan.groups if group.unscheduled),
+            held=tuple(self._held(work, plan)),
             placements=tuple(
                 read_placement(placement) for placement in self._placements(key) if not placement.metadata.deleting
             ),
             generation=work.metadata.generation,
             refusal=refusal,
+            namespace=work.metadata.namespace,
         )
         left = self._patience(key, facts)
         if left and not work.status.get("conditions"):
@@ -292,6 +325,18 @@ class WorkReconciler:
         # Only now: its owner, which is told of the status too, is to see both at once and write its own status once.
         self._tell_owner(key, work, facts, left)
         return After(left, "its placements are being written") if left else DONE
+
+    def _held(self, work: Work, plan: SchedulePlan) -> Iterator[Held]:
+        for group in plan.groups:
+            for destination in group.held:
+                target = self._platform.caches.destinations.get("", destination)
+                labels = target.metadata.labels if target else {}
+                yield Held(
+                    placement=placement_name(work.metadata.name, destination, short_group_id(group.group_id)),
+                    destination=destination,
+                    wants=group.wants,
+                    has={key: labels[key] for key in sorted(group.wants) if key in labels} if target else None,
+                )
 
     def _patience(self, key: Key, facts: WorkFacts) -> float:
         """For how many seconds longer it is no news that placements are being written; 0: all is news."""
@@ -314,15 +359,28 @@ class WorkReconciler:
         return sorted(found, key=lambda placement: placement.metadata.name)
 
 
-def _labels(work: Work, group: WorkloadGroup, destination: str, *, misplaced: bool) -> dict[str, str | None]:
-    """The labels of a placement; None for those that it must not have."""
-    return {
-        names.WORK: work.metadata.name,
-        names.WORKLOAD_GROUP_ID: group.id,
-        names.TARGET_DESTINATION: destination,
-        names.PIPELINE_NAME: work.metadata.labels.get(names.PIPELINE_NAME),
-        names.MISPLACED: "true" if misplaced else None,
-    }
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """Labels and annotations of a placement; None for labels that it must not have."""
+
+    labels: Mapping[str, str | None]
+    annotations: Mapping[str, str]
+
+    def as_patch(self) -> dict[str, Any]:
+        return {"labels": dict(self.labels), "annotations": dict(self.annotations)}
+
+
+def _marks(work: Work, group: GroupPlan, destination: str, *, misplaced: bool) -> _Marks:
+    return _Marks(
+        labels={
+            names.WORK: work.metadata.name,
+            names.WORKLOAD_GROUP_ID: group.group_id,
+            names.TARGET_DESTINATION: destination,
+            names.PIPELINE_NAME: work.metadata.labels.get(names.PIPELINE_NAME),
+            names.MISPLACED: "true" if misplaced else None,
+        },
+        annotations={names.ASKED_FOR: describe_labels(group.asked)},
+    )
 
 
 def _slot(work: str, placement: WorkPlacement) -> tuple[str, str]:

@@ -6,10 +6,18 @@ where it was, and a new destination draws only the requests that it wins. Reject
 destinations (one more destination moves nearly everything) and the least loaded one (depends on the order in
 which requests arrive, so a restore would shuffle them).
 
-What is placed stays. In detail:
+A destination that is Ready comes before one that is not, and the hash decides among equals: nobody wants to wait
+for a store that is away while another would take the files at once (Kratix does not look). A destination that
+nobody has looked at yet counts as Ready, so a restore chooses as before.
 
-* A placement whose destination no longer matches is *misplaced*: kept, labelled, still updated. Once the
-  destination matches again, the label goes (Kratix leaves it).
+What is written stays. Until then a group may still go elsewhere: when its destination is not Ready and another one
+is, or when its destination does not match (any more). In detail:
+
+* A placement whose destination no longer matches is *misplaced*: kept and labelled. Once the destination matches
+  again, the label goes (Kratix leaves it).
+* Its files are still updated when it is the destination that has changed, or what the Promise asks for. They are
+  *held*, and stay as they were written, when the pipelines of the request ask for something else than they did then:
+  what was rendered for production must not be written to development because somebody edited one word.
 * A destination that is being deleted gets nothing new. What it holds stays as it is until its clean-up deletes
   the placements; only then is a request's group placed anew, elsewhere.
 * A placement whose Destination object is gone stays, too, and counts as misplaced. Moving it would remove its
@@ -45,21 +53,36 @@ class Target:
         labels: its labels.
         strict: an empty selector does not match it, unless it has no labels itself.
         deleting: it is being deleted.
+        ready: it is not known to be unable to take files.
     """
 
     name: str
     labels: Mapping[str, str]
     strict: bool = False
     deleting: bool = False
+    ready: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Existing:
-    """A WorkPlacement that is there and is not being deleted."""
+    """A WorkPlacement that is there and is not being deleted.
+
+    Attributes:
+        destination: the Destination's name.
+        group_id: its group.
+        written: something has been written to its destination, so it stays.
+        asked: what the pipelines asked for that made the content that it has, as `describe_labels` writes it; None
+            when that is not known.
+        misplaced: it is labelled as misplaced.
+        current: it has the content that its group has now.
+    """
 
     destination: str
     group_id: str
+    written: bool = True
+    asked: str | None = None
     misplaced: bool = False
+    current: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +93,19 @@ class GroupPlan:
         group_id: the group.
         destinations: destinations that get or keep it, without the misplaced label.
         misplaced: destinations that keep it although they do not match; labelled.
+        held: those of ``misplaced`` that keep the content they have, because the request asks for others now.
         unscheduled: nobody has it, and no destination matches.
         wants: the labels that a destination must have; empty means "asks for none".
+        asked: the part of ``wants`` that its pipelines ask for: see `asked_by_pipelines`.
     """
 
     group_id: str
     destinations: tuple[str, ...]
     misplaced: tuple[str, ...]
+    held: tuple[str, ...]
     unscheduled: bool
     wants: Mapping[str, str]
+    asked: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +122,18 @@ def effective_selector(selectors: Iterable[Selector]) -> Mapping[str, str]:
     for selector in sorted(selectors, key=_rank):
         merged.update(selector.match_labels)
     return merged
+
+
+def describe_labels(labels: Mapping[str, str]) -> str:
+    """Labels in one line: ``environment=prod, region=eu``."""
+    return ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))
+
+
+def asked_by_pipelines(selectors: Iterable[Selector]) -> Mapping[str, str]:
+    """The part of `effective_selector` that comes from pipelines, and so may change with an edit of the request."""
+    found = list(selectors)
+    fixed = effective_selector(selector for selector in found if selector.source == _PRECEDENCE[-1])
+    return {key: value for key, value in effective_selector(found).items() if key not in fixed}
 
 
 def schedule(
@@ -121,16 +160,16 @@ def schedule(
         _place(
             owner=owner,
             single=work_type == names.WORK_TYPE_RESOURCE,
-            group=group.id,
+            group=group,
             wants=_DRY_RUN_SELECTOR if dry_run else effective_selector(group.selectors),
             targets=targets,
-            held={placement.destination for placement in existing if placement.group_id == group.id},
+            existing=[placement for placement in existing if placement.group_id == group.id],
             dry_run=dry_run,
         )
         for group in groups
     )
-    known = {group.id for group in groups}
-    gone = {placement for placement in existing if placement.group_id not in known}
+    kept = {(plan.group_id, name) for plan in plans for name in (*plan.destinations, *plan.misplaced)}
+    gone = {placement for placement in existing if (placement.group_id, placement.destination) not in kept}
     return SchedulePlan(
         plans, tuple(sorted(gone, key=lambda placement: (placement.group_id, placement.destination)))
     )
@@ -140,28 +179,56 @@ def _place(
     *,
     owner: str,
     single: bool,
-    group: str,
+    group: WorkloadGroup,
     wants: Mapping[str, str],
     targets: Sequence[Target],
-    held: set[str],
+    existing: Sequence[Existing],
     dry_run: bool,
 ) -> GroupPlan:
     matching = [target for target in targets if _matches(target, wants, dry_run=dry_run)]
-    kept = held & {target.name for target in matching}
-    open_to_new = [target.name for target in matching if not target.deleting]
-    if not single:
-        chosen = kept | set(open_to_new)
-    elif held or not open_to_new:
-        chosen = kept
+    open_to_new = [target for target in matching if not target.deleting]
+    asked = asked_by_pipelines(group.selectors)
+    if single and not any(placement.written for placement in existing):
+        there = {placement.destination for placement in existing}
+        candidates = open_to_new or [target for target in matching if target.name in there]
+        # A destination as good as the one that is about to get it is no reason to begin again.
+        best = max(
+            candidates,
+            key=lambda target: (target.ready, target.name in there, _score(owner, group.id, target.name)),
+            default=None,
+        )
+        chosen, misplaced, held = {best.name} if best else set(), set(), set()
     else:
-        chosen = {max(open_to_new, key=lambda name: _score(owner, group, name))}
+        there = {placement.destination for placement in existing}
+        chosen = there & {target.name for target in matching}
+        if not single:
+            chosen |= {target.name for target in open_to_new}
+        misplaced = there - chosen
+        held = {
+            placement.destination
+            for placement in existing
+            if single and placement.destination in misplaced and _is_held(placement, asked)
+        }
     return GroupPlan(
-        group_id=group,
+        group_id=group.id,
         destinations=tuple(sorted(chosen)),
-        misplaced=tuple(sorted(held - kept)),
-        unscheduled=not chosen and not held,
+        misplaced=tuple(sorted(misplaced)),
+        held=tuple(sorted(held)),
+        unscheduled=not chosen and not misplaced,
         wants=wants,
+        asked=asked,
     )
+
+
+def _is_held(placement: Existing, asked: Mapping[str, str]) -> bool:
+    """Whether a placement on a destination that does not match keeps its content.
+
+    One from before this was recorded tells by its label: a change of the destination has labelled it already, while
+    an edit of the request arrives with the new content.
+    """
+    if placement.asked is None:
+        return not placement.misplaced and not placement.current and bool(asked)
+    return placement.asked != describe_labels(asked)
 
 
 def _matches(target: Target, wants: Mapping[str, str], *, dry_run: bool) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from troth.api.objects import Selector, WorkloadGroup
-from troth.engine.scheduling import Existing, SchedulePlan, Target, effective_selector, schedule
+from troth.engine.scheduling import Existing, SchedulePlan, Target, describe_labels, effective_selector, schedule
 
 RESOURCE = "resource"
 PROMISE = "promise"
@@ -176,6 +177,101 @@ def test_a_destination_that_goes_and_comes_back_finds_everything_as_it_was() -> 
         assert carried_out(back) == carried_out(first)
 
 
+# ---- held
+
+
+def from_pipeline(labels: dict[str, str]) -> WorkloadGroup:
+    return group(labels, source="resource-workflow")
+
+
+PROD = {"environment": "prod"}
+BOTH = [Target("dev-1", DEV), Target("prod-1", PROD)]
+
+
+def asked(placement: str, labels: dict[str, str] | None, **state: bool) -> Existing:
+    return Existing(placement, "g", asked=None if labels is None else describe_labels(labels), **state)
+
+
+def test_what_a_request_asked_for_is_not_replaced_by_what_it_asks_for_elsewhere() -> None:
+    made = plan(BOTH, from_pipeline(PROD), existing=[asked("dev-1", DEV, current=False)]).groups[0]
+
+    assert (made.destinations, made.misplaced, made.held, made.unscheduled) == ((), ("dev-1",), ("dev-1",), False)
+    assert plan(BOTH, from_pipeline(DEV), existing=[asked("dev-1", DEV, misplaced=True)]).groups[0].held == ()
+
+
+@pytest.mark.parametrize("before", [{}, {"zone": "a"}, {"environment": "dev", "zone": "a"}])
+def test_any_change_of_what_the_pipelines_ask_for_holds_the_files_on_a_destination_without_the_labels(
+    before: dict[str, str],
+) -> None:
+    assert plan(BOTH, from_pipeline(PROD), existing=[asked("dev-1", before)]).groups[0].held == ("dev-1",)
+
+
+def test_a_change_of_what_the_pipelines_ask_for_is_written_where_the_labels_are() -> None:
+    world = [Target("dev-1", {**DEV, "zone": "a"})]
+    made = plan(world, from_pipeline({"zone": "a"}), existing=[asked("dev-1", DEV)]).groups[0]
+
+    assert (made.destinations, made.held) == (("dev-1",), ())
+
+
+def test_a_destination_that_lost_its_labels_is_kept_up_to_date() -> None:
+    moved = [Target("dev-1", PROD)]
+    for known in (DEV, None):
+        placement = asked("dev-1", known, misplaced=True, current=False)
+        made = plan(moved, from_pipeline(DEV), existing=[placement]).groups[0]
+        assert (made.misplaced, made.held) == (("dev-1",), ())
+
+
+def test_another_selector_of_the_promise_holds_nothing_back() -> None:
+    selectors = (Selector(PROD, "promise"), Selector(DEV, "resource-workflow"))
+    made = plan(BOTH, WorkloadGroup("g", ".", selectors, ()), existing=[asked("dev-1", {})]).groups[0]
+
+    assert (made.misplaced, made.held) == (("dev-1",), ())
+
+
+def test_without_a_record_new_content_for_elsewhere_is_held_and_the_same_content_is_not() -> None:
+    for current in (True, False):
+        made = plan(BOTH, from_pipeline(PROD), existing=[asked("dev-1", None, current=current)]).groups[0]
+        assert made.held == (() if current else ("dev-1",))
+
+
+# ---- which destinations are ready, and what has been written
+
+
+def test_a_ready_destination_comes_before_one_that_is_not_and_the_hash_decides_among_equals() -> None:
+    for chosen in range(5):
+        world = [replace(target, ready=number == chosen) for number, target in enumerate(WORKERS)]
+        assert plan(world, group(DEV)).groups[0].destinations == (f"worker-{chosen}",)
+    away = [replace(target, ready=False) for target in WORKERS]
+    assert plan(away, group(DEV)).groups == plan(WORKERS, group(DEV)).groups
+
+
+def test_what_was_never_written_goes_to_a_ready_destination_and_what_was_written_stays() -> None:
+    world = [Target("away", DEV, ready=False), Target("here", DEV)]
+    unwritten, written = (Existing("away", "g", written=flag) for flag in (False, True))
+
+    made = plan(world, group(DEV), existing=[unwritten])
+    assert (made.groups[0].destinations, made.remove) == (("here",), (unwritten,))
+    made = plan(world, group(DEV), existing=[written])
+    assert (made.groups[0].destinations, made.remove) == (("away",), ())
+
+
+def test_what_is_being_written_does_not_move_to_a_destination_that_is_as_good() -> None:
+    for ready in (True, False):
+        for target in WORKERS:
+            world = [replace(each, ready=ready) for each in WORKERS]
+            made = plan(world, group(DEV), existing=[Existing(target.name, "g", written=False)])
+            assert (made.groups[0].destinations, made.remove) == ((target.name,), ())
+
+
+def test_what_was_never_written_leaves_a_destination_that_does_not_match() -> None:
+    unwritten = Existing("dev-1", "g", written=False)
+
+    made = plan(BOTH, group(PROD), existing=[unwritten])
+    assert (made.groups[0].destinations, made.groups[0].misplaced, made.remove) == (("prod-1",), (), (unwritten,))
+    made = plan(BOTH[:1], group(PROD), existing=[unwritten])
+    assert (made.groups[0].unscheduled, made.remove) == (True, (unwritten,))
+
+
 # ---- groups
 
 
@@ -198,7 +294,7 @@ def test_a_group_that_finds_nobody_waits_and_does_not_hold_up_the_others() -> No
 
 _LABELS = st.dictionaries(st.sampled_from("ab"), st.sampled_from("12"))
 _TARGETS = st.lists(
-    st.builds(Target, st.sampled_from("pqrst"), _LABELS, st.booleans(), st.booleans()),
+    st.builds(Target, st.sampled_from("pqrst"), _LABELS, st.booleans(), st.booleans(), st.booleans()),
     unique_by=lambda target: target.name,
 )
 _EXISTING = st.lists(
@@ -223,9 +319,10 @@ def test_a_plan_is_settled_once_it_is_carried_out(
 
     assert again.groups == made.groups
     assert again.remove == ()
-    held = {placement.destination for placement in existing if placement.group_id == "g"}
+    held = {placement.destination for placement in existing if placement.group_id == "g" and placement.written}
     entry = made.groups[0]
-    assert held <= {*entry.destinations, *entry.misplaced}, "nothing that is placed is ever taken away"
+    assert held <= {*entry.destinations, *entry.misplaced}, "nothing that is written is ever taken away"
+    assert set(entry.held) <= set(entry.misplaced) & held
     assert not set(entry.destinations) & set(entry.misplaced)
     assert entry.unscheduled == (not entry.destinations and not entry.misplaced)
     if work_type == RESOURCE and not held:

@@ -43,6 +43,7 @@ from troth.engine.status import (
     work_status,
 )
 from troth.engine.status import facts as words
+from troth.engine.status.facts import Held
 
 MORNING = "2026-03-01T08:00:00Z"
 NOON = "2026-03-01T12:00:00Z"
@@ -700,3 +701,26 @@ def test_a_store_without_its_secret_is_not_ready() -> None:
     ready = state_store_status(status, StateStoreFacts(4), now=NOON)
     assert ready["status"] == "Ready"
     assert reason_of(ready, "Ready") == ("True", "StateStoreReady", "State store is ready")
+
+
+@pytest.mark.parametrize(
+    ("has", "there"),
+    [
+        ({"environment": "dev", "region": "eu"}, "which has environment=dev"),
+        ({"region": "eu"}, "which does not have that label"),
+        (None, "which no longer exists"),
+    ],
+)
+def test_a_request_that_asks_for_another_destination_says_what_it_asks_for_and_where_it_is(
+    has: dict[str, str] | None, there: str
+) -> None:
+    held = Held("w.local-1", "local", {"environment": "prod", "region": "eu"}, has)
+    work = replace(a_work(placed(misplaced=True)), held=(held,), namespace="team")
+    status = request(asked(done(), work))
+
+    state, reason, message = reason_of(status, "Ready")
+    assert (state, reason) == ("False", "WorksMisplaced")
+    assert "asks for environment=prod" in message
+    assert there in message
+    assert "`kubectl delete workplacement w.local-1 --namespace team`" in message
+    assert status["troth"]["phase"] == "Rendered"

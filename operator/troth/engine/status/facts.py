@@ -76,6 +76,23 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A placement that keeps the files it has, because its request asks for another Destination now.
+
+    Attributes:
+        placement: the WorkPlacement's name.
+        destination: the Destination where it is.
+        wants: the labels asked for now.
+        has: those of the Destination's labels whose keys are asked for; None when there is no such Destination.
+    """
+
+    placement: str
+    destination: str
+    wants: Mapping[str, str]
+    has: Mapping[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
 class WorkFacts:
     """One Work with its placements.
 
@@ -87,6 +104,8 @@ class WorkFacts:
         placements: its WorkPlacements.
         generation: the Work's generation.
         refusal: why the API server took none of its placements, one sentence; empty when it did.
+        held: its placements that keep the files they have, because others are asked for now.
+        namespace: the Work's namespace.
     """
 
     name: str
@@ -96,6 +115,8 @@ class WorkFacts:
     placements: tuple[PlacementFacts, ...] = ()
     generation: int = 0
     refusal: str = ""
+    held: tuple[Held, ...] = ()
+    namespace: str = ""
 
     @property
     def state(self) -> WorkState:
@@ -113,6 +134,7 @@ class WorkFacts:
         return (
             self.scheduled
             and not self.refusal
+            and not self.held
             and not self.unscheduled
             and all(placement.written and not placement.failure for placement in self.placements)
         )

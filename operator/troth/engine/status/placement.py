@@ -18,7 +18,8 @@ from troth.api import Condition, find_condition, labels, merge_conditions
 from troth.api import conditions as types
 from troth.api.conditions import Status
 from troth.api.objects import Work, WorkPlacement
-from troth.engine.status.facts import PlacementFacts, Waiting, WorkFacts
+from troth.engine.scheduling import describe_labels
+from troth.engine.status.facts import Held, PlacementFacts, Waiting, WorkFacts
 
 _LONGEST_LIST = 5
 
@@ -74,6 +75,16 @@ def read_work(work: Work, placements: Iterable[PlacementFacts]) -> WorkFacts:
         placements=tuple(placements),
         generation=work.metadata.generation,
         refusal=ours.get("refusal") or "",
+        held=tuple(
+            Held(
+                entry.get("name", ""),
+                entry.get("destination", ""),
+                entry.get("matchLabels") or {},
+                entry.get("has"),
+            )
+            for entry in ours.get("held") or ()
+        ),
+        namespace=work.metadata.namespace,
     )
 
 
@@ -91,6 +102,7 @@ def work_status(old: Mapping[str, Any], facts: WorkFacts, *, now: str) -> dict[s
             **(old.get("troth") or {}),
             "observedGeneration": facts.generation,
             "unscheduled": waiting or None,
+            "held": [_as_status(held) for held in facts.held] or None,
             "refusal": facts.refusal or None,
         },
     }
@@ -255,7 +267,34 @@ def _why_pending(works: Iterable[WorkFacts]) -> str:
     return f"Being written to {_enumerate(destinations)}" if destinations else "Waiting to be scheduled"
 
 
-def _why_misplaced(works: Iterable[WorkFacts]) -> str:
+def _as_status(held: Held) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "name": held.placement,
+        "destination": held.destination,
+        "matchLabels": dict(held.wants),
+    }
+    return entry if held.has is None else {**entry, "has": dict(held.has)}
+
+
+def _why_held(work: WorkFacts, held: Held) -> str:
+    differing = {key for key, value in held.wants.items() if held.has is None or held.has.get(key) != value}
+    wants = {key: held.wants[key] for key in differing}
+    has = {key: held.has[key] for key in differing if key in held.has} if held.has else {}
+    if held.has is None:
+        there = "which no longer exists"
+    else:
+        there = f"which has {describe_labels(has)}" if has else "which does not have that label"
+    return (
+        f"It asks for {describe_labels(wants)} and is placed in {held.destination}, {there}. The files there stay "
+        f"as they were. Take the edit back, or move it: `kubectl delete workplacement {held.placement} "
+        f"--namespace {work.namespace}` removes its files from {held.destination} and places it anew"
+    )
+
+
+def _why_misplaced(works: Sequence[WorkFacts]) -> str:
+    for work in works:
+        for held in work.held:
+            return _why_held(work, held)
     destinations = {
         placement.destination for work in works for placement in work.placements if placement.state == "Misplaced"
     }
