@@ -144,7 +144,9 @@ class Requests:
     def _judge(self, admitted: Rendering, outcomes: Sequence[Outcome]) -> Rendering:
         served = admitted.request
         selectors = self.promise.spec.destination_selectors
-        output = judge_outcomes(outcomes, selectors=selectors, source="resource-workflow")
+        output = judge_outcomes(
+            outcomes, selectors=selectors, source="resource-workflow", declared_status=self.offer.status
+        )
         name, namespace = served["metadata"]["name"], served["metadata"]["namespace"]
         owner = Owner(
             self.promise,

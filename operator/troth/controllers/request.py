@@ -32,6 +32,7 @@ from troth.controllers.workflow import (
 )
 from troth.engine import render_context
 from troth.engine.components import Parent
+from troth.engine.definitions import declared_status
 from troth.engine.outputs import workflow_facts
 from troth.engine.status import (
     INVALID_PROMISE,
@@ -123,13 +124,13 @@ class RequestReconciler:
         except InvalidObject as error:
             return Terminal("InvalidPromise", str(error))
         owner = self._owner(promise, bound, request)
-        run = await self._run(key, promise, request, bound, pipelines)
+        run = await self._run(key, api, promise, request, bound, pipelines)
         request = await self._announce_components(key, api, request, run)
         try:
             try:
                 await self._workflows.keep_works(owner, names.WORK_TYPE_RESOURCE, run)
             except ContentsForgotten:
-                run = await self._run(key, promise, request, bound, pipelines, fresh=True)
+                run = await self._run(key, api, promise, request, bound, pipelines, fresh=True)
                 await self._workflows.keep_works(owner, names.WORK_TYPE_RESOURCE, run)
         except REFUSALS as error:
             reason, message = why_refused(error, owner.work_namespace)
@@ -150,6 +151,7 @@ class RequestReconciler:
     async def _run(
         self,
         key: Key,
+        api: RequestApi,
         promise: Promise,
         request: Request,
         bound: BoundPromise,
@@ -164,6 +166,7 @@ class RequestReconciler:
             revision=bound.revision,
             selectors=bound.spec.destination_selectors,
             source="resource-workflow",
+            declared_status=declared_status(bound.spec.api or {}, api.resource.version),
             fresh=fresh,
         )
 

@@ -127,6 +127,7 @@ class Workflows:
         revision: str,
         selectors: Mapping[str, str],
         source: str,
+        declared_status: Mapping[str, Any] | None = None,
         fresh: bool = False,
     ) -> Run:
         """Renders the pipelines, or answers from memory when nothing that they read has changed.
@@ -138,6 +139,7 @@ class Workflows:
             revision: changes whenever the pipelines or the selectors do.
             selectors: the Promise's destination selectors.
             source: ``resource-workflow`` or ``promise-workflow``.
+            declared_status: what the API says of the status of its requests.
             fresh: render in any case, because the contents are needed.
         """
         if not pipelines:
@@ -147,7 +149,7 @@ class Workflows:
         if remembered and remembered[0] == inputs and not fresh:
             return remembered[1]
         outcomes = await self._platform.renderer.render(pipelines, context)
-        found = judge_outcomes(outcomes, selectors=selectors, source=source)
+        found = judge_outcomes(outcomes, selectors=selectors, source=source, declared_status=declared_status)
         run = Run(
             pipelines=tuple(pipeline.name for pipeline in pipelines),
             outputs=tuple(

@@ -1,8 +1,8 @@
 """The CustomResourceDefinition of a Promise's API (kratix-api.md 2.2).
 
 Pure: from the Promise to the definition that the API server should have, and from two definitions to the patch
-between them. Every version gets the status subresource and Kratix's status schema; what the author declared there
-survives because unknown fields are preserved. Rejected: server-side apply, because a property that leaves the
+between them. Every version gets the status subresource and a schema of the status that lets every field through, as
+Kratix's does (`troth.engine.status.schema`). Rejected: server-side apply, because a property that leaves the
 schema must leave the cluster as well, whoever wrote it first.
 """
 
@@ -16,6 +16,7 @@ from typing import Any, Final
 from troth.api import InvalidObject, Resource
 from troth.api import labels as names
 from troth.api.objects import Object, ObjectMeta, read_metadata
+from troth.engine.status.schema import request_status_schema
 
 LONGEST_REQUEST_NAME: Final = 63
 
@@ -45,8 +46,15 @@ def read_definition(obj: Object) -> Definition:
     )
 
 
-def build_definition(promise_name: str, api: Object) -> dict[str, Any]:
+def build_definition(
+    promise_name: str, api: Object, derived_status: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """The definition to install for ``spec.api``.
+
+    Args:
+        promise_name: whose API it is.
+        api: ``spec.api``.
+        derived_status: the fields of the status that follow from the pipelines (`derived_fields`).
 
     Raises:
         InvalidObject: it is no CustomResourceDefinition, not namespaced, has no version that can be stored, or
@@ -84,7 +92,7 @@ def build_definition(promise_name: str, api: Object) -> dict[str, Any]:
         raise InvalidObject(f"{field}.spec.versions", "has no version", "declare one with served and storage true")
     storage = _storage_index(versions, f"{field}.spec.versions")
     for index, version in enumerate(versions):
-        _complete_version(version, f"{field}.spec.versions[{index}]", is_storage=index == storage)
+        _complete_version(version, f"{field}.spec.versions[{index}]", derived_status, is_storage=index == storage)
     metadata = definition["metadata"]
     definition["metadata"] = {
         "name": metadata["name"],
@@ -102,6 +110,15 @@ def request_resource(definition: Object) -> Resource:
     if chosen is None:
         raise InvalidObject("spec.api.spec.versions", "no version is served", "set served: true on one of them")
     return Resource(spec["group"], chosen["name"], spec["names"]["plural"], spec["names"]["kind"])
+
+
+def declared_status(api: Object, version: str) -> Mapping[str, Any]:
+    """What one version of an API says of the status of its requests; nothing where it says nothing."""
+    versions = (api.get("spec") or {}).get("versions") or ()
+    schema: Any = next((one.get("schema") for one in versions if one.get("name") == version), None)
+    for step in ("openAPIV3Schema", "properties", "status"):
+        schema = schema.get(step) if isinstance(schema, Mapping) else None
+    return schema if isinstance(schema, Mapping) else {}
 
 
 def definition_patch(live: Definition, desired: Object) -> dict[str, Any] | None:
@@ -144,7 +161,9 @@ def _storage_index(versions: list[Any], field: str) -> int:
     return chosen[0]
 
 
-def _complete_version(version: dict[str, Any], field: str, *, is_storage: bool) -> None:
+def _complete_version(
+    version: dict[str, Any], field: str, derived_status: Mapping[str, Any] | None, *, is_storage: bool
+) -> None:
     schema = _mapping(version.get("schema"), f"{field}.schema")
     root = _mapping(schema.get("openAPIV3Schema"), f"{field}.schema.openAPIV3Schema")
     version.setdefault("subresources", {})
@@ -152,7 +171,7 @@ def _complete_version(version: dict[str, Any], field: str, *, is_storage: bool) 
     version.setdefault("additionalPrinterColumns", _printer_columns())
     root.setdefault("type", "object")
     properties = root.setdefault("properties", {})
-    properties["status"] = _status_schema()
+    properties["status"] = request_status_schema(properties.get("status"), derived_status)
     if is_storage:
         metadata = properties.setdefault("metadata", {"type": "object"})
         metadata.setdefault("properties", {}).setdefault("name", {"type": "string"})["maxLength"] = (
@@ -168,59 +187,6 @@ def _printer_columns() -> list[dict[str, Any]]:
         {"name": "version", "type": "string", "jsonPath": ".status.promiseVersion", "priority": 1},
         {"name": "age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
     ]
-
-
-def _status_schema() -> dict[str, Any]:
-    text = {"type": "string"}
-    number = {"type": "integer", "format": "int64"}
-    pipeline = {
-        "type": "object",
-        "properties": {
-            "name": text,
-            "phase": text,
-            "message": text,
-            "nextRetryAt": text,
-            "attempts": number,
-            "lastTransitionTime": {"type": "string", "format": "date-time"},
-        },
-    }
-    condition = {
-        "type": "object",
-        "properties": {
-            "lastTransitionTime": {"type": "string", "format": "date-time"},
-            "message": text,
-            "reason": text,
-            "status": text,
-            "type": text,
-        },
-    }
-    return {
-        "type": "object",
-        "x-kubernetes-preserve-unknown-fields": True,
-        "properties": {
-            "message": text,
-            "observedGeneration": number,
-            "workflows": number,
-            "workflowsSucceeded": number,
-            "workflowsFailed": number,
-            "conditions": {"type": "array", "items": condition},
-            "kratix": {
-                "type": "object",
-                "x-kubernetes-preserve-unknown-fields": True,
-                "properties": {
-                    "workflows": {
-                        "type": "object",
-                        "x-kubernetes-preserve-unknown-fields": True,
-                        "properties": {
-                            "lastSuccessfulConfigureWorkflowTime": text,
-                            "suspendedGeneration": number,
-                            "pipelines": {"type": "array", "items": pipeline},
-                        },
-                    }
-                },
-            },
-        },
-    }
 
 
 def _holds(live: Any, wanted: Any, *, exact_properties: bool = False) -> bool:

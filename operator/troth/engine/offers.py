@@ -14,7 +14,8 @@ from typing import Any
 from troth.api import InvalidObject, Promise, Resource
 from troth.api.objects import Object
 from troth.api.pipelines import JinjaPipeline, check_built, parse_pipelines
-from troth.engine.definitions import build_definition, request_resource
+from troth.engine.definitions import build_definition, declared_status, request_resource
+from troth.engine.status.schema import derived_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,13 @@ class Offer:
     promise_delete: tuple[JinjaPipeline, ...]
 
     @property
+    def status(self) -> Mapping[str, Any]:
+        """The schema of the status that pipelines of a request write; nothing without an API."""
+        if self.definition is None or self.resource is None:
+            return {}
+        return declared_status(self.definition, self.resource.version)
+
+    @property
     def pipelines(self) -> tuple[JinjaPipeline, ...]:
         """All pipelines, in the order of the spec."""
         return (*self.resource_configure, *self.resource_delete, *self.promise_configure, *self.promise_delete)
@@ -50,12 +58,13 @@ def read_offer(promise: Promise) -> Offer:
         InvalidObject: something in it cannot be carried out; names the field and the remedy.
     """
     spec = promise.spec
-    definition = build_definition(promise.name, spec.api) if spec.api else None
     resource, own = spec.resource_workflows, spec.promise_workflows
+    configure = _parse(resource.configure, "spec.workflows.resource.configure")
+    definition = build_definition(promise.name, spec.api, derived_fields(configure)) if spec.api else None
     offer = Offer(
         definition=definition,
         resource=request_resource(definition) if definition else None,
-        resource_configure=_parse(resource.configure, "spec.workflows.resource.configure"),
+        resource_configure=configure,
         resource_delete=parse_pipelines(resource.delete, "spec.workflows.resource.delete", action="delete"),
         promise_configure=_parse(own.configure, "spec.workflows.promise.configure"),
         promise_delete=parse_pipelines(own.delete, "spec.workflows.promise.delete", action="delete"),

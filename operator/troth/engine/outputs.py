@@ -13,6 +13,7 @@ from troth.api import InvalidObject
 from troth.engine.failure import Failure, Reason
 from troth.engine.render import Control, Outcome
 from troth.engine.status import AuthorStatus, PipelineFacts, WorkflowFacts, author_status, next_retry
+from troth.engine.status.schema import misfit
 from troth.engine.work import GroupContent, build_groups
 
 
@@ -72,13 +73,20 @@ class Ran(Protocol):
         """What they say in status."""
 
 
-def judge_outcomes(outcomes: Sequence[Outcome], *, selectors: Mapping[str, str], source: str) -> WorkflowOutput:
+def judge_outcomes(
+    outcomes: Sequence[Outcome],
+    *,
+    selectors: Mapping[str, str],
+    source: str,
+    declared_status: Mapping[str, Any] | None = None,
+) -> WorkflowOutput:
     """Sums up what the pipelines of one workflow rendered.
 
     Args:
         outcomes: of each pipeline, in order.
         selectors: the Promise's destination selectors.
         source: who speaks through a pipeline's own rules: ``resource-workflow`` or ``promise-workflow``.
+        declared_status: what the API says of the status: what has another type, the API server would refuse.
     """
     outputs: list[Output] = []
     failure: Failure | None = None
@@ -94,7 +102,8 @@ def judge_outcomes(outcomes: Sequence[Outcome], *, selectors: Mapping[str, str],
             failure = _as_failure("InvalidDestinations", outcome.pipeline, error)
             break
         try:
-            author_status([(outcome.pipeline, outcome.status)])
+            said = author_status([(outcome.pipeline, outcome.status)])
+            _check_types(declared_status, said.fields)
         except InvalidObject as error:
             failure = _as_failure("InvalidStatus", outcome.pipeline, error)
             break
@@ -103,6 +112,13 @@ def judge_outcomes(outcomes: Sequence[Outcome], *, selectors: Mapping[str, str],
             break
     author = author_status([(output.pipeline, output.status) for output in outputs])
     return WorkflowOutput(tuple(outputs), failure, author)
+
+
+def _check_types(declared: Mapping[str, Any] | None, fields: Mapping[str, Any]) -> None:
+    wrong = misfit(declared, fields)
+    if wrong is not None:
+        field, problem = wrong
+        raise InvalidObject(field, f"{field} {problem}", "write a value of that type, or declare another one")
 
 
 def is_suspended(control: Control | None) -> bool:

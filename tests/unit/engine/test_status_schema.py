@@ -84,6 +84,8 @@ def test_what_is_written_is_valid_and_nothing_is_pruned(plural: str, computed: d
 
 def pruned(value: Any, schema: Mapping[str, Any]) -> Any:
     """What the API server keeps of a value."""
+    if schema.get("x-kubernetes-preserve-unknown-fields") and not {"items", "properties"} & set(schema):
+        return value
     if isinstance(value, list):
         return [pruned(item, schema.get("items", {})) for item in value]
     if not isinstance(value, dict):

@@ -44,7 +44,9 @@ class Trial:
         context = render_context(self._promise, read_request(request), version=version)
         outcomes = self._render(self._offer.resource_configure, context)
         selectors = self._promise.spec.destination_selectors
-        output = judge_outcomes(outcomes, selectors=selectors, source="resource-workflow")
+        output = judge_outcomes(
+            outcomes, selectors=selectors, source="resource-workflow", declared_status=self._offer.status
+        )
         files = [
             (outcome.pipeline, file)
             for outcome in outcomes
