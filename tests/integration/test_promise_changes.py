@@ -257,6 +257,31 @@ async def test_a_field_that_leaves_the_schema_leaves_what_is_rendered(site: Site
     await site.auditor.settled(within=20)
 
 
+async def test_a_limit_and_a_short_name_that_leave_the_api_are_no_longer_in_force(site: Site) -> None:
+    tight = {
+        "type": "object",
+        "properties": {"size": {"type": "string", "maxLength": 5, "enum": ["small"]}},
+        "x-kubernetes-validations": [{"rule": "has(self.size)"}],
+    }
+    before = site.promise(spec_schema=tight)
+    before["spec"]["api"]["spec"]["names"]["shortNames"] = [f"{site.name}x"]
+    await site.platform.publish(before)
+    await site.platform.publish(site.promise(spec_schema=SIZE))
+
+    async def free() -> bool:
+        try:
+            await site.platform.ask(site.name, "free", site.namespace, size="enormous")
+            await site.platform.ask(site.name, "empty", site.namespace)
+        except Invalid:  # the API server serves a changed schema a moment later
+            return False
+        return True
+
+    await eventually(free, "what the API allows is taken", within=10)
+    live = await site.platform.client.get(CUSTOM_RESOURCE_DEFINITION, site.definition)
+    assert "shortNames" not in live["spec"]["names"]
+    await site.platform.ready(site.name, "free", site.namespace)
+
+
 async def test_a_version_that_is_added_and_becomes_the_stored_one_changes_no_file(site: Site) -> None:
     await site.platform.publish(with_versions(site.promise(), {"name": "v1", "storage": True}))
     await site.ask(range(5))

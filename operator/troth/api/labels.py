@@ -44,4 +44,5 @@ DOT_FILES_CLEANUP: Final = "finalizers.workplacement.kratix.io/kratix-dot-files-
 DESTINATION_CLEANUP: Final = "kratix.io/destination-cleanup"
 
 SYSTEM_NAMESPACE: Final = "kratix-platform-system"
+FIELD_MANAGER: Final = "troth"
 VERSION_NOT_SET: Final = "not-set"

@@ -445,8 +445,10 @@ class Caches:
         if definition is None or not self.definitions.synced.is_set():
             return
         if old and new and _as_installed(old) == _as_installed(new):
-            labels_same = old.metadata.labels == new.metadata.labels
-            if labels_same and old.metadata.deleting == new.metadata.deleting:
+            told = [
+                (each.metadata.labels, each.metadata.annotations, each.metadata.deleting) for each in (old, new)
+            ]
+            if told[0] == told[1]:
                 return
         self.queue.add(Key(PROMISE.name, "", promise_of(definition.metadata)), priority=DEPENDENT)
         if old is None or new is None or old.metadata.labels != new.metadata.labels:

@@ -35,12 +35,8 @@ from troth.controllers.workflow import (
     why_refused,
 )
 from troth.engine import Failure, render_context
-from troth.engine.definitions import (
-    Definition,
-    definition_patch,
-    read_definition,
-    request_resource,
-)
+from troth.engine.definition_changes import definition_patch
+from troth.engine.definitions import Definition, read_definition, request_resource
 from troth.engine.manifests import dump_documents
 from troth.engine.offers import Offer, read_offer
 from troth.engine.outputs import workflow_facts

@@ -1,16 +1,15 @@
 """The CustomResourceDefinition of a Promise's API (kratix-api.md 2.2).
 
-Pure: from the Promise to the definition that the API server should have, and from two definitions to the patch
-between them. Every version gets the status subresource and a schema of the status that lets every field through, as
-Kratix's does (`troth.engine.status.schema`). Rejected: server-side apply, because a property that leaves the
-schema must leave the cluster as well, whoever wrote it first.
+Pure: from the Promise to the definition that the API server should have. Every version gets the status subresource and
+a schema of the status that lets every field through, as Kratix's does (`troth.engine.status.schema`). What has to be
+written where a definition exists already is said by `definition_changes`.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from troth.api import InvalidObject, Resource
@@ -23,13 +22,23 @@ LONGEST_REQUEST_NAME: Final = 63
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A CustomResourceDefinition as the API server has it."""
+    """A CustomResourceDefinition as the API server has it.
+
+    Attributes:
+        metadata: its metadata.
+        spec: its spec.
+        established: whether its API is served.
+        refusal: why the API server does not take its names, or "".
+        stored_versions: in which versions objects may be stored.
+        owned: the fields that were last written by us, as ``managedFields`` has them.
+    """
 
     metadata: ObjectMeta
     spec: Object
     established: bool
     refusal: str
     stored_versions: tuple[str, ...]
+    owned: Object = field(default_factory=dict)
 
 
 def read_definition(obj: Object) -> Definition:
@@ -43,7 +52,25 @@ def read_definition(obj: Object) -> Definition:
         established=conditions.get("Established", {}).get("status") == "True",
         refusal=refused.get("message", "") if refused.get("status") == "False" else "",
         stored_versions=tuple(status.get("storedVersions") or ()),
+        owned=_owned(obj),
     )
+
+
+def _owned(obj: Object) -> dict[str, Any]:
+    """What we wrote last, of the parts that others write as well."""
+    found: dict[str, Any] = {}
+    for entry in (obj.get("metadata") or {}).get("managedFields") or ():
+        if entry.get("manager") == names.FIELD_MANAGER and not entry.get("subresource"):
+            fields = entry.get("fieldsV1") or {}
+            metadata, spec = fields.get("f:metadata") or {}, fields.get("f:spec") or {}
+            for part, where in (("labels", metadata), ("annotations", metadata), ("conversion", spec)):
+                if f"f:{part}" in where:
+                    found[part] = _joined(found.get(part, {}), where[f"f:{part}"])
+    return found
+
+
+def _joined(left: Object, right: Object) -> dict[str, Any]:
+    return {key: _joined(left.get(key, {}), right.get(key, {})) for key in {**left, **right}}
 
 
 def build_definition(
@@ -121,33 +148,6 @@ def declared_status(api: Object, version: str) -> Mapping[str, Any]:
     return schema if isinstance(schema, Mapping) else {}
 
 
-def definition_patch(live: Definition, desired: Object) -> dict[str, Any] | None:
-    """The JSON merge patch that brings ``live`` to ``desired``, or None if it holds all of it already.
-
-    The API server adds defaults to what was written, so equal means: everything desired is there, and no version
-    has a property that is not desired.
-    """
-    patch: dict[str, Any] = {}
-    metadata: dict[str, Any] = {}
-    for part in ("labels", "annotations"):
-        have: Mapping[str, str] = getattr(live.metadata, part)
-        missing = {key: value for key, value in desired["metadata"][part].items() if have.get(key) != value}
-        if missing:
-            metadata[part] = missing
-    if metadata:
-        patch["metadata"] = metadata
-    spec: dict[str, Any] = {}
-    wanted = desired["spec"]
-    if not _holds(live.spec.get("versions"), wanted["versions"], exact_properties=True):
-        spec["versions"] = wanted["versions"]
-    for key in ("conversion", "preserveUnknownFields", "names"):
-        if key in wanted and not _holds(live.spec.get(key), wanted[key]):
-            spec[key] = wanted[key]
-    if spec:
-        patch["spec"] = spec
-    return patch or None
-
-
 def _storage_index(versions: list[Any], field: str) -> int:
     for index, version in enumerate(versions):
         _mapping(version, f"{field}[{index}]")
@@ -187,31 +187,6 @@ def _printer_columns() -> list[dict[str, Any]]:
         {"name": "version", "type": "string", "jsonPath": ".status.promiseVersion", "priority": 1},
         {"name": "age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
     ]
-
-
-def _holds(live: Any, wanted: Any, *, exact_properties: bool = False) -> bool:
-    if isinstance(wanted, Mapping):
-        if not isinstance(live, Mapping):
-            return False
-        for key, value in wanted.items():
-            if key not in live:
-                # An empty value that was pruned or defaulted away is the same as its absence.
-                if value in (None, {}, [], "", False):
-                    continue
-                return False
-            strict = exact_properties and key == "properties"
-            if strict and isinstance(value, Mapping) and set(live[key]) != set(value):
-                return False
-            if not _holds(live[key], value, exact_properties=exact_properties):
-                return False
-        return True
-    if isinstance(wanted, list):
-        if not isinstance(live, list) or len(live) != len(wanted):
-            return False
-        return all(
-            _holds(have, want, exact_properties=exact_properties) for have, want in zip(live, wanted, strict=True)
-        )
-    return bool(live == wanted)
 
 
 def _mapping(value: Any, field: str) -> dict[str, Any]:

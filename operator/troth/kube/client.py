@@ -19,6 +19,7 @@ from urllib.parse import quote
 import orjson
 
 from troth.api import InvalidObject, Resource
+from troth.api import labels as names
 from troth.kube.discovery import Discovery
 from troth.kube.errors import Gone
 from troth.kube.transport import JSON, Login, Observer, Transport
@@ -26,7 +27,7 @@ from troth.kube.watch import Lines, WatchEvent, parse_answer, parse_event
 
 Object = dict[str, Any]
 
-FIELD_MANAGER: Final = "troth"
+FIELD_MANAGER: Final = names.FIELD_MANAGER
 _APPLY: Final = "application/apply-patch+yaml"
 _MERGE_PATCH: Final = "application/merge-patch+json"
 _JSON_PATCH: Final = "application/json-patch+json"

@@ -10,12 +10,8 @@ import pytest
 import yaml
 
 from troth.api import InvalidObject
-from troth.engine.definitions import (
-    build_definition,
-    definition_patch,
-    read_definition,
-    request_resource,
-)
+from troth.engine.definition_changes import definition_patch
+from troth.engine.definitions import build_definition, read_definition, request_resource
 
 SEED = Path(__file__).parents[2] / "data" / "seed-promise.yaml"
 
@@ -77,6 +73,51 @@ def test_a_property_that_left_the_schema_leaves_the_cluster(api: dict[str, Any])
     assert patch is not None
     spec = patch["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     assert set(spec["properties"]) == {"version"}
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("x-kubernetes-validations", [{"rule": "size(self) > 1"}]),
+        ("maxLength", 9),
+        ("maxLength", 0),
+        ("minLength", 1),
+        ("enum", ["small", "large"]),
+        ("pattern", "^s"),
+        ("default", ""),
+        ("nullable", True),
+        ("description", "how large"),
+        ("anyOf", [{"minLength": 1}]),
+        ("x-kubernetes-preserve-unknown-fields", True),
+    ],
+)
+def test_a_keyword_that_left_the_schema_leaves_the_cluster(
+    api: dict[str, Any], keyword: str, value: object
+) -> None:
+    without = build_definition("postgresql", api)
+    size = api["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["size"]
+    size.pop("enum", None)
+    without = build_definition("postgresql", api)
+    size[keyword] = value
+    live = read_definition(defaulted(build_definition("postgresql", api)))
+    assert definition_patch(live, without) == {"spec": {"versions": without["spec"]["versions"]}}
+
+
+@pytest.mark.parametrize("word", ["shortNames", "categories"])
+def test_a_name_that_left_the_api_leaves_the_cluster(api: dict[str, Any], word: str) -> None:
+    api["spec"]["names"].pop(word, None)
+    without = build_definition("postgresql", api)
+    api["spec"]["names"][word] = ["pg"]
+    live = read_definition(defaulted(build_definition("postgresql", api)))
+    assert definition_patch(live, without) == {"spec": {"names": {word: None}}}
+
+
+def test_what_is_empty_is_the_same_as_what_is_absent(api: dict[str, Any]) -> None:
+    live = read_definition(defaulted(build_definition("postgresql", api)))
+    spec = api["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    spec |= {"required": spec.get("required") or [], "description": "", "nullable": False, "anyOf": []}
+    api["spec"]["names"]["categories"] = []
+    assert definition_patch(live, build_definition("postgresql", api)) is None
 
 
 def test_a_label_that_somebody_took_off_comes_back(api: dict[str, Any]) -> None:
