@@ -25,6 +25,7 @@ from troth.engine.failure import ENDLESS, Failure, Reason
 from troth.engine.filters import Refusal
 from troth.engine.inputs import INPUTS, NAME, Chain, Inputs, Span, path_text, short_json, spans_of
 from troth.engine.manifests import InvalidManifest
+from troth.engine.suggestions import hint_for_tag
 from troth.engine.templates import (
     TRACE_CLOSE,
     TRACE_OPEN,
@@ -380,7 +381,7 @@ def _syntax_hint(message: str) -> str:
     if "end of template" in message or "Unexpected end" in message:
         return "close what is open: }}, %}, {% endif %} or {% endfor %}"
     if "nknown tag" in message:
-        return "statements are if, for, set, macro, call, filter, include, import, with, block"
+        return hint_for_tag(message)
     return ""
 
 

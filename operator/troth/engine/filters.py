@@ -21,6 +21,7 @@ import jinja2.tests
 import orjson
 from jinja2 import pass_environment
 
+from troth.engine.durations import duration, duration_text
 from troth.engine.emit import text_of
 from troth.engine.manifests import InvalidManifest, load_document, load_documents
 from troth.engine.quantities import (
@@ -43,29 +44,6 @@ _TESTS_FROM_JINJA: Final = (
     "boolean defined divisibleby eq equalto even false float ge greaterthan gt in integer iterable le lessthan lower "
     "lt mapping ne none number odd sameas sequence string true undefined upper == != > >= < <="
 )
-
-INSTEAD: Final = {
-    "safe": "values never need it; text of the template is used as it is",
-    "e": "values never need escaping",
-    "escape": "values never need escaping",
-    "quote": "values never need quotes; use string to turn a number into text",
-    "squote": "values never need quotes; use string to turn a number into text",
-    "toYaml": "use to_yaml, or the value itself: {{ value }}",
-    "toJson": "use to_json",
-    "fromJson": "use from_json",
-    "fromYaml": "use from_yaml",
-    "b64enc": "use b64encode",
-    "b64dec": "use b64decode",
-    "sha256sum": "use sha256",
-    "trunc": "use truncate, or dns_label for names",
-    "mandatory": 'a missing value is an error anyway; use fail("…") to say it in your own words',
-    "random": "the same request must give the same manifests; use sha256 of a name instead",
-    "shuffle": "the same request must give the same manifests",
-    "now": "the same request must give the same manifests",
-    "lookup": "a template sees the request and the Promise, nothing else",
-    "attr": 'use value.name or value["name"]',
-}
-"""What to do about a filter that authors know from elsewhere and that is left out here."""
 
 
 class Refusal(Exception):
@@ -432,6 +410,8 @@ def allowed_filters() -> dict[str, Callable[..., Any]]:
         "dict2items": dict2items,
         "difference": difference,
         "dns_label": dns_label,
+        "duration": duration,
+        "duration_text": duration_text,
         "flatten": flatten,
         "from_json": from_json,
         "from_yaml": from_yaml,

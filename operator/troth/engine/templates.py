@@ -37,9 +37,9 @@ from jinja2.utils import Namespace, missing, pass_context
 from jinja2.visitor import NodeTransformer, NodeVisitor
 from markupsafe import Markup
 
-from troth.api.pipelines import close_match
 from troth.engine.emit import text_of
-from troth.engine.filters import INSTEAD, allowed_filters, allowed_tests, fail
+from troth.engine.filters import allowed_filters, allowed_tests, fail
+from troth.engine.suggestions import hint_for
 from troth.engine.values import Oversized, Tokens, plain_value
 
 _METHOD: Final = "@"
@@ -397,19 +397,21 @@ class _Checks(NodeVisitor):
         self._environment = environment
 
     def visit_Filter(self, node: nodes.Filter) -> None:  # noqa: N802 - Jinja's name
-        self._known("filter", node, self._environment.filters)
+        self._known("filter", node, self._environment.filters, self._environment.tests)
 
     def visit_Test(self, node: nodes.Test) -> None:  # noqa: N802
-        self._known("test", node, self._environment.tests)
+        self._known("test", node, self._environment.tests, self._environment.filters)
 
     def visit_ScopedEvalContextModifier(self, node: EvalContextModifier) -> None:  # noqa: N802
         raise TemplateSyntaxError("there is no {% autoescape %}: values never need escaping", node.lineno)
 
     visit_EvalContextModifier = visit_ScopedEvalContextModifier  # noqa: N815
 
-    def _known(self, kind: str, node: nodes.Filter | nodes.Test, known: Mapping[str, Any]) -> None:
+    def _known(
+        self, kind: str, node: nodes.Filter | nodes.Test, known: Mapping[str, Any], others: Mapping[str, Any]
+    ) -> None:
         if node.name not in known:
-            raise UnknownName(kind, node.name, close_match(node.name, known), node.lineno)
+            raise UnknownName(kind, node.name, hint_for(kind, node.name, known, others), node.lineno)
         self.generic_visit(node)
 
 
@@ -420,9 +422,9 @@ class UnknownName(TemplateAssertionError):
         hint: what to do instead.
     """
 
-    def __init__(self, kind: str, unknown: str, meant: str, lineno: int) -> None:
+    def __init__(self, kind: str, unknown: str, hint: str, lineno: int) -> None:
         super().__init__(f"there is no {kind} {unknown!r}", lineno)
-        self.hint = INSTEAD.get(unknown, f"did you mean {meant}?" if meant else "")
+        self.hint = hint
         self.unknown = unknown
 
 

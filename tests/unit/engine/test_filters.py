@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,8 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.engine.pipelines import document, failure, rendered
-from troth.engine.filters import INSTEAD, allowed_filters, allowed_tests, dns_label
+from troth.engine.admission.formats import format_check
+from troth.engine.durations import duration, duration_text
+from troth.engine.filters import allowed_filters, allowed_tests, dns_label
 from troth.engine.quantities import number_of, parse_quantity
+from troth.engine.suggestions import INSTEAD
 
 
 def value_of(expression: str, **spec: Any) -> Any:
@@ -84,6 +88,17 @@ def value_of(expression: str, **spec: Any) -> Any:
         ("2 | quantity_mul('1.5')", "3"),
         ("['1Gi', '900Mi'] | quantity_max", "1Gi"),
         ("'1Gi' | quantity_min('900Mi')", "900Mi"),
+        ("'1h30m' | duration", 5400),
+        ("'1h30m' | duration('m')", 90),
+        ("'1h30m' | duration('hours')", 1.5),
+        ("'2d' | duration('h')", 48),
+        ("'3 weeks' | duration('d')", 21),
+        ("'250ms' | duration", 0.25),
+        ("90 | duration('m')", 1.5),
+        ("'90m' | duration_text", "1h30m"),
+        ("5400 | duration_text", "1h30m"),
+        ("'2d' | duration_text", "48h"),
+        ("('45m' | duration * 2) | duration_text", "1h30m"),
         ("'16.10' is version('16.9', '>')", True),
         ("'v1.2.0' is version('1.2')", True),
         ("'1.0-rc1' is version('1.0', 'lt')", True),
@@ -108,6 +123,9 @@ def test_filters_do_what_their_names_say(expression: str, expected: Any) -> None
         "'a: b: c' | from_yaml",
         "'x' | quantity",
         "'1' | quantity_div(0)",
+        "'90' | duration",
+        "'1h' | duration('x')",
+        "'1y' | duration",
         "'a' | hash('crc')",
         "'a' | regex_search('(')",
         "[1] | combine({})",
@@ -167,6 +185,31 @@ def test_a_quantity_written_again_is_the_same_amount(number: int, suffix: str) -
 )
 def test_quantities_have_kubernetes_form(text: str, written: str) -> None:
     assert str(parse_quantity(text)) == written
+
+
+@given(st.integers(-(10**5), 10**5), st.sampled_from(["ns", "us", "ms", "s", "m", "h", "d"]))
+def test_a_duration_written_again_is_as_long_and_in_units_that_go_has(number: int, unit: str) -> None:
+    written = duration_text(f"{number}{unit}")
+    assert duration(written, "ns") == duration(f"{number}{unit}", "ns")
+    assert re.fullmatch(r"-?(\d+(\.\d+)?(ns|us|ms|s|m|h))+", written)
+    assert duration_text(written) == written
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "90", "1x", "1y", "--1h", "1h30", "PT1H", None, True, [], 1e300, float("nan"), "\uff11h", "9" * 18 + "w"],
+)
+def test_what_is_no_duration_is_refused(text: Any) -> None:
+    with pytest.raises(ValueError):
+        duration(text)
+
+
+def test_a_filter_reads_each_duration_that_the_api_server_lets_in() -> None:
+    check = format_check("duration")
+    assert check is not None
+    for text in ("1h30m", "300ms", "1.5h", "0", "2d", "3 weeks", "1 Hour", "10 minutes", "5sec", "1 wk", "7days"):
+        assert check(text)
+        assert isinstance(duration(text), (int, float))
 
 
 @pytest.mark.parametrize("text", ["", "Gi", "1 Gi", "1gi", "1KiB", "abc", None, True, "1e999", [], "\uff11"])

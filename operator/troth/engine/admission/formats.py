@@ -78,12 +78,16 @@ def _is_date_time(text: str) -> bool:
 def _is_duration(text: str) -> bool:
     if _GO_DURATION.fullmatch(text):
         return True
-    for match in _SCALA_DURATION.finditer(text):
-        unit = match[2].lower()
-        for variants in _UNITS:
-            if unit in variants or unit.startswith(variants[-1]):
-                return True
-    return False
+    return any(duration_unit(match[2]) for match in _SCALA_DURATION.finditer(text))
+
+
+def duration_unit(word: str) -> str:
+    """The unit of time that a word means, such as ``m`` for ``Minutes``; "" when it means none."""
+    unit = word.lower().replace("μ", "µ")
+    for variants in _UNITS:
+        if unit in variants or unit.startswith(variants[-1]):
+            return variants[0]
+    return ""
 
 
 def _address(text: str, *, sloppy: bool = False) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -24,13 +24,30 @@ _WANT_ITEMS: Final = frozenset(
 _WANT_MAP: Final = frozenset(("items", "dictsort", "dict2items", "combine"))
 _WANT_NUMBER: Final = frozenset(("abs", "round"))
 _WANT_TEXT: Final = frozenset(("split", "from_json", "from_yaml", "from_yaml_all", "b64decode"))
+_WANT_DURATION: Final = frozenset(("duration", "duration_text"))
 _SAME: Final = frozenset(("sort", "unique", "select", "reject", "selectattr", "rejectattr", "list"))
 _GIVE_LIST: Final = frozenset(
     ("map", "batch", "slice", "flatten", "zip", "union", "intersect", "difference", "dict2items", "items")
 )
-_GIVE_TEXT: Final = frozenset(
-    ("upper", "lower", "trim", "join", "replace", "string", "title", "capitalize", "truncate", "format", "slug")
-) | {"b64encode", "sha256", "hash", "indent", "nindent", "tojson", "to_json", "to_nice_json", "dns_label"}
+_GIVE_TEXT: Final = (
+    frozenset(
+        (
+            "upper",
+            "lower",
+            "trim",
+            "join",
+            "replace",
+            "string",
+            "title",
+            "capitalize",
+            "truncate",
+            "format",
+            "slug",
+        )
+    )
+    | {"b64encode", "sha256", "hash", "indent", "nindent", "tojson", "to_json", "to_nice_json", "dns_label"}
+    | {"duration_text"}
+)
 WANT_NO_NULL: Final = frozenset(
     (
         "upper",
@@ -81,6 +98,8 @@ def unfit(name: str, shape: Shape) -> str:
         return "a number"
     if name in _WANT_TEXT and shape.never({"text"}):
         return "text"
+    if name in _WANT_DURATION and shape.never({"text", "number", "whole number"}):
+        return "text such as 1h30m, or a number of seconds"
     return ""
 
 
@@ -106,7 +125,7 @@ def result(name: str, shape: Shape) -> Shape:
         return shape.items
     if name in COUNTS or name == "int":
         return WHOLE
-    if name in ("float", "round", "sum", "abs"):
+    if name in ("float", "round", "sum", "abs", "duration"):
         return NUMBER
     if name in _GIVE_TEXT:
         return TEXT
