@@ -19,7 +19,7 @@ from typing import Any, Final
 from troth.api import InvalidObject
 from troth.api.objects import Promise, read_promise
 from troth.api.resources import PROMISE
-from troth.authoring.applying import apply_promise
+from troth.authoring.applying import apply_promise, unknown_fields
 from troth.authoring.files import HomeError, confined, read_documents, read_text
 from troth.engine.admission import Admitted
 from troth.engine.admission.cost import ENDLESS
@@ -198,6 +198,10 @@ def offer_of(home: Home) -> tuple[Promise, Offer]:
     if not isinstance(answer, Admitted):
         source = locate(home, answer[0].field)
         raise RefusedPromise(source.path, answer[0].message, line=source.line, field=answer[0].field)
+    for unknown, remedy in unknown_fields(home.promise, answer.object)[:1]:
+        source = locate(home, unknown)
+        problem = "is no field of a Promise: kubectl refuses it, and the API server would drop it"
+        raise RefusedPromise(source.path, problem, remedy, line=source.line, field=unknown)
     try:
         promise = read_promise(as_served(as_created(answer.object)))
         return promise, _sound(read_offer(promise))

@@ -108,6 +108,22 @@ def test_an_inline_template_is_told_with_its_line_in_the_promise(tmp_path: Path)
         ),
         (lambda spec: spec.update(dependencies=[{"kind": "A"}]), r"spec\.dependencies\[0\]\.apiVersion"),
         (
+            lambda spec: spec.update(workflow=spec.pop("workflows")),
+            r"promise\.yaml:\d+: spec\.workflow: is no field of a Promise: .*; did you mean workflows\?",
+        ),
+        (
+            lambda spec: spec["workflows"]["resource"].update(configur=[]),
+            r"spec\.workflows\.resource\.configur: .*; did you mean configure\?",
+        ),
+        (
+            lambda spec: spec["destinationSelectors"][0].update(labels={"a": "b"}),
+            r"spec\.destinationSelectors\[0\]\.labels: .*; did you mean matchLabels\?",
+        ),
+        (
+            lambda spec: spec.update(zzz=1),
+            r"spec\.zzz: .*; known fields: .*api.*workflows",
+        ),
+        (
             lambda spec: spec["workflows"]["resource"]["configure"][0]["spec"].update(fils=[]),
             r"promise\.yaml:\d+: .*fils: is not a known field; did you mean files",
         ),
