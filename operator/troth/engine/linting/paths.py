@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from troth.api.pipelines import JinjaPipeline
+from troth.api.pipelines import DestinationRule, JinjaPipeline
 from troth.engine.linting.reading import Enough, Reader, Usage, item_of
 from troth.engine.linting.remarks import Remark
 from troth.engine.linting.scope import Facts, Scope, narrow
+from troth.engine.linting.selectors import check_selectors, read_unfixed
 from troth.engine.linting.shapes import (
     TEXT,
     TEXTS,
@@ -68,11 +70,11 @@ def check_paths(promise: Mapping[str, Any], offer: Offer) -> list[Remark]:
     whole = True
     for where, pipelines, of_request in workflows:
         for index, pipeline in enumerate(pipelines):
-            reading = _Reading(pipeline, f"spec.workflows.{where}[{index}].spec", api if of_request else None)
+            base = f"spec.workflows.{where}[{index}].spec"
+            reading = _Reading(pipeline, base, api if of_request else None, configures=where.endswith("configure"))
             whole = reading.run() and whole
             remarks.extend(reading.remarks)
-            usage.whole |= reading.reader.usage.whole
-            usage.touched |= reading.reader.usage.touched
+            usage.add(reading.reader.usage)
     if api is not None and whole and offer.resource_configure:
         remarks.extend(_unused_fields(api, usage))
     return list(dict.fromkeys(remarks))
@@ -93,8 +95,9 @@ def _api_of(promise: Mapping[str, Any], offer: Offer) -> _Api | None:
 class _Reading:
     """One pipeline being read."""
 
-    def __init__(self, pipeline: JinjaPipeline, base: str, api: _Api | None) -> None:
+    def __init__(self, pipeline: JinjaPipeline, base: str, api: _Api | None, *, configures: bool) -> None:
         self._pipeline = pipeline
+        self._configures = configures
         self._base = base
         self._environment = Environment()
         self.remarks: list[Remark] = []
@@ -106,6 +109,8 @@ class _Reading:
             self.remarks.append,
         )
         self._scope = Scope(_names(api))
+        self._api = api
+        self._read_by_value: dict[str, Usage] = {}
 
     def run(self) -> bool:
         """Reads everything; false when it could not be read to its end."""
@@ -126,7 +131,9 @@ class _Reading:
         self._scope.names["values"] = Shape(kinds=_MAP, fields=fields)
         for name in order_values(self._pipeline.values, self._environment):
             value = self._pipeline.values[name]
-            shape = self._tree(value, f"{self._base}.values.{name}", self._scope)
+            with self._reading() as usage:
+                shape = self._tree(value, f"{self._base}.values.{name}", self._scope)
+            self._read_by_value[name] = usage
             fields[name] = self._scope.names[name] = shape
             if isinstance(value, str) and any(opener in value for opener in _OPENERS):
                 expression = self.reader.test(value, f"{self._base}.values.{name}", self._scope)
@@ -177,10 +184,40 @@ class _Reading:
     def _leaves(self) -> None:
         for index, rule in enumerate(self._pipeline.destinations):
             field = f"{self._base}.destinations[{index}]"
-            self._tree(rule.directory, f"{field}.directory", self._scope)
-            self._tree(dict(rule.match_labels), f"{field}.matchLabels", self._scope)
+            with self._reading() as usage:
+                self._tree(rule.directory, f"{field}.directory", self._scope)
+                self._tree(dict(rule.match_labels), f"{field}.matchLabels", self._scope)
+            self._selectors(rule, field, usage)
         self._tree(dict(self._pipeline.status), f"{self._base}.status", self._scope)
         self._tree(dict(self._pipeline.control), f"{self._base}.control", self._scope)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Usage]:
+        """What is read inside, which counts as read by the whole pipeline, too."""
+        before, inside = self.reader.usage, Usage()
+        self.reader.usage = inside
+        try:
+            yield inside
+        finally:
+            self.reader.usage = before
+            before.add(inside)
+
+    def _selectors(self, rule: DestinationRule, field: str, usage: Usage) -> None:
+        if self._api is None or not self._configures:
+            return
+        if any(remark.code == "T101" and remark.field.startswith(field) for remark in self.remarks):
+            return  # it reads what is not there, and that is told
+        sources: list[Any] = [rule.directory, dict(rule.match_labels)]
+        read, waiting = Usage(), [usage]
+        seen: set[str] = set()
+        while waiting:
+            read.add(waiting.pop())
+            for name in read.values - seen:
+                seen.add(name)
+                sources.append(self._pipeline.values[name])
+                waiting.append(self._read_by_value.get(name, Usage()))
+        unfixed = read_unfixed(_texts(sources), self._environment)
+        self.remarks.extend(check_selectors(self._api.schema, field, read.whole | read.touched, unfixed))
 
     def _unused(self) -> None:
         for name in self._pipeline.values:
@@ -204,6 +241,19 @@ class _Reading:
                         "remove it",
                     )
                 )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a tree, keys included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, child in value.items():
+            yield str(key)
+            yield from _texts(child)
+    elif isinstance(value, (list, tuple)):
+        for child in value:
+            yield from _texts(child)
 
 
 def _names(api: _Api | None) -> dict[str, Shape]:

@@ -47,6 +47,13 @@ class Usage:
     values: set[str] = field(default_factory=set)
     partials: set[str] = field(default_factory=set)
 
+    def add(self, other: Usage) -> None:
+        """Counts what another one has, too."""
+        self.whole |= other.whole
+        self.touched |= other.touched
+        self.values |= other.values
+        self.partials |= other.partials
+
     def reads(self, path: Path) -> bool:
         """Whether a path, something in it, or all that it is in was read."""
         if any(path[: len(whole)] == whole or whole[: len(path)] == path for whole in self.whole):

@@ -1,0 +1,111 @@
+"""Where a request goes, held against what an edit of it may change.
+
+A request stays where its files were written. One whose pipeline chooses the destination by a field that can be edited
+is held back after such an edit until somebody moves it, so the API does better to refuse the edit. A rule fixes a field
+when it compares the field, or something that the field is in, with ``oldSelf``. Rejected: evaluating the rules for
+all pairs of values, which says no more about the rules that people write.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from jinja2 import TemplateSyntaxError, nodes
+
+from troth.engine.linting.remarks import Remark
+from troth.engine.linting.shapes import Path, path_words
+from troth.engine.templates import Environment
+
+_UNFIXED: Final = ("labels", "annotations")
+_SAME: Final = re.compile(r"(?:^|[^\w.])(?:self\s*==\s*oldSelf|oldSelf\s*==\s*self)(?![\w.\[])")
+_FIX: Final = "add `x-kubernetes-validations: [{rule: self == oldSelf, message: …}]` to the field"
+
+
+def check_selectors(
+    schema: Mapping[str, Any], field: str, paths: Iterable[Path], unfixed: str
+) -> Iterator[Remark]:
+    """What decides where a request goes and can be changed by an edit of it.
+
+    Args:
+        schema: the API's.
+        field: path in the Promise of the rule that decides.
+        paths: what of the request is read for it.
+        unfixed: ``labels`` or ``annotations`` where these are read for it, which no rule can fix; or "".
+    """
+    if unfixed:
+        message = f"{unfixed} of a request decide where it goes, and anybody may edit them"
+        yield Remark("T111", field, message, "read a field of spec that the API fixes", needle=unfixed)
+    for path in sorted(paths):
+        if path[:1] == ("spec",) and not is_fixed(schema, path):
+            words = path_words(path)
+            message = (
+                f"{words} decides where a request goes, and an edit may change it: the request would be held back"
+            )
+            yield Remark("T111", field, message, _FIX, needle=words)
+
+
+def is_fixed(schema: Mapping[str, Any], path: Path) -> bool:
+    """Whether a field can have one value only for as long as its object lives, as far as its rules say.
+
+    One that the API does not have can have none at all.
+    """
+    here: Any = schema
+    for depth, name in enumerate((*path, "")):
+        if not isinstance(here, Mapping):
+            return True
+        if any(_fixes(str(rule.get("rule", "")), path[depth:]) for rule in _rules(here)):
+            return True
+        if depth == len(path):
+            return len(here.get("enum") or ()) == 1
+        if name == "[]":
+            here = here.get("items")
+            continue
+        properties = here.get("properties") or {}
+        if name not in properties and here.get("x-kubernetes-preserve-unknown-fields"):
+            return False
+        here = properties.get(name, here.get("additionalProperties"))
+    return False
+
+
+def read_unfixed(sources: Iterable[str], environment: Environment) -> str:
+    """Whether templates read what no rule can fix: ``labels`` or ``annotations``; "" when they read neither."""
+    for source in sources:
+        try:
+            tree = environment.parse_plain(source)
+        except (TemplateSyntaxError, RecursionError):
+            continue  # said by the check of the whole pipeline
+        names = [node.name for node in tree.find_all(nodes.Name)]
+        names += [node.attr for node in tree.find_all(nodes.Getattr) if _is_metadata(node.node)]
+        names += [
+            str(node.arg.value)
+            for node in tree.find_all(nodes.Getitem)
+            if _is_metadata(node.node) and isinstance(node.arg, nodes.Const)
+        ]
+        for name in _UNFIXED:
+            if name in names:
+                return name
+    return ""
+
+
+def _is_metadata(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Getattr) and node.attr == "metadata"
+
+
+def _rules(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    rules = schema.get("x-kubernetes-validations")
+    return [rule for rule in rules if isinstance(rule, Mapping)] if isinstance(rules, list) else []
+
+
+def _fixes(rule: str, rest: Path) -> bool:
+    """Whether a rule compares what it stands on, or a part of it that the rest of the path leads through."""
+    if _SAME.search(rule):
+        return True
+    for length in range(1, len(rest) + 1):
+        part = ".".join(rest[:length])
+        if re.search(rf"\boldSelf\.{re.escape(part)}(?![\w.\[])", rule) and re.search(
+            rf"\bself\.{re.escape(part)}(?![\w.\[])", rule
+        ):
+            return True
+    return False
