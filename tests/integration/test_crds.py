@@ -310,8 +310,37 @@ def test_columns_show_what_people_look_for(control_plane: ControlPlane, create: 
     }
     control_plane.api.request("PATCH", f"{path}/status", {"status": status})
     heading, row = control_plane.kubectl("get", "promise", path.rpartition("/")[2]).stdout.splitlines()
-    assert heading.split() == ["NAME", "STATUS", "KIND", "API", "VERSION", "VERSION", "MESSAGE", "READY", "AGE"]
-    assert row.split()[1:6] == ["Unavailable", "jenkins", "v1", "m", "False"]
+    assert heading.split() == ["NAME", "STATUS", "KIND", "API", "VERSION", "VERSION", "READY", "MESSAGE", "AGE"]
+    assert row.split()[1:6] == ["Unavailable", "jenkins", "v1", "False", "m"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        ("Promise", {}),
+        ("Destination", {"path": "a", "stateStoreRef": {"kind": "GitStateStore", "name": "a"}}),
+        ("GitStateStore", {"url": "https://git.example.com/a.git"}),
+        ("BucketStateStore", {"bucketName": "a", "endpoint": "b", "secretRef": {"name": "c"}}),
+    ],
+)
+def test_wide_output_has_the_reason(
+    control_plane: ControlPlane, create: Callable[..., str], kind: str, spec: Mapping[str, Any]
+) -> None:
+    path = create(kind, spec)
+    condition = {
+        "type": "Ready",
+        "status": "False",
+        "reason": "StateStoreNotReady",
+        "message": "it is away",
+        "lastTransitionTime": "2026-01-02T03:04:05Z",
+    }
+    control_plane.api.request("PATCH", f"{path}/status", {"status": {"conditions": [condition]}})
+    name = path.rpartition("/")[2]
+    narrow = control_plane.kubectl("get", kind, name).stdout
+    assert "REASON" not in narrow
+    heading, row = control_plane.kubectl("get", kind, name, "-o", "wide").stdout.splitlines()
+    assert heading.index("READY") < heading.index("REASON")
+    assert row[heading.index("REASON") :].startswith("StateStoreNotReady")
 
 
 @pytest.mark.parametrize("name", ["dest", "dests", "wp", "wps", "kss", "dss", "kratix", "troth"])

@@ -52,6 +52,10 @@ def _read(record: Mapping[str, Any]) -> OwnFiles:
     return OwnFiles(store, tuple(record.get("files") or ()), record.get("address", ""))
 
 
+class _PlaceTaken(InvalidObject):
+    """Another Destination has the path; it may leave it."""
+
+
 class DestinationReconciler:
     """Keeps the canaries of each Destination and says whether it can be written to."""
 
@@ -78,7 +82,8 @@ class DestinationReconciler:
             self._check(destination)
             own = destination_files(destination, store_path=store.path if store else "")
         except InvalidObject as error:
-            await self._report(key, destination, ref, problem=str(error))
+            unfit = not isinstance(error, _PlaceTaken)
+            await self._report(key, destination, ref, problem=str(error), unfit=unfit)
             return Terminal("InvalidDestination", str(error))
         if store is None or store.writer is None or store.problem:
             await self._report(key, destination, ref, store=store)
@@ -107,7 +112,7 @@ class DestinationReconciler:
             except InvalidObject:
                 continue
             if taken:
-                raise InvalidObject(
+                raise _PlaceTaken(
                     "spec.path",
                     f"{destination.path!r} of {ref} is the place of Destination {other.name}",
                     "give each Destination of a store its own path",
@@ -272,6 +277,7 @@ class DestinationReconciler:
         *,
         store: OpenStore | None = None,
         problem: str = "",
+        unfit: bool = False,
         failure: str = "",
         written: OwnFiles | None = None,
     ) -> None:
@@ -286,6 +292,8 @@ class DestinationReconciler:
             written=written is not None,
             failure=failure or (str(refusal) if refusal else ""),
             problem=problem,
+            unfit=unfit,
+            generation=destination.metadata.generation,
         )
         status = destination_status(destination.status, facts, now=self._platform.now())
         if written is not None:

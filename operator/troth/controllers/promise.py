@@ -51,7 +51,7 @@ from troth.engine.status import (
     requirement_state,
 )
 from troth.engine.work import blob_id, build_groups, encode_content
-from troth.kube import REFUSALS, AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound
+from troth.kube import REFUSALS, AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound, TooLarge
 
 FINALIZERS = (names.DEPENDENCIES_CLEANUP, names.WORKFLOWS_CLEANUP, names.REVISION_CLEANUP)
 API_FINALIZERS = (
@@ -65,11 +65,16 @@ _OUTSIDE_AGAIN = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Unsound:
-    """Why a Promise's spec cannot be carried out."""
+    """Why a Promise's spec cannot be carried out; ``passes`` when something else than an edit of it may help."""
 
     problem: str
     failure: Failure | None = None
     reason: str = INVALID_PROMISE
+    passes: bool = False
+
+
+class _UnfitApi(InvalidObject):
+    """The API server does not take the CustomResourceDefinition as the Promise has it."""
 
 
 class PromiseReconciler:
@@ -116,7 +121,8 @@ class PromiseReconciler:
             return Retry("the Promise changed while it was looked at")
         except InvalidObject as error:
             # Not the spec alone is at fault, as it was found sound: something outside may change without our hearing.
-            await self._report_unsound(key, promise, Unsound(str(error)))
+            unfit = isinstance(error, _UnfitApi) and "storedVersions" not in error.problem
+            await self._report_unsound(key, promise, Unsound(str(error), passes=not unfit))
             return Retry(str(error), longest=_OUTSIDE_AGAIN)
         except Forbidden as error:
             message = f"the API server refused what its API needs: {error.message}"
@@ -253,7 +259,7 @@ class PromiseReconciler:
                     + ("" if owner else f", or hand it over: label it {names.PROMISE_NAME}={promise.name}"),
                 ) from None
         except Invalid as error:
-            raise InvalidObject("spec.api", error.message) from None
+            raise _UnfitApi("spec.api", error.message) from None
         self._platform.caches.definitions.observe(answer)
         return read_definition(answer)
 
@@ -261,7 +267,7 @@ class PromiseReconciler:
         try:
             answer = await self._platform.client.merge_patch(CUSTOM_RESOURCE_DEFINITION, name, patch)
         except Invalid as error:
-            raise InvalidObject("spec.api", error.message) from None
+            raise _UnfitApi("spec.api", error.message) from None
         self._platform.caches.definitions.observe(answer)
         return read_definition(answer)
 
@@ -426,7 +432,8 @@ class PromiseReconciler:
 
     async def _report_unsound(self, key: Key, promise: Promise, unsound: Unsound) -> Result:
         facts = self._facts(promise, None, None, established=True, problem=unsound.problem)
-        facts = replace(facts, problem_reason=unsound.reason)
+        unfit = not unsound.passes and not (unsound.failure and is_passing(unsound.failure))
+        facts = replace(facts, problem_reason=unsound.reason, unfit=unfit)
         if unsound.failure is not None:
             facts = _with_failure(facts, unsound.failure)
         if await self._write_status(key, promise, facts):
@@ -444,7 +451,9 @@ class PromiseReconciler:
             and promise.status.get("observedGeneration") == promise.metadata.generation
         ):
             raise error
-        await self._report_unsound(key, promise, Unsound(message, reason=reason))
+        await self._report_unsound(
+            key, promise, Unsound(message, reason=reason, passes=not isinstance(error, TooLarge))
+        )
         return after_refusal(error)
 
     async def _report_paused(self, key: Key, promise: Promise) -> Result:

@@ -15,7 +15,7 @@ from troth.api.pipelines import JinjaPipeline
 from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, PROMISE
 from troth.controllers.caches import BY_PROMISE
 from troth.controllers.platform import Platform
-from troth.controllers.result import DONE, After, Result, Retry
+from troth.controllers.result import DONE, After, Result, Retry, Terminal
 from troth.controllers.workflow import Workflows
 from troth.engine import render_context
 from troth.engine.definitions import request_resource
@@ -52,7 +52,12 @@ class PromiseDeletion:
             blocked = await self._workflows.finish(key, delete_pipelines, context, source="promise-workflow")
             if blocked is not None:
                 await self._report(
-                    key, promise, "its delete pipeline", failure=blocked.failure, suspended=blocked.suspended
+                    key,
+                    promise,
+                    "its delete pipeline",
+                    failure=blocked.failure,
+                    suspended=blocked.suspended,
+                    stalled=isinstance(blocked.result, Terminal),
                 )
                 return blocked.result
         if waiting := await self._remove_requests(promise):
@@ -135,7 +140,14 @@ class PromiseDeletion:
         return After(_LOOK_AGAIN, f"waiting for {waiting_for}")
 
     async def _report(
-        self, key: Key, promise: Promise, waiting_for: str, *, failure: str = "", suspended: bool = False
+        self,
+        key: Key,
+        promise: Promise,
+        waiting_for: str,
+        *,
+        failure: str = "",
+        suspended: bool = False,
+        stalled: bool = False,
     ) -> None:
         status = deletion_status(
             promise.status,
@@ -143,5 +155,6 @@ class PromiseDeletion:
             now=self._platform.now(),
             failure=failure,
             suspended=suspended,
+            stalled=stalled,
         )
         await self._platform.write_status(self._platform.caches.promises, PROMISE, key, promise.status, status)

@@ -46,7 +46,7 @@ from troth.engine.status import (
     request_status,
 )
 from troth.engine.status.request import parse_time
-from troth.kube import REFUSALS, Conflict, Forbidden, Invalid
+from troth.kube import REFUSALS, Conflict, Forbidden, Invalid, TooLarge
 
 _NOTHING = WorkflowFacts()
 _COMPONENTS_AGAIN = 10.0
@@ -134,7 +134,7 @@ class RequestReconciler:
                 await self._workflows.keep_works(owner, names.WORK_TYPE_RESOURCE, run)
         except REFUSALS as error:
             reason, message = why_refused(error, owner.work_namespace)
-            await self._report_refusal(key, api, request, reason, message)
+            await self._report_refusal(key, api, request, reason, message, stalled=isinstance(error, TooLarge))
             return after_refusal(error)
         reported = await self._report(key, api, request, bound, owner, run)
         if run.failure is not None:
@@ -247,6 +247,7 @@ class RequestReconciler:
                     "its delete pipeline",
                     failure=blocked.failure,
                     suspended=blocked.suspended,
+                    stalled=isinstance(blocked.result, Terminal),
                 )
                 return blocked.result
         works = self._workflows.works_of(owner)
@@ -297,6 +298,7 @@ class RequestReconciler:
         *,
         failure: str = "",
         suspended: bool = False,
+        stalled: bool = False,
     ) -> Result:
         # Most deletions take less than a commit: only one that lasts, or has failed, is worth a write.
         lasts = failure or suspended or not _younger_than(request, 2.0, self._platform.clock())
@@ -307,6 +309,7 @@ class RequestReconciler:
                 now=self._platform.now(),
                 failure=failure,
                 suspended=suspended,
+                stalled=stalled,
             )
             wrote = await self._platform.write_status(api.informer, api.resource, key, request.status, status)
             if wrote and failure:
@@ -363,7 +366,7 @@ class RequestReconciler:
         return DONE
 
     async def _report_refusal(
-        self, key: Key, api: RequestApi, request: Request, reason: str, message: str
+        self, key: Key, api: RequestApi, request: Request, reason: str, message: str, *, stalled: bool = False
     ) -> None:
         """The API server takes no Work, or no finalizer, without which nothing may be made."""
         status = refusal_status(
@@ -372,6 +375,7 @@ class RequestReconciler:
             reason=reason,
             message=message,
             now=self._platform.now(),
+            stalled=stalled,
         )
         if await self._platform.write_status(api.informer, api.resource, key, request.status, status):
             self._record(api, request, "Warning", reason, message, "Reconcile")

@@ -109,7 +109,7 @@ class StateStoreReconciler:
                     if before and before.problem:
                         await writer.check()
         except StoreError as error:
-            facts = StateStoreFacts(generation, str(error.reason), str(error))
+            facts = StateStoreFacts(generation, str(error.reason), str(error), unfit=not error.retryable)
             return facts, OpenStore(writer, path, str(error), fingerprint if writer else "", address), False
         return StateStoreFacts(generation), OpenStore(writer, path, "", fingerprint, address), moved
 

@@ -27,6 +27,7 @@ from troth.controllers.platform import Platform
 from troth.controllers.result import After, Result, Retry, Terminal
 from troth.engine import Control, Failure, RenderContext
 from troth.engine.components import Component, Parent, find_components, may_hold_components
+from troth.engine.failure import passes
 from troth.engine.outputs import WorkflowOutput, is_suspended, judge_outcomes
 from troth.engine.status import AuthorStatus, read_placement
 from troth.engine.work import GroupContent, blob_id, encode_content
@@ -363,7 +364,7 @@ def work_name(owner: WorkOwner, labels: Mapping[str, str]) -> str:
 
 def is_passing(failure: Failure) -> bool:
     """Whether the same render may go well another time: what failed was the process or the time that it had."""
-    return failure.reason in ("RenderCrashed", "TemplateTimeout")
+    return passes(failure.reason)
 
 
 def after_failure(failure: Failure) -> Result:

@@ -181,9 +181,15 @@ def _complete_version(
 
 def _printer_columns() -> list[dict[str, Any]]:
     return [
-        {"name": "message", "type": "string", "jsonPath": ".status.message"},
         {"name": "status", "type": "string", "jsonPath": '.status.conditions[?(@.type=="Reconciled")].message'},
         {"name": "ready", "type": "string", "jsonPath": '.status.conditions[?(@.type=="Ready")].status'},
+        {"name": "message", "type": "string", "jsonPath": ".status.message"},
+        {
+            "name": "reason",
+            "type": "string",
+            "jsonPath": '.status.conditions[?(@.type=="Ready")].reason',
+            "priority": 1,
+        },
         {"name": "version", "type": "string", "jsonPath": ".status.promiseVersion", "priority": 1},
         {"name": "age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
     ]

@@ -30,6 +30,7 @@ ENDLESS: Final = "the template calls itself without end"
 """Said of a template whose includes or macros form a circle."""
 
 _UNBOUNDED: Final = ("TemplateTimeout", "TemplateTooLarge", "RenderCrashed")
+_PASSING: Final = frozenset({"RenderCrashed", "TemplateTimeout"})
 _LONGEST_VALUE: Final = 80
 _LONGEST_TEXT: Final = 1024
 
@@ -74,7 +75,9 @@ class Failure:
         return self.reason in _UNBOUNDED or self.message == ENDLESS
 
     def sentence(self) -> str:
-        """One line for people: where, what, and what to do."""
+        """One line for people: where, what, and what to do. A refusal is shown as its author wrote it."""
+        if self.reason == "Refused":
+            return " ".join(self.message.split())
         text = f"{self.location}: {self.message}" if self.location else self.message
         if self.hint:
             text += f"; {self.hint}"
@@ -111,6 +114,11 @@ class Failure:
     def from_wire(fields: Mapping[str, Any]) -> Failure:
         """The failure as a worker sent it."""
         return Failure(**fields)
+
+
+def passes(reason: str) -> bool:
+    """Whether a failure for that reason may go away by itself: what failed was the process or the time that it had."""
+    return reason in _PASSING
 
 
 def timed_out(seconds: float, found: Failure | None = None) -> Failure:

@@ -402,7 +402,7 @@ def test_a_paused_request_keeps_everything_but_says_so() -> None:
 def test_a_request_of_an_unavailable_promise_waits() -> None:
     status = request(asked(WorkflowFacts(), promise_available=False))
 
-    assert status["message"] == "Pending"
+    assert status["message"] == reason_of(status, "Ready")[2]
     assert reason_of(status, "PromiseAvailable") == (
         "False",
         "PromiseRequirementsNotInstalled",

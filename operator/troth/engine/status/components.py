@@ -7,6 +7,7 @@ to repeat them would write the parent's status as often; one that needs somebody
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from troth.api import Condition, find_condition
@@ -36,7 +37,9 @@ def judge_component(
         return facts.with_state("Ready", "")
     if passing or (not current and ready.get("status") == "True"):
         return facts.with_state("Pending", ON_ITS_WAY)
-    return facts.with_state("Failing", str(ready.get("message") or ready.get("reason") or "is not Ready"))
+    failing = facts.with_state("Failing", str(ready.get("message") or ready.get("reason") or "is not Ready"))
+    stalled = find_condition(status.get("conditions"), types.STALLED) or {}
+    return replace(failing, stalled=current and stalled.get("status") == "True")
 
 
 def components_condition(components: Sequence[ComponentFacts]) -> Condition | None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
+from troth.engine.failure import passes
 from troth.engine.linting.report import LintReport
 
 PipelinePhase = Literal["Pending", "Running", "Succeeded", "Failed", "Suspended"]
@@ -185,6 +186,12 @@ class WorkflowFacts:
             return "Suspended"
         return "Pending" if phases - {"Succeeded"} else "Succeeded"
 
+    @property
+    def stalled(self) -> bool:
+        """It failed, and would fail in the same way again until its request or its Promise is edited."""
+        reason = self.failure.get("reason")
+        return self.state == "Failed" and bool(reason) and not passes(str(reason))
+
     def first(self, phase: PipelinePhase) -> PipelineFacts | None:
         """The first pipeline in that phase."""
         return next((pipeline for pipeline in self.pipelines if pipeline.phase == phase), None)
@@ -202,6 +209,7 @@ class ComponentFacts:
         promise: the Promise that offers the kind; empty when none does.
         state: ``Failing`` when it will not become Ready by itself, as far as can be told.
         message: why it is not Ready, a clause that follows its name; empty when it is.
+        stalled: it says itself that only an edit helps; what it is comes from its parent, so the parent's edit.
     """
 
     api_version: str
@@ -211,6 +219,7 @@ class ComponentFacts:
     promise: str = ""
     state: ComponentState = "Pending"
     message: str = ""
+    stalled: bool = False
 
     @property
     def ready(self) -> bool:
@@ -277,6 +286,7 @@ class PromiseFacts:
         api_established: the CRD is established and its requests are watched; True without an API.
         problem: why the Promise cannot be carried out (invalid API, pipeline…), one sentence; or empty.
         problem_reason: the same in a word, for the conditions.
+        unfit: the problem is in the Promise's own spec, so that only an edit of it helps.
         paused: reconciling is paused.
         requirements: its required Promises.
         required_by: the Promises that require it.
@@ -292,6 +302,7 @@ class PromiseFacts:
     api_established: bool = True
     problem: str = ""
     problem_reason: str = INVALID_PROMISE
+    unfit: bool = False
     paused: bool = False
     requirements: tuple[RequirementFacts, ...] = ()
     required_by: tuple[DependentFacts, ...] = ()
@@ -312,6 +323,8 @@ class DestinationFacts:
         written: its own files (canaries, placeholder) are in the store.
         failure: why writing them failed, one sentence; or empty.
         problem: why the Destination itself cannot be used (a bad path…), one sentence; or empty.
+        unfit: the problem is in its own spec, so that only an edit of it helps.
+        generation: the generation that the facts speak of.
     """
 
     store_kind: str
@@ -321,15 +334,21 @@ class DestinationFacts:
     written: bool = False
     failure: str = ""
     problem: str = ""
+    unfit: bool = False
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class StateStoreFacts:
-    """One state store. Without a ``reason`` it is ready; otherwise ``message`` says why not."""
+    """One state store. Without a ``reason`` it is ready; otherwise ``message`` says why not.
+
+    ``unfit``: the reason is in its own spec, so that only an edit of it helps.
+    """
 
     generation: int
     reason: str = ""
     message: str = ""
+    unfit: bool = False
 
 
 def requirement_state(

@@ -18,15 +18,14 @@ from troth.engine.status.placement import WorksReport, placements_block, works_r
 from troth.engine.status.request import (
     PENDING,
     counters,
-    failure_sentence,
     kratix_block,
     last_success,
     paused,
     reconciled,
-    suspension_sentence,
     workflow_conditions,
     workflow_unready,
 )
+from troth.engine.status.stalled import merge_with_stalled, message_of
 
 _AVAILABLE: Final = "Available"
 _UNAVAILABLE: Final = "Unavailable"
@@ -68,7 +67,13 @@ def promise_status(old: Mapping[str, Any], facts: PromiseFacts, *, now: str) -> 
     if facts.workflow.state == "Succeeded" or facts.works:
         conditions.append(report.condition)
     conditions += [_reconciled(facts, report), _ready(facts, report), *_linted(facts)]
-    merged = merge_conditions(old.get("conditions"), conditions, now=now, drop=_dropped(facts))
+    merged = merge_with_stalled(
+        old.get("conditions"),
+        conditions,
+        stalled=facts.unfit if facts.problem else facts.workflow.stalled,
+        now=now,
+        drop=_dropped(facts),
+    )
     since = old.get("lastAvailableTime") or mirror.get("lastAvailableTime")
     if available and (old.get("status") != _AVAILABLE or not since):
         since = now
@@ -88,7 +93,7 @@ def promise_status(old: Mapping[str, Any], facts: PromiseFacts, *, now: str) -> 
     )
     return {
         **same,
-        "message": _message(facts),
+        "message": message_of(merged, str(facts.workflow.author.fields.get("message") or "Promise configured")),
         "observedGeneration": facts.generation,
         "requiredPromises": [
             {"name": requirement.name, "version": requirement.version, "state": requirement.state}
@@ -192,24 +197,6 @@ def _findings(facts: PromiseFacts) -> dict[str, Any]:
     if facts.lint is None:
         return {}
     return {"findings": [asdict(error) for error in facts.lint.errors] or None}
-
-
-def _message(facts: PromiseFacts) -> str:
-    if facts.problem:
-        return facts.problem
-    written = facts.workflow.author.fields.get("message")
-    match facts.workflow.state:
-        case "Failed":
-            return failure_sentence(facts.workflow)
-        case "Suspended":
-            return written or suspension_sentence(facts.workflow)
-    if unmet := _unmet(facts):
-        return unmet
-    if not facts.api_established:
-        return _api_pending(facts)
-    if facts.workflow.state == "Pending":
-        return written or PENDING
-    return written or "Promise configured"
 
 
 def _unmet(facts: PromiseFacts) -> str:

@@ -17,6 +17,7 @@ from troth.api import conditions as types
 from troth.engine.status.components import components_block, components_condition
 from troth.engine.status.facts import ComponentFacts, RequestFacts, WorkflowFacts
 from troth.engine.status.placement import WorksReport, placements_block, works_report
+from troth.engine.status.stalled import merge_with_stalled, message_of
 
 _OWNED_TROTH: Final = frozenset({"phase", "placements", "components", "failure", "statusKeys", "conditionTypes"})
 PENDING: Final = "Pending"
@@ -33,10 +34,8 @@ def request_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str) -> 
     if facts.paused:
         return {"conditions": merge_conditions(old.get("conditions"), [paused()], now=now)}
     if not facts.promise_available:
-        return {
-            "message": PENDING,
-            "conditions": merge_conditions(old.get("conditions"), _unavailable(), now=now),
-        }
+        told = merge_with_stalled(old.get("conditions"), _unavailable(), stalled=False, now=now)
+        return {"message": message_of(told, PENDING), "conditions": told}
     workflow = facts.workflow
     report = works_report(facts.works, "resource")
     conditions, condition_types = author_conditions(old, workflow)
@@ -47,14 +46,18 @@ def request_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str) -> 
     if workflow.state == "Succeeded" or facts.works:
         conditions.append(report.condition)
     conditions += [reconciled(workflow, report), _ready(workflow, report, facts.components)]
-    merged = merge_conditions(
-        old.get("conditions"), conditions, now=now, drop=_dropped_conditions(old, workflow, condition_types)
+    merged = merge_with_stalled(
+        old.get("conditions"),
+        conditions,
+        stalled=workflow.stalled or _waits_for_stalled(conditions, facts.components),
+        now=now,
+        drop=_dropped_conditions(old, workflow, condition_types),
     )
     fields, keys = author_fields(old, workflow)
     succeeded = last_success(old, merged)
     return {
         **fields,
-        "message": _message(workflow),
+        "message": message_of(merged, _message(workflow)),
         "observedGeneration": facts.generation,
         "promiseVersion": facts.promise_version or None,
         "resourceBindingVersion": facts.binding_version or None,
@@ -75,7 +78,7 @@ def request_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str) -> 
 
 
 def refusal_status(
-    old: Mapping[str, Any], *, generation: int, reason: str, message: str, now: str
+    old: Mapping[str, Any], *, generation: int, reason: str, message: str, now: str, stalled: bool = False
 ) -> dict[str, Any]:
     """The status of a request whose Works the API server does not take; what was placed stays as it is.
 
@@ -85,6 +88,7 @@ def refusal_status(
         reason: why, for the conditions.
         message: the same for people.
         now: RFC 3339.
+        stalled: only an edit helps.
     """
     conditions = [
         Condition(types.RECONCILED, "False", reason, "Failing"),
@@ -93,12 +97,18 @@ def refusal_status(
     return {
         "message": message,
         "observedGeneration": generation,
-        "conditions": merge_conditions(old.get("conditions"), conditions, now=now),
+        "conditions": merge_with_stalled(old.get("conditions"), conditions, stalled=stalled, now=now),
     }
 
 
 def deletion_status(
-    old: Mapping[str, Any], *, waiting_for: str, now: str, failure: str = "", suspended: bool = False
+    old: Mapping[str, Any],
+    *,
+    waiting_for: str,
+    now: str,
+    failure: str = "",
+    suspended: bool = False,
+    stalled: bool = False,
 ) -> dict[str, Any]:
     """The status of a request or a Promise that is being deleted.
 
@@ -108,6 +118,7 @@ def deletion_status(
         now: RFC 3339.
         failure: why the delete pipeline failed; or empty.
         suspended: the delete workflow is suspended.
+        stalled: it failed, and only an edit helps.
     """
     conditions = [Condition(types.READY, "False", "Deleting", f"Deleting: waiting for {waiting_for}")]
     if failure:
@@ -126,7 +137,10 @@ def deletion_status(
                 "The delete workflow is suspended",
             )
         )
-    return {"conditions": merge_conditions(old.get("conditions"), conditions, now=now)}
+    return {
+        "message": conditions[0].message,
+        "conditions": merge_with_stalled(old.get("conditions"), conditions, stalled=stalled, now=now),
+    }
 
 
 def next_retry(
@@ -224,7 +238,8 @@ def failure_sentence(workflow: WorkflowFacts) -> str:
 def suspension_sentence(workflow: WorkflowFacts) -> str:
     """What a suspended workflow says of itself."""
     suspended = workflow.first("Suspended")
-    return (suspended.message if suspended else "") or "Suspended"
+    said = suspended.message if suspended else ""
+    return said or str(workflow.author.fields.get("message") or "Suspended")
 
 
 def author_fields(old: Mapping[str, Any], workflow: WorkflowFacts) -> tuple[dict[str, Any], list[str]]:
@@ -344,17 +359,15 @@ def _ready(workflow: WorkflowFacts, report: WorksReport, components: Sequence[Co
     return Condition(types.READY, status, report.reason, report.explanation)
 
 
+def _waits_for_stalled(conditions: Sequence[Condition], components: Sequence[ComponentFacts]) -> bool:
+    """What holds it up is a component, and nothing but an edit helps that one."""
+    waits = any(condition.reason == "ComponentsNotReady" for condition in conditions)
+    return waits and any(component.stalled for component in components)
+
+
 def _message(workflow: WorkflowFacts) -> str:
-    written = workflow.author.fields.get("message")
-    match workflow.state:
-        case "Succeeded":
-            return written or "Resource requested"
-        case "Failed":
-            return failure_sentence(workflow)
-        case "Suspended":
-            return written or suspension_sentence(workflow)
-        case "Pending":
-            return written or PENDING
+    """What is said while it is Ready."""
+    return str(workflow.author.fields.get("message") or "Resource requested")
 
 
 def _phase(facts: RequestFacts) -> str:

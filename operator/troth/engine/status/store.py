@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from troth.api import Condition, merge_conditions
+from troth.api import Condition
 from troth.api import conditions as types
 from troth.engine.status.facts import DestinationFacts, StateStoreFacts
+from troth.engine.status.stalled import merge_with_stalled
 
 
 def destination_status(old: Mapping[str, Any], facts: DestinationFacts, *, now: str) -> dict[str, Any]:
     """The status of a Destination."""
-    return {"conditions": merge_conditions(old.get("conditions"), [_destination_ready(facts)], now=now)}
+    ready = _destination_ready(facts)
+    return {
+        "observedGeneration": facts.generation,
+        "conditions": merge_with_stalled(old.get("conditions"), [ready], stalled=facts.unfit, now=now),
+    }
 
 
 def state_store_status(old: Mapping[str, Any], facts: StateStoreFacts, *, now: str) -> dict[str, Any]:
@@ -24,7 +29,7 @@ def state_store_status(old: Mapping[str, Any], facts: StateStoreFacts, *, now: s
     return {
         "status": "NotReady" if facts.reason else "Ready",
         "observedGeneration": facts.generation,
-        "conditions": merge_conditions(old.get("conditions"), [ready], now=now),
+        "conditions": merge_with_stalled(old.get("conditions"), [ready], stalled=facts.unfit, now=now),
     }
 
 
