@@ -1,17 +1,15 @@
-"""A worker of the engine as a fork of this process: there in milliseconds, bounded as in the operator.
+"""A worker of the engine as a fork: there in milliseconds, bounded as in the operator.
 
 `RenderPool` starts fresh interpreters, which an operator does once and a command for one request would do each time,
-for longer than everything else that it does. The child runs the very same `worker`: it limits its memory and
-its time, and it is killed here when it does not answer. One command, one author, so there are no lanes and no
-quarantine; what hung is told, and the next job gets a new child.
+for longer than everything else that it does. What is forked is for `forks` to know. The child runs the very same
+`worker`: it limits its memory and its time, and it is killed here when it does not answer. One command, one author,
+so there are no lanes and no quarantine; what hung is told, and the next job gets a new child.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
-import signal
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -20,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from troth.api import TrothError
 from troth.api.pipelines import JinjaPipeline
-from troth.engine import worker
+from troth.authoring.forks import Fork, fork
 from troth.engine.failure import Failure, timed_out
 from troth.engine.limits import Limits
 from troth.engine.render import Outcome, RenderContext
@@ -44,7 +42,7 @@ class _Gone(Exception):
 
 
 class BoundedWorker:
-    """A child that renders and checks, one job at a time. Fork it while no other thread runs.
+    """A child that renders and checks, one job at a time.
 
     Args:
         limits: what one job may cost.
@@ -56,7 +54,7 @@ class BoundedWorker:
         self._coverage = coverage
         self._hits: set[Hit] = set()
         self._spent = 0.0
-        self._pid = 0
+        self._fork: Fork | None = None
         self._jobs = self._replies = -1
         self._ready = False
         self._packed: tuple[Sequence[JinjaPipeline], bytes] = ((), b"[]")
@@ -90,14 +88,11 @@ class BoundedWorker:
 
     def close(self) -> None:
         """Ends the child."""
-        if self._pid:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGKILL)
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(self._pid, 0)
+        if self._fork is not None:
+            self._fork.end()
             os.close(self._jobs)
             os.close(self._replies)
-        self._pid, self._jobs, self._replies = 0, -1, -1
+        self._fork, self._jobs, self._replies = None, -1, -1
 
     def start(self) -> None:
         """Forks the child, if there is none; it may get ready while this process goes on.
@@ -105,22 +100,24 @@ class BoundedWorker:
         Raises:
             WorkerError: the system does not let it start.
         """
-        if self._pid:
+        if self._fork is not None:
             return
+        ends: list[int] = []
         try:
-            jobs_in, jobs_out = os.pipe()
-            replies_in, replies_out = os.pipe()
-            pid = os.fork()
+            ends += os.pipe()
+            ends += os.pipe()
+            jobs_in, jobs_out, replies_in, replies_out = ends
+            worker = fork(jobs_in, replies_out, (jobs_out, replies_in))
         except OSError as error:
-            raise WorkerError(f"the process that renders does not start: {error.strerror}") from None
-        if pid == 0:
-            _become_worker(jobs_in, replies_out, (jobs_out, replies_in))
+            for end in ends:
+                os.close(end)
+            raise WorkerError(f"the process that renders does not start: {error.strerror or error}") from None
         os.close(jobs_in)
         os.close(replies_out)
         os.set_blocking(jobs_out, False)
-        self._pid, self._jobs, self._replies = pid, jobs_out, replies_in
-        # A fork begins with all that this process has mapped, which is not what its templates ask for.
-        bounds = replace(self._limits, memory_bytes=self._limits.memory_bytes + _mapped_bytes())
+        self._fork, self._jobs, self._replies = worker, jobs_out, replies_in
+        # A fork begins with all that the forked process has mapped, which is not what its templates ask for.
+        bounds = replace(self._limits, memory_bytes=self._limits.memory_bytes + worker.mapped)
         self._send(pack(asdict(bounds)), time.monotonic() + _START_SECONDS)
         self._ready = False
 
@@ -195,29 +192,3 @@ def _crashed() -> Failure:
         "the process that renders ended unexpectedly",
         hint="the template asks for something that the interpreter cannot do; simplify it",
     )
-
-
-def _mapped_bytes() -> int:
-    """The address space of this process; 0 where the system does not tell, and does not limit it either."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - a file of the kernel
-            return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError):
-        return 0
-
-
-def _become_worker(jobs: int, replies: int, others: tuple[int, int]) -> None:
-    """What the child does, and nothing else: it never returns into the code that forked it."""
-    code = 1
-    try:
-        signal.set_wakeup_fd(-1)  # a loop of the parent must not hear of this process's signals
-        for descriptor in others:
-            os.close(descriptor)
-        os.dup2(jobs, 0)
-        os.dup2(replies, 1)
-        os.close(jobs)
-        os.close(replies)
-        worker.main()
-        code = 0
-    finally:
-        os._exit(code)

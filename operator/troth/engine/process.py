@@ -42,14 +42,10 @@ class RenderProcess:
         """
         process = cls(
             await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",
-                "-s",
-                "-m",
-                "troth.engine.worker",
+                *interpreter_arguments("troth.engine.worker"),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
-                env=_environment(),
+                env=interpreter_environment(),
                 cwd="/",
                 limit=1 << 20,
             )
@@ -105,7 +101,12 @@ class RenderProcess:
         return await self.process.wait()
 
 
-def _environment() -> dict[str, str]:
+def interpreter_arguments(module: str) -> list[str]:
+    """The command of a fresh interpreter that runs a module."""
+    return [sys.executable, "-P", "-s", "-m", module]
+
+
+def interpreter_environment() -> dict[str, str]:
     """What a worker finds in its environment: where Python's modules are, and no secrets."""
     paths = [os.path.abspath(path) for path in sys.path if path]  # noqa: PTH100 - text in, text out
     return {

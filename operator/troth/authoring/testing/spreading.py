@@ -1,7 +1,9 @@
-"""Tasks over processes: forks of this one, each with what was read already, each with its own child that renders.
+"""Tasks over processes, each with its own child that renders.
 
-No thread is started here, since the processes fork again; so there is no executor of the standard library, which
-manages its processes from one.
+They are forks of this one, with what was read already, so a command has them in milliseconds. A process with threads
+must not fork (`engine.forking`): there they are fresh interpreters, which are given what was read. No thread is
+started here, since the processes fork again; so there is no executor of the standard library, which manages its
+processes from one.
 """
 
 from __future__ import annotations
@@ -12,10 +14,12 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import connection, get_context
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkContext, SpawnContext
 from typing import Any, Final, cast
 
 from troth.api import TrothError
 from troth.authoring.testing.running import Done, Runner, Task
+from troth.engine.forking import has_threads
 
 _CHUNK: Final = 25
 _END_SECONDS: Final = 5.0
@@ -77,14 +81,16 @@ def _alone(runner: Runner, tasks: Sequence[Task]) -> Iterator[Done]:
 
 
 def _spread(runner: Runner, tasks: Sequence[Task], jobs: int) -> Iterator[Done]:
-    context = get_context("fork")
+    forks = not has_threads()
+    context: ForkContext | SpawnContext = get_context("fork") if forks else get_context("spawn")
     waiting = list(reversed(tasks))
     processes = []
     pipes: list[Connection] = []
     try:
         for _ in range(jobs):
             here, there = context.Pipe()
-            process = context.Process(target=_serve, args=(runner, there, (*pipes, here)), daemon=True)
+            others = (*pipes, here) if forks else ()
+            process = context.Process(target=_serve, args=(runner, there, others), daemon=True)
             try:
                 with _no_interrupt():
                     process.start()
@@ -112,6 +118,7 @@ def _spread(runner: Runner, tasks: Sequence[Task], jobs: int) -> Iterator[Done]:
             if process.is_alive():
                 process.kill()
                 process.join()
+            process.close()
 
 
 @contextlib.contextmanager

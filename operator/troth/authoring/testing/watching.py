@@ -2,8 +2,8 @@
 
 The system's notifications wake this up, and a look at times and sizes decides: a file that was written while the
 cases ran is noticed, a build folder next door is not, and where there are no notifications (some network and
-container file systems) the look now and then is enough. The watcher is closed before cases run, since its
-thread must not be there when they fork.
+container file systems) the look now and then is enough. The watcher is closed before cases run, since they are
+faster in a process without threads, which may fork.
 """
 
 from __future__ import annotations
