@@ -197,15 +197,18 @@ class Caches:
 
     # ---- the APIs of Promises
 
-    def follow_requests(self, promise: str, resource: Resource, definition: ObjectMeta) -> Informer[Request]:
+    def follow_requests(
+        self, promise: str, resource: Resource, definition: ObjectMeta, *, reread: bool = True
+    ) -> Informer[Request]:
         """The informer of an API's requests, started if it does not run yet in that version.
 
-        When the definition has changed all requests are read anew: they have other defaults and other fields now.
+        When the definition has changed all requests are read anew, as they have other defaults and other fields now;
+        without ``reread`` they stay as they are.
         """
         edition = f"{definition.uid}/{definition.generation}"
         running = self.requests.get(resource.name)
         same = running and running.resource == resource and running.promise == promise
-        unchanged = running and (running.edition == edition or definition.deleting)
+        unchanged = running and (running.edition == edition or definition.deleting or not reread)
         if running and same and unchanged and not running.task.done():
             return running.informer
         if running:

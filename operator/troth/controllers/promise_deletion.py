@@ -16,11 +16,11 @@ from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, PROMISE
 from troth.controllers.caches import BY_PROMISE
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Terminal
-from troth.controllers.workflow import Workflows
+from troth.controllers.workflow import Workflows, after_refusal
 from troth.engine import render_context
 from troth.engine.definitions import request_resource
 from troth.engine.status import deletion_status
-from troth.kube import Conflict, NotFound
+from troth.kube import Conflict, Forbidden, Invalid, NotFound
 
 OURS = frozenset(
     {
@@ -77,6 +77,10 @@ class PromiseDeletion:
             )
         except Conflict:
             return Retry("the Promise changed while its finalizers were taken off")
+        except (Forbidden, Invalid) as error:
+            message = f"the API server does not let the operator take its finalizers off: {error.message}"
+            await self._report(key, promise, "", refusal=message)
+            return after_refusal(error)
         self._workflows.forget(key)
         return DONE
 
@@ -87,7 +91,7 @@ class PromiseDeletion:
             if not live.established:
                 continue
             resource = request_resource({"spec": live.spec})
-            informer = caches.follow_requests(promise.name, resource, live.metadata)
+            informer = caches.follow_requests(promise.name, resource, live.metadata, reread=False)
             if not informer.synced.is_set():
                 return f"the list of {resource.plural}"
             left = list(informer.items())
@@ -148,6 +152,7 @@ class PromiseDeletion:
         failure: str = "",
         suspended: bool = False,
         stalled: bool = False,
+        refusal: str = "",
     ) -> None:
         status = deletion_status(
             promise.status,
@@ -156,5 +161,6 @@ class PromiseDeletion:
             failure=failure,
             suspended=suspended,
             stalled=stalled,
+            refusal=refusal,
         )
         await self._platform.write_status(self._platform.caches.promises, PROMISE, key, promise.status, status)

@@ -19,6 +19,7 @@ from troth.controllers.caches import BY_WORK, RequestApi
 from troth.controllers.components import Components
 from troth.controllers.owners import owner_index
 from troth.controllers.platform import Platform
+from troth.controllers.relaxing import relax, remedy
 from troth.controllers.result import DONE, After, Result, Retry, Terminal
 from troth.controllers.workflow import (
     ContentsForgotten,
@@ -50,6 +51,7 @@ from troth.kube import REFUSALS, Conflict, Forbidden, Invalid, TooLarge
 
 _NOTHING = WorkflowFacts()
 _COMPONENTS_AGAIN = 10.0
+_RELAXED_AGAIN = 2.0  # a changed schema is served a moment after it was accepted
 _SKEW = 10.0
 FINALIZERS = (names.WORK_CLEANUP, names.WORKFLOWS_CLEANUP, names.DELETE_WORKFLOWS)
 REMOVED_FINALIZERS = (*FINALIZERS, names.RESOURCE_BINDING_CLEANUP)
@@ -89,6 +91,18 @@ class RequestReconciler:
 
     async def reconcile(self, key: Key) -> Result:
         """Brings the Works and the status of one request to what it and its Promise say."""
+        try:
+            return await self._reconcile(key)
+        except Invalid as error:
+            # Whatever else is refused was told in the status. This is the status.
+            api = self._platform.caches.requests.get(key.kind)
+            request = api.informer.get(key.namespace, key.name) if api else None
+            if api and request:
+                message = f"the API server does not take its status: {error.message}. {remedy(api, error)}"
+                self._record(api, request, "Warning", "StatusRefused", message, "Reconcile")
+            return after_refusal(error)
+
+    async def _reconcile(self, key: Key) -> Result:
         api = self._platform.caches.requests.get(key.kind)
         if api is None:
             return DONE  # the Promise's reconciler queues all requests once it follows the API
@@ -272,8 +286,25 @@ class RequestReconciler:
             )
         except Conflict:
             return Retry("the request changed while its finalizers were taken off")
+        except (Forbidden, Invalid) as error:
+            return await self._report_held(key, api, promise, request, error)
         self._workflows.forget(key)
         return DONE
+
+    async def _report_held(
+        self, key: Key, api: RequestApi, promise: Promise, request: Request, error: Forbidden | Invalid
+    ) -> Result:
+        """Everything of it is gone, and the API server does not let it go."""
+        if isinstance(error, Invalid) and await relax(self._platform, api, promise):
+            return Retry("its API goes as well, and refuses nothing any more", longest=_RELAXED_AGAIN)
+        message = (
+            f"the API server does not let the operator take its finalizers off: {error.message}. "
+            f"{remedy(api, error)}"
+        )
+        self._record(api, request, "Warning", "DeletionRefused", message, "Delete")
+        status = deletion_status(request.status, waiting_for="", now=self._platform.now(), refusal=message)
+        await self._platform.write_status(api.informer, api.resource, key, request.status, status)
+        return after_refusal(error)
 
     def _waiting_for(self, works: Sequence[Any]) -> str:
         destinations = sorted(

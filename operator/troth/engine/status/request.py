@@ -109,6 +109,7 @@ def deletion_status(
     failure: str = "",
     suspended: bool = False,
     stalled: bool = False,
+    refusal: str = "",
 ) -> dict[str, Any]:
     """The status of a request or a Promise that is being deleted.
 
@@ -119,8 +120,10 @@ def deletion_status(
         failure: why the delete pipeline failed; or empty.
         suspended: the delete workflow is suspended.
         stalled: it failed, and only an edit helps.
+        refusal: what the API server does not let the operator do, and what helps; or empty.
     """
-    conditions = [Condition(types.READY, "False", "Deleting", f"Deleting: waiting for {waiting_for}")]
+    what = refusal or f"waiting for {waiting_for}"
+    conditions = [Condition(types.READY, "False", "Deleting", f"Deleting: {what}")]
     if failure:
         conditions.append(
             Condition(

@@ -1,0 +1,32 @@
+"""What helps a request that the API server does not let go: its API goes as well, or somebody changes something."""
+
+from __future__ import annotations
+
+from troth.api import Promise
+from troth.api.resources import CUSTOM_RESOURCE_DEFINITION
+from troth.controllers.caches import RequestApi
+from troth.controllers.platform import Platform
+from troth.engine.relaxing import relaxing_patch
+from troth.kube import Forbidden, Invalid
+
+
+async def relax(platform: Platform, api: RequestApi, promise: Promise) -> bool:
+    """Takes all that refuses out of an API that is going away; False while it stays."""
+    live = platform.caches.definitions.get("", api.resource.name)
+    if live is None or not (promise.metadata.deleting or live.metadata.deleting):
+        return False
+    patch = relaxing_patch(live)
+    if patch is not None:
+        answer = await platform.client.merge_patch(CUSTOM_RESOURCE_DEFINITION, live.metadata.name, patch)
+        platform.caches.definitions.observe(answer)
+    return True
+
+
+def remedy(api: RequestApi, error: Forbidden | Invalid) -> str:
+    """What somebody can do about it, as a sentence without a full stop."""
+    if isinstance(error, Forbidden):
+        return "Have it allowed by whoever refuses it; it is tried again by itself"
+    return (
+        f"Change this {api.resource.kind} so that it fits its API, which is possible also while it is being deleted, "
+        f"or allow in the API of the Promise {api.promise} what it says; it is tried again by itself"
+    )
