@@ -15,7 +15,7 @@ from troth.api.objects import Destination, ObjectMeta, Workload, WorkloadGroup, 
 from troth.authoring.destinations import Destinations, anywhere
 from troth.engine.failure import Failure
 from troth.engine.layout import Layout, aggregate, destination_files, place
-from troth.engine.scheduling import Target, effective_selector, schedule
+from troth.engine.scheduling import Target, effective_selector, may_be_ready, schedule
 from troth.engine.status.facts import PlacementFacts, Waiting, WorkFacts
 from troth.engine.work import GroupContent, blob_id, placement_name, work_name
 
@@ -145,6 +145,9 @@ def _place_groups(
         resource_namespace=owner.namespace if owner.work_namespace != owner.namespace else "",
         pipeline=pipeline,
     )
+    labels = {names.PIPELINE_NAME: pipeline} if pipeline else {}
+    if owner.namespace and owner.work_namespace != owner.namespace:
+        labels[names.RESOURCE_NAMESPACE] = owner.namespace
     placements: list[Placement] = []
     facts: list[PlacementFacts] = []
     waiting: list[Waiting] = []
@@ -159,7 +162,7 @@ def _place_groups(
                 metadata=ObjectMeta(
                     name=placement_name(work, destination.name, short_group_id(group.id)),
                     namespace=owner.work_namespace,
-                    labels={names.PIPELINE_NAME: pipeline} if pipeline else {},
+                    labels=labels,
                 ),
                 destination=destination.name,
                 promise_name=owner.promise.name,
@@ -234,6 +237,7 @@ def _schedule(
                 labels=destination.metadata.labels,
                 strict=destination.strict_match_labels,
                 deleting=destination.metadata.deleting,
+                ready=may_be_ready(destination),
             )
             for destination in destinations.destinations
         ],

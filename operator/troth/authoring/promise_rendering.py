@@ -71,10 +71,15 @@ def render_promise(
         for produced in output.outputs
         if not produced.suspended
     ]
-    namespace = promise.spec.pipeline_namespace or system_namespace
+    workflow_namespace = promise.spec.pipeline_namespace or system_namespace
     placed = place_works(
         (
-            (Owner(promise, namespace, piece.work_type), piece.pipeline, piece.groups)
+            (
+                # Dependencies come from no pipeline, so they are kept where the operator is.
+                Owner(promise, workflow_namespace if piece.pipeline else system_namespace, piece.work_type),
+                piece.pipeline,
+                piece.groups,
+            )
             for piece in pieces
             if piece.groups or piece.pipeline
         ),

@@ -50,7 +50,6 @@ from troth.controllers.differences import (
     as_offer,
     as_place,
     as_target,
-    may_be_ready,
     meant_differs,
     rewritten,
     told_differs,
@@ -60,6 +59,7 @@ from troth.controllers.owners import promise_of, work_of, work_owner
 from troth.controllers.stores import StoreRef
 from troth.engine.components import Parent, read_parent
 from troth.engine.definitions import Definition, read_definition
+from troth.engine.scheduling import may_be_ready
 from troth.engine.work import ContentDigests, read_work, read_work_placement
 from troth.kube import Client, Informer, WorkQueue
 

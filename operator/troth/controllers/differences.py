@@ -106,14 +106,6 @@ def as_target(destination: Destination | None) -> object:
     return (meta.uid, meta.labels, meta.deleting, destination.strict_match_labels)
 
 
-def may_be_ready(destination: Destination | None) -> bool:
-    """Whether a Destination can take files, as far as is known: nobody has found that it cannot."""
-    if destination is None:
-        return False
-    ready = find_condition(destination.status.get("conditions"), READY) or {}
-    return ready.get("status") != "False"
-
-
 def was_ever_written(placement: WorkPlacement) -> bool:
     """Whether some content of a placement has reached its Destination."""
     status = placement.status

@@ -345,6 +345,8 @@ class PromiseReconciler:
             return
         labels = {names.WORK_TYPE: names.WORK_TYPE_STATIC_DEPENDENCY}
         work = existing[0] if existing else None
+        # No pipeline makes them, so the namespace of the pipelines is not theirs.
+        owner = replace(owner, work_namespace=self._platform.settings.system_namespace)
         try:
             await self._workflows.keep_work(owner, work, await self._dependencies_of(promise), labels)
         except ContentsForgotten:

@@ -17,11 +17,19 @@ from troth.api.naming import short_group_id
 from troth.api.objects import Work, WorkloadGroup, WorkPlacement
 from troth.api.resources import WORK, WORK_PLACEMENT
 from troth.controllers.caches import BY_WORK
-from troth.controllers.differences import may_be_ready, was_ever_written
+from troth.controllers.differences import was_ever_written
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result
 from troth.controllers.workflow import after_refusal
-from troth.engine.scheduling import Existing, GroupPlan, SchedulePlan, Target, describe_labels, schedule
+from troth.engine.scheduling import (
+    Existing,
+    GroupPlan,
+    SchedulePlan,
+    Target,
+    describe_labels,
+    may_be_ready,
+    schedule,
+)
 from troth.engine.status import read_placement, work_status
 from troth.engine.status.facts import Held, Waiting, WorkFacts
 from troth.engine.work import placement_name
@@ -377,6 +385,7 @@ def _marks(work: Work, group: GroupPlan, destination: str, *, misplaced: bool) -
             names.WORKLOAD_GROUP_ID: group.group_id,
             names.TARGET_DESTINATION: destination,
             names.PIPELINE_NAME: work.metadata.labels.get(names.PIPELINE_NAME),
+            names.RESOURCE_NAMESPACE: work.metadata.labels.get(names.RESOURCE_NAMESPACE),
             names.MISPLACED: "true" if misplaced else None,
         },
         annotations={names.ASKED_FOR: describe_labels(group.asked)},

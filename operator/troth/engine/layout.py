@@ -225,7 +225,11 @@ def _nested_directory(placement: WorkPlacement) -> list[str]:
     if placement.resource_name:
         parts = [
             RESOURCES,
-            _segment(placement.metadata.namespace, "metadata.namespace"),
+            # Works of several namespaces may be kept in one, where equal names of requests must not meet.
+            _segment(
+                placement.metadata.labels.get(names.RESOURCE_NAMESPACE) or placement.metadata.namespace,
+                "metadata.namespace",
+            ),
             promise,
             _segment(placement.resource_name, "spec.resourceName"),
         ]

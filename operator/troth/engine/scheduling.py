@@ -37,8 +37,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from troth.api import find_condition
 from troth.api import labels as names
-from troth.api.objects import Selector, WorkloadGroup
+from troth.api.conditions import READY
+from troth.api.objects import Destination, Selector, WorkloadGroup
 
 _PRECEDENCE: Final = ("resource-workflow", "promise-workflow", "promise")
 _DRY_RUN_SELECTOR: Final = {names.DRY_RUN: "true"}
@@ -127,6 +129,14 @@ def effective_selector(selectors: Iterable[Selector]) -> Mapping[str, str]:
 def describe_labels(labels: Mapping[str, str]) -> str:
     """Labels in one line: ``environment=prod, region=eu``."""
     return ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))
+
+
+def may_be_ready(destination: Destination | None) -> bool:
+    """Whether a Destination can take files, as far as is known: nobody has found that it cannot."""
+    if destination is None:
+        return False
+    ready = find_condition(destination.status.get("conditions"), READY) or {}
+    return ready.get("status") != "False"
 
 
 def asked_by_pipelines(selectors: Iterable[Selector]) -> Mapping[str, str]:

@@ -67,6 +67,14 @@ def test_a_request_has_a_folder_of_its_own() -> None:
     )
 
 
+def test_the_namespace_in_a_path_is_that_of_the_request() -> None:
+    kept = ObjectMeta("redis-cache", "pipelines", labels={"kratix.io/resource-namespace": "team-a"})
+
+    assert place(destination(), placement(metadata=kept), store_path="").directory == (
+        "worker-1/resources/team-a/redis/cache/5058f"
+    )
+
+
 def test_dependencies_stand_apart_and_static_ones_have_no_pipeline() -> None:
     of_pipeline = place(destination(), placement(resource_name=""), store_path="")
     static = placement("static/redis-dependencies.yaml", pipeline="", resource_name="")
