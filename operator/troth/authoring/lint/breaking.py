@@ -22,7 +22,10 @@ _JOINING: Final = ("anyOf", "oneOf", "allOf", "not")
 _HOLD: Final = "make sure that all requests keep it"
 _DEEPEST: Final = 60
 _WIDER: Final = frozenset((("integer", "number"), ("integer", "int-or-string"), ("string", "int-or-string")))
-_KEEP: Final = "keep it, or serve the new shape as a new version"
+_KEEP: Final = "keep what was allowed, or serve the new shape as a new version"
+_KEEP_FIELD: Final = (
+    "keep it: a new version cannot drop it either as long as nothing converts between versions (T005)"
+)
 _ABSENT: Final = object()
 _ANYWAY: Final = {("apiVersion",), ("kind",), ("metadata",), ("status",)}
 """What each request has, whether its schema names it or not."""
@@ -76,7 +79,9 @@ def _compare(
     before, after = _type_of(old), _type_of(new)
     if before != after and (before, after) not in _WIDER:
         if after:
-            yield Remark("T306", f"{field}.type", f"{words} was {before or 'anything'} and is {after}", _KEEP)
+            yield Remark(
+                "T306", f"{field}.type", f"{words} was {before or 'anything'} and is {after}", _KEEP_FIELD
+            )
         return
     yield from _narrowed(old, new, words, field)
     yield from _default(old, new, words, field)
@@ -88,7 +93,7 @@ def _compare(
         where = f"{field}.additionalProperties"
         yield from _compare(rest_before, rest_after, (*path, "*"), where, depth + 1)
     elif rest_before not in (None, False) and rest_after in (None, False) and not _open(new):
-        yield Remark("T301", field, f"{words} no longer has fields of any name", _KEEP)
+        yield Remark("T301", field, f"{words} no longer has fields of any name", _KEEP_FIELD)
 
 
 def _properties(
@@ -103,7 +108,7 @@ def _properties(
             yield from _compare(_mapping(child), _mapping(now[name]), here, where, depth + 1)
         elif not anything and here not in _ANYWAY:
             message = f"{path_words(here)} was removed: the API server drops it from requests that have it"
-            yield Remark("T301", f"{field}.properties", message, _KEEP)
+            yield Remark("T301", f"{field}.properties", message, _KEEP_FIELD)
     required = old.get("required") or ()
     for name in new.get("required") or ():
         if name not in required and _mapping(now.get(name)).get("default", _ABSENT) is _ABSENT:

@@ -19,6 +19,7 @@ from troth.engine.linting.columns import check_columns
 from troth.engine.linting.objects import check_objects
 from troth.engine.linting.paths import check_paths
 from troth.engine.linting.remarks import CAUSES, CONSEQUENCE, Remark
+from troth.engine.linting.versions import check_versions
 
 Earlier = Callable[[Home], Mapping[str, Any] | None]
 """Finds the API of a Promise as it was: a CustomResourceDefinition, or None when there was none."""
@@ -52,6 +53,7 @@ def lint(path: Path, *, against: str | Earlier = "", known: Known | None = None)
             failure = worker.check(offer.pipelines)
             if failure is not None:
                 raise refused(home, failure)
+            remarks.extend(check_versions(home.promise))
             remarks.extend(check_paths(home.promise, offer))
             remarks.extend(check_columns(home.promise, offer))
             subject = subject_of(home, (promise, offer), worker, known)

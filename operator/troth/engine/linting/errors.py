@@ -21,6 +21,7 @@ from troth.engine.linting.paths import check_paths
 from troth.engine.linting.remarks import CODES, Remark
 from troth.engine.linting.report import MOST_ERRORS, LintError, LintReport
 from troth.engine.linting.trying import Render, Trial
+from troth.engine.linting.versions import check_versions
 from troth.engine.offers import read_offer
 from troth.engine.sources import pipelines_of, value_at
 
@@ -31,7 +32,7 @@ _TEMPLATE: Final = re.compile(r"files\[(\d+)\]\.template")
 
 
 def find_path_errors(document: Mapping[str, Any]) -> LintReport:
-    """What is wrong with what the templates read.
+    """What is wrong with the versions of the API, and with what the templates read.
 
     Args:
         document: what `lintable` gave.
@@ -39,7 +40,8 @@ def find_path_errors(document: Mapping[str, Any]) -> LintReport:
     Raises:
         InvalidObject: the Promise cannot be carried out at all.
     """
-    return _report(document, [*_comments(document), *check_paths(document, read_offer(read_promise(document)))])
+    offer = read_offer(read_promise(document))
+    return _report(document, [*_comments(document), *check_versions(document), *check_paths(document, offer)])
 
 
 def find_object_errors(document: Mapping[str, Any], render: Render, spent: Callable[[], float]) -> LintReport:
