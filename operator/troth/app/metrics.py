@@ -24,7 +24,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._reconciles = Counter(
             "troth_reconciles",
-            "Reconciles by kind and outcome (done, after, retry, terminal, error).",
+            "Reconciles by kind and outcome (done, after, retry, terminal, waits, error).",
             ("kind", "outcome"),
             registry=self.registry,
         )
@@ -124,6 +124,7 @@ class Snapshot:
     queue_processing: int
     queue_oldest_seconds: float
     objects: dict[str, int]
+    ready: dict[tuple[str, str, str], int]
     watch_restarts: dict[str, int]
     outages: dict[str, float]
 
@@ -150,6 +151,13 @@ class _SnapshotCollector(Collector):
             value=snapshot.queue_oldest_seconds,
         )
         yield _family(GaugeMetricFamily, "troth_objects", "Objects in the caches.", ("kind",), snapshot.objects)
+        yield _family(
+            GaugeMetricFamily,
+            "troth_ready",
+            "Objects by kind and by their condition Ready: its status (Unknown: it has none yet) and its reason.",
+            ("kind", "ready", "reason"),
+            snapshot.ready,
+        )
         yield _family(
             CounterMetricFamily,
             "troth_watch_restarts",

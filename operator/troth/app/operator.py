@@ -205,12 +205,15 @@ class Operator:
         return Client(credentials, on_call=self.metrics.called, patience=_PATIENCE)
 
     async def _ensure_namespace(self) -> None:
+        said = ""
         while True:
             try:
                 return await self._make_namespace()
             except KubeError as error:
                 # An API server in trouble is no reason to end: the probes say meanwhile that this is not ready.
-                logger.warning("the namespace %s: %s; trying again", self._settings.system_namespace, error)
+                if str(error) != said:
+                    said = str(error)
+                    logger.warning("the namespace %s: %s; trying again", self._settings.system_namespace, said)
                 await asyncio.sleep(_NAMESPACE_DELAY)
 
     async def _make_namespace(self) -> None:
@@ -267,6 +270,7 @@ class Operator:
             queue_processing=self._queue.processing,
             queue_oldest_seconds=self._queue.oldest_wait(),
             objects={informer.resource.name: len(informer) for informer in informers},
+            ready=self._caches.readiness(),
             watch_restarts={informer.resource.name: informer.counters.watch_restarts for informer in informers},
             outages={informer.resource.name: informer.outage.seconds for informer in informers},
         )

@@ -51,6 +51,7 @@ from troth.controllers.differences import (
     as_place,
     as_target,
     meant_differs,
+    readiness,
     rewritten,
     told_differs,
     was_ever_written,
@@ -61,7 +62,7 @@ from troth.engine.components import Parent, read_parent
 from troth.engine.definitions import Definition, read_definition
 from troth.engine.scheduling import may_be_ready
 from troth.engine.work import ContentDigests, read_work, read_work_placement
-from troth.kube import Client, Informer, WorkQueue
+from troth.kube import Client, Informer, Outages, WorkQueue
 
 USER: Final = 0
 DEPENDENT: Final = -10
@@ -73,6 +74,7 @@ BY_WORK: Final = "work"
 BY_DESTINATION: Final = "destination"
 BY_REQUIREMENT: Final = "requirement"
 BY_STORE: Final = "store"
+BY_READY: Final = "ready"
 
 
 # Somebody else's status is put right, but not at the speed at which two operators would correct each other.
@@ -114,6 +116,7 @@ class Caches:
     definitions: Informer[Definition] = field(init=False)
     stores: dict[str, Informer[StateStore]] = field(init=False)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _outages: Outages = field(default_factory=Outages)
     _parents: dict[tuple[str, str], set[Key]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -177,6 +180,17 @@ class Caches:
     def informers(self) -> list[Informer[Any]]:
         """All informers that run now."""
         return [*self.fixed(), *(api.informer for api in self.requests.values())]
+
+    def readiness(self) -> dict[tuple[str, str, str], int]:
+        """How many objects there are of each kind with each status and reason of Ready."""
+        found: dict[tuple[str, str, str], int] = {}
+        for informer in self.informers():
+            if informer is self.definitions:
+                continue
+            for value, count in informer.index_sizes(BY_READY).items():
+                status, _, reason = value.partition("/")
+                found[informer.resource.name, status, reason] = count
+        return found
 
     @property
     def synced(self) -> bool:
@@ -498,10 +512,11 @@ class Caches:
             resource=resource,
             decode=decode,
             on_change=changed,
-            indexes=indexes,
+            indexes=indexes if resource is CUSTOM_RESOURCE_DEFINITION else {**indexes, BY_READY: readiness},
             label_selector=label_selector,
             relist_interval=self.relist_interval,
             random=self.random,
+            outages=self._outages,
         )
         return informer
 

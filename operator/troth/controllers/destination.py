@@ -17,7 +17,7 @@ from troth.api.objects import Destination
 from troth.api.resources import DESTINATION, WORK_PLACEMENT
 from troth.controllers.caches import BY_DESTINATION, BY_STORE
 from troth.controllers.platform import Platform
-from troth.controllers.result import DONE, After, Result, Retry, Terminal
+from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
 from troth.controllers.stores import OpenStore, StoreRef, require_supported
 from troth.engine.layout import DestinationFiles, destination_files, destination_prefix, has_own_files
 from troth.engine.status import DestinationFacts, destination_status
@@ -77,7 +77,7 @@ class DestinationReconciler:
         ref = StoreRef(destination.store_kind, destination.store_name)
         store = self._platform.open_stores.get(ref)
         if store is None and self._platform.caches.get_store(ref) is not None:
-            return DONE  # it was not looked at yet; its reconciler queues its destinations
+            return Waits(f"{ref} was not looked at yet")  # its reconciler queues its destinations
         try:
             self._check(destination)
             own = destination_files(destination, store_path=store.path if store else "")
@@ -87,7 +87,7 @@ class DestinationReconciler:
             return Terminal("InvalidDestination", str(error))
         if store is None or store.writer is None or store.problem:
             await self._report(key, destination, ref, store=store)
-            return DONE  # the store's reconciler queues its destinations when something changes
+            return Waits(f"{ref} is not ready")  # its reconciler queues its destinations when something changes
         record = OwnFiles(ref, tuple(sorted(own.files)), store.address)
         destination = await self._announce(key, destination, record)
         try:

@@ -124,3 +124,9 @@ def as_place(destination: Destination | None) -> object:
         destination.mode,
         destination.filename,
     )
+
+
+def readiness(obj: Any) -> tuple[str]:
+    """An object's ``Ready`` as the index has it: its status and its reason, ``Unknown/`` before it has one."""
+    ready = find_condition(obj.status.get("conditions"), READY) or {}
+    return (f"{ready.get('status') or 'Unknown'}/{ready.get('reason') or ''}",)

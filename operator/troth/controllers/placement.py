@@ -20,7 +20,7 @@ from troth.api.resources import KUBERNETES_STATE_STORE, WORK_PLACEMENT
 from troth.controllers.placement_location import Location, Whereabouts, read_whereabouts
 from troth.controllers.placement_owners import aggregate_owner, owner_at
 from troth.controllers.platform import Platform
-from troth.controllers.result import DONE, Result, Retry
+from troth.controllers.result import DONE, Result, Retry, Terminal, Waits
 from troth.controllers.stores import OpenStore, StoreRef, require_supported
 from troth.engine.layout import NESTED, Layout, aggregate, place
 from troth.engine.status import placement_status, read_placement
@@ -49,9 +49,9 @@ class PlacementReconciler:
         destination = self._platform.caches.destinations.get("", placement.destination)
         if destination is None:
             if read_placement(placement).written:
-                return DONE  # its Work labels it misplaced; the files stay where they are
+                return Waits("its destination is gone")  # its Work labels it misplaced
             message = f"destination {placement.destination} does not exist; the files stay where they are"
-            return await self._report_failure(key, placement, message, DONE)
+            return await self._report_failure(key, placement, message, Waits(message))
         wanted = _finalizers(destination)
         if missing := [name for name in wanted if name not in placement.metadata.finalizers]:
             await self._platform.set_finalizers(
@@ -70,7 +70,7 @@ class PlacementReconciler:
         # In all three cases the store's reconciler queues its placements when there is news.
         if store is None:
             if self._platform.caches.get_store(store_ref) is not None:
-                return DONE  # it was not looked at yet
+                return Waits(f"{store_ref} was not looked at yet")
             try:
                 require_supported(store_ref, f"spec.stateStoreRef.kind of Destination {destination.name}")
             except InvalidObject as error:
@@ -81,7 +81,7 @@ class PlacementReconciler:
         try:
             location, claim = self._claim(placement, destination, store_ref, store)
         except InvalidObject as error:
-            return await self._report_failure(key, placement, str(error), DONE)
+            return await self._report_failure(key, placement, str(error), Terminal("InvalidPath", str(error)))
         placement = await self._announce(key, placement, location)
         try:
             async with self._platform.slots.lent():
@@ -367,9 +367,10 @@ class PlacementReconciler:
 
     async def _report_outage(self, key: Key, placement: WorkPlacement, message: str) -> Result:
         # What is in the store already is not lost because the store cannot be reached now.
+        waits = Waits(message)
         if read_placement(placement).written:
-            return DONE
-        return await self._report_failure(key, placement, message, DONE)
+            return waits
+        return await self._report_failure(key, placement, message, waits)
 
     async def _report_failure(self, key: Key, placement: WorkPlacement, message: str, then: Result) -> Result:
         before = read_placement(placement)

@@ -7,6 +7,7 @@ rendered with comes from one function, `promise_spec_for`, so that revisions can
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,6 +49,8 @@ from troth.engine.status import (
 )
 from troth.engine.status.request import parse_time
 from troth.kube import REFUSALS, Conflict, Forbidden, Invalid, TooLarge
+
+logger = logging.getLogger(__name__)
 
 _NOTHING = WorkflowFacts()
 _COMPONENTS_AGAIN = 10.0
@@ -441,7 +444,7 @@ class RequestReconciler:
         before = request.status
         status = request_status(before, facts, now=now)
         if await self._platform.write_status(api.informer, api.resource, key, before, status):
-            self._record_outcome(api, request, before, status)
+            self._record_outcome(key, api, request, before, status)
         return True
 
     def work_facts(self, work: Any) -> WorkFacts:
@@ -458,7 +461,12 @@ class RequestReconciler:
         )
 
     def _record_outcome(
-        self, api: RequestApi, request: Request, before: Mapping[str, Any], status: Mapping[str, Any]
+        self,
+        key: Key,
+        api: RequestApi,
+        request: Request,
+        before: Mapping[str, Any],
+        status: Mapping[str, Any],
     ) -> None:
         ready = _condition(status, "Ready")
         was = _condition(before, "Ready")
@@ -472,6 +480,9 @@ class RequestReconciler:
         if ready.get("status") == "True":
             versions = ", ".join(sorted(_versions(status)))
             message = f"{ready.get('message')}" + (f" ({versions})" if versions else "")
+            logger.info(
+                "%s: %s", key, message, extra={"kind": key.kind, "namespace": key.namespace, "object": key.name}
+            )
             self._record(api, request, "Normal", "ReconcileSucceeded", message, "Reconcile")
         elif reason not in ("WorksPending", "WorkflowPending", "ComponentsPending"):
             self._record(api, request, "Warning", reason, str(ready.get("message")), "Reconcile")

@@ -2,7 +2,8 @@
 
 Expected outcomes are values, only bugs raise (design 5). The runner decides what follows: `Done` forgets the
 key's back-off, `After` looks again later, `Terminal` waits for a change of the object because trying again
-would find the same. An exception counts as a bug or a boundary's failure and is tried again with back-off.
+would find the same, and `Waits` for a change of something else. An exception counts as a bug or a boundary's
+failure and is tried again with back-off. Only `Done` and an `After` that has not failed say that all is well.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class After:
-    """Look again after ``seconds``, because of ``reason`` (a clause for the log)."""
+    """Look again after ``seconds``, because of ``reason`` (a clause for the log). ``failed``: nothing went well."""
 
     seconds: float
     reason: str
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +30,13 @@ class Retry:
     """Look again with the key's exponential back-off, because of ``reason`` (a clause for the log).
 
     The back-off grows to ``longest`` seconds; None leaves that to the queue. ``warn``: somebody has to do something
-    about it, so the log warns.
+    about it, so the log warns. ``quiet``: whoever is at fault is logged for itself, once for all that wait for it.
     """
 
     reason: str
     longest: float | None = None
     warn: bool = False
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,13 @@ class Terminal:
     message: str
 
 
-Result = Done | After | Retry | Terminal
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Nothing more to do until something else changes, which queues this; all is not well until then."""
+
+    reason: str
+
+
+Result = Done | After | Retry | Terminal | Waits
 
 DONE = Done()

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from troth.api import Key, TrothError
 from troth.controllers.complaints import Complaints
-from troth.controllers.result import After, Done, Result, Retry, Terminal
+from troth.controllers.result import After, Done, Result, Retry, Terminal, Waits
 from troth.controllers.slots import Slots
 from troth.kube import ConnectionFailed, DeadlineExceeded, KubeError
 
@@ -49,7 +49,7 @@ class Observer(Protocol):
     """Who counts reconciles (metrics)."""
 
     def reconciled(self, kind: str, outcome: str, seconds: float) -> None:
-        """One reconcile of ``kind`` ended as ``outcome`` (done, after, retry, terminal, error)."""
+        """One reconcile of ``kind`` ended as ``outcome`` (done, after, retry, terminal, waits, error)."""
 
 
 class Runner:
@@ -134,13 +134,20 @@ class Runner:
             case Done():
                 self._settle(key)
                 self._queue.forget(key)
-            case After(seconds, reason):
+            case After(seconds, reason, failed):
                 logger.debug("%s: again in %.1f s: %s", key, seconds, reason)
-                self._settle(key)
+                if failed:
+                    self._complain(logging.INFO, key, f"trying again: {reason}")
+                else:
+                    self._settle(key)
                 self._queue.forget(key)
                 self._queue.add(key, after=seconds)
-            case Retry(reason, longest, warn):
-                self._complain(logging.WARNING if warn else logging.INFO, key, f"trying again: {reason}")
+            case Waits(reason):
+                logger.debug("%s: waits: %s", key, reason)
+                self._queue.forget(key)
+            case Retry(reason, longest, warn, quiet):
+                if not quiet:
+                    self._complain(logging.WARNING if warn else logging.INFO, key, f"trying again: {reason}")
                 self._queue.add_rate_limited(key, longest=longest)
             case Terminal(reason, message):
                 self._complain(logging.INFO, key, f"{reason}: {message}")

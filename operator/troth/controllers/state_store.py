@@ -21,6 +21,7 @@ import orjson
 from troth.api import Key, Resource
 from troth.api.objects import SecretReference, StateStore
 from troth.api.resources import SECRET, STATE_STORES
+from troth.controllers.complaints import Complaints
 from troth.controllers.placement_owners import former_owners
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result
@@ -41,6 +42,7 @@ class StateStoreReconciler:
         self._platform = platform
         self._resources = {resource.name: resource for resource in STATE_STORES}
         self._closing: set[asyncio.Task[None]] = set()
+        self._complaints = Complaints(platform.clock)
 
     async def reconcile(self, key: Key) -> Result:
         """Looks at one store: its Secret, its reachability, its content; and reports it."""
@@ -50,6 +52,7 @@ class StateStoreReconciler:
         if store is None or store.metadata.deleting:
             self._close(self._platform.open_stores.remove(ref))
             self._platform.writes.forget_store(ref)
+            self._complaints.settle(key)
             self._wake(ref)
             return DONE
         before = self._platform.open_stores.get(ref)
@@ -131,12 +134,9 @@ class StateStoreReconciler:
             self._platform.caches.stores[resource.kind], resource, key, store.status, status
         )
         was_ready = store.status.get("status") == "Ready"
+        self._log(key, facts, news=wrote and not was_ready)
         if not wrote or (was_ready and not facts.reason):
             return
-        if facts.reason:
-            logger.warning("%s: not ready: %s", key, facts.message, extra={"store": key.name})
-        else:
-            logger.info("%s: ready", key, extra={"store": key.name})
         self._platform.events.record(
             {
                 "apiVersion": resource.api_version,
@@ -149,6 +149,16 @@ class StateStoreReconciler:
             message=facts.message or f'{resource.kind} "{key.name}" is ready',
             action="Check",
         )
+
+    def _log(self, key: Key, facts: StateStoreFacts, *, news: bool) -> None:
+        """One line for an outage, and one for its end: whoever waits for the store says nothing of it."""
+        extra = {"store": key.name}
+        if facts.reason:
+            line = self._complaints.note(key, f"not ready: {facts.message}")
+            if line is not None:
+                logger.warning("%s: %s", key, line, extra=extra)
+        elif self._complaints.settle(key) or news:
+            logger.info("%s: ready", key, extra=extra)
 
     def _wake(self, ref: StoreRef) -> None:
         self._platform.caches.queue_placements(self._platform.caches.queue_destinations(ref))

@@ -373,7 +373,7 @@ def after_failure(failure: Failure) -> Result:
     if failure.reason == "RenderCrashed":
         return Retry(sentence)
     if is_passing(failure):
-        return After(_TIMEOUT_RETRY, sentence)
+        return After(_TIMEOUT_RETRY, sentence, failed=True)
     return Terminal(failure.reason, sentence)
 
 

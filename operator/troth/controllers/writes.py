@@ -76,22 +76,24 @@ class Writes:
         return next(reversed(found.refused.values()))
 
     def failed(self, store: StoreRef, key: Key, error: StoreError) -> Result:
-        """A write failed; answers when to try again."""
-        if error.reason in _OUT_OF_REACH:
+        """A write failed; answers when to try again. What a store answers to everybody, it says once itself."""
+        quiet = error.reason in _OUT_OF_REACH
+        if quiet:
             self._look_at(store)
         if error.reason in _ANYBODY:
             found = self._refusals.setdefault(store, _Refusals())
             if found.refused.pop(key, None) is None:
                 found.accepts = False
             found.refused[key] = error
+            quiet = not found.accepts  # else the store is well, and only this one is refused
             self._look_at(store)
             first = next(iter(found.refused))
             if first != key:
                 self._queue.add(first, priority=_PRIORITY, after=self._longest_wait / 2)
-                return Retry(str(error))
+                return Retry(str(error), quiet=quiet)
         if not error.retryable:
-            return After(_LOOK_AGAIN_SECONDS, str(error))
-        return Retry(str(error), longest=self._longest_wait)
+            return After(_LOOK_AGAIN_SECONDS, str(error), failed=True)
+        return Retry(str(error), longest=self._longest_wait, quiet=quiet)
 
     def passed(self, store: StoreRef, key: Key, *, changed: bool) -> None:
         """A write succeeded; ``changed`` when the store took something for it."""

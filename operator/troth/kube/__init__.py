@@ -22,6 +22,7 @@ from troth.kube.errors import (
 )
 from troth.kube.events import EventRecorder, ObjectReference
 from troth.kube.informer import Informer
+from troth.kube.outage import Outages
 from troth.kube.queue import (
     PRIORITY_CHANGE,
     PRIORITY_DEPENDENT,
@@ -54,6 +55,7 @@ __all__ = [
     "Listing",
     "NotFound",
     "ObjectReference",
+    "Outages",
     "QueueClosed",
     "ServerError",
     "TooLarge",

@@ -31,7 +31,7 @@ from troth.api import Key, Resource
 from troth.api.objects import ObjectMeta
 from troth.kube.client import Listing
 from troth.kube.errors import ApiError, Gone, KubeError
-from troth.kube.outage import Outage
+from troth.kube.outage import Outage, Outages
 from troth.kube.watch import BOOKMARK, DELETED, WatchEvent
 
 logger = logging.getLogger(__name__)
@@ -107,6 +107,7 @@ class Informer(Generic[T]):
         label_selector: str = "",
         relist_interval: float = RELIST_INTERVAL,
         random: Random | None = None,
+        outages: Outages | None = None,
     ) -> None:
         """Begins empty; `run` fills it.
 
@@ -120,12 +121,13 @@ class Informer(Generic[T]):
             label_selector: which objects; all when empty.
             relist_interval: seconds between the lists that make up for anything missed, ±20 %.
             random: draws the jitter.
+            outages: what is said of the outages of all kinds of the same server.
         """
         self.resource = resource
         self.synced = asyncio.Event()
         self.counters = Counters()
         self.last_error: KubeError | None = None
-        self.outage = Outage(resource.name, self._now)
+        self.outage = Outage(resource.name, self._now, outages)
         self.observing = False
         self._client = client
         self._decode = decode
@@ -162,6 +164,10 @@ class Informer(Generic[T]):
     def by_index(self, index: str, value: str) -> list[T]:
         """The objects that the index has under a value, oldest entry first. KeyError: no such index."""
         return [self._store[key] for key in self._indexes[index].get(value, ())]
+
+    def index_sizes(self, index: str) -> dict[str, int]:
+        """How many objects the index has under each value. KeyError: no such index."""
+        return {value: len(keys) for value, keys in self._indexes[index].items()}
 
     async def wait_synced(self, timeout: float) -> bool:
         """Waits until the first list is complete; False when it was not within ``timeout`` seconds."""

@@ -1,8 +1,9 @@
-"""Tells people that the changes of a kind are not seen any more, and when they are seen again.
+"""Tells people that changes are not seen any more, and when they are seen again: one line for what is one cause.
 
 An informer mends itself and keeps what it knows, so without a word about it an operator whose right to watch a kind
 was taken away would look idle. A watch that is cut, expires or meets a server that restarts is daily life and said to
-nobody: only what lasts is, and a refusal at once, since it does not go away by itself.
+nobody: only what lasts is, and a refusal at once, since it does not go away by itself. A server that gives no answer
+gives none to any kind, and definitions that are missing are missing together: `Outages` says each once for all kinds.
 """
 
 from __future__ import annotations
@@ -10,24 +11,60 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from troth.kube.errors import CredentialsError, Forbidden, KubeError, Unauthorized
+from troth.kube.errors import (
+    ConnectionFailed,
+    CredentialsError,
+    DeadlineExceeded,
+    Forbidden,
+    KubeError,
+    NotFound,
+    Unauthorized,
+)
 
 logger = logging.getLogger(__name__)
 
 PATIENCE = 10.0
 REMINDER = 600.0
 _REFUSALS = (Forbidden, Unauthorized, CredentialsError)
+_NO_ANSWER = (ConnectionFailed, DeadlineExceeded)
+_OURS = (".kratix.io", ".troth.dev")
+_INSTALL = "install the CRDs: kubectl apply --server-side -f crds/, or helm with Troth's chart"
+
+
+class Outages:
+    """Whether the changes of one API server's kinds are seen."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, float] = {}
+        self._out: dict[str, set[str]] = {}
+
+    def begin(self, cause: str, kind: str, now: float) -> bool:
+        """A kind is out for a cause that others share; whether that is to be said now."""
+        self._out.setdefault(cause, set()).add(kind)
+        said = self._said.get(cause)
+        if said is not None and now - said < REMINDER:
+            return False
+        self._said[cause] = now
+        return True
+
+    def end(self, cause: str, kind: str) -> bool:
+        """A kind is back; whether it was the last one of what was said."""
+        out = self._out.get(cause, set())
+        out.discard(kind)
+        return not out and self._said.pop(cause, None) is not None
 
 
 class Outage:
     """Whether one kind's changes are seen."""
 
-    def __init__(self, kind: str, clock: Callable[[], float]) -> None:
+    def __init__(self, kind: str, clock: Callable[[], float], outages: Outages | None = None) -> None:
         """``kind`` as people know it, such as ``works.platform.kratix.io``; ``clock`` counts seconds."""
         self._kind = kind
         self._clock = clock
+        self._outages = outages or Outages()
         self._since: float | None = None
         self._said_at: float | None = None
+        self._cause = ""
 
     @property
     def seconds(self) -> float:
@@ -39,17 +76,31 @@ class Outage:
         now = self._clock()
         if self._since is None:
             self._since = now
+        missing = isinstance(error, NotFound) and self._kind.endswith(_OURS)
         if self._said_at is None:
-            due = isinstance(error, _REFUSALS) or now - self._since >= PATIENCE
+            due = missing or isinstance(error, _REFUSALS) or now - self._since >= PATIENCE
         else:
             due = now - self._said_at >= REMINDER
-        if due:
-            lasting = f"for {now - self._since:.0f} s now " if now - self._since >= 1 else ""
+        if not due:
+            return
+        lasting = f"for {now - self._since:.0f} s now " if now - self._since >= 1 else ""
+        self._said_at = now
+        cause = "missing" if missing else "silent" if isinstance(error, _NO_ANSWER) else self._kind
+        if self._cause != cause:
+            self._outages.end(self._cause, self._kind)
+            self._cause = cause
+        if not self._outages.begin(self._cause, self._kind, now):
+            return
+        if missing:
+            logger.warning("%s: the API server does not know this kind; %s", self._kind, _INSTALL)
+        elif self._cause == "silent":
+            logger.warning("the API server: changes are not seen %s(%s); trying again", lasting, error)
+        else:
             logger.warning("%s: changes are not seen %s(%s); trying again", self._kind, lasting, error)
-            self._said_at = now
 
     def over(self) -> None:
         """A watch works."""
-        if self._said_at is not None:
-            logger.info("%s: changes are seen again, after %.0f s", self._kind, self.seconds)
+        if self._said_at is not None and self._outages.end(self._cause, self._kind):
+            what = "the API server" if self._cause == "silent" else self._kind
+            logger.info("%s: changes are seen again, after %.0f s", what, self.seconds)
         self._since = self._said_at = None

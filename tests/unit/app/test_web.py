@@ -58,7 +58,11 @@ async def test_the_metrics_show_what_was_counted_and_what_is_looked_up() -> None
         metrics.wrote("GitStateStore/s", "changed", files=3)
         metrics.committed("GitStateStore/s")
         metrics.rendered("TemplateUndefined", 0.1)
-        metrics.read(lambda: Snapshot(4, 3, 2, 1.5, {"works": 7}, {"works": 1}, {"works": 12.5}))
+        metrics.read(
+            lambda: Snapshot(
+                4, 3, 2, 1.5, {"works": 7}, {("works", "False", "A"): 2}, {"works": 1}, {"works": 12.5}
+            )
+        )
         status, text = await fetch(server.ports["metrics"], "/metrics")
     assert status == 200
     for line in (
@@ -69,6 +73,7 @@ async def test_the_metrics_show_what_was_counted_and_what_is_looked_up() -> None
         'troth_renders_total{outcome="TemplateUndefined"} 1.0',
         "troth_queue_depth 4.0",
         'troth_objects{kind="works"} 7.0',
+        'troth_ready{kind="works",ready="False",reason="A"} 2.0',
         'troth_watch_restarts_total{kind="works"} 1.0',
         'troth_watch_outage_seconds{kind="works"} 12.5',
     ):

@@ -10,7 +10,7 @@ import pytest
 
 from tests.waiting import eventually
 from troth.api import Key
-from troth.controllers.result import DONE, After, Result, Retry, Terminal
+from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
 from troth.controllers.runner import Runner
 from troth.controllers.slots import Slots
 from troth.kube import ConnectionFailed, Forbidden, WorkQueue
@@ -27,8 +27,14 @@ class Counting:
 
 
 async def run_with(
-    reconcile: Callable[[Key], Awaitable[Result]], keys: list[Key], *, size: int = 4, until: Callable[[], bool]
+    reconcile: Callable[[Key], Awaitable[Result]],
+    keys: list[Key],
+    *,
+    size: int = 4,
+    until: Callable[[], bool],
+    again: Callable[[], bool] = lambda: False,
 ) -> list[str]:
+    """Runs the keys ``until`` it is so; once it is so ``again``, somebody else queues them."""
     loop = asyncio.get_running_loop()
     queue = WorkQueue()
     counting = Counting()
@@ -44,6 +50,10 @@ async def run_with(
     for key in keys:
         queue.add(key)
     try:
+        await eventually(lambda: until() or again(), "the runner did what was asked", within=5)
+        if not until():
+            for key in keys:
+                queue.add(key)
         await eventually(until, "the runner did what was asked", within=5)
     finally:
         task.cancel()
@@ -152,6 +162,44 @@ async def test_what_fails_again_and_again_is_logged_once_and_its_end_too(caplog:
         ("WARNING", f"{KEY}: works is forbidden: no right to create it; trying again"),
         ("INFO", f"{KEY}: well again, after 5 failed attempts"),
     ]
+
+
+async def test_what_waits_is_not_called_well_until_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    answers: list[Result] = [
+        Retry("the push was refused"),
+        Retry("the push was refused"),
+        After(0.01, "the templates ran out of time", failed=True),
+        Waits("the store is away"),
+    ]
+    done: list[int] = []
+
+    async def reconcile(_: Key) -> Result:
+        if answers:
+            return answers.pop(0)
+        done.append(len([record for record in caplog.records if "well again" in record.getMessage()]))
+        return DONE
+
+    with caplog.at_level(logging.INFO, logger="troth.controllers.runner"):
+        await run_with(
+            reconcile, [KEY], until=lambda: bool(done) and "well again" in caplog.text, again=lambda: not answers
+        )
+    assert done[0] == 0, "nothing was said while it waited"
+    assert caplog.messages[-1] == f"{KEY}: well again, after 3 failed attempts"
+
+
+async def test_what_a_store_says_for_itself_is_not_repeated_by_each_that_waits_for_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    calls: dict[Key, int] = {}
+
+    async def reconcile(key: Key) -> Result:
+        calls[key] = calls.get(key, 0) + 1
+        return Retry("the store is away", quiet=True) if calls[key] < 3 else DONE
+
+    keys = [KEY._replace(name=str(number)) for number in range(20)]
+    with caplog.at_level(logging.INFO, logger="troth.controllers.runner"):
+        await run_with(reconcile, keys, until=lambda: len(calls) == 20 and min(calls.values()) == 3)
+    assert not caplog.messages
 
 
 async def test_a_server_that_gives_no_answer_is_told_once_for_all_that_wait(

@@ -77,24 +77,30 @@ async def test_the_first_that_is_let_through_calls_the_others(writes: Writes, qu
 
 
 async def test_of_many_one_tries_again_soon_and_the_others_take_turns(writes: Writes) -> None:
-    assert writes.failed(STORE, key("a"), FROZEN) == Retry(str(FROZEN), longest=15.0)
-    assert writes.failed(STORE, key("b"), FROZEN) == Retry(str(FROZEN))
-    assert writes.failed(STORE, key("a"), FROZEN) == Retry(str(FROZEN))
-    assert writes.failed(STORE, key("a"), FROZEN) == Retry(str(FROZEN))
+    assert writes.failed(STORE, key("a"), FROZEN) == Retry(str(FROZEN), longest=15.0, quiet=True)
+    assert writes.failed(STORE, key("b"), FROZEN) == Retry(str(FROZEN), quiet=True)
+    assert writes.failed(STORE, key("a"), FROZEN) == Retry(str(FROZEN), quiet=True)
+    assert writes.failed(STORE, key("a"), FROZEN) == Retry(str(FROZEN), quiet=True)
 
 
 async def test_a_store_out_of_reach_is_looked_at_at_once_and_is_not_taken_for_one_that_refuses(
     writes: Writes, queue: WorkQueue
 ) -> None:
     away = StoreError(Reason.UNREACHABLE, "gone")
-    assert writes.failed(STORE, key("a"), away) == Retry("gone", longest=15.0)
+    assert writes.failed(STORE, key("a"), away) == Retry("gone", longest=15.0, quiet=True)
     assert writes.problem(STORE) is None
     assert queued(queue) == {STORE_KEY}
 
 
+async def test_what_a_store_answers_to_one_only_is_logged_of_that_one(writes: Writes) -> None:
+    writes.failed(STORE, key("bad"), FROZEN)
+    writes.passed(STORE, key("good"), changed=True)
+    assert writes.failed(STORE, key("bad"), FROZEN) == Retry(str(FROZEN), longest=15.0)
+
+
 async def test_what_a_person_has_to_change_is_tried_again_slowly(writes: Writes) -> None:
     final = StoreError(Reason.INVALID_PATH, "no", retryable=False)
-    assert writes.failed(STORE, key("a"), final) == After(60.0, "no")
+    assert writes.failed(STORE, key("a"), final) == After(60.0, "no", failed=True)
 
 
 async def test_whoever_is_gone_or_whose_store_is_gone_is_forgotten(writes: Writes) -> None:

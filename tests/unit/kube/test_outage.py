@@ -11,8 +11,8 @@ import pytest
 from tests.unit.kube.test_informer_races import THING, Source, read, thing
 from tests.waiting import eventually
 from troth.kube import Informer
-from troth.kube.errors import ConnectionFailed, Forbidden
-from troth.kube.outage import PATIENCE, REMINDER, Outage
+from troth.kube.errors import ConnectionFailed, Forbidden, NotFound
+from troth.kube.outage import PATIENCE, REMINDER, Outage, Outages
 
 FORBIDDEN = Forbidden(403, "Forbidden", 'User "operator" cannot watch resource "things"')
 CUT = ConnectionFailed("connection refused", ambiguous=False)
@@ -45,8 +45,8 @@ def test_a_cut_is_daily_life_and_only_what_lasts_is_said(caplog: pytest.LogCaptu
     clock.now += 2
     outage.over()
     assert caplog.messages == [
-        "things: changes are not seen for 10 s now (connection refused); trying again",
-        "things: changes are seen again, after 12 s",
+        "the API server: changes are not seen for 10 s now (connection refused); trying again",
+        "the API server: changes are seen again, after 12 s",
     ]
     assert outage.seconds == 0
 
@@ -62,6 +62,38 @@ def test_a_refusal_is_said_at_once_and_again_as_a_reminder(caplog: pytest.LogCap
         f"things: changes are not seen ({FORBIDDEN}); trying again",
         f"things: changes are not seen for 600 s now ({FORBIDDEN}); trying again",
     ]
+
+
+def test_a_server_that_is_away_is_one_line_for_all_kinds_and_one_when_it_is_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock, together = Clock(), Outages()
+    kinds = [Outage(name, clock, together) for name in ("things", "works", "destinations")]
+    for _ in range(3):
+        for kind in kinds:
+            kind.failed(CUT)
+        clock.now += PATIENCE
+    for kind in kinds:
+        kind.over()
+    assert [message.partition(" (")[0] for message in caplog.messages] == [
+        "the API server: changes are not seen for 10 s now",
+        "the API server: changes are seen again, after 30 s",
+    ]
+    for kind in kinds:
+        kind.failed(FORBIDDEN)
+    assert len(caplog.messages) == 2 + len(kinds), "a right is missing for each kind by itself"
+
+
+def test_definitions_that_are_missing_are_told_once_with_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
+    clock, together = Clock(), Outages()
+    kinds = [Outage(f"{name}.platform.kratix.io", clock, together) for name in ("works", "promises")]
+    for kind in kinds:
+        kind.failed(NotFound(404, "NotFound", "the server could not find the requested resource"))
+    assert len(caplog.messages) == 1
+    assert "works.platform.kratix.io: the API server does not know this kind; install the CRDs" in caplog.text
+    foreign = Outage("orders.shop.example.com", clock, together)
+    foreign.failed(NotFound(404, "NotFound", "the server could not find the requested resource"))
+    assert len(caplog.messages) == 1, "the API of a Promise comes and goes"
 
 
 async def test_an_informer_that_may_not_watch_any_more_says_so_and_when_it_may_again(
