@@ -5,10 +5,9 @@ are killed when they do not answer. Three rules keep one author's endless loop o
 
 * A job first gets a short time, many times what templates need. What does not end in it starts again in the slow
   lane, with all the time of the limits; the slow lane never holds the last worker.
-* What timed out or crashed is remembered by the hash of its inputs and answered at once for a while.
-* A list of pipelines that never succeeded for anybody and timed out for two different requests is answered from
-  memory for all others, so that fifty requests of a broken Promise do not take turns at hanging. One that did
-  succeed is not: then a request's own input is to blame, and only that request is held back.
+* In both lanes namespaces take turns (`lanes`).
+* What timed out or crashed is not tried again for a while (`quarantine`). The pipelines before it are rendered all
+  the same: what a request is told comes from its own inputs and from nothing else.
 
 Promises are linted elsewhere (`lint_process`), so that no rendering waits for advice.
 
@@ -20,18 +19,19 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections import OrderedDict, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from dataclasses import dataclass
+from typing import Final, cast
 
 from troth.api import Promise, TrothError
 from troth.api.pipelines import JinjaPipeline
 from troth.engine.failure import Failure, timed_out
+from troth.engine.lanes import Lane
 from troth.engine.limits import Limits
 from troth.engine.lint_process import LintProcess
 from troth.engine.linting.report import LintReport
 from troth.engine.process import ProcessEnded, ProcessError, RenderProcess
+from troth.engine.quarantine import Held, Identity, Quarantine, is_unended
 from troth.engine.render import Outcome, RenderContext
 from troth.engine.wire import Answer, pack_context, pack_pipelines, read_answer
 
@@ -40,9 +40,6 @@ _logger = logging.getLogger(__name__)
 _SHORT_SECONDS: Final = 0.15  # of a processor
 _SHORT_PATIENCE_SECONDS: Final = 1.0  # on the wall, for what does not stop by itself
 _GRACE_SECONDS: Final = 0.5
-_MOST_REMEMBERED: Final = 4096
-_STRIKES: Final = 2
-_UNENDED: Final = ("TemplateTimeout", "RenderCrashed")
 
 
 class RenderPoolError(TrothError):
@@ -54,78 +51,15 @@ class _Job:
     """A list of pipelines to render, or to check when it has no context.
 
     Attributes:
-        program: hash of the pipelines.
-        key: hash of everything that the outcome depends on.
+        identity: whose it is.
         patient: it did not end in the short time, and waits for the slow lane.
     """
 
     payload: bytes
     names: tuple[str, ...]
-    program: bytes
-    key: bytes
-    answer: asyncio.Future[tuple[Answer | None, ...]]
+    identity: Identity
+    answer: asyncio.Future[tuple[Answer | None, ...] | Held]
     patient: bool = False
-
-
-@dataclass(slots=True)
-class _Memory:
-    """What is known about programs and inputs; bounded, oldest first out.
-
-    Attributes:
-        seconds: for how long an outcome is repeated.
-        failed: outcomes of what misbehaved, by job or by program, and until when they are repeated.
-        quick: of programs that succeeded, whether the last success was in the short time.
-        slow: programs that did not end in the short time, and never succeeded.
-        strikes: the jobs of a program that misbehaved since its last success.
-    """
-
-    seconds: float
-    failed: OrderedDict[bytes, tuple[float, tuple[Answer | None, ...]]] = field(default_factory=OrderedDict)
-    quick: OrderedDict[bytes, bool] = field(default_factory=OrderedDict)
-    slow: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
-    strikes: OrderedDict[bytes, set[bytes]] = field(default_factory=OrderedDict)
-
-    def recall(self, job: _Job, now: float) -> tuple[Answer | None, ...] | None:
-        """The outcome that is remembered for a job, or for all jobs of its program."""
-        for key in (job.key, job.program):
-            found = self.failed.get(key)
-            if found is not None:
-                if found[0] > now:
-                    return found[1]
-                del self.failed[key]
-                self.strikes.pop(job.program, None)
-        return None
-
-    def is_slow(self, job: _Job) -> bool:
-        """Whether a job belongs into the slow lane."""
-        return job.patient or job.program in self.slow or self.quick.get(job.program) is False
-
-    def succeeded(self, program: bytes, *, quick: bool) -> None:
-        _remember(self.quick, program, value=quick)
-        self.slow.pop(program, None)
-        self.strikes.pop(program, None)
-
-    def took_long(self, job: _Job) -> None:
-        job.patient = True
-        if job.program not in self.quick:
-            _remember(self.slow, job.program, value=None)
-
-    def misbehaved(self, job: _Job, outcomes: tuple[Answer | None, ...], now: float) -> None:
-        _remember(self.failed, job.key, (now + self.seconds, outcomes))
-        if job.program in self.quick:
-            return  # it worked once: the input is to blame, and only it is held back
-        strikes = self.strikes.setdefault(job.program, set())
-        strikes.add(job.key)
-        _remember(self.strikes, job.program, strikes)
-        if len(strikes) >= _STRIKES:
-            _remember(self.failed, job.program, (now + self.seconds, outcomes))
-
-
-def _remember(memory: OrderedDict[bytes, Any], key: bytes, value: Any) -> None:
-    memory[key] = value
-    memory.move_to_end(key)
-    while len(memory) > _MOST_REMEMBERED:
-        memory.popitem(last=False)
 
 
 class RenderPool:
@@ -143,10 +77,10 @@ class RenderPool:
     ) -> None:
         self._size = max(1, size)
         self._limits = limits or Limits()
-        self._memory = _Memory(quarantine_seconds)
+        self._quarantine = Quarantine(quarantine_seconds)
         self._room = asyncio.Semaphore(backlog)
-        self._quick: deque[_Job] = deque()
-        self._slow: OrderedDict[bytes, deque[_Job]] = OrderedDict()
+        self._quick: Lane[_Job] = Lane()
+        self._slow: Lane[_Job] = Lane()
         self._slow_running = 0
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -185,8 +119,14 @@ class RenderPool:
         payload = b'{"pipelines":' + packed + b',"context":' + packed_context + b"}"
         program = hashlib.sha256(packed).digest()
         key = hashlib.sha256(program + packed_context).digest()
-        outcomes = await self._submit(payload, tuple(pipeline.name for pipeline in pipelines), program, key)
-        return cast("tuple[Outcome, ...]", outcomes)
+        identity = Identity(key, program, _namespace_of(context))
+        answer = await self._submit(payload, tuple(pipeline.name for pipeline in pipelines), identity)
+        if not isinstance(answer, Held):
+            return cast("tuple[Outcome, ...]", answer)
+        before = await self.render(pipelines[: answer.index], context)
+        if before and isinstance(before[-1], Failure):
+            return before
+        return (*before, answer.failure)
 
     async def check(self, pipelines: Sequence[JinjaPipeline]) -> Failure | None:
         """The first template that cannot be used, found without rendering (`check_pipeline`).
@@ -199,8 +139,11 @@ class RenderPool:
         packed = pack_pipelines(pipelines)
         payload = b'{"pipelines":' + packed + b',"context":null}'
         program = hashlib.sha256(b"check" + packed).digest()
-        outcomes = await self._submit(payload, tuple(pipeline.name for pipeline in pipelines), program, program)
-        return next((outcome for outcome in outcomes if isinstance(outcome, Failure)), None)
+        names = tuple(pipeline.name for pipeline in pipelines)
+        answer = await self._submit(payload, names, Identity(program, program, ""))
+        if isinstance(answer, Held):
+            return answer.failure
+        return next((outcome for outcome in answer if isinstance(outcome, Failure)), None)
 
     async def lint(self, promise: Promise) -> LintReport:
         """The errors of a Promise that the operator would take; a report that says so when they cannot be found.
@@ -218,58 +161,45 @@ class RenderPool:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        waiting = [*self._quick, *(job for jobs in self._slow.values() for job in jobs)]
-        self._quick.clear()
-        self._slow.clear()
-        for job in waiting:
+        for job in (*self._quick.clear(), *self._slow.clear()):
             if not job.answer.done():
                 job.answer.set_exception(RenderPoolError("the pool is closed"))
 
     async def _submit(
-        self, payload: bytes, names: tuple[str, ...], program: bytes, key: bytes
-    ) -> tuple[Answer | None, ...]:
+        self, payload: bytes, names: tuple[str, ...], identity: Identity
+    ) -> tuple[Answer | None, ...] | Held:
         if self._closed or not self._tasks:
             raise RenderPoolError("the pool is closed" if self._closed else "the pool is not started")
         loop = asyncio.get_running_loop()
-        job = _Job(payload, names, program, key, loop.create_future())
-        remembered = self._memory.recall(job, loop.time())
-        if remembered is not None:
-            return remembered
+        job = _Job(payload, names, identity, loop.create_future())
+        held = self._quarantine.recall(identity, names, loop.time())
+        if held is not None:
+            return held
         async with self._room:
             self._enqueue(job)
             return await job.answer
 
     # ---- who is next
 
+    def _is_slow(self, job: _Job) -> bool:
+        return job.patient or self._quarantine.is_slow(job.identity)
+
     def _enqueue(self, job: _Job) -> None:
-        if self._memory.is_slow(job):
-            self._slow.setdefault(job.program, deque()).append(job)
-        else:
-            self._quick.append(job)
+        (self._slow if self._is_slow(job) else self._quick).add(job)
         self._changed.set()
 
     def _pick(self) -> _Job | None:
         """The next job that may run now. One worker prefers the slow lane, so that it goes on under any load."""
         if not self._slow_running and self._slow:
-            return self._pick_slow()
+            return self._slow.take()
         while self._quick:
-            job = self._quick.popleft()
-            if not self._memory.is_slow(job):
+            job = self._quick.take()
+            if not self._is_slow(job):
                 return job
             self._enqueue(job)
         if self._slow and self._slow_running < max(1, self._size - 1):
-            return self._pick_slow()
+            return self._slow.take()
         return None
-
-    def _pick_slow(self) -> _Job:
-        """A job of the program that waited longest: programs take turns."""
-        program, jobs = next(iter(self._slow.items()))
-        job = jobs.popleft()
-        if jobs:
-            self._slow.move_to_end(program)
-        else:
-            del self._slow[program]
-        return job
 
     async def _next(self) -> _Job:
         while (job := self._pick()) is None:
@@ -283,7 +213,7 @@ class RenderPool:
         try:
             while True:
                 job = await self._next()
-                slow = self._memory.is_slow(job)
+                slow = self._is_slow(job)
                 self._slow_running += slow
                 try:
                     process = await self._serve(job, process, slow=slow)
@@ -303,9 +233,9 @@ class RenderPool:
         now = asyncio.get_running_loop().time
         if job.answer.done():
             return process  # nobody waits any more
-        remembered = self._memory.recall(job, now())
-        if remembered is not None:
-            job.answer.set_result(remembered)
+        held = self._quarantine.recall(job.identity, job.names, now())
+        if held is not None:
+            job.answer.set_result(held)
             return process
         if process is None:
             try:
@@ -318,10 +248,10 @@ class RenderPool:
         seconds = self._limits.seconds if slow else min(_SHORT_SECONDS, self._limits.seconds)
         short = seconds < self._limits.seconds
         outcomes, healthy, quick = await self._ask(process, job, seconds, short=short)
-        last = outcomes[-1] if outcomes else None
-        if isinstance(last, Failure) and last.reason in _UNENDED and short:
+        if outcomes and is_unended(outcomes[-1]) and short:
             # A crash may be the end of a process that had been idle, which says nothing about this job.
-            self._memory.took_long(job)
+            job.patient = True
+            self._quarantine.took_long(job.identity)
             self._enqueue(job)
         else:
             self._conclude(job, outcomes, now(), quick=quick)
@@ -356,14 +286,20 @@ class RenderPool:
 
     def _conclude(self, job: _Job, outcomes: tuple[Answer | None, ...], now: float, *, quick: bool) -> None:
         last = outcomes[-1] if outcomes else None
-        if isinstance(last, Failure) and last.reason in _UNENDED:
-            self._memory.misbehaved(job, outcomes, now)
+        if isinstance(last, Failure) and is_unended(last):
+            self._quarantine.misbehaved(job.identity, len(outcomes) - 1, last, now)
         else:
-            self._memory.succeeded(job.program, quick=quick)
+            self._quarantine.succeeded(job.identity, quick=quick)
             if quick:
-                self._quick.extend(self._slow.pop(job.program, ()))
+                for other in self._slow.take_party(job.identity):
+                    self._enqueue(other)
         if not job.answer.done():
             job.answer.set_result(outcomes)
+
+
+def _namespace_of(context: RenderContext) -> str:
+    metadata = (context.request or {}).get("metadata") or {}
+    return str(metadata.get("namespace") or "")
 
 
 def _crashed(job: _Job, index: int, cause: str) -> Failure:
