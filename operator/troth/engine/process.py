@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import sys
 from dataclasses import asdict, dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from troth.api import TrothError
+from troth.child_process import ChildProcess
 from troth.engine.limits import Limits
 from troth.engine.wire import LENGTH, framed, pack, unpack
 
@@ -30,7 +30,7 @@ class ProcessEnded(Exception):
 class RenderProcess:
     """A worker process (`worker`)."""
 
-    process: asyncio.subprocess.Process
+    process: ChildProcess
 
     @classmethod
     async def start(cls, limits: Limits) -> RenderProcess:
@@ -41,12 +41,12 @@ class RenderProcess:
             OSError: the system does not let it start.
         """
         process = cls(
-            await asyncio.create_subprocess_exec(
+            await ChildProcess.start(
                 *interpreter_arguments("troth.engine.worker"),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                env=interpreter_environment(),
-                cwd="/",
+                environment=interpreter_environment(),
+                folder="/",
+                reads=True,
+                says=False,
                 limit=1 << 20,
             )
         )
@@ -71,7 +71,7 @@ class RenderProcess:
         Raises:
             ProcessEnded: there is none.
         """
-        reader = cast("asyncio.StreamReader", self.process.stdout)
+        reader = self.process.stdout
         try:
             (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
             if length > _LONGEST_REPLY:
@@ -87,7 +87,7 @@ class RenderProcess:
         Raises:
             ProcessEnded: it takes none any more.
         """
-        writer = cast("asyncio.StreamWriter", self.process.stdin)
+        writer = self.process.stdin
         try:
             writer.write(framed(payload))
             await writer.drain()
@@ -96,9 +96,7 @@ class RenderProcess:
 
     async def end(self) -> int:
         """Ends the process, if it has not ended; its exit code."""
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
-        return await self.process.wait()
+        return await self.process.end()
 
 
 def interpreter_arguments(module: str) -> list[str]:

@@ -7,9 +7,7 @@ and ignores ``provideClusterInfo``; a person then reads "Unauthorized" where "aw
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +16,7 @@ from typing import Any, Final
 
 import orjson
 
+from troth.child_process import ChildProcess
 from troth.kube.errors import CredentialsError
 
 DEADLINE: Final = 60.0
@@ -86,14 +85,7 @@ def _environment(
 
 async def _run(command: list[str], environment: Mapping[str, str], name: str, hint: str, deadline: float) -> bytes:
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            env=environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,  # a group of its own, to be killed with whatever it started
-        )
+        process = await ChildProcess.start(*command, environment=environment, group=True)
     except OSError as error:
         # What the author of the kubeconfig wrote for this very case says it best.
         raise CredentialsError(f"{name} cannot be run: {os.strerror(error.errno or 0)}. {hint}".strip()) from error
@@ -103,13 +95,10 @@ async def _run(command: list[str], environment: Mapping[str, str], name: str, hi
     except TimeoutError:
         raise CredentialsError(f"{name} did not answer within {deadline:g} s") from None
     finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-    if process.returncode:
+        code = await process.end()
+    if code:
         said = words[-_LONGEST_WORDS:].decode("utf-8", "replace").strip()
-        raise CredentialsError(f"{name} failed with exit code {process.returncode}: {said}")
+        raise CredentialsError(f"{name} failed with exit code {code}: {said}")
     return output
 
 

@@ -9,15 +9,14 @@ environment and never in an argument, which any user of the machine can read.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import re
-import signal
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from troth.child_process import ChildProcess
 from troth.stores.errors import Reason, StoreError
 
 # What a proxy or a private certificate authority needs; nothing else of the surroundings reaches git.
@@ -99,15 +98,13 @@ class GitCommand:
         ``timeout`` is in seconds. Cancellation kills the command and all that it started before it is passed on.
         """
         try:
-            process = await asyncio.create_subprocess_exec(
+            process = await ChildProcess.start(
                 self._program,
                 *arguments,
-                cwd=self._folder,
-                env=self._environment,
-                stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                start_new_session=True,
+                folder=self._folder,
+                environment=self._environment,
+                reads=stdin is not None,
+                group=True,
             )
         except FileNotFoundError as error:
             if not self._folder.is_dir():
@@ -129,15 +126,6 @@ class GitCommand:
                 "look whether the Git server is slow or out of reach",
             ) from error
         finally:
-            await _end(process)
+            code = await process.end()
         text = self._scrub(err.decode(errors="replace")[-_LONGEST_TEXT:])
-        return Completed(process.returncode if process.returncode is not None else -1, out, text)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kill the group if its leader still runs, and reap it even while we are being cancelled."""
-    if process.returncode is not None:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    await asyncio.shield(process.wait())
+        return Completed(code, out, text)
