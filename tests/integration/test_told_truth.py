@@ -12,9 +12,11 @@ from tests.platforms import (
     Object,
     Platform,
     Repository,
+    all_files,
     api_of,
     available,
     condition,
+    is_ready,
     promise,
 )
 from tests.strangers import refuse_pushes
@@ -141,6 +143,107 @@ async def test_a_promise_whose_api_is_a_strangers_takes_it_when_the_stranger_has
     await corner.promise(says("Ready", "False", "belongs to no Promise"))
     await corner.platform.delete(CUSTOM_RESOURCE_DEFINITION, theirs["metadata"]["name"])
     await corner.promise(available, within=40)  # nobody tells of definitions that are not ours: it is tried again
+
+
+# ---- requests of a Promise that cannot fulfil them
+
+
+async def test_an_edit_that_meets_an_invalid_promise_waits_and_says_so_and_others_stay_ready(
+    corner: Corner,
+) -> None:
+    await corner.platform.publish(promise(corner.name))
+    for name in ("edited", "left"):
+        await corner.platform.ask(corner.name, name, corner.namespace, size="small")
+        await corner.platform.ready(corner.name, name, corner.namespace)
+    await corner.platform.make(PROMISE, promise(corner.name, template="a: {{ spec.size | nosuchfilter }}\n"))
+    await corner.promise(says("Ready", "False", reason="InvalidPromise"))
+    await corner.platform.ask(corner.name, "edited", corner.namespace, size="large")
+    await corner.platform.ask(corner.name, "new", corner.namespace, size="large")
+    cause = (f"the Promise {corner.name} cannot fulfil requests", "nosuchfilter")
+    stays = "what was written before it stays"
+    live = await corner.request("edited", says("Ready", "False", stays, *cause, reason="PromiseUnavailable"))
+    assert all(word in live["status"]["message"] for word in cause)
+    assert condition(live, "Reconciled")["status"] == "Unknown"
+    live = await corner.request("new", says("Ready", "False", cause[0][1:], cause[1], reason="PromiseUnavailable"))
+    assert "Requirements" not in condition(live, "Ready")["message"]
+    left = await corner.request("left", says("PromiseAvailable", "False"))
+    assert is_ready(left)
+    await corner.platform.make(PROMISE, promise(corner.name))
+    for name in ("edited", "left", "new"):
+        await corner.platform.ready(corner.name, name, corner.namespace)
+    assert any("large" in text for text in (await all_files(corner.repository)).values())
+
+
+async def test_a_required_promise_that_goes_takes_nothing_from_requests_that_were_carried_out(
+    corner: Corner,
+) -> None:
+    needed = f"{corner.name}n"
+    await corner.platform.publish(promise(needed, selectors={"for": corner.name}))
+    await corner.platform.publish(promise(corner.name, requiredPromises=[{"name": needed}]))
+    await corner.platform.ask(corner.name, "before", corner.namespace)
+    await corner.platform.ready(corner.name, "before", corner.namespace)
+    await corner.pause(PROMISE, needed)
+    await corner.promise(says("Ready", "False", needed, "Requirement not available"))
+    await corner.platform.ask(corner.name, "new", corner.namespace)
+    await corner.request(
+        "new",
+        says("Ready", "False", needed, "Requirement not available", reason="PromiseRequirementsNotInstalled"),
+    )
+    before = await corner.request("before", says("PromiseAvailable", "False"))
+    assert is_ready(before)
+    await corner.platform.delete(DESTINATION, corner.name)  # how its files fare is told all the same
+    await corner.request("before", says("Ready", "False", corner.name, reason="WorksMisplaced"))
+    await corner.pause(PROMISE, needed, paused=False)
+    await corner.promise(available)
+    await corner.request("new", says("Ready", "False", reason="UnscheduledWorkloads"))
+
+
+async def test_a_paused_promise_and_its_requests_are_not_ready_and_say_what_to_do(corner: Corner) -> None:
+    await corner.platform.publish(promise(corner.name))
+    for name in ("orders", "going"):
+        await corner.platform.ask(corner.name, name, corner.namespace, size="small")
+        await corner.platform.ready(corner.name, name, corner.namespace)
+    await corner.pause(PROMISE, corner.name)
+    paused = says("Ready", "False", "Paused", f"{PAUSED}=true", reason="PausedReconciliation")
+    await corner.promise(paused)
+    live = await corner.request("orders", paused)
+    assert f"its Promise {corner.name}" in condition(live, "Ready")["message"]
+    await corner.platform.ask(corner.name, "new", corner.namespace)
+    await corner.request("new", paused)
+    await corner.platform.delete(api_of(corner.name), "going", namespace=corner.namespace)
+    await corner.request("going", says("Ready", "False", "it is not deleted until that is taken off"))
+    await corner.pause(PROMISE, corner.name, paused=False)
+    await corner.promise(says("Ready", "True"))
+    await corner.platform.ready(corner.name, "orders", corner.namespace)
+    await corner.platform.ready(corner.name, "new", corner.namespace)
+    await corner.platform.gone(api_of(corner.name), "going", namespace=corner.namespace)
+    await corner.pause(api_of(corner.name), "orders", namespace=corner.namespace)
+    live = await corner.request("orders", paused)
+    assert "its Promise" not in condition(live, "Ready")["message"]
+    await corner.pause(api_of(corner.name), "orders", paused=False, namespace=corner.namespace)
+    await corner.platform.ready(corner.name, "orders", corner.namespace)
+
+
+async def test_a_promise_that_is_being_deleted_is_not_available(corner: Corner) -> None:
+    made = promise(corner.name)
+    made["metadata"]["finalizers"] = ["example.com/held"]
+    made["spec"]["workflows"]["promise"] = {
+        "delete": [
+            {
+                "apiVersion": "troth.dev/v1alpha1",
+                "kind": "JinjaPipeline",
+                "metadata": {"name": "farewell"},
+                "spec": {"values": {"check": "{{ fail('not on a Friday') }}"}},
+            }
+        ]
+    }
+    await corner.platform.publish(made)
+    await corner.platform.delete(PROMISE, corner.name)
+    live = await corner.promise(says("Ready", "False", "not on a Friday"))
+    assert condition(live, "Available")["status"] == "False"
+    assert live["status"]["status"] == "Unavailable"
+    await corner.platform.ask(corner.name, "late", corner.namespace)
+    await corner.request("late", says("Ready", "False", "is being deleted", reason="PromiseUnavailable"))
 
 
 # ---- stores and Destinations

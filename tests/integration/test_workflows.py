@@ -189,7 +189,7 @@ async def test_a_promise_waits_for_the_promises_that_it_requires_and_its_request
         lambda live: condition(live, "PromiseAvailable").get("status") == "False",
         namespace=namespace,
     )
-    assert waiting["status"]["message"] == "Pending"
+    assert f"Waiting for required Promises: {needed} (Requirement not installed)" in waiting["status"]["message"]
     await platform.publish(promise(needed))
     await platform.wait(PROMISE, unique, available)
     await platform.ready(unique, "orders", namespace)

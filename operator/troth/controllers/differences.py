@@ -52,11 +52,14 @@ def as_offer(promise: Promise | None) -> object:
     if promise is None:
         return None
     status = promise.status
+    ready = find_condition(status.get("conditions"), READY) or {}
+    why = None if status.get("status") == "Available" else (ready.get("reason"), ready.get("message"))
     return (
         promise.metadata.labels,
         status.get("status"),
         status.get("observedGeneration"),
         promise.metadata.deleting,
+        why,  # its requests repeat it
     )
 
 

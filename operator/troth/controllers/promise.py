@@ -121,10 +121,12 @@ class PromiseReconciler:
             return Retry("the Promise changed while it was looked at")
         except InvalidObject as error:
             # Not the spec alone is at fault, as it was found sound: something outside may change without our hearing.
+            self._follow_existing(promise)
             unfit = isinstance(error, _UnfitApi) and "storedVersions" not in error.problem
             await self._report_unsound(key, promise, Unsound(str(error), passes=not unfit))
             return Retry(str(error), longest=_OUTSIDE_AGAIN)
         except Forbidden as error:
+            self._follow_existing(promise)
             message = f"the API server refused what its API needs: {error.message}"
             return await self._report_refusal(key, promise, error, "APIRefused", message)
 
@@ -459,7 +461,9 @@ class PromiseReconciler:
         return after_refusal(error)
 
     async def _report_paused(self, key: Key, promise: Promise) -> Result:
-        facts = PromiseFacts(generation=promise.metadata.generation, paused=True)
+        self._follow_existing(promise)  # after a restart, too: its requests are to say that they are paused
+        meta = promise.metadata
+        facts = PromiseFacts(generation=meta.generation, paused=True, deleting=meta.deleting)
         if await self._write_status(key, promise, facts):
             self._record(promise, "Warning", "PausedReconciliation", "Paused")
             self._platform.caches.queue_requests(promise.name)

@@ -19,7 +19,7 @@ from troth.controllers.result import DONE, After, Result, Retry, Terminal
 from troth.controllers.workflow import Workflows, after_refusal
 from troth.engine import render_context
 from troth.engine.definitions import request_resource
-from troth.engine.status import deletion_status
+from troth.engine.status import deletion_status, promise_deletion_status
 from troth.kube import Conflict, Forbidden, Invalid, NotFound
 
 OURS = frozenset(
@@ -154,13 +154,15 @@ class PromiseDeletion:
         stalled: bool = False,
         refusal: str = "",
     ) -> None:
-        status = deletion_status(
+        now = self._platform.now()
+        told = deletion_status(
             promise.status,
             waiting_for=waiting_for,
-            now=self._platform.now(),
+            now=now,
             failure=failure,
             suspended=suspended,
             stalled=stalled,
             refusal=refusal,
         )
+        status = promise_deletion_status(promise.status, told, now=now)
         await self._platform.write_status(self._platform.caches.promises, PROMISE, key, promise.status, status)

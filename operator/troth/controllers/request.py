@@ -37,7 +37,7 @@ from troth.engine.components import Parent
 from troth.engine.definitions import declared_status
 from troth.engine.outputs import workflow_facts
 from troth.engine.status import (
-    INVALID_PROMISE,
+    PAUSED,
     RequestFacts,
     WorkFacts,
     WorkflowFacts,
@@ -46,6 +46,8 @@ from troth.engine.status import (
     read_work,
     refusal_status,
     request_status,
+    why_paused,
+    why_unavailable,
 )
 from troth.engine.status.request import parse_time
 from troth.kube import REFUSALS, Conflict, Forbidden, Invalid, TooLarge
@@ -54,6 +56,7 @@ logger = logging.getLogger(__name__)
 
 _NOTHING = WorkflowFacts()
 _COMPONENTS_AGAIN = 10.0
+_COMPONENTS_LISTED = "the requests that it has as components are being listed"
 _RELAXED_AGAIN = 2.0  # a changed schema is served a moment after it was accepted
 _SKEW = 10.0
 FINALIZERS = (names.WORK_CLEANUP, names.WORKFLOWS_CLEANUP, names.DELETE_WORKFLOWS)
@@ -116,11 +119,13 @@ class RequestReconciler:
         if promise is None:
             return DONE
         if self._is_paused(promise, request):
-            return await self._report_paused(key, api, request)
+            return await self._report_paused(key, api, promise, request)
         if request.metadata.deleting:
             return await self._delete(key, api, promise, request)
         if promise.metadata.deleting:
-            return DONE
+            if request.status.get("observedGeneration") == request.metadata.generation:
+                return DONE  # it goes in a moment, and what it says is so until then
+            return await self._report_unavailable(key, api, promise, request)
         if promise.status.get("observedGeneration") != promise.metadata.generation:
             return DONE  # its reconciler looks at the new spec first, and then queues its requests
         if promise.status.get("status") != "Available":
@@ -159,11 +164,7 @@ class RequestReconciler:
         seconds = retry_seconds(run)
         if seconds is not None:
             return After(seconds, "its pipeline asked for it")
-        return (
-            DONE
-            if reported
-            else After(_COMPONENTS_AGAIN, "the requests that it has as components are being listed")
-        )
+        return DONE if reported else After(_COMPONENTS_AGAIN, _COMPONENTS_LISTED)
 
     async def _run(
         self,
@@ -370,33 +371,48 @@ class RequestReconciler:
             request.metadata.labels.get(names.PAUSED),
         )
 
-    async def _report_paused(self, key: Key, api: RequestApi, request: Request) -> Result:
-        facts = RequestFacts(
-            generation=request.metadata.generation, promise_version="", workflow=_NOTHING, paused=True
-        )
-        status = request_status(request.status, facts, now=self._platform.now())
-        if await self._platform.write_status(api.informer, api.resource, key, request.status, status):
-            self._record(api, request, "Warning", "PausedReconciliation", "Paused", "Reconcile")
-        return DONE
-
-    async def _report_unavailable(self, key: Key, api: RequestApi, promise: Promise, request: Request) -> Result:
-        if not promise.status.get("status"):
-            return DONE  # the Promise itself was not looked at yet; its first status queues this request
-        unfit = _condition(promise.status, "Ready").get("reason") in (
-            INVALID_PROMISE,
-            "APIRefused",
-            "WorksRefused",
-        )
-        if unfit and _condition(request.status, "Ready"):
-            return DONE  # a slip in the Promise takes nothing away: what was rendered stands
+    async def _report_paused(self, key: Key, api: RequestApi, promise: Promise, request: Request) -> Result:
         facts = RequestFacts(
             generation=request.metadata.generation,
             promise_version="",
             workflow=_NOTHING,
-            promise_available=False,
+            paused=True,
+            obstacle=why_paused(
+                promise.name,
+                names.PAUSED,
+                by_promise=promise.metadata.labels.get(names.PAUSED) == "true",
+                deleting=request.metadata.deleting,
+            ),
         )
         status = request_status(request.status, facts, now=self._platform.now())
-        await self._platform.write_status(api.informer, api.resource, key, request.status, status)
+        if await self._platform.write_status(api.informer, api.resource, key, request.status, status):
+            self._record(api, request, "Warning", PAUSED, facts.obstacle.message, "Reconcile")
+        return DONE
+
+    async def _report_unavailable(self, key: Key, api: RequestApi, promise: Promise, request: Request) -> Result:
+        """What was carried out stands; what was asked for since then waits, and says for what."""
+        if not promise.status.get("status"):
+            return DONE  # the Promise itself was not looked at yet; its first status queues this request
+        if _condition(promise.status, "Ready").get("reason") == PAUSED:
+            return DONE  # it is no longer paused, and looks at itself first
+        parent = Parent(api.promise, key.namespace, key.name)
+        components = self._components.facts(key, parent, (), request.status, complete=False)
+        if components is None:
+            return After(_COMPONENTS_AGAIN, _COMPONENTS_LISTED)
+        owner = self._owner(promise, promise_spec_for(promise, request), request)
+        facts = RequestFacts(
+            generation=request.metadata.generation,
+            promise_version="",
+            workflow=_NOTHING,
+            works=self._works_of(owner),
+            promise_available=False,
+            components=components,
+            obstacle=why_unavailable(promise.name, promise.status, deleting=promise.metadata.deleting),
+        )
+        before = request.status
+        status = request_status(before, facts, now=self._platform.now())
+        if await self._platform.write_status(api.informer, api.resource, key, before, status):
+            self._record_outcome(api, request, before, status)
         return DONE
 
     async def _report_refusal(
@@ -436,9 +452,7 @@ class RequestReconciler:
             generation=request.metadata.generation,
             promise_version=bound.version,
             workflow=workflow,
-            works=tuple(
-                self.work_facts(work) for work in self._workflows.works_of(owner) if not work.metadata.deleting
-            ),
+            works=self._works_of(owner),
             components=components,
         )
         before = request.status
@@ -446,6 +460,10 @@ class RequestReconciler:
         if await self._platform.write_status(api.informer, api.resource, key, before, status):
             self._record_outcome(key, api, request, before, status)
         return True
+
+    def _works_of(self, owner: WorkOwner) -> tuple[WorkFacts, ...]:
+        works = self._workflows.works_of(owner)
+        return tuple(self.work_facts(work) for work in works if not work.metadata.deleting)
 
     def work_facts(self, work: Any) -> WorkFacts:
         """What is reported of one Work, from the caches."""

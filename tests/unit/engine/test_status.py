@@ -396,7 +396,9 @@ def test_a_paused_request_keeps_everything_but_says_so() -> None:
     after = request(asked(done(), paused=True), before, NOON)
 
     assert reason_of(after, "Reconciled") == ("Unknown", "PausedReconciliation", "Paused")
-    assert {**after, "conditions": 0} == {**before, "conditions": 0}
+    assert reason_of(after, "Ready")[0] == "False"
+    assert after["message"] == reason_of(after, "Ready")[2]
+    assert {**after, "conditions": 0, "message": 0} == {**before, "conditions": 0, "message": 0}
 
 
 def test_a_request_of_an_unavailable_promise_waits() -> None:

@@ -19,6 +19,7 @@ from troth.engine.status.facts import (
     ComponentFacts,
     DependentFacts,
     DestinationFacts,
+    Obstacle,
     PipelineFacts,
     PlacementFacts,
     PromiseFacts,
@@ -32,19 +33,22 @@ from troth.engine.status.facts import (
 )
 from troth.engine.status.patch import apply_patch, same, status_patch
 from troth.engine.status.placement import placement_status, read_placement, read_work, work_status
-from troth.engine.status.promise import promise_available, promise_status
+from troth.engine.status.promise import promise_available, promise_deletion_status, promise_status
 from troth.engine.status.request import deletion_status, next_retry, refusal_status, request_status
 from troth.engine.status.store import destination_status, secret_not_found, state_store_status
+from troth.engine.status.unattended import PAUSED, why_paused, why_unavailable
 
 __all__ = [
     "BEING_DELETED",
     "INVALID_PROMISE",
     "MISSING",
     "ON_ITS_WAY",
+    "PAUSED",
     "AuthorStatus",
     "ComponentFacts",
     "DependentFacts",
     "DestinationFacts",
+    "Obstacle",
     "PipelineFacts",
     "PlacementFacts",
     "PromiseFacts",
@@ -63,6 +67,7 @@ __all__ = [
     "next_retry",
     "placement_status",
     "promise_available",
+    "promise_deletion_status",
     "promise_status",
     "read_placement",
     "read_work",
@@ -73,5 +78,7 @@ __all__ = [
     "secret_not_found",
     "state_store_status",
     "status_patch",
+    "why_paused",
+    "why_unavailable",
     "work_status",
 ]

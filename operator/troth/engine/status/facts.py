@@ -232,6 +232,14 @@ class ComponentFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why nobody carries a request out: a reason for ``Ready``, and a clause for people."""
+
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RequestFacts:
     """One resource request.
 
@@ -244,6 +252,7 @@ class RequestFacts:
         workflow: its configure workflow.
         works: its Works.
         components: the requests of other Promises that it renders.
+        obstacle: why it is not carried out, while it is paused or its Promise is not available.
     """
 
     generation: int
@@ -254,6 +263,7 @@ class RequestFacts:
     promise_available: bool = True
     paused: bool = False
     components: tuple[ComponentFacts, ...] = ()
+    obstacle: Obstacle = field(default_factory=Obstacle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +298,7 @@ class PromiseFacts:
         problem_reason: the same in a word, for the conditions.
         unfit: the problem is in the Promise's own spec, so that only an edit of it helps.
         paused: reconciling is paused.
+        deleting: it is being deleted.
         requirements: its required Promises.
         required_by: the Promises that require it.
         workflow: its promise configure workflow.
@@ -304,6 +315,7 @@ class PromiseFacts:
     problem_reason: str = INVALID_PROMISE
     unfit: bool = False
     paused: bool = False
+    deleting: bool = False
     requirements: tuple[RequirementFacts, ...] = ()
     required_by: tuple[DependentFacts, ...] = ()
     workflow: WorkflowFacts = field(default_factory=WorkflowFacts)

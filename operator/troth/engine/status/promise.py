@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
-from troth.api import Condition, merge_conditions
+from troth.api import Condition, labels, merge_conditions
 from troth.api import conditions as types
 from troth.engine.status.facts import INSTALLED, NOT_INSTALLED, NOT_INSTALLED_AT_VERSION, PromiseFacts
 from troth.engine.status.placement import WorksReport, placements_block, works_report
@@ -20,12 +20,12 @@ from troth.engine.status.request import (
     counters,
     kratix_block,
     last_success,
-    paused,
     reconciled,
     workflow_conditions,
     workflow_unready,
 )
 from troth.engine.status.stalled import merge_with_stalled, message_of
+from troth.engine.status.unattended import PAUSED, paused_conditions
 
 _AVAILABLE: Final = "Available"
 _UNAVAILABLE: Final = "Unavailable"
@@ -56,11 +56,14 @@ def promise_status(old: Mapping[str, Any], facts: PromiseFacts, *, now: str) -> 
     status = _AVAILABLE if available else _UNAVAILABLE
     mirror = old.get("kratix") or {}
     if facts.paused:
-        conditions = [Condition(types.AVAILABLE, "False", "PausedReconciliation", "Paused"), paused()]
+        available_condition = Condition(types.AVAILABLE, "False", PAUSED, "Paused")
+        conditions = [available_condition, *paused_conditions(_why_paused(facts))]
+        told = merge_with_stalled(old.get("conditions"), conditions, stalled=False, now=now)
         return {
             "status": status,
+            "message": message_of(told, ""),
             "kratix": {**mirror, "status": status},
-            "conditions": merge_conditions(old.get("conditions"), conditions, now=now),
+            "conditions": told,
         }
     report = works_report(facts.works, "promise")
     conditions = [*_requirements(facts), _available(facts), *workflow_conditions(facts.workflow)]
@@ -118,6 +121,22 @@ def promise_status(old: Mapping[str, Any], facts: PromiseFacts, *, now: str) -> 
             **_findings(facts),
         },
     }
+
+
+def promise_deletion_status(old: Mapping[str, Any], told: Mapping[str, Any], *, now: str) -> dict[str, Any]:
+    """The status of a Promise that is being deleted: what `deletion_status` says, and that it takes no requests."""
+    available = Condition(types.AVAILABLE, "False", "PromiseUnavailable", "Cannot fulfil resource requests")
+    return {
+        **told,
+        "status": _UNAVAILABLE,
+        "kratix": {**(old.get("kratix") or {}), "status": _UNAVAILABLE},
+        "conditions": merge_conditions(told["conditions"], [available], now=now),
+    }
+
+
+def _why_paused(facts: PromiseFacts) -> str:
+    waits = "it is not deleted" if facts.deleting else "neither it nor its requests are carried out"
+    return f"Paused: it has the label {labels.PAUSED}=true, and {waits} until that is taken off"
 
 
 def _requirements(facts: PromiseFacts) -> list[Condition]:

@@ -12,15 +12,17 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from troth.api import Condition, find_condition, merge_conditions
+from troth.api import Condition, find_condition
 from troth.api import conditions as types
 from troth.engine.status.components import components_block, components_condition
 from troth.engine.status.facts import ComponentFacts, RequestFacts, WorkflowFacts
 from troth.engine.status.placement import WorksReport, placements_block, works_report
 from troth.engine.status.stalled import merge_with_stalled, message_of
+from troth.engine.status.unattended import paused_status, unavailable_status
 
 _OWNED_TROTH: Final = frozenset({"phase", "placements", "components", "failure", "statusKeys", "conditionTypes"})
 PENDING: Final = "Pending"
+_DONE: Final = WorkflowFacts()
 
 
 def request_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str) -> dict[str, Any]:
@@ -32,12 +34,13 @@ def request_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str) -> 
         now: RFC 3339; used only where something changes.
     """
     if facts.paused:
-        return {"conditions": merge_conditions(old.get("conditions"), [paused()], now=now)}
-    if not facts.promise_available:
-        told = merge_with_stalled(old.get("conditions"), _unavailable(), stalled=False, now=now)
-        return {"message": message_of(told, PENDING), "conditions": told}
-    workflow = facts.workflow
+        return paused_status(old, facts, now=now)
     report = works_report(facts.works, "resource")
+    if not facts.promise_available:
+        as_placed = [reconciled(_DONE, report), _ready(_DONE, report, facts.components)]
+        stalled = _waits_for_stalled(as_placed, facts.components)
+        return unavailable_status(old, facts, report, as_placed, stalled=stalled, now=now)
+    workflow = facts.workflow
     conditions, condition_types = author_conditions(old, workflow)
     conditions += [
         Condition(types.PROMISE_AVAILABLE, "True", "PromiseAvailable", "Promise Requirements are met"),
@@ -178,11 +181,6 @@ def parse_time(text: str) -> datetime:
 def format_time(time: datetime) -> str:
     """A time as Kubernetes writes it: UTC, whole seconds, ``Z``."""
     return time.replace(microsecond=0).isoformat().replace("+00:00", "Z")
-
-
-def paused() -> Condition:
-    """``Reconciled`` of an object that is paused."""
-    return Condition(types.RECONCILED, "Unknown", "PausedReconciliation", "Paused")
 
 
 def workflow_conditions(workflow: WorkflowFacts) -> list[Condition]:
@@ -340,14 +338,6 @@ def _dropped_conditions(old: Mapping[str, Any], workflow: WorkflowFacts, kept: l
     if not workflow.pipelines:
         dropped.add(types.CONFIGURE_WORKFLOW_COMPLETED)
     return dropped
-
-
-def _unavailable() -> list[Condition]:
-    message = "Promise Requirements are not installed"
-    return [
-        Condition(types.PROMISE_AVAILABLE, "False", "PromiseRequirementsNotInstalled", message),
-        Condition(types.READY, "False", "PromiseRequirementsNotInstalled", message),
-    ]
 
 
 def _ready(workflow: WorkflowFacts, report: WorksReport, components: Sequence[ComponentFacts]) -> Condition:

@@ -1,0 +1,120 @@
+"""What a request says while nobody may carry it out: it is paused, or its Promise cannot fulfil requests.
+
+Two truths have to be told apart. What was asked for before and is written stays true: a slip in a Promise, or a
+required Promise that goes, takes nothing away from a request that was carried out. What was asked for since then is
+not carried out, and a request that stays Ready would say it is. ``observedGeneration`` tells them apart: it is the
+generation that was rendered last, and is not moved here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from troth.api import Condition, find_condition, merge_conditions
+from troth.api import conditions as types
+from troth.engine.status.facts import Obstacle, RequestFacts
+from troth.engine.status.placement import WorksReport, placements_block
+from troth.engine.status.stalled import merge_with_stalled, message_of
+
+PAUSED: Final = "PausedReconciliation"
+UNAVAILABLE: Final = "PromiseUnavailable"
+UNFULFILLED: Final = "PromiseRequirementsNotInstalled"
+_UNFULFILLED_MESSAGE: Final = "Promise Requirements are not installed"
+_WAITING: Final = frozenset({"", PAUSED, UNAVAILABLE, UNFULFILLED})
+# What Ready says of Works and components, which can be judged without rendering anything.
+_PLACED: Final = frozenset(
+    {
+        "Reconciled",
+        "WorksPending",
+        "UnscheduledWorkloads",
+        "WorksFailing",
+        "WorksMisplaced",
+        "ComponentsPending",
+        "ComponentsNotReady",
+    }
+)
+
+
+def why_unavailable(promise: str, status: Mapping[str, Any], *, deleting: bool = False) -> Obstacle:
+    """Why a Promise fulfils no requests, from its own status."""
+    if deleting:
+        return Obstacle(UNAVAILABLE, f"the Promise {promise} is being deleted, and its requests go with it")
+    ready = find_condition(status.get("conditions"), types.READY) or {}
+    reason = UNFULFILLED if ready.get("reason") == "RequirementsNotFulfilled" else UNAVAILABLE
+    said = ready.get("message") if ready.get("status") == "False" else ""
+    cause = f": {said}" if said else ""
+    return Obstacle(reason, f"the Promise {promise} cannot fulfil requests{cause}")
+
+
+def why_paused(promise: str, label: str, *, by_promise: bool, deleting: bool) -> Obstacle:
+    """Why a request is left alone: it or its Promise has the label."""
+    owner = f"its Promise {promise}" if by_promise else "it"
+    waits = "it is not deleted" if deleting else "nothing is done for it"
+    return Obstacle(PAUSED, f"Paused: {owner} has the label {label}=true, and {waits} until that is taken off")
+
+
+def paused_conditions(message: str) -> list[Condition]:
+    """``Reconciled`` and ``Ready`` of an object that is paused."""
+    return [
+        Condition(types.RECONCILED, "Unknown", PAUSED, "Paused"),
+        Condition(types.READY, "False", PAUSED, message or "Paused"),
+    ]
+
+
+def paused_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str) -> dict[str, Any]:
+    """The status of a request that is paused: everything stays as it was, and it is not Ready."""
+    conditions = paused_conditions(facts.obstacle.message)
+    told = merge_with_stalled(old.get("conditions"), conditions, stalled=False, now=now)
+    return {"message": message_of(told, ""), "conditions": told}
+
+
+def unavailable_status(
+    old: Mapping[str, Any],
+    facts: RequestFacts,
+    report: WorksReport,
+    as_placed: Sequence[Condition],
+    *,
+    stalled: bool,
+    now: str,
+) -> dict[str, Any]:
+    """The status of a request whose Promise cannot fulfil requests.
+
+    One that was carried out in its newest generation goes on telling how its files and components fare. Any other
+    waits, and says for what.
+
+    Args:
+        old: the status as the API server has it.
+        facts: what is known of the request, the workflow apart.
+        report: what its Works amount to.
+        as_placed: what the conditions are as far as it depends on the Works and the components.
+        stalled: as far as it depends on those, only an edit helps.
+        now: RFC 3339.
+    """
+    conditions = [Condition(types.PROMISE_AVAILABLE, "False", UNFULFILLED, _UNFULFILLED_MESSAGE)]
+    status: dict[str, Any] = {}
+    ready = find_condition(old.get("conditions"), types.READY) or {}
+    ours = old.get("troth") or {}
+    carried_out = old.get("observedGeneration") == facts.generation
+    if facts.works:
+        conditions.append(report.condition)
+        status["troth"] = {**ours, "placements": placements_block(facts.works)}
+    if carried_out and ready.get("reason") in _PLACED and (facts.works or not ours.get("placements")):
+        told = merge_with_stalled(old.get("conditions"), [*conditions, *as_placed], stalled=stalled, now=now)
+        written = str(old.get("message") or "") if ready.get("status") == "True" else "Resource requested"
+        return {**status, "message": message_of(told, written), "conditions": told}
+    if carried_out and ready.get("reason", "") not in _WAITING | _PLACED:
+        return {**status, "conditions": merge_conditions(old.get("conditions"), conditions, now=now)}
+    message = _waiting(facts, edited=bool(old.get("observedGeneration")) and not carried_out)
+    conditions.append(Condition(types.RECONCILED, "Unknown", "WorkflowPending", "Pending"))
+    conditions.append(Condition(types.READY, "False", facts.obstacle.reason or UNFULFILLED, message))
+    told = merge_with_stalled(old.get("conditions"), conditions, stalled=False, now=now)
+    return {**status, "message": message, "conditions": told}
+
+
+def _waiting(facts: RequestFacts, *, edited: bool) -> str:
+    said = facts.obstacle.message or _UNFULFILLED_MESSAGE
+    if not edited:
+        return said[:1].upper() + said[1:]
+    stays = ", and what was written before it stays" if facts.works else ""
+    return f"This change waits{stays}: {said}"
