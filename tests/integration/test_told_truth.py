@@ -16,7 +16,10 @@ from tests.platforms import (
     api_of,
     available,
     condition,
+    destination,
+    git_store,
     is_ready,
+    placements,
     promise,
 )
 from tests.strangers import refuse_pushes
@@ -26,6 +29,7 @@ from troth.api.resources import (
     DESTINATION,
     GIT_STATE_STORE,
     PROMISE,
+    WORK,
     WORK_PLACEMENT,
 )
 from troth.kube import Client
@@ -261,3 +265,62 @@ async def test_a_destination_is_not_ready_while_its_store_refuses_every_write(co
     lift()
     await corner.platform.ready(corner.name, "orders", corner.namespace, within=30)
     await corner.platform.wait(DESTINATION, corner.name, says("Ready", "True"))
+
+
+async def test_files_whose_destination_is_gone_are_not_said_to_be_looked_after(corner: Corner) -> None:
+    await corner.platform.publish(promise(corner.name))
+    await corner.platform.ask(corner.name, "orders", corner.namespace, size="small")
+    await corner.platform.ready(corner.name, "orders", corner.namespace)
+    await corner.platform.delete(DESTINATION, corner.name)
+    gone = f"Destination {corner.name} does not exist"
+    live = await corner.request("orders", says("Ready", "False", gone, reason="WorksMisplaced"))
+    message = condition(live, "Ready")["message"]
+    assert "labels" not in message
+    assert "are kept up to date" not in message
+    assert placements(live)[0]["message"] == gone
+    await corner.placed("orders", says("Ready", "False", reason="DestinationNotFound"))
+    await corner.placed("orders", says("WriteSucceeded", "True"))  # which it did, before
+    (work,) = (await corner.client.list(WORK, corner.namespace)).items
+    assert says("ScheduleSucceeded", "False", gone, reason="DestinationNotFound")(work)
+    await corner.platform.ask(corner.name, "orders", corner.namespace, size="large")
+    await corner.request(
+        "orders", lambda live: live["status"]["observedGeneration"] == 2 and says("Ready", "False", gone)(live)
+    )
+    await corner.platform.make(
+        DESTINATION, destination(corner.name, store=corner.name, labels={"for": corner.name})
+    )
+    await corner.platform.ready(corner.name, "orders", corner.namespace)
+    await corner.placed("orders", says("Ready", "True"))
+
+
+async def test_files_whose_store_is_gone_are_not_said_to_be_looked_after(corner: Corner) -> None:
+    await corner.platform.publish(promise(corner.name))
+    await corner.platform.ask(corner.name, "orders", corner.namespace)
+    await corner.platform.ready(corner.name, "orders", corner.namespace)
+    held = {"metadata": {"finalizers": ["example.com/held"]}}
+    await corner.client.merge_patch(GIT_STATE_STORE, corner.name, held)
+    await corner.platform.delete(GIT_STATE_STORE, corner.name)
+    deleting = says("Ready", "False", "example.com/held", reason="Deleting")
+    await corner.platform.wait(GIT_STATE_STORE, corner.name, deleting)
+    await corner.platform.wait(DESTINATION, corner.name, says("Ready", "False", reason="StateStoreNotReady"))
+    await corner.client.merge_patch(GIT_STATE_STORE, corner.name, {"metadata": {"finalizers": None}})
+    await corner.platform.wait(DESTINATION, corner.name, says("Ready", "False", reason="StateStoreNotFound"))
+    gone = f"state store GitStateStore/{corner.name} does not exist"
+    await corner.request("orders", says("Ready", "False", gone, reason="WorksFailing"))
+    await corner.placed("orders", says("Ready", "False", reason="WorkloadsFailedWrite"))
+    await corner.platform.make(GIT_STATE_STORE, git_store(corner.name, str(corner.repository.path)))
+    await corner.platform.ready(corner.name, "orders", corner.namespace, within=20)
+
+
+async def test_a_destination_that_is_being_deleted_says_what_it_waits_for(corner: Corner) -> None:
+    await corner.platform.publish(promise(corner.name))
+    await corner.platform.ask(corner.name, "orders", corner.namespace)
+    await corner.platform.ready(corner.name, "orders", corner.namespace)
+    held = {"metadata": {"finalizers": ["example.com/held"]}}
+    await corner.client.merge_patch(DESTINATION, corner.name, held)
+    await corner.platform.delete(DESTINATION, corner.name)
+    await corner.platform.wait(
+        DESTINATION, corner.name, says("Ready", "False", "example.com/held", reason="Deleting")
+    )
+    await corner.client.merge_patch(DESTINATION, corner.name, {"metadata": {"finalizers": None}})
+    await corner.platform.gone(DESTINATION, corner.name)

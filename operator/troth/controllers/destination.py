@@ -222,7 +222,13 @@ class DestinationReconciler:
 
     async def _clean_up(self, key: Key, destination: Destination) -> Result:
         """``cleanup: all``: its placements and their files, then its own files, then the finalizer."""
+        ref = StoreRef(destination.store_kind, destination.store_name)
         if names.DESTINATION_CLEANUP not in destination.metadata.finalizers:
+            others = ", ".join(destination.metadata.finalizers)
+            if others:
+                await self._report(
+                    key, destination, ref, deleting=f"waiting for whoever has the finalizers {others}"
+                )
             return DONE
         if destination.cleanup != "all":
             await self._set_finalizer(key, destination, present=False)
@@ -241,14 +247,15 @@ class DestinationReconciler:
             if answer.get("kind") == WORK_PLACEMENT.kind:
                 self._platform.caches.placements.observe(answer)
         if placements:
-            return After(5.0, f"waiting for {len(placements)} placements to be removed")
+            waiting = f"waiting for {len(placements)} {'placements' if len(placements) > 1 else 'placement'}"
+            await self._report(key, destination, ref, deleting=f"{waiting} to be removed")
+            return After(5.0, f"{waiting} to be removed")
         for own in self._own_places(destination):
             try:
                 async with self._platform.slots.lent():
                     await self._clear(destination, own)
             except StoreError as error:
-                ref = StoreRef(destination.store_kind, destination.store_name)
-                await self._report(key, destination, ref, failure=str(error))
+                await self._report(key, destination, ref, deleting=str(error))
                 return self._platform.writes.failed(own.store, key, error)
         self._platform.writes.forget(key)
         await self._set_finalizer(key, destination, present=False)
@@ -279,6 +286,7 @@ class DestinationReconciler:
         problem: str = "",
         unfit: bool = False,
         failure: str = "",
+        deleting: str = "",
         written: OwnFiles | None = None,
     ) -> None:
         exists = self._platform.caches.get_store(ref) is not None
@@ -294,6 +302,7 @@ class DestinationReconciler:
             problem=problem,
             unfit=unfit,
             generation=destination.metadata.generation,
+            deleting=deleting,
         )
         status = destination_status(destination.status, facts, now=self._platform.now())
         if written is not None:

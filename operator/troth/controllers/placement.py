@@ -19,6 +19,7 @@ from troth.api.objects import Destination, WorkPlacement
 from troth.api.resources import KUBERNETES_STATE_STORE, WORK_PLACEMENT
 from troth.controllers.placement_location import Location, Whereabouts, read_whereabouts
 from troth.controllers.placement_owners import aggregate_owner, owner_at
+from troth.controllers.placement_state import placement_facts
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, Result, Retry, Terminal, Waits
 from troth.controllers.stores import OpenStore, StoreRef, require_supported
@@ -47,11 +48,10 @@ class PlacementReconciler:
         if placement.metadata.deleting:
             return await self._remove(key, placement)
         destination = self._platform.caches.destinations.get("", placement.destination)
-        if destination is None:
-            if read_placement(placement).written:
-                return Waits("its destination is gone")  # its Work labels it misplaced
-            message = f"destination {placement.destination} does not exist; the files stay where they are"
-            return await self._report_failure(key, placement, message, Waits(message))
+        if destination is None:  # the files stay where they are, and its Work labels it misplaced
+            self._platform.writes.forget(key)
+            await self._write_status(key, placement, placement_facts(self._platform, placement))
+            return Waits("its destination does not exist")
         wanted = _finalizers(destination)
         if missing := [name for name in wanted if name not in placement.metadata.finalizers]:
             await self._platform.set_finalizers(
@@ -74,8 +74,9 @@ class PlacementReconciler:
             try:
                 require_supported(store_ref, f"spec.stateStoreRef.kind of Destination {destination.name}")
             except InvalidObject as error:
-                return await self._report_outage(key, placement, str(error))
-            return await self._report_outage(key, placement, f"state store {store_ref} does not exist")
+                return await self._report_failure(key, placement, str(error), Waits(str(error)))
+            message = f"state store {store_ref} does not exist; what was written there stays as it is"
+            return await self._report_failure(key, placement, message, Waits(message))
         if store.writer is None or store.problem:
             return await self._report_outage(key, placement, store.problem)
         try:
@@ -367,8 +368,9 @@ class PlacementReconciler:
 
     async def _report_outage(self, key: Key, placement: WorkPlacement, message: str) -> Result:
         # What is in the store already is not lost because the store cannot be reached now.
-        waits = Waits(message)
-        if read_placement(placement).written:
+        waits, facts = Waits(message), read_placement(placement)
+        if facts.written:
+            await self._write_status(key, placement, facts)  # whether it is misplaced depends on no store
             return waits
         return await self._report_failure(key, placement, message, waits)
 

@@ -19,6 +19,7 @@ from troth.api.pipelines import JinjaPipeline, parse_pipelines
 from troth.controllers.caches import BY_WORK, RequestApi
 from troth.controllers.components import Components
 from troth.controllers.owners import owner_index
+from troth.controllers.placement_state import placement_facts
 from troth.controllers.platform import Platform
 from troth.controllers.relaxing import relax, remedy
 from troth.controllers.result import DONE, After, Result, Retry, Terminal
@@ -42,7 +43,6 @@ from troth.engine.status import (
     WorkFacts,
     WorkflowFacts,
     deletion_status,
-    read_placement,
     read_work,
     refusal_status,
     request_status,
@@ -412,7 +412,7 @@ class RequestReconciler:
         before = request.status
         status = request_status(before, facts, now=self._platform.now())
         if await self._platform.write_status(api.informer, api.resource, key, before, status):
-            self._record_outcome(api, request, before, status)
+            self._record_outcome(key, api, request, before, status)
         return DONE
 
     async def _report_refusal(
@@ -470,7 +470,7 @@ class RequestReconciler:
         return read_work(
             work,
             (
-                read_placement(placement)
+                placement_facts(self._platform, placement)
                 for placement in self._platform.caches.placements.by_index(
                     BY_WORK, f"{work.metadata.namespace}/{work.metadata.name}"
                 )

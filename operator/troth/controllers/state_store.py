@@ -49,12 +49,14 @@ class StateStoreReconciler:
         resource = self._resources[key.kind]
         ref = StoreRef(resource.kind, key.name)
         store = self._platform.caches.get_store(ref)
-        if store is None or store.metadata.deleting:
+        if store is None:
             self._close(self._platform.open_stores.remove(ref))
             self._platform.writes.forget_store(ref)
             self._complaints.settle(key)
             self._wake(ref)
             return DONE
+        if store.metadata.deleting:
+            return await self._leave(key, resource, ref, store)
         before = self._platform.open_stores.get(ref)
         facts, opened, moved = await self._look(store, ref, before)
         self._platform.open_stores.put(ref, opened)
@@ -75,6 +77,20 @@ class StateStoreReconciler:
         if opened.problem:
             return After(settings.failing_store_poll_seconds, opened.problem)
         return After(settings.store_poll_seconds, "looking at the store from time to time")
+
+    async def _leave(self, key: Key, resource: Resource, ref: StoreRef, store: StateStore) -> Result:
+        """A store whose deletion somebody else's finalizer holds up takes nothing more, and says so."""
+        before = self._platform.open_stores.get(ref)
+        message = f"Deleting: waiting for whoever has the finalizers {', '.join(store.metadata.finalizers)}"
+        if before is None or before.problem != message:
+            self._close(before)
+            self._platform.writes.forget_store(ref)
+            self._complaints.settle(key)
+            left = OpenStore(None, path_in_store(store), message, "", address_of(store))
+            self._platform.open_stores.put(ref, left)
+            self._wake(ref)
+        await self._report(key, resource, store, StateStoreFacts(store.metadata.generation, "Deleting", message))
+        return DONE
 
     async def _look(
         self, store: StateStore, ref: StoreRef, before: OpenStore | None

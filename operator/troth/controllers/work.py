@@ -18,6 +18,7 @@ from troth.api.objects import Work, WorkloadGroup, WorkPlacement
 from troth.api.resources import WORK, WORK_PLACEMENT
 from troth.controllers.caches import BY_WORK
 from troth.controllers.differences import was_ever_written
+from troth.controllers.placement_state import placement_facts
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result
 from troth.controllers.workflow import after_refusal
@@ -30,7 +31,7 @@ from troth.engine.scheduling import (
     may_be_ready,
     schedule,
 )
-from troth.engine.status import read_placement, work_status
+from troth.engine.status import deletion_status, read_placement, work_status
 from troth.engine.status.facts import Held, Waiting, WorkFacts
 from troth.engine.work import placement_name
 from troth.kube import REFUSALS, AlreadyExists, Forbidden, NotFound
@@ -273,6 +274,10 @@ class WorkReconciler:
             failures = [failure for placement in left if (failure := read_placement(placement).failure)]
             if failures and self._told.get(key) != failures:
                 self._told[key] = failures
+                noun = "1 placement" if len(left) == 1 else f"{len(left)} placements"
+                waiting_for = f"{noun} to be removed: {min(failures)}"
+                status = deletion_status(work.status, waiting_for=waiting_for, now=self._platform.now())
+                await self._platform.write_status(self._platform.caches.works, WORK, key, work.status, status)
                 self._platform.caches.queue_owner(work)  # its owner says what keeps it
             return DONE  # the end of each queues this Work again
         await self._platform.set_finalizers(
@@ -309,7 +314,9 @@ class WorkReconciler:
             unscheduled=tuple(Waiting(group.group_id, group.wants) for group in plan.groups if group.unscheduled),
             held=tuple(self._held(work, plan)),
             placements=tuple(
-                read_placement(placement) for placement in self._placements(key) if not placement.metadata.deleting
+                placement_facts(self._platform, placement)
+                for placement in self._placements(key)
+                if not placement.metadata.deleting
             ),
             generation=work.metadata.generation,
             refusal=refusal,

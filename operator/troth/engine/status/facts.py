@@ -45,6 +45,8 @@ class PlacementFacts:
         misplaced: the Destination no longer matches.
         failure: why the last write failed, one sentence; empty when it did not.
         generation: the WorkPlacement's generation that the other facts speak of.
+        abandoned: its Destination does not exist, so its files stay as they are and nobody looks after them.
+        namespace: the WorkPlacement's namespace.
     """
 
     name: str
@@ -57,13 +59,15 @@ class PlacementFacts:
     misplaced: bool = False
     failure: str = ""
     generation: int = 0
+    abandoned: bool = False
+    namespace: str = ""
 
     @property
     def state(self) -> PlacementState:
         """The state in one word; a failing write outweighs a misplaced destination, as it needs somebody."""
         if self.failure:
             return "Failing"
-        if self.misplaced:
+        if self.misplaced or self.abandoned:
             return "Misplaced"
         return "Written" if self.written else "Pending"
 
@@ -337,6 +341,7 @@ class DestinationFacts:
         problem: why the Destination itself cannot be used (a bad path…), one sentence; or empty.
         unfit: the problem is in its own spec, so that only an edit of it helps.
         generation: the generation that the facts speak of.
+        deleting: what its deletion waits for, one clause; empty while it is not being deleted.
     """
 
     store_kind: str
@@ -348,6 +353,7 @@ class DestinationFacts:
     problem: str = ""
     unfit: bool = False
     generation: int = 0
+    deleting: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from troth.api import Condition, find_condition, labels, merge_conditions
 from troth.api import conditions as types
@@ -21,15 +21,20 @@ from troth.api.objects import Work, WorkPlacement
 from troth.engine.scheduling import describe_labels
 from troth.engine.status.facts import Held, PlacementFacts, Waiting, WorkFacts
 
-_LONGEST_LIST = 5
+DESTINATION_NOT_FOUND: Final = "DestinationNotFound"
+_LONGEST_LIST: Final = 5
+_NO_DESTINATION: Final = "Destination {} does not exist"
 
 
-def read_placement(placement: WorkPlacement) -> PlacementFacts:
-    """What a WorkPlacement's own status says, for the generation that it has now."""
+def read_placement(placement: WorkPlacement, *, abandoned: bool = False) -> PlacementFacts:
+    """What a WorkPlacement's own status says, for the generation that it has now.
+
+    ``abandoned``: its Destination does not exist, so what the status says of writing is over.
+    """
     ours = placement.status.get("troth") or {}
     current = ours.get("observedGeneration") == placement.metadata.generation
     write = find_condition(placement.status.get("conditions"), types.WRITE_SUCCEEDED) or {}
-    failed = current and write.get("status") == "False"
+    failed = current and write.get("status") == "False" and not abandoned
     return PlacementFacts(
         name=placement.metadata.name,
         group_id=placement.group_id,
@@ -41,6 +46,8 @@ def read_placement(placement: WorkPlacement) -> PlacementFacts:
         misplaced=placement.metadata.labels.get(labels.MISPLACED) == "true",
         failure=(write.get("message") or "writing failed") if failed else "",
         generation=placement.metadata.generation,
+        abandoned=abandoned,
+        namespace=placement.metadata.namespace,
     )
 
 
@@ -53,6 +60,7 @@ def placement_status(old: Mapping[str, Any], facts: PlacementFacts, *, now: str)
             old.get("conditions"), _placement_conditions(facts), now=now, drop=outdated
         ),
         "versionID": facts.version or old.get("versionID") or None,
+        "observedGeneration": facts.generation,
         "troth": {
             **(old.get("troth") or {}),
             "observedGeneration": facts.generation,
@@ -96,6 +104,7 @@ def work_status(old: Mapping[str, Any], facts: WorkFacts, *, now: str) -> dict[s
     waiting = [{"id": group.group_id, "matchLabels": dict(group.wants)} for group in facts.unscheduled]
     return {
         "conditions": merge_conditions(old.get("conditions"), _work_conditions(facts), now=now),
+        "observedGeneration": facts.generation,
         "workPlacements": facts.groups,
         "workPlacementsCreated": facts.groups - len(waiting),
         "troth": {
@@ -157,14 +166,21 @@ def placements_block(works: Iterable[WorkFacts]) -> list[dict[str, Any]]:
             "files": placement.files,
             **({"version": placement.version} if placement.version else {}),
             "state": placement.state,
-            **({"message": placement.failure} if placement.failure else {}),
+            **({"message": message} if (message := _trouble(placement)) else {}),
         }
         for placement in found
     ]
 
 
+def _trouble(placement: PlacementFacts) -> str:
+    return placement.failure or (_NO_DESTINATION.format(placement.destination) if placement.abandoned else "")
+
+
 def _placement_conditions(facts: PlacementFacts) -> list[Condition]:
-    if facts.misplaced:
+    if facts.abandoned:
+        message = _NO_DESTINATION.format(facts.destination)
+        scheduled = Condition(types.SCHEDULE_SUCCEEDED, "False", DESTINATION_NOT_FOUND, message)
+    elif facts.misplaced:
         scheduled = Condition(
             types.SCHEDULE_SUCCEEDED,
             "False",
@@ -193,7 +209,9 @@ def _placement_ready(facts: PlacementFacts) -> Condition:
         case "Failing":
             return Condition(types.READY, "False", "WorkloadsFailedWrite", "Failing")
         case "Misplaced":
-            return Condition(types.READY, "False", "Misplaced", "Misplaced")
+            return Condition(
+                types.READY, "False", DESTINATION_NOT_FOUND if facts.abandoned else "Misplaced", "Misplaced"
+            )
         case "Written":
             return Condition(types.READY, "True", "WorkloadsWrittenToTargetDestination", "Ready")
         case "Pending":
@@ -217,6 +235,9 @@ def _work_conditions(facts: WorkFacts) -> list[Condition]:
         ids = _names(group.group_id for group in facts.unscheduled)
         message = f"No matching destination found for workloadGroups: {ids}"
         return both("UnscheduledWorkloads", message, "UnscheduledWorkloads", "Pending")
+    if facts.state == "Misplaced" and (gone := _abandoned([facts])):
+        message = "; ".join(_NO_DESTINATION.format(name) for name in gone)
+        return both(DESTINATION_NOT_FOUND, message, DESTINATION_NOT_FOUND, "Misplaced")
     misplaced = {placement.group_id for placement in facts.placements if placement.state == "Misplaced"}
     if misplaced and facts.state == "Misplaced":
         message = (
@@ -295,11 +316,31 @@ def _why_misplaced(works: Sequence[WorkFacts]) -> str:
     for work in works:
         for held in work.held:
             return _why_held(work, held)
+    if gone := _abandoned(works):
+        return _why_abandoned(gone, works)
     destinations = {
         placement.destination for work in works for placement in work.placements if placement.state == "Misplaced"
     }
     verb = "no longer has" if len(destinations) == 1 else "no longer have"
     return f"{_enumerate(destinations)} {verb} the labels asked for; the files there stay and are kept up to date"
+
+
+def _abandoned(works: Iterable[WorkFacts]) -> list[str]:
+    """The Destinations that do not exist although something is placed there."""
+    found = {placement.destination for work in works for placement in work.placements if placement.abandoned}
+    return sorted(found)
+
+
+def _why_abandoned(gone: Sequence[str], works: Sequence[WorkFacts]) -> str:
+    placement = next(
+        placement for work in works for placement in work.placements if placement.destination == gone[0]
+    )
+    others = f" (and {len(gone) - 1} more Destinations do not exist)" if len(gone) > 1 else ""
+    return (
+        f"{_NO_DESTINATION.format(gone[0])}{others}: the files in its store stay as they are, and nobody keeps them up "
+        f"to date until it is there again. To place them elsewhere: `kubectl delete workplacement {placement.name} "
+        f"--namespace {placement.namespace}`"
+    )
 
 
 def _where_written(works: Iterable[WorkFacts]) -> str:

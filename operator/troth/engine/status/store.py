@@ -40,6 +40,8 @@ def secret_not_found(name: str, namespace: str, *, generation: int) -> StateStor
 
 def _destination_ready(facts: DestinationFacts) -> Condition:
     store = f"{facts.store_kind}/{facts.store_name}"
+    if facts.deleting:
+        return Condition(types.READY, "False", "Deleting", f"Deleting: {facts.deleting}")
     if facts.problem:
         return Condition(types.READY, "False", "DestinationNotReady", facts.problem)
     if facts.store == "NotFound":
