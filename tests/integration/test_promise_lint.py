@@ -96,6 +96,20 @@ async def test_an_object_that_kubernetes_would_refuse_is_told_before_anybody_ask
     assert "spec.ports[0].port" in finding["message"]
 
 
+async def test_a_promise_that_refuses_whatever_lint_asks_for_is_not_said_to_be_right(
+    platform: Platform, repository: Repository, unique: str
+) -> None:
+    refusing = '{% if "team" not in labels %}{{ fail("add the label team") }}{% endif %}{{ 1 // 0 }}'
+    await platform.make(PROMISE, written(unique, refusing))
+    live = await platform.wait(PROMISE, unique, linted("Unknown"))
+    found = condition(live, "Linted")
+    assert found["reason"] == "LintUnfinished"
+    assert 'refused: nothing was tested; the first was told "add the label team"' in found["message"]
+    comment = "{# troth:ignore T211 the pilot asks by hand #}"
+    await platform.client.merge_patch(PROMISE, unique, {"spec": written(unique, refusing + comment)["spec"]})
+    await platform.wait(PROMISE, unique, linted("True", 2))
+
+
 async def test_a_promise_without_workflows_is_linted_too(
     platform: Platform, repository: Repository, unique: str
 ) -> None:

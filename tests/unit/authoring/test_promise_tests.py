@@ -17,10 +17,11 @@ from tests.documents import ROOT, blocks, pages
 from tests.platforms import destination, promise
 from troth.authoring.files import HomeError
 from troth.authoring.home import load_home
+from troth.authoring.merging import merged
 from troth.authoring.testing import golden
 from troth.authoring.testing.matching import differences
 from troth.authoring.testing.reading import EXPECT, SuiteReader, read_suites
-from troth.authoring.testing.running import CaseResult, Options, Runner, Subject, merged
+from troth.authoring.testing.running import CaseResult, Options, Runner, Subject
 from troth.authoring.testing.schema import schema_text
 from troth.authoring.testing.selecting import InvalidChoice, choose
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from troth.api.objects import Promise
+from troth.api.pipelines import JinjaPipeline
 from troth.authoring.bounded import BoundedWorker
-from troth.authoring.files import read_objects
 from troth.authoring.home import Home
 from troth.authoring.lint.known import Known, schemas_of
 from troth.authoring.rendering import Rendering, Requests
+from troth.authoring.written import written_requests
 from troth.engine.context import render_context
+from troth.engine.linting.asking import reached
 from troth.engine.linting.objects import Subject, Tried
 from troth.engine.offers import Offer
-from troth.engine.render import RenderedFile
+from troth.engine.render import Outcome, RenderContext, RenderedFile
 
 
 def subject_of(
@@ -37,8 +40,16 @@ def subject_of(
 
     def try_request(request: Mapping[str, Any]) -> Tried:
         if requests is None:
-            return Tried(refused=True)
-        return _tried(requests.render_with(worker.render_now, request), names)
+            return Tried(refused="the Promise offers no API")
+        rendered: list[Outcome] = []
+
+        def render(pipelines: Sequence[JinjaPipeline], context: RenderContext) -> Sequence[Outcome]:
+            outcomes = worker.render_now(pipelines, context)
+            rendered.extend(outcomes)
+            return outcomes
+
+        tried = _tried(requests.render_with(render, request), names)
+        return replace(tried, reached=reached(rendered))
 
     return Subject(
         promise=home.promise,
@@ -47,7 +58,7 @@ def subject_of(
         try_request=try_request,
         try_own=lambda: worker.render_now(offer.promise_configure, render_context(promise, None)),
         spent=lambda: worker.spent,
-        examples=[obj for path in home.examples for obj in read_objects(path)],
+        written=written_requests(home),
     )
 
 
@@ -56,4 +67,4 @@ def _tried(rendering: Rendering, names: list[str]) -> Tried:
     for path, content in rendering.files.items():
         pipeline, _, rest = path.partition("/") if len(names) > 1 else (names[0] if names else "", "", path)
         files.append((pipeline, RenderedFile(rest, content)))
-    return Tried(files, rendering.failure, refused=bool(rendering.refusals))
+    return Tried(files, rendering.failure, refused=str(rendering.refusals[0]) if rendering.refusals else "")

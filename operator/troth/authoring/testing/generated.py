@@ -1,12 +1,17 @@
 """Promises that every Promise makes without being asked, held against requests that nobody wrote.
 
 Requests come from the API's own schema: the least and the fullest, random ones that hypothesis draws and shrinks, and
-the fullest of those with each member of each enum, each boundary, and without each optional field. Of each that the
-API server would take:
+the fullest of those with each member of each enum, each boundary, and without each optional field. And they come from
+what people wrote, in examples and cases: that is tried as it is, with one value changed at a time, and with a few drawn
+anew; and where a request is refused without, it is asked for with their labels, annotations and names. Of each that
+the API server would take:
 
 * ``renders``: it renders, or a template refuses it on purpose (``{{ fail("…") }}``);
 * ``same-twice``: rendering it again gives the same;
 * ``valid-objects``: every object is one that its schema allows, as far as there is a schema.
+
+Where each request is refused, or a pipeline is never reached, nothing is known of it. That fails, too, unless a comment
+beside the refusal says that it is meant.
 
 The same seed draws the same requests: no database of former failures, no constants out of whatever code is loaded
 (hypothesis looks for both), nothing written beside the Promise. What was found once is found again, on every machine.
@@ -18,7 +23,7 @@ import contextlib
 import importlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,15 +32,21 @@ import orjson
 from troth.authoring.bounded import BoundedWorker
 from troth.authoring.home import Home
 from troth.authoring.rendering import Requests
-from troth.authoring.testing.boundaries import around
 from troth.authoring.testing.kept import RENDERS, SAME_TWICE, VALID_OBJECTS, GeneratedFailure, Promises
+from troth.authoring.written import written_requests
+from troth.engine.failure import Failure
+from troth.engine.linting.asking import NOTHING_RENDERED, SILENCE, Asking, Frame, Tally
+from troth.engine.linting.boundaries import around
+from troth.engine.linting.comments import comments_in
 from troth.engine.linting.requests import specs
+from troth.engine.sources import field_of, value_at
 
-_NAMES: Final = ("test", "a", "a.b", "1a", "a" * 63)
+_NAMES: Final = ("a", "a.b", "1a", "a" * 63)
 _NOT_OURS: Final = ("apiVersion", "kind", "metadata", "status")
 _MOST_FAILURES: Final = 5
 _SHRINKING: Final = 400
 _SLOW: Final = 80
+_AROUND_WRITTEN: Final = 40
 _CONSTANTS: Final = "_get_local_constants"
 
 
@@ -46,7 +57,7 @@ def check_generated(
 
     Args:
         home: the Promise.
-        requests: renders its requests.
+        requests: renders its requests; examples and cases are those of its home.
         worker: the process that renders; what is generated here counts for its coverage, too.
         examples: how many random requests; none at all, not even chosen ones, when it is 0.
         seed: of the random ones; the same seed gives the same requests.
@@ -55,18 +66,26 @@ def check_generated(
         A failure for each way that a promise is broken, at most 5; the worst first.
 
     Raises:
-        HomeError: a file of ``schemas/`` cannot be read.
+        HomeError: an example, or a file of ``schemas/``, cannot be read.
     """
     if examples <= 0:
         return ()
-    trial = _Trial(requests, Promises(home, worker))
+    resource = requests.offer.resource
+    assert resource is not None  # noqa: S101 - else there are no `Requests`
+    asking = Asking(resource.api_version, resource.kind, written_requests(home), name="test")
+    trial = _Trial(requests, Promises(home, worker), asking)
     schema = _schema_of(requests)
+    for request in asking.written:
+        trial.try_written(request)
     for body in specs(schema):
         trial.try_chosen(body)
     with _leaving_nothing_behind():
         _draw(trial, schema, examples=examples, seed=seed)
     for body in around(schema, trial.fullest):
         trial.try_chosen(body)
+    for frame, written in asking.bodies():
+        for body in around(schema, written, most=_AROUND_WRITTEN):
+            trial.try_chosen(body, frame)
     return trial.failures()
 
 
@@ -80,45 +99,73 @@ class _Trial:
 
     requests: Requests
     promises: Promises
-    allowed: int = 0
-    refused: int = 0
+    asking: Asking
+    tally: Tally = field(default_factory=Tally)
     fullest: Mapping[str, Any] = field(default_factory=dict)
     _smallest: dict[tuple[str, str], GeneratedFailure] = field(default_factory=dict)
     _kinds: dict[tuple[str, str], type[_Broken]] = field(default_factory=dict)
     _left: int = _SHRINKING
+    _first_refused: Mapping[str, Any] = field(default_factory=dict)
 
     def failures(self) -> tuple[GeneratedFailure, ...]:
         """What was found, in a fixed order."""
-        if not self.allowed:
-            tried = f"; {self.refused} were tried" if self.refused else ""
-            words = f"no request was found that the API's schema and rules allow{tried}"
-            return (GeneratedFailure(RENDERS, {}, words),)
         order = (RENDERS, SAME_TWICE, VALID_OBJECTS)
         found = sorted(self._smallest.items(), key=lambda item: (order.index(item[0][0]), item[0][1]))
-        return tuple(failure for _, failure in found[:_MOST_FAILURES])
+        failures = tuple(failure for _, failure in found[:_MOST_FAILURES])
+        untested = None if failures else self._untested()
+        return (untested,) if untested is not None else failures
 
-    def try_chosen(self, body: Mapping[str, Any]) -> None:
+    def _untested(self) -> GeneratedFailure | None:
+        """What says that nothing was tested, unless it is meant."""
+        said = self.tally.untested([pipeline.name for pipeline in self.requests.offer.resource_configure])
+        if not said or any(self._is_meant(refusal) for refusal in self.tally.refusals.values()):
+            return None
+        meant = f", or write {SILENCE} above the line that refuses" if self.tally.refusals else ""
+        fix = f"write an example or a case that is rendered: requests are made from those{meant}"
+        first = next(iter(self.tally.refusals.values()), None)
+        place = self.promises.place(first) if first is not None else ""
+        return GeneratedFailure(RENDERS, self._first_refused, f"{said}; {fix}", place, untested=True)
+
+    def _is_meant(self, refusal: Failure) -> bool:
+        promise = self.requests.home.promise
+        text = value_at(promise, field_of(promise, refusal))
+        comments = comments_in(text.split("\n")) if isinstance(text, str) else ()
+        return any(comment.silences(NOTHING_RENDERED, refusal.line or 1) for comment in comments)
+
+    def try_written(self, request: Mapping[str, Any]) -> None:
+        """Tries one that somebody wrote, as it is, and makes it smaller when it fails."""
+        if len(self._smallest) >= _MOST_FAILURES:
+            return
+        known = set(self._smallest)
+        answer = self._judge(request)
+        self._count(answer)
+        self._shrink(answer, {name: request[name] for name in request if name not in _NOT_OURS}, known)
+
+    def try_chosen(self, body: Mapping[str, Any], frame: Frame | None = None) -> None:
         """Tries one, and makes it smaller when it fails."""
         if len(self._smallest) >= _MOST_FAILURES:
             return
         known = set(self._smallest)
-        found = self.judge(body, "test")
-        if found is None or found[0] in known:
+        self._shrink(self._ask(body, frame), body, known)
+
+    def _shrink(self, answer: _Answer, body: Mapping[str, Any], known: set[tuple[str, str]]) -> None:
+        if answer.found is None or answer.found[0] in known:
             return
-        key, smaller = found[0], body
+        key, smaller = answer.found[0], body
+        around_it = {name: answer.request[name] for name in ("apiVersion", "kind", "metadata")}
         for _ in range(3):
             before = smaller
             for candidate in _reductions(before):
                 if self._left <= 0:
                     return
-                again = self.judge(candidate, "test")
+                again = self._judge({**around_it, **candidate}).found
                 if again is not None and again[0] == key:
                     smaller = candidate
                     break
             if smaller is before:
                 return
 
-    def try_drawn(self, body: Mapping[str, Any], name: str, reject: Callable[[], Any]) -> None:
+    def try_drawn(self, body: Mapping[str, Any], frame: Frame, reject: Callable[[], Any]) -> None:
         """Tries one for hypothesis.
 
         Raises:
@@ -126,29 +173,37 @@ class _Trial:
         """
         if self._left <= 0:
             return  # enough shrinking: whatever is tried now is no failure
-        refused = self.refused
-        found = self.judge(body, name)
-        if self.refused > refused:
+        answer = self._ask(body, frame)
+        if answer.words:
             reject()
-        if found is not None:
-            kind = self._kinds.setdefault(found[0], type("Broken", (_Broken,), {}))
-            raise kind(found[1])
+        if answer.found is not None:
+            kind = self._kinds.setdefault(answer.found[0], type("Broken", (_Broken,), {}))
+            raise kind(answer.found[1])
 
-    def judge(self, body: Mapping[str, Any], name: str) -> tuple[tuple[str, str], str] | None:
-        """In which way a request breaks a promise, and what happened; None when it keeps all, or is no request."""
-        request = self._request(body, name)
+    def _ask(self, body: Mapping[str, Any], frame: Frame | None) -> _Answer:
+        """What becomes of a body, in the first frame in which it is taken."""
+        answer = self.asking.ask(body, self._judge, lambda answer: answer.refused, first=frame)
+        self._count(answer)
+        if not answer.refused and _weight(body) > _weight(self.fullest):
+            self.fullest = body
+        return answer
+
+    def _count(self, answer: _Answer) -> None:
+        self.tally.count(answer.reached, answer.failure, words=answer.words)
+        if answer.refused and not self._first_refused:
+            self._first_refused = answer.request
+
+    def _judge(self, request: Mapping[str, Any]) -> _Answer:
+        """In which way a request breaks a promise, and what happened."""
         rendering = self.requests.render_with(self.promises.render, request)
         if rendering.refusals:
-            self.refused += 1
-            return None
-        self.allowed += 1
-        if _weight(body) > _weight(self.fullest):
-            self.fullest = body
+            return _Answer(request, words=str(rendering.refusals[0]))
+        answer = _Answer(request, failure=rendering.failure, reached=self.promises.reached)
         if self._smallest:
             self._left -= 1
         broken = self.promises.broken(request, rendering, self.requests.offer.resource_configure)
         if broken is None:
-            return None
+            return answer
         failure, way = broken
         key = (failure.name, f"{failure.place} {way}")
         if rendering.failure is not None and rendering.failure.reason in ("TemplateTimeout", "RenderCrashed"):
@@ -156,12 +211,31 @@ class _Trial:
         best = self._smallest.get(key)
         if best is None or _weight(request) < _weight(best.request):
             self._smallest[key] = failure
-        return key, failure.message
+        return replace(answer, found=(key, failure.message))
 
-    def _request(self, body: Mapping[str, Any], name: str) -> dict[str, Any]:
-        resource = self.requests.offer.resource
-        kind = {"apiVersion": resource.api_version, "kind": resource.kind} if resource is not None else {}
-        return {**kind, "metadata": {"name": name, "namespace": "default"}, **body}
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What became of one request.
+
+    Attributes:
+        request: the whole request.
+        words: what the API says, when it refuses the request.
+        failure: why not everything was rendered.
+        reached: the pipelines that rendered.
+        found: the way in which it breaks a promise, and what happened; None when it keeps all, or is refused.
+    """
+
+    request: Mapping[str, Any]
+    words: str = ""
+    failure: Failure | None = None
+    reached: tuple[str, ...] = ()
+    found: tuple[tuple[str, str], str] | None = None
+
+    @property
+    def refused(self) -> bool:
+        """Whether the API or, on purpose, a template does not take it."""
+        return bool(self.words) or (self.failure is not None and self.failure.reason == "Refused")
 
 
 def _draw(trial: _Trial, schema: Mapping[str, Any], *, examples: int, seed: int) -> None:
@@ -169,7 +243,10 @@ def _draw(trial: _Trial, schema: Mapping[str, Any], *, examples: int, seed: int)
     from hypothesis import strategies as st
     from hypothesis.errors import Flaky, InvalidArgument, Unsatisfiable
 
-    from troth.authoring.testing.strategies import values
+    from troth.authoring.testing.strategies import near, values
+
+    bodies = [values(schema), *(near(schema, body) for _, body in trial.asking.bodies())]
+    frames = [*trial.asking.frames, *(replace(trial.asking.plain, name=name) for name in _NAMES)]
 
     @hypothesis.seed(seed)
     @hypothesis.settings(
@@ -182,16 +259,16 @@ def _draw(trial: _Trial, schema: Mapping[str, Any], *, examples: int, seed: int)
         report_multiple_bugs=False,
         print_blob=False,
     )
-    @hypothesis.given(values(schema), st.one_of(st.just(_NAMES[0]), st.sampled_from(_NAMES)))
-    def draw(body: Mapping[str, Any], name: str) -> None:
-        trial.try_drawn(body, name, hypothesis.reject)
+    @hypothesis.given(st.one_of(bodies), st.one_of(st.just(frames[0]), st.sampled_from(frames)))
+    def draw(body: Mapping[str, Any], frame: Frame) -> None:
+        trial.try_drawn(body, frame, hypothesis.reject)
 
     try:
         draw()
     except (_Broken, Flaky):
         return  # the trial has kept it
     except (Unsatisfiable, InvalidArgument):
-        return  # said when the chosen ones were not allowed, either
+        return  # the tally says it
 
 
 def _schema_of(requests: Requests) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from troth.api.pipelines import JinjaPipeline
@@ -14,6 +14,7 @@ from troth.authoring.lint.known import schemas_of
 from troth.authoring.promise_rendering import render_promise
 from troth.authoring.rendering import Rendering
 from troth.engine.failure import Failure
+from troth.engine.linting.asking import reached
 from troth.engine.manifests import InvalidManifest, load_documents
 from troth.engine.render import Outcome, RenderContext, Rendered
 
@@ -31,15 +32,20 @@ class GeneratedFailure:
 
     Attributes:
         name: which one: ``renders``, ``same-twice`` or ``valid-objects``.
-        request: the smallest request that was found to break it; nothing when the Promise itself does.
+        request: the smallest request that was found to break it; nothing when the Promise itself does, or none was
+            found.
         message: what happened, in one sentence.
         place: where in the author's files, such as ``templates/cluster.yaml.j2:12``; "" when that is not known.
+        own: it is the Promise's own workflow that breaks it.
+        untested: nothing was rendered, so nothing is known of the other promises, either.
     """
 
     name: str
     request: Mapping[str, Any]
     message: str
     place: str = ""
+    own: bool = False
+    untested: bool = False
 
 
 class Promises:
@@ -64,6 +70,12 @@ class Promises:
         self._rendered = (pipelines, context, outcomes)
         return outcomes
 
+    @property
+    def reached(self) -> tuple[str, ...]:
+        """The pipelines that rendered last."""
+        outcomes = self._rendered[2] if self._rendered is not None else ()
+        return tuple(reached(outcomes))
+
     def broken(
         self, request: Mapping[str, Any], rendering: Rendering, pipelines: Sequence[JinjaPipeline]
     ) -> tuple[GeneratedFailure, str] | None:
@@ -78,7 +90,7 @@ class Promises:
         if failed is not None:
             if failed.reason == "Refused":
                 return None
-            found = GeneratedFailure(RENDERS, request, failed.sentence(), self._place(failed))
+            found = GeneratedFailure(RENDERS, request, failed.sentence(), self.place(failed))
             return found, f"{failed.reason} {failed.expression}"
         difference = self._difference()
         if difference:
@@ -98,8 +110,12 @@ class Promises:
         """What the Promise's own workflow breaks."""
         offered = offer_of(self._home)
         rendering = render_promise(self._home, offered, destinations=None, render=self.render)
+        refusal = rendering.failure
+        if refusal is not None and refusal.reason == "Refused":
+            message = f"{refusal.sentence()}; as long as it refuses, nobody can ask for anything"
+            return GeneratedFailure(RENDERS, {}, message, self.place(refusal), own=True)
         found = self.broken({}, rendering, offered[1].promise_configure)
-        return found[0] if found is not None else None
+        return replace(found[0], own=True) if found is not None else None
 
     def _difference(self) -> str:
         """What is not the same when the last request is rendered once more; "" when all is."""
@@ -130,7 +146,8 @@ class Promises:
             for place, problem in self._schemas.problems(obj) or ():
                 yield str(obj["kind"]), name, place, problem
 
-    def _place(self, failure: Failure) -> str:
+    def place(self, failure: Failure) -> str:
+        """Where in the author's files a template failed."""
         source = locate_failure(self._home, failure)
         path = source.path
         if path.is_relative_to(self._home.folder):
@@ -142,4 +159,4 @@ class Promises:
         pipeline, _, rest = path.partition("/")
         if all(pipeline != each.name for each in pipelines):
             pipeline, rest = pipelines[0].name if pipelines else "", path
-        return self._place(Failure("InvalidYAML", "", pipeline=pipeline, file=rest))
+        return self.place(Failure("InvalidYAML", "", pipeline=pipeline, file=rest))

@@ -16,6 +16,7 @@ from troth.api.pipelines import JinjaPipeline
 from troth.authoring.bounded import BoundedWorker
 from troth.authoring.files import HomeError
 from troth.authoring.home import Home, Source, refused
+from troth.authoring.merging import merged
 from troth.authoring.promise_rendering import render_promise
 from troth.authoring.rendering import Rendering, Requests
 from troth.authoring.testing.cases import Case, Step, Suite
@@ -257,6 +258,12 @@ class Runner:
             failures += check_generated(
                 home, requests, worker, examples=self.options.examples, seed=self.options.seed
             )
+        untested = next((one for one in failures if one.untested), None)
+        if untested is not None and subject.generated:
+            first, *others = subject.generated
+            failures = [one for one in failures if one is not untested] + [replace(untested, name=first)]
+            message = f"nothing was rendered, so nothing is known of this: see {first}"
+            failures += [replace(untested, name=name, request={}, message=message) for name in others]
         seconds = (time.perf_counter() - start) / len(GENERATED_NAMES)
         return tuple(
             CaseResult(
@@ -298,19 +305,6 @@ class Runner:
         return self._requests[key]
 
 
-def merged(value: Any, patch: Any) -> Any:
-    """A value with a JSON merge patch (RFC 7386) applied."""
-    if not isinstance(patch, Mapping):
-        return patch
-    found = dict(value) if isinstance(value, Mapping) else {}
-    for key, change in patch.items():
-        if change is None:
-            found.pop(key, None)
-        else:
-            found[key] = merged(found.get(key), change)
-    return found
-
-
 def _requested(step: Step, held: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     if step.request is not None:
         return step.request
@@ -339,7 +333,7 @@ def _generated_problem(home: Home, failure: GeneratedFailure) -> Problem:
     path, _, line = failure.place.rpartition(":")
     source = Source(home.folder / path, int(line)) if path and line.isdigit() else Source(home.file, 1)
     if not failure.request:
-        return Problem("", failure.message, source, "in the Promise's own workflow")
+        return Problem("", failure.message, source, "in the Promise's own workflow" if failure.own else "")
     try:
         request = dump_document(dict(failure.request))
     except TooDeep:

@@ -76,6 +76,34 @@ def values(schema: Any, depth: int = 0) -> SearchStrategy[Any]:
     return found
 
 
+def near(schema: Any, value: Any) -> SearchStrategy[Any]:
+    """A value that somebody wrote, with few of its fields drawn anew: what must fit together mostly still does."""
+    known: dict[int, SearchStrategy[Any]] = {}
+
+    def drawn(child: Any, depth: int) -> SearchStrategy[Any]:
+        if id(child) not in known:
+            known[id(child)] = values(child, depth)
+        return known[id(child)]
+
+    @st.composite
+    def changed(draw: st.DrawFn, schema: Any, value: Any, depth: int) -> Any:
+        properties = schema.get("properties") if isinstance(schema, Mapping) else None
+        if not isinstance(properties, Mapping) or not isinstance(value, Mapping) or depth > _DEEPEST:
+            return draw(drawn(schema, depth))
+        required = schema.get("required") or ()
+        found = dict(value)
+        for name in draw(
+            st.lists(st.sampled_from(sorted(properties)), max_size=2, unique=True) if properties else st.just([])
+        ):
+            if name not in required and name in value and draw(st.booleans()):
+                del found[name]
+            else:
+                found[name] = draw(changed(properties[name], value.get(name), depth + 1))
+        return found
+
+    return changed(schema, value, 0)
+
+
 def _of_type(schema: Mapping[str, Any], depth: int) -> SearchStrategy[Any]:
     enum = schema.get("enum")
     if isinstance(enum, Sequence) and not isinstance(enum, str) and enum:

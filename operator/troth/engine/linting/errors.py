@@ -15,6 +15,7 @@ from troth.api.objects import read_promise
 from troth.engine.context import render_context
 from troth.engine.failure import Failure
 from troth.engine.kinds.schemas import Schemas
+from troth.engine.linting.asking import NOTHING_RENDERED
 from troth.engine.linting.comments import FIX, comments_in
 from troth.engine.linting.objects import Subject, Tried, check_objects
 from troth.engine.linting.paths import check_paths
@@ -26,7 +27,7 @@ from troth.engine.offers import read_offer
 from troth.engine.sources import pipelines_of, value_at
 
 _LONGEST: Final = 400
-_UNFOLLOWED: Final = "T004"
+_UNFINISHED: Final = ("T004", NOTHING_RENDERED)
 _IN_PIPELINE: Final = re.compile(r"(spec\.workflows\.\w+\.\w+\[\d+\])\.spec\.(.*)", re.DOTALL)
 _TEMPLATE: Final = re.compile(r"files\[(\d+)\]\.template")
 
@@ -86,17 +87,14 @@ def _comments(document: Mapping[str, Any]) -> Iterable[Remark]:
 
 def _refuse(request: Mapping[str, Any]) -> Tried:
     del request
-    return Tried(refused=True)
+    return Tried(refused="the Promise offers no API")
 
 
 def _report(document: Mapping[str, Any], remarks: Sequence[Remark]) -> LintReport:
     texts = _Texts(document)
-    errors: list[Remark] = []
-    for remark in map(texts.placed, remarks):
-        severity = remark.severity or CODES[remark.code].severity
-        if severity == "error" and not texts.silence(remark):
-            errors.append(remark)
-    unfinished = next((remark.message for remark in remarks if remark.code == _UNFOLLOWED), "")
+    left = [remark for remark in map(texts.placed, remarks) if not texts.silence(remark)]
+    errors = [remark for remark in left if (remark.severity or CODES[remark.code].severity) == "error"]
+    unfinished = next((_line(remark.message) for remark in left if remark.code in _UNFINISHED), "")
     return LintReport(tuple(_errors(document, errors[:MOST_ERRORS])), len(errors), unfinished)
 
 

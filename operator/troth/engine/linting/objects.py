@@ -1,7 +1,7 @@
 """The objects of a Promise: its dependencies, those of its own workflow, and those that requests make it render.
 
-Requests are its examples, where there are any, and those that show each branch of its API. Whoever asks says how to
-render: a command has a process of its own for it, and an operator looks at Promises in one.
+Requests are those that people wrote, where there are any, and those that show each branch of its API. Whoever asks
+says how to render: a command has a process of its own for it, and an operator looks at Promises in one.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import orjson
 from troth.engine.failure import Failure
 from troth.engine.kinds.schemas import Schemas
 from troth.engine.kinds.versions import DEPRECATED, KUBERNETES, REMOVED
+from troth.engine.linting.asking import NOTHING_RENDERED, SILENCE, Asking, Frame, Tally
+from troth.engine.linting.boundaries import around
 from troth.engine.linting.remarks import Remark
 from troth.engine.linting.requests import LENGTHS, longest, specs
 from troth.engine.manifests import InvalidManifest, load_documents
@@ -32,6 +34,7 @@ _NAME_LIMIT: Final = 253
 _SHOWN: Final = 80
 _PROCESSOR_SECONDS: Final = 5.0
 _DEEPEST: Final = 60
+_MOST_CHANGED: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +44,19 @@ class Tried:
     Attributes:
         files: what was rendered, each with the name of its pipeline.
         failure: why not everything was.
-        refused: the API server would not take the request; then there is nothing else.
+        refused: why the API server would not take the request, or ""; then there is nothing else.
+        reached: the pipelines that rendered.
     """
 
     files: Sequence[tuple[str, RenderedFile]] = ()
     failure: Failure | None = None
-    refused: bool = False
+    refused: str = ""
+    reached: Sequence[str] = ()
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the API or, on purpose, a template does not take the request."""
+        return bool(self.refused) or (self.failure is not None and self.failure.reason == "Refused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +71,7 @@ class Subject:
         try_own: renders the Promise's own workflow.
         spent: seconds of a processor that rendering took until now. Time on the wall would make what is found depend
             on what else the machine does.
-        examples: requests that its author wrote.
+        written: requests that its author wrote: examples, and those of test cases.
     """
 
     promise: Mapping[str, Any]
@@ -70,7 +80,7 @@ class Subject:
     try_request: Callable[[Mapping[str, Any]], Tried]
     try_own: Callable[[], Iterable[Outcome]]
     spent: Callable[[], float]
-    examples: Sequence[Mapping[str, Any]] = ()
+    written: Sequence[Mapping[str, Any]] = ()
 
 
 def check_objects(subject: Subject, *, lengths: bool) -> list[Remark]:
@@ -91,62 +101,99 @@ def check_objects(subject: Subject, *, lengths: bool) -> list[Remark]:
     if subject.offer.resource is None:
         return checking.remarks  # without an API there is nothing to ask for
     until = subject.spent() + _PROCESSOR_SECONDS
-    for request in _requests(subject):
-        checking.tried(subject.try_request(request), request)
+    asking = Asking(*_kind(subject.offer), subject.written)
+    for tried, request in _tries(subject, asking, checking.tally):
+        checking.tried(tried, request)
         if checking.hopeless:
             return checking.remarks
         if subject.spent() > until:
             checking.late()
             return checking.remarks
-    for length, tried in _longest(subject) if lengths else ():
+    checking.untested([pipeline.name for pipeline in subject.offer.resource_configure])
+    for length, taken in _longest(subject, asking) if lengths else ():
         if subject.spent() > until:
             checking.late()
             break
-        if tried is not None:
-            checking.lengths(tried, length)
+        if taken is not None:
+            checking.lengths(taken, length)
     return checking.remarks
 
 
-def _resource(offer: Offer) -> tuple[str, str, Mapping[str, Any]]:
+def _kind(offer: Offer) -> tuple[str, str]:
+    assert offer.resource is not None  # noqa: S101 - whoever has none does not ask
+    return offer.resource.api_version, offer.resource.kind
+
+
+def _schema(offer: Offer) -> Mapping[str, Any]:
+    """What the API says of a request's ``spec``."""
     definition, resource = offer.definition, offer.resource
     assert definition is not None and resource is not None  # noqa: S101, PT018 - whoever has none does not ask
     versions = {version["name"]: version for version in definition["spec"]["versions"]}
     schema = versions[resource.version]["schema"]["openAPIV3Schema"]
-    return resource.api_version, resource.kind, (schema.get("properties") or {}).get("spec") or {}
+    found: Mapping[str, Any] = (schema.get("properties") or {}).get("spec") or {}
+    return found
 
 
-def _request(api_version: str, kind: str, name: str, spec: Any) -> dict[str, Any]:
-    metadata = {"name": name, "namespace": "default"}
-    return {
-        "apiVersion": api_version,
-        "kind": kind,
-        "metadata": metadata,
-        **({} if spec is None else {"spec": spec}),
-    }
+def _tries(subject: Subject, asking: Asking, tally: Tally) -> Iterator[tuple[Tried, Mapping[str, Any]]]:
+    """What becomes of each request: of those that people wrote, then of those that show each branch of the API.
+
+    Where one of the latter is refused however it is asked for, what people wrote is tried with one value changed at a
+    time, too: that fits together as they knew that it must.
+    """
+
+    def counted(tried: Tried, request: Mapping[str, Any]) -> tuple[Tried, Mapping[str, Any]]:
+        tally.count(tried.reached, tried.failure, words=tried.refused)
+        return tried, request
+
+    def asked(body: Mapping[str, Any], frame: Frame | None = None) -> tuple[Tried, Mapping[str, Any]]:
+        answers = asking.ask(
+            body, lambda request: (subject.try_request(request), request), lambda answer: answer[0].is_refused,
+            first=frame,
+        )  # fmt: skip
+        return counted(*answers)
+
+    for request in asking.written:
+        yield counted(subject.try_request(request), request)
+    before = tally.refused
+    schema = _schema(subject.offer)
+    for spec in (None, *specs(schema)):
+        yield asked({} if spec is None else {"spec": spec})
+    if tally.refused > before:
+        for frame, body in asking.bodies():
+            for changed in around(
+                {"properties": {"spec": schema}, "required": ["spec"]}, body, most=_MOST_CHANGED
+            ):
+                yield asked(changed, frame)
 
 
-def _requests(subject: Subject) -> Iterator[Mapping[str, Any]]:
-    api_version, kind, schema = _resource(subject.offer)
-    yield from (example for example in subject.examples if example.get("kind") == kind)
-    yield _request(api_version, kind, "example", None)
-    for spec in specs(schema):
-        yield _request(api_version, kind, "example", spec)
-
-
-def _longest(subject: Subject) -> Iterator[tuple[int, Tried | None]]:
+def _longest(subject: Subject, asking: Asking) -> Iterator[tuple[int, Tried | None]]:
     """Requests with the longest name that is not refused, with short texts and with the longest ones.
 
-    None stands for one that was refused.
+    None stands for one that was refused. Where all are, what somebody wrote is tried instead.
     """
-    api_version, kind, schema = _resource(subject.offer)
+    schema = _schema(subject.offer)
     shortest = next(iter(specs(schema)), None)
-    for spec in (shortest, longest(schema)):
-        for length in LENGTHS:
-            tried = subject.try_request(_request(api_version, kind, "a" * length, spec))
+    generated = [{} if spec is None else {"spec": spec} for spec in (shortest, longest(schema))]
+    found = False
+    for body in generated:
+        for length, tried in _shorter(subject, asking, body):
+            found = found or tried is not None
+            yield length, tried
+    if not found:
+        for _, body in list(asking.bodies())[:1]:
+            yield from _shorter(subject, asking, body)
+
+
+def _shorter(subject: Subject, asking: Asking, body: Mapping[str, Any]) -> Iterator[tuple[int, Tried | None]]:
+    for length in LENGTHS:
+        for frame in asking.named(length):
+            tried = subject.try_request(asking.request(body, frame))
             taken = not tried.refused and tried.failure is None
-            yield length, tried if taken else None
             if taken:
                 break
+        yield length, tried if taken else None
+        if taken:
+            return
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +211,7 @@ class _Checking:
         self._promise = subject.promise
         self._schemas = subject.schemas
         self.hopeless = False
+        self.tally = Tally()
         self._found: dict[tuple[str, str, int, str], Remark] = {}
 
     @property
@@ -191,6 +239,18 @@ class _Checking:
                 for file in outcome.files:
                     for obj in self._in_file(outcome.pipeline, file):
                         self.check(obj)
+
+    def untested(self, pipelines: Sequence[str]) -> None:
+        """Says what was never rendered: of that nothing is known."""
+        said = self.tally.untested(pipelines)
+        if not said:
+            return
+        fix = "write an example or a test case that is rendered: requests are made from those"
+        refusals = list(self.tally.refusals.values())
+        for refusal in refusals[:1]:
+            self._failed(NOTHING_RENDERED, refusal, said, f"{fix}; or write {SILENCE} above the line that refuses")
+        if not refusals:
+            self._add(Remark(NOTHING_RENDERED, "spec.api" if self.tally.words else "", said, fix))
 
     def late(self) -> None:
         """Says that time ran out."""

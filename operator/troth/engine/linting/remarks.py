@@ -58,6 +58,7 @@ CODES: Final[Mapping[str, Code]] = MappingProxyType(
         "T208": Code("error", "A request that the API allows and no template can render"),
         "T209": Code("note", "A rule that was not checked"),
         "T210": Code("error", "The Promise's own workflow cannot be rendered"),
+        "T211": Code("warning", "Nothing was rendered, so nothing was looked at"),
         "T301": Code("error", "A field was removed"),
         "T302": Code("error", "What a field allows was narrowed"),
         "T303": Code("error", "A field is newly required"),

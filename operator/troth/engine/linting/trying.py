@@ -10,6 +10,7 @@ from troth.api.objects import Promise, read_request
 from troth.api.pipelines import JinjaPipeline
 from troth.engine.admission import Admission, Admitted
 from troth.engine.context import render_context
+from troth.engine.linting.asking import reached
 from troth.engine.linting.objects import Tried
 from troth.engine.offers import Offer
 from troth.engine.outputs import judge_outcomes
@@ -38,7 +39,7 @@ class Trial:
         """What becomes of a request that a person applies."""
         admitted = self._admission.admit(request)
         if not isinstance(admitted, Admitted):
-            return Tried(refused=True)
+            return Tried(refused=str(admitted[0]))
         request = as_watched(admitted.object, self._promise.name)
         version = self._promise.version or names.VERSION_NOT_SET
         context = render_context(self._promise, read_request(request), version=version)
@@ -53,4 +54,4 @@ class Trial:
             if isinstance(outcome, Rendered)
             for file in outcome.files
         ]
-        return Tried(files, output.failure)
+        return Tried(files, output.failure, reached=reached(outcomes))

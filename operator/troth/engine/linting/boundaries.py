@@ -17,12 +17,12 @@ _LONGEST: Final = 300
 _MOST_ITEMS: Final = 100
 
 
-def around(schema: Mapping[str, Any], value: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The value with one of its parts at a boundary, at most 120 of them; the API may still refuse some."""
+def around(schema: Mapping[str, Any], value: Mapping[str, Any], *, most: int = _MOST) -> list[Mapping[str, Any]]:
+    """The value with one of its parts at a boundary, at most so many of them; the API may still refuse some."""
     found: dict[bytes, Mapping[str, Any]] = {}
     for changed in _changes(schema, value, 0):
         found.setdefault(orjson.dumps(changed, option=orjson.OPT_SORT_KEYS), changed)
-        if len(found) >= _MOST:
+        if len(found) >= most:
             break
     return list(found.values())
 

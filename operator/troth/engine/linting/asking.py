@@ -1,0 +1,236 @@
+"""How requests are made to try a Promise with, and what is to be said when none of them was rendered.
+
+What a schema says gives a ``spec``. It does not say what else a Promise asks for: a label, a name of a certain form,
+two fields that must fit together. Those who wrote examples and test cases knew it. So what they wrote is tried as it
+is, then with one value changed at a time; and a ``spec`` that is made from the schema is asked for as they asked, in
+their namespace and with their names, labels and annotations, when it is refused without.
+
+Where everything is refused, nothing was looked at, and that must not pass for right. `troth test`, `troth lint` and
+the operator count with one `Tally`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeVar
+
+import orjson
+
+from troth.engine.failure import Failure
+from troth.engine.outputs import is_suspended
+from troth.engine.render import Outcome, Rendered
+
+NOTHING_RENDERED: Final = "T211"
+"""The code of lint that says so; a comment with it says that it is meant."""
+
+SILENCE: Final = f"{{# troth:ignore {NOTHING_RENDERED} why #}}"
+
+_NOT_ASKED: Final = ("apiVersion", "kind", "metadata", "status")
+_MOST_FRAMES: Final = 6
+_MOST_WRITTEN: Final = 40
+_MOST_CHANGED: Final = 3
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a request has beside what its API describes."""
+
+    name: str
+    namespace: str = "default"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    def metadata(self) -> dict[str, Any]:
+        """As it stands in a request; nothing empty in it."""
+        found: dict[str, Any] = {"name": self.name, "namespace": self.namespace}
+        for what, noted in (("labels", self.labels), ("annotations", self.annotations)):
+            if noted:
+                found[what] = dict(noted)
+        return found
+
+
+class Asking:
+    """Makes the requests of one API.
+
+    Args:
+        api_version: the version that the operator watches.
+        kind: of the requests.
+        written: requests that people wrote; those of other kinds are passed over.
+        name: of a request that nobody wrote.
+    """
+
+    def __init__(
+        self, api_version: str, kind: str, written: Sequence[Mapping[str, Any]] = (), *, name: str = "example"
+    ) -> None:
+        self._api_version, self._kind = api_version, kind
+        group = api_version.rpartition("/")[0]
+        ours = [
+            request
+            for request in written
+            if request.get("kind") == kind and str(request.get("apiVersion", "")).rpartition("/")[0] == group
+        ]
+        self.written = tuple(_distinct(ours))[:_MOST_WRITTEN]
+        self.plain = Frame(name)
+        self.frames = (self.plain, *_frames(ours))[: _MOST_FRAMES + 1]
+        self._order = list(self.frames[1:])
+
+    def request(self, body: Mapping[str, Any], frame: Frame | None = None) -> dict[str, Any]:
+        """A whole request."""
+        metadata = (frame or self.plain).metadata()
+        return {"apiVersion": self._api_version, "kind": self._kind, "metadata": metadata, **body}
+
+    def bodies(self) -> Iterator[tuple[Frame, dict[str, Any]]]:
+        """What the first of those that people wrote ask for, and how; each different body once."""
+        for request in list(_distinct(self.written, _body))[:_MOST_CHANGED]:
+            if request.get("apiVersion") == self._api_version:
+                yield _frame(request), _body(request)
+
+    def named(self, length: int) -> list[Frame]:
+        """The frames with a name that is so long: of one letter, and else one that begins as somebody's does."""
+        found = [replace(frame, name="a" * length) for frame in self.frames]
+        theirs = [
+            replace(frame, name=frame.name[:length].rstrip("-.").ljust(length, "a")) for frame in self.frames[1:]
+        ]
+        return list(_distinct([*found, *theirs], Frame.metadata))
+
+    def ask(
+        self,
+        body: Mapping[str, Any],
+        attempt: Callable[[dict[str, Any]], T],
+        is_refused: Callable[[T], bool],
+        *,
+        first: Frame | None = None,
+    ) -> T:
+        """What becomes of a body in the first frame in which it is not refused; else in the very first.
+
+        Args:
+            body: what is asked for.
+            attempt: tries a whole request.
+            is_refused: whether the answer is a refusal.
+            first: the frame to begin with; the plain one when there is none.
+        """
+        begin = first or self.plain
+        answer = attempt(self.request(body, begin))
+        if not is_refused(answer):
+            return answer
+        for frame in [other for other in (*self._order, self.plain) if other != begin]:
+            other = attempt(self.request(body, frame))
+            if not is_refused(other):
+                if frame in self._order:  # the next one is most likely taken as this one was
+                    self._order.remove(frame)
+                    self._order.insert(0, frame)
+                return other
+        return answer
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the requests that were tried.
+
+    Attributes:
+        tried: how many.
+        refused: how many of them the API or a template refused.
+        failed: a template failed otherwise, and that is told.
+        reached: the pipelines that rendered something.
+        refusals: of templates, each place once.
+        words: what the API said first, when it refused.
+    """
+
+    tried: int = 0
+    refused: int = 0
+    failed: bool = False
+    reached: set[str] = field(default_factory=set)
+    refusals: dict[tuple[str, str, int | None], Failure] = field(default_factory=dict)
+    words: str = ""
+
+    def count(self, reached: Sequence[str], failure: Failure | None, *, words: str = "") -> None:
+        """Counts one request.
+
+        Args:
+            reached: the pipelines that rendered.
+            failure: why not all did.
+            words: what the API says, when it refuses the request.
+        """
+        self.tried += 1
+        self.reached.update(reached)
+        if words:
+            self.refused += 1
+            self.words = self.words or words
+        elif failure is not None and failure.reason == "Refused":
+            self.refused += 1
+            self.refusals.setdefault((failure.pipeline, failure.file, failure.line), failure)
+        elif failure is not None:
+            self.failed = True
+
+    def untested(self, pipelines: Sequence[str]) -> str:
+        """What was never rendered, and why, in a sentence; "" when everything was, or a failure tells it."""
+        missing = [name for name in pipelines if name not in self.reached]
+        if not missing or self.failed:
+            return ""
+        counts = f"{self.tried} tried, {self.refused} refused"
+        if len(missing) == len(pipelines):
+            what = f"{counts}: nothing was tested"
+            if self.words and not self.refusals:
+                what = f"no request was found that the API's schema and rules allow: {what}"
+        else:
+            why = counts if self.refused else f"{self.tried} tried, and each was suspended before it"
+            what = f"the pipeline {', '.join(missing)} was never rendered: {why}"
+        first = next(iter(self.refusals.values()), None)
+        if first is not None:
+            return f'{what}; the first was told "{first.message}"'
+        return f"{what}; the API said first: {self.words}" if self.words else what
+
+
+def reached(outcomes: Sequence[Outcome]) -> list[str]:
+    """The pipelines that count: up to the first that fails, or suspends those behind it."""
+    found = []
+    for outcome in outcomes:
+        if not isinstance(outcome, Rendered):
+            break
+        found.append(outcome.pipeline)
+        if is_suspended(outcome.control):
+            break
+    return found
+
+
+def _body(request: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in request.items() if name not in _NOT_ASKED}
+
+
+def _frame(request: Mapping[str, Any]) -> Frame:
+    metadata = request.get("metadata")
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    return Frame(
+        str(metadata.get("name") or "example"),
+        str(metadata.get("namespace") or "default"),
+        _noted(metadata.get("labels")),
+        _noted(metadata.get("annotations")),
+    )
+
+
+def _noted(value: Any) -> dict[str, str]:
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _frames(written: Sequence[Mapping[str, Any]]) -> list[Frame]:
+    """Different ways to ask: first those that differ in more than the name."""
+    frames = [_frame(request) for request in written]
+    first = {_packed(frame.metadata() | {"name": ""}): frame for frame in reversed(frames)}
+    leading = [frame for frame in frames if any(frame is other for other in first.values())]
+    return list(_distinct([*leading, *frames], Frame.metadata))
+
+
+def _distinct(values: Sequence[T], key: Callable[[T], Any] = lambda value: value) -> Iterator[T]:
+    seen: set[bytes] = set()
+    for value in values:
+        packed = _packed(key(value))
+        if packed not in seen:
+            seen.add(packed)
+            yield value
+
+
+def _packed(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
