@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import yaml
 
-from troth.engine.manifests import InvalidManifest, _Composer
+from troth.engine.nodes import InvalidManifest, compose
 
 _BLOCKS = ("|", ">")
 _PARTS: Final = re.compile(r"^---(?=\s|\Z)", re.MULTILINE)
@@ -25,14 +25,10 @@ def field_lines(text: str) -> list[dict[str, int]]:
     The line is the one of a field's key; of a text, the line where the text begins. What is not YAML has no lines.
     """
     found: list[dict[str, int]] = []
-    composer = _Composer(text)
     try:
-        while composer.check_node():
-            found.append(dict(_places(composer.get_node(), "", None)))
+        found.extend(dict(_places(node, "", None)) for node in compose(text))
     except (yaml.YAMLError, InvalidManifest):
         return found
-    finally:
-        composer.dispose()
     return found
 
 

@@ -2,12 +2,16 @@
 
 PyYAML's own loaders speak YAML 1.1 with surprises that are not the API server's: dates become objects, 1:30
 becomes 90, 1e3 stays text, a repeated key silently wins, aliases multiply without bound. So only libyaml's
-parser is used; which type a plain word has, and what is refused, is decided here:
+parser is used; which type a plain word has stands in `words`, where a document ends in `documents`, and what is
+refused is decided here:
 
-* JSON types only; yes/no/on/off are booleans (as in Kubernetes), dates and base 60 are text;
+* JSON types only; y, n, yes, no, on and off are booleans (as in Kubernetes), dates and base 60 are text;
 * a repeated key, an unknown tag, infinity, and a key that is no text or number are errors with a line;
-* merge keys (``<<``) work; what aliases add, and how deep anything nests, is bounded. The bound on depth is
-  also what keeps a hostile text from overflowing the stack of libyaml's binding, which ends the process.
+* merge keys (``<<``) work, unless readers differ on what they give;
+* what aliases add, and how deep anything nests, is bounded. The bound on depth is also what keeps a hostile text
+  from overflowing the stack of libyaml's binding, which ends the process.
+
+What is read is what kubectl reads; what kubectl refuses, drops, or is alone in reading so, is refused.
 
 Values of expressions are put in here as well, through `Leaves`: while a scalar is read it is still known
 whether it was plain or quoted (design 4). Writing is `emit`. Rejected: ruamel (ten times slower), the Rust
@@ -16,15 +20,38 @@ parsers (YAML 1.2, and they make dates).
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 from typing import Any, Final, Protocol
 
 import yaml
-from yaml._yaml import CParser
 
-from troth.api import TrothError
+from troth.engine.documents import OneOfEach, document_starts, json_documents
 from troth.engine.emit import DEEPEST, dump_document, dump_documents
+from troth.engine.nodes import (
+    BOOL,
+    MAP,
+    MERGE,
+    NULL_TAG,
+    NUMBER,
+    PREFIX,
+    SEQ,
+    STR,
+    WHOLE,
+    InvalidManifest,
+    compose,
+)
+from troth.engine.words import (
+    FALSE,
+    NULL,
+    NUMERIC,
+    TRUE,
+    as_json_has_it,
+    is_not_finite,
+    key_of_fraction,
+    number,
+)
 
 __all__ = [
     "InvalidManifest",
@@ -38,28 +65,16 @@ __all__ = [
 ]
 
 _MOST_ALIASED: Final = 10_000
+_LARGEST_KEY: Final = 3e38
+"""A fraction in 32 bits, which is what kubectl makes of one that is a key."""
 
-_PREFIX: Final = "tag:yaml.org,2002:"
-_STR: Final = _PREFIX + "str"
-_INT: Final = _PREFIX + "int"
-_FLOAT: Final = _PREFIX + "float"
-_BOOL: Final = _PREFIX + "bool"
-_NULL: Final = _PREFIX + "null"
-_MAP: Final = _PREFIX + "map"
-_SEQ: Final = _PREFIX + "seq"
-_MERGE: Final = _PREFIX + "merge"
+_BINARY: Final = PREFIX + "binary"
+_NO_VALUE: Final = {WHOLE: "whole number", NUMBER: "number", BOOL: "boolean", NULL_TAG: "null"}
+_SLASH: Final = re.compile(r"(?<!\\)(?:\\\\)*\\/")
 
-_TRUE: Final = frozenset(form for word in ("true", "yes", "on") for form in (word, word.title(), word.upper()))
-_FALSE: Final = frozenset(form for word in ("false", "no", "off") for form in (word, word.title(), word.upper()))
-_WORDS: Final = {
-    **dict.fromkeys(_TRUE | _FALSE, _BOOL),
-    **dict.fromkeys(("", "~", "null", "Null", "NULL"), _NULL),
-    "<<": _MERGE,
-}
-_NUMERIC: Final = frozenset("-+.0123456789")
-_INTEGER: Final = re.compile(r"[-+]?(0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]+|0|[1-9][0-9_]*)")
-_REAL: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_NOT_FINITE: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_BANG: Final = re.compile(r"!\s")
+_BANG_FIRST: Final = re.compile(r"(?:&\S+\s+)?!(?=\s)")
+"""``! 12`` is text."""
 
 _TWO_ESCAPES: Final = re.compile(r"\\\\|\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
 """A pair of escapes; a backslash that is escaped itself is found first, so that it begins none."""
@@ -77,25 +92,9 @@ _PLAIN_WORDS: Final = {
     "block sequence entries are not allowed in this context": "a list cannot start here: put '- ' on a new line",
     "found a tab character that violates indentation": "a tab where spaces must be",
     "found a tab character where an indentation space is expected": "a tab where spaces must be",
-    "did not find expected <document start>": "text after the end of a document",
+    "did not find expected <document start>": "text after the end of a document: begin the next one with '---'",
     "control characters are not allowed": "a control character",
 }
-
-
-class InvalidManifest(TrothError):
-    """A text that is not YAML as Kubernetes reads it.
-
-    Attributes:
-        problem: what is wrong, in plain words, without a full stop.
-        line: line in the text, from 1; None when it is not known.
-        column: column in that line, from 1.
-    """
-
-    def __init__(self, problem: str, line: int | None = None, column: int | None = None) -> None:
-        self.problem = problem
-        self.line = line
-        self.column = column
-        super().__init__(f"line {line}: {problem}" if line is not None else problem)
 
 
 class TooManyDocuments(InvalidManifest):
@@ -129,16 +128,25 @@ def load_documents(text: str, *, leaves: Leaves | None = None, most: int | None 
         InvalidManifest: the text is not YAML as Kubernetes reads it.
     """
     documents: list[Any] = []
-    composer: _Composer | None = None
+    if leaves is None:
+        documents, text = json_documents(text)
+    else:
+        text = _with_whole_characters(text)
+    if most is not None and len(documents) > most:
+        raise TooManyDocuments(f"more than {most} documents")
+    if not text.endswith("\n"):
+        text += "\n"  # as kubectl does: a block at the end has its last line break
     try:
-        composer = _Composer(_with_whole_characters(text))
-        builder = _Builder(leaves, aliases="*" in text and "&" in text)
-        while composer.check_node():
-            document = builder.document(composer.get_node())
-            if document is not None:
-                documents.append(document)
-                if most is not None and len(documents) > most:
-                    raise TooManyDocuments(f"more than {most} documents")
+        parts = OneOfEach(document_starts(text))
+        builder = _Builder(leaves, text)
+        for node in compose(text):
+            document = builder.document(node)
+            if document is None:
+                continue
+            parts.next(node)
+            documents.append(document)
+            if most is not None and len(documents) > most:
+                raise TooManyDocuments(f"more than {most} documents")
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = error.problem or "this is not YAML"
@@ -149,9 +157,6 @@ def load_documents(text: str, *, leaves: Leaves | None = None, most: int | None 
         raise InvalidManifest(_in_plain_words(problem)) from None
     except UnicodeEncodeError:
         raise InvalidManifest("half of a character (a lone surrogate)") from None
-    finally:
-        if composer is not None:
-            composer.dispose()
     return documents
 
 
@@ -189,45 +194,20 @@ def text_of_key(value: Any) -> str | None:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float) and math.isfinite(value):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+        return key_of_fraction(value) if abs(value) < _LARGEST_KEY else None
     return None
-
-
-class _Composer(CParser):
-    """libyaml's parser with our reading of plain words, and a bound on depth."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self._depth = 0
-
-    def resolve(self, kind: type, value: str, implicit: tuple[bool, bool]) -> str:
-        if kind is not yaml.ScalarNode:
-            return _SEQ if kind is yaml.SequenceNode else _MAP
-        if not implicit[0]:
-            return _STR
-        if value and value[0] in _NUMERIC:
-            if _INTEGER.fullmatch(value):
-                return _INT
-            return _FLOAT if _REAL.fullmatch(value) or _NOT_FINITE.fullmatch(value) else _STR
-        return _WORDS.get(value, _STR)
-
-    def descend_resolver(self, parent: Any, index: Any) -> None:  # noqa: ARG002 - PyYAML's signature
-        self._depth += 1
-        if self._depth > DEEPEST:
-            mark = parent.start_mark
-            raise InvalidManifest(f"nested more than {DEEPEST} levels deep", mark.line + 1, mark.column + 1)
-
-    def ascend_resolver(self) -> None:
-        self._depth -= 1
 
 
 class _Builder:
     """From nodes to values. A node that is met again through an alias is built again: nothing is shared."""
 
-    def __init__(self, leaves: Leaves | None, *, aliases: bool) -> None:
+    def __init__(self, leaves: Leaves | None, text: str) -> None:
         self._leaves = leaves
         self._mark = leaves.mark if leaves is not None else ""
-        self._seen: set[int] | None = set() if aliases else None
+        self._seen: set[int] | None = set() if "*" in text and "&" in text else None
+        is_json = leaves is not None and text.lstrip().startswith("{")
+        self._slashes = text if "\\/" in text and not is_json else ""
+        self._bangs = text if _BANG.search(text) else ""
         self._aliased = 0
         self._within_alias = 0
         self._depth = 0
@@ -249,10 +229,10 @@ class _Builder:
             raise _at(node, "an alias that holds itself, or nests too deep")
         try:
             if type(node) is yaml.SequenceNode:
-                if node.tag != _SEQ:
+                if node.tag != SEQ:
                     raise _unknown_tag(node)
                 return [self.build(child) for child in node.value]
-            if node.tag != _MAP:
+            if node.tag != MAP:
                 raise _unknown_tag(node)
             return self._mapping(node)
         finally:
@@ -273,91 +253,110 @@ class _Builder:
 
     def _mapping(self, node: Any) -> dict[str, Any]:
         result: dict[str, Any] = {}
-        merged: list[dict[str, Any]] = []
+        merged: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            if key_node.tag == _MERGE:
-                merged.extend(self._merged(value_node))
+            if key_node.tag == MERGE:
+                added = self._merged(value_node)
+                for key in added:
+                    if (key in result and result[key] != added[key]) or (
+                        key in merged and merged[key] != added[key]
+                    ):
+                        raise _at(
+                            key_node,
+                            f"'<<' merges the key {key!r}, which is there already: kubectl takes the later one, "
+                            "other readers the earlier; put '<<' first, or leave one of them out",
+                        )
+                merged.update(added)
                 continue
             key = self._key(key_node)
             if key in result:
                 raise _at(key_node, f"the key {key!r} is there twice")
             result[key] = self.build(value_node)
-        if not merged:
-            return result
-        base: dict[str, Any] = {}
-        for mapping in merged:
-            for key, value in mapping.items():
-                base.setdefault(key, value)
-        return {**base, **result}
+        return {**merged, **result} if merged else result
 
-    def _merged(self, node: Any) -> list[dict[str, Any]]:
+    def _merged(self, node: Any) -> dict[str, Any]:
+        if type(node) is yaml.SequenceNode and self._seen and id(node) in self._seen:
+            raise _at(node, "'<<' merges a list only where the list is written: [*a, *b]")
         value = self.build(node)
         mappings = value if isinstance(value, list) else [value]
         if not all(isinstance(mapping, dict) for mapping in mappings):
             raise _at(node, "'<<' merges maps, and this is none")
-        return mappings
+        return {key: child for mapping in reversed(mappings) for key, child in mapping.items()}
 
     def _key(self, node: Any) -> str:
         if type(node) is not yaml.ScalarNode:
             raise _at(node, "a key that is a map or a list; a value that starts with { or [ needs quotes")
-        if node.tag == _STR:
+        tag: str = node.tag
+        if tag == STR:
             text: str = node.value
             if self._leaves is not None and self._mark in text:
                 return self._leaves.key(text)
-            return text
-        key = text_of_key(self._scalar(node))
+            return self._text(node) if self._slashes else text
+        value = self._scalar(node)
+        if tag in (NUMBER, WHOLE) and type(value) is not str:
+            value = _number(node)
+        key = text_of_key(value) if type(value) is not int or value < 1 << 63 else None
         if key is None:
-            raise _at(node, "a key without a name")
+            raise _at(node, "a key without a name" if value is None else f"{node.value!r} is too large for a key")
         return key
 
     def _scalar(self, node: Any) -> Any:
         tag: str = node.tag
         text: str = node.value
-        if tag == _STR:
+        if tag == STR:
             if self._leaves is not None and self._mark in text:
                 return self._leaves.leaf(text, plain=node.style is None or node.style == "")
+            return self._text(node) if self._slashes else text
+        if self._bangs and _BANG_FIRST.match(self._bangs, node.start_mark.index):
             return text
-        if tag == _INT:
-            return _integer(text, node)
-        if tag == _BOOL:
-            if text in _TRUE or text in _FALSE:
-                return text in _TRUE
-            raise _at(node, f"{text!r} is neither true nor false")
-        if tag == _NULL:
+        if tag in (NUMBER, WHOLE):
+            return as_json_has_it(_number(node))
+        if tag == BOOL and (text in TRUE or text in FALSE):
+            return text in TRUE
+        if tag == NULL_TAG and text in NULL:
             return None
-        if tag == _FLOAT:
-            return _real(text, node)
-        if tag == _MERGE:
+        if tag in _NO_VALUE:
+            raise _at(node, f"{text!r} is no {_NO_VALUE[tag]}")
+        if tag == _BINARY:
+            return _text_of_bytes(node)
+        if tag == MERGE:
             return text
         raise _unknown_tag(node)
 
-
-def _integer(text: str, node: Any) -> Any:
-    digits = text.replace("_", "")
-    sign = -1 if digits.startswith("-") else 1
-    digits = digits.lstrip("+-").lower()
-    base = {"0b": 2, "0x": 16, "0o": 8}.get(digits[:2], 8 if digits.startswith("0") and digits != "0" else 10)
-    try:
-        return sign * int(digits[2:] if digits[1:2] in ("b", "x", "o") else digits, base)
-    except ValueError:
-        if node.style:
-            raise _at(node, f"{text!r} is no whole number") from None
+    def _text(self, node: Any) -> str:
+        text: str = node.value
+        if node.style == '"' and (
+            found := _SLASH.search(self._slashes, node.start_mark.index + 1, node.end_mark.index)
+        ):
+            line = self._slashes.count("\n", 0, found.end()) + 1
+            raise InvalidManifest("'\\/', which is JSON and not YAML: write '/'", line)
         return text
 
 
-def _real(text: str, node: Any) -> Any:
-    if not _REAL.fullmatch(text):
+def _number(node: Any) -> int | float:
+    text: str = node.value
+    if is_not_finite(text):
         raise _at(node, f"{text!r} is no number that JSON has")
-    if text.lstrip("+-").isdigit():
-        return int(text)
-    number = float(text)
-    if not math.isfinite(number):
-        raise _at(node, f"{text!r} is too large for a number")
-    return number
+    value = number(text) if text and text[0] in NUMERIC else None
+    if value is None or (node.tag == WHOLE and isinstance(value, float)):
+        raise _at(node, f"{text!r} is no {_NO_VALUE[node.tag]}")
+    return value
+
+
+def _text_of_bytes(node: Any) -> str:
+    text: str = node.value
+    try:
+        return base64.b64decode(text.replace("\n", "").replace("\r", ""), validate=True).decode()
+    except UnicodeDecodeError:
+        raise _at(node, "these bytes are no text, and kubectl would spoil them: leave '!!binary' out") from None
+    except ValueError:
+        raise _at(node, "'!!binary' before what is no base64") from None
 
 
 def _unknown_tag(node: Any) -> InvalidManifest:
-    return _at(node, f"the tag {str(node.tag).replace(_PREFIX, '!!')!r} is unknown to Kubernetes")
+    return _at(
+        node, f"the tag {str(node.tag).replace(PREFIX, '!!')!r} does not fit here, or is none of Kubernetes'"
+    )
 
 
 def _at(node: Any, problem: str) -> InvalidManifest:

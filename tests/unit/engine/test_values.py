@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.unit.engine.pipelines import context, document, documents, pipeline, render, rendered
 from troth.engine import Rendered
 from troth.engine.manifests import load_documents
+from troth.engine.words import as_json_has_it
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60) | st.sampled_from(
     [
@@ -65,6 +66,16 @@ JSON_VALUES = st.recursive(
     lambda children: st.lists(children, max_size=4) | st.dictionaries(ANY_TEXT, children, max_size=4),
     max_leaves=12,
 )
+
+
+def after_json(value: Any) -> Any:
+    """The value after the API server wrote it as JSON: a fraction without a fraction is a whole number."""
+    if isinstance(value, dict):
+        return {key: after_json(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [after_json(child) for child in value]
+    return as_json_has_it(value) if type(value) in (int, float) else value
+
 
 POSITIONS: dict[str, tuple[str, Any]] = {
     "plain": ("a: {{ spec.x }}\nb: 1\n", lambda x: {"a": x, "b": 1}),
@@ -145,7 +156,8 @@ def test_any_text_in_any_position_comes_back_exactly(position: str, value: str) 
 @given(JSON_VALUES)
 def test_any_value_alone_keeps_its_type(value: Any) -> None:
     read = document("a: {{ spec.x }}\nb: [{{ spec.x }}]\n{{ 'c' }}: {{ spec | dict2items }}\n", {"x": value})
-    assert repr(read) == repr({"a": value, "b": [value], "c": [{"key": "x", "value": value}]})
+    expected = {"a": value, "b": [value], "c": [{"key": "x", "value": value}]}
+    assert repr(read) == repr(after_json(expected))
 
 
 @given(JSON_VALUES)
@@ -156,8 +168,10 @@ def test_a_value_as_yaml_reads_as_the_value(value: Any) -> None:
     )
     read = document(template, {"x": value})
     text = read.pop("c")
-    assert repr(read) == repr({"a": {"k": 1, "v": value}, "b": {"v": value}, "d": [{"v": value}], "e": value})
-    assert repr(load_documents(text)) == repr([{"v": value}])
+    assert repr(read) == repr(
+        after_json({"a": {"k": 1, "v": value}, "b": {"v": value}, "d": [{"v": value}], "e": value})
+    )
+    assert repr(load_documents(text)) == repr(after_json([{"v": value}]))
 
 
 @given(ANY_TEXT)
