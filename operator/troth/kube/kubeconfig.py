@@ -1,9 +1,9 @@
 """Reads who we are and where the server is: a kubeconfig, or the account of a pod.
 
-`kubernetes.aio.config` does the reading (merging of files, contexts, tokens, OpenID Connect); around it stand
-three things that it lacks. Inline keys do not go to temporary files. Plugins run with a deadline and real errors
-(`exec_plugin`). And a kubeconfig out of a Secret may not name files or programs of this machine: whoever may write
-that Secret could otherwise read the operator's files or run what he likes as the operator.
+`kubernetes.aio.config` does the reading (tokens, OpenID Connect); around it stand four things that it lacks. Files
+are merged and looked at in `kubeconfig_files`. Inline keys do not go to temporary files. Plugins run with a deadline
+and real errors (`exec_plugin`). And a kubeconfig out of a Secret may not name files or programs of this machine:
+whoever may write that Secret could otherwise read the operator's files or run what he likes as the operator.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import ConfigException
 from kubernetes.aio.config.incluster_config import InClusterConfigLoader
-from kubernetes.aio.config.kube_config import ConfigNode, KubeConfigLoader, KubeConfigMerger
+from kubernetes.aio.config.kube_config import ConfigNode, KubeConfigLoader
 
 from troth.kube.errors import CredentialsError
 from troth.kube.exec_plugin import ExecCredential, run_exec_plugin
+from troth.kube.kubeconfig_files import check_kubeconfig, check_server, current_context, entry_named, read_files
 
 ACCOUNT_FOLDER: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -136,7 +136,10 @@ class Kubeconfig:
                 return await self._load()
         except TimeoutError:
             raise CredentialsError(f"{self._name}: no login within {_DEADLINE:g} s") from None
-        except (ConfigException, ValueError, LookupError, TypeError, AttributeError, OSError) as error:
+        except OSError as error:
+            named = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+            raise CredentialsError(f"{self._name} names a file that cannot be read: {named}") from error
+        except (ConfigException, ValueError, LookupError, TypeError, AttributeError) as error:
             raise CredentialsError(f"{self._name} cannot be used: {error}") from error
 
     @property
@@ -172,16 +175,17 @@ class Kubeconfig:
 
     def _choose(self) -> _Chosen:
         config = self._read()
-        name = self._context or config["current-context"]
-        context = config["contexts"].get_with_name(name)["context"]
-        cluster_node = config["clusters"].get_with_name(context["cluster"])
-        cluster = cluster_node["cluster"].value
-        if not cluster.get("server"):
-            raise CredentialsError(f"{self._name}: its cluster {context['cluster']!r} names no server")
-        user_name = context.safe_get("user")
-        user_node = config["users"].get_with_name(user_name, safe=True) if user_name else None
-        if user_name and user_node is None:
-            raise CredentialsError(f"{self._name} has no user {user_name!r}, which its context {name!r} names")
+        said = self._name
+        name = self._context or current_context(config, said)
+        context = entry_named(config, "contexts", name, said).value["context"]
+        if not context.get("cluster"):
+            raise CredentialsError(f"{said}: its context {name!r} names no cluster")
+        why = f", which its context {name!r} names"
+        cluster_node = entry_named(config, "clusters", context["cluster"], said, why=why)
+        cluster = cluster_node.value["cluster"]
+        check_server(cluster.get("server"), context["cluster"], said)
+        user_name = context.get("user")
+        user_node = entry_named(config, "users", user_name, said, why=why) if user_name else None
         user = (user_node.value.get("user") or {}) if user_node is not None else {}
         if not self._trusted:
             _refuse_local(cluster, user)
@@ -198,19 +202,10 @@ class Kubeconfig:
         )
 
     def _read(self) -> ConfigNode:
-        if not isinstance(self._source, str):
-            return ConfigNode("kubeconfig", deepcopy(dict(self._source)))
-        try:
-            config = KubeConfigMerger(self._source).config
-        except yaml.YAMLError as error:
-            # The problem's own words quote the file, and with it what may be a token.
-            mark = getattr(error, "problem_mark", None)
-            raise CredentialsError(
-                f"{self._name} is not YAML" + (f", see line {mark.line + 1}" if mark else "")
-            ) from None
-        if config is None:
-            raise CredentialsError(f"{self._name} does not exist")
-        return config
+        if isinstance(self._source, str):
+            return read_files(self._source)
+        check_kubeconfig(self._source, self._name)
+        return ConfigNode("kubeconfig", deepcopy(dict(self._source)))
 
 
 class _Loader(KubeConfigLoader):  # type: ignore[misc]
@@ -244,8 +239,8 @@ def _take(section: dict[str, Any], name: str, folder: Path) -> bytes | None:
     inline, file = section.pop(f"{name}-data", None), section.pop(name, None)
     if inline:
         try:
-            return base64.b64decode(inline)
-        except binascii.Error:
+            return base64.b64decode("".join(inline.split()), validate=True)
+        except (binascii.Error, ValueError):
             raise CredentialsError(f"{name}-data of the kubeconfig is not base64") from None
     return folder.joinpath(file).read_bytes() if file else None
 

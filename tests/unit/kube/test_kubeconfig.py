@@ -78,9 +78,12 @@ async def test_the_document_is_left_as_it_was() -> None:
     ("text", "says"),
     [
         (f"users:\n- user: {{token: {SECRET}\n", "not YAML, see line"),
-        (f"token: {SECRET}\n", "cannot be used"),
-        ("contexts: 5\ncurrent-context: c\n", "cannot be used"),
-        (yaml.safe_dump(kubeconfig({"token": SECRET}) | {"clusters": []}), "cannot be used"),
+        (f"token: {SECRET}\n", "no current-context: it has no context at all"),
+        ("contexts: 5\ncurrent-context: c\n", "contexts is a number, and must be a list"),
+        (
+            yaml.safe_dump(kubeconfig({"token": SECRET}) | {"clusters": []}),
+            "has no cluster 'c', which its context",
+        ),
         (yaml.safe_dump(kubeconfig({"token": SECRET}) | {"users": []}), "no user 'u'"),
         (yaml.safe_dump(kubeconfig({"token": SECRET}, server="")), "names no server"),
         (yaml.safe_dump(kubeconfig({"client-key-data": "abc", "token": SECRET})), "base64"),
@@ -93,6 +96,90 @@ async def test_what_cannot_be_used_is_named_without_its_secrets(tmp_path: Path, 
         await load_credentials(path)
     assert SECRET not in str(caught.value)
     assert str(path) in str(caught.value) or "base64" in says
+
+
+NOT_KUBECONFIGS = {
+    "": "is empty",
+    "# nothing\n": "is empty",
+    "~\n": "is empty",
+    "- a\n": "is a list and no kubeconfig",
+    "hello\n": "is a text and no kubeconfig",
+    "3\n": "is a number and no kubeconfig",
+    "\0": "is not YAML",
+    "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n": "holds a Pod and no kubeconfig",
+    "kind: [a]\n": "holds a manifest and no kubeconfig",
+}
+CHANGES: list[tuple[dict[str, Any], str]] = [
+    ({"current-context": None}, "names no current-context: it has c"),
+    ({"current-context": ""}, "names no current-context: it has c"),
+    ({"current-context": "z"}, "has no context 'z': it has c"),
+    ({"current-context": ["c"]}, "current-context is a list"),
+    ({"contexts": None}, "has no context 'c': it has no context at all"),
+    ({"contexts": {"c": 1}}, "contexts is a map, and must be a list"),
+    ({"contexts": [None]}, "contexts\\[0\\] is missing, and must be a map"),
+    ({"contexts": [{"context": {}}]}, "contexts\\[0\\].name is missing"),
+    ({"contexts": [{"name": "c"}]}, "its context 'c' says nothing"),
+    ({"contexts": [{"name": "c", "context": "x"}]}, "contexts\\[0\\].context is a text, and must be a map"),
+    ({"contexts": [{"name": "c", "context": {"user": "u"}}]}, "its context 'c' names no cluster"),
+    ({"contexts": [{"name": "c", "context": {"cluster": 3}}]}, "context.cluster is a number"),
+    ({"contexts": [{"name": "c", "context": {"cluster": "z"}}]}, "has no cluster 'z'.*: it has c"),
+    ({"contexts": [{"name": "c", "context": {"cluster": "c", "user": "z"}}]}, "has no user 'z'.*: it has u"),
+    ({"clusters": "x"}, "clusters is a text, and must be a list"),
+    ({"clusters": [{"name": "c", "cluster": None}]}, "its cluster 'c' says nothing"),
+    ({"clusters": [{"name": "c", "cluster": {}}]}, "names no server"),
+    ({"clusters": [{"name": "c", "cluster": {"server": 3}}]}, "cluster.server is a number"),
+    ({"clusters": [{"name": "c", "cluster": {"server": "x"}}]}, "no address: write https://"),
+    ({"clusters": [{"name": "c", "cluster": {"server": "https://x:y"}}]}, "no address: write https://"),
+    ({"clusters": [{"name": "c", "cluster": {"server": "http://x", "extensions": [3]}}]}, "extensions must be"),
+    ({"users": [{"name": "u", "user": SECRET}]}, "users\\[0\\].user is a text, and must be a map"),
+    ({"users": [{"name": "u", "user": {"exec": SECRET}}]}, "user.exec is a text, and must be a map"),
+    ({"users": [{"name": "u", "user": {"client-key-data": 5}}]}, "client-key-data is a number"),
+    ({"users": [{"name": "u", "user": {"client-key": "/none"}}]}, "file that cannot be read: /none: No such file"),
+    ({"users": [{"name": "u", "user": {"tokenFile": "/none"}}]}, "file that cannot be read: /none: No such file"),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        *NOT_KUBECONFIGS.items(),
+        *((yaml.safe_dump(kubeconfig({"token": SECRET}) | change), says) for change, says in CHANGES),
+    ],
+)
+async def test_a_broken_kubeconfig_is_told_in_words_that_name_the_field_and_no_secret(
+    tmp_path: Path, text: str, says: str
+) -> None:
+    path = tmp_path / "config"
+    path.write_text(text)
+    with pytest.raises(CredentialsError, match=says) as caught:
+        await load_credentials(path)
+    assert str(path) in str(caught.value)
+    assert SECRET not in str(caught.value)
+    assert "object" not in str(caught.value)
+
+
+async def test_devices_folders_and_bytes_are_no_kubeconfigs(tmp_path: Path) -> None:
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    for path, says in (("/dev/null", "is empty"), (tmp_path, "Is a directory"), (tmp_path / "bytes", "UTF-8")):
+        with pytest.raises(CredentialsError, match=says):
+            await load_credentials(path)
+
+
+async def test_of_several_files_the_first_that_says_something_wins(tmp_path: Path) -> None:
+    second = kubeconfig({"token": "second"}) | {"current-context": "z"}
+    for name, text in (
+        ("empty", ""),
+        ("first", yaml.safe_dump(kubeconfig({"token": "first"}))),
+        ("second", yaml.safe_dump(second)),
+    ):
+        (tmp_path / name).write_text(text)
+    paths = ":".join(str(tmp_path / name) for name in ("none", "empty", "first", "second"))
+    assert (await (await load_credentials(paths)).headers())["Authorization"] == "Bearer first"
+
+
+async def test_a_user_who_says_nothing_is_nobody() -> None:
+    document = kubeconfig({}) | {"users": [{"name": "u", "user": None}]}
+    assert await authorization(document) == ""
 
 
 async def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
