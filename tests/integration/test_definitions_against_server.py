@@ -472,6 +472,38 @@ def _schema(spec: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
+APPROVALS = (
+    "https://github.com/kubernetes/enhancements/pull/1111",
+    "http://a",
+    "HTTP://a:80/b?c#d",
+    "ftp://me@host/a",
+    "x://[::1]/a",
+    "unapproved",
+    "unapproved, experimental",
+    "unapprovedly",
+    "Unapproved",
+    "",
+    " ",
+    "not a url",
+    "approved",
+    "example.com/pull/1",
+    "//example.com/a",
+    "/a",
+    "https:",
+    "https://",
+    "https:///a",
+    "https:a",
+    "https://?a",
+    "https://a b/c",
+    "https://a/b c",
+    "https://a/%zz",
+    "https://:80",
+    "https://@",
+    " https://a",
+    "1https://a",
+)
+
+
 def variants(unique: str) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for name, schema in FIELDS.items():
@@ -484,6 +516,15 @@ def variants(unique: str) -> dict[str, dict[str, Any]]:
         change(api["spec"])
         api["metadata"]["name"] = f"{api['spec']['names']['plural']}.{api['spec']['group']}"
         found[name] = api
+    for group in ("things.k8s.io", "things.kubernetes.io", "things.x-k8s.io"):
+        for approval in APPROVALS:
+            api = copy.deepcopy(promise(unique)["spec"]["api"])
+            api["spec"]["group"] = group
+            api["metadata"] = {
+                "name": f"{api['spec']['names']['plural']}.{group}",
+                "annotations": {"api-approved.kubernetes.io": approval},
+            }
+            found[f"{group} approved by {approval!r}"] = api
     return found
 
 

@@ -13,7 +13,7 @@ from troth.api import InvalidObject
 from troth.authoring.files import HomeError, read_objects, read_text
 from troth.authoring.starting.errors import CannotStart
 from troth.authoring.starting.fields import Field
-from troth.engine.admission.definitions import definition_refusals
+from troth.engine.admission.definitions import API_APPROVED, definition_refusals
 from troth.engine.definitions import build_definition, request_resource
 from troth.engine.lines import field_lines
 from troth.engine.status.author import OWNED_KEYS
@@ -223,6 +223,9 @@ def _cleaned(obj: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     definition.pop("status", None)
     metadata = definition.get("metadata")
     definition["metadata"] = {"name": metadata.get("name") if isinstance(metadata, dict) else None}
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    if isinstance(annotations, dict) and API_APPROVED in annotations:
+        definition["metadata"]["annotations"] = {API_APPROVED: annotations[API_APPROVED]}
     spec = definition.get("spec")
     if not isinstance(spec, dict):
         return definition, ()

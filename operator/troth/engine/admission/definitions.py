@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from troth.engine.admission.cost import cost_refusals
 from troth.engine.admission.defaults import refused_default
+from troth.engine.admission.formats import format_check
 from troth.engine.admission.outline import outline_refusals, top_level_refusals, unknown_words
 from troth.engine.admission.refusals import (
     FORBIDDEN,
@@ -25,6 +26,9 @@ from troth.engine.admission.refusals import (
 )
 from troth.engine.admission.validation import compile_pattern
 
+API_APPROVED: Final = "api-approved.kubernetes.io"
+_APPROVALS: Final = "https://github.com/kubernetes/enhancements/pull/1111"
+_HAS_HOST: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?[^/?#@]")
 _LABEL: Final = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _TYPES: Final = ("array", "boolean", "integer", "number", "object", "string")
@@ -122,9 +126,7 @@ def _definition(spec: Mapping[str, Any], metadata: Mapping[str, Any]) -> Iterato
         yield invalid("spec.group", group, "a lowercase RFC 1123 subdomain must consist of lower case characters")
     elif "." not in group:
         yield invalid("spec.group", group, "should be a domain with at least one dot")
-    approved = "api-approved.kubernetes.io" in (metadata.get("annotations") or {})
-    if group.endswith((".k8s.io", ".kubernetes.io")) and not approved:
-        yield required("metadata.annotations[api-approved.kubernetes.io]", "protected groups must have approval")
+    yield from _approval(group, metadata)
     yield from _names(spec["names"])
     yield from outline_refusals(spec)
     seen: set[str] = set()
@@ -141,6 +143,29 @@ def _definition(spec: Mapping[str, Any], metadata: Mapping[str, Any]) -> Iterato
             if not isinstance(version.get(flag, False), bool):
                 yield invalid(f"{field}.{flag}", version[flag], "must be true or false")
         yield from _root(version["schema"]["openAPIV3Schema"], f"{field}.schema.openAPIV3Schema")
+
+
+def _is_url(text: str) -> bool:
+    check = format_check("uri")
+    return _HAS_HOST.match(text) is not None and check is not None and check(text)
+
+
+def _approval(group: str, metadata: Mapping[str, Any]) -> Iterator[Refusal]:
+    """Kubernetes' own groups need a link to whoever approved the API, or the word that nobody did."""
+    if not f".{group}".endswith((".k8s.io", ".kubernetes.io")):
+        return
+    annotations = metadata.get("annotations")
+    approval = annotations.get(API_APPROVED) if isinstance(annotations, Mapping) else None
+    field = f"metadata.annotations[{API_APPROVED}]"
+    if not isinstance(approval, str) or not approval:
+        yield required(field, f'protected groups must have approval annotation "{API_APPROVED}", see {_APPROVALS}')
+    elif not approval.startswith("unapproved") and not _is_url(approval):
+        yield invalid(
+            field,
+            approval,
+            f'protected groups must have approval annotation "{API_APPROVED}" with either a URL or a reason '
+            f'starting with "unapproved", see {_APPROVALS}',
+        )
 
 
 def _names(names: Mapping[str, Any]) -> Iterator[Refusal]:
