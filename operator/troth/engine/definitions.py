@@ -88,6 +88,12 @@ def build_definition(
             contradicts itself. What only the API server can judge is left to the API server.
     """
     field = "spec.api"
+    if api.get("kind") == "CustomResourceDefinition" and api.get("apiVersion") == "apiextensions.k8s.io/v1beta1":
+        raise InvalidObject(
+            f"{field}.apiVersion",
+            "is apiextensions.k8s.io/v1beta1, which Kubernetes has not since 1.22",
+            "write it as apiextensions.k8s.io/v1: the schema stands in each of spec.versions there",
+        )
     if api.get("kind") != "CustomResourceDefinition" or api.get("apiVersion") != "apiextensions.k8s.io/v1":
         raise InvalidObject(
             field,

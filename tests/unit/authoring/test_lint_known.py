@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,51 @@ def test_a_kind_is_unchecked_until_its_schema_is_given(tmp_path: Path) -> None:
     [finding] = lint(folder, known=known_from([boxes()]))
     assert (finding.code, "spec.size" in finding.message) == ("T202", True)
     assert lint(folder, known=known_from([boxes("integer")])) == []
+
+
+@pytest.mark.parametrize("way", ["one version", "versions", "schema in the version"])
+@pytest.mark.parametrize("keeps", [None, True, False])
+def test_a_definition_of_v1beta1_is_understood(tmp_path: Path, way: str, keeps: bool | None) -> None:
+    definition = boxes()
+    definition["apiVersion"] = "apiextensions.k8s.io/v1beta1"
+    spec = definition["spec"]
+    [version] = spec.pop("versions")
+    schema = version.pop("schema")
+    if way == "one version":
+        spec.update(version=version["name"], validation=schema)
+    elif way == "versions":
+        spec.update(versions=[version], validation=schema)
+    else:
+        spec.update(versions=[version | {"schema": schema}])
+    if keeps is not None:
+        spec["preserveUnknownFields"] = keeps
+    folder = home(tmp_path / "home")
+    (folder / "schemas").mkdir()
+    (folder / "schemas" / "box.yaml").write_text(yaml.safe_dump(definition))
+    [finding] = lint(folder)
+    assert (finding.code, "spec.size" in finding.message) == ("T202", True)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda spec: spec.pop("group"), "lacks group"),
+        (lambda spec: spec.pop("versions"), "cannot be used"),
+        (lambda spec: spec["versions"][0].update(schema="x"), "cannot be used"),
+    ],
+)
+def test_a_definition_that_cannot_be_used_is_not_asked_for_but_named(
+    tmp_path: Path, change: Callable[[dict[str, Any]], Any], says: str
+) -> None:
+    definition = boxes()
+    change(definition["spec"])
+    folder = home(tmp_path / "home")
+    (folder / "schemas").mkdir()
+    (folder / "schemas" / "box.yaml").write_text(yaml.safe_dump(definition))
+    [finding] = lint(folder)
+    assert finding.code == "T201"
+    assert says in finding.message
+    assert "put its" not in finding.fix
 
 
 @pytest.mark.parametrize(

@@ -315,8 +315,10 @@ class _Checking:
         problems = judgement.problems
         if problems is None:
             if (api_version, kind) not in REMOVED:
-                message = f"{api_version} {kind} is unchecked: its schema is not known"
+                message = f"{api_version} {kind} is unchecked: {judgement.useless or 'its schema is not known'}"
                 fix = "put its CustomResourceDefinition into schemas/, or into the dependencies"
+                if judgement.useless:
+                    fix = "replace it by one that an API server takes"
                 self._say("T201", rendered.field, message, fix, f"kind: {kind}")
             return
         for field, problem in problems:
