@@ -38,9 +38,22 @@ SPEC: Mapping[str, Any] = {
 }
 
 
+def described(schema: Any) -> Any:
+    """The schema with a description at each field that has none."""
+    if not isinstance(schema, Mapping):
+        return schema
+    changed: dict[str, Any] = {"description": "Something.", **schema}
+    for key in ("items", "additionalProperties"):
+        if key in changed:
+            changed[key] = described(changed[key])
+    if isinstance(changed.get("properties"), Mapping):
+        changed["properties"] = {name: described(child) for name, child in changed["properties"].items()}
+    return changed
+
+
 def definition(spec: Mapping[str, Any], *, required: bool = True, **version: Any) -> dict[str, Any]:
     """A CustomResourceDefinition whose requests have that spec."""
-    schema: dict[str, Any] = {"type": "object", "properties": {"spec": spec}}
+    schema: dict[str, Any] = described({"type": "object", "properties": {"spec": spec}})
     if required:
         schema["required"] = ["spec"]
     return {

@@ -181,6 +181,9 @@ def test_troth_describes_each_field_that_it_writes_itself() -> None:
         ({"quota": {"more": ["1"]}}, None),
         ({"names": ["a", 1]}, ("status.names[1]", "is a whole number, and the API declares text")),
         ({"by": {"x": {}}}, ("status.by.x", "is a map, and the API declares true or false")),
+        ({"count": 1}, None),
+        ({"count": "1 to 3"}, None),
+        ({"count": [1]}, ("status.count", "is a list, and the API declares a whole number or text")),
         ({"message": "text", "unknown": [1]}, None),
     ],
 )
@@ -194,6 +197,7 @@ def test_a_status_of_another_type_than_the_api_declares_is_a_failure_that_names_
             "quota": {"type": "object", "properties": {"cpu": {"type": "string"}}},
             "names": {"type": "array", "items": {"type": "string"}},
             "by": {"type": "object", "additionalProperties": {"type": "boolean"}},
+            "count": {"x-kubernetes-int-or-string": True},
             "message": {"type": "integer"},
         },
     }

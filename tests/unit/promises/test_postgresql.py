@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from pathlib import Path
 from typing import Any
@@ -20,22 +21,40 @@ from tests.unit.promises.library import (
     render_valid,
     request_of,
 )
+from troth.engine.admission import Admission, Admitted
+from troth.engine.definitions import build_definition
 from troth.engine.render import Failure
 
 PROMISE = load_promise("postgresql")
 NAMES = st.from_regex(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?", fullmatch=True)
 SIZES = {"small": 1, "medium": 2, "large": 3}
 SUPPORTED = re.compile(r"(14|15|16|17|18)(\.[0-9]+)?")
+ADMISSION = Admission(build_definition("postgresql", PROMISE["spec"]["api"]))
 
 
 def ask(name: str = "orders", **spec: Any) -> dict[str, Any]:
     return request_of(PROMISE, name, spec)
 
 
-def test_the_api_is_that_of_the_seed_unchanged() -> None:
+def refusals(request: dict[str, Any]) -> str:
+    answer = ADMISSION.admit(request)
+    return "" if isinstance(answer, Admitted) else "; ".join(map(str, answer))
+
+
+def test_the_api_has_the_fields_the_enum_and_the_default_of_the_seed_and_only_adds_words_and_rules() -> None:
     seed = yaml.safe_load((ROOT / "tests" / "data" / "seed-promise.yaml").read_text("utf-8"))
-    assert PROMISE["spec"]["api"] == seed["spec"]["api"]
     assert PROMISE["metadata"]["name"] == seed["metadata"]["name"]
+    ours, theirs = copy.deepcopy(PROMISE["spec"]["api"]), seed["spec"]["api"]
+    del ours["spec"]["names"]["shortNames"]
+    (version,) = ours["spec"]["versions"]
+    del version["additionalPrinterColumns"]
+    root = version["schema"]["openAPIV3Schema"]
+    del root["properties"]["status"]
+    spec = root["properties"]["spec"]
+    for schema in (root, spec, *spec["properties"].values()):
+        assert schema.pop("description")
+        schema.pop("x-kubernetes-validations", None)
+    assert ours == theirs
 
 
 @pytest.mark.parametrize("path", examples("postgresql"), ids=lambda path: path.stem)
@@ -96,11 +115,19 @@ def test_a_version_that_cannot_run_is_refused_in_words(version: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a" * 51, "orders.eu", "1st"])
-def test_a_name_that_no_cluster_may_have_is_refused_in_words(name: str) -> None:
-    outcome = render(PROMISE, ask(name, size="small"))
-    assert isinstance(outcome, Failure)
-    assert outcome.reason == "Refused"
-    assert "Rename" in outcome.message
+def test_a_name_that_no_cluster_may_have_is_refused_by_the_api_in_words(name: str) -> None:
+    assert "at most 50 lower-case letters" in refusals(ask(name, size="small"))
+
+
+@pytest.mark.parametrize("spec", [None, {}, {"size": "small"}, {"size": "medium"}, {"size": "large"}])
+@pytest.mark.parametrize("before", [None, {}, {"size": "small"}, {"size": "medium"}, {"size": "large"}])
+def test_a_database_grows_and_never_shrinks(before: dict[str, Any] | None, spec: dict[str, Any] | None) -> None:
+    old, new = (request_of(PROMISE, "orders", size) for size in (before, spec))
+    answer = ADMISSION.admit(new, old)
+    sizes = [SIZES[(size or {}).get("size", "small")] for size in (before, spec)]
+    assert isinstance(answer, Admitted) == (sizes[1] >= sizes[0])
+    if not isinstance(answer, Admitted):
+        assert "does not shrink" in str(answer[0])
 
 
 def test_the_operator_comes_with_the_promise() -> None:

@@ -57,7 +57,7 @@ POSTGRESQL = [
     Fault("postgresql", "templates/pooler.yaml.j2", "  cluster:\n    name: {{ name }}\n", ""),
     Fault("postgresql", "templates/cluster.yaml.j2", "{{ size.instances }}", "{{ size.instances | string }}"),
     Fault("postgresql", API, "spec.size | default('small')", "spec.size | default('large')"),
-    Fault("postgresql", "templates/cluster.yaml.j2", "length > 50", "length > 60"),
+    Fault("postgresql", API, "size() <= 50", "size() <= 60"),
     Fault("postgresql", API, '"{{ name }}-app"', '"{{ name }}-superuser"'),
 ]
 WEB_APP = [

@@ -16,6 +16,7 @@ from troth.authoring.lint.places import Files, place, shown
 from troth.authoring.lint.silencing import silence
 from troth.authoring.lint.subject import subject_of
 from troth.engine.linting.columns import check_columns
+from troth.engine.linting.descriptions import check_descriptions
 from troth.engine.linting.objects import check_objects
 from troth.engine.linting.paths import check_paths
 from troth.engine.linting.remarks import CAUSES, CONSEQUENCE, Remark
@@ -56,6 +57,7 @@ def lint(path: Path, *, against: str | Earlier = "", known: Known | None = None)
             remarks.extend(check_versions(home.promise))
             remarks.extend(check_paths(home.promise, offer))
             remarks.extend(check_columns(home.promise, offer))
+            remarks.extend(check_descriptions(home.promise, offer))
             subject = subject_of(home, (promise, offer), worker, known)
             remarks.extend(check_objects(subject, lengths=True))
     except RefusedPromise as error:

@@ -119,7 +119,7 @@ def offer(name: str, *, kind: str, group: str, plural: str, fields: Sequence[Fie
     plural = plural or plural_of(kind)
     if not _PLURAL.fullmatch(plural):
         raise CannotStart(f"--plural {plural}: use lower-case letters, digits and dashes")
-    spec: dict[str, Any] = {"type": "object"}
+    spec: dict[str, Any] = {"description": f"What is asked of the Promise {name}.", "type": "object"}
     if any(field.required for field in fields):
         spec["required"] = [field.name for field in fields if field.required]
     spec["properties"] = {field.name: dict(field.schema) for field in fields}
@@ -127,7 +127,14 @@ def offer(name: str, *, kind: str, group: str, plural: str, fields: Sequence[Fie
         "name": VERSION,
         "served": True,
         "storage": True,
-        "schema": {"openAPIV3Schema": {"type": "object", "required": ["spec"], "properties": {"spec": spec}}},
+        "schema": {
+            "openAPIV3Schema": {
+                "description": f"A request for {kind}, which the Promise {name} fulfils.",
+                "type": "object",
+                "required": ["spec"],
+                "properties": {"spec": spec},
+            }
+        },
     }
     names = {"kind": kind, "listKind": f"{kind}List", "plural": plural, "singular": kind.lower()}
     return read_offered(

@@ -25,7 +25,7 @@ from troth.authoring.starting.definitions import Offered, adopt, check_name, off
 from troth.authoring.starting.errors import CannotStart
 from troth.authoring.starting.fields import Field
 from troth.authoring.starting.manifests import Template, Templates, read_manifests
-from troth.authoring.starting.parameters import REQUEST_NAME, Parameter
+from troth.authoring.starting.parameters import REQUEST_NAME, Found, Parameter
 from troth.authoring.starting.requests import fullest, smallest, why_refused
 from troth.authoring.starting.texts import (
     CHANGELOG,
@@ -39,6 +39,7 @@ from troth.engine.manifests import load_documents
 from troth.engine.serving import as_served
 
 EXAMPLE: Final = "example"
+_PLACES_SHOWN: Final = 3
 _LARGEST_PROMISE: Final = 1536 * 1024
 
 
@@ -154,7 +155,7 @@ def _from_manifests(
 ) -> tuple[_Making, Templates]:
     read = read_manifests(manifests, parameters)
     found = read.parameters.found
-    fields = [Field(value.name, value.schema) for value in found.values() if value.name != REQUEST_NAME]
+    fields = [Field(value.name, _explained(value)) for value in found.values() if value.name != REQUEST_NAME]
     offered = offer(name, kind=kind, group=group, plural=plural, fields=fields)
     texts = {template.path: template.text for template in read.templates}
     made = _Making(name, offered, texts, _ORIGIN_MANIFESTS)
@@ -168,6 +169,13 @@ def _from_manifests(
         raise CannotStart(f"the API of {offered.kind} does not let in what the manifests hold")
     made.examples[EXAMPLE] = request
     return made, read
+
+
+def _explained(found: Found) -> dict[str, Any]:
+    """The schema of a parameter's field, which says where its value goes."""
+    shown = ", ".join(found.places[:_PLACES_SHOWN])
+    more = len(found.places) - _PLACES_SHOWN
+    return {"description": f"Takes the place of {shown}{f' and {more} more' if more > 0 else ''}.", **found.schema}
 
 
 def check_empty(folder: Path) -> None:

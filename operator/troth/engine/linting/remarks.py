@@ -48,6 +48,7 @@ CODES: Final[Mapping[str, Code]] = MappingProxyType(
         "T109": Code("error", "A name that does not exist here"),
         "T110": Code("warning", "A column of kubectl get that stays empty"),
         "T111": Code("warning", "An edit may change where a request goes"),
+        "T112": Code("note", "A field of the API without a description"),
         "T201": Code("note", "An object of a kind whose schema is not known"),
         "T202": Code("error", "An object that its schema does not allow"),
         "T203": Code("warning", "A name that can grow too long"),

@@ -86,6 +86,8 @@ def _misfit(schema: Any, value: Any, where: str, depth: int) -> tuple[str, str] 
         return None
     if kind in _WORDS and not _is_of(kind, value):
         return where, f"is {_said(value)}, and the API declares {_WORDS[kind]}"
+    if schema.get(_EITHER) is True and not (_is_of("integer", value) or _is_of("string", value)):
+        return where, f"is {_said(value)}, and the API declares a whole number or text"
     if isinstance(value, Mapping):
         fields, rest = _mapping(schema.get("properties")), schema.get("additionalProperties")
         children = [(fields.get(key, rest), item, f"{where}.{key}") for key, item in value.items()]
