@@ -163,6 +163,7 @@ class Destination:
     cleanup: str
     init_workloads: bool
     status: Object
+    names_file: bool = True
 
     @property
     def name(self) -> str:
@@ -263,6 +264,7 @@ def read_destination(obj: Object) -> Destination:
         cleanup=spec.get("cleanup") or "none",
         init_workloads=(spec.get("initWorkloads") or {}).get("enabled", True) is not False,
         status=obj.get("status") or {},
+        names_file=bool(filepath.get("filename")),
     )
 
 

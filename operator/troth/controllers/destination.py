@@ -72,6 +72,7 @@ class DestinationReconciler:
             if destination.metadata.deleting:
                 return await self._clean_up(key, destination)
             destination = await self._keep_finalizer(key, destination)
+            destination = await self._name_file(key, destination)
         except Conflict:
             return Retry("the Destination changed while it was looked at")
         ref = StoreRef(destination.store_kind, destination.store_name)
@@ -208,6 +209,19 @@ class DestinationReconciler:
         if have == want:
             return destination
         await self._set_finalizer(key, destination, present=want)
+        return self._platform.caches.destinations.get("", key.name) or destination
+
+    async def _name_file(self, key: Key, destination: Destination) -> Destination:
+        """Puts the name of the one file into the spec, where nobody gave one, as Kratix's webhook does."""
+        if destination.mode != "aggregatedYAML" or destination.names_file:
+            return destination
+        try:
+            answer = await self._platform.client.merge_patch(
+                DESTINATION, key.name, {"spec": {"filepath": {"filename": destination.filename}}}
+            )
+        except NotFound:
+            return destination
+        self._platform.caches.destinations.observe(answer)
         return self._platform.caches.destinations.get("", key.name) or destination
 
     async def _set_finalizer(self, key: Key, destination: Destination, *, present: bool) -> None:

@@ -11,14 +11,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from troth.api import Condition, InvalidObject, Key, set_condition
 from troth.api import labels as names
-from troth.api.objects import Destination, WorkPlacement
+from troth.api.objects import Destination, Workload, WorkPlacement
 from troth.api.resources import KUBERNETES_STATE_STORE, WORK_PLACEMENT
 from troth.controllers.placement_location import Location, Whereabouts, read_whereabouts
-from troth.controllers.placement_owners import aggregate_owner, owner_at
+from troth.controllers.placement_owners import aggregate_owner, owner_at, placement_reference
 from troth.controllers.placement_state import placement_facts
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, Result, Retry, Terminal, Waits
@@ -29,6 +28,7 @@ from troth.engine.status.facts import PlacementFacts
 from troth.engine.work import blob_id, decode_content
 from troth.stores import Claim, StateStoreWriter, StoreError, Written
 
+_NAMED = 5
 _RESTORED = "Files that others had changed or removed in the store were written again"
 
 
@@ -38,6 +38,7 @@ class PlacementReconciler:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._aggregating: dict[str, asyncio.Lock] = {}
+        self._aggregated: dict[tuple[str, str], dict[tuple[str, str], tuple[Workload, ...]]] = {}
 
     async def reconcile(self, key: Key) -> Result:
         """Writes, moves or removes the files of one placement and reports it in its status."""
@@ -86,7 +87,7 @@ class PlacementReconciler:
         placement = await self._announce(key, placement, location)
         try:
             async with self._platform.slots.lent():
-                written = await self._submit(store.writer, claim, destination, location)
+                written = await self._submit(store.writer, claim, placement, location)
                 self._platform.writes.passed(store_ref, key, changed=written.changed)
                 await self._leave_old_places(placement, location)
         except StoreError as error:
@@ -135,14 +136,16 @@ class PlacementReconciler:
         return self._platform.caches.placements.get(key.namespace, key.name) or placement
 
     async def _submit(
-        self, writer: StateStoreWriter, claim: Claim, destination: Destination, location: Location
+        self, writer: StateStoreWriter, claim: Claim, placement: WorkPlacement, location: Location
     ) -> Written:
         if not location.aggregate:
             return await writer.write(claim)
-        return await self._write_aggregate(writer, destination.name, location)
+        return await self._write_aggregate(writer, placement, location)
 
-    async def _write_aggregate(self, writer: StateStoreWriter, destination: str, location: Location) -> Written:
-        path = location.aggregate
+    async def _write_aggregate(
+        self, writer: StateStoreWriter, placement: WorkPlacement, location: Location
+    ) -> Written:
+        path, destination = location.aggregate, placement.destination
         # Built under a lock: an older reading must never overwrite a newer one.
         lock = self._aggregating.setdefault(destination, asyncio.Lock())
         async with lock:
@@ -156,22 +159,30 @@ class PlacementReconciler:
             for other in placements:
                 former.update(read_whereabouts(other.status).former_stores(location.store))
                 contents[other.metadata.name, other.metadata.namespace] = await self._load(other)
+            now = {(other.metadata.name, other.metadata.namespace): other.workloads for other in placements}
+            before = self._aggregated.get((destination, path))
+            if before is None:  # after a start nobody knows what was in the file
+                changed = [placement.metadata.name]
+            else:
+                changed = sorted(key[0] for key in now | before if now.get(key) != before.get(key))
             content = aggregate(contents)
             files = {path: blob_id(content)} if content is not None else {}
 
             async def load() -> Mapping[str, bytes]:
                 return {path: content} if content is not None else {}
 
-            return await writer.write(
+            written = await writer.write(
                 Claim(
                     owner=aggregate_owner(destination),
                     files=files,
                     load=load,
-                    message=destination,
+                    message=_enumerate(changed) or destination,
                     obsolete=() if files else (path,),
                     former_stores=tuple(sorted(former)),
                 ),
             )
+            self._aggregated[destination, path] = now
+            return written
 
     def _loader(self, placement: WorkPlacement, layout: Layout) -> Callable[[], Awaitable[Mapping[str, bytes]]]:
         async def load() -> Mapping[str, bytes]:
@@ -265,7 +276,7 @@ class PlacementReconciler:
                 retryable=True,
             )
         if old.aggregate and others_stay:
-            await self._write_aggregate(store.writer, placement.destination, old)
+            await self._write_aggregate(store.writer, placement, old)
             return
         owner = owner_at(old, placement)
         await store.writer.write(_removal(f"{owner}@{old.path}" if stays else owner, placement, old))
@@ -416,17 +427,6 @@ class PlacementReconciler:
         )
 
 
-def placement_reference(placement: WorkPlacement) -> dict[str, Any]:
-    """The object reference of a placement, for Events."""
-    return {
-        "apiVersion": WORK_PLACEMENT.api_version,
-        "kind": WORK_PLACEMENT.kind,
-        "name": placement.metadata.name,
-        "namespace": placement.metadata.namespace,
-        "uid": placement.metadata.uid,
-    }
-
-
 def _removal(owner: str, placement: WorkPlacement, place: Location) -> Claim:
     async def load() -> Mapping[str, bytes]:
         return {}
@@ -440,6 +440,12 @@ def _removal(owner: str, placement: WorkPlacement, place: Location) -> Claim:
         load=load,
         message=placement.metadata.name,
     )
+
+
+def _enumerate(placements: Sequence[str]) -> str:
+    """Whose documents in one file changed, for the message of a commit."""
+    shown = ", ".join(placements[:_NAMED])
+    return shown + (f" and {len(placements) - _NAMED} more" if len(placements) > _NAMED else "")
 
 
 def _was_written(placement: WorkPlacement, location: Location) -> bool:

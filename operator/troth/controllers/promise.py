@@ -50,6 +50,7 @@ from troth.engine.status import (
     promise_status,
     requirement_state,
 )
+from troth.engine.status.facts import INSTALLED
 from troth.engine.work import blob_id, build_groups, encode_content
 from troth.kube import REFUSALS, AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound, TooLarge
 
@@ -471,9 +472,14 @@ class PromiseReconciler:
 
     async def _write_status(self, key: Key, promise: Promise, facts: PromiseFacts) -> bool:
         status = promise_status(promise.status, facts, now=self._platform.now())
-        return await self._platform.write_status(
+        wrote = await self._platform.write_status(
             self._platform.caches.promises, PROMISE, key, promise.status, status
         )
+        if wrote and not facts.paused and promise.status.get("status") == "Available" != status["status"]:
+            unmet = any(requirement.state != INSTALLED for requirement in facts.requirements)
+            why = "Requirements have changed" if unmet and not facts.problem else status["message"]
+            self._record(promise, "Warning", "Unavailable", f"Promise no longer available: {why}")
+        return wrote
 
     def _announce_findings(self, promise: Promise) -> None:
         """An Event when lint says something else than before."""

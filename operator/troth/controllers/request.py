@@ -7,6 +7,7 @@ rendered with comes from one function, `promise_spec_for`, so that revisions can
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -129,6 +130,7 @@ class RequestReconciler:
         if promise.status.get("observedGeneration") != promise.metadata.generation:
             return DONE  # its reconciler looks at the new spec first, and then queues its requests
         if promise.status.get("status") != "Available":
+            request = await self._label(key, api, request)
             return await self._report_unavailable(key, api, promise, request)
         return await self._configure(key, api, promise, request)
 
@@ -195,6 +197,21 @@ class RequestReconciler:
             return request
         status = {"troth": {**(request.status.get("troth") or {}), "components": entries}}
         await self._platform.write_status(api.informer, api.resource, key, request.status, status)
+        return api.informer.get(key.namespace, key.name) or request
+
+    async def _label(self, key: Key, api: RequestApi, request: Request) -> Request:
+        """Puts the Promise's label on a request that waits for its Promise, so that whoever looks for it finds it."""
+        if request.metadata.labels.get(names.PROMISE_NAME) == api.promise:
+            return request
+        with contextlib.suppress(Conflict, *REFUSALS):  # no reason to say nothing of the Promise
+            await self._platform.set_finalizers(
+                api.informer,
+                api.resource,
+                key,
+                finalizers=request.metadata.finalizers,
+                resource_version=request.metadata.resource_version,
+                labels={names.PROMISE_NAME: api.promise},
+            )
         return api.informer.get(key.namespace, key.name) or request
 
     async def _claim(self, key: Key, api: RequestApi, request: Request) -> Request:

@@ -11,13 +11,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from troth.api import Key
+from troth.api import Key, find_condition
 from troth.api import labels as names
+from troth.api.conditions import SCHEDULE_SUCCEEDED
 from troth.api.naming import short_group_id
 from troth.api.objects import Work, WorkloadGroup, WorkPlacement
 from troth.api.resources import WORK, WORK_PLACEMENT
 from troth.controllers.caches import BY_WORK
 from troth.controllers.differences import was_ever_written
+from troth.controllers.placement_owners import placement_reference
 from troth.controllers.placement_state import placement_facts
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result
@@ -125,6 +127,8 @@ class WorkReconciler:
                 if content is None:
                     content = await self._contents(work)
                 await self._write_placement(work, group, destination, placement, content[group.id], marks)
+                if placement and misplaced:
+                    self._announce_misplaced(placement, "no longer match the expected labels")
         for gone in plan.remove:
             placement = existing.get((gone.destination, gone.group_id))
             if placement and not placement.metadata.deleting:
@@ -159,6 +163,18 @@ class WorkReconciler:
         except NotFound:
             return  # its end queues this Work again
         self._platform.caches.placements.observe(answer)
+        self._announce_misplaced(placement, "are not those that the request asks for now")
+
+    def _announce_misplaced(self, placement: WorkPlacement, how: str) -> None:
+        if names.MISPLACED not in placement.metadata.labels:
+            self._platform.events.record(
+                placement_reference(placement),
+                type="Warning",
+                reason="DestinationSelectorMismatch",
+                message=f"labels for destination: {placement.destination} {how}, "
+                "marking this workplacement as misplaced",
+                action="Schedule",
+            )
 
     async def _contents(self, work: Work) -> dict[str, list[dict[str, str]]]:
         """The workloads of each group with their encoded contents, from memory or from the API server."""
@@ -337,6 +353,15 @@ class WorkReconciler:
                 message="; ".join(_waiting_for(waiting) for waiting in facts.unscheduled),
                 action="Schedule",
             )
+        failing = _failing(status)
+        if wrote and failing and failing != _failing(work.status):
+            self._platform.events.record(
+                _reference(work),
+                type="Warning",
+                reason="WorkplacementsFailing",
+                message=failing,
+                action="Schedule",
+            )
         # Only now: its owner, which is told of the status too, is to see both at once and write its own status once.
         self._tell_owner(key, work, facts, left)
         return After(left, "its placements are being written") if left else DONE
@@ -423,6 +448,12 @@ def _destinations(plan: GroupPlan) -> list[tuple[str, bool]]:
 def _waiting_for(waiting: Waiting) -> str:
     labels = ", ".join(f"{key}={value}" for key, value in sorted(waiting.wants.items()))
     return f"no destination has the labels {labels}" if labels else "there is no destination"
+
+
+def _failing(status: Mapping[str, Any]) -> str:
+    """Which placements of a Work fail, as its condition says it; nothing when none does."""
+    scheduled = find_condition(status.get("conditions"), SCHEDULE_SUCCEEDED) or {}
+    return str(scheduled.get("message")) if scheduled.get("reason") == "WorkplacementsFailing" else ""
 
 
 def _reference(work: Work) -> dict[str, Any]:
