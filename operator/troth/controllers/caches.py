@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import heapq
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -45,11 +46,13 @@ from troth.api.resources import (
     WORK_PLACEMENT,
 )
 from troth.controllers.differences import (
+    FAILING,
     as_component,
     as_dependent,
     as_offer,
     as_place,
     as_target,
+    failing,
     meant_differs,
     readiness,
     rewritten,
@@ -61,6 +64,7 @@ from troth.controllers.stores import StoreRef
 from troth.engine.components import Parent, read_parent
 from troth.engine.definitions import Definition, read_definition
 from troth.engine.scheduling import may_be_ready
+from troth.engine.status import NAMED, RequestsFacts
 from troth.engine.work import ContentDigests, read_work, read_work_placement
 from troth.kube import Client, Informer, Outages, WorkQueue
 
@@ -75,10 +79,14 @@ BY_DESTINATION: Final = "destination"
 BY_REQUIREMENT: Final = "requirement"
 BY_STORE: Final = "store"
 BY_READY: Final = "ready"
+BY_FAILING: Final = "failing"
 
 
 # Somebody else's status is put right, but not at the speed at which two operators would correct each other.
 _STATUS_DELAY: Final = 1.0
+
+# How soon a Promise says how many of its requests fail: a burst of them costs it a write in that time, not one each.
+_COUNT_DELAY: Final = 10.0
 
 # The API server serves a changed schema a moment after it has accepted it, and tells nobody when.
 _SCHEMA_DELAY: Final = 0.5
@@ -231,7 +239,7 @@ class Caches:
             informer = running.informer
             informer.reread()
         else:
-            informer = self._informer(resource, read_request, self._request_changed, {})
+            informer = self._informer(resource, read_request, self._request_changed, {BY_FAILING: failing})
         task = asyncio.create_task(
             self._follow(promise, informer, running.task if running else None, reread=bool(same)),
             name=f"informer {resource.name}",
@@ -397,6 +405,26 @@ class Caches:
         ):
             for parent in {read_parent(each.metadata.labels) for each in (old, new) if each}:
                 self._queue_parent(parent)
+
+        self._count_requests(key, old, new)
+
+    def _count_requests(self, key: Key, old: Request | None, new: Request | None) -> None:
+        """Queues a Promise, after a while, when another number of its requests fails, or fails of another number."""
+        api = self.requests.get(key.kind)
+        if api is None or not api.informer.synced.is_set():
+            return
+        changed = bool(failing(old)) != bool(failing(new))
+        if changed or ((old is None or new is None) and api.informer.index_sizes(BY_FAILING)):
+            self.queue.add(Key(PROMISE.name, "", api.promise), priority=DEPENDENT, after=_COUNT_DELAY)
+
+    def requests_of(self, promise: str) -> RequestsFacts | None:
+        """How the requests of a Promise fare; None while they are being listed."""
+        api = self.api_of_promise(promise)
+        if api is None or not api.informer.synced.is_set():
+            return None
+        found = api.informer.by_index(BY_FAILING, FAILING)
+        names_ = (f"{each.metadata.namespace}/{each.metadata.name}" for each in found)
+        return RequestsFacts(len(api.informer), len(found), tuple(heapq.nsmallest(NAMED, names_)))
 
     def _work_changed(self, key: Key, old: Work | None, new: Work | None) -> None:
         if meant_differs(old, new):

@@ -7,13 +7,16 @@ here is what the reader would act on, so that a change of a status does not go t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from troth.api import find_condition
 from troth.api import labels as names
 from troth.api.conditions import READY
 from troth.api.objects import Destination, ObjectMeta, Promise, Request, Work, WorkPlacement
 from troth.engine.components import read_parent
+from troth.engine.status import is_failing
+
+FAILING: Final = "failing"
 
 
 def meant_differs(old: Any, new: Any) -> bool:
@@ -133,3 +136,8 @@ def readiness(obj: Any) -> tuple[str]:
     """An object's ``Ready`` as the index has it: its status and its reason, ``Unknown/`` before it has one."""
     ready = find_condition(obj.status.get("conditions"), READY) or {}
     return (f"{ready.get('status') or 'Unknown'}/{ready.get('reason') or ''}",)
+
+
+def failing(request: Request | None) -> tuple[str, ...]:
+    """A request that needs somebody, as the index of these has it."""
+    return (FAILING,) if request is not None and is_failing(request.status) else ()

@@ -412,6 +412,7 @@ class PromiseReconciler:
                 for work in self._workflows.works_of(self._owner(promise))
                 if not work.metadata.deleting
             ),
+            requests=self._platform.caches.requests_of(promise.name),
         )
 
     def _requirements(self, promise: Promise) -> Sequence[RequirementFacts]:

@@ -24,6 +24,7 @@ from troth.engine.status.facts import (
     PlacementFacts,
     PromiseFacts,
     RequestFacts,
+    RequestsFacts,
     RequirementFacts,
     StateStoreFacts,
     Waiting,
@@ -35,6 +36,7 @@ from troth.engine.status.patch import apply_patch, same, status_patch
 from troth.engine.status.placement import placement_status, read_placement, read_work, work_status
 from troth.engine.status.promise import promise_available, promise_deletion_status, promise_status
 from troth.engine.status.request import deletion_status, next_retry, refusal_status, request_status
+from troth.engine.status.requests import NAMED, is_failing
 from troth.engine.status.store import destination_status, secret_not_found, state_store_status
 from troth.engine.status.unattended import PAUSED, why_paused, why_unavailable
 
@@ -42,6 +44,7 @@ __all__ = [
     "BEING_DELETED",
     "INVALID_PROMISE",
     "MISSING",
+    "NAMED",
     "ON_ITS_WAY",
     "PAUSED",
     "AuthorStatus",
@@ -53,6 +56,7 @@ __all__ = [
     "PlacementFacts",
     "PromiseFacts",
     "RequestFacts",
+    "RequestsFacts",
     "RequirementFacts",
     "StateStoreFacts",
     "Waiting",
@@ -63,6 +67,7 @@ __all__ = [
     "components_block",
     "deletion_status",
     "destination_status",
+    "is_failing",
     "judge_component",
     "next_retry",
     "placement_status",

@@ -39,6 +39,7 @@ OWNED_CONDITIONS: Final = frozenset(
         conditions.READY,
         conditions.RECONCILED,
         conditions.REQUIREMENTS_FULFILLED,
+        conditions.REQUESTS_READY,
         conditions.STALLED,
         conditions.WORKS_SUCCEEDED,
     }

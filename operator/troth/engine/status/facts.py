@@ -289,6 +289,15 @@ class DependentFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestsFacts:
+    """How many requests a Promise has, how many of them fail, and the first of these as ``namespace/name``."""
+
+    total: int
+    failing: int
+    first: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PromiseFacts:
     """One Promise.
 
@@ -307,6 +316,7 @@ class PromiseFacts:
         required_by: the Promises that require it.
         workflow: its promise configure workflow.
         works: its Works, static dependencies included.
+        requests: how its requests fare; None while they are being listed.
         lint: what the static check found; None while that is not known.
     """
 
@@ -324,6 +334,7 @@ class PromiseFacts:
     required_by: tuple[DependentFacts, ...] = ()
     workflow: WorkflowFacts = field(default_factory=WorkflowFacts)
     works: tuple[WorkFacts, ...] = ()
+    requests: RequestsFacts | None = None
     lint: LintReport | None = None
 
 

@@ -24,6 +24,7 @@ from troth.engine.status.request import (
     workflow_conditions,
     workflow_unready,
 )
+from troth.engine.status.requests import requests_condition
 from troth.engine.status.stalled import merge_with_stalled, message_of
 from troth.engine.status.unattended import PAUSED, paused_conditions
 
@@ -69,7 +70,7 @@ def promise_status(old: Mapping[str, Any], facts: PromiseFacts, *, now: str) -> 
     conditions = [*_requirements(facts), _available(facts), *workflow_conditions(facts.workflow)]
     if facts.workflow.state == "Succeeded" or facts.works:
         conditions.append(report.condition)
-    conditions += [_reconciled(facts, report), _ready(facts, report), *_linted(facts)]
+    conditions += [_reconciled(facts, report), _ready(facts, report), *_requests(facts), *_linted(facts)]
     merged = merge_with_stalled(
         old.get("conditions"),
         conditions,
@@ -188,6 +189,11 @@ def _ready(facts: PromiseFacts, report: WorksReport) -> Condition:
     return Condition(types.READY, status, report.reason, explanation)
 
 
+def _requests(facts: PromiseFacts) -> list[Condition]:
+    found = requests_condition(facts.requests) if facts.requests and promise_available(facts) else None
+    return [found] if found else []
+
+
 def _linted(facts: PromiseFacts) -> list[Condition]:
     """Nothing while it is not known: then what was said of the generation before stays."""
     found = None if facts.problem else facts.lint
@@ -241,4 +247,6 @@ def _dropped(facts: PromiseFacts) -> set[str]:
         dropped.add(types.CONFIGURE_WORKFLOW_COMPLETED)
     if facts.problem:
         dropped.add(types.LINTED)
+    if not _requests(facts) and (facts.requests is not None or not promise_available(facts)):
+        dropped.add(types.REQUESTS_READY)
     return dropped

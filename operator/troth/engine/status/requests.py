@@ -1,0 +1,47 @@
+"""How the requests of a Promise fare, as the Promise repeats it: how many fail, and the first of them by name.
+
+Only what needs somebody counts. A request on its way, paused, being deleted or waiting for its Promise is not failing:
+the first three pass, and the last is what the Promise says of itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from troth.api import Condition, find_condition
+from troth.api import conditions as types
+from troth.engine.status.facts import RequestsFacts
+
+NAMED: Final = 3
+_PASSING: Final = frozenset(
+    {
+        "APIPending",
+        "ComponentsPending",
+        "Deleting",
+        "PausedReconciliation",
+        "WorkflowPending",
+        "WorkflowSuspended",
+        "WorksPending",
+    }
+)
+
+
+def is_failing(status: Mapping[str, Any]) -> bool:
+    """Whether a request of that status needs somebody."""
+    conditions = status.get("conditions")
+    ready = find_condition(conditions, types.READY) or {}
+    if ready.get("status") != "False" or ready.get("reason") in _PASSING:
+        return False
+    return (find_condition(conditions, types.PROMISE_AVAILABLE) or {}).get("status") != "False"
+
+
+def requests_condition(facts: RequestsFacts) -> Condition | None:
+    """``RequestsReady`` while a request fails; else None."""
+    if not facts.failing:
+        return None
+    named = ", ".join(facts.first)
+    more = f" and {facts.failing - len(facts.first)} more" if facts.failing > len(facts.first) else ""
+    noun = "request" if facts.total == 1 else "requests"
+    message = f"{facts.failing} of {facts.total} {noun} failing: {named}{more}"
+    return Condition(types.REQUESTS_READY, "False", "RequestsFailing", message)
