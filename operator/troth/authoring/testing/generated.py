@@ -35,7 +35,7 @@ from troth.authoring.rendering import Requests
 from troth.authoring.testing.kept import RENDERS, SAME_TWICE, VALID_OBJECTS, GeneratedFailure, Promises
 from troth.authoring.written import written_requests
 from troth.engine.failure import Failure
-from troth.engine.linting.asking import NOTHING_RENDERED, SILENCE, Asking, Frame, Tally
+from troth.engine.linting.asking import NOTHING_RENDERED, SILENCE, Asking, Frame, Tally, may_depend_on_metadata
 from troth.engine.linting.boundaries import around
 from troth.engine.linting.comments import comments_in
 from troth.engine.linting.requests import specs
@@ -182,7 +182,7 @@ class _Trial:
 
     def _ask(self, body: Mapping[str, Any], frame: Frame | None) -> _Answer:
         """What becomes of a body, in the first frame in which it is taken."""
-        answer = self.asking.ask(body, self._judge, lambda answer: answer.refused, first=frame)
+        answer = self.asking.ask(body, self._judge, lambda answer: answer.asks_for_more, first=frame)
         self._count(answer)
         if not answer.refused and _weight(body) > _weight(self.fullest):
             self.fullest = body
@@ -231,6 +231,11 @@ class _Answer:
     failure: Failure | None = None
     reached: tuple[str, ...] = ()
     found: tuple[tuple[str, str], str] | None = None
+
+    @property
+    def asks_for_more(self) -> bool:
+        """Whether it is refused, and the same body may be taken with a label, say."""
+        return self.refused and (not self.words or may_depend_on_metadata(self.words))
 
     @property
     def refused(self) -> bool:

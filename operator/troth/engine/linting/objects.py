@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 import orjson
@@ -16,7 +17,14 @@ import orjson
 from troth.engine.failure import Failure
 from troth.engine.kinds.schemas import Schemas
 from troth.engine.kinds.versions import DEPRECATED, KUBERNETES, REMOVED
-from troth.engine.linting.asking import NOTHING_RENDERED, SILENCE, Asking, Frame, Tally
+from troth.engine.linting.asking import (
+    NOTHING_RENDERED,
+    SILENCE,
+    Asking,
+    Frame,
+    Tally,
+    may_depend_on_metadata,
+)
 from troth.engine.linting.boundaries import around
 from troth.engine.linting.remarks import Remark
 from troth.engine.linting.requests import LENGTHS, longest, specs
@@ -54,9 +62,11 @@ class Tried:
     reached: Sequence[str] = ()
 
     @property
-    def is_refused(self) -> bool:
-        """Whether the API or, on purpose, a template does not take the request."""
-        return bool(self.refused) or (self.failure is not None and self.failure.reason == "Refused")
+    def asks_for_more(self) -> bool:
+        """Whether the API or, on purpose, a template does not take the request, and may take it with a label, say."""
+        if self.refused:
+            return may_depend_on_metadata(self.refused)
+        return self.failure is not None and self.failure.reason == "Refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +147,8 @@ def _schema(offer: Offer) -> Mapping[str, Any]:
 def _tries(subject: Subject, asking: Asking, tally: Tally) -> Iterator[tuple[Tried, Mapping[str, Any]]]:
     """What becomes of each request: of those that people wrote, then of those that show each branch of the API.
 
-    Where one of the latter is refused however it is asked for, what people wrote is tried with one value changed at a
-    time, too: that fits together as they knew that it must.
+    Where most of the latter are refused however they are asked for, the first that somebody wrote is tried with one
+    value changed at a time, too: that fits together as its author knew that it must.
     """
 
     def counted(tried: Tried, request: Mapping[str, Any]) -> tuple[Tried, Mapping[str, Any]]:
@@ -147,19 +157,19 @@ def _tries(subject: Subject, asking: Asking, tally: Tally) -> Iterator[tuple[Tri
 
     def asked(body: Mapping[str, Any], frame: Frame | None = None) -> tuple[Tried, Mapping[str, Any]]:
         answers = asking.ask(
-            body, lambda request: (subject.try_request(request), request), lambda answer: answer[0].is_refused,
+            body, lambda request: (subject.try_request(request), request), lambda answer: answer[0].asks_for_more,
             first=frame,
         )  # fmt: skip
         return counted(*answers)
 
     for request in asking.written:
         yield counted(subject.try_request(request), request)
-    before = tally.refused
+    refused, tried = tally.refused, tally.tried
     schema = _schema(subject.offer)
     for spec in (None, *specs(schema)):
         yield asked({} if spec is None else {"spec": spec})
-    if tally.refused > before:
-        for frame, body in asking.bodies():
+    if 2 * (tally.refused - refused) > tally.tried - tried:
+        for frame, body in islice(asking.bodies(), 1):
             for changed in around(
                 {"properties": {"spec": schema}, "required": ["spec"]}, body, most=_MOST_CHANGED
             ):
@@ -180,20 +190,24 @@ def _longest(subject: Subject, asking: Asking) -> Iterator[tuple[int, Tried | No
             found = found or tried is not None
             yield length, tried
     if not found:
-        for _, body in list(asking.bodies())[:1]:
+        for _, body in islice(asking.bodies(), 1):
             yield from _shorter(subject, asking, body)
 
 
 def _shorter(subject: Subject, asking: Asking, body: Mapping[str, Any]) -> Iterator[tuple[int, Tried | None]]:
+    frames = (frame for frame in asking.frames if _taken(subject, asking, body, frame) is not None)
+    base = next(frames, asking.plain)
     for length in LENGTHS:
-        for frame in asking.named(length):
-            tried = subject.try_request(asking.request(body, frame))
-            taken = not tried.refused and tried.failure is None
-            if taken:
-                break
-        yield length, tried if taken else None
-        if taken:
+        found = (_taken(subject, asking, body, frame) for frame in asking.named(base, length))
+        tried = next((each for each in found if each is not None), None)
+        yield length, tried
+        if tried is not None:
             return
+
+
+def _taken(subject: Subject, asking: Asking, body: Mapping[str, Any], frame: Frame) -> Tried | None:
+    tried = subject.try_request(asking.request(body, frame))
+    return None if tried.refused or tried.failure is not None else tried
 
 
 @dataclass(frozen=True, slots=True)
