@@ -35,11 +35,15 @@ demo: $(READY) ## From kubectl apply to manifests in Git, in the open, in a minu
 test: lint programs ## Lint, then every test; the last lines are pytest's summary
 	@$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal $(TESTS)
 
+.PHONY: unit
+unit: $(READY) ## The unit tests, which need nothing but Python
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal tests/unit
+
 .PHONY: lint
 lint: $(READY) ## ruff and mypy on all the Python here, tests included, and the direction of the imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
+	@$(BIN)/mypy --python-version $$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 	@$(BIN)/lint-imports --no-cache --no-logo 2>&1
 
 .PHONY: format
@@ -88,7 +92,7 @@ lock: $(READY) ## Refresh requirements/*.txt from pyproject.toml
 
 .PHONY: clean
 clean: ## Remove what the other targets made in this folder
-	rm -rf $(VENV) .cache build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-* .cache build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # The virtual environment: made once, brought up to date when the lock or the package's metadata change.
 $(READY): requirements/dev.txt pyproject.toml
