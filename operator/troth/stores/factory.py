@@ -115,7 +115,7 @@ def _open_git(
         remote=remote,
         branch=str(spec.get("branch") or _BRANCH),
         ownership=ownership,
-        author=Author(str(author.get("name") or "kratix"), str(author.get("email") or "")),
+        author=Author(str(author.get("name") or ""), str(author.get("email") or "")),
         workspace=environment.workspace,
         surroundings=environment.surroundings,
         prefix=str(spec.get("path") or ""),

@@ -33,9 +33,10 @@ from troth.stores.gathering import Gatherer, Pace, Waiting
 from troth.stores.git_message import Entry, commit_message
 from troth.stores.git_remote import GitRemote, require_branch
 from troth.stores.git_repository import Author, Change, GitRepository, Pushed
+from troth.stores.git_strangers import Strangers
 from troth.stores.ownership import Ownership
 from troth.stores.protocol import Claim, Former, Written
-from troth.stores.tree import PathTree
+from troth.stores.tree import PathTree, differing
 
 logger = logging.getLogger(__name__)
 
@@ -126,6 +127,7 @@ class GitWriter:
         self._versions: dict[str, str] = {}
         self._tried: set[str] = set()
         self._disturbed = False
+        self._strangers = Strangers()
         self._commits = 0
         self._former: list[Former] = []
         self._closed = False
@@ -345,7 +347,7 @@ class GitWriter:
         commit = await self._repository.commit(
             parent=branch.head,
             change=Change(writes, removes - writes.keys()),
-            message=commit_message(described),
+            message=commit_message(described, self._strangers.among(writes.keys() | removes)),
             author=self._author,
             when=int(self._now()),
         )
@@ -361,6 +363,7 @@ class GitWriter:
                 branch.tree.put(path, blob)
             if edit:
                 self._versions[entry.wish.owner] = commit
+                self._strangers.settled(edit.removes)
         branch.head = commit
         branch.looked = asyncio.get_running_loop().time()
         self._tried.clear()
@@ -380,6 +383,7 @@ class GitWriter:
         return written
 
     def _settle(self, wish: Wish) -> None:
+        self._strangers.settled(wish.files)
         if wish.files:
             self._held[wish.owner] = frozenset(wish.files)
         else:
@@ -426,19 +430,35 @@ class GitWriter:
             return old
         ours = head in self._tried
         if made:
-            # the old commit is not in the new clone, so what differs cannot be told
-            old.tree = await self._repository.tree(head)
-            self._disturbed = self._disturbed or not ours
+            # the old commit is not in the new clone, so the trees are compared here
+            tree = await self._repository.tree(head)
+            different = [] if ours else await asyncio.to_thread(differing, old.tree, tree)
+            old.tree = tree
         else:
+            different = []
             for path, blob in await self._repository.difference(old.head, head):
+                different.append(path)
                 if blob is None:
                     old.tree.remove(path)
                 else:
                     old.tree.put(path, blob)
-                if not ours and self._ownership.is_claimed(path, by=self):
-                    self._disturbed = True
-        old.head = head
+        before, old.head = old.head, head
+        if not ours:
+            await self._blame(before, head, different)
+            self._disturbed = self._disturbed or made
         return old
+
+    async def _blame(self, before: str, head: str, different: Sequence[str]) -> None:
+        """Remember who changed what is ours, for the commit that undoes it."""
+        claimed = [path for path in different if self._ownership.is_claimed(path, by=self)]
+        if not claimed:
+            return
+        self._disturbed = True
+        commits: Mapping[str, tuple[str, ...]] = {}
+        try:
+            commits = await self._repository.culprits(before, head, claimed, ours=self._tried)
+        finally:
+            self._strangers.changed(claimed, commits)
 
     async def _restore(self, branch: _Branch) -> None:
         """Give former owners what the branch still holds of theirs."""

@@ -9,6 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
+
+from troth.stores.git_strangers import Undone
+
+_MOST_NAMED: Final = 20
+_MOST_COMMITS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +29,12 @@ class Entry:
     removal: bool
 
 
-def commit_message(entries: Sequence[Entry]) -> str:
-    """The message of a commit that carries these claims; one entry at least."""
+def commit_message(entries: Sequence[Entry], undone: Sequence[Undone] = ()) -> str:
+    """The message of a commit that carries these claims, one at least, and undoes what others changed of theirs."""
+    return _carried(entries) + _undoing(undone, len(entries))
+
+
+def _carried(entries: Sequence[Entry]) -> str:
     counts = [sum(values) for values in zip(*((e.added, e.changed, e.removed) for e in entries), strict=True)]
     if len(entries) == 1:
         entry = entries[0]
@@ -37,6 +47,22 @@ def commit_message(entries: Sequence[Entry]) -> str:
         gone = "deleted, " if entry.removal else ""
         counted = _counts(entry.added, entry.changed, entry.removed)
         lines.append(f"* {_line(entry.owner)}: {gone}{counted}{note}")
+    return "\n".join(lines) + "\n"
+
+
+def _undoing(undone: Sequence[Undone], placements: int) -> str:
+    if not undone:
+        return ""
+    owner = "the placement above" if placements == 1 else "the placements above"
+    lines = ["", f"This undoes what others changed in files of {owner}:", ""]
+    for one in undone[:_MOST_NAMED]:
+        commits = " and ".join(one.commits[:_MOST_COMMITS]) + (
+            " and others" if one.commits[_MOST_COMMITS:] else ""
+        )
+        by = f"changed by {commits}" if commits else "changed earlier, by which commit is not known"
+        lines.append(f"* {_line(one.path)}: {by}")
+    if len(undone) > _MOST_NAMED:
+        lines.append(f"* and {len(undone) - _MOST_NAMED} more")
     return "\n".join(lines) + "\n"
 
 

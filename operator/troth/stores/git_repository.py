@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -35,6 +35,11 @@ _MOVED: Final = re.compile(
 )
 _LOCKED: Final = re.compile(r"failed to update ref|cannot lock ref|failed to lock|unable to lock", re.IGNORECASE)
 _BIG: Final = 5000
+_DEEPEST: Final = 32
+_HISTORY_SECONDS: Final = 20.0
+_DEFAULT_NAME: Final = "kratix"
+# Hosts refuse commits without an address, and Git's own check complains of them.
+_DEFAULT_EMAIL: Final = "noreply@troth.dev"
 _CONFIG: Final = """\
 [core]
 	repositoryformatversion = 0
@@ -70,12 +75,12 @@ class Pushed(Enum):
 class Author:
     """Who the commits are by; author and committer are the same."""
 
-    name: str
+    name: str = ""
     email: str = ""
 
     def __str__(self) -> str:
         name, email = (re.sub(r"[<>\x00-\x1f\x7f]", "", text).strip() for text in (self.name, self.email))
-        return f"{name or 'kratix'} <{email}>"
+        return f"{name or _DEFAULT_NAME} <{email or _DEFAULT_EMAIL}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +165,30 @@ class GitRepository:
         )
         return list(_parse_difference(listed))
 
+    async def culprits(
+        self, old: str, new: str, paths: Iterable[str], *, ours: Collection[str]
+    ) -> dict[str, tuple[str, ...]]:
+        """Which commits after ``old`` changed these paths on the way to ``new``, the newest first.
+
+        A path is left out when that is not known: the branch was set back or rewritten, or more commits came than
+        are looked at. ``ours`` are commits that are not looked for.
+        """
+        listed = self._require(await self._run("cat-file", "commit", new), "reading").partition(b"\n\n")[0]
+        if [line[7:].decode() for line in listed.split(b"\n") if line.startswith(b"parent ")] == [old]:
+            return dict.fromkeys(paths, (new,))
+        reference = f"+refs/heads/{self._branch}:{_FETCHED}"
+        fetch = ("fetch", "--quiet", "--no-tags", f"--depth={_DEEPEST + 1}", "--no-auto-maintenance", "origin")
+        timeout = min(self._timeout, _HISTORY_SECONDS)
+        if (await self._run(*fetch, reference, timeout=timeout)).code != 0:
+            return {}
+        if (await self._run("merge-base", "--is-ancestor", old, new)).code != 0:
+            return {}
+        between = self._require(await self._run("rev-list", f"--max-count={_DEEPEST}", f"{old}..{new}"), "reading")
+        commits = [commit for commit in between.decode().split() if commit not in ours]
+        names = ("diff-tree", "--stdin", "-r", "-z", "--no-renames", "--name-only")  # of a merge, it names nothing
+        changed = self._require(await self._run(*names, stdin="\n".join([*commits, ""]).encode()), "reading")
+        return _parse_names(changed, frozenset(commits), frozenset(paths))
+
     async def read(self, blobs: Iterable[str]) -> dict[str, bytes]:
         """The content of blobs by id; those that are not here are left out."""
         wanted = "".join(f"{blob}\n" for blob in blobs).encode()
@@ -208,10 +237,10 @@ class GitRepository:
         self._require(await self._run("update-ref", "-d", _NEXT), "compacting the clone of")
         self._require(await self._run("gc", "--quiet", "--prune=now"), "compacting the clone of")
 
-    async def _run(self, *arguments: str, stdin: bytes | None = None) -> Completed:
+    async def _run(self, *arguments: str, stdin: bytes | None = None, timeout: float | None = None) -> Completed:
         if self._git is None:
             raise StoreError(Reason.STORAGE_FAILED, f"there is no clone of {self._remote.url}")
-        return await self._git.run(*arguments, stdin=stdin, timeout=self._timeout)
+        return await self._git.run(*arguments, stdin=stdin, timeout=timeout or self._timeout)
 
     def _require(self, completed: Completed, doing: str) -> bytes:
         if completed.code != 0:
@@ -275,6 +304,17 @@ def _parse_difference(listed: bytes) -> Iterator[tuple[str, str | None]]:
             _, mode, _, blob, status = facts.split(" ")
             kept = blob if mode == ORDINARY else f"{mode}:{blob}"
             yield next(fields), None if status == "D" else kept
+
+
+def _parse_names(listed: bytes, commits: Set[str], paths: Set[str]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    commit = ""
+    for name in listed.decode(errors="surrogateescape").split("\0"):
+        if name in commits:
+            commit = name
+        elif name in paths:
+            found[name] = (*found.get(name, ()), commit)
+    return found
 
 
 def _parse_batch(answer: bytes) -> Iterator[tuple[str, bytes]]:

@@ -89,3 +89,9 @@ def _walk(node: Node, prefix: str) -> Iterator[str]:
             yield path
         else:
             yield from _walk(below, path)
+
+
+def differing(old: PathTree, new: PathTree) -> list[str]:
+    """The paths that are not the same in both, in order."""
+    paths = {*old.files(), *new.files()}
+    return sorted(path for path in paths if old.get(path) != new.get(path))

@@ -54,7 +54,11 @@ async def test_a_git_store_with_a_password(tmp_path: Path) -> None:
     assert isinstance(writer, GitWriter)
     assert writer._remote.credentials == BasicAuth("bot", "token")
     assert writer._remote.ca_bundle == b"PEM"
-    assert (writer._branch_name, writer._prefix, str(writer._author)) == ("main", "clusters", "T <>")
+    assert (writer._branch_name, writer._prefix, str(writer._author)) == (
+        "main",
+        "clusters",
+        "T <noreply@troth.dev>",
+    )
     await writer.close()
 
 

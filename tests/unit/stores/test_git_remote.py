@@ -219,9 +219,9 @@ def test_a_long_refusal_is_shortened() -> None:
     ("author", "line"),
     [
         (Author("Platform Team", "p@example.com"), "Platform Team <p@example.com>"),
-        (Author("kratix"), "kratix <>"),
+        (Author("kratix"), "kratix <noreply@troth.dev>"),
         (Author("Evil <x>\ncommitter", "a>\nb"), "Evil xcommitter <ab>"),
-        (Author("", ""), "kratix <>"),
+        (Author("", ""), "kratix <noreply@troth.dev>"),
     ],
 )
 def test_an_author_cannot_break_out_of_its_line(author: Author, line: str) -> None:
