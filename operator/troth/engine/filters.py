@@ -23,6 +23,7 @@ from jinja2 import pass_environment
 
 from troth.engine.durations import duration, duration_text
 from troth.engine.emit import text_of
+from troth.engine.functions import as_list
 from troth.engine.manifests import InvalidManifest, load_document, load_documents
 from troth.engine.quantities import (
     quantity,
@@ -402,7 +403,7 @@ def _version(text: str) -> tuple[tuple[int, ...], bool, tuple[tuple[int, int, st
 def allowed_filters() -> dict[str, Callable[..., Any]]:
     """The filters by their names."""
     return {
-        **{name: jinja2.filters.FILTERS[name] for name in _FROM_JINJA.split()},
+        **{name: as_list(jinja2.filters.FILTERS[name]) for name in _FROM_JINJA.split()},
         "b64decode": b64decode,
         "b64encode": b64encode,
         "bool": boolean,

@@ -110,6 +110,7 @@ def interpreter_environment() -> dict[str, str]:
     return {
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",  # the same input gives the same bytes in every worker
         "LC_ALL": "C.UTF-8",
         "MALLOC_ARENA_MAX": "1",
     }

@@ -39,8 +39,9 @@ from markupsafe import Markup
 
 from troth.engine.emit import text_of
 from troth.engine.filters import allowed_filters, allowed_tests, fail
+from troth.engine.functions import TemplateFunction
 from troth.engine.suggestions import hint_for
-from troth.engine.values import Oversized, Tokens, plain_value
+from troth.engine.values import NoValue, Oversized, Tokens, plain_value
 
 _METHOD: Final = "@"
 _DICT_METHODS: Final = frozenset(("items", "keys", "values", "get"))
@@ -217,7 +218,7 @@ class Environment(ImmutableSandboxedEnvironment):
 
     code_generator_class = Generator
     template_class = BoundTemplate
-    intercepted_binops = frozenset(("*", "**"))
+    intercepted_binops = frozenset(("*", "**", "-"))
 
     tokens: Tokens
     partials: Mapping[str, str]
@@ -238,7 +239,13 @@ class Environment(ImmutableSandboxedEnvironment):
         )
         self.filters = cast("Any", allowed_filters())
         self.tests = cast("Any", allowed_tests())
-        self.globals = {"range": _range, "dict": dict, "namespace": Namespace, "fail": fail}
+        functions: dict[str, Callable[..., Any]] = {
+            "range": _range,
+            "dict": dict,
+            "namespace": Namespace,
+            "fail": fail,
+        }
+        self.globals = {name: TemplateFunction(name, function) for name, function in functions.items()}
         self.partials = {}
         self.codes = codes if codes is not None else CodeCache()
         self.traced = False
@@ -375,7 +382,12 @@ class Environment(ImmutableSandboxedEnvironment):
         return self.tokens.capture(str(result)) if type(result) is Markup else result
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """``*`` and ``**``, which could ask for more memory than there is."""
+        """``*`` and ``**``, which could ask for more memory than there is, and ``-``, which could give a set."""
+        if operator == "-":
+            result = super().call_binop(context, operator, left, right)
+            if isinstance(result, (set, frozenset)):
+                raise NoValue("a set, which has no order; use the filter difference")
+            return result
         if operator == "**":
             if isinstance(left, int) and isinstance(right, int) and right * left.bit_length() > _MOST_BITS:
                 raise Oversized(f"a number of more than {_MOST_BITS} bits")
