@@ -253,7 +253,7 @@ def test_a_file_without_a_document_is_left_out() -> None:
 
 
 def test_yaml_is_canonical_in_the_authors_order() -> None:
-    template = "b:   1   # why\na: {z: [1,2], x: 'yes'}\n---\n...\n---\nc: 'x'\n"
+    template = "b:   1   # why\na: {z: [1,2], x: 'yes'}\n---\n---\nc: 'x'\n"
     assert rendered(template).files[0].content == b'b: 1\na:\n  z:\n  - 1\n  - 2\n  x: "yes"\n---\nc: x\n'
 
 
