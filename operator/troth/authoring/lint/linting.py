@@ -15,6 +15,7 @@ from troth.authoring.lint.known import Known
 from troth.authoring.lint.places import Files, place, shown
 from troth.authoring.lint.silencing import silence
 from troth.authoring.lint.subject import subject_of
+from troth.engine.linting.booleans import check_booleans
 from troth.engine.linting.columns import check_columns
 from troth.engine.linting.descriptions import check_descriptions
 from troth.engine.linting.objects import check_objects
@@ -56,6 +57,7 @@ def lint(path: Path, *, against: str | Earlier = "", known: Known | None = None)
                 raise refused(home, failure)
             remarks.extend(check_versions(home.promise))
             remarks.extend(check_paths(home.promise, offer))
+            remarks.extend(check_booleans(home.promise, home.lines))
             remarks.extend(check_columns(home.promise, offer))
             remarks.extend(check_descriptions(home.promise, offer))
             subject = subject_of(home, (promise, offer), worker, known)

@@ -25,6 +25,7 @@ from troth.engine.linting.asking import (
     Tally,
     may_depend_on_metadata,
 )
+from troth.engine.linting.booleans import KEYS, boolean_keys
 from troth.engine.linting.boundaries import around
 from troth.engine.linting.remarks import Remark
 from troth.engine.linting.requests import LENGTHS, longest, specs
@@ -308,6 +309,12 @@ class _Checking:
                 fix = "give it a tag or a digest"
                 spellings = tuple(f"image: {quote}{image}{quote}" for quote in ("", '"', "'"))
                 self._say("T205", rendered.field, message, fix, "image:", first=spellings)
+        for key in boolean_keys(obj):
+            message = (
+                f"{kind}: the key {key} is a boolean's: y, n, yes, no, on and off without quotes are booleans"
+            )
+            spellings = tuple(f"{word}:" for word in sorted(KEYS[key.rpartition(".")[2]]))
+            self._say("T113", rendered.field, message, "quote it if you mean the word", first=spellings, kind=kind)
         self._schema(rendered, api_version, kind)
 
     def _version(self, rendered: _Object, api_version: str, kind: str) -> None:

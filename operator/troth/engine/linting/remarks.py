@@ -49,6 +49,7 @@ CODES: Final[Mapping[str, Code]] = MappingProxyType(
         "T110": Code("warning", "A column of kubectl get that stays empty"),
         "T111": Code("warning", "An edit may change where a request goes"),
         "T112": Code("note", "A field of the API without a description"),
+        "T113": Code("warning", "A word that became a boolean"),
         "T201": Code("note", "An object of a kind whose schema is not known"),
         "T202": Code("error", "An object that its schema does not allow"),
         "T203": Code("warning", "A name that can grow too long"),
