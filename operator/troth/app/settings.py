@@ -24,9 +24,9 @@ class InvalidSettings(TrothError):
     """A setting is unknown or has a value that cannot be used; the message names it and where it came from."""
 
 
-def setting(default: Any, help_text: str, *, choices: tuple[str, ...] = ()) -> Any:
-    """A field of `Settings` with its explanation."""
-    return field(default=default, metadata={"help": help_text, "choices": choices})
+def setting(default: Any, help_text: str, *, choices: tuple[str, ...] = (), unit: str = "") -> Any:
+    """A field of `Settings` with its explanation, and what its number counts when that is no plain count."""
+    return field(default=default, metadata={"help": help_text, "choices": choices, "unit": unit})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +43,18 @@ class Settings:
     workers: int = setting(32, "Reconciles that run at once. They wait for the API server most of the time.")
     waiting: int = setting(5000, "Reconciles that may exist at once, those that wait for a store included.")
     render_workers: int = setting(2, "Processes that render templates.")
-    render_timeout: float = setting(2.0, "Longest time that the templates of one object may take.")
-    render_memory: int = setting(512, "Memory that one render process may use.")
+    render_timeout: float = setting(2.0, "Longest time that the templates of one object may take.", unit="seconds")
+    render_memory: int = setting(512, "Memory that one render process may use.", unit="MiB")
     resync_interval: float = setting(
-        900.0, "How often every kind is listed again, in case a watch missed something."
+        900.0, "How often every kind is listed again, in case a watch missed something.", unit="seconds"
     )
-    store_poll: float = setting(10.0, "How often a state store is looked at for lost files and changed Secrets.")
-    failing_store_poll: float = setting(3.0, "The same while the store is not ready.")
-    contents_cache: int = setting(64, "Memory for contents of files between their render and their commit.")
+    store_poll: float = setting(
+        10.0, "How often a state store is looked at for lost files and changed Secrets.", unit="seconds"
+    )
+    failing_store_poll: float = setting(3.0, "The same while the store is not ready.", unit="seconds")
+    contents_cache: int = setting(
+        64, "Memory for contents of files between their render and their commit.", unit="MiB"
+    )
     workspace: str = setting(
         "", "Folder for clones of Git repositories; empty: one of this user among the temporary files."
     )
@@ -61,14 +65,18 @@ class Settings:
     probes_port: int = setting(8081, "Port of /healthz and /readyz; 0: a free one.")
     metrics_port: int = setting(8080, "Port of /metrics; 0: a free one; the probes' port: on the same server.")
     ports_file: str = setting("", "File to write the ports to, as JSON, once they are open.")
-    stall_limit: float = setting(10.0, "Longest time that the event loop may stand still before /healthz fails.")
+    stall_limit: float = setting(
+        10.0, "Longest time that the event loop may stand still before /healthz fails.", unit="seconds"
+    )
     log_format: Literal["plain", "json"] = setting(
         "plain", "Logs for people or for machines.", choices=("plain", "json")
     )
     log_level: Literal["debug", "info", "warning", "error"] = setting(
         "info", "What is logged.", choices=("debug", "info", "warning", "error")
     )
-    shutdown_grace: float = setting(20.0, "Longest time to finish what is being written after SIGTERM.")
+    shutdown_grace: float = setting(
+        20.0, "Longest time to finish what is being written after SIGTERM.", unit="seconds"
+    )
 
 
 def fields() -> tuple[dataclasses.Field[Any], ...]:

@@ -7,6 +7,7 @@ one sentence that says where and what to do.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,10 @@ from troth.engine.manifests import InvalidManifest, load_documents
 
 LARGEST_FILE: Final = 2 * 1024 * 1024
 """Bytes of one file. The API server takes objects of at most 1.5 MiB."""
+
+
+_MARKUP: Final = re.compile(r"\s*<(?:!doctype|html|\?xml)", re.IGNORECASE)
+_TEMPLATE: Final = re.compile(r"^\s*(?:- )?\{\{|:[ \t]+\{\{|\{%-?[ \t]", re.MULTILINE)
 
 
 class HomeError(TrothError):
@@ -76,10 +81,20 @@ def read_documents(path: Path, text: str | None = None) -> list[Any]:
     Raises:
         HomeError: it cannot be read, or is not YAML.
     """
+    text = read_text(path) if text is None else text
     try:
-        return load_documents(read_text(path) if text is None else text)
+        return load_documents(text)
     except InvalidManifest as error:
-        raise HomeError(path, error.problem, line=error.line) from None
+        raise HomeError(path, error.problem, _instead(text), line=error.line) from None
+
+
+def _instead(text: str) -> str:
+    """What to do with a file that people often take for YAML; "" when it looks like YAML with a mistake."""
+    if _MARKUP.match(text):
+        return "it is a web page: download the raw file"
+    if _TEMPLATE.search(text):
+        return "it is a template ({{ }}): render it first, a chart of Helm with helm template"
+    return ""
 
 
 def read_objects(path: Path) -> list[dict[str, Any]]:

@@ -27,7 +27,6 @@ from troth.engine.admission.definitions import definition_refusals
 from troth.engine.emit import TooDeep, dump_document
 from troth.engine.failure import Failure
 from troth.engine.lines import document_lines, field_lines
-from troth.engine.manifests import InvalidManifest, load_documents
 from troth.engine.offers import Offer, read_offer
 from troth.engine.serving import as_created, as_served
 from troth.engine.sources import field_of, pipelines_of
@@ -358,10 +357,7 @@ class _Expansion:
                 continue
             path = self._path(relative, f"spec.dependencies[{index}]")
             text = read_text(path)
-            try:
-                documents = load_documents(text)
-            except InvalidManifest as error:
-                raise HomeError(path, error.problem, line=error.line) from None
+            documents = read_documents(path, text)
             for document, line in zip(documents, document_lines(text, len(documents)), strict=True):
                 self.sources[f"spec.dependencies[{len(built)}]"] = Source(path, line)
                 built.append(document)

@@ -41,7 +41,7 @@ def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds one option for each setting, in the order of the settings."""
     for item in reversed(fields()):
         choices = item.metadata["choices"]
-        default = item.default if item.default != "" else "none"
+        default = " ".join(filter(None, (str(item.default), item.metadata["unit"]))) or "none"
         option = click.option(
             flag_of(item.name),
             item.name,

@@ -324,7 +324,7 @@ def _suggest(owner: tuple[Any, ...], wanted: Any, keys: Iterable[str], *, option
         hints.append(f"there is: {shown}")
     if optional and not meant:
         hints.append("if it may be missing, write | default(…)")
-    return "; ".join(hints)
+    return "; ".join(hints).replace("?; there is", "? There is")
 
 
 def _missing_item(told: str, failure: Failure, span: Span | None, place: _Place, attempt: Attempt) -> Failure:

@@ -93,6 +93,15 @@ _PLAIN_WORDS: Final = {
     "found a tab character that violates indentation": "a tab where spaces must be",
     "found a tab character where an indentation space is expected": "a tab where spaces must be",
     "did not find expected <document start>": "text after the end of a document: begin the next one with '---'",
+    "did not find expected node content": "a value cannot begin like this: quote it",
+    "found unexpected ':'": "a ':' without a space after it: quote the text",
+    "did not find expected alphabetic or numeric character": "a '*' or '&' without a name: quote the text",
+    "did not find expected whitespace or line break": "a '!' begins a tag, and this is none: quote the text",
+    "did not find expected comment or line break": "the text of '|' or '>' begins on the next line",
+    "mapping keys are not allowed in this context": "a '?' begins a key, and none can stand here: quote the text",
+    "found unknown escape character": "a backslash before what is no escape: use single quotes",
+    "found unexpected document indicator": "a quote is not closed before '---'",
+    "found invalid Unicode character escape code": "an escape that stands for no character",
     "control characters are not allowed": "a control character",
 }
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.platforms import promise
-from troth.authoring.files import LARGEST_FILE
+from troth.authoring.files import LARGEST_FILE, read_documents
 from troth.authoring.home import HomeError, RefusedPromise, build, load_home, locate, offer_of
 from troth.engine.manifests import load_document
 
@@ -209,3 +209,29 @@ def test_a_dependency_that_stands_in_a_file_is_refused_where_there_is_no_folder(
     (folder / "promise.yaml").write_text(yaml.safe_dump(built), "utf-8")
     with pytest.raises(RefusedPromise, match=r"dependencies\[0\]: names the file .*; build the Promise first"):
         offer_of(load_home(folder / "promise.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{{- if .Values.crds }}\nkind: A\n{{- end }}\n", "render it first"),
+        ("kind: A\nmetadata:\n  name: {{ .Release.Name }}\n", "render it first"),
+        ("metadata:\n  labels:\n    {{- include 'x' . | nindent 4 }}\n", "render it first"),
+        ("{% if a %}\nkind: A\n{% endif %}\n", "render it first"),
+        ("<!DOCTYPE html>\n<html><title>404: gone</title></html>\n", "download the raw file"),
+        ('<?xml version="1.0"?>\n<a b="c: d"/>: x\n', "download the raw file"),
+    ],
+)
+def test_what_is_often_taken_for_a_manifest_is_told_with_what_to_do(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "crd.yaml").write_text(text)
+    with pytest.raises(HomeError, match=says) as caught:
+        read_documents(tmp_path / "crd.yaml")
+    assert caught.value.line is not None
+    assert "did not find" not in str(caught.value)
+
+
+def test_yaml_with_a_mistake_is_no_template(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("a: '{{ b }}'\na: 1\n")
+    with pytest.raises(HomeError) as caught:
+        read_documents(tmp_path / "a.yaml")
+    assert caught.value.remedy == ""

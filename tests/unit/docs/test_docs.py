@@ -150,6 +150,7 @@ def test_the_page_of_settings_is_the_table_of_all_settings() -> None:
     rows = []
     for item in fields():
         default = f"`{item.default:g}`" if isinstance(item.default, float) else f"`{item.default}`"
+        default += f" {item.metadata['unit']}" if item.metadata["unit"] else ""
         choices = f" One of {', '.join(f'`{choice}`' for choice in item.metadata['choices'])}."
         text = item.metadata["help"] + (choices if item.metadata["choices"] else "")
         shown = default if item.default != "" else "none"

@@ -22,7 +22,7 @@ from troth.engine import Failure
                 "expression": "spec.sise",
                 "input": "spec.sise",
                 "message": "spec has no 'sise'",
-                "hint": "did you mean spec.size?; there is: size, version, databases",
+                "hint": "did you mean spec.size? There is: size, version, databases",
             },
         ),
         (
@@ -162,10 +162,10 @@ def test_a_value_looked_up_by_an_input_names_the_input() -> None:
         "input": "spec.size",
         "value": "smal",
         "message": "sizes has no 'smal'",
-        "hint": "did you mean sizes.small?; there is: small, medium",
+        "hint": "did you mean sizes.small? There is: small, medium",
     }
     assert found.sentence() == (
-        "main/values.size:1: sizes has no 'smal'; did you mean sizes.small?; there is: small, medium"
+        "main/values.size:1: sizes has no 'smal'; did you mean sizes.small? There is: small, medium"
     )
 
 

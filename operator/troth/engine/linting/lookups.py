@@ -125,12 +125,10 @@ class Lookups(Following):
         )
         if owner.declared and items:
             message = f"the items of {items} have no {name!r}: the API server drops it"
-            self.remark(
-                "T101", node, message, f"{fix}; or declare it in the API" if fix else "declare it in the API"
-            )
+            self.remark("T101", node, message, _or_declare(fix))
         elif owner.declared:
-            fix += "; or declare it in the API" if fix else "declare it in the API"
-            self.remark("T101", node, f"the API has no {what}.{name}: the API server drops it", fix)
+            message = f"the API has no {what}.{name}: the API server drops it"
+            self.remark("T101", node, message, _or_declare(fix))
         else:
             self.remark("T101", node, f"{what} has no {name!r}", fix or "it is empty")
 
@@ -139,3 +137,9 @@ def _names_in(node: nodes.Node) -> Iterator[nodes.Name]:
     if isinstance(node, nodes.Name):
         yield node
     yield from node.find_all(nodes.Name)
+
+
+def _or_declare(fix: str) -> str:
+    if not fix:
+        return "declare it in the API"
+    return f"{fix} Or declare it in the API" if fix.endswith("?") else f"{fix}; or declare it in the API"
