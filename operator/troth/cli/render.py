@@ -87,13 +87,15 @@ def render(
     except HomeError as error:
         click.echo(f"troth render: {error}", err=True)
         sys.exit(2)
+    from troth.engine.linting.booleans import became_boolean
+
     problems = [line for file, rendering in rendered for line in _problems(file, rendering)] + quarrels
     for problem in problems:
         click.echo(f"troth render: {problem}", err=True)
     for file, rendering in rendered:
         for field in rendering.dropped:
             dropped = f"{field} is no field of the API and is dropped; kubectl refuses the request because of it"
-            click.echo(f"troth render: {file}: {rendering.name}: {dropped}", err=True)
+            click.echo(f"troth render: {file}: {rendering.name}: {dropped}{became_boolean(field)}", err=True)
         for rule in rendering.unchecked:
             click.echo(f"troth render: {file}: {rendering.name}: unchecked: {rule}", err=True)
     sys.exit(1 if problems else 0)
@@ -101,7 +103,12 @@ def render(
 
 def _problems(file: Path, rendering: Rendering) -> list[str]:
     start = f"{file}: {rendering.name}"
+    from troth.engine.linting.booleans import became_boolean, boolean_keys
+
     found = [f"{start}: refused: {refusal}" for refusal in rendering.refusals]
+    if rendering.refusals:
+        spec = rendering.request.get("spec")
+        found += [f"{start}: {field} is there{became_boolean(field)}" for field in boolean_keys(spec, "spec")]
     if rendering.complaint:
         found.append(f"{start}: {rendering.complaint}")
     found += [f"{start}: waits: {_waiting_for(wants)}" for wants in rendering.waiting]

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from tests.unit.authoring.linted import promise
 from troth.authoring.lint import Finding, lint
+from troth.cli import main
 from troth.engine.manifests import dump_document
 
 CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: '{{ spec.size }}', %s}\n"
@@ -59,3 +61,17 @@ def test_what_troth_writes_is_quoted(tmp_path: Path) -> None:
     value: dict[str, Any] = {word: word for word in ("y", "N", "on", "Off", "0O777", "1_000", ".5", "~", "<<")}
     assert yaml.safe_load(dump_document(value)) == value
     assert found(tmp_path, "{size: {type: string}}") == []
+
+
+def test_a_request_with_such_a_key_is_told_to_quote_it(tmp_path: Path) -> None:
+    fields = {"n": {"type": "integer"}, "size": {"type": "string"}}
+    for required in ([], ["n"]):
+        schema = {"type": "object", "required": required, "properties": fields}
+        obj = promise({"files": [{"path": "x.yaml", "template": CONFIG % "b: c"}]}, schema)
+        (tmp_path / "promise.yaml").write_text(dump_document(obj))
+        (tmp_path / "request.yaml").write_text(
+            "apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: a}\nspec: {size: s, n: 3}\n"
+        )
+        arguments = ["render", str(tmp_path), "-f", str(tmp_path / "request.yaml")]
+        result = CliRunner().invoke(main, arguments)
+        assert "n, no or off without quotes is false: quote the key" in result.stderr

@@ -13,6 +13,7 @@ from troth.authoring.lint.earlier import earlier_api
 from troth.authoring.lint.findings import Finding
 from troth.authoring.lint.known import Known
 from troth.authoring.lint.places import Files, place, shown
+from troth.authoring.lint.readme import check_readme
 from troth.authoring.lint.silencing import silence
 from troth.authoring.lint.subject import subject_of
 from troth.engine.linting.booleans import check_booleans
@@ -65,7 +66,7 @@ def lint(path: Path, *, against: str | Earlier = "", known: Known | None = None)
     except RefusedPromise as error:
         refusals.append(_refusal(error))
         families = ""  # what was not looked for cannot be stale
-    findings = [*refusals, *place(home, remarks, files)]
+    findings = [*refusals, *place(home, remarks, files), *check_readme(home)]
     left = without_consequences(silence(findings, _written(home), files, families))
     return sorted(left, key=lambda finding: finding.order)
 

@@ -25,6 +25,7 @@ from troth.authoring.testing.golden import Golden
 from troth.engine.context import RenderContext
 from troth.engine.coverage import Hit
 from troth.engine.emit import TooDeep, dump_document
+from troth.engine.linting.booleans import became_boolean
 from troth.engine.render import Outcome
 
 if TYPE_CHECKING:
@@ -318,7 +319,7 @@ def _dropped(step: Step, rendering: Rendering) -> list[Problem]:
     """A misspelled field is dropped, and then the case tests something else."""
     what = "edit" if step.edit is not None else "request"
     words = "is no field of the API: the API server drops it, and kubectl refuses the request because of it"
-    return [Problem(what, f"{field} {words}", step.source) for field in rendering.dropped]
+    return [Problem(what, f"{field} {words}{became_boolean(field)}", step.source) for field in rendering.dropped]
 
 
 def _is_same(held: Mapping[str, Any] | None, request: Mapping[str, Any]) -> bool:

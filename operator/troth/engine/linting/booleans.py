@@ -51,6 +51,12 @@ def boolean_keys(value: Any, path: str = "", depth: int = 0) -> Iterator[str]:
             yield from boolean_keys(child, f"{path}[{index}]", depth + 1)
 
 
+def became_boolean(field: str) -> str:
+    """What to say behind the name of a field that is not known, if a word without quotes may have become it."""
+    name = field.rpartition(".")[2]
+    return f"; {_words(name)} without quotes is {name}: quote the key if you mean the word" if name in KEYS else ""
+
+
 def _in_schema(schema: Any, path: str, written: Collection[str], depth: int) -> Iterator[Remark]:
     if not isinstance(schema, Mapping) or depth > _DEEPEST:
         return

@@ -37,6 +37,7 @@ CODES: Final[Mapping[str, Code]] = MappingProxyType(
         "T003": Code("warning", "A comment silences nothing"),
         "T004": Code("note", "Not everything was looked at"),
         "T005": Code("error", "A field that is lost between two versions of the API"),
+        "T006": Code("note", "A README that tells of another API"),
         "T101": Code("error", "A field that does not exist"),
         "T102": Code("error", "A field that may be missing is used without a default"),
         "T103": Code("error", "A value of the wrong type"),
