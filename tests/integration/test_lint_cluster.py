@@ -128,6 +128,35 @@ async def test_an_api_is_compared_with_that_of_the_cluster(
     assert (code, [finding["code"] for finding in findings]) == (1, ["T302"])
 
 
+async def test_requests_of_the_cluster_that_would_no_longer_fit_are_told_before_it_is_applied(
+    control_plane: ControlPlane,
+    platform: Platform,
+    repository: Repository,
+    unique: str,
+    namespace: str,
+    tmp_path: Path,
+) -> None:
+    template = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: '{{ spec.size }}'}\n"
+    loose = {"type": "object", "properties": {"size": {"type": "string", "default": "small"}}}
+    await platform.publish(promise(unique, template=template, spec_schema=loose))
+    for name, spec in (("a", {}), ("b", {"size": "huge"}), ("c", {"size": "small"}), ("d", {"size": "odd"})):
+        await platform.ask(unique, name, namespace, **spec)
+    tight = promise(
+        unique,
+        template=template,
+        spec_schema={**loose, "properties": {"size": {"type": "string", "maxLength": 3}}},
+    )
+    home = written(tmp_path / "home", tight)
+    code, findings, _ = await troth_lint(control_plane, home, "--against", "cluster")
+    told = [finding["message"] for finding in findings if finding["code"] == "T308"]
+    assert code == 1
+    assert len(told) == 1
+    assert told[0].startswith("3 of 4 requests in the cluster do not fit this API: ")
+    assert f"{namespace}/b (spec.size: Too long: may not be more than 3 bytes)" in told[0]
+    assert f"{namespace}/d" not in told[0]
+    assert "refuse every write" not in told[0]
+
+
 async def test_a_context_is_named_behind_a_colon(control_plane: ControlPlane, tmp_path: Path) -> None:
     home = written(tmp_path / "home", required(promise("a", spec_schema=SPEC)))
     code, _, err = await troth_lint(control_plane, home, "--schemas", "cluster:nowhere")

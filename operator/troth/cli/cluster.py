@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
 
-from troth.api import TrothError
+from troth.api import InvalidObject, TrothError
 from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, PROMISE
+from troth.engine.definitions import request_resource
 from troth.kube import Client, Forbidden, KubeError, NotFound, load_credentials
 
 _WORD: Final = "cluster"
@@ -62,6 +63,26 @@ def read_api(context: str, promise: str, definition: str) -> Mapping[str, Any] |
             return None
 
     return _run(context, read, "get promises and customresourcedefinitions")
+
+
+def read_requests(context: str, api: Mapping[str, Any]) -> list[Any]:
+    """The requests of all namespaces of an API that is in the cluster; none when it is not served.
+
+    Raises:
+        ClusterError: it does not answer, or does not let these be read.
+    """
+    try:
+        resource = request_resource(api)
+    except InvalidObject:
+        return []
+
+    async def read(client: Client) -> list[Any]:
+        try:
+            return (await client.list(resource)).items
+        except NotFound:
+            return []
+
+    return _run(context, read, f"list {resource.name}")
 
 
 def _run(context: str, read: Callable[[Client], Awaitable[_T]], right: str) -> _T:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from troth.authoring.home import Home
-    from troth.authoring.lint import Earlier
+    from troth.authoring.lint import Earlier, Live
 
 _FORMATS = ("text", "json", "sarif", "github")
 
@@ -37,7 +37,8 @@ there: # troth:ignore T107 the portal shows it
 @click.option(
     "--against",
     metavar="REVISION|FILE|cluster[:CONTEXT]",
-    help="Compare the API with an older one, and say what breaks.",
+    help="Compare the API with an older one, and say what breaks. Requests that live in a cluster are held"
+    " against it, too.",
 )
 @click.option(
     "--schemas",
@@ -75,8 +76,9 @@ def lint(folders: tuple[Path, ...], against: str | None, schemas: tuple[str, ...
     try:
         known = known_from(document for place in schemas for document in _schemas(place))
         earlier = _earlier(against) if against is not None else ""
+        live = _live(against) if against is not None else None
         for folder in find_homes(folders):
-            findings.extend(lint_promise(folder, against=earlier, known=known))
+            findings.extend(lint_promise(folder, against=earlier, requests=live, known=known))
     except TrothError as error:
         click.echo(f"troth lint: {error}", err=True)
         sys.exit(2)
@@ -121,18 +123,43 @@ def _earlier(against: str) -> Earlier:
             return found
 
         return find
-    from troth.cli import cluster
 
     def read(home: Home) -> Mapping[str, Any] | None:
-        api = home.promise["spec"].get("api")
-        metadata = api.get("metadata") if isinstance(api, dict) else None
-        name = metadata.get("name") if isinstance(metadata, dict) else None
-        found = cluster.read_api(context, home.name, name if isinstance(name, str) else "")
+        found = _api_in_cluster(context, home)
         if found is None:
             click.echo(f"troth lint: {home.name}: the cluster has no such API: nothing to compare with", err=True)
         return found
 
     return read
+
+
+def _live(against: str) -> Live | None:
+    """Reads the requests of the cluster to compare with; None when it is not a cluster."""
+    context = _context(against)
+    if context is None:
+        return None
+    from troth.cli import cluster
+
+    def read(home: Home) -> Sequence[Mapping[str, Any]]:
+        api = _api_in_cluster(context, home)
+        if api is None:
+            return ()
+        try:
+            return cluster.read_requests(context, api)
+        except cluster.ClusterError as error:
+            click.echo(f"troth lint: {home.name}: requests were not held against the API: {error}", err=True)
+            return ()
+
+    return read
+
+
+def _api_in_cluster(context: str, home: Home) -> Mapping[str, Any] | None:
+    from troth.cli import cluster
+
+    api = home.promise["spec"].get("api")
+    metadata = api.get("metadata") if isinstance(api, dict) else None
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    return cluster.read_api(context, home.name, name if isinstance(name, str) else "")
 
 
 def _context(text: str) -> str | None:

@@ -12,6 +12,7 @@ from troth.authoring.lint.breaking import compare_apis
 from troth.authoring.lint.earlier import earlier_api
 from troth.authoring.lint.findings import Finding
 from troth.authoring.lint.known import Known
+from troth.authoring.lint.live import check_requests
 from troth.authoring.lint.places import Files, place, shown
 from troth.authoring.lint.readme import check_readme
 from troth.authoring.lint.silencing import silence
@@ -27,13 +28,19 @@ from troth.engine.linting.versions import check_versions
 Earlier = Callable[[Home], Mapping[str, Any] | None]
 """Finds the API of a Promise as it was: a CustomResourceDefinition, or None when there was none."""
 
+Live = Callable[[Home], Sequence[Mapping[str, Any]]]
+"""Finds the requests of a Promise that live."""
 
-def lint(path: Path, *, against: str | Earlier = "", known: Known | None = None) -> list[Finding]:
+
+def lint(
+    path: Path, *, against: str | Earlier = "", requests: Live | None = None, known: Known | None = None
+) -> list[Finding]:
     """What is wrong with the Promise in a folder or a file.
 
     Args:
         path: the folder of a Promise, or a file with a whole one.
         against: also compare the API with that file or Git revision, or with what is found; "" compares with nothing.
+        requests: also hold the requests that it finds against the API.
         known: schemas of objects beside those that come with Troth or with the Promise.
 
     Raises:
@@ -52,6 +59,8 @@ def lint(path: Path, *, against: str | Earlier = "", known: Known | None = None)
         families += "3"
     try:
         promise, offer = offer_of(home)
+        if requests is not None and offer.definition is not None:
+            remarks.extend(check_requests(offer.definition, requests(home)))
         with BoundedWorker() as worker:
             failure = worker.check(offer.pipelines)
             if failure is not None:

@@ -69,6 +69,7 @@ CODES: Final[Mapping[str, Code]] = MappingProxyType(
         "T305": Code("error", "A version is no longer served"),
         "T306": Code("error", "The type of a field was changed"),
         "T307": Code("error", "The API has another name"),
+        "T308": Code("error", "Requests that live in the cluster do not fit the API"),
     }
 )
 

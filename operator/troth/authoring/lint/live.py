@@ -1,0 +1,27 @@
+"""Whether the requests that live in a cluster fit an API that is about to be applied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from troth.engine.admission.fitting import Fitting
+from troth.engine.admission.unfit import consequence, named
+from troth.engine.linting.remarks import Remark
+
+
+def check_requests(definition: Mapping[str, Any], requests: Sequence[Mapping[str, Any]]) -> Iterator[Remark]:
+    """What is wrong with live requests, if anything is.
+
+    Args:
+        definition: what the operator would install.
+        requests: all that live, as an API server has them.
+    """
+    unfit = Fitting(definition).unfit(requests)
+    if not unfit:
+        return
+    verb = "does" if len(unfit) == 1 else "do"
+    message = f"{len(unfit)} of {len(requests)} requests in the cluster {verb} not fit this API: {named(unfit)}"
+    if more := consequence(unfit):
+        message += f"; {more}"
+    yield Remark("T308", "spec.api", message, "change them before this is applied, or allow what they say")
