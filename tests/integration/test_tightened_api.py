@@ -90,6 +90,19 @@ async def test_a_promise_can_be_deleted_whatever_its_requests_no_longer_fit(
     await platform.gone(CUSTOM_RESOURCE_DEFINITION, api_of(unique).name)
 
 
+async def test_a_promise_takes_a_request_with_it_that_was_held_before(
+    platform: Platform, repository: Repository, namespace: str, unique: str
+) -> None:
+    await platform.publish(tightened(unique))
+    await ask(platform, unique, namespace)
+    await tighten(platform, tightened(unique, RULE), namespace)
+    live = await platform.client.get(api_of(unique), "early", namespace)
+    await platform.delete(api_of(unique), "early", namespace=namespace)
+    assert await _noted(platform, live, "DeletionRefused", "say what it is for")
+    await platform.delete(PROMISE, unique)
+    await platform.gone(PROMISE, unique, within=30)
+
+
 async def test_a_definition_that_somebody_deletes_goes_whatever_its_requests_no_longer_fit(
     platform: Platform, repository: Repository, namespace: str, unique: str, kubectl: Kubectl
 ) -> None:
@@ -141,6 +154,49 @@ async def test_a_request_whose_status_is_refused_as_well_says_so_by_an_event_and
     assert await _noted(platform, live, "DeletionRefused", "say what it is for")
     await platform.publish(tightened(unique))
     await platform.gone(resource, "early", namespace=namespace, within=20)
+
+
+async def test_a_promise_names_the_requests_that_no_longer_fit_until_they_do(
+    platform: Platform, repository: Repository, namespace: str, unique: str
+) -> None:
+    await platform.publish(tightened(unique))
+    for name, size in (("r1", "huge"), ("r2", "small"), ("r3", "huge"), ("r4", "huge"), ("r5", "huge")):
+        await platform.ask(unique, name, namespace, size=size)
+        await platform.ready(unique, name, namespace)
+    limit = {"properties": {"size": {"type": "string", "enum": ["small"]}}}
+    await platform.publish(tightened(unique, spec=limit))
+
+    def says(number: str) -> Callable[[Object], bool]:
+        return lambda live: condition(live, "RequestsFit").get("message", "").startswith(number)
+
+    live = await platform.wait(PROMISE, unique, says("4 requests do not fit the API: "))
+    told = condition(live, "RequestsFit")
+    assert (told["status"], told["reason"]) == ("False", "RequestsDoNotFit")
+    for name in ("r1", "r3", "r4"):
+        assert f'{namespace}/{name} (spec.size: Unsupported value: "huge"' in told["message"]
+    assert "and 1 more" in told["message"]
+    assert condition(live, "Ready")["status"] == "True"
+    resource = api_of(unique)
+    await platform.client.merge_patch(resource, "r1", {"spec": {"size": "small"}}, namespace=namespace)
+    await platform.delete(resource, "r3", namespace=namespace)
+    await platform.wait(PROMISE, unique, says("2 requests do not fit the API: "))
+    await platform.publish(tightened(unique))
+    await platform.wait(PROMISE, unique, lambda live: not condition(live, "RequestsFit"))
+
+
+async def test_a_promise_says_which_requests_cannot_even_be_deleted(
+    platform: Platform, repository: Repository, namespace: str, unique: str
+) -> None:
+    await platform.publish(tightened(unique))
+    await ask(platform, unique, namespace)
+    await tighten(platform, tightened(unique, RULE), namespace)
+
+    def told(live: Object) -> bool:
+        return "nobody can delete it" in condition(live, "RequestsFit").get("message", "")
+
+    await platform.wait(PROMISE, unique, told)
+    await platform.delete(PROMISE, unique)
+    await platform.gone(PROMISE, unique, within=30)
 
 
 async def _noted(platform: Platform, live: Object, reason: str, words: str) -> bool:

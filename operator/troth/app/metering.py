@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from troth.api import Promise
 from troth.api.pipelines import JinjaPipeline
 from troth.app.metrics import Metrics
 from troth.controllers.platform import Renderer
 from troth.engine import Failure, Outcome, RenderContext
+from troth.engine.admission.unfit import Unfit
 from troth.engine.linting import LintReport
 from troth.stores import Claim, Former, StateStoreWriter, StoreError, Written
 
@@ -39,6 +41,12 @@ class MeteredRenderer:
     async def lint(self, promise: Promise) -> LintReport:
         """Lints; not counted either."""
         return await self._renderer.lint(promise)
+
+    async def unfit(
+        self, edition: str, definition: Mapping[str, Any], requests: Iterable[Mapping[str, Any]]
+    ) -> Sequence[Unfit]:
+        """Holds requests against their API; not counted, it happens once for each change of an API."""
+        return await self._renderer.unfit(edition, definition, requests)
 
 
 class MeteredWriter:

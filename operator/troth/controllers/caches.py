@@ -123,6 +123,8 @@ class Caches:
     placements: Informer[WorkPlacement] = field(init=False)
     definitions: Informer[Definition] = field(init=False)
     stores: dict[str, Informer[StateStore]] = field(init=False)
+    unfit: dict[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
+    """By Promise, the requests that do not fit its API: it is queued when one of them changes or goes."""
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _outages: Outages = field(default_factory=Outages)
     _parents: dict[tuple[str, str], set[Key]] = field(default_factory=dict)
@@ -393,6 +395,7 @@ class Caches:
         if meant_differs(old, new) or (old and new and old.raw.get("spec") != new.raw.get("spec")):
             api = self.requests.get(key.kind)
             self.queue.add(key, priority=self._priority(api.informer, old) if api else DEPENDENT)
+        self._queue_promise_of_unfit(key, old, new)
         if new is None and (api := self.requests.get(key.kind)):
             promise = self.promises.get("", api.promise)
             # A Promise that is deleted, or whose new API cannot take the place of the old, waits for the last one.
@@ -425,6 +428,13 @@ class Caches:
         found = api.informer.by_index(BY_FAILING, FAILING)
         names_ = (f"{each.metadata.namespace}/{each.metadata.name}" for each in found)
         return RequestsFacts(len(api.informer), len(found), tuple(heapq.nsmallest(NAMED, names_)))
+
+    def _queue_promise_of_unfit(self, key: Key, old: Request | None, new: Request | None) -> None:
+        api = self.requests.get(key.kind)
+        if api is None or (key.namespace, key.name) not in self.unfit.get(api.promise, ()):
+            return
+        if old is None or new is None or old.metadata.generation != new.metadata.generation:
+            self.queue.add(Key(PROMISE.name, "", api.promise), priority=DEPENDENT)
 
     def _work_changed(self, key: Key, old: Work | None, new: Work | None) -> None:
         if meant_differs(old, new):

@@ -6,7 +6,7 @@ hand it others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -19,6 +19,7 @@ from troth.controllers.slots import Slots
 from troth.controllers.stores import OpenStores
 from troth.controllers.writes import Writes
 from troth.engine import Failure, Outcome, RenderContext
+from troth.engine.admission.unfit import Unfit
 from troth.engine.linting import LintReport
 from troth.engine.status import status_patch
 from troth.kube import Client, EventRecorder, Informer, NotFound, WorkQueue
@@ -38,6 +39,11 @@ class Renderer(Protocol):
 
     async def lint(self, promise: Promise) -> LintReport:
         """The errors of the static check."""
+
+    async def unfit(
+        self, edition: str, definition: Mapping[str, Any], requests: Iterable[Mapping[str, Any]]
+    ) -> Sequence[Unfit]:
+        """Which live requests do not fit their API; ``edition`` is another one whenever the definition is."""
 
 
 class OpenWriter(Protocol):

@@ -13,13 +13,14 @@ from typing import Any
 
 from troth.api import InvalidObject, Key
 from troth.api import labels as names
-from troth.api.conditions import LINTED, find_condition
+from troth.api.conditions import LINTED, REQUESTS_FIT, find_condition
 from troth.api.objects import Promise, WorkloadGroup
 from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, PROMISE
 from troth.controllers.caches import BY_PROMISE, BY_REQUIREMENT
 from troth.controllers.owners import owner_index
 from troth.controllers.platform import Platform
 from troth.controllers.promise_deletion import PromiseDeletion
+from troth.controllers.promise_fit import PromiseFit
 from troth.controllers.promise_lint import PromiseLint
 from troth.controllers.request import RequestReconciler
 from troth.controllers.result import DONE, After, Result, Retry, Terminal
@@ -87,12 +88,14 @@ class PromiseReconciler:
         self._requests = requests
         self._deletion = PromiseDeletion(platform, workflows)
         self._lint = PromiseLint(platform)
+        self._fit = PromiseFit(platform)
         self._checked: dict[str, tuple[tuple[str, int], Offer | Unsound]] = {}
         self._dependencies: dict[str, tuple[tuple[str, int], tuple[WorkloadGroup, ...]]] = {}
 
     async def close(self) -> None:
         """Ends what still runs for Promises."""
         await self._lint.close()
+        await self._fit.close()
 
     async def reconcile(self, key: Key) -> Result:
         """Brings the API, the Works and the status of one Promise to what it says."""
@@ -102,6 +105,7 @@ class PromiseReconciler:
             self._checked.pop(key.name, None)
             self._dependencies.pop(key.name, None)
             self._lint.forget(key.name)
+            self._fit.forget(key.name)
             await self._platform.caches.unfollow_requests(key.name)
             return DONE
         if promise.metadata.labels.get(names.PAUSED) == "true":
@@ -199,7 +203,7 @@ class PromiseReconciler:
             reason, message = why_refused(error, self._owner(promise).work_namespace)
             return await self._report_refusal(key, promise, error, reason, message)
         facts = self._facts(promise, offer, run, established=established)
-        facts = replace(facts, lint=self._lint.report(key))
+        facts = replace(facts, lint=self._lint.report(key), misfits=self._fit.report(key, promise))
         if promise_available(facts) and promise.status.get("status") != "Available":
             self._record(promise, "Normal", "Available", "Promise is available")
         if await self._write_status(key, promise, facts):
@@ -483,12 +487,13 @@ class PromiseReconciler:
         return wrote
 
     def _announce_findings(self, promise: Promise) -> None:
-        """An Event when lint says something else than before."""
-        before = find_condition(promise.status.get("conditions"), LINTED) or {}
+        """An Event when lint says something else than before, or other requests do not fit the API."""
         written = self._platform.caches.promises.get("", promise.name) or promise
-        now = find_condition(written.status.get("conditions"), LINTED) or {}
-        if now.get("status") == "False" and now.get("message") != before.get("message"):
-            self._record(promise, "Warning", now["reason"], now["message"])
+        for kind in (LINTED, REQUESTS_FIT):
+            before = find_condition(promise.status.get("conditions"), kind) or {}
+            now = find_condition(written.status.get("conditions"), kind) or {}
+            if now.get("status") == "False" and now.get("message") != before.get("message"):
+                self._record(promise, "Warning", now["reason"], now["message"])
 
     def _record(self, promise: Promise, event_type: str, reason: str, message: str) -> None:
         self._platform.events.record(

@@ -2,15 +2,17 @@
 
 To find what is wrong with what a Promise renders, some sixty requests are rendered and held against schemas: up to a
 second of a processor, for advice. So it is never done by the workers that requests wait for, and it leaves no schemas
-and no rules compiled in their memory.
+and no rules compiled in their memory. Requests that may no longer fit a changed API are looked at here as well.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
 
 from troth.api import Promise
+from troth.engine.admission.unfit import Unfit
 from troth.engine.failure import Failure
 from troth.engine.limits import Limits
 from troth.engine.linting.report import LintReport, joined, lintable
@@ -19,6 +21,8 @@ from troth.engine.wire import pack, read_answer
 
 _PROCESSOR_SECONDS: Final = 20.0
 _PATIENCE_SECONDS: Final = 100.0
+_MOST_REQUESTS: Final = 200
+_LARGEST_PART: Final = 256 * 1024
 
 
 class LintProcess:
@@ -43,9 +47,58 @@ class LintProcess:
                 return await self._ask(payload)
         finally:
             self._waiting -= 1
-            if not self._waiting and self._process is not None:  # it was kept for somebody who gave up
-                process, self._process = self._process, None
+            if not self._waiting:  # it may have been kept for somebody who gave up
+                await self._end()
+
+    async def unfit(
+        self, edition: str, definition: Mapping[str, Any], requests: Iterable[Mapping[str, Any]]
+    ) -> list[Unfit]:
+        """Which requests do not fit their API; some at a time, so that whoever else waits has a turn.
+
+        Args:
+            edition: another one whenever the definition is another one.
+            definition: as the API server has it.
+            requests: of any number.
+
+        Raises:
+            ProcessError: it could not be found out.
+        """
+        head = b'{"seconds":%f,"short":true,"pipelines":[],"context":null,"fitting":' % _PROCESSOR_SECONDS
+        head += pack({"edition": edition, "definition": definition})[:-1] + b',"requests":['
+        found: list[Unfit] = []
+        self._waiting += 1  # for all turns together, so that the process is kept between them
+        try:
+            for part in _parts(requests):
+                async with self._turn:
+                    found += await self._ask_for_unfit(head + b",".join(part) + b"]}}")
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                await self._end()
+        return found
+
+    async def _ask_for_unfit(self, payload: bytes) -> list[Unfit]:
+        process, self._process = self._process, None
+        healthy = False
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                process = process or await RenderProcess.start(self._limits)
+                await process.send(payload)
+                found = [Unfit(**one) for one in (await process.receive())["outcome"]["unfit"]]
+                healthy = not (await process.receive())["exhausted"]
+                return found
+        except (TimeoutError, ProcessEnded, OSError) as error:
+            raise ProcessError(f"requests could not be held against their API: {error}") from error
+        finally:
+            if healthy:
+                self._process = process
+            elif process is not None:
                 await process.end()
+
+    async def _end(self) -> None:
+        if self._process is not None:
+            process, self._process = self._process, None
+            await process.end()
 
     async def _ask(self, payload: bytes) -> LintReport:
         reports: list[LintReport] = []
@@ -70,6 +123,20 @@ class LintProcess:
             elif process is not None:
                 await process.end()
         return joined(reports)
+
+
+def _parts(requests: Iterable[Mapping[str, Any]]) -> Iterator[list[bytes]]:
+    """The requests as they are sent, in parts that take hardly any time to make and seconds to look at."""
+    part: list[bytes] = []
+    size = 0
+    for request in requests:
+        part.append(pack({key: value for key, value in request.items() if key != "status"}))
+        size += len(part[-1])
+        if len(part) >= _MOST_REQUESTS or size >= _LARGEST_PART:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
 
 
 def _job(promise: Promise) -> bytes:

@@ -19,12 +19,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from troth.api import Promise, TrothError
 from troth.api.pipelines import JinjaPipeline
+from troth.engine.admission.unfit import Unfit
 from troth.engine.failure import Failure, timed_out
 from troth.engine.lanes import Lane
 from troth.engine.limits import Limits
@@ -154,6 +155,19 @@ class RenderPool:
         if self._closed:
             raise RenderPoolError("the pool is closed")
         return await self._linter.lint(promise)
+
+    async def unfit(
+        self, edition: str, definition: Mapping[str, Any], requests: Iterable[Mapping[str, Any]]
+    ) -> list[Unfit]:
+        """Which live requests do not fit their API (`LintProcess.unfit`).
+
+        Raises:
+            RenderPoolError: the pool is closed.
+            ProcessError: it could not be found out.
+        """
+        if self._closed:
+            raise RenderPoolError("the pool is closed")
+        return await self._linter.unfit(edition, definition, requests)
 
     async def close(self) -> None:
         """Ends the workers; who still waits gets a RenderPoolError."""

@@ -19,6 +19,7 @@ import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -33,6 +34,7 @@ from troth.engine.templates import Environment
 from troth.engine.wire import LENGTH, framed, outcome_message, pack, read_context, read_pipelines, unpack
 
 if TYPE_CHECKING:
+    from troth.engine.admission.fitting import Fitting
     from troth.engine.coverage import CoveringEnvironment
 
 _SPARE_PROCESSOR_SECONDS: Final = 2
@@ -73,6 +75,7 @@ class Worker:
         self._limits = limits
         self._environment = Environment()
         self._covering: CoveringEnvironment | None = None
+        self._fitting: tuple[str, Fitting] | None = None
         self._armed = False
         self._exhausted = False
         self._timer = signal.ITIMER_REAL
@@ -101,6 +104,8 @@ class Worker:
         if "lint" in job:
             for report in self._lint(job["lint"]):
                 yield pack({"outcome": outcome_message(report)})
+        if "fitting" in job:
+            yield pack({"outcome": self._fit(job["fitting"])})
         covering = self._cover() if job.get("coverage") else None
         for pipeline in pipelines:
             if covering is not None:
@@ -181,6 +186,16 @@ class Worker:
             yield find_object_errors(document, render, time.process_time)
         except Exception as error:  # noqa: BLE001 - what is only advice must not fail a Promise
             yield LintReport(unfinished=f"{type(error).__name__} while what it renders was looked at")
+
+    def _fit(self, job: Mapping[str, Any]) -> dict[str, Any]:
+        """Which of some requests do not fit their API; the definition is compiled once for all that follow."""
+        from troth.engine.admission.fitting import Fitting  # not for those that only render
+
+        with suppress(OSError):
+            os.nice(_BACKGROUND - os.nice(0))
+        if self._fitting is None or self._fitting[0] != job["edition"]:
+            self._fitting = job["edition"], Fitting(job["definition"])
+        return {"unfit": [asdict(one) for one in self._fitting[1].unfit(job["requests"])]}
 
     def _arm(self, seconds: float) -> None:
         self._armed = True

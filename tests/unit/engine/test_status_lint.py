@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from troth.api.conditions import find_condition
+from troth.engine.admission.unfit import Unfit
 from troth.engine.linting import LintError, LintReport
 from troth.engine.status import PromiseFacts, apply_patch, promise_status, status_patch
 
@@ -73,3 +74,15 @@ def test_an_invalid_promise_says_nothing_of_lint() -> None:
     status = settle(before, problem="spec.api: is wrong")
     assert linted(status) == ("", "", "")
     assert "findings" not in status["troth"]
+
+
+def test_requests_that_do_not_fit_are_counted_and_named_and_the_promise_stays_ready() -> None:
+    misfits = tuple(Unfit("team", f"r{number}", "spec: Required value", number == 3) for number in range(5))
+    status = settle({}, misfits=misfits)
+    found = find_condition(status["conditions"], "RequestsFit") or {}
+    assert (found["status"], found["reason"]) == ("False", "RequestsDoNotFit")
+    assert found["message"].startswith("5 requests do not fit the API: team/r3 (spec: Required value), team/r0 ")
+    assert "refuses every write of 1 of them" in found["message"]
+    assert (find_condition(status["conditions"], "Ready") or {})["status"] == "True"
+    assert find_condition(settle(status, misfits=None)["conditions"], "RequestsFit") == found
+    assert find_condition(settle(status, misfits=())["conditions"], "RequestsFit") is None

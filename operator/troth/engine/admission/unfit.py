@@ -18,12 +18,14 @@ class Unfit:
         name: of the request.
         problem: the first thing that is wrong with it, in the API server's words.
         held: the API server refuses every write of it, so it cannot be deleted either.
+        generation: of the request as it was judged.
     """
 
     namespace: str
     name: str
     problem: str
     held: bool
+    generation: int = 0
 
 
 def named(unfit: Sequence[Unfit]) -> str:

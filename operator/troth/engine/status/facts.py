@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
+from troth.engine.admission.unfit import Unfit
 from troth.engine.failure import passes
 from troth.engine.linting.report import LintReport
 
@@ -318,6 +319,7 @@ class PromiseFacts:
         works: its Works, static dependencies included.
         requests: how its requests fare; None while they are being listed.
         lint: what the static check found; None while that is not known.
+        misfits: live requests that do not fit the API; None while that is not known.
     """
 
     generation: int
@@ -336,6 +338,7 @@ class PromiseFacts:
     works: tuple[WorkFacts, ...] = ()
     requests: RequestsFacts | None = None
     lint: LintReport | None = None
+    misfits: tuple[Unfit, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

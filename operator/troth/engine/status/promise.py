@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from troth.api import Condition, labels, merge_conditions
 from troth.api import conditions as types
+from troth.engine.admission.unfit import consequence, named
 from troth.engine.status.facts import INSTALLED, NOT_INSTALLED, NOT_INSTALLED_AT_VERSION, PromiseFacts
 from troth.engine.status.placement import WorksReport, placements_block, works_report
 from troth.engine.status.request import (
@@ -71,6 +72,7 @@ def promise_status(old: Mapping[str, Any], facts: PromiseFacts, *, now: str) -> 
     if facts.workflow.state == "Succeeded" or facts.works:
         conditions.append(report.condition)
     conditions += [_reconciled(facts, report), _ready(facts, report), *_requests(facts), *_linted(facts)]
+    conditions += _requests_fit(facts)
     merged = merge_with_stalled(
         old.get("conditions"),
         conditions,
@@ -216,6 +218,19 @@ def _linted(facts: PromiseFacts) -> list[Condition]:
     ]
 
 
+def _requests_fit(facts: PromiseFacts) -> list[Condition]:
+    """Only where some do not: a condition of each Promise would tell nothing new."""
+    if not facts.misfits:
+        return []
+    number = len(facts.misfits)
+    said = "1 request does" if number == 1 else f"{number} requests do"
+    message = f"{said} not fit the API: {named(facts.misfits)}"
+    if more := consequence(facts.misfits):
+        message += f"; {more}"
+    message += f". Change {'it' if number == 1 else 'them'}, or allow in the API what is there"
+    return [Condition(types.REQUESTS_FIT, "False", "RequestsDoNotFit", message)]
+
+
 def _findings(facts: PromiseFacts) -> dict[str, Any]:
     if facts.problem:
         return {"findings": None}
@@ -249,4 +264,6 @@ def _dropped(facts: PromiseFacts) -> set[str]:
         dropped.add(types.LINTED)
     if not _requests(facts) and (facts.requests is not None or not promise_available(facts)):
         dropped.add(types.REQUESTS_READY)
+    if facts.misfits == ():
+        dropped.add(types.REQUESTS_FIT)
     return dropped

@@ -1,0 +1,121 @@
+"""Which live requests no longer fit the API of their Promise, asked once for each change of the API.
+
+A request that was taken stays, whatever its API says later, and nobody would notice until it is edited or deleted. So
+all requests are held against an API that has changed since it was made, in a process of its own, never waited for.
+After that only those that did not fit are looked at again, when they change: whatever is written meanwhile was held
+against the new API by the API server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from troth.api import Key, Promise, TrothError
+from troth.api.objects import Request
+from troth.controllers.caches import DEPENDENT, RequestApi
+from troth.controllers.platform import Platform
+from troth.engine.admission.unfit import Unfit
+from troth.engine.definitions import Definition
+
+_FIRST: Final = 1
+_AGAIN: Final = 30.0
+
+Name = tuple[str, str]
+
+
+@dataclass(slots=True)
+class _Look:
+    """What is known of the requests of one edition of an API.
+
+    ``unfit`` has the generation of each request as it was judged; it is None until all were.
+    """
+
+    edition: str
+    task: asyncio.Task[None] | None = None
+    unfit: dict[Name, tuple[int, Unfit]] | None = None
+
+
+class PromiseFit:
+    """Asks, and remembers what does not fit."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._looks: dict[str, _Look] = {}
+
+    def report(self, key: Key, promise: Promise) -> tuple[Unfit, ...] | None:
+        """What does not fit; None while it is not known, and then the Promise is queued as soon as it is."""
+        api = self._platform.caches.api_of_promise(promise.name)
+        live = self._platform.caches.definitions.get("", api.resource.name) if api else None
+        if api is None or live is None or live.metadata.generation == _FIRST:
+            self.forget(promise.name)  # every request was taken by the API that there is
+            return ()
+        look = self._looks.get(promise.name)
+        if look is None or look.edition != api.edition:
+            self.forget(promise.name)
+            look = self._looks[promise.name] = _Look(api.edition)
+        if not api.informer.synced.is_set():
+            return None  # when it is, the Promise is queued
+        if look.task is not None and not look.task.done():
+            return None
+        changed = self._changed(api, look)
+        if changed:
+            look.task = asyncio.create_task(self._ask(key, api, live, look, changed), name=f"fit {promise.name}")
+            return None
+        return tuple(unfit for _, unfit in (look.unfit or {}).values())
+
+    def forget(self, name: str) -> None:
+        """The Promise is gone, or its API is another one now."""
+        self._platform.caches.unfit.pop(name, None)
+        look = self._looks.pop(name, None)
+        if look is not None and look.task is not None:
+            look.task.cancel()
+
+    async def close(self) -> None:
+        """Ends what is under way."""
+        tasks = [look.task for look in self._looks.values() if look.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _changed(self, api: RequestApi, look: _Look) -> list[Request]:
+        """The requests that have to be judged; those that are gone are forgotten."""
+        if look.unfit is None:
+            return list(api.informer.items())
+        changed = []
+        for name, (generation, _) in list(look.unfit.items()):
+            request = api.informer.get(*name)
+            if request is None:
+                del look.unfit[name]
+            elif request.metadata.generation != generation:
+                changed.append(request)
+        self._watch(api, look)
+        return changed
+
+    async def _ask(
+        self, key: Key, api: RequestApi, live: Definition, look: _Look, requests: list[Request]
+    ) -> None:
+        generations = {
+            (each.metadata.namespace, each.metadata.name): each.metadata.generation for each in requests
+        }
+        try:
+            found = await self._platform.renderer.unfit(
+                look.edition, _definition(live), (request.raw for request in requests)
+            )
+        except TrothError:
+            self._platform.queue.add(key, priority=DEPENDENT, after=_AGAIN)
+            return
+        kept = {name: each for name, each in (look.unfit or {}).items() if name not in generations}
+        judged = {(one.namespace, one.name): one for one in found}
+        look.unfit = {**kept, **{name: (generations[name], one) for name, one in judged.items()}}
+        self._watch(api, look)
+        self._platform.queue.add(key, priority=DEPENDENT)
+
+    def _watch(self, api: RequestApi, look: _Look) -> None:
+        self._platform.caches.unfit[api.promise] = frozenset(look.unfit or ())
+
+
+def _definition(live: Definition) -> Mapping[str, Any]:
+    return {"spec": live.spec}
