@@ -16,7 +16,7 @@ import pytest
 
 from tests.unit.engine.test_pool import is_running
 from tests.waiting import eventually, eventually_sync
-from troth.engine import Limits
+from troth.engine import Limits, RenderPool
 from troth.engine.process import RenderProcess
 from troth.kube.errors import CredentialsError
 from troth.kube.exec_plugin import run_exec_plugin
@@ -114,6 +114,44 @@ def test_a_start_that_is_given_up_leaves_nothing() -> None:
                 await starting
 
     assert left_by(scenario) == []
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2])
+def test_a_pool_that_is_closed_at_once_leaves_nothing(turns: int) -> None:
+    async def scenario() -> None:
+        pool = RenderPool(size=2)
+        await pool.start()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await pool.close()
+
+    assert left_by(scenario) == []
+
+
+def test_a_pool_whose_start_is_given_up_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = RenderProcess.start
+    begun: list[Limits] = []
+    ready: list[RenderProcess] = []
+
+    async def scenario() -> None:
+        never = asyncio.Event()
+
+        async def one_is_ready(limits: Limits) -> RenderProcess:
+            begun.append(limits)
+            if len(begun) > 1:
+                await never.wait()
+            ready.append(await start(limits))
+            return ready[-1]
+
+        monkeypatch.setattr(RenderProcess, "start", one_is_ready)
+        starting = asyncio.ensure_future(RenderPool(size=2).start())
+        await eventually(lambda: ready, "one is ready")
+        starting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await starting
+
+    assert left_by(scenario) == []
+    assert not is_running(ready[0].process.pid)
 
 
 def test_a_cancellation_while_a_program_is_ended_is_passed_on_when_it_is_gone() -> None:

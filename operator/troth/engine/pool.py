@@ -85,6 +85,7 @@ class RenderPool:
         self._slow_running = 0
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._unused: list[RenderProcess] = []
         self._closed = False
         self._linter = LintProcess(self._limits)
 
@@ -94,18 +95,27 @@ class RenderPool:
         Raises:
             RenderPoolError: they do not start.
         """
-        started = await asyncio.gather(
-            *(RenderProcess.start(self._limits) for _ in range(self._size)), return_exceptions=True
-        )
-        processes = [process for process in started if isinstance(process, RenderProcess)]
-        if len(processes) < self._size:
-            await asyncio.gather(*(process.end() for process in processes))
-            cause = next(error for error in started if isinstance(error, BaseException))
-            raise RenderPoolError(f"the processes that render do not start: {cause}") from cause
+        started = False
+        try:
+            answers = await asyncio.gather(*(self._add() for _ in range(self._size)), return_exceptions=True)
+            cause = next((error for error in answers if error is not None), None)
+            if cause is not None:
+                raise RenderPoolError(f"the processes that render do not start: {cause}") from cause
+            started = True
+        finally:
+            if not started:
+                await self._end_unused()
         self._tasks = [
-            asyncio.create_task(self._work(process), name=f"render-worker-{number}")
-            for number, process in enumerate(processes)
+            asyncio.create_task(self._work(), name=f"render-worker-{number}") for number in range(self._size)
         ]
+
+    async def _add(self) -> None:
+        self._unused.append(await RenderProcess.start(self._limits))
+
+    async def _end_unused(self) -> None:
+        """Ends what no task has taken: one that is cancelled before it begins takes nothing."""
+        unused, self._unused = self._unused, []
+        await asyncio.gather(*(process.end() for process in unused))
 
     async def render(self, pipelines: Sequence[JinjaPipeline], context: RenderContext) -> tuple[Outcome, ...]:
         """An outcome for each pipeline in their order, up to and including the first failure.
@@ -175,6 +185,7 @@ class RenderPool:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._end_unused()
         for job in (*self._quick.clear(), *self._slow.clear()):
             if not job.answer.done():
                 job.answer.set_exception(RenderPoolError("the pool is closed"))
@@ -223,7 +234,8 @@ class RenderPool:
 
     # ---- one worker
 
-    async def _work(self, process: RenderProcess | None) -> None:
+    async def _work(self) -> None:
+        process: RenderProcess | None = self._unused.pop()
         try:
             while True:
                 job = await self._next()

@@ -108,6 +108,7 @@ def test_waiting_for_one_that_ends_fails_at_once_with_its_last_words(tmp_path: P
     with pytest.raises(ProcessFailed, match=r"(?s)brief ended with code 2; it said last:\nno such option"):
         wait_until(lambda: False, processes=[process], what="ready", timeout=60)
     assert time.monotonic() - started < 30
+    process.wait(30)
 
 
 def test_waiting_has_a_deadline(tmp_path: Path) -> None:
