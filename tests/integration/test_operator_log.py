@@ -86,9 +86,22 @@ async def test_an_outage_of_a_store_is_one_line_and_nobody_is_called_well_before
         await platform.clean()
 
 
+async def test_missing_definitions_are_told_once_with_what_to_do(
+    operator: Callable[..., OperatorProcess], tmp_path: Path
+) -> None:
+    with ControlPlane() as bare:
+        running = operator("--workspace", tmp_path, kubeconfig=bare.kubeconfig, wait=False)
+        await logged(running, "install the CRDs")
+        await eventually(
+            lambda: "not listed yet" in running.get("/readyz")[1], "the probe says what is missing", within=30
+        )
+        assert running.text().count("install the CRDs") == 1
+        running.end()
+
+
 async def logged(running: OperatorProcess, line: str) -> None:
     """Waits until the operator has logged a line."""
-    await eventually(lambda: line in running.text(), f"the log says {line}")
+    await eventually(lambda: line in running.text(), f"the log says {line}", within=60)
 
 
 def ready_counts(running: OperatorProcess, unique: str) -> dict[tuple[str, str], int]:

@@ -23,7 +23,7 @@ from troth.controllers.promise_deletion import PromiseDeletion
 from troth.controllers.promise_fit import PromiseFit
 from troth.controllers.promise_lint import PromiseLint
 from troth.controllers.request import RequestReconciler
-from troth.controllers.result import DONE, After, Result, Retry, Terminal
+from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
 from troth.controllers.workflow import (
     ContentsForgotten,
     Run,
@@ -473,7 +473,7 @@ class PromiseReconciler:
         if await self._write_status(key, promise, facts):
             self._record(promise, "Warning", "PausedReconciliation", "Paused")
             self._platform.caches.queue_requests(promise.name)
-        return DONE
+        return Waits("it is paused")
 
     async def _write_status(self, key: Key, promise: Promise, facts: PromiseFacts) -> bool:
         status = promise_status(promise.status, facts, now=self._platform.now())

@@ -23,7 +23,7 @@ from troth.controllers.owners import owner_index
 from troth.controllers.placement_state import placement_facts
 from troth.controllers.platform import Platform
 from troth.controllers.relaxing import relax, remedy
-from troth.controllers.result import DONE, After, Result, Retry, Terminal
+from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
 from troth.controllers.workflow import (
     ContentsForgotten,
     Run,
@@ -56,6 +56,7 @@ from troth.kube import REFUSALS, Conflict, Forbidden, Invalid, TooLarge
 logger = logging.getLogger(__name__)
 
 _NOTHING = WorkflowFacts()
+_WAITS_FOR_PROMISE = Waits("its Promise")
 _COMPONENTS_AGAIN = 10.0
 _COMPONENTS_LISTED = "the requests that it has as components are being listed"
 _RELAXED_AGAIN = 2.0  # a changed schema is served a moment after it was accepted
@@ -125,10 +126,10 @@ class RequestReconciler:
             return await self._delete(key, api, promise, request)
         if promise.metadata.deleting:
             if request.status.get("observedGeneration") == request.metadata.generation:
-                return DONE  # it goes in a moment, and what it says is so until then
+                return _WAITS_FOR_PROMISE  # it goes in a moment, and what it says is so until then
             return await self._report_unavailable(key, api, promise, request)
         if promise.status.get("observedGeneration") != promise.metadata.generation:
-            return DONE  # its reconciler looks at the new spec first, and then queues its requests
+            return _WAITS_FOR_PROMISE  # its reconciler looks at the new spec first, and then queues its requests
         if promise.status.get("status") != "Available":
             request = await self._label(key, api, request)
             return await self._report_unavailable(key, api, promise, request)
@@ -404,14 +405,14 @@ class RequestReconciler:
         status = request_status(request.status, facts, now=self._platform.now())
         if await self._platform.write_status(api.informer, api.resource, key, request.status, status):
             self._record(api, request, "Warning", PAUSED, facts.obstacle.message, "Reconcile")
-        return DONE
+        return Waits("it is paused")
 
     async def _report_unavailable(self, key: Key, api: RequestApi, promise: Promise, request: Request) -> Result:
         """What was carried out stands; what was asked for since then waits, and says for what."""
         if not promise.status.get("status"):
-            return DONE  # the Promise itself was not looked at yet; its first status queues this request
+            return _WAITS_FOR_PROMISE  # it was not looked at yet; its first status queues this request
         if _condition(promise.status, "Ready").get("reason") == PAUSED:
-            return DONE  # it is no longer paused, and looks at itself first
+            return _WAITS_FOR_PROMISE  # it is no longer paused, and looks at itself first
         parent = Parent(api.promise, key.namespace, key.name)
         components = self._components.facts(key, parent, (), request.status, complete=False)
         if components is None:
@@ -430,7 +431,7 @@ class RequestReconciler:
         status = request_status(before, facts, now=self._platform.now())
         if await self._platform.write_status(api.informer, api.resource, key, before, status):
             self._record_outcome(key, api, request, before, status)
-        return DONE
+        return _WAITS_FOR_PROMISE
 
     async def _report_refusal(
         self, key: Key, api: RequestApi, request: Request, reason: str, message: str, *, stalled: bool = False

@@ -24,6 +24,7 @@ from troth.engine.status import (
     state_store_status,
 )
 from troth.engine.status import facts as words
+from troth.engine.status.facts import Held
 
 KINDS = [
     "TemplateSyntax",
@@ -88,6 +89,12 @@ def test_what_another_s_act_heals_is_not_stalled_and_the_message_says_what_is_wa
     assert not stalled(status)
     assert reason_of(status, "Ready")[0] == "False"
     assert status["message"] == reason_of(status, "Ready")[2]
+
+
+def test_a_request_edited_away_from_its_place_is_stalled_and_one_whose_place_was_relabelled_is_not() -> None:
+    held = Held("work.local-5058f", "local", {"environment": "prod"}, {"environment": "dev"})
+    assert stalled(request(asked(done(), a_work(placed("local", misplaced=True), held=(held,)))))
+    assert not stalled(request(asked(done(), a_work(placed("local", misplaced=True)))))
 
 
 def test_the_authors_message_is_there_as_long_as_it_is_true() -> None:

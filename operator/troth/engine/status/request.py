@@ -52,7 +52,9 @@ def request_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str) -> 
     merged = merge_with_stalled(
         old.get("conditions"),
         conditions,
-        stalled=workflow.stalled or _waits_for_stalled(conditions, facts.components),
+        stalled=workflow.stalled
+        or _is_held(conditions, facts)
+        or _waits_for_stalled(conditions, facts.components),
         now=now,
         drop=_dropped_conditions(old, workflow, condition_types),
     )
@@ -350,6 +352,12 @@ def _ready(workflow: WorkflowFacts, report: WorksReport, components: Sequence[Co
             return unready
     status: types.Status = "True" if report.status == "True" else "False"
     return Condition(types.READY, status, report.reason, report.explanation)
+
+
+def _is_held(conditions: Sequence[Condition], facts: RequestFacts) -> bool:
+    """What it asks for now is not written, because the place that it has is another: it must be taken back or moved."""
+    misplaced = any(condition.reason == "WorksMisplaced" for condition in conditions)
+    return misplaced and any(work.held for work in facts.works)
 
 
 def _waits_for_stalled(conditions: Sequence[Condition], components: Sequence[ComponentFacts]) -> bool:
