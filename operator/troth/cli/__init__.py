@@ -10,6 +10,7 @@ import importlib
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -71,6 +72,13 @@ class LazyGroup(click.Group):
                 err=True,
             )
             sys.exit(BUG_EXIT_CODE)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run as a program: what libraries warn their programmers of is not for those who run it, unless they ask."""
+        if not sys.warnoptions:
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("default", RuntimeWarning)
+        return super().__call__(*args, **kwargs)
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
