@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,10 @@ from troth.api.resources import DESTINATION, DIRECTORY_STATE_STORE, STATE_STORES
 from troth.authoring.files import HomeError, read_objects
 
 ANYWHERE: Final = "anywhere"
-"""Stands for the destination when none are given."""
+"""Stands for the destination when none are given. A platform may have a Destination of that name, too."""
+
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_LONGEST_NAME: Final = 253
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,11 @@ def read_destinations(path: Path) -> Destinations:
         try:
             if obj["kind"] == DESTINATION.kind:
                 destination = read_destination(obj)
-                if not _is_segment(destination.name):
-                    raise HomeError(path, f"{destination.name!r} is no name of a Destination")
+                if not _NAME.fullmatch(destination.name) or len(destination.name) > _LONGEST_NAME:
+                    remedy = "use lower-case letters, digits, dashes and dots"
+                    raise HomeError(path, f"{destination.name!r} is no name of a Destination", remedy)
+                if destination.name in (known.name for known in found):
+                    raise HomeError(path, f"has two Destinations {destination.name!r}", "give each its own name")
                 dict(destination.metadata.labels)
                 found.append(destination)
             elif obj["kind"] in kinds and obj["kind"] != DIRECTORY_STATE_STORE.kind:
@@ -60,7 +67,3 @@ def read_destinations(path: Path) -> Destinations:
 def anywhere() -> Destination:
     """The one that matches everything."""
     return read_destination({"metadata": {"name": ANYWHERE}})
-
-
-def _is_segment(name: str) -> bool:
-    return bool(name) and "/" not in name and "\\" not in name and "\0" not in name and name not in (".", "..")

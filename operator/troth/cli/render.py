@@ -58,8 +58,8 @@ def render(
     """Render requests of the Promise in DIR, or the Promise itself: the files, and where each would go.
 
     Standard output is a YAML stream; above each file stand its destination and its path in the destination's store.
-    With -o, the files are written to FOLDER/DESTINATION/PATH instead. Without --destinations there is one destination
-    that matches everything.
+    With -o, the files are written to FOLDER/DESTINATION/PATH instead. Without --destinations `anywhere`
+    stands for whichever Destination will match.
     """
     from troth.authoring.files import HomeError
     from troth.authoring.home import RefusedPromise
