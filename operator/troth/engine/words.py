@@ -30,6 +30,7 @@ _WHOLE: Final = re.compile(
 _REAL: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _FRACTION: Final = re.compile(r"\.[0-9]+(?:_[0-9]+)*(?:[eE][-+]?[0-9]+(?:_[0-9]+)*)?")
 _BASES: Final = {"two": 2, "sixteen": 16, "eight": 8, "ten": 10, "inner": 2}
+_SURELY_64_BITS: Final = 19
 _LEAST_POWER: Final = -4
 _POWER_TOO_LARGE: Final = 6
 _NOT_FINITE: Final = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
@@ -42,6 +43,8 @@ def is_not_finite(word: str) -> bool:
 
 def number(word: str) -> int | float | None:
     """The number that a word is; None when it is text. The word begins with one of `NUMERIC`."""
+    if word.isdecimal() and word.isascii() and word[0] != "0" and len(word) < _SURELY_64_BITS:
+        return int(word)  # most are
     if word[0] == ".":
         return _finite(word.replace("_", "")) if _FRACTION.fullmatch(word) else None
     plain = word.replace("_", "") if "_" in word else word
