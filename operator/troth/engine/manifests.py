@@ -97,6 +97,7 @@ _PLAIN_WORDS: Final = {
     "found unexpected ':'": "a ':' without a space after it: quote the text",
     "did not find expected alphabetic or numeric character": "a '*' or '&' without a name: quote the text",
     "did not find expected whitespace or line break": "a '!' begins a tag, and this is none: quote the text",
+    "did not find expected tag URI": "a '!' begins a tag, and this is none: quote the text",
     "did not find expected comment or line break": "the text of '|' or '>' begins on the next line",
     "mapping keys are not allowed in this context": "a '?' begins a key, and none can stand here: quote the text",
     "found unknown escape character": "a backslash before what is no escape: use single quotes",
