@@ -30,12 +30,12 @@ Name = tuple[str, str]
 class _Look:
     """What is known of the requests of one edition of an API.
 
-    ``unfit`` has the generation of each request as it was judged; it is None until all were.
+    ``unfit`` is None until all were judged.
     """
 
     edition: str
     task: asyncio.Task[None] | None = None
-    unfit: dict[Name, tuple[int, Unfit]] | None = None
+    unfit: dict[Name, Unfit] | None = None
 
 
 class PromiseFit:
@@ -64,7 +64,7 @@ class PromiseFit:
         if changed:
             look.task = asyncio.create_task(self._ask(key, api, live, look, changed), name=f"fit {promise.name}")
             return None
-        return tuple(unfit for _, unfit in (look.unfit or {}).values())
+        return tuple((look.unfit or {}).values())
 
     def forget(self, name: str) -> None:
         """The Promise is gone, or its API is another one now."""
@@ -85,11 +85,11 @@ class PromiseFit:
         if look.unfit is None:
             return list(api.informer.items())
         changed = []
-        for name, (generation, _) in list(look.unfit.items()):
+        for name, unfit in list(look.unfit.items()):
             request = api.informer.get(*name)
             if request is None:
                 del look.unfit[name]
-            elif request.metadata.generation != generation:
+            elif request.metadata.generation != unfit.generation:
                 changed.append(request)
         self._watch(api, look)
         return changed
@@ -97,9 +97,6 @@ class PromiseFit:
     async def _ask(
         self, key: Key, api: RequestApi, live: Definition, look: _Look, requests: list[Request]
     ) -> None:
-        generations = {
-            (each.metadata.namespace, each.metadata.name): each.metadata.generation for each in requests
-        }
         try:
             found = await self._platform.renderer.unfit(
                 look.edition, _definition(live), (request.raw for request in requests)
@@ -107,9 +104,10 @@ class PromiseFit:
         except TrothError:
             self._platform.queue.add(key, priority=DEPENDENT, after=_AGAIN)
             return
-        kept = {name: each for name, each in (look.unfit or {}).items() if name not in generations}
-        judged = {(one.namespace, one.name): one for one in found}
-        look.unfit = {**kept, **{name: (generations[name], one) for name, one in judged.items()}}
+        unfit = dict(look.unfit or {})
+        for request in requests if unfit else ():
+            unfit.pop((request.metadata.namespace, request.metadata.name), None)
+        look.unfit = unfit | {(one.namespace, one.name): one for one in found}
         self._watch(api, look)
         self._platform.queue.add(key, priority=DEPENDENT)
 
