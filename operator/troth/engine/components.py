@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from troth.api import labels as names
+from troth.api.files import holds_manifests
 from troth.engine.manifests import InvalidManifest, load_documents
 
-_SUFFIXES: Final = (".yaml", ".yml", ".json")
 _MARK: Final = names.PARENT_RESOURCE_NAME.encode()
 _DEFAULT_NAMESPACE: Final = "default"
 _SEARCHED: Final = 100  # items of a list
@@ -79,7 +79,7 @@ def find_components(files: Iterable[tuple[str, bytes]], parent: Parent) -> tuple
     """The components of a request among the files (path, content) that were rendered for it, by kind and name."""
     found: dict[tuple[str, str, str, str], Component] = {}
     for path, content in files:
-        if not may_hold_components(content) or not path.endswith(_SUFFIXES):
+        if not may_hold_components(content) or not holds_manifests(path):
             continue
         try:
             documents = load_documents(content.decode())

@@ -21,6 +21,7 @@ from typing import Final
 
 from troth.api import InvalidObject
 from troth.api import labels as names
+from troth.api.files import holds_manifests
 from troth.api.naming import short_group_id
 from troth.api.objects import Destination, Workload, WorkPlacement
 from troth.api.resources import KUBERNETES_STATE_STORE
@@ -121,9 +122,12 @@ def aggregate(contents: Mapping[tuple[str, str], Mapping[str, bytes]]) -> bytes 
 
     Args:
         contents: for each placement of the destination that is not being deleted, by its name and namespace (two
-            namespaces may have placements of one name): path to content, in the order of its workloads.
+            namespaces may have placements of one name): path to content, in the order of its workloads. Files that
+            hold no manifests are left out: joined with others, their text would be read as YAML.
     """
-    parts = [content for key in sorted(contents) for content in contents[key].values()]
+    parts = [
+        content for key in sorted(contents) for path, content in contents[key].items() if holds_manifests(path)
+    ]
     return _SEPARATOR.join(parts) if parts else None
 
 

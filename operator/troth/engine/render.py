@@ -18,12 +18,14 @@ from typing import Any, Final
 
 import orjson
 
+from troth.api.files import file_kind, holds_manifests
 from troth.api.pipelines import DestinationRule, FileTemplate, JinjaPipeline
 from troth.engine.context import RenderContext, render_context, scope_of
 from troth.engine.diagnosis import Attempt, Problem, diagnose
 from troth.engine.durations import parse_duration
 from troth.engine.emit import TooDeep, dump_document, text_of
 from troth.engine.failure import Failure
+from troth.engine.file_paths import LONGEST_PART, LONGEST_PATH, as_one_file, meaning_made_by_a_value, path_problem
 from troth.engine.limits import Limits
 from troth.engine.manifests import InvalidManifest, TooManyDocuments, load_documents
 from troth.engine.templates import Environment
@@ -43,15 +45,10 @@ __all__ = [
 ]
 
 _OPENERS: Final = ("{{", "{%", "{#")
-_YAML: Final = (".yaml", ".yml")
-_JSON: Final = ".json"
-_LONGEST_PATH: Final = 1024
-_LONGEST_PART: Final = 255
 _TOO_LONG: Final = (
-    f"a name has at most {_LONGEST_PART} bytes, a path {_LONGEST_PATH}: shorten it, such as with | dns_label"
+    f"a name has at most {LONGEST_PART} bytes, a path {LONGEST_PATH}: shorten it, such as with | dns_label"
 )
 _LONGEST_MESSAGE: Final = 1024
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _OWN_STATUS: Final = ("kratix", "troth")
 _LABEL: Final = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 
@@ -127,6 +124,7 @@ class Rendering:
         self.ran_out = False
         self._files: dict[str, bytes] = {}
         self._skipped: set[str] = set()
+        self._spellings: dict[str, str] = {}
         self._documents = 0
         self._bytes = 0
 
@@ -250,16 +248,26 @@ class Rendering:
     def _path(self, source: str, where: str) -> str:
         self.attempt.begin(where, source, self._scope)
         path = self._text(source, where)
-        problem = _path_problem(path)
+        problem = path_problem(path)
         if problem:
-            shown = path if len(path) <= _LONGEST_PART else f"{path[:_LONGEST_PART]}…"
+            shown = path if len(path) <= LONGEST_PART else f"{path[:LONGEST_PART]}…"
             remedy = _TOO_LONG if problem == "is too long" else "use a relative path without '..'"
             raise Problem("InvalidPath", f"the path {shown!r} {problem}", remedy, value=path)
         path = posixpath.normpath(path)
-        if path in self._files:
+        if meant := meaning_made_by_a_value(path, source):
+            raise Problem(
+                "InvalidPath",
+                f"the path {path!r} has the name {meant!r}, which tools that read the repository give a meaning",
+                "write such a name into the template, or put something before the value, such as app-{{ name }}",
+                value=path,
+            )
+        twin = self._spellings.setdefault(as_one_file(path), path)
+        if path in self._files or twin != path:
             raise Problem(
                 "DuplicatePath",
-                f"two files have the path {path!r}",
+                f"two files have the path {path!r}"
+                if twin == path
+                else f"{twin!r} and {path!r} are one file to some readers",
                 "put what differs into the path, such as {{ item.name }} or {{ index }}",
                 value=path,
             )
@@ -270,10 +278,11 @@ class Rendering:
     def _content(self, path: str, template: str, place: str) -> bytes:
         text = self._run(template, path, place)
         try:
-            if path.endswith(_YAML):
-                return self._yaml(text)
-            if path.endswith(_JSON):
-                return self._json(text)
+            match file_kind(path):
+                case "YAML":
+                    return self._yaml(text)
+                case "JSON":
+                    return self._json(text)
         except InvalidManifest as error:
             raise self.attempt.locate(error) from None
         content = self._tokens.plain(text).encode()
@@ -319,7 +328,7 @@ class Rendering:
             raise Oversized(f"a document is larger than {self._limits.document_bytes} bytes, the limit of etcd")
 
     def _keep(self, path: str, content: bytes) -> None:
-        if not content and path.endswith((*_YAML, _JSON)):
+        if not content and holds_manifests(path):
             self._skipped.add(path)  # not one document
             return
         self._bytes += len(content)
@@ -448,20 +457,3 @@ def _names_in(value: Any, environment: Environment) -> frozenset[str]:
     else:
         return frozenset()
     return frozenset().union(*(_names_in(child, environment) for child in children))
-
-
-def _path_problem(path: str) -> str:
-    parts = path.split("/")
-    if not path.strip() or path.endswith("/") or posixpath.normpath(path) == ".":
-        return "names no file"
-    if path.startswith("/"):
-        return "is absolute"
-    if "\\" in path or _CONTROL.search(path):
-        return "holds a backslash or a control character"
-    if ".." in parts:
-        return "leaves its folder"
-    if ".git" in (part.lower() for part in parts):
-        return "is Git's own"
-    if len(path.encode()) > _LONGEST_PATH or any(len(part.encode()) > _LONGEST_PART for part in parts):
-        return "is too long"
-    return ""

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from troth.api import Resource, TrothError
+from troth.api.files import holds_manifests
 from troth.stores.errors import Reason, StoreError
 
 Parse = Callable[[str], Sequence[Any]]
 
-_SUFFIXES: Final = (".yaml", ".yml", ".json")
 DEFAULT_NAMESPACE: Final = "default"
 
 
@@ -66,7 +66,7 @@ def read_manifests(files: Mapping[str, bytes], parse: Parse) -> list[Manifest]:
     """The objects of all files, in the order of the paths; raises StoreError (InvalidManifest, final)."""
     found = []
     for path in sorted(files):
-        if not path.lower().endswith(_SUFFIXES):
+        if not holds_manifests(path):
             continue
         try:
             documents = parse(files[path].decode())

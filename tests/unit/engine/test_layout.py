@@ -101,7 +101,7 @@ def test_mode_aggregated_has_one_file_for_all() -> None:
     contents = {("b", "one"): {"x.yaml": b"x: 1\n"}, ("a", "one"): {"z.yaml": b"z: 1\n", "y.yaml": b"y: 1"}}
     assert aggregate(contents) == b"z: 1\n\n---\ny: 1\n---\nx: 1\n"
     assert aggregate({}) is None
-    assert aggregate({("a", "two"): {"x": b"2"}, ("a", "one"): {"x": b"1"}}) == b"1\n---\n2"
+    assert aggregate({("a", "two"): {"x.yaml": b"2"}, ("a", "one"): {"x.yaml": b"1"}}) == b"1\n---\n2"
     assert aggregate({("a", "one"): {}}) is None
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import orjson
 
+from troth.api.files import holds_manifests
 from troth.engine.failure import Failure
 from troth.engine.kinds.schemas import Schemas
 from troth.engine.kinds.versions import DEPRECATED, KUBERNETES, REMOVED
@@ -34,7 +35,6 @@ from troth.engine.offers import Offer
 from troth.engine.render import Outcome, Rendered, RenderedFile
 from troth.engine.sources import field_of
 
-_STRUCTURED: Final = (".yaml", ".yml", ".json")
 _CONTAINERS: Final = ("containers", "initContainers", "ephemeralContainers")
 _TAGGED: Final = re.compile(r"(@sha256:[0-9a-f]{64}|:(?!latest$)[\w][\w.-]{0,127})$")
 _NAME_LIMITS: Final[Mapping[str, int]] = {"Service": 63, "Namespace": 63, "CronJob": 52, "StatefulSet": 52}
@@ -278,7 +278,7 @@ class _Checking:
             yield from self._in_file(pipeline, file)
 
     def _in_file(self, pipeline: str, file: RenderedFile) -> Iterator[_Object]:
-        if not file.path.endswith(_STRUCTURED):
+        if not holds_manifests(file.path):
             return
         try:
             documents = load_documents(file.content.decode("utf-8", "replace"))
