@@ -24,12 +24,12 @@ from troth.authoring.starting.errors import CannotStart
 from troth.authoring.starting.escaping import escape
 from troth.authoring.starting.fields import Field, parse_field, parse_fields
 from troth.authoring.starting.parameters import parse_parameter
-from troth.authoring.starting.requests import text_for
 from troth.authoring.testing.running import Options
 from troth.authoring.testing.selecting import choose
 from troth.authoring.testing.session import collect, run
 from troth.engine.emit import dump_document
 from troth.engine.limits import Limits
+from troth.engine.linting.patterns import text_for
 from troth.engine.manifests import load_documents
 from troth.engine.render import RenderContext, Rendered, render_pipeline
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.documents import ROOT
 from tests.unit.authoring.linted import promise
 from troth.api.objects import read_promise
 from troth.authoring.bounded import BoundedWorker
@@ -317,3 +318,18 @@ def test_ways_to_ask_differ_in_more_than_names_and_are_few() -> None:
         Frame("orders", labels={"team": "b"}),
     )
     assert len(asking.frames) <= 5
+
+
+def test_a_required_text_with_a_pattern_of_its_own_hides_nothing_from_lint_and_the_operator(
+    tmp_path: Path,
+) -> None:
+    image = {"type": "string", "pattern": "^[a-z]+/[a-z]+:[0-9]{2,}$"}
+    spec = {**SPEC, "required": ["count", "image"], "properties": {**SPEC["properties"], "image": image}}
+    folder = written(tmp_path, BUG + "# {{ spec.image }}\n", spec=spec)
+    assert "T208" in [finding.code for finding in lint(folder)]
+    assert [error.code for error in told_by_the_operator(folder).errors] == ["T208"]
+
+
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in (ROOT / "promises").glob("*/promise.yaml")))
+def test_the_operator_looks_at_what_the_librarys_promises_render(name: str) -> None:
+    assert told_by_the_operator(ROOT / "promises" / name) == LintReport()

@@ -11,6 +11,7 @@ from typing import Any, Final
 import orjson
 
 from troth.engine.admission.validation import compile_pattern
+from troth.engine.linting.patterns import text_for
 
 _TEXTS: Final = ("example", "a", "aa", "1", "16", "1.0", "1.2.3", "v1.2.3", "1Gi", "10m", "a.example.com")
 _FORMATS: Final[Mapping[str, str]] = {
@@ -105,6 +106,9 @@ def _texts(schema: Mapping[str, Any]) -> Iterator[str]:
         return
     least = schema.get("minLength") or 0
     fitting = [text for text in (*_TEXTS, "a" * min(max(least, 1), _LONGEST_TEXT)) if _fits(text, schema)]
+    if not fitting and isinstance(schema.get("pattern"), str):
+        written = text_for(schema["pattern"])
+        fitting = [written] if written is not None and _fits(written, schema) else []
     yield from fitting[:1]
 
 
