@@ -95,9 +95,11 @@ async def test_a_placement_that_a_quota_refuses_is_told_on_the_request_and_made_
 async def test_a_promise_whose_works_are_refused_says_why_and_heals(
     platform: Platform, repository: Repository, control_plane: ControlPlane, unique: str
 ) -> None:
-    dependency = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "default"}}
-    asked = promise(unique, dependencies=[dependency])
-    asked["spec"]["workflows"]["config"] = {"pipelineNamespace": unique}
+    asked = promise(unique)
+    workflows = asked["spec"]["workflows"]
+    workflows["promise"] = {"configure": workflows["resource"]["configure"]}
+    workflows["promise"]["configure"][0]["spec"]["files"] = [{"path": "a.yaml", "template": "kind: A\n"}]
+    workflows["config"] = {"pipelineNamespace": unique}
     await platform.make(PROMISE, asked)
     live = await platform.wait(
         PROMISE, unique, lambda live: condition(live, "Ready").get("reason") == "WorksRefused"
