@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -19,7 +20,8 @@ import yaml
 
 from tests.charts import CHART, SYSTEM_NAMESPACE, render, rights, run_helm
 from troth.api import resources
-from troth.app.settings import fields, flag_of, load_settings
+from troth.app.metrics import Metrics, Snapshot
+from troth.app.settings import fields, flag_of, load_settings, type_of
 from troth.dev import ControlPlane, crds_folder
 
 pytestmark = pytest.mark.integration
@@ -51,8 +53,44 @@ EVERYTHING: dict[str, Any] = {
     "nodeSelector": {"kubernetes.io/os": "linux"},
     "tolerations": [{"key": "platform", "operator": "Exists"}],
     "affinity": {"nodeAffinity": {}},
+    "topologySpreadConstraints": [
+        {
+            "maxSkew": 1,
+            "topologyKey": "topology.kubernetes.io/zone",
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": {"app.kubernetes.io/name": "troth"}},
+        }
+    ],
+    "hostAliases": [{"ip": "10.0.0.7", "hostnames": ["git.example.com"]}],
+    "dnsConfig": {
+        "nameservers": ["10.0.0.10"],
+        "searches": ["example.com"],
+        "options": [{"name": "ndots", "value": "2"}],
+    },
+    "initContainers": [
+        {
+            "name": "wait",
+            "image": "registry.example.com/wait:1.0",
+            "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        }
+    ],
+    "commonLabels": {"example.com/owner": "platform"},
+    "extraObjects": [
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "more"},
+            "stringData": {"template": "{{ spec.size }}"},
+        }
+    ],
     "terminationGracePeriodSeconds": 60,
     "serviceMonitor": {"enabled": True, "interval": "1m", "labels": {"release": "prometheus"}},
+    "prometheusRule": {
+        "enabled": True,
+        "labels": {"release": "prometheus"},
+        "alertLabels": {"severity": "warning"},
+        "rules": [{"record": "troth:promises", "expr": 'sum(troth_objects{kind="promises.platform.kratix.io"})'}],
+    },
     "networkPolicy": {
         "enabled": True,
         "metricsFrom": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}],
@@ -131,7 +169,7 @@ def test_the_api_server_takes_everything_that_is_rendered(
     helm: Path, control_plane: ControlPlane, namespace: str, values: Mapping[str, Any]
 ) -> None:
     objects = render(helm, values, release=namespace, namespace=namespace)
-    known = [entry for entry in objects if entry["kind"] != "ServiceMonitor"]  # Prometheus' own kind
+    known = [entry for entry in objects if not entry["apiVersion"].startswith("monitoring.coreos.com/")]
     applied = control_plane.kubectl(
         "apply",
         "--server-side",
@@ -349,6 +387,76 @@ def test_prometheus_finds_the_metrics(helm: Path) -> None:
     assert service["spec"]["ports"] == [{"name": "metrics", "port": 9080, "targetPort": "metrics"}]
 
 
+def test_the_schema_knows_the_settings_of_the_operator_and_no_other() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["settings"]
+    assert schema["additionalProperties"] is False
+    said_elsewhere = {"log_format": "log.format", "probes_port": "ports.probes", "metrics_port": "ports.metrics"}
+    types = {str: "string", int: "integer", float: "number", bool: "boolean"}
+    wanted: dict[str, Any] = {}
+    for item in fields():
+        first, *more = item.name.split("_")
+        name = first + "".join(part.capitalize() for part in more)
+        if item.name in said_elsewhere:
+            wanted[name] = {"description": f"Is said by {said_elsewhere[item.name]}.", "not": {}}
+            continue
+        wanted[name] = {"type": types[type_of(item)], "description": item.metadata["help"]}
+        if type_of(item) in (int, float):
+            wanted[name]["minimum"] = 0
+        if item.metadata["choices"]:
+            wanted[name]["enum"] = list(item.metadata["choices"])
+    assert schema["properties"] == wanted
+
+
+def test_every_object_carries_the_common_labels_and_the_selector_stays(helm: Path) -> None:
+    labels = {"example.com/owner": "platform", "example.com/team": "common"}
+    values = {**EVERYTHING, "commonLabels": labels, "extraObjects": []}
+    objects = render(helm, values)
+    for entry in objects:
+        assert labels.items() <= entry["metadata"]["labels"].items(), entry["kind"]
+    deployment = find(objects, "Deployment")["spec"]
+    assert deployment["selector"] == find(render(helm), "Deployment")["spec"]["selector"]
+    pod = deployment["template"]["metadata"]["labels"]
+    assert deployment["selector"]["matchLabels"].items() <= pod.items()
+    assert (pod["example.com/owner"], pod["example.com/team"]) == ("platform", "platform")
+
+
+def test_the_pod_is_placed_finds_hosts_and_is_prepared_as_the_values_say(helm: Path) -> None:
+    pod = find(render(helm, EVERYTHING), "Deployment")["spec"]["template"]["spec"]
+    for name in ("topologySpreadConstraints", "hostAliases", "dnsConfig", "initContainers", "tolerations"):
+        assert pod[name] == EVERYTHING[name]
+        assert name not in find(render(helm), "Deployment")["spec"]["template"]["spec"]
+
+
+def test_more_objects_come_with_the_chart_as_they_are(helm: Path) -> None:
+    assert find(render(helm, EVERYTHING), "Secret", "more") == EVERYTHING["extraObjects"][0]
+
+
+def test_alerts_are_made_on_demand_and_are_those_of_the_page(helm: Path) -> None:
+    assert not [entry for entry in render(helm) if entry["kind"] == "PrometheusRule"]
+    rule = find(render(helm, EVERYTHING), "PrometheusRule")
+    assert rule["metadata"]["labels"]["release"] == "prometheus"
+    (group,) = rule["spec"]["groups"]
+    *alerts, more = group["rules"]
+    assert more == EVERYTHING["prometheusRule"]["rules"][0]
+    assert all(alert["labels"] == {"severity": "warning"} for alert in alerts)
+    assert all(alert["annotations"]["summary"] for alert in alerts)
+
+    page = (CHART.parents[1] / "docs" / "how-to" / "run-the-operator.md").read_text()
+    (shown,) = re.findall(r"<!-- foreign: alerts -->\n```yaml\n(.*?)```", page, re.DOTALL)
+    documented = {alert["alert"]: alert for alert in yaml.safe_load(shown)["groups"][0]["rules"]}
+    assert [alert["alert"] for alert in alerts] == [f"Troth{name}" for name in documented]
+    for alert, written in zip(alerts, documented.values(), strict=True):
+        assert alert.get("for") == written.get("for")
+        if written["alert"] != "RequestsFailing":  # the page names the API of one Promise
+            assert alert["expr"] == written["expr"]
+    metrics = Metrics()
+    metrics.read(lambda: Snapshot(0, 0, 0, 0.0, {}, {}, {}, {}))
+    names = {family.name for family in metrics.registry.collect()}
+    for alert in alerts:
+        (metric,) = re.findall(r"\btroth_\w+", alert["expr"])
+        assert metric in names
+
+
 @pytest.mark.parametrize(
     ("values", "place"),
     [
@@ -371,6 +479,22 @@ def test_prometheus_finds_the_metrics(helm: Path) -> None:
         ({"replicas": 2}, "replicas"),
         ({"settings": {"render-timeout": 5}}, "render-timeout"),
         ({"settings": {"renderTimeout": {"seconds": 5}}}, "/settings/renderTimeout"),
+        ({"settings": {"rendrTimeout": 5}}, "rendrTimeout"),
+        ({"settings": {"renderTimeout": "soon"}}, "/settings/renderTimeout"),
+        ({"settings": {"renderTimeout": -1}}, "/settings/renderTimeout"),
+        ({"settings": {"workers": 1.5}}, "/settings/workers"),
+        ({"settings": {"logLevel": "loud"}}, "/settings/logLevel"),
+        ({"settings": {"logFormat": "json"}}, "/settings/logFormat"),
+        ({"settings": {"metricsPort": 9090}}, "/settings/metricsPort"),
+        ({"commonLabels": {"app.kubernetes.io/name": "other"}}, "/commonLabels"),
+        ({"podLabels": {"app.kubernetes.io/instance": "other"}}, "/podLabels"),
+        ({"hostAliases": [{"ip": "10.0.0.7"}]}, "/hostAliases/0"),
+        ({"dnsConfig": {"nameserver": []}}, "nameserver"),
+        ({"topologySpreadConstraints": [{"maxSkew": 1}]}, "/topologySpreadConstraints/0"),
+        ({"initContainers": [{"name": "a"}]}, "/initContainers/0"),
+        ({"extraObjects": [{"kind": "ConfigMap"}]}, "/extraObjects/0"),
+        ({"prometheusRule": {"enable": True}}, "enable"),
+        ({"prometheusRule": {"rules": [{"alert": "A"}]}}, "/prometheusRule/rules/0"),
     ],
     ids=str,
 )
@@ -385,7 +509,10 @@ def test_every_value_is_in_the_schema_with_a_description_and_has_a_default() -> 
     values = yaml.safe_load((CHART / "values.yaml").read_text())
 
     def compare(properties: Mapping[str, Any], defaults: Mapping[str, Any], path: str) -> None:
-        assert set(properties) - {"global"} == set(defaults), path
+        if path in (".settings", ".dnsConfig"):
+            assert not defaults, "what is left out is the operator's or Kubernetes' default"
+        else:
+            assert set(properties) - {"global"} == set(defaults), path
         for name, field in properties.items():
             if "properties" in field and name in defaults and path != ".resources":
                 assert field["additionalProperties"] is False, f"{path}.{name}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -15,9 +17,12 @@ from tests.ssh_server import SshServer, find_sshd
 from tests.store_contract import Claims
 from troth.dev.certificates import Authority
 from troth.dev.git_server import GitServer, git
-from troth.stores import StoreError
+from troth.stores import StateStoreWriter, StoreError
+from troth.stores.factory import Connect, StoreEnvironment, open_writer
 from troth.stores.git import GitSettings
 from troth.stores.git_remote import BasicAuth, Credentials, SshKey
+from troth.stores.kubernetes_client import KubernetesClient
+from troth.stores.kubernetes_objects import Parse
 
 PASSWORD = "correct horse/battery+staple"
 
@@ -147,6 +152,49 @@ async def test_https_with_an_authority_of_its_own(
             with pytest.raises(StoreError, match=r"ca\.crt") as caught:
                 await writer.check()
             assert caught.value.reason == "CertificateRefused"
+
+
+async def test_the_authority_of_a_secret_is_believed_and_a_variable_of_the_pod_changes_nothing(
+    tmp_path: Path, claims: Claims
+) -> None:
+    """The chart's page says so: ``ca.crt`` works, and what git would read of the pod's environment does not."""
+    authority, stranger = Authority.create("git"), Authority.create("stranger")
+    pair = authority.server(["127.0.0.1"])
+    (tmp_path / "pair.pem").write_bytes(pair.certificate + pair.key)
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes(authority.pair.certificate)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "pair.pem")
+    login = {"username": b"bot", "password": PASSWORD.encode()}
+    with GitServer(tmp_path / "server", username="bot", password=PASSWORD, tls=tls) as server:
+        server.create_repository("state")
+        spec = {"url": server.url("state"), "secretRef": {"name": "git", "namespace": "default"}}
+
+        async def opened(**secret: bytes) -> StateStoreWriter:
+            surroundings = {
+                "PATH": os.environ["PATH"],
+                "GIT_SSL_CAINFO": str(bundle),
+                "GIT_SSL_NO_VERIFY": "true",
+            }
+            environment = StoreEnvironment(
+                workspace=tmp_path / "work",
+                local_root=None,
+                cluster=cast("KubernetesClient", None),
+                connect=cast("Connect", None),
+                parse=cast("Parse", None),
+                surroundings=surroundings,
+            )
+            return await open_writer("GitStateStore", "default", spec, {**login, **secret}, environment)
+
+        for secret in ({}, {"ca.crt": stranger.pair.certificate}):
+            writer = await opened(**secret)
+            with pytest.raises(StoreError, match=r"ca\.crt") as caught:
+                await writer.check()
+            assert caught.value.reason == "CertificateRefused"
+            await writer.close()
+        writer = await opened(**{"ca.crt": authority.pair.certificate})
+        assert (await writer.write(claims("a", {"a/x.yaml": "1"}))).changed
+        await writer.close()
 
 
 @pytest.fixture(scope="module")

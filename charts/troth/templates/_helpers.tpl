@@ -13,6 +13,15 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: troth
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- /* Those of the pod: what selects it cannot be said otherwise, and podLabels win over commonLabels. */ -}}
+{{- define "troth.podLabels" -}}
+{{- $selector := include "troth.selector" . | fromYaml -}}
+{{- toYaml (merge $selector (deepCopy .Values.podLabels) (include "troth.labels" . | fromYaml)) -}}
 {{- end -}}
 
 {{- define "troth.serviceAccount" -}}

@@ -28,6 +28,7 @@ from troth.stores.protocol import StateStoreWriter
 Connect = Callable[[bytes], Awaitable[KubernetesClient]]
 
 _BRANCH: Final = "main"
+_AUTHORITY: Final = "ca.crt"
 _GITHUB_USER: Final = "x-access-token"
 
 
@@ -109,7 +110,7 @@ def _open_git(
         url,
         _git_credentials(url, spec, secret),
         local_root=environment.local_root,
-        ca_bundle=(secret or {}).get("ca.crt", b""),
+        ca_bundle=(secret or {}).get(_AUTHORITY, b""),
     )
     return GitWriter(
         remote=remote,
@@ -130,7 +131,7 @@ def _git_credentials(url: str, spec: Mapping[str, Any], secret: Mapping[str, byt
             private_key=_text(spec, secret, "sshPrivateKey"), known_hosts=_text(spec, secret, "knownHosts")
         )
     if method == "basicAuth":
-        if secret is None:
+        if secret is None or set(secret) == {_AUTHORITY}:
             return None
         password = _text(spec, secret, "password")
         if not secret.get("username") and _host(url) == "github.com":

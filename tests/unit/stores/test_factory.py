@@ -47,6 +47,15 @@ async def open_git(
     return await open_writer("GitStateStore", "default", spec, secret, environment(tmp_path))
 
 
+async def test_a_secret_with_nothing_but_an_authority_gives_no_login(tmp_path: Path) -> None:
+    spec = {"url": "https://example.com/a.git", **REFERENCE}
+    writer = await open_git(tmp_path, spec, {"ca.crt": b"PEM"})
+    assert isinstance(writer, GitWriter)
+    assert writer._remote.credentials is None
+    assert writer._remote.ca_bundle == b"PEM"
+    await writer.close()
+
+
 async def test_a_git_store_with_a_password(tmp_path: Path) -> None:
     spec = {"url": "https://example.com/a.git", **REFERENCE, "path": "/clusters/", "gitAuthor": {"name": "T"}}
     secret = {"username": b" bot\n", "password": b"token\n", "ca.crt": b"PEM"}
