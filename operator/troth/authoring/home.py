@@ -1,15 +1,17 @@
 """The home of a Promise: a folder that is pleasant to edit, and the one document that people apply.
 
 ``promise.yaml`` is the Promise itself, except that a template, a partial, a value or a dependency may stand in a file
-of its own: ``{from: templates/cluster.yaml.j2}``. Building puts the files in and changes nothing else, so whatever the
-operator understands can be written here, and an author finds each mistake where it was made: every text remembers
-its file and line. A Promise without such files is a home, too.
+of its own: ``{from: templates/cluster.yaml.j2}``. Building puts the files in, adds the fields that pipelines write to
+the schema of the status, and changes nothing else, so whatever the operator understands can be written here, and an
+author finds each mistake where it was made: every text remembers its file and line. A Promise without such files is a
+home, too.
 
 Rejected: a format of its own that is translated (two languages to learn, and two places to look when they differ).
 """
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +32,7 @@ from troth.engine.lines import document_lines, field_lines
 from troth.engine.offers import Offer, read_offer
 from troth.engine.serving import as_created, as_served
 from troth.engine.sources import field_of, pipelines_of
+from troth.engine.status.schema import derived_fields
 
 __all__ = [
     "Home",
@@ -241,9 +244,30 @@ def build(home: Home) -> str:
     if found is not None:
         raise refused(home, found)
     try:
-        return dump_document(home.promise)
+        return dump_document(_with_derived_status(home.promise, offer))
     except TooDeep as error:
         raise RefusedPromise(home.file, str(error)) from None
+
+
+def _with_derived_status(promise: dict[str, Any], offer: Offer) -> dict[str, Any]:
+    """The Promise, with what its pipelines write in the schema of its status as far as its author did not say it.
+
+    The operator derives the same; whoever reads the document, or publishes the API by other means, has it as well.
+    """
+    derived = derived_fields(offer.resource_configure)
+    if offer.definition is None or not derived:
+        return promise
+    built = copy.deepcopy(promise)
+    for version in built["spec"]["api"]["spec"]["versions"]:
+        properties = version["schema"]["openAPIV3Schema"].setdefault("properties", {})
+        if not isinstance(properties.get("status"), dict):
+            properties["status"] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        fields = properties["status"].get("properties")
+        said = fields if isinstance(fields, dict) else {}
+        missing = {name: field for name, field in derived.items() if name not in said}
+        if missing:
+            properties["status"]["properties"] = {**said, **missing}
+    return built
 
 
 def refused(home: Home, failure: Failure) -> HomeError:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.authoring.linted import definition, promise
 from tests.unit.engine.test_status_schema import pruned
 from troth.api.objects import read_promise
+from troth.authoring.home import build, load_home
 from troth.engine.admission.definitions import definition_refusals
 from troth.engine.definitions import build_definition
 from troth.engine.failure import Failure
@@ -238,3 +241,33 @@ def test_whatever_pipelines_write_fits_the_schema_that_is_derived_of_them_and_lo
     merged = dict(output.author.fields)
     assert misfit(offer.status, merged) is None
     assert pruned(merged, offer.status) == merged
+
+
+def test_a_built_promise_has_what_its_pipelines_write_in_its_schema_and_the_operator_makes_the_same_of_it(
+    tmp_path: Path,
+) -> None:
+    declared: dict[str, Any] = {
+        "type": "object",
+        "properties": {"host": {"type": "string", "description": "The address."}},
+    }
+    for number, (said, more) in enumerate(((None, True), (declared, True), (None, False))):
+        obj = promise({"files": [{"path": "a.yaml", "template": "a: 1"}], "status": STATUS if more else {}})
+        root = obj["spec"]["api"]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+        if said is not None:
+            root["properties"]["status"] = said
+        first, second = tmp_path / f"{number}-first.yaml", tmp_path / f"{number}-second.yaml"
+        first.write_text(yaml.safe_dump(obj))
+        second.write_text(build(load_home(first)))
+        assert build(load_home(second)) == second.read_text()
+        built = yaml.safe_load(second.read_text())
+        status = built["spec"]["api"]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"].get(
+            "status"
+        )
+        if not more:
+            assert built == obj
+            continue
+        assert status["properties"]["port"] == {"description": "Written by the pipeline one.", "type": "integer"}
+        if said is not None:
+            assert status["properties"]["host"] == declared["properties"]["host"]
+        offers = [read_offer(read_promise(as_served(one))) for one in (obj, built)]
+        assert offers[0].definition == offers[1].definition
