@@ -173,6 +173,22 @@ async def test_a_promise_whose_api_a_policy_refuses_says_so_in_its_words_and_hea
     assert "ask the platform team" in live["status"]["message"]
     await platform.client.delete(POLICY_BINDING, unique)
     await platform.wait(PROMISE, unique, available, within=30)
+    # An API that somebody takes away from a Promise that was available, and that may not come back, is missed.
+    await refuse(platform, unique, rule, f"!object.metadata.name.endsWith('.{unique}.example.com')")
+    names = {"kind": "Probe", "plural": "probes"}
+    probe = {
+        **definition,
+        "metadata": {"name": f"probes.{unique}.example.com"},
+        "spec": {**definition["spec"], "names": names},
+    }
+    await refused(lambda: platform.client.apply(CUSTOM_RESOURCE_DEFINITION, probe, dry_run=True))
+    await platform.client.delete(CUSTOM_RESOURCE_DEFINITION, name)
+    live = await platform.wait(
+        PROMISE, unique, lambda live: condition(live, "Ready").get("reason") == "APIRefused", within=30
+    )
+    assert condition(live, "Available")["status"] == "False"
+    await platform.client.delete(POLICY_BINDING, unique)
+    await platform.wait(PROMISE, unique, available, within=30)
 
 
 async def test_a_request_on_which_no_finalizer_may_be_put_says_so_and_heals(

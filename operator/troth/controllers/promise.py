@@ -456,8 +456,11 @@ class PromiseReconciler:
         self, key: Key, promise: Promise, error: ApiError, reason: str, message: str
     ) -> Result:
         """The API server takes not what the Promise needs. A Promise that can be used stays so: its API is there."""
+        definitions = self._platform.caches.definitions.by_index(BY_PROMISE, promise.name)
+        served = not promise.spec.api or any(live.established for live in definitions)
         if (
-            promise.status.get("status") == "Available"
+            served
+            and promise.status.get("status") == "Available"
             and promise.status.get("observedGeneration") == promise.metadata.generation
         ):
             raise error
