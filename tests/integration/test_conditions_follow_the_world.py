@@ -1,20 +1,22 @@
 """Whatever happens to a platform, in whatever order: the Ready of every object says what is so.
 
 The model (tests/world_model.py) walks at random; the same is done to a cluster, and after each step every object must
-say what the model says, in its newest generation. The numbers of the walks are printed; `TROTH_WORLD_WALKS` sets how
-many there are.
+say what the model says, in its newest generation. Some steps happen while the operator is dead. The numbers of the
+walks are printed; `TROTH_WORLD_WALKS` sets how many there are.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.operators import OperatorProcess
 from tests.platforms import (
     Object,
     Platform,
@@ -32,12 +34,13 @@ from tests.waiting import eventually
 from tests.world_model import Told, World, walk
 from troth.api import Resource
 from troth.api.resources import DESTINATION, GIT_STATE_STORE, PROMISE, WORK, WORK_PLACEMENT
-from troth.kube import NotFound
+from troth.kube import Client, NotFound
 
 SEED = 20261129
 WALKS = int(os.environ.get("TROTH_WORLD_WALKS", "2"))
 STEPS = 14
-WITHIN = 40.0
+UNSEEN = 6  # every sixth step or so
+WITHIN = 60.0
 PAUSED = "kratix.io/paused"
 TEMPLATE = """\
 {% if spec.fails %}{{ fail("not this one") }}{% endif %}
@@ -55,6 +58,14 @@ class Cluster:
     repository: Repository
     name: str
     namespace: str
+    begin: Callable[[], OperatorProcess]
+    operator: OperatorProcess
+
+    async def follow_unseen(self, world: World) -> None:
+        """The same while the operator is dead."""
+        await asyncio.to_thread(self.operator.kill)
+        await self.follow(world)
+        self.operator = await asyncio.to_thread(self.begin)
 
     @property
     def needed(self) -> str:
@@ -150,22 +161,32 @@ class Cluster:
         return found
 
 
+@pytest.fixture
+async def cluster(
+    client: Client, operator: Callable[..., OperatorProcess], unique: str, namespace: str, tmp_path: Path
+) -> AsyncIterator[Cluster]:
+    def begin() -> OperatorProcess:
+        return operator("--local-stores", tmp_path, "--store-poll", "1", "--failing-store-poll", "0.5")
+
+    platform = Platform(client)
+    repository = await asyncio.to_thread(Repository, tmp_path / "gitops.git")
+    yield Cluster(platform, repository, unique, namespace, begin, await asyncio.to_thread(begin))
+    await platform.clean()
+
+
 @pytest.mark.parametrize("seed", range(SEED, SEED + WALKS))
-async def test_ready_of_every_object_follows_the_world(
-    platform: Platform,
-    repository: Repository,
-    unique: str,
-    namespace: str,
-    seed: int,
-    record_property: Any,
-) -> None:
-    cluster = Cluster(platform, repository, unique, namespace)
+async def test_ready_of_every_object_follows_the_world(cluster: Cluster, seed: int, record_property: Any) -> None:
     story: list[str] = []
     await cluster.follow(World())
-    await platform.wait(PROMISE, unique, available)
+    await cluster.platform.wait(PROMISE, cluster.name, available)
     for world, happened in walk(seed, STEPS):
         story.append(happened)
-        await cluster.follow(world)
+        # A Promise goes only with the help of the operator.
+        if len(story) % UNSEEN == 0 and happened != "the required Promise is deleted":
+            story.append("(unseen)")
+            await cluster.follow_unseen(world)
+        else:
+            await cluster.follow(world)
         expected = {(name, told.kind): told for name, told in world.told()}
 
         async def look(expected: Mapping[tuple[str, str], Told] = expected, world: World = world) -> bool:
