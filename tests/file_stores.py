@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.store_contract import values_of
 from troth.dev.git_server import create_repository, git
+from troth.engine.manifests import load_documents
 from troth.stores import StateStoreWriter
 from troth.stores.directory import DirectoryWriter
 from troth.stores.git import GitSettings, GitWriter
@@ -62,6 +63,7 @@ class GitStore:
             surroundings={**os.environ, "PATH": path} if path else os.environ,
             prefix=self.prefix,
             settings=settings or self.settings,
+            parse=load_documents,
             random=random.Random(1),
         )
         self._writers.append(writer)
@@ -159,7 +161,7 @@ class DirectoryStore:
         self._writers: list[DirectoryWriter] = []
 
     def writer(self) -> DirectoryWriter:
-        writer = DirectoryWriter(self.root, prefix=self.prefix)
+        writer = DirectoryWriter(self.root, parse=load_documents, prefix=self.prefix)
         self._writers.append(writer)
         return writer
 

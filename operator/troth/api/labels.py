@@ -1,4 +1,4 @@
-"""Labels, annotations and finalizers, with Kratix's names (kratix-api.md 0.2 and 0.3)."""
+"""Labels, annotations and finalizers, with Kratix's names (kratix-api.md 0.2 and 0.3) and a few of our own."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ MISPLACED: Final = "kratix.io/misplaced"
 PAUSED: Final = "kratix.io/paused"
 WORKFLOW_SUSPENDED: Final = "kratix.io/workflow-suspended"
 MANUAL_RECONCILIATION: Final = "kratix.io/manual-reconciliation"
+RETIRED: Final = "troth.dev/retired"
 RECONCILE_RESOURCES: Final = "kratix.io/reconcile-resources"
 DRY_RUN: Final = "kratix.io/dry-run"
 PARENT_PROMISE_NAME: Final = "kratix.io/parent-promise-name"

@@ -32,6 +32,7 @@ from troth.controllers.platform import ControllerSettings, OpenWriter, Platform
 from troth.controllers.promise import PromiseReconciler
 from troth.controllers.request import RequestReconciler
 from troth.controllers.runner import Runner
+from troth.controllers.settling import Settling
 from troth.controllers.slots import Slots
 from troth.controllers.state_store import StateStoreReconciler
 from troth.controllers.stores import OpenStores
@@ -114,6 +115,7 @@ class Operator:
                 stores={resource.kind: resource.name for resource in STATE_STORES},
                 longest_wait=controllers.write_retry_seconds,
             ),
+            settling=Settling(queue),
             contents=Contents(limit=settings.contents_cache * MIB),
             slots=slots,
             settings=controllers,

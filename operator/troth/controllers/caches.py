@@ -49,6 +49,7 @@ from troth.controllers.differences import (
     FAILING,
     as_component,
     as_dependent,
+    as_keeper,
     as_offer,
     as_place,
     as_target,
@@ -442,6 +443,9 @@ class Caches:
         work = new or old
         if work and self.works.synced.is_set() and told_differs(old, new):
             self.queue_owner(work)
+        if old and new and as_keeper(old) != as_keeper(new):
+            for placement in self.placements.by_index(BY_WORK, f"{key.namespace}/{key.name}"):
+                self.queue.add(_key(WORK_PLACEMENT, placement.metadata), priority=DEPENDENT)
         if old and new and rewritten(old, new) and not self.works.observing:
             for seen in (old, new):  # whose it is may be what was changed
                 self.queue_owner(seen)

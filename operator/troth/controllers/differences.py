@@ -104,6 +104,11 @@ def rewritten(old: Work | WorkPlacement | None, new: Work | WorkPlacement | None
     return before.generation != after.generation or before.labels != after.labels
 
 
+def as_keeper(work: Work) -> object:
+    """What a Work is to its placements: which of them it still wants."""
+    return (names.RETIRED in work.metadata.labels, {group.id for group in work.groups})
+
+
 def as_target(destination: Destination | None) -> object:
     """What a Destination is to scheduling."""
     if destination is None:

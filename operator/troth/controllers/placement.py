@@ -9,26 +9,38 @@ or the same cluster: then the files stay, and only their keeper changes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from troth.api import Condition, InvalidObject, Key, set_condition
 from troth.api import labels as names
 from troth.api.objects import Destination, Workload, WorkPlacement
-from troth.api.resources import KUBERNETES_STATE_STORE, WORK_PLACEMENT
+from troth.api.resources import WORK_PLACEMENT
+from troth.controllers.handover import (
+    handover,
+    leaves,
+    may_hand_over,
+    on_the_way_elsewhere,
+    owner_of,
+    still_needed,
+    succeeds,
+)
+from troth.controllers.placement_claims import claim_of, load_placement, places_of, removal
 from troth.controllers.placement_location import Location, Whereabouts, read_whereabouts
 from troth.controllers.placement_owners import aggregate_owner, owner_at, placement_reference
 from troth.controllers.placement_state import placement_facts
 from troth.controllers.platform import Platform
-from troth.controllers.result import DONE, Result, Retry, Terminal, Waits
-from troth.controllers.stores import OpenStore, StoreRef, require_supported
-from troth.engine.layout import NESTED, Layout, aggregate, place
+from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
+from troth.controllers.stores import StoreRef, require_supported
+from troth.engine.layout import aggregate
 from troth.engine.status import placement_status, read_placement
 from troth.engine.status.facts import PlacementFacts
-from troth.engine.work import blob_id, decode_content
+from troth.engine.work import blob_id
 from troth.stores import Claim, StateStoreWriter, StoreError, Written
+from troth.stores.handover import Handover
 
 _NAMED = 5
+_HELD_AGAIN = 30.0
 _RESTORED = "Files that others had changed or removed in the store were written again"
 
 
@@ -48,6 +60,8 @@ class PlacementReconciler:
             return DONE
         if placement.metadata.deleting:
             return await self._remove(key, placement)
+        if leaves(self._platform, placement):
+            return DONE  # its files stay until what takes their place is written
         destination = self._platform.caches.destinations.get("", placement.destination)
         if destination is None:  # the files stay where they are, and its Work labels it misplaced
             self._platform.writes.forget(key)
@@ -81,10 +95,11 @@ class PlacementReconciler:
         if store.writer is None or store.problem:
             return await self._report_outage(key, placement, store.problem)
         try:
-            location, claim = self._claim(placement, destination, store_ref, store)
+            location, claim = claim_of(self._platform, placement, destination, store_ref, store)
         except InvalidObject as error:
             return await self._report_failure(key, placement, str(error), Terminal("InvalidPath", str(error)))
         placement = await self._announce(key, placement, location)
+        claim = self._with_handover(claim, placement, location)
         try:
             async with self._platform.slots.lent():
                 written = await self._submit(store.writer, claim, placement, location)
@@ -93,32 +108,21 @@ class PlacementReconciler:
         except StoreError as error:
             retry = self._platform.writes.failed(store_ref, key, error)
             return await self._report_failure(key, placement, str(error), retry)
-        return await self._report_written(key, placement, location, written)
+        await self._report_written(key, placement, location, written)
+        if not written.held:
+            return DONE
+        self._platform.settling.wait(owner_of(self._platform, placement), key)
+        return After(_HELD_AGAIN, "what it no longer wants is on its way to another place")
 
-    def _claim(
-        self, placement: WorkPlacement, destination: Destination, ref: StoreRef, store: OpenStore
-    ) -> tuple[Location, Claim]:
-        if ref.kind == KUBERNETES_STATE_STORE.kind:
-            # A cluster has no files to lay out: each placement has its own objects there, in every mode.
-            destination = replace(destination, mode=NESTED)
-        layout: Layout = place(destination, placement, store_path=store.path)
-        location = Location(
-            store=ref,
-            address=store.address,
-            directory=layout.directory or "",
-            state_file=layout.state_file or "",
-            aggregate=layout.aggregate or "",
-        )
-        claim = Claim(
-            owner=owner_at(location, placement),
-            files=layout.files,
-            directory=layout.directory,
-            state_file=layout.state_file,
-            load=self._loader(placement, layout),
-            message=placement.metadata.name,
-            former_stores=read_whereabouts(placement.status).former_stores(ref),
-        )
-        return location, claim
+    def _with_handover(self, claim: Claim, placement: WorkPlacement, location: Location) -> Claim:
+        going = succeeds(self._platform, placement, location)
+        if not going and not may_hand_over(self._platform, placement):
+            return claim
+
+        async def ask() -> Handover:
+            return await handover(self._platform, placement, location)
+
+        return replace(claim, handover=ask, succeeds=going)
 
     async def _announce(self, key: Key, placement: WorkPlacement, location: Location) -> WorkPlacement:
         """Before files that are elsewhere are written to another place, the status says so."""
@@ -154,11 +158,7 @@ class PlacementReconciler:
                 for other in self._platform.caches.placements.by_index("destination", destination)
                 if not other.metadata.deleting
             ]
-            contents: dict[tuple[str, str], Mapping[str, bytes]] = {}
-            former: set[str] = set()
-            for other in placements:
-                former.update(read_whereabouts(other.status).former_stores(location.store))
-                contents[other.metadata.name, other.metadata.namespace] = await self._load(other)
+            contents, former = await self._parts_of_aggregate(placements, location)
             now = {(other.metadata.name, other.metadata.namespace): other.workloads for other in placements}
             before = self._aggregated.get((destination, path))
             if before is None:  # after a start nobody knows what was in the file
@@ -171,6 +171,9 @@ class PlacementReconciler:
             async def load() -> Mapping[str, bytes]:
                 return {path: content} if content is not None else {}
 
+            async def ask() -> Handover:
+                return Handover(spared=await on_the_way_elsewhere(self._platform, placements))
+
             written = await writer.write(
                 Claim(
                     owner=aggregate_owner(destination),
@@ -178,37 +181,26 @@ class PlacementReconciler:
                     load=load,
                     message=_enumerate(changed) or destination,
                     obsolete=() if files else (path,),
-                    former_stores=tuple(sorted(former)),
+                    former_stores=former,
+                    handover=ask if any(may_hand_over(self._platform, other) for other in placements) else None,
                 ),
             )
             self._aggregated[destination, path] = now
             return written
 
-    def _loader(self, placement: WorkPlacement, layout: Layout) -> Callable[[], Awaitable[Mapping[str, bytes]]]:
-        async def load() -> Mapping[str, bytes]:
-            by_name = await self._load(placement)
-            by_blob = {blob_id(content): content for content in by_name.values()}
-            return {path: by_blob[blob] for path, blob in layout.files.items() if blob in by_blob}
-
-        return load
-
-    async def _load(self, placement: WorkPlacement) -> dict[str, bytes]:
-        """The contents of a placement by file path, from memory or from the API server."""
-        contents: dict[str, bytes] = {}
-        for workload in placement.workloads:
-            encoded = self._platform.contents.get(workload.blob)
-            if encoded is None:
-                return await self._fetch(placement)
-            contents[workload.filepath] = decode_content(encoded)
-        return contents
-
-    async def _fetch(self, placement: WorkPlacement) -> dict[str, bytes]:
-        meta = placement.metadata
-        obj = await self._platform.client.get(WORK_PLACEMENT, meta.name, meta.namespace)
-        return {
-            workload["filepath"]: decode_content(workload.get("content") or "")
-            for workload in (obj.get("spec") or {}).get("workloads") or ()
-        }
+    async def _parts_of_aggregate(
+        self, placements: Sequence[WorkPlacement], location: Location
+    ) -> tuple[dict[tuple[str, str], Mapping[str, bytes]], tuple[str, ...]]:
+        """What each placement has in the one file, and the other stores that may hold any of it."""
+        contents: dict[tuple[str, str], Mapping[str, bytes]] = {}
+        former: set[str] = set()
+        for placement in placements:
+            former.update(read_whereabouts(placement.status).former_stores(location.store))
+            files: Mapping[str, bytes] = await load_placement(self._platform, placement)
+            if leaves(self._platform, placement):
+                files = await still_needed(self._platform, placement, files, placements)
+            contents[placement.metadata.name, placement.metadata.namespace] = files
+        return contents, tuple(sorted(former))
 
     # ---- leaving
 
@@ -235,7 +227,7 @@ class PlacementReconciler:
         # Only the new store's writer knows what is wanted there now.
         now = self._platform.open_stores.get(new.store)
         if not old.is_same_place(new) and now is not None and now.writer is not None:
-            await now.writer.write(_removal(f"{owner}@{old.path}" if stays else owner, placement, old))
+            await now.writer.write(removal(f"{owner}@{old.path}" if stays else owner, placement, old))
         if old.store != new.store and before is not None and before.writer is not None:
             await before.writer.release(owner)
 
@@ -279,7 +271,7 @@ class PlacementReconciler:
             await self._write_aggregate(store.writer, placement, old)
             return
         owner = owner_at(old, placement)
-        await store.writer.write(_removal(f"{owner}@{old.path}" if stays else owner, placement, old))
+        await store.writer.write(removal(f"{owner}@{old.path}" if stays else owner, placement, old))
 
     async def _let_go(self, placement: WorkPlacement, old: Location) -> None:
         """Of files that nobody can remove: they must not keep others from their paths."""
@@ -299,7 +291,7 @@ class PlacementReconciler:
         for store in stores:
             if self._is_unknown(store):
                 return Retry(f"state store {store} was not looked at yet")
-        places = self._places(placement, destination, recorded)
+        places = places_of(self._platform, placement)
         for location in places:
             try:
                 async with self._platform.slots.lent():
@@ -320,36 +312,15 @@ class PlacementReconciler:
         self._platform.writes.forget(key)
         return DONE
 
-    def _places(
-        self, placement: WorkPlacement, destination: Destination | None, recorded: Sequence[Location]
-    ) -> list[Location]:
-        """Where its files may be: where its destination has them now, and where the record says.
-
-        A write may have reached a store although its record did not (a crash between the two).
-        """
-        wanted = self._wanted(placement, destination) if destination else None
-        return list(dict.fromkeys((wanted, *recorded) if wanted else recorded))
-
     def _is_unknown(self, ref: StoreRef) -> bool:
         known = self._platform.open_stores.get(ref) is not None
         return not known and self._platform.caches.get_store(ref) is not None
-
-    def _wanted(self, placement: WorkPlacement, destination: Destination) -> Location | None:
-        store_ref = StoreRef(destination.store_kind, destination.store_name)
-        store = self._platform.open_stores.get(store_ref)
-        if store is None:
-            return None
-        try:
-            location, _ = self._claim(placement, destination, store_ref, store)
-        except InvalidObject:
-            return None
-        return location
 
     # ---- status
 
     async def _report_written(
         self, key: Key, placement: WorkPlacement, location: Location, written: Written
-    ) -> Result:
+    ) -> None:
         facts = PlacementFacts(
             name=placement.metadata.name,
             group_id=placement.group_id,
@@ -366,7 +337,9 @@ class PlacementReconciler:
             # The files are there already, so the commit that put them there stays the one that is named.
             facts = replace(facts, version=placement.status.get("versionID", ""))
         restored = written.changed and settled and read_placement(placement).written
-        await self._write_status(key, placement, facts, location, restored=restored)
+        wrote = await self._write_status(key, placement, facts, location, restored=restored)
+        if wrote or written.changed:
+            self._platform.settling.tell(owner_of(self._platform, placement))
         if restored:
             self._platform.events.record(
                 placement_reference(placement),
@@ -375,7 +348,6 @@ class PlacementReconciler:
                 message=f"{_RESTORED} to {location.path}",
                 action="Write",
             )
-        return DONE
 
     async def _report_outage(self, key: Key, placement: WorkPlacement, message: str) -> Result:
         # What is in the store already is not lost because the store cannot be reached now.
@@ -425,21 +397,6 @@ class PlacementReconciler:
             placement.status,
             {**status, "troth": troth},
         )
-
-
-def _removal(owner: str, placement: WorkPlacement, place: Location) -> Claim:
-    async def load() -> Mapping[str, bytes]:
-        return {}
-
-    return Claim(
-        owner=owner,
-        files={},
-        directory=place.directory or None,
-        state_file=place.state_file or None,
-        obsolete=(place.aggregate,) if place.aggregate else (),
-        load=load,
-        message=placement.metadata.name,
-    )
 
 
 def _enumerate(placements: Sequence[str]) -> str:

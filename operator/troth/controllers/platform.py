@@ -15,6 +15,7 @@ from troth.api import Key, Promise, Resource
 from troth.api.pipelines import JinjaPipeline
 from troth.controllers.caches import Caches
 from troth.controllers.contents import Contents
+from troth.controllers.settling import Settling
 from troth.controllers.slots import Slots
 from troth.controllers.stores import OpenStores
 from troth.controllers.writes import Writes
@@ -85,6 +86,7 @@ class Platform:
     open_writer: OpenWriter
     open_stores: OpenStores
     writes: Writes
+    settling: Settling
     contents: Contents
     slots: Slots
     settings: ControllerSettings

@@ -17,6 +17,7 @@ from troth.api.conditions import LINTED, REQUESTS_FIT, find_condition
 from troth.api.objects import Promise, WorkloadGroup
 from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, PROMISE
 from troth.controllers.caches import BY_PROMISE, BY_REQUIREMENT
+from troth.controllers.handover import is_retired
 from troth.controllers.owners import owner_index
 from troth.controllers.platform import Platform
 from troth.controllers.promise_deletion import PromiseDeletion
@@ -321,6 +322,7 @@ class PromiseReconciler:
 
     async def _keep_works(self, key: Key, promise: Promise, offer: Offer) -> Run:
         owner = self._owner(promise)
+        self._platform.settling.unsettle(owner.index)
         try:
             await self._keep_dependencies(promise, owner)
             run = await self._run(key, promise, offer, fresh=False)
@@ -348,7 +350,7 @@ class PromiseReconciler:
         ]
         if not promise.spec.dependencies:
             for superfluous in existing:
-                await self._workflows.delete_work(superfluous)
+                await self._workflows.retire_work(superfluous)
             return
         labels = {names.WORK_TYPE: names.WORK_TYPE_STATIC_DEPENDENCY}
         work = existing[0] if existing else None
@@ -414,7 +416,7 @@ class PromiseReconciler:
             works=tuple(
                 self._requests.work_facts(work)
                 for work in self._workflows.works_of(self._owner(promise))
-                if not work.metadata.deleting
+                if not work.metadata.deleting and not is_retired(work)
             ),
             requests=self._platform.caches.requests_of(promise.name),
         )

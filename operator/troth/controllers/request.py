@@ -19,6 +19,7 @@ from troth.api.objects import Promise, PromiseSpec, Request
 from troth.api.pipelines import JinjaPipeline, parse_pipelines
 from troth.controllers.caches import BY_WORK, RequestApi
 from troth.controllers.components import Components
+from troth.controllers.handover import is_leaving, is_retired
 from troth.controllers.owners import owner_index
 from troth.controllers.placement_state import placement_facts
 from troth.controllers.platform import Platform
@@ -373,6 +374,7 @@ class RequestReconciler:
     async def _clean_up_after(self, key: Key, api: RequestApi, promise: Promise | None) -> Result:
         """A request that went away without us (its finalizers were taken) leaves Works behind."""
         self._workflows.forget(key)
+        self._platform.settling.forget(owner_index(api.promise, key.namespace, key.name))
         if not api.informer.synced.is_set() or promise is None:
             return DONE
         for work in self._platform.caches.works.by_index(
@@ -472,6 +474,7 @@ class RequestReconciler:
             workflow=workflow,
             works=self._works_of(owner),
             components=components,
+            former=self._workflows.former_pipelines(owner),
         )
         before = request.status
         status = request_status(before, facts, now=now)
@@ -481,7 +484,9 @@ class RequestReconciler:
 
     def _works_of(self, owner: WorkOwner) -> tuple[WorkFacts, ...]:
         works = self._workflows.works_of(owner)
-        return tuple(self.work_facts(work) for work in works if not work.metadata.deleting)
+        return tuple(
+            self.work_facts(work) for work in works if not work.metadata.deleting and not is_retired(work)
+        )
 
     def work_facts(self, work: Any) -> WorkFacts:
         """What is reported of one Work, from the caches."""
@@ -492,7 +497,7 @@ class RequestReconciler:
                 for placement in self._platform.caches.placements.by_index(
                     BY_WORK, f"{work.metadata.namespace}/{work.metadata.name}"
                 )
-                if not placement.metadata.deleting
+                if not is_leaving(work, placement)
             ),
         )
 

@@ -19,6 +19,8 @@ from troth.api.objects import Work, WorkloadGroup, WorkPlacement
 from troth.api.resources import WORK, WORK_PLACEMENT
 from troth.controllers.caches import BY_WORK
 from troth.controllers.differences import was_ever_written
+from troth.controllers.handover import has_arrived, is_leaving, is_retired
+from troth.controllers.owners import work_owner
 from troth.controllers.placement_owners import placement_reference
 from troth.controllers.placement_state import placement_facts
 from troth.controllers.platform import Platform
@@ -68,6 +70,8 @@ class WorkReconciler:
                 finalizers=[*work.metadata.finalizers, names.WORK_CLEANUP],
                 resource_version=work.metadata.resource_version,
             )
+        if is_retired(work):
+            return DONE  # it goes when what takes its place is written
         plan = self._plan(key, work)
         try:
             await self._carry_out(key, work, plan)
@@ -131,8 +135,13 @@ class WorkReconciler:
                     self._announce_misplaced(placement, "no longer match the expected labels")
         for gone in plan.remove:
             placement = existing.get((gone.destination, gone.group_id))
-            if placement and not placement.metadata.deleting:
-                await self._delete_placement(placement)
+            if placement is None or placement.metadata.deleting:
+                continue
+            if gone.group_id not in groups and not has_arrived(self._platform, work_owner(work)):
+                # What the group held may be on its way to others.
+                self._platform.settling.wait(work_owner(work), key)
+                continue
+            await self._delete_placement(placement)
 
     def _is_current(
         self, work: Work, placement: WorkPlacement, group: WorkloadGroup, destination: str, marks: _Marks
@@ -332,7 +341,7 @@ class WorkReconciler:
             placements=tuple(
                 placement_facts(self._platform, placement)
                 for placement in self._placements(key)
-                if not placement.metadata.deleting
+                if not is_leaving(work, placement)
             ),
             generation=work.metadata.generation,
             refusal=refusal,

@@ -23,6 +23,7 @@ from troth.api.objects import Work, Workload, WorkloadGroup
 from troth.api.pipelines import JinjaPipeline
 from troth.api.resources import WORK
 from troth.controllers.caches import BY_OWNER, BY_WORK
+from troth.controllers.handover import has_arrived, is_retired
 from troth.controllers.platform import Platform
 from troth.controllers.result import After, Result, Retry, Terminal
 from troth.engine import Control, Failure, RenderContext
@@ -216,28 +217,65 @@ class Workflows:
     async def keep_works(self, owner: WorkOwner, work_type: str, run: Run) -> None:
         """Makes the Works of an owner say what its pipelines produced; writes only what differs.
 
-        Works of pipelines that no longer exist go when the workflow has succeeded; those of a suspended
-        pipeline and of the ones behind it stay as they are (kratix-api.md 3.7).
+        Works of pipelines that no longer exist are retired, and go when everything that the pipelines produced now is
+        written, for it may hold what was theirs. Those of a suspended pipeline and of the ones behind it stay as
+        they are (kratix-api.md 3.7).
         """
+        settling = self._platform.settling
+        settling.unsettle(owner.index)
         existing = [work for work in self.works_of(owner) if work.type == work_type]
-        kept: set[str] = set()
-        for output in run.outputs:
-            if is_suspended(output.control):
-                continue
-            labels = {names.WORK_TYPE: work_type, names.PIPELINE_NAME: output.pipeline}
-            name = work_name(owner, labels)
-            # By its label, since the name of a Work that Kratix made is not computed; or by its name, since
-            # somebody may have changed the label, and another Work with the same files is no cure.
-            found = [work for work in existing if work.metadata.labels.get(names.PIPELINE_NAME) == output.pipeline]
-            found += [work for work in existing if work.metadata.name == name]
-            work = found[0] if found else None
-            kept.add(work.metadata.name if work else name)
-            await self.keep_work(owner, work, output.groups, labels)
-        if run.failure is not None:
-            return
+        outputs = [output for output in run.outputs if not is_suspended(output.control)]
+        found = {
+            output.pipeline: self._find_work(owner, work_type, output.pipeline, existing) for output in outputs
+        }
+        kept = {work.metadata.name for work in found.values() if work}
         for work in existing:
             pipeline = work.metadata.labels.get(names.PIPELINE_NAME)
             if pipeline not in run.pipelines and work.metadata.name not in kept:
+                await self.retire_work(work)
+        for output in outputs:
+            labels = {names.WORK_TYPE: work_type, names.PIPELINE_NAME: output.pipeline}
+            await self.keep_work(owner, found[output.pipeline], output.groups, labels)
+        going = any(work and work.metadata.deleting for work in found.values())
+        if run.failure is None and len(outputs) == len(run.pipelines) and not going:
+            settling.settle(owner.index)
+            await self._delete_retired(owner)
+
+    def _find_work(self, owner: WorkOwner, work_type: str, pipeline: str, existing: Sequence[Work]) -> Work | None:
+        """The Work of a pipeline.
+
+        By its label, since the name of a Work that Kratix made is not computed; or by its name, since somebody may
+        have changed the label, and another Work with the same files is no cure.
+        """
+        name = work_name(owner, {names.WORK_TYPE: work_type, names.PIPELINE_NAME: pipeline})
+        labelled = (work for work in existing if work.metadata.labels.get(names.PIPELINE_NAME) == pipeline)
+        named = (work for work in existing if work.metadata.name == name)
+        return next(labelled, None) or next(named, None)
+
+    async def retire_work(self, work: Work) -> None:
+        """Notes on a Work that nothing renders what it holds any more; its files stay for now."""
+        if work.metadata.deleting or is_retired(work):
+            return
+        try:
+            answer = await self._platform.client.merge_patch(
+                WORK,
+                work.metadata.name,
+                {"metadata": {"labels": {names.RETIRED: "true"}}},
+                namespace=work.metadata.namespace,
+            )
+        except NotFound:
+            return
+        self._platform.caches.works.observe(answer)
+
+    def former_pipelines(self, owner: WorkOwner) -> tuple[str, ...]:
+        """The pipelines that are gone while what they wrote is still there."""
+        retired = (work for work in self.works_of(owner) if is_retired(work) and not work.metadata.deleting)
+        return tuple(work.metadata.labels.get(names.PIPELINE_NAME, "") for work in retired)
+
+    async def _delete_retired(self, owner: WorkOwner) -> None:
+        retired = [work for work in self.works_of(owner) if is_retired(work)]
+        if retired and has_arrived(self._platform, owner.index):
+            for work in retired:
                 await self.delete_work(work)
 
     async def keep_work(
@@ -255,6 +293,7 @@ class Workflows:
         if work and work.metadata.deleting:
             return  # its end queues the owner again, which makes it anew
         labels = {**owner.labels, **labels}
+        changes: dict[str, str | None] = {**labels, **({names.RETIRED: None} if work and is_retired(work) else {})}
         if work and _says(work, owner, labels) and _same_groups(work.groups, groups):
             return
         spec = self._spec(owner, groups)
@@ -265,7 +304,7 @@ class Workflows:
             answer = await self._platform.client.merge_patch(
                 WORK,
                 work.metadata.name,
-                {"metadata": {"labels": labels}, "spec": spec},
+                {"metadata": {"labels": changes}, "spec": spec},
                 namespace=work.metadata.namespace,
             )
         except NotFound:
@@ -411,6 +450,7 @@ def _says(work: Work, owner: WorkOwner, labels: Mapping[str, str]) -> bool:
         work.promise_name == owner.promise
         and work.resource_name == owner.name
         and labels.items() <= work.metadata.labels.items()
+        and not is_retired(work)
     )
 
 

@@ -16,16 +16,18 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from troth.stores.content import blob_id, content_version, load_content
+from troth.stores.content import blob_id, content_version
 from troth.stores.edits import Edit, Wish, former_holding, plan, read_claim
 from troth.stores.errors import Reason, StoreError
+from troth.stores.kubernetes_objects import Parse
 from troth.stores.ownership import Ownership
 from troth.stores.paths import ancestors, require_local
 from troth.stores.protocol import Claim, Former, Written
+from troth.stores.succession import Part, Successions
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NOT_A_FILE: Final = "not an ordinary file"
@@ -36,7 +38,7 @@ class DirectoryWriter:
     """The writer of one folder; see `StateStoreWriter` for what the methods promise.
 
     Args of the constructor: ``root`` must exist; ``prefix`` is the store's ``spec.path``; ``ownership`` is shared with
-    other writers of the folder;
+    other writers of the folder; ``parse`` reads YAML as Kubernetes does, to tell which objects a file holds;
     ``load_timeout`` is in seconds; ``durable`` syncs every file to the disk before it appears.
     """
 
@@ -46,14 +48,17 @@ class DirectoryWriter:
         *,
         prefix: str = "",
         ownership: Ownership | None = None,
+        parse: Parse | None = None,
         load_timeout: float = 30.0,
         durable: bool = False,
     ) -> None:
         self._folder = _Folder(root, durable=durable)
         self._prefix = prefix.strip("/")
-        self._load_timeout = load_timeout
         self._lock = asyncio.Lock()
         self._ownership = ownership or Ownership()
+        self._successions = Successions(
+            ownership=self._ownership, by=self, prefix=self._prefix, parse=parse, load_timeout=load_timeout
+        )
         self._wishes: dict[str, Wish] = {}
         self._held: dict[str, frozenset[str]] = {}
         self._former: list[Former] = []
@@ -72,18 +77,28 @@ class DirectoryWriter:
             if self._closed:
                 raise StoreError(Reason.CLOSED, f"the writer of {self._folder.root} is closed")
             await self._restore()
-            directory = wish.claim.directory if wish.files else None
-            self._ownership.assign(wish.owner, wish.files, directory, by=self)
-            edit = await asyncio.to_thread(self._plan, wish)
-            if edit:
-                await self._carry_out(wish, edit)
-            if wish.files:
-                self._held[wish.owner] = frozenset(wish.files)
-                self._wishes[wish.owner] = wish
-            else:
-                self._held.pop(wish.owner, None)
-                self._wishes.pop(wish.owner, None)
-            return Written(content_version(wish.files.items()), changed=bool(edit))
+            own, *along = await self._successions.parts(wish, plan=self._edit, read=self._read)
+            if any(part.edit for part in (own, *along)):
+                await self._carry_out([own, *along])
+            for part in (own, *along):
+                self._settle(part)
+            version = content_version(wish.files.items())
+            return Written(version, changed=bool(own.edit), held=bool(own.kept))
+
+    def _settle(self, part: Part) -> None:
+        wish = part.wish
+        if wish.files or part.kept:
+            self._held[wish.owner] = frozenset(wish.files) | part.kept
+            self._wishes[wish.owner] = wish
+        else:
+            self._held.pop(wish.owner, None)
+            self._wishes.pop(wish.owner, None)
+
+    async def _edit(self, wish: Wish) -> Edit:
+        return await asyncio.to_thread(self._plan, wish)
+
+    async def _read(self, paths: Iterable[str]) -> Mapping[str, bytes]:
+        return await asyncio.to_thread(self._folder.contents, list(paths))
 
     async def refresh(self) -> bool:
         """Read everything that is claimed; True when any of it is not as it was written."""
@@ -122,14 +137,18 @@ class DirectoryWriter:
                 for former in part
             ]
 
-    async def _carry_out(self, wish: Wish, edit: Edit) -> None:
-        content: Mapping[str, bytes] = {}
-        if any(path != wish.claim.state_file for path in edit.writes):
-            content = await load_content(wish.claim, timeout=self._load_timeout)
-        writes = {path: wish.record if path == wish.claim.state_file else content[path] for path in edit.writes}
-        self._held[wish.owner] = self._held.get(wish.owner, frozenset()) | frozenset(wish.files)
+    async def _carry_out(self, parts: Sequence[Part]) -> None:
+        writes: dict[str, bytes] = {}
+        removes: set[str] = set()
+        for part in parts:
+            writes.update(part.content)
+            removes |= part.edit.removes
+            owner = part.wish.owner
+            self._held[owner] = self._held.get(owner, frozenset()) | frozenset(part.wish.files)
         # a thread cannot be cancelled: the lock must not be let go before it is through
-        work = asyncio.ensure_future(asyncio.to_thread(self._folder.apply, writes, edit.removes))
+        work = asyncio.ensure_future(
+            asyncio.to_thread(self._folder.apply, writes, frozenset(removes - writes.keys()))
+        )
         try:
             await asyncio.shield(work)
         except asyncio.CancelledError:
@@ -199,6 +218,11 @@ class _Folder:
     def read_blob(self, blob: str) -> bytes:
         """The content that `get` has just read."""
         return self._recent.get(blob, b"")
+
+    def contents(self, paths: Iterable[str]) -> dict[str, bytes]:
+        """The content of the files that are there, by path."""
+        with self.errors():
+            return {path: self._recent[blob] for path in paths if (blob := self.get(path)) in self._recent}
 
     def require(self) -> None:
         """Raise StoreError when the root is not there: an unmounted volume must not be filled from scratch."""

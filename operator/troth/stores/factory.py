@@ -85,7 +85,7 @@ async def open_writer(
     if kind == "DirectoryStateStore":
         path = str(spec.get("path") or "")
         root = await asyncio.to_thread(directory_root, path, local_root=environment.local_root)
-        return DirectoryWriter(root, ownership=environment.ownerships.at(str(root)))
+        return DirectoryWriter(root, ownership=environment.ownerships.at(str(root)), parse=environment.parse)
     raise StoreError(
         Reason.NOT_SUPPORTED,
         f"a store of kind {kind} is not supported yet",
@@ -116,6 +116,7 @@ def _open_git(
         remote=remote,
         branch=str(spec.get("branch") or _BRANCH),
         ownership=ownership,
+        parse=environment.parse,
         author=Author(str(author.get("name") or ""), str(author.get("email") or "")),
         workspace=environment.workspace,
         surroundings=environment.surroundings,

@@ -21,12 +21,11 @@ import contextlib
 import logging
 import random as random_module
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from troth.stores.content import load_content
 from troth.stores.edits import Edit, Wish, former_holding, plan, read_claim
 from troth.stores.errors import Reason, StoreError
 from troth.stores.gathering import Gatherer, Pace, Waiting
@@ -34,8 +33,10 @@ from troth.stores.git_message import Entry, commit_message
 from troth.stores.git_remote import GitRemote, require_branch
 from troth.stores.git_repository import Author, Change, GitRepository, Pushed
 from troth.stores.git_strangers import Strangers
+from troth.stores.kubernetes_objects import Parse
 from troth.stores.ownership import Ownership
 from troth.stores.protocol import Claim, Former, Written
+from troth.stores.succession import Part, Successions
 from troth.stores.tree import PathTree, differing
 
 logger = logging.getLogger(__name__)
@@ -88,7 +89,8 @@ class GitWriter:
 
     Args of the constructor: ``workspace`` is a folder of its own or shared with other writers; ``prefix`` the
     store's ``spec.path``; ``ownership`` is shared with other writers of the branch; ``surroundings`` the environment
-    that PATH and proxies are taken from; ``now`` gives seconds since 1970 for commits; ``random`` spreads retries.
+    that PATH and proxies are taken from; ``parse`` reads YAML as Kubernetes does, to tell which objects a file holds;
+    ``now`` gives seconds since 1970 for commits; ``random`` spreads retries.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class GitWriter:
         prefix: str = "",
         settings: GitSettings | None = None,
         ownership: Ownership | None = None,
+        parse: Parse | None = None,
         now: Callable[[], float] = time.time,
         random: random_module.Random | None = None,
     ) -> None:
@@ -123,6 +126,13 @@ class GitWriter:
         self._lock = asyncio.Lock()
         self._branch: _Branch | None = None
         self._ownership = ownership or Ownership()
+        self._successions = Successions(
+            ownership=self._ownership,
+            by=self,
+            prefix=self._prefix,
+            parse=parse,
+            load_timeout=self._settings.load_timeout,
+        )
         self._held: dict[str, frozenset[str]] = {}
         self._versions: dict[str, str] = {}
         self._tried: set[str] = set()
@@ -147,9 +157,9 @@ class GitWriter:
                     await self._look()
         branch = self._branch
         if branch is not None and self._is_fresh(branch) and wish.owner not in self._gatherer:
-            self._register(wish)
-            if not self._plan(wish, branch, {}):
-                return self._unchanged(wish, branch)
+            registered = self._successions.register(wish)
+            if registered and not claim.succeeds and not self._plan(wish, branch, {}):
+                return self._unchanged(Part(wish, Edit({}, frozenset())), branch)
         return await self._gatherer.submit(wish)
 
     async def refresh(self) -> bool:
@@ -183,7 +193,7 @@ class GitWriter:
         entries = []
         for entry in batch:
             try:
-                self._register(entry.wish)
+                self._successions.register(entry.wish)
                 entries.append(entry)
             except StoreError as error:
                 entry.fail(error)
@@ -219,33 +229,28 @@ class GitWriter:
 
     async def _try(self, entries: Sequence[Waiting]) -> tuple[Sequence[Waiting], StoreError] | None:
         """Write the entries; returns whom a rule of the server refuses, and its words, when there is one."""
-        content: dict[str, Mapping[str, bytes]] = {}
         outcome = Pushed.MOVED
         looked = False
         for attempt in range(self._settings.attempts):
             branch = await self._known()
-            records = await self._read_records(entries, branch)
-            edits = self._plan_all(entries, branch, records)
-            if all(not edit for _, edit in edits):
+            planned = await self._plan_all(entries, branch)
+            if not any(part.edit for _, parts in planned for part in parts):
                 if looked or self._is_fresh(branch):
-                    self._answer(edits, branch, commit=None)
+                    self._answer(planned, branch, commit=None)
                     return None
                 await self._look()
                 looked = True
                 continue
-            edits = await self._load_all(edits, content)
-            if not any(edit for _, edit in edits):
-                continue
-            commit = await self._commit(edits, content, branch)
+            commit = await self._commit(planned, branch)
             try:
                 outcome = await self._repository.push(old=branch.head, new=commit)
             except StoreError as error:
                 if error.reason != Reason.PUSH_REFUSED:
                     raise
-                return [entry for entry, edit in edits if edit], error
+                return [entry for entry, parts in planned if any(part.edit for part in parts)], error
             if outcome is Pushed.DONE:
-                self._advance(branch, commit, edits)
-                self._answer(edits, branch, commit=commit)
+                self._advance(branch, commit, planned)
+                self._answer(planned, branch, commit=commit)
                 return None
             if attempt:
                 await asyncio.sleep(self._random.uniform(0, min(0.02 * 2**attempt, 1.0)))
@@ -259,10 +264,6 @@ class GitWriter:
             "it is tried again; give this store a branch of its own if others push all the time",
         )
 
-    def _register(self, wish: Wish) -> None:
-        directory = wish.claim.directory if wish.files else None
-        self._ownership.assign(wish.owner, wish.files, directory, by=self)
-
     def _plan(self, wish: Wish, branch: _Branch, records: Mapping[str, bytes]) -> Edit:
         return plan(
             wish,
@@ -273,66 +274,56 @@ class GitWriter:
             prefix=self._prefix,
         )
 
-    def _plan_all(
-        self, entries: Sequence[Waiting], branch: _Branch, records: Mapping[str, bytes]
-    ) -> list[tuple[Waiting, Edit]]:
-        edits = []
-        for entry in entries:
-            if not entry.abandoned:
+    async def _plan_all(self, entries: Sequence[Waiting], branch: _Branch) -> list[tuple[Waiting, Sequence[Part]]]:
+        """What each entry changes, its content included; without those for which that could not be had."""
+        records = dict(await self._read_records([entry.wish for entry in entries], branch))
+        slots = asyncio.Semaphore(_LOADS_AT_ONCE)
+        found: dict[Waiting, Sequence[Part]] = {}
+
+        async def edit(wish: Wish) -> Edit:
+            records.update(await self._read_records([wish], branch, known=records))
+            return self._plan(wish, branch, records)
+
+        async def read(paths: Iterable[str]) -> Mapping[str, bytes]:
+            blobs = {path: blob for path in paths if (blob := branch.tree.get(path)) and ":" not in blob}
+            content = await self._repository.read(set(blobs.values())) if blobs else {}
+            return {path: content[blob] for path, blob in blobs.items() if blob in content}
+
+        async def work(entry: Waiting) -> None:
+            async with slots:
                 try:
-                    edits.append((entry, self._plan(entry.wish, branch, records)))
+                    found[entry] = await self._successions.parts(entry.wish, plan=edit, read=read)
                 except StoreError as error:
                     entry.fail(error)
-        return edits
 
-    async def _read_records(self, entries: Sequence[Waiting], branch: _Branch) -> Mapping[str, bytes]:
+        async with asyncio.TaskGroup() as group:
+            for entry in entries:
+                if not entry.abandoned:
+                    group.create_task(work(entry))
+        return [(entry, found[entry]) for entry in entries if entry in found and not entry.abandoned]
+
+    async def _read_records(
+        self, wishes: Sequence[Wish], branch: _Branch, *, known: Mapping[str, bytes] | None = None
+    ) -> Mapping[str, bytes]:
         wanted = set()
-        for entry in entries:
-            path = entry.wish.claim.state_file
+        for wish in wishes:
+            path = wish.claim.state_file
             blob = branch.tree.get(path) if path else None
-            if path and blob and ":" not in blob and entry.wish.files.get(path) != blob:
+            if path and blob and ":" not in blob and wish.files.get(path) != blob and blob not in (known or {}):
                 wanted.add(blob)
         return await self._repository.read(wanted) if wanted else {}
 
-    async def _load_all(
-        self, edits: Sequence[tuple[Waiting, Edit]], content: dict[str, Mapping[str, bytes]]
-    ) -> list[tuple[Waiting, Edit]]:
-        """Fill ``content`` by owner; returns the edits without those whose content could not be had."""
-        slots = asyncio.Semaphore(_LOADS_AT_ONCE)
-
-        async def load(entry: Waiting) -> None:
-            async with slots:
-                try:
-                    loaded = await load_content(entry.wish.claim, timeout=self._settings.load_timeout)
-                except StoreError as error:
-                    entry.fail(error)
-                else:
-                    content[entry.wish.owner] = loaded
-
-        async with asyncio.TaskGroup() as group:
-            for entry, edit in edits:
-                if edit.writes and entry.wish.owner not in content:
-                    group.create_task(load(entry))
-        return [(entry, edit) for entry, edit in edits if not entry.abandoned]
-
-    async def _commit(
-        self,
-        edits: Sequence[tuple[Waiting, Edit]],
-        content: Mapping[str, Mapping[str, bytes]],
-        branch: _Branch,
-    ) -> str:
+    async def _commit(self, planned: Sequence[tuple[Waiting, Sequence[Part]]], branch: _Branch) -> str:
         writes: dict[str, bytes] = {}
         removes: set[str] = set()
-        described = []
-        for entry, edit in edits:
-            if not edit:
-                continue
-            wish = entry.wish
-            for path in edit.writes:
-                writes[path] = wish.record if path == wish.claim.state_file else content[wish.owner][path]
+        described: dict[str, Entry] = {}
+        for part in (part for _, parts in planned for part in parts if part.edit):
+            wish, edit = part.wish, part.edit
+            writes.update(part.content)
             removes |= edit.removes
             added = sum(branch.tree.get(path) is None for path in edit.writes)
-            described.append(
+            described.setdefault(
+                wish.owner,
                 Entry(
                     owner=wish.owner,
                     message=wish.claim.message,
@@ -340,52 +331,57 @@ class GitWriter:
                     changed=len(edit.writes) - added,
                     removed=len(edit.removes),
                     removal=not wish.files,
-                )
+                ),
             )
             # an interrupted push may yet have been carried out: until it is known, the owner has both
             self._held[wish.owner] = self._held.get(wish.owner, frozenset()) | frozenset(wish.files)
         commit = await self._repository.commit(
             parent=branch.head,
             change=Change(writes, removes - writes.keys()),
-            message=commit_message(described, self._strangers.among(writes.keys() | removes)),
+            message=commit_message(list(described.values()), self._strangers.among(writes.keys() | removes)),
             author=self._author,
             when=int(self._now()),
         )
         self._tried.add(commit)
         return commit
 
-    def _advance(self, branch: _Branch, commit: str, edits: Sequence[tuple[Waiting, Edit]]) -> None:
-        for _, edit in edits:
-            for path in edit.removes:
+    def _advance(self, branch: _Branch, commit: str, planned: Sequence[tuple[Waiting, Sequence[Part]]]) -> None:
+        changed = [part for _, parts in planned for part in parts if part.edit]
+        for part in changed:
+            for path in part.edit.removes:
                 branch.tree.remove(path)
-        for entry, edit in edits:
-            for path, blob in edit.writes.items():
+        for part in changed:
+            for path, blob in part.edit.writes.items():
                 branch.tree.put(path, blob)
-            if edit:
-                self._versions[entry.wish.owner] = commit
-                self._strangers.settled(edit.removes)
+            self._versions[part.wish.owner] = commit
+            self._strangers.settled(part.edit.removes)
         branch.head = commit
         branch.looked = asyncio.get_running_loop().time()
         self._tried.clear()
         self._commits += 1
 
-    def _answer(self, edits: Sequence[tuple[Waiting, Edit]], branch: _Branch, *, commit: str | None) -> None:
-        for entry, edit in edits:
-            if edit and commit is not None:
-                self._settle(entry.wish)
-                entry.succeed(Written(commit, changed=True))
+    def _answer(
+        self, planned: Sequence[tuple[Waiting, Sequence[Part]]], branch: _Branch, *, commit: str | None
+    ) -> None:
+        for entry, (own, *along) in planned:
+            for part in along:
+                self._settle(part)
+            if own.edit and commit is not None:
+                self._settle(own)
+                entry.succeed(Written(commit, changed=True, held=bool(own.kept)))
             else:
-                entry.succeed(self._unchanged(entry.wish, branch))
+                entry.succeed(self._unchanged(own, branch))
 
-    def _unchanged(self, wish: Wish, branch: _Branch) -> Written:
-        written = Written(self._versions.get(wish.owner, branch.head), changed=False)
-        self._settle(wish)
-        return written
+    def _unchanged(self, part: Part, branch: _Branch) -> Written:
+        version = self._versions.get(part.wish.owner, branch.head)
+        self._settle(part)
+        return Written(version, changed=False, held=bool(part.kept))
 
-    def _settle(self, wish: Wish) -> None:
+    def _settle(self, part: Part) -> None:
+        wish = part.wish
         self._strangers.settled(wish.files)
-        if wish.files:
-            self._held[wish.owner] = frozenset(wish.files)
+        if wish.files or part.kept:
+            self._held[wish.owner] = frozenset(wish.files) | part.kept
         else:
             self._held.pop(wish.owner, None)
             self._versions.pop(wish.owner, None)

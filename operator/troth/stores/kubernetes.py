@@ -31,6 +31,7 @@ from troth.api import Resource, TrothError
 from troth.stores.content import content_version, load_content
 from troth.stores.edits import Wish, read_claim
 from troth.stores.errors import Reason, StoreError
+from troth.stores.handover import Handover, Spared
 from troth.stores.kubernetes_client import KubernetesClient, explain_refusal, is_missing, status_of
 from troth.stores.kubernetes_inventory import INVENTORY, Inventories, Inventory
 from troth.stores.kubernetes_objects import (
@@ -48,6 +49,7 @@ from troth.stores.kubernetes_observation import FIELD_MANAGER, Observations, hol
 from troth.stores.protocol import Claim, Former, Written
 
 _BIG: Final = 64 * 1024
+_HELD: Final = "held "
 _NAMED: Final = 5
 
 
@@ -135,12 +137,15 @@ class KubernetesWriter:
                 await self._remove_all(wish.owner, inventory)
                 return Written(digest, changed=changed)
             former = await self._former(wish)
-            settled = inventory is not None and inventory.digest == digest and not former
-            if inventory is not None and settled and await self._holds(wish.owner, inventory):
-                self._register(wish.owner, (entry.key for entry in inventory.entries))
-                return Written(digest, changed=False)
-            await self._carry_out(wish, inventory, digest, former)
-            return Written(digest, changed=True)
+            done = inventory is not None and inventory.digest in (digest, _HELD + digest) and not former
+            if inventory is not None and done and await self._holds(wish.owner, inventory):
+                if inventory.digest == digest:
+                    await self._register(wish, (entry.key for entry in inventory.entries))
+                    return Written(digest, changed=False)
+                held = await self._carry_out(wish, inventory, digest, former)
+                return Written(digest, changed=False, held=held)
+            held = await self._carry_out(wish, inventory, digest, former)
+            return Written(digest, changed=True, held=held)
 
     async def refresh(self) -> bool:
         """List what is labelled as ours; True when an object is gone, taken over or changed since it was applied.
@@ -167,7 +172,7 @@ class KubernetesWriter:
 
     async def release(self, owner: str) -> None:
         """See `StateStoreWriter.release`."""
-        self._register(owner, ())
+        self._assign(owner, frozenset())
 
     async def close(self) -> None:
         """See `StateStoreWriter.close`; the objects stay."""
@@ -181,14 +186,16 @@ class KubernetesWriter:
 
     async def _carry_out(
         self, wish: Wish, inventory: Inventory | None, digest: str, former: Mapping[str, Inventory]
-    ) -> None:
+    ) -> bool:
+        """Apply and prune; whether something that is not wanted any more was kept."""
         owner = wish.owner
         manifests, resources, failures = await self._read(wish)
-        self._register(owner, [*(manifest.key for manifest in manifests), *(failure.key for failure in failures)])
+        keys = [*(manifest.key for manifest in manifests), *(failure.key for failure in failures)]
+        handover = await self._register(wish, keys)
         old = inventory.entries if inventory else frozenset()
         new = frozenset(manifest.entry for manifest in manifests)
         try:
-            failures += await self._look_at_new(owner, manifests, resources, {entry.key for entry in old}, former)
+            failures += await self._look_at_new(wish, manifests, resources, {entry.key for entry in old}, former)
         except TrothError as error:
             raise _told(error, doing=f"looking at the objects of {owner}") from error
         old = old.union(*(each.entries for each in former.values()))
@@ -205,14 +212,22 @@ class KubernetesWriter:
         if failures:
             raise _refused(owner, failures, of=len(new) + sum(failure.missing_kind for failure in failures))
         # by key: the same object written in another version is not another object
-        kept = {entry.key for entry in new}
-        await self._prune(owner, [entry for entry in old if entry.key not in kept], former)
+        wanted = {entry.key for entry in new}
+        leaving = [entry for entry in old if entry.key not in wanted]
+        if leaving and handover is None:
+            handover = await _ask(wish)
+        spared = handover.spared if handover else Spared()
+        kept = frozenset(entry for entry in leaving if spared.holds(entry.key))
+        await self._prune(owner, [entry for entry in leaving if entry not in kept], former)
         seen = {each.entry: self._observations.last(resources[each.key], each.entry) for each in manifests}
         stamps = {entry: there.stamp for entry, there in seen.items() if there is not None}
-        await self._inventories.put(Inventory(owner, new, digest, stamps))
+        if kept and inventory:
+            stamps.update({entry: stamp for entry, stamp in inventory.stamps.items() if entry in kept})
+        await self._inventories.put(Inventory(owner, new | kept, (_HELD if kept else "") + digest, stamps))
         for name in former:
             await self._inventories.remove(name)
         self._drifted.discard(owner)
+        return bool(kept)
 
     async def _former(self, wish: Wish) -> dict[str, Inventory]:
         """The records of the same owner in other stores, as far as they are on this cluster."""
@@ -254,15 +269,16 @@ class KubernetesWriter:
 
     async def _look_at_new(
         self,
-        owner: str,
+        wish: Wish,
         manifests: Sequence[Manifest],
         resources: Mapping[ObjectKey, Resource],
         known: set[ObjectKey],
         former: Iterable[str],
     ) -> list[_Failure]:
         """Look at the objects that are new to this owner; raises StoreError when another has one on record."""
+        owner = wish.owner
         ours = {self._inventories.name(owner), *former}
-        conflicts: list[StoreError] = []
+        conflicts: list[tuple[ObjectKey, str, str]] = []
 
         async def look(manifest: Manifest) -> None:
             if manifest.key in known:
@@ -279,15 +295,24 @@ class KubernetesWriter:
                 return
             other = await self._inventories.owner_of(holder)
             if other is not None and any(each.key == manifest.key for each in other.entries):
-                conflicts.append(_conflict(manifest.key, other.owner, owner))
-                # it was registered as free: whoever has it on record must still be able to claim it
-                self._owned[owner] = self._owned.get(owner, frozenset()) - {manifest.key}
-                self._owners.pop(manifest.key, None)
+                conflicts.append((manifest.key, other.owner, holder))
 
         failures = await self._each(manifests, look)
-        if conflicts:
-            raise conflicts[0]
+        if not conflicts:
+            return failures
+        yielding = self._yielding(await _ask(wish))
+        refused = [each for each in conflicts if not _yields(yielding.get(each[2]), each[0])]
+        for key, _, _ in refused:
+            # it was registered as free: whoever has it on record must still be able to claim it
+            self._owned[owner] = self._owned.get(owner, frozenset()) - {key}
+            self._owners.pop(key, None)
+        for key, first, _ in refused:
+            raise _conflict(key, first, owner)
         return failures
+
+    def _yielding(self, handover: Handover) -> dict[str, Spared]:
+        """What those who may hand objects over still want, by the name of their inventory."""
+        return {self._inventories.name(other.owner, store=other.store): other.wants for other in handover.yielding}
 
     async def _apply(self, manifest: Manifest, resources: Mapping[ObjectKey, Resource], label: str) -> None:
         resource = resources[manifest.key]
@@ -350,7 +375,7 @@ class KubernetesWriter:
         if inventory is not None:
             await self._prune(owner, inventory.entries)
             await self._inventories.remove(self._inventories.name(owner))
-        self._register(owner, ())
+        self._assign(owner, frozenset())
         self._drifted.discard(owner)
 
     async def _prune(self, owner: str, entries: Iterable[Entry], former: Iterable[str] = ()) -> None:
@@ -435,9 +460,25 @@ class KubernetesWriter:
         except TrothError as error:
             raise _told(error, doing=f"looking for the kind {entry.kind}") from error
 
-    def _register(self, owner: str, keys: Iterable[ObjectKey]) -> None:
-        """Give the objects to the owner; raises StoreError (PathConflict, names both), then nothing changes."""
+    async def _register(self, wish: Wish, keys: Iterable[ObjectKey]) -> Handover | None:
+        """Give the objects to the owner; raises StoreError (PathConflict, names both), then nothing changes.
+
+        Answers what changes hands, if that had to be asked.
+        """
         wanted = frozenset(keys)
+        handover = None
+        if wish.claim.succeeds or any(self._owners.get(key, wish.owner) != wish.owner for key in wanted):
+            handover = await _ask(wish)
+            yielding = self._yielding(handover)
+            for key in wanted:
+                other = self._owners.get(key, wish.owner)
+                if other != wish.owner and _yields(yielding.get(self._inventories.name(other)), key):
+                    self._owned[other] -= {key}
+                    del self._owners[key]
+        self._assign(wish.owner, wanted)
+        return handover
+
+    def _assign(self, owner: str, wanted: frozenset[ObjectKey]) -> None:
         for key in wanted:
             other = self._owners.get(key, owner)
             if other != owner:
@@ -460,6 +501,14 @@ class KubernetesWriter:
             turn.users -= 1
             if not turn.users:
                 del self._turns[owner]
+
+
+async def _ask(wish: Wish) -> Handover:
+    return await wish.claim.handover() if wish.claim.handover else Handover()
+
+
+def _yields(wants: Spared | None, key: ObjectKey) -> bool:
+    return wants is not None and not wants.holds(key)
 
 
 async def _all(calls: Iterable[Awaitable[_Failure | None]]) -> list[_Failure | None]:

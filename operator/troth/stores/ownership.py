@@ -65,6 +65,28 @@ class Ownership:
             self._directories[directory] = owner
             self._count(owner, directory, 1)
 
+    def assign_together(
+        self, wanted: Iterable[tuple[str, Iterable[str], str | None]], *, by: object | None = None
+    ) -> None:
+        """As `assign`, for owners (with files and directory) that hand paths to each other; all of it or nothing."""
+        wishes = [(owner, frozenset(files), directory) for owner, files, directory in wanted]
+        if len(wishes) == 1:
+            self.assign(*wishes[0], by=by)
+            return
+        before = [(owner, self._holdings.get(owner), self._by.get(owner)) for owner, _, _ in wishes]
+        for owner, _, _ in wishes:
+            self._forget(owner)
+        try:
+            for owner, files, directory in wishes:
+                self.assign(owner, files, directory, by=by)
+        except StoreError:
+            for owner, _, _ in wishes:
+                self._forget(owner)
+            for owner, holding, writer in before:
+                if holding is not None:
+                    self.assign(owner, holding.files, holding.directory, by=writer)
+            raise
+
     def restore(
         self, owner: str, files: Iterable[str], directory: str | None, *, by: object | None = None
     ) -> None:

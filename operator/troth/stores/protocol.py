@@ -13,7 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from troth.stores.handover import Handover
 
 Load = Callable[[], Awaitable[Mapping[str, bytes]]]
 
@@ -37,6 +40,9 @@ class Claim:
         message: what this is, for the commit message; empty means the owner's name.
         former_stores: other stores where the owner may still have what it claims here. A store that turns out to be
             the same cluster takes that over, where it would otherwise call it somebody else's.
+        handover: tells what changes hands with the claim (handover.py); None when nothing can. It is called when
+            something would leave the store, or when what is claimed is somebody else's.
+        succeeds: something is known to change hands, so `handover` is called in any case.
     """
 
     owner: str
@@ -47,6 +53,8 @@ class Claim:
     obsolete: tuple[str, ...] = ()
     message: str = ""
     former_stores: tuple[str, ...] = ()
+    handover: Callable[[], Awaitable[Handover]] | None = None
+    succeeds: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +84,13 @@ class Written:
             newest one that holds them. So a caller that has recorded a version keeps its own when `changed` is
             false, and a restart writes nothing.
         changed: whether the store had to be changed for it.
+        held: something that the claim no longer wants is still there, because it has not arrived where it is wanted
+            now. Claim again when it has.
     """
 
     version: str
     changed: bool
+    held: bool = False
 
 
 @runtime_checkable

@@ -258,6 +258,7 @@ class RequestFacts:
         works: its Works.
         components: the requests of other Promises that it renders.
         obstacle: why it is not carried out, while it is paused or its Promise is not available.
+        former: pipelines that are gone, and whose files stay until everything is written that takes their place.
     """
 
     generation: int
@@ -269,6 +270,7 @@ class RequestFacts:
     paused: bool = False
     components: tuple[ComponentFacts, ...] = ()
     obstacle: Obstacle = field(default_factory=Obstacle)
+    former: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

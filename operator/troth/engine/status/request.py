@@ -37,7 +37,7 @@ def request_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str) -> 
         return paused_status(old, facts, now=now)
     report = works_report(facts.works, "resource")
     if not facts.promise_available:
-        as_placed = [reconciled(_DONE, report), _ready(_DONE, report, facts.components)]
+        as_placed = [reconciled(_DONE, report), _ready(_DONE, report, facts)]
         stalled = _waits_for_stalled(as_placed, facts.components)
         return unavailable_status(old, facts, report, as_placed, stalled=stalled, now=now)
     workflow = facts.workflow
@@ -48,7 +48,7 @@ def request_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str) -> 
     ]
     if workflow.state == "Succeeded" or facts.works:
         conditions.append(report.condition)
-    conditions += [reconciled(workflow, report), _ready(workflow, report, facts.components)]
+    conditions += [reconciled(workflow, report), _ready(workflow, report, facts)]
     merged = merge_with_stalled(
         old.get("conditions"),
         conditions,
@@ -342,16 +342,25 @@ def _dropped_conditions(old: Mapping[str, Any], workflow: WorkflowFacts, kept: l
     return dropped
 
 
-def _ready(workflow: WorkflowFacts, report: WorksReport, components: Sequence[ComponentFacts]) -> Condition:
+def _ready(workflow: WorkflowFacts, report: WorksReport, facts: RequestFacts) -> Condition:
     unready = workflow_unready(workflow)
     if unready is not None:
         return unready
     if report.status == "True":
-        unready = components_condition(components)
+        unready = components_condition(facts.components)
         if unready is not None:
             return unready
     status: types.Status = "True" if report.status == "True" else "False"
-    return Condition(types.READY, status, report.reason, report.explanation)
+    stays = _what_stays(facts.former) if status == "False" else ""
+    return Condition(types.READY, status, report.reason, report.explanation + stays)
+
+
+def _what_stays(former: Sequence[str]) -> str:
+    named = ", ".join(sorted(filter(None, former)))
+    if not named:
+        return ""
+    noun = "pipeline" if len(former) == 1 else "pipelines"
+    return f"; what the former {noun} {named} wrote stays until then"
 
 
 def _is_held(conditions: Sequence[Condition], facts: RequestFacts) -> bool:

@@ -1,0 +1,265 @@
+"""How the placements of one request or Promise hand objects to each other (troth.stores.handover).
+
+What is wanted is what the Works say that are neither retired nor being deleted. A placement that none of those has any
+more is leaving: it claims nothing, and its files stay until a placement that takes its place carries them out in its
+own commit, or until everything that is wanted has been written and its Work goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from troth.api import labels as names
+from troth.api.objects import Work, WorkloadGroup, WorkPlacement
+from troth.api.resources import WORK
+from troth.controllers.caches import BY_OWNER, BY_WORK
+from troth.controllers.owners import work_of, work_owner
+from troth.controllers.placement_claims import (
+    decode_workloads,
+    places_of,
+    remembered_content,
+    removal,
+    wanted_claim,
+)
+from troth.controllers.placement_location import Location, read_whereabouts
+from troth.controllers.placement_owners import owner_at
+from troth.controllers.platform import Platform
+from troth.engine.manifests import load_documents
+from troth.engine.status import read_placement
+from troth.kube import NotFound
+from troth.stores import Claim
+from troth.stores.handover import Handover, Spared, Yielding, objects_of
+from troth.stores.kubernetes_objects import ObjectKey
+
+_AT_ONCE: Final = 100
+
+
+def owner_of(platform: Platform, placement: WorkPlacement) -> str:
+    """The index value of whoever a placement's Work belongs to; empty while that Work is not known."""
+    work = _work(platform, placement)
+    return work_owner(work) if work else ""
+
+
+def is_retired(work: Work) -> bool:
+    """Whether nothing renders what a Work holds any more."""
+    return names.RETIRED in work.metadata.labels
+
+
+def is_leaving(work: Work | None, placement: WorkPlacement) -> bool:
+    """Whether nobody wants a placement any more, which has not gone yet."""
+    if work is None or placement.metadata.deleting or work.metadata.deleting or is_retired(work):
+        return True
+    return all(group.id != placement.group_id for group in work.groups)
+
+
+def leaves(platform: Platform, placement: WorkPlacement) -> bool:
+    """Whether a placement that exists is leaving; one whose Work is not known is not."""
+    work = _work(platform, placement)
+    return work is not None and is_leaving(work, placement)
+
+
+def has_arrived(platform: Platform, owner: str, *, but: Iterable[str] = ()) -> bool:
+    """Whether everything that an owner wants is known, and written wherever it belongs.
+
+    ``but``: the names of Works that do not count.
+    """
+    if not platform.settling.is_settled(owner):
+        return False
+    works = [work for work in _wanted(platform, owner) if work.metadata.name not in set(but)]
+    return not any(_is_missing(platform, work, group, ()) for work in works for group in work.groups)
+
+
+def may_hand_over(platform: Platform, placement: WorkPlacement) -> bool:
+    """Whether there is anybody with whom a placement could change objects."""
+    owner = owner_of(platform, placement)
+    if owner and not platform.settling.is_settled(owner):
+        return True  # with whom is not known yet
+    works = platform.caches.works.by_index(BY_OWNER, owner) if owner else ()
+    if len(works) > 1 or any(len(work.groups) > 1 for work in works):
+        return True
+    return any(other.group_id != placement.group_id for work in works for other in _placements(platform, work))
+
+
+def succeeds(platform: Platform, placement: WorkPlacement, location: Location) -> bool:
+    """Whether something is leaving the store in which a placement is written."""
+    recorded = read_whereabouts(placement.status).places
+    if any(place.is_at_address_of(location) and not place.is_same_place(location) for place in recorded):
+        return True
+    owner = owner_of(platform, placement)
+    return any(
+        is_leaving(work, other) and any(place.is_at_address_of(location) for place in places_of(platform, other))
+        for work, other in _siblings(platform, owner)
+        if other.metadata.uid != placement.metadata.uid
+    )
+
+
+async def handover(platform: Platform, placement: WorkPlacement, location: Location) -> Handover:
+    """What changes hands when a placement is written at a location, as it is given and not as it may be by now."""
+    owner = owner_of(platform, placement)
+    along: list[Claim] = _left_behind(placement, location)
+    own = _work(platform, placement)
+    here = {placement.metadata.uid} if own and _is_current(own, placement) else set()
+    yielding: list[Yielding] = []
+    wanted: dict[tuple[str, str], Spared] = {}
+    for number, (work, other) in enumerate(_siblings(platform, owner)):
+        if number % _AT_ONCE == _AT_ONCE - 1:
+            await asyncio.sleep(0)
+        if other.metadata.uid == placement.metadata.uid:
+            continue
+        places = places_of(platform, other)
+        if is_leaving(work, other):
+            yielding += [Yielding(place.store.name, owner_at(place, other), Spared()) for place in places]
+            if not other.metadata.deleting:
+                along += [
+                    removal(owner_at(place, other), other, place)
+                    for place in places
+                    if _shares_files(place, location)
+                ]
+            continue
+        # One that is written may still hold back what it does not want any more.
+        group = (work.metadata.name, other.group_id)
+        if group not in wanted:
+            wanted[group] = Spared(await _objects(platform, work, _group(work, other)))
+        yielding += [Yielding(place.store.name, owner_at(place, other), wanted[group]) for place in places]
+        if not read_placement(other).written:
+            found = wanted_claim(platform, other)
+            if found and _shares_files(found[0], location) and _is_current(work, other):
+                along.append(found[1])
+                here.add(other.metadata.uid)
+    if not platform.settling.is_settled(owner):
+        return Handover((), Spared(everything=True), tuple(yielding))
+    return Handover(tuple(along), Spared(await on_the_way(platform, owner, here)), tuple(yielding))
+
+
+async def on_the_way(platform: Platform, owner: str, here: Iterable[str]) -> frozenset[ObjectKey]:
+    """The objects that an owner wants and that are not everywhere yet where they belong.
+
+    Args:
+        platform: with caches that have been listed.
+        owner: its index value.
+        here: the uids of the placements that count as written.
+    """
+    written = set(here)
+    found: set[ObjectKey] = set()
+    for work in _wanted(platform, owner):
+        for group in work.groups:
+            if _is_missing(platform, work, group, written):
+                found |= await _objects(platform, work, group)
+    return frozenset(found)
+
+
+async def still_needed(
+    platform: Platform, leaving: WorkPlacement, files: Mapping[str, bytes], here: Iterable[WorkPlacement]
+) -> Mapping[str, bytes]:
+    """The files of a leaving placement that hold an object which is not where it belongs, nor among those ``here``."""
+    owner = owner_of(platform, leaving)
+    own = [other for other in here if owner_of(platform, other) == owner and not leaves(platform, other)]
+    arrived: set[ObjectKey] = set()
+    for other in own:
+        work = _work(platform, other)
+        arrived |= await _objects(platform, work, _group(work, other)) if work else frozenset()
+    settled = platform.settling.is_settled(owner)
+    waited = await on_the_way(platform, owner, [other.metadata.uid for other in own]) if settled else frozenset()
+    spared = Spared(waited, everything=not settled)
+    return {
+        path: content
+        for path, content in files.items()
+        if any(spared.holds(key) and key not in arrived for key in objects_of(path, content, load_documents))
+    }
+
+
+async def on_the_way_elsewhere(platform: Platform, here: Iterable[WorkPlacement]) -> Spared:
+    """What the owners of some placements want that is neither with these nor where it belongs."""
+    placements = list(here)
+    uids = [placement.metadata.uid for placement in placements]
+    found: frozenset[ObjectKey] = frozenset()
+    for owner in {owner_of(platform, each) for each in placements if may_hand_over(platform, each)}:
+        found |= await on_the_way(platform, owner, uids)
+    return Spared(found)
+
+
+def _left_behind(placement: WorkPlacement, location: Location) -> list[Claim]:
+    """The removal of a placement's own files at other places of the same store of files."""
+    return [
+        removal(f"{owner_at(old, placement)}@{old.path}", placement, old)
+        for old in read_whereabouts(placement.status).places
+        if _shares_files(old, location) and not old.is_same_place(location)
+    ]
+
+
+def _shares_files(place: Location, location: Location) -> bool:
+    """Whether one commit can change both places."""
+    return (
+        place.is_at_address_of(location)
+        and not place.is_on_cluster
+        and not place.aggregate
+        and not location.aggregate
+    )
+
+
+def _is_missing(platform: Platform, work: Work, group: WorkloadGroup, written: Iterable[str]) -> bool:
+    placed = [
+        other
+        for other in _placements(platform, work)
+        if other.group_id == group.id and not other.metadata.deleting
+    ]
+    if not placed:
+        return True
+    return any(
+        other.workloads != group.workloads or not (other.metadata.uid in written or read_placement(other).written)
+        for other in placed
+    )
+
+
+def _is_current(work: Work, placement: WorkPlacement) -> bool:
+    group = _group(work, placement)
+    return group is not None and placement.workloads == group.workloads
+
+
+def _group(work: Work, placement: WorkPlacement) -> WorkloadGroup | None:
+    return next((group for group in work.groups if group.id == placement.group_id), None)
+
+
+async def _objects(platform: Platform, work: Work, group: WorkloadGroup | None) -> frozenset[ObjectKey]:
+    if group is None:
+        return frozenset()
+    files: Mapping[str, bytes] | None = remembered_content(platform, group.workloads)
+    if files is None:
+        files = await _fetch(platform, work, group)
+    content = files
+
+    def read() -> frozenset[ObjectKey]:
+        return frozenset(key for path, each in content.items() for key in objects_of(path, each, load_documents))
+
+    return await asyncio.to_thread(read)
+
+
+async def _fetch(platform: Platform, work: Work, group: WorkloadGroup) -> dict[str, bytes]:
+    try:
+        obj = await platform.client.get(WORK, work.metadata.name, work.metadata.namespace)
+    except NotFound:
+        return {}
+    groups = (obj.get("spec") or {}).get("workloadGroups") or ()
+    return next((decode_workloads(each.get("workloads") or ()) for each in groups if each["id"] == group.id), {})
+
+
+def _work(platform: Platform, placement: WorkPlacement) -> Work | None:
+    namespace, _, name = work_of(placement).partition("/")
+    return platform.caches.works.get(namespace, name)
+
+
+def _wanted(platform: Platform, owner: str) -> list[Work]:
+    works = platform.caches.works.by_index(BY_OWNER, owner)
+    return [work for work in works if not work.metadata.deleting and not is_retired(work)]
+
+
+def _siblings(platform: Platform, owner: str) -> Iterator[tuple[Work, WorkPlacement]]:
+    for work in list(platform.caches.works.by_index(BY_OWNER, owner)) if owner else ():
+        for placement in _placements(platform, work):
+            yield work, placement
+
+
+def _placements(platform: Platform, work: Work) -> list[WorkPlacement]:
+    return list(platform.caches.placements.by_index(BY_WORK, f"{work.metadata.namespace}/{work.metadata.name}"))

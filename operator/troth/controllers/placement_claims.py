@@ -1,0 +1,123 @@
+"""What a placement claims in its store: the files, where they are laid out, and what it leaves behind elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from troth.api import InvalidObject
+from troth.api.objects import Destination, Workload, WorkPlacement
+from troth.api.resources import KUBERNETES_STATE_STORE, WORK_PLACEMENT
+from troth.controllers.placement_location import Location, read_whereabouts
+from troth.controllers.placement_owners import owner_at
+from troth.controllers.platform import Platform
+from troth.controllers.stores import OpenStore, StoreRef
+from troth.engine.layout import NESTED, Layout, place
+from troth.engine.work import blob_id, decode_content
+from troth.stores import Claim
+
+
+def claim_of(
+    platform: Platform, placement: WorkPlacement, destination: Destination, ref: StoreRef, store: OpenStore
+) -> tuple[Location, Claim]:
+    """Where a placement's files go in its destination's store, and the claim; raises InvalidObject."""
+    if ref.kind == KUBERNETES_STATE_STORE.kind:
+        # A cluster has no files to lay out: each placement has its own objects there, in every mode.
+        destination = replace(destination, mode=NESTED)
+    layout: Layout = place(destination, placement, store_path=store.path)
+    location = Location(
+        store=ref,
+        address=store.address,
+        directory=layout.directory or "",
+        state_file=layout.state_file or "",
+        aggregate=layout.aggregate or "",
+    )
+    claim = Claim(
+        owner=owner_at(location, placement),
+        files=layout.files,
+        directory=layout.directory,
+        state_file=layout.state_file,
+        load=_loader(platform, placement, layout),
+        message=placement.metadata.name,
+        former_stores=read_whereabouts(placement.status).former_stores(ref),
+    )
+    return location, claim
+
+
+def wanted_claim(platform: Platform, placement: WorkPlacement) -> tuple[Location, Claim] | None:
+    """The same, as far as its Destination and its store are there and in order."""
+    destination = platform.caches.destinations.get("", placement.destination)
+    if destination is None:
+        return None
+    ref = StoreRef(destination.store_kind, destination.store_name)
+    store = platform.open_stores.get(ref)
+    if store is None:
+        return None
+    try:
+        return claim_of(platform, placement, destination, ref, store)
+    except InvalidObject:
+        return None
+
+
+def places_of(platform: Platform, placement: WorkPlacement) -> list[Location]:
+    """Where its files may be: where its Destination has them now, and where the record says.
+
+    A write may have reached a store although its record did not (a crash between the two).
+    """
+    wanted = wanted_claim(platform, placement)
+    recorded = read_whereabouts(placement.status).places
+    return list(dict.fromkeys((wanted[0], *recorded) if wanted else recorded))
+
+
+def removal(owner: str, placement: WorkPlacement, place: Location) -> Claim:
+    """The claim to nothing of what a placement has at a place."""
+
+    async def load() -> Mapping[str, bytes]:
+        return {}
+
+    return Claim(
+        owner=owner,
+        files={},
+        directory=place.directory or None,
+        state_file=place.state_file or None,
+        obsolete=(place.aggregate,) if place.aggregate else (),
+        load=load,
+        message=placement.metadata.name,
+    )
+
+
+async def load_placement(platform: Platform, placement: WorkPlacement) -> dict[str, bytes]:
+    """The contents of a placement by file path, from memory or from the API server."""
+    remembered = remembered_content(platform, placement.workloads)
+    if remembered is not None:
+        return remembered
+    meta = placement.metadata
+    obj = await platform.client.get(WORK_PLACEMENT, meta.name, meta.namespace)
+    return decode_workloads((obj.get("spec") or {}).get("workloads") or ())
+
+
+def remembered_content(platform: Platform, workloads: Iterable[Workload]) -> dict[str, bytes] | None:
+    """The contents of files by path, if all are in memory."""
+    contents: dict[str, bytes] = {}
+    for workload in workloads:
+        encoded = platform.contents.get(workload.blob)
+        if encoded is None:
+            return None
+        contents[workload.filepath] = decode_content(encoded)
+    return contents
+
+
+def decode_workloads(workloads: Sequence[Mapping[str, str]]) -> dict[str, bytes]:
+    """The contents of files by path, as an object of the API server has them."""
+    return {workload["filepath"]: decode_content(workload.get("content") or "") for workload in workloads}
+
+
+def _loader(
+    platform: Platform, placement: WorkPlacement, layout: Layout
+) -> Callable[[], Awaitable[Mapping[str, bytes]]]:
+    async def load() -> Mapping[str, bytes]:
+        by_name = await load_placement(platform, placement)
+        by_blob = {blob_id(content): content for content in by_name.values()}
+        return {path: by_blob[blob] for path, blob in layout.files.items() if blob in by_blob}
+
+    return load
