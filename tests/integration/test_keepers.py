@@ -430,3 +430,30 @@ async def test_deleting_takes_along_what_was_waiting_to_be_handed_over(renamed: 
     await renamed.platform.gone(api_of(renamed.name), "orders", namespace=renamed.namespace)
     await renamed.platform.gone(CONFIG_MAP, "orders", namespace=renamed.namespace)
     assert await renamed.works() == {}
+
+
+async def test_an_object_with_another_name_stays_until_the_one_in_its_place_is_written(renamed: Renamed) -> None:
+    await renamed.prepare()
+    made = renamed.promise("first")
+    [only] = made["spec"]["workflows"]["resource"]["configure"]
+    template = only["spec"]["files"][0]["template"].replace("name: {{ name }}", "name: {{ name }}-new")
+    kept = {"path": "kept.yaml", "template": template.replace("-new", "-kept")}
+    only["spec"] |= {
+        "files": [kept, {"path": "other/new.yaml", "template": template}],
+        "destinations": [{"directory": "other", "matchLabels": {"for": f"{renamed.name}-other"}}],
+        "moved": [{"kind": "ConfigMap", "from": "{{ name }}", "to": "{{ name }}-new"}],
+    }
+    await renamed.platform.make(PROMISE, made)
+    await renamed.platform.wait(CONFIG_MAP, "orders-kept", lambda live: True, namespace=renamed.namespace)
+    await renamed.says(f"for={renamed.name}-other")
+    await renamed.uid()
+    other = destination(
+        f"{renamed.name}-other",
+        store=renamed.name,
+        kind="KubernetesStateStore",
+        labels={"for": f"{renamed.name}-other"},
+    )
+    await renamed.platform.make(DESTINATION, other)
+    await renamed.platform.ready(renamed.name, "orders", renamed.namespace)
+    await renamed.platform.gone(CONFIG_MAP, "orders", namespace=renamed.namespace)
+    await renamed.platform.wait(CONFIG_MAP, "orders-new", lambda live: True, namespace=renamed.namespace)

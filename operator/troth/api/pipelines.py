@@ -39,7 +39,7 @@ SCOPE: Final = (
 
 Action = Literal["configure", "delete"]
 
-_SPEC_FIELDS: Final = ("values", "files", "partials", "destinations", "status", "control")
+_SPEC_FIELDS: Final = ("values", "files", "partials", "destinations", "moved", "status", "control")
 _OWNED_STATUS: Final = ("kratix", "troth")
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _LONGEST_NAME: Final = 63
@@ -73,6 +73,21 @@ class DestinationRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """An object that has another name now: the old one is not removed before the new one is written.
+
+    Attributes:
+        kind: of both.
+        old: the name that it had; may hold expressions.
+        new: the name that it has; may hold expressions.
+    """
+
+    kind: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
 class JinjaPipeline:
     """A pipeline that renders in process. Its leaves may hold expressions."""
 
@@ -81,6 +96,7 @@ class JinjaPipeline:
     files: tuple[FileTemplate, ...] = ()
     partials: Mapping[str, str] = field(default_factory=dict)
     destinations: tuple[DestinationRule, ...] = ()
+    moved: tuple[Move, ...] = ()
     status: Mapping[str, Any] = field(default_factory=dict)
     control: Mapping[str, Any] = field(default_factory=dict)
 
@@ -125,6 +141,7 @@ def parse_pipeline(obj: Mapping[str, Any], field: str, *, action: Action = "conf
         files=_read_files(spec.get("files"), f"{field}.spec.files"),
         partials=_read_partials(spec.get("partials"), f"{field}.spec.partials"),
         destinations=_read_destinations(spec.get("destinations"), f"{field}.spec.destinations"),
+        moved=_read_moved(spec.get("moved"), f"{field}.spec.moved"),
         status=_read_status(spec.get("status"), f"{field}.spec.status"),
         control=_read_control(spec.get("control"), f"{field}.spec.control"),
     )
@@ -293,6 +310,22 @@ def _read_destinations(rules: Any, field: str) -> tuple[DestinationRule, ...]:
     return tuple(parsed)
 
 
+def _read_moved(moves: Any, field: str) -> tuple[Move, ...]:
+    parsed: list[Move] = []
+    for index, entry in enumerate(_list(moves, field)):
+        where = f"{field}[{index}]"
+        _expect(entry, dict, where)
+        _check_fields(entry, ("kind", "from", "to"), where)
+        for name in ("kind", "from", "to"):
+            if not entry.get(name):
+                raise InvalidObject(f"{where}.{name}", "is missing", "say the kind, and its name before and now")
+            _expect(entry[name], str, f"{where}.{name}")
+        if entry["from"] == entry["to"]:
+            raise InvalidObject(f"{where}.to", "is the name that it had", "remove the entry")
+        parsed.append(Move(entry["kind"], entry["from"], entry["to"]))
+    return tuple(parsed)
+
+
 def _read_status(status: Any, field: str) -> Mapping[str, Any]:
     status = _mapping(status, field)
     for name in _OWNED_STATUS:
@@ -312,7 +345,11 @@ def _read_control(control: Any, field: str) -> Mapping[str, Any]:
 
 
 def _check_delete(pipeline: JinjaPipeline, field: str) -> None:
-    for name, given in (("files", pipeline.files), ("destinations", pipeline.destinations)):
+    for name, given in (
+        ("files", pipeline.files),
+        ("destinations", pipeline.destinations),
+        ("moved", pipeline.moved),
+    ):
         if given:
             raise InvalidObject(
                 f"{field}.{name}",

@@ -8,11 +8,13 @@ own commit, or until everything that is wanted has been written and its Work goe
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from troth.api import labels as names
 from troth.api.objects import Work, WorkloadGroup, WorkPlacement
+from troth.api.pipelines import Move
 from troth.api.resources import WORK
 from troth.controllers.caches import BY_OWNER, BY_WORK
 from troth.controllers.owners import work_of, work_owner
@@ -147,7 +149,27 @@ async def on_the_way(platform: Platform, owner: str, here: Iterable[str]) -> fro
         for group in work.groups:
             if _is_missing(platform, work, group, written):
                 found |= await _objects(platform, work, group)
-    return frozenset(found)
+    moves = [move for work in _wanted(platform, owner) for move in _read_moves(work)]
+    return frozenset(found | {old for key in found for move in moves if (old := _former(key, move))})
+
+
+def write_moves(moves: Iterable[Move]) -> str:
+    """Which objects had another name, as the annotation of a Work says it; empty when none did."""
+    rows = [[move.kind, move.old, move.new] for move in moves]
+    return json.dumps(rows, separators=(",", ":")) if rows else ""
+
+
+def _read_moves(work: Work) -> list[Move]:
+    try:
+        rows = json.loads(work.metadata.annotations.get(names.MOVED) or "[]")
+        return [Move(*(str(text) for text in row)) for row in rows]
+    except (ValueError, TypeError):
+        return []  # somebody has spoilt it; its owner writes it again
+
+
+def _former(key: ObjectKey, move: Move) -> ObjectKey | None:
+    """The object that stays until another is written which has its place."""
+    return key._replace(name=move.old) if (key.kind, key.name) == (move.kind, move.new) else None
 
 
 async def still_needed(

@@ -20,10 +20,10 @@ import orjson
 from troth.api import Key, TrothError
 from troth.api import labels as names
 from troth.api.objects import Work, Workload, WorkloadGroup
-from troth.api.pipelines import JinjaPipeline
+from troth.api.pipelines import JinjaPipeline, Move
 from troth.api.resources import WORK
 from troth.controllers.caches import BY_OWNER, BY_WORK
-from troth.controllers.handover import has_arrived, is_retired
+from troth.controllers.handover import has_arrived, is_retired, write_moves
 from troth.controllers.platform import Platform
 from troth.controllers.result import After, Result, Retry, Terminal
 from troth.engine import Control, Failure, RenderContext
@@ -74,6 +74,7 @@ class Produced:
     pipeline: str
     groups: tuple[WorkloadGroup, ...]
     control: Control | None
+    moved: tuple[Move, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ class Workflows:
         run = Run(
             pipelines=tuple(pipeline.name for pipeline in pipelines),
             outputs=tuple(
-                Produced(output.pipeline, self.remember_contents(output.groups), output.control)
+                Produced(output.pipeline, self.remember_contents(output.groups), output.control, output.moved)
                 for output in found.outputs
             ),
             failure=found.failure,
@@ -235,7 +236,7 @@ class Workflows:
                 await self.retire_work(work)
         for output in outputs:
             labels = {names.WORK_TYPE: work_type, names.PIPELINE_NAME: output.pipeline}
-            await self.keep_work(owner, found[output.pipeline], output.groups, labels)
+            await self.keep_work(owner, found[output.pipeline], output.groups, labels, write_moves(output.moved))
         going = any(work and work.metadata.deleting for work in found.values())
         if run.failure is None and len(outputs) == len(run.pipelines) and not going:
             settling.settle(owner.index)
@@ -284,6 +285,7 @@ class Workflows:
         work: Work | None,
         groups: Sequence[WorkloadGroup],
         labels: Mapping[str, str],
+        moved: str = "",
     ) -> None:
         """Creates or updates one Work, unless it says all of it already.
 
@@ -294,17 +296,18 @@ class Workflows:
             return  # its end queues the owner again, which makes it anew
         labels = {**owner.labels, **labels}
         changes: dict[str, str | None] = {**labels, **({names.RETIRED: None} if work and is_retired(work) else {})}
-        if work and _says(work, owner, labels) and _same_groups(work.groups, groups):
+        same_moves = work and work.metadata.annotations.get(names.MOVED, "") == moved
+        if work and same_moves and _says(work, owner, labels) and _same_groups(work.groups, groups):
             return
         spec = self._spec(owner, groups)
         if work is None:
-            await self._create_work(owner, spec, labels)
+            await self._create_work(owner, spec, labels, moved)
             return
         try:
             answer = await self._platform.client.merge_patch(
                 WORK,
                 work.metadata.name,
-                {"metadata": {"labels": changes}, "spec": spec},
+                {"metadata": {"labels": changes, **_annotations(moved, work)}, "spec": spec},
                 namespace=work.metadata.namespace,
             )
         except NotFound:
@@ -338,7 +341,9 @@ class Workflows:
             raise ContentsForgotten(blob)
         return encoded
 
-    async def _create_work(self, owner: WorkOwner, spec: Mapping[str, Any], labels: Mapping[str, str]) -> None:
+    async def _create_work(
+        self, owner: WorkOwner, spec: Mapping[str, Any], labels: Mapping[str, str], moved: str
+    ) -> None:
         name = work_name(owner, labels)
         body = {
             "apiVersion": WORK.api_version,
@@ -347,6 +352,7 @@ class Workflows:
                 "name": name,
                 "namespace": owner.work_namespace,
                 "labels": dict(labels),
+                **_annotations(moved),
                 "finalizers": [names.WORK_CLEANUP],
             },
             "spec": dict(spec),
@@ -389,6 +395,13 @@ class Workflows:
             return
         if answer.get("kind") == WORK.kind:
             self._platform.caches.works.observe(answer)
+
+
+def _annotations(moved: str, work: Work | None = None) -> dict[str, Any]:
+    """The annotation of a Work that says which of its objects had another name, as far as it differs."""
+    if moved == (work.metadata.annotations.get(names.MOVED, "") if work else ""):
+        return {}
+    return {"annotations": {names.MOVED: moved or None}}
 
 
 def work_name(owner: WorkOwner, labels: Mapping[str, str]) -> str:

@@ -75,6 +75,9 @@ def _sources(pipeline: JinjaPipeline) -> Iterator[tuple[str, str, bool]]:
     for index, rule in enumerate(pipeline.destinations):
         yield f"destinations[{index}].directory", rule.directory, False
         yield from _leaves(rule.match_labels, f"destinations[{index}].matchLabels")
+    for index, move in enumerate(pipeline.moved):
+        for name, leaf in (("kind", move.kind), ("from", move.old), ("to", move.new)):
+            yield f"moved[{index}].{name}", leaf, False
     for field, leaves in (("status", pipeline.status), ("control", pipeline.control)):
         yield from _leaves(leaves, field)
 

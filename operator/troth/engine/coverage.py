@@ -176,6 +176,9 @@ def watched_sources(pipeline: JinjaPipeline) -> Iterator[tuple[str, str]]:
     for index, rule in enumerate(pipeline.destinations):
         yield from _leaves(rule.directory, f"destinations[{index}].directory")
         yield from _leaves(rule.match_labels, f"destinations[{index}].matchLabels")
+    for index, move in enumerate(pipeline.moved):
+        for name, leaf in (("kind", move.kind), ("from", move.old), ("to", move.new)):
+            yield from _leaves(leaf, f"moved[{index}].{name}")
     for name, value in pipeline.status.items():
         yield from _leaves(value, f"status.{name}")
     for name, value in pipeline.control.items():

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from troth.api import InvalidObject
+from troth.api.pipelines import Move
 from troth.engine.failure import Failure, Reason
 from troth.engine.render import Control, Outcome
 from troth.engine.status import AuthorStatus, PipelineFacts, WorkflowFacts, author_status, next_retry
@@ -25,6 +26,7 @@ class Output:
     groups: tuple[GroupContent, ...]
     status: Mapping[str, Any]
     control: Control | None
+    moved: tuple[Move, ...] = ()
 
     @property
     def suspended(self) -> bool:
@@ -107,7 +109,7 @@ def judge_outcomes(
         except InvalidObject as error:
             failure = _as_failure("InvalidStatus", outcome.pipeline, error)
             break
-        outputs.append(Output(outcome.pipeline, groups, outcome.status, outcome.control))
+        outputs.append(Output(outcome.pipeline, groups, outcome.status, outcome.control, outcome.moved))
         if outputs[-1].suspended:
             break
     author = author_status([(output.pipeline, output.status) for output in outputs])

@@ -19,7 +19,7 @@ from typing import Any, Final
 import orjson
 
 from troth.api.files import file_kind, holds_manifests
-from troth.api.pipelines import DestinationRule, FileTemplate, JinjaPipeline
+from troth.api.pipelines import DestinationRule, FileTemplate, JinjaPipeline, Move
 from troth.engine.context import RenderContext, render_context, scope_of
 from troth.engine.diagnosis import Attempt, Problem, diagnose
 from troth.engine.durations import parse_duration
@@ -79,6 +79,7 @@ class Rendered:
     destinations: tuple[DestinationRule, ...] = ()
     status: Mapping[str, Any] = field(default_factory=dict)
     control: Control | None = None
+    moved: tuple[Move, ...] = ()
 
 
 Outcome = Rendered | Failure
@@ -148,6 +149,7 @@ class Rendering:
             destinations=self._render_destinations(),
             status=self._render_status(),
             control=self._render_control(),
+            moved=self._render_moved(),
         )
 
     # ---- expressions
@@ -404,6 +406,16 @@ class Rendering:
                 "InvalidStatus", "status.conditions is no list of conditions", "give each a type and a status"
             )
         return status
+
+    def _render_moved(self) -> tuple[Move, ...]:
+        return tuple(
+            Move(
+                self._text(move.kind, f"moved[{index}].kind"),
+                self._text(move.old, f"moved[{index}].from"),
+                self._text(move.new, f"moved[{index}].to"),
+            )
+            for index, move in enumerate(self._pipeline.moved)
+        )
 
     def _render_control(self) -> Control | None:
         control = self._pipeline.control

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from troth.api.pipelines import DestinationRule, FileTemplate, JinjaPipeline
+from troth.api.pipelines import DestinationRule, FileTemplate, JinjaPipeline, Move
 from troth.engine.failure import Failure
 from troth.engine.linting.report import LintReport
 from troth.engine.render import Control, Outcome, RenderContext, Rendered, RenderedFile
@@ -55,6 +55,7 @@ def read_pipelines(messages: Sequence[Mapping[str, Any]]) -> tuple[JinjaPipeline
             destinations=tuple(DestinationRule(*rule) for rule in message["destinations"]),
             status=message["status"],
             control=message["control"],
+            moved=tuple(Move(*move) for move in message["moved"]),
         )
         for message in messages
     )
@@ -70,6 +71,7 @@ def asdict_shallow(pipeline: JinjaPipeline) -> dict[str, Any]:
         "destinations": [(rule.directory, rule.match_labels) for rule in pipeline.destinations],
         "status": pipeline.status,
         "control": pipeline.control,
+        "moved": [(move.kind, move.old, move.new) for move in pipeline.moved],
     }
 
 
@@ -98,6 +100,7 @@ def outcome_message(outcome: Answer | None) -> Any:
         "destinations": [(rule.directory, rule.match_labels) for rule in outcome.destinations],
         "status": outcome.status,
         "control": None if control is None else (control.suspend, control.message, control.retry_after),
+        "moved": [(move.kind, move.old, move.new) for move in outcome.moved],
     }
 
 
@@ -114,6 +117,7 @@ def read_outcome(message: Mapping[str, Any] | None) -> Outcome | None:
         destinations=tuple(DestinationRule(*rule) for rule in message["destinations"]),
         status=message["status"],
         control=None if control is None else Control(*control),
+        moved=tuple(Move(*move) for move in message["moved"]),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from troth.api import InvalidObject
-from troth.api.pipelines import DestinationRule, FileTemplate, parse_pipeline, parse_pipelines
+from troth.api.pipelines import DestinationRule, FileTemplate, Move, parse_pipeline, parse_pipelines
 
 META = {"apiVersion": "troth.dev/v1alpha1", "kind": "JinjaPipeline", "metadata": {"name": "instance"}}
 
@@ -39,6 +39,7 @@ def test_everything_that_an_author_may_write_is_read() -> None:
                     {"directory": "backup", "matchLabels": {"role": "backup"}},
                     {"matchLabels": {"x": 1}},
                 ],
+                "moved": [{"kind": "Secret", "from": "{{ name }}", "to": "{{ name }}-login"}],
                 "status": {"message": "hi", "n": 1},
                 "control": {"suspend": "{{ spec.x }}", "message": "m", "retryAfter": "10m"},
             },
@@ -56,6 +57,7 @@ def test_everything_that_an_author_may_write_is_read() -> None:
         DestinationRule("backup", {"role": "backup"}),
         DestinationRule(".", {"x": 1}),  # type: ignore[dict-item]  # a number stays one until it is rendered
     )
+    assert parsed.moved == (Move("Secret", "{{ name }}", "{{ name }}-login"),)
     assert parsed.control["retryAfter"] == "10m"
 
 
@@ -83,6 +85,14 @@ def test_an_empty_spec_is_fine() -> None:
         (obj(file=[]), "spec.file", "did you mean files?"),
         (obj(nonsense=[]), "spec.nonsense", "known fields: values"),
         (obj(files={}), "spec.files", "a list"),
+        (obj(move=[]), "spec.move", "did you mean moved?"),
+        (obj(moved={}), "spec.moved", "a list"),
+        (obj(moved=["x"]), "spec.moved[0]", "a map"),
+        (obj(moved=[{"kind": "Secret", "from": "a"}]), "spec.moved[0].to", "missing"),
+        (obj(moved=[{"from": "a", "to": "b"}]), "spec.moved[0].kind", "missing"),
+        (obj(moved=[{"kind": "Secret", "from": 1, "to": "b"}]), "spec.moved[0].from", "not text"),
+        (obj(moved=[{"kind": "Secret", "from": "a", "to": "a"}]), "spec.moved[0].to", "is the name that it had"),
+        (obj(moved=[{"kind": "Secret", "form": "a", "to": "b"}]), "spec.moved[0].form", "did you mean from?"),
         (obj(files=["x"]), "spec.files[0]", "a map"),
         (
             obj(files=[{"path": "a", "template": "x", "foreach": "{{ x }}"}]),
@@ -155,6 +165,7 @@ def test_either_or_may_share_a_path() -> None:
     [
         {"files": [{"path": "a", "template": "x"}]},
         {"destinations": [{"matchLabels": {"a": "b"}}]},
+        {"moved": [{"kind": "Secret", "from": "a", "to": "b"}]},
     ],
 )
 def test_a_delete_pipeline_has_no_files(spec: dict[str, Any]) -> None:

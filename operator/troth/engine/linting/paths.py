@@ -188,6 +188,9 @@ class _Reading:
                 self._tree(rule.directory, f"{field}.directory", self._scope)
                 self._tree(dict(rule.match_labels), f"{field}.matchLabels", self._scope)
             self._selectors(rule, field, usage)
+        for index, move in enumerate(self._pipeline.moved):
+            for name, leaf in (("kind", move.kind), ("from", move.old), ("to", move.new)):
+                self._tree(leaf, f"{self._base}.moved[{index}].{name}", self._scope)
         self._tree(dict(self._pipeline.status), f"{self._base}.status", self._scope)
         self._tree(dict(self._pipeline.control), f"{self._base}.control", self._scope)
 
