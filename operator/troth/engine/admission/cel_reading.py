@@ -48,10 +48,12 @@ class RuleReader:
 @functools.lru_cache(maxsize=4096)
 def _parse(source: str) -> tuple[Any, str]:
     # Only now: the library takes longer to load than a render without rules takes altogether.
-    from celpy.celparser import CELParseError, CELParser
+    from celpy.celparser import CELParseError
+
+    from troth.engine.admission.grammar import cel_parser
 
     try:
-        return _collapsed(CELParser().parse(source)), ""
+        return _collapsed(cel_parser().parse(source)), ""
     except (CELParseError, RecursionError) as error:
         return None, f"cel-python cannot read it: {first_line(error)}"
 
