@@ -39,6 +39,12 @@ test: lint programs ## Lint, then every test; the last lines are pytest's summar
 unit: $(READY) ## The unit tests, which need nothing but Python
 	@$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal tests/unit
 
+.PHONY: properties
+properties: $(READY) programs ## The properties that `make test` holds in a quick form, in full: an hour
+	@TROTH_KEEPER_PAIRS=300 TROTH_WORLD_WALKS=40 TROTH_YAML_TEXTS=200 $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal \
+		-o timeout=7200 tests/integration/test_keepers.py tests/integration/test_conditions_follow_the_world.py \
+		tests/integration/test_yaml_against_kubectl.py
+
 .PHONY: lint
 lint: $(READY) ## ruff and mypy on all the Python here, tests included, and the direction of the imports
 	@$(BIN)/ruff check .

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -256,9 +256,14 @@ async def part(platform: Platform, unique: str) -> str:
 
 
 async def test_no_object_that_is_in_both_results_is_ever_absent(
-    platform: Platform, unique: str, namespace: str, stores: Path, part: str
+    platform: Platform,
+    unique: str,
+    namespace: str,
+    stores: Path,
+    part: str,
+    record_property: Callable[[str, object], None],
 ) -> None:
-    print(f"seed {SEED}, {len(NUMBERS)} pairs")
+    record_property("told", f"keepers: {len(NUMBERS)} pairs of before and after, seed {SEED}")
     slots = asyncio.Semaphore(AT_ONCE)
     wrong: dict[int, str] = {}
 

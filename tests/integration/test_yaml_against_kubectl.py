@@ -5,12 +5,13 @@ kubectl reads files by itself and needs no server for it, so hundreds of texts t
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, given, note, settings
 from hypothesis import strategies as st
 
 from tests.kubectl_reading import HEAD, Refused, objects_by_kubectl
@@ -53,6 +54,10 @@ WORD_OR_TEXT = st.sampled_from(WORDS) | TRICKY_TEXTS
 NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
 
 
+ROUNDS = int(os.environ.get("TROTH_YAML_TEXTS", "5"))
+"""How many rounds of random texts; many more in `make properties`."""
+
+
 @pytest.fixture(scope="module")
 def kubectl() -> Path:
     return find_binaries().kubectl
@@ -64,7 +69,7 @@ def test_each_of_hundreds_of_forms_is_read_as_kubectl_reads_it_or_refused_with_i
     assert not wrong, "\n".join(wrong)
 
 
-@settings(max_examples=60)
+@settings(max_examples=12 * ROUNDS)
 @given(
     st.lists(
         st.dictionaries(WORD_OR_TEXT, JSON_VALUES | WORD_OR_TEXT, max_size=4),
@@ -98,9 +103,10 @@ _PIECES = (
 )
 
 
-@settings(max_examples=5, phases=NO_SHRINKING)
+@settings(max_examples=ROUNDS, phases=NO_SHRINKING)
 @given(st.integers(0, 1 << 32))
 def test_any_text_is_read_as_kubectl_reads_it_or_refused(kubectl: Path, seed: int) -> None:
+    note(f"seed {seed}")
     draw = random.Random(seed)
     values = ["".join(draw.choices(_PIECES, k=draw.randint(1, 9))) for _ in range(400)]
     wrong = _differences(kubectl, [f"{HEAD}data:\n  k: {value}\n" for value in values], any_refusal=True)
