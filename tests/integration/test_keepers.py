@@ -24,6 +24,7 @@ from tests.platforms import (
     condition,
     destination,
     git_store,
+    placements,
     promise,
     request,
 )
@@ -367,6 +368,27 @@ async def test_what_no_destination_takes_yet_stays_where_it_was_and_the_request_
     await renamed.platform.make(DESTINATION, mars)
     await renamed.only("second")
     assert await renamed.uid() == uid
+
+
+async def test_a_renamed_pipeline_stays_in_its_destination_among_equal_ones(renamed: Renamed) -> None:
+    await renamed.prepare()
+
+    async def destinations() -> list[str]:
+        live = await renamed.platform.ready(renamed.name, "orders", renamed.namespace)
+        return [each["destination"] for each in placements(live)]
+
+    for suffix in "abcdef":
+        equal = destination(
+            f"{renamed.name}-{suffix}",
+            store=renamed.name,
+            kind="KubernetesStateStore",
+            labels={"for": renamed.name},
+        )
+        await renamed.platform.make(DESTINATION, equal)
+    for pipeline in ("second", "third", "fourth"):
+        await renamed.platform.make(PROMISE, renamed.promise(pipeline))
+        await renamed.only(pipeline)
+        assert await destinations() == [renamed.name]
 
 
 async def test_a_rename_that_is_undone_half_way_leaves_everything_as_it_was(renamed: Renamed) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from troth.api import labels as names
@@ -17,9 +17,11 @@ from troth.api.objects import Work, WorkloadGroup, WorkPlacement
 from troth.api.pipelines import Move
 from troth.api.resources import WORK
 from troth.controllers.caches import BY_OWNER, BY_WORK
+from troth.controllers.differences import was_ever_written
 from troth.controllers.owners import work_of, work_owner
 from troth.controllers.placement_claims import (
     decode_workloads,
+    load_placement,
     places_of,
     remembered_content,
     removal,
@@ -150,7 +152,46 @@ async def on_the_way(platform: Platform, owner: str, here: Iterable[str]) -> fro
             if _is_missing(platform, work, group, written):
                 found |= await _objects(platform, work, group)
     moves = [move for work in _wanted(platform, owner) for move in _read_moves(work)]
-    return frozenset(found | {old for key in found for move in moves if (old := _former(key, move))})
+    return _with_former(found, moves)
+
+
+async def homes_of(platform: Platform, work: Work) -> dict[str, frozenset[str]]:
+    """Where the objects of a Work's groups are that it has written nowhere yet itself.
+
+    That is, by group, the Destinations to which other placements of its owner wrote objects that are in the group, or
+    that have another name in it.
+    """
+    if work.type != names.WORK_TYPE_RESOURCE:
+        return {}  # it goes to every Destination that matches
+    own = _placements(platform, work)
+    new = [
+        group
+        for group in work.groups
+        if not any(each.group_id == group.id and was_ever_written(each) for each in own)
+    ]
+    others = [
+        other
+        for _, other in (_siblings(platform, work_owner(work)) if new else ())
+        if was_ever_written(other) and not other.metadata.deleting
+    ]
+    if not others:
+        return {}
+    # before anything is awaited: what a placement holds may be on its way out of it
+    contents = [(other.destination, other, remembered_content(platform, other.workloads)) for other in others]
+    there: list[tuple[str, frozenset[ObjectKey]]] = []
+    for destination, other, remembered in contents:
+        content = remembered
+        if content is None:
+            try:
+                content = await load_placement(platform, other)
+            except NotFound:
+                continue
+        there.append((destination, await _read_objects(content)))
+    found: dict[str, frozenset[str]] = {}
+    for group in new:
+        wanted = Spared(_with_former(await _objects(platform, work, group), _read_moves(work)))
+        found[group.id] = frozenset(destination for destination, keys in there if wanted.any_of(keys))
+    return found
 
 
 def write_moves(moves: Iterable[Move]) -> str:
@@ -165,6 +206,10 @@ def _read_moves(work: Work) -> list[Move]:
         return [Move(*(str(text) for text in row)) for row in rows]
     except (ValueError, TypeError):
         return []  # somebody has spoilt it; its owner writes it again
+
+
+def _with_former(keys: Collection[ObjectKey], moves: Collection[Move]) -> frozenset[ObjectKey]:
+    return frozenset({*keys, *(old for key in keys for move in moves if (old := _former(key, move)))})
 
 
 def _former(key: ObjectKey, move: Move) -> ObjectKey | None:
@@ -250,8 +295,10 @@ async def _objects(platform: Platform, work: Work, group: WorkloadGroup | None) 
     files: Mapping[str, bytes] | None = remembered_content(platform, group.workloads)
     if files is None:
         files = await _fetch(platform, work, group)
-    content = files
+    return await _read_objects(files)
 
+
+async def _read_objects(content: Mapping[str, bytes]) -> frozenset[ObjectKey]:
     def read() -> frozenset[ObjectKey]:
         return frozenset(key for path, each in content.items() for key in objects_of(path, each, load_documents))
 

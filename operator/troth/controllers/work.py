@@ -19,7 +19,7 @@ from troth.api.objects import Work, WorkloadGroup, WorkPlacement
 from troth.api.resources import WORK, WORK_PLACEMENT
 from troth.controllers.caches import BY_WORK
 from troth.controllers.differences import was_ever_written
-from troth.controllers.handover import has_arrived, is_leaving, is_retired
+from troth.controllers.handover import has_arrived, homes_of, is_leaving, is_retired
 from troth.controllers.owners import work_owner
 from troth.controllers.placement_owners import placement_reference
 from troth.controllers.placement_state import placement_facts
@@ -72,7 +72,7 @@ class WorkReconciler:
             )
         if is_retired(work):
             return DONE  # it goes when what takes its place is written
-        plan = self._plan(key, work)
+        plan = self._plan(key, work, await homes_of(self._platform, work))
         try:
             await self._carry_out(key, work, plan)
         except REFUSALS as error:
@@ -81,7 +81,7 @@ class WorkReconciler:
             return after_refusal(error)
         return await self._report(key, work, plan)
 
-    def _plan(self, key: Key, work: Work) -> SchedulePlan:
+    def _plan(self, key: Key, work: Work, homes: Mapping[str, frozenset[str]]) -> SchedulePlan:
         placements = self._placements(key)
         groups = {group.id: group.workloads for group in work.groups}
         return schedule(
@@ -109,6 +109,7 @@ class WorkReconciler:
                 for placement in placements
                 if not placement.metadata.deleting
             ],
+            homes=homes,
             dry_run=work.metadata.labels.get(names.DRY_RUN) == "true",
         )
 

@@ -234,7 +234,8 @@ class Workflows:
             pipeline = work.metadata.labels.get(names.PIPELINE_NAME)
             if pipeline not in run.pipelines and work.metadata.name not in kept:
                 await self.retire_work(work)
-        for output in outputs:
+        # New ones first: they go where their objects are, which is known while the others still have these.
+        for output in sorted(outputs, key=lambda output: found[output.pipeline] is not None):
             labels = {names.WORK_TYPE: work_type, names.PIPELINE_NAME: output.pipeline}
             await self.keep_work(owner, found[output.pipeline], output.groups, labels, write_moves(output.moved))
         going = any(work and work.metadata.deleting for work in found.values())

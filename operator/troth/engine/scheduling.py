@@ -11,7 +11,9 @@ for a store that is away while another would take the files at once (Kratix does
 nobody has looked at yet counts as Ready, so a restore chooses as before.
 
 What is written stays. Until then a group may still go elsewhere: when its destination is not Ready and another one
-is, or when its destination does not match (any more). In detail:
+is, or when its destination does not match (any more). A group that takes over objects goes where these are, if that
+destination matches, be it Ready or not: another cluster would get new objects of the same names, and the old ones
+would go with what is in them, because somebody gave a pipeline another name. In detail:
 
 * A placement whose destination no longer matches is *misplaced*: kept and labelled. Once the destination matches
   again, the label goes (Kratix leaves it).
@@ -33,7 +35,7 @@ others, and these receive nothing else.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -153,6 +155,7 @@ def schedule(
     groups: Sequence[WorkloadGroup],
     targets: Sequence[Target],
     existing: Sequence[Existing],
+    homes: Mapping[str, Collection[str]] | None = None,
     dry_run: bool = False,
 ) -> SchedulePlan:
     """Decide where the groups of one Work go.
@@ -164,6 +167,7 @@ def schedule(
         groups: the Work's groups.
         targets: all Destinations.
         existing: the Work's placements.
+        homes: by group, the Destinations that hold objects of it which other placements of its owner wrote.
         dry_run: the Work is a dry run's.
     """
     plans = tuple(
@@ -174,6 +178,7 @@ def schedule(
             wants=_DRY_RUN_SELECTOR if dry_run else effective_selector(group.selectors),
             targets=targets,
             existing=[placement for placement in existing if placement.group_id == group.id],
+            homes=(homes or {}).get(group.id, ()),
             dry_run=dry_run,
         )
         for group in groups
@@ -193,6 +198,7 @@ def _place(
     wants: Mapping[str, str],
     targets: Sequence[Target],
     existing: Sequence[Existing],
+    homes: Collection[str],
     dry_run: bool,
 ) -> GroupPlan:
     matching = [target for target in targets if _matches(target, wants, dry_run=dry_run)]
@@ -204,7 +210,12 @@ def _place(
         # A destination as good as the one that is about to get it is no reason to begin again.
         best = max(
             candidates,
-            key=lambda target: (target.ready, target.name in there, _score(owner, group.id, target.name)),
+            key=lambda target: (
+                target.name in homes,
+                target.ready,
+                target.name in there,
+                _score(owner, group.id, target.name),
+            ),
             default=None,
         )
         chosen, misplaced, held = {best.name} if best else set(), set(), set()

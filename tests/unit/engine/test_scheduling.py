@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import pytest
@@ -27,6 +28,7 @@ def plan(
     existing: list[Existing] | None = None,
     work_type: str = RESOURCE,
     owner: str = "default/work",
+    homes: Mapping[str, Collection[str]] | None = None,
     dry_run: bool = False,
 ) -> SchedulePlan:
     return schedule(
@@ -35,6 +37,7 @@ def plan(
         groups=groups,
         targets=targets,
         existing=existing or [],
+        homes=homes,
         dry_run=dry_run,
     )
 
@@ -270,6 +273,16 @@ def test_what_was_never_written_leaves_a_destination_that_does_not_match() -> No
     assert (made.groups[0].destinations, made.groups[0].misplaced, made.remove) == (("prod-1",), (), (unwritten,))
     made = plan(BOTH[:1], group(PROD), existing=[unwritten])
     assert (made.groups[0].unscheduled, made.remove) == (True, (unwritten,))
+
+
+def test_what_takes_over_objects_goes_where_they_are_ready_or_not_unless_that_does_not_match() -> None:
+    for home in WORKERS:
+        for ready in (True, False):
+            world = [replace(target, ready=ready or target != home) for target in WORKERS]
+            made = plan(world, group(DEV), homes={"g": {home.name}})
+            assert made.groups[0].destinations == (home.name,)
+        assert plan(WORKERS, group(DEV), homes={"other": {home.name}}) == plan(WORKERS, group(DEV))
+    assert plan(WORKERS, group(DEV), homes={"g": {"prod-1"}}) == plan(WORKERS, group(DEV))
 
 
 # ---- groups
