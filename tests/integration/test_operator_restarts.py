@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,18 @@ import pytest
 from tests.idleness import idle
 from tests.operators import OperatorProcess
 from tests.platforms import (
+    DEFAULT_TEMPLATE,
     Platform,
     Repository,
     all_files,
     api_of,
     condition,
     destination,
+    events_of,
     git_store,
     promise,
 )
+from tests.strangers import Stranger
 from tests.waiting import eventually
 from troth.api.resources import (
     CONFIG_MAP,
@@ -165,3 +168,61 @@ async def refused_again(running: OperatorProcess, *names: str) -> None:
         return all(any(f"-{name}-" in line for line in lines) for name in names)
 
     await eventually(look, f"{', '.join(names)} are refused again", within=20)
+
+
+SPOILT = {
+    "tag": "files: [!!int x]\n",
+    "deep": "files: " + "[" * 50_000,
+    "aliases": "a: &a [1,2,3,4,5,6,7,8,9]\n"
+    + "".join(
+        f"b{number}: &b{number} {{<<: [{', '.join([f'*b{number - 1}' if number else '*a'] * 9)}]}}\n"
+        for number in range(9)
+    ),
+}
+
+
+async def test_records_that_somebody_spoilt_are_told_on_the_store_and_stop_nobody_and_lose_nothing(
+    start: Callable[[], OperatorProcess],
+    platform: Platform,
+    client: Client,
+    tmp_path: Path,
+    unique: str,
+    namespace: str,
+) -> None:
+    running = await asyncio.to_thread(start)
+    repository = Repository(tmp_path / "state.git")
+    store = await platform.make(GIT_STATE_STORE, git_store(unique, str(repository.path)))
+    await platform.make(
+        DESTINATION, destination(unique, store=unique, labels={"for": unique}, filepath={"mode": "none"})
+    )
+    await platform.publish(promise(unique, files=[{"path": "{{ name }}.yaml", "template": DEFAULT_TEMPLATE}]))
+    for name in (*SPOILT, "other"):
+        await platform.ask(unique, name, namespace, size="small")
+    for name in (*SPOILT, "other"):
+        await platform.ready(unique, name, namespace)
+    before = await all_files(repository)
+    await asyncio.to_thread(running.kill)
+    records = {name: record_of(before, name) for name in SPOILT}
+    stranger = Stranger(repository, tmp_path / "stranger")
+    for name, text in SPOILT.items():
+        await asyncio.to_thread(stranger.push, records[name], text, "spoil it")
+    await platform.ask(unique, "other", namespace, size="large")
+    await asyncio.to_thread(start)
+    expected = {path: text.replace("small", "large") if "other" in path else text for path, text in before.items()}
+
+    async def healed() -> bool:
+        return await all_files(repository) == expected
+
+    async def told() -> bool:
+        events = await events_of(client, store)
+        notes = [event["note"] for event in events if event["reason"] == "RecordUnreadable"]
+        return all(any(record in note for note in notes) for record in records.values())
+
+    await eventually(healed, "everything is written as it was wanted", within=20)
+    await eventually(told, "the store says which records were spoilt", within=10)
+
+
+def record_of(files: Mapping[str, str], name: str) -> str:
+    """The path of the record that lists a request's file."""
+    (path,) = (path for path, text in files.items() if "/.kratix/" in path and f"{name}.yaml" in text)
+    return path

@@ -84,6 +84,10 @@ class MeteredWriter:
         """See `StateStoreWriter.resume`."""
         await self._writer.resume(former)
 
+    def take_complaints(self) -> tuple[str, ...]:
+        """See `StateStoreWriter.take_complaints`."""
+        return self._writer.take_complaints()
+
     async def release(self, owner: str) -> None:
         """See `StateStoreWriter.release`."""
         await self._writer.release(owner)

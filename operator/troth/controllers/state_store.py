@@ -33,6 +33,7 @@ from troth.stores import StateStoreWriter, StoreError
 logger = logging.getLogger(__name__)
 
 _CLOSING_SECONDS = 20.0
+_MOST_COMPLAINTS = 20
 
 
 class StateStoreReconciler:
@@ -73,6 +74,7 @@ class StateStoreReconciler:
         if bool(facts.reason) != (store.status.get("status") == "NotReady"):
             self._platform.caches.queue_destinations(ref)  # a store that refuses every write is open all the same
         await self._report(key, resource, store, facts)
+        self._pass_on(opened, key, resource, store)
         settings = self._platform.settings
         if opened.problem:
             return After(settings.failing_store_poll_seconds, opened.problem)
@@ -154,17 +156,27 @@ class StateStoreReconciler:
         if not wrote or (was_ready and not facts.reason):
             return
         self._platform.events.record(
-            {
-                "apiVersion": resource.api_version,
-                "kind": resource.kind,
-                "name": key.name,
-                "uid": store.metadata.uid,
-            },
+            _reference(key, resource, store),
             type="Warning" if facts.reason else "Normal",
             reason="NotReady" if facts.reason else "Ready",
             message=facts.message or f'{resource.kind} "{key.name}" is ready',
             action="Check",
         )
+
+    def _pass_on(self, opened: OpenStore, key: Key, resource: Resource, store: StateStore) -> None:
+        """An Event for each record in the store that cannot be read: its owner alone has to do without it."""
+        if opened.writer is None:
+            return
+        for complaint in opened.writer.take_complaints()[:_MOST_COMPLAINTS]:
+            message = f"{complaint}; it is set aside, and written anew when its owner next writes"
+            logger.warning("%s: %s", key, message, extra={"store": key.name})
+            self._platform.events.record(
+                _reference(key, resource, store),
+                type="Warning",
+                reason="RecordUnreadable",
+                message=message,
+                action="Check",
+            )
 
     def _log(self, key: Key, facts: StateStoreFacts, *, news: bool) -> None:
         """One line for an outage, and one for its end: whoever waits for the store says nothing of it."""
@@ -191,6 +203,15 @@ class StateStoreReconciler:
         """Closes every writer; at the end of the process."""
         writers = [store.writer for store in self._platform.open_stores.all() if store.writer is not None]
         await asyncio.gather(*self._closing, *(_close_within(writer, _CLOSING_SECONDS) for writer in writers))
+
+
+def _reference(key: Key, resource: Resource, store: StateStore) -> dict[str, str]:
+    return {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "name": key.name,
+        "uid": store.metadata.uid,
+    }
 
 
 async def _close_within(writer: StateStoreWriter, seconds: float) -> None:

@@ -27,6 +27,7 @@ from troth.stores.kubernetes_objects import Parse
 from troth.stores.ownership import Ownership
 from troth.stores.paths import ancestors, require_local
 from troth.stores.protocol import Claim, Former, Written
+from troth.stores.state_file import Record, parse_state_file
 from troth.stores.succession import Part, Successions
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -61,6 +62,7 @@ class DirectoryWriter:
         )
         self._wishes: dict[str, Wish] = {}
         self._held: dict[str, frozenset[str]] = {}
+        self._set_aside: dict[str, str] = {}
         self._former: list[Former] = []
         self._closed = False
 
@@ -133,8 +135,7 @@ class DirectoryWriter:
     def _look_at(self, part: Sequence[Former]) -> list[tuple[frozenset[str], str | None]]:
         with self._folder.errors():
             return [
-                former_holding(former, self._folder, read=self._folder.read_blob, prefix=self._prefix)
-                for former in part
+                former_holding(former, self._folder, read=self._record, prefix=self._prefix) for former in part
             ]
 
     async def _carry_out(self, parts: Sequence[Part]) -> None:
@@ -163,9 +164,20 @@ class DirectoryWriter:
                 self._folder,
                 self._ownership,
                 former=self._held.get(wish.owner, ()),
-                read=self._folder.read_blob,
+                read=self._record,
                 prefix=self._prefix,
             )
+
+    def _record(self, blob: str) -> Record:
+        record = parse_state_file(self._folder.read_blob(blob))
+        if record.problem:
+            self._set_aside[blob] = f"a record of files {record.problem}"
+        return record
+
+    def take_complaints(self) -> tuple[str, ...]:
+        """See `StateStoreWriter.take_complaints`."""
+        complaints, self._set_aside = tuple(self._set_aside.values()), {}
+        return complaints
 
     def _differs(self, wishes: list[Wish]) -> bool:
         return any(self._plan(wish) for wish in wishes)

@@ -17,7 +17,10 @@ from troth.stores.errors import Reason, StoreError
 from troth.stores.ownership import Ownership
 from troth.stores.paths import ancestors, confine, confine_file
 from troth.stores.protocol import Claim, Former, Load
-from troth.stores.state_file import read_state_file, render_state_file
+from troth.stores.state_file import Record, recorded_files, render_state_file
+
+ReadRecord = Callable[[str], Record]
+"""The record in a blob of the store."""
 
 
 class Present(Protocol):
@@ -104,14 +107,14 @@ def read_claim(claim: Claim, *, prefix: str) -> Wish:
 
 
 def former_holding(
-    former: Former, present: Present, *, read: Callable[[str], bytes], prefix: str
+    former: Former, present: Present, *, read: ReadRecord, prefix: str
 ) -> tuple[frozenset[str], str | None]:
     """The files that a former owner still has in the store, and its folder. ``read`` is asked for its record only."""
     paths = set(former.files)
     blob = present.get(former.state_file) if former.state_file else None
     if former.state_file and blob:
         paths.add(former.state_file)
-        paths.update(read_state_file(read(blob), path=former.state_file, prefix=prefix))
+        paths.update(recorded_files(read(blob), path=former.state_file, prefix=prefix))
     return frozenset(path for path in paths if present.get(path) is not None), former.directory
 
 
@@ -121,13 +124,16 @@ def plan(
     ownership: Ownership,
     *,
     former: Iterable[str],
-    read: Callable[[str], bytes],
+    read: ReadRecord,
     prefix: str,
 ) -> Edit:
     """What must change; raises StoreError (PathConflict) when a stranger's file or folder stands in the way.
 
+    It raises one (RecordUnreadable), too, when the owner leaves and only a record that cannot be read would say
+    what it had.
+
     The ownership holds the wish already. ``former`` is what the owner is remembered to have had; ``read`` gives
-    the content of a blob of the store and is asked for the state file only, and only when that must change.
+    the record in a blob of the store and is asked for the state file only, and only when that must change.
     """
     claim = wish.claim
     writes = {path: blob for path, blob in wish.files.items() if present.get(path) != blob}
@@ -136,7 +142,10 @@ def plan(
     if claim.directory is not None:
         suspects.update(present.under(claim.directory))
     if claim.state_file and wish.files.get(claim.state_file) != (old := present.get(claim.state_file)) and old:
-        suspects.update(read_state_file(read(old), path=claim.state_file, prefix=prefix))
+        record = read(old)
+        if record.problem and not wish.files and not suspects:
+            raise unreadable_record(claim.state_file, record.problem)
+        suspects.update(recorded_files(record, path=claim.state_file, prefix=prefix))
         suspects.add(claim.state_file)
     removes = frozenset(
         path
@@ -146,6 +155,15 @@ def plan(
     for path in writes:
         _require_clear(wish.owner, path, present, removes)
     return Edit(writes, removes)
+
+
+def unreadable_record(path: str, problem: str) -> StoreError:
+    """The error for an owner that leaves while the record of its files cannot be read."""
+    return StoreError(
+        Reason.RECORD_UNREADABLE,
+        f"the record {path!r} {problem}, so it is not known which files are to be removed",
+        "repair it in the store; or remove the files and the record there",
+    )
 
 
 def _require_clear(owner: str, path: str, present: Present, removes: frozenset[str]) -> None:

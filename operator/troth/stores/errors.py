@@ -39,6 +39,7 @@ class Reason(StrEnum):
     OBJECTS_REFUSED = "ObjectsRefused"
     PATH_CONFLICT = "PathConflict"
     PUSH_REFUSED = "PushRefused"
+    RECORD_UNREADABLE = "RecordUnreadable"
     REPOSITORY_MISSING = "RepositoryMissing"
     SECRET_KEY_MISSING = "SecretKeyMissing"  # noqa: S105 - a reason, not a secret
     STORAGE_FAILED = "StorageFailed"

@@ -28,6 +28,7 @@ from typing import Final
 
 from troth.stores.edits import Edit, Wish, former_holding, plan, read_claim
 from troth.stores.errors import Reason, StoreError
+from troth.stores.foreign import LARGEST
 from troth.stores.gathering import Gatherer, Pace, Waiting
 from troth.stores.git_message import Entry, commit_message
 from troth.stores.git_remote import GitRemote, require_branch
@@ -36,6 +37,7 @@ from troth.stores.git_strangers import Strangers
 from troth.stores.kubernetes_objects import Parse
 from troth.stores.ownership import Ownership
 from troth.stores.protocol import Claim, Former, Written
+from troth.stores.state_file import Record, parse_state_file
 from troth.stores.succession import Part, Successions
 from troth.stores.tree import PathTree, differing
 
@@ -138,6 +140,7 @@ class GitWriter:
         self._tried: set[str] = set()
         self._disturbed = False
         self._strangers = Strangers()
+        self._set_aside: dict[str, str] = {}
         self._commits = 0
         self._former: list[Former] = []
         self._closed = False
@@ -264,13 +267,13 @@ class GitWriter:
             "it is tried again; give this store a branch of its own if others push all the time",
         )
 
-    def _plan(self, wish: Wish, branch: _Branch, records: Mapping[str, bytes]) -> Edit:
+    def _plan(self, wish: Wish, branch: _Branch, records: Mapping[str, Record]) -> Edit:
         return plan(
             wish,
             branch.tree,
             self._ownership,
             former=self._held.get(wish.owner, ()),
-            read=lambda blob: records.get(blob, b""),
+            read=lambda blob: records.get(blob, Record()),
             prefix=self._prefix,
         )
 
@@ -303,15 +306,33 @@ class GitWriter:
         return [(entry, found[entry]) for entry in entries if entry in found and not entry.abandoned]
 
     async def _read_records(
-        self, wishes: Sequence[Wish], branch: _Branch, *, known: Mapping[str, bytes] | None = None
-    ) -> Mapping[str, bytes]:
-        wanted = set()
+        self, wishes: Sequence[Wish], branch: _Branch, *, known: Mapping[str, Record] | None = None
+    ) -> Mapping[str, Record]:
+        wanted = {}
         for wish in wishes:
             path = wish.claim.state_file
             blob = branch.tree.get(path) if path else None
             if path and blob and ":" not in blob and wish.files.get(path) != blob and blob not in (known or {}):
-                wanted.add(blob)
-        return await self._repository.read(wanted) if wanted else {}
+                wanted[blob] = path
+        return await self._parse_records(wanted)
+
+    async def _parse_records(self, wanted: Mapping[str, str]) -> Mapping[str, Record]:
+        """The records of blobs, which are given with their paths. Off the loop: they are YAML, and anybody's."""
+        if not wanted:
+            return {}
+        content = await self._repository.read(wanted, largest=LARGEST)
+        records = await asyncio.to_thread(lambda: {blob: parse_state_file(each) for blob, each in content.items()})
+        for blob in wanted.keys() - records.keys():
+            records[blob] = Record(problem=f"is larger than {LARGEST >> 20} MiB, or no file")
+        for blob, record in records.items():
+            if record.problem:
+                self._set_aside[wanted[blob]] = f"the record {wanted[blob]!r} {record.problem}"
+        return records
+
+    def take_complaints(self) -> tuple[str, ...]:
+        """See `StateStoreWriter.take_complaints`."""
+        complaints, self._set_aside = tuple(self._set_aside.values()), {}
+        return complaints
 
     async def _commit(self, planned: Sequence[tuple[Waiting, Sequence[Part]]], branch: _Branch) -> str:
         writes: dict[str, bytes] = {}
@@ -458,12 +479,14 @@ class GitWriter:
 
     async def _restore(self, branch: _Branch) -> None:
         """Give former owners what the branch still holds of theirs."""
-        blobs = (branch.tree.get(former.state_file) for former in self._former if former.state_file)
-        wanted = {blob for blob in blobs if blob and ":" not in blob}
-        records = await self._repository.read(wanted) if wanted else {}
+        wanted = {
+            blob: former.state_file
+            for former in self._former
+            if former.state_file and (blob := branch.tree.get(former.state_file)) and ":" not in blob
+        }
+        records = await self._parse_records(wanted)
         while self._former:
             part = self._former[:_RESTORED_AT_ONCE]
-            # off the loop: records are YAML
             holdings = await asyncio.to_thread(_holdings, part, branch.tree, records, self._prefix)
             del self._former[: len(part)]
             for former, (files, directory) in zip(part, holdings, strict=True):
@@ -492,9 +515,9 @@ class GitWriter:
 
 
 def _holdings(
-    part: Sequence[Former], tree: PathTree, records: Mapping[str, bytes], prefix: str
+    part: Sequence[Former], tree: PathTree, records: Mapping[str, Record], prefix: str
 ) -> list[tuple[frozenset[str], str | None]]:
-    def read(blob: str) -> bytes:
-        return records.get(blob, b"")
+    def read(blob: str) -> Record:
+        return records.get(blob, Record())
 
     return [former_holding(former, tree, read=read, prefix=prefix) for former in part]

@@ -189,9 +189,12 @@ class GitRepository:
         changed = self._require(await self._run(*names, stdin="\n".join([*commits, ""]).encode()), "reading")
         return _parse_names(changed, frozenset(commits), frozenset(paths))
 
-    async def read(self, blobs: Iterable[str]) -> dict[str, bytes]:
-        """The content of blobs by id; those that are not here are left out."""
+    async def read(self, blobs: Iterable[str], *, largest: int | None = None) -> dict[str, bytes]:
+        """The content of blobs by id; those that are not here, or larger than ``largest`` bytes, are left out."""
         wanted = "".join(f"{blob}\n" for blob in blobs).encode()
+        if largest is not None:
+            sizes = self._require(await self._run("cat-file", "--batch-check", stdin=wanted), "reading")
+            wanted = b"".join(blob + b"\n" for blob in _small_blobs(sizes, largest))
         return dict(_parse_batch(self._require(await self._run("cat-file", "--batch", stdin=wanted), "reading")))
 
     async def commit(self, *, parent: str, change: Change, message: str, author: Author, when: int) -> str:
@@ -327,6 +330,13 @@ def _parse_batch(answer: bytes) -> Iterator[tuple[str, bytes]]:
             size = int(facts[2])
             yield facts[0], answer[at : at + size]
             at += size + 1
+
+
+def _small_blobs(answer: bytes, largest: int) -> Iterator[bytes]:
+    for line in answer.splitlines():
+        blob, _, facts = line.partition(b" blob ")
+        if facts.isdigit() and int(facts) <= largest:
+            yield blob
 
 
 def _quoted(value: str) -> str:

@@ -133,6 +133,7 @@ class KubernetesWriter:
             digest = content_version(wish.files.items())
             inventory = self._inventories.get(wish.owner)
             if not wish.files:
+                inventory = await self._inventories.readable(wish.owner)
                 changed = inventory is not None
                 await self._remove_all(wish.owner, inventory)
                 return Written(digest, changed=changed)
@@ -169,6 +170,10 @@ class KubernetesWriter:
 
     async def resume(self, former: Sequence[Former]) -> None:
         """See `StateStoreWriter.resume`; the inventories say all that."""
+
+    def take_complaints(self) -> tuple[str, ...]:
+        """See `StateStoreWriter.take_complaints`."""
+        return self._inventories.take_complaints()
 
     async def release(self, owner: str) -> None:
         """See `StateStoreWriter.release`."""

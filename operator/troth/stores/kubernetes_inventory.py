@@ -17,7 +17,8 @@ from typing import Any, Final
 
 from troth.api import TrothError
 from troth.api.resources import CONFIG_MAP, NAMESPACE
-from troth.stores.errors import StoreError
+from troth.stores.errors import Reason, StoreError
+from troth.stores.foreign import Unreadable, read_json
 from troth.stores.kubernetes_client import KubernetesClient, Object, explain_refusal, is_missing
 from troth.stores.kubernetes_objects import Entry
 
@@ -33,12 +34,14 @@ class Inventory:
 
     ``digest`` is empty while the cluster is not known to hold all of it. ``stamps`` tell each object as it was applied
     from one that somebody has changed since (kubernetes_observation.py); older records have none.
+    ``problem`` says why the record cannot be read; then it names nothing, and what it named is unknown.
     """
 
     owner: str
     entries: frozenset[Entry]
     digest: str
     stamps: Mapping[Entry, str] = field(default_factory=dict)
+    problem: str = ""
 
 
 class Inventories:
@@ -51,6 +54,7 @@ class Inventories:
         self._known: dict[str, Inventory] = {}
         self._read: asyncio.Lock = asyncio.Lock()
         self._is_read = False
+        self._set_aside: dict[str, str] = {}
 
     def name(self, owner: str, *, store: str = "") -> str:
         """The name of an owner's record, here or in another store; also the label of everything it lists."""
@@ -82,19 +86,58 @@ class Inventories:
         """Read every record of this store; raises an error of the client."""
         selector = f"{_MANAGED_BY}=troth,{_STORE}={self._store}"
         listing = await self._client.list(CONFIG_MAP, self._namespace, label_selector=selector)
-        self._known = {item["metadata"]["name"]: _read(item) for item in listing.items}
+        known = await asyncio.to_thread(lambda: {item["metadata"]["name"]: _read(item) for item in listing.items})
+        self._known = known
         self._is_read = True
+        for name, inventory in known.items():
+            self._note(name, inventory)
+
+    async def readable(self, owner: str) -> Inventory | None:
+        """The record of an owner that leaves, read anew if it could not be read before; raises StoreError."""
+        name = self.name(owner)
+        known = self._known.get(name)
+        if known is None or not known.problem:
+            return known
+        self._known.pop(name)
+        try:
+            again = await self.owner_of(name)
+        except TrothError as error:
+            self._known[name] = known
+            raise explain_refusal(error, doing="reading an inventory") from error
+        if again is None:
+            return None
+        self._known[name] = again
+        if again.problem:
+            raise StoreError(
+                Reason.RECORD_UNREADABLE,
+                f"the inventory {self._namespace}/{name} {again.problem}, so it is not known which objects "
+                "are to be removed",
+                f"repair it on the cluster; or remove the objects with the label {INVENTORY}={name} and the ConfigMap",
+            )
+        return again
+
+    def take_complaints(self) -> tuple[str, ...]:
+        """See `StateStoreWriter.take_complaints`."""
+        complaints, self._set_aside = tuple(self._set_aside.values()), {}
+        return complaints
+
+    def _note(self, name: str, inventory: Inventory) -> None:
+        if inventory.problem:
+            self._set_aside[name] = f"the inventory {self._namespace}/{name} {inventory.problem}"
 
     async def owner_of(self, name: str) -> Inventory | None:
         """The record of that name, whichever store it is of; None when there is none."""
         if name in self._known:
             return self._known[name]
         try:
-            return _read(await self._client.get(CONFIG_MAP, name, self._namespace))
+            found = await self._client.get(CONFIG_MAP, name, self._namespace)
         except TrothError as error:
             if is_missing(error):
                 return None
             raise
+        inventory = await asyncio.to_thread(_read, found)
+        self._note(name, inventory)
+        return inventory
 
     async def put(self, inventory: Inventory) -> None:
         """Write a record, unless it is there already; raises StoreError."""
@@ -165,16 +208,37 @@ def _render(inventory: Inventory, name: str, *, namespace: str, store: str) -> d
 
 
 def _read(obj: Object) -> Inventory:
-    data = obj.get("data") or {}
+    """The record in any ConfigMap whatever."""
+    data = obj.get("data")
+    data = data if isinstance(data, Mapping) else {}
+    owner, digest = data.get("owner", ""), data.get("digest", "")
+    owner = owner if isinstance(owner, str) else ""
     try:
-        rows = json.loads(data.get("objects") or "[]")
-        entries = [Entry(*(str(column) for column in row)) for row in rows]
-        stamps = json.loads(data.get("stamps") or "[]")
-        known = {entry: str(stamp) for entry, stamp in zip(entries, stamps, strict=bool(stamps)) if stamp}
-    except (ValueError, TypeError):
-        # a record that somebody has spoilt: apply again, and forget what only it knew
-        return Inventory(str(data.get("owner", "")), frozenset(), "")
-    return Inventory(str(data.get("owner", "")), frozenset(entries), str(data.get("digest", "")), known)
+        entries = [_entry(row) for row in _list(data, "objects")]
+        stamps = _list(data, "stamps")
+    except Unreadable as error:
+        # applied again, and so written again, as soon as its owner claims
+        return Inventory(owner, frozenset(), "", problem=str(error))
+    if len(stamps) != len(entries) or not all(isinstance(stamp, str) for stamp in stamps):
+        stamps, digest = [], "" if stamps else digest
+    known = {entry: stamp for entry, stamp in zip(entries, stamps, strict=False) if stamp}
+    return Inventory(owner, frozenset(entries), digest if isinstance(digest, str) else "", known)
+
+
+def _list(data: Mapping[str, Any], key: str) -> list[Any]:
+    try:
+        rows = read_json(data.get(key) or "[]")
+    except Unreadable as error:
+        raise Unreadable(f"cannot be read: its field {key} {error}") from None
+    if not isinstance(rows, list):
+        raise Unreadable(f"cannot be read: its field {key} is no list")
+    return rows
+
+
+def _entry(row: Any) -> Entry:
+    if not (isinstance(row, list) and len(row) == 4 and all(isinstance(column, str) for column in row)):
+        raise Unreadable("cannot be read: its field objects lists something that names no object")
+    return Entry(*row)
 
 
 def _short(store: str) -> str:

@@ -121,6 +121,12 @@ class StateStoreWriter(Protocol):
         first counts. A store that keeps records of its own needs none of it.
         """
 
+    def take_complaints(self) -> tuple[str, ...]:
+        """What the writer found in the store since the last call that it cannot read and has set aside.
+
+        Each is a clause that names the place. It concerns one owner, whose claim makes it right again.
+        """
+
     async def release(self, owner: str) -> None:
         """Forget the owner; its files stay as they are. For owners that another writer of the same place has now."""
 

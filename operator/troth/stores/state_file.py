@@ -11,11 +11,26 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import yaml
 
 from troth.stores.errors import StoreError
+from troth.stores.foreign import Unreadable, read_yaml
 from troth.stores.paths import confine_file
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What stands in a state file.
+
+    Attributes:
+        entries: the paths as they are written.
+        problem: why the record, or a part of it, cannot be read; empty when all of it can.
+    """
+
+    entries: tuple[str, ...] = ()
+    problem: str = ""
 
 
 def render_state_file(files: Iterable[str], *, prefix: str) -> bytes:
@@ -25,16 +40,30 @@ def render_state_file(files: Iterable[str], *, prefix: str) -> bytes:
     return yaml.safe_dump({"files": listed}, default_flow_style=False, allow_unicode=True, width=1 << 20).encode()
 
 
+def parse_state_file(content: bytes) -> Record:
+    """The record in any bytes whatever. Takes a while for a long one: not on the event loop."""
+    try:
+        document = read_yaml(content)
+    except Unreadable as error:
+        return Record(problem=str(error))
+    if document is None:
+        return Record()
+    listed = document.get("files", []) if isinstance(document, dict) else None
+    if not isinstance(listed, list):
+        return Record(problem="has no list in the field files")
+    entries = tuple(entry for entry in listed if isinstance(entry, str))
+    return Record(entries, "lists something that is no path" if len(entries) < len(listed) else "")
+
+
+def recorded_files(record: Record, *, path: str, prefix: str) -> list[str]:
+    """The paths inside the store that a record at ``path`` names; what reaches outside is left out."""
+    base = posixpath.dirname(posixpath.dirname(path))
+    return [inside for entry in record.entries if (inside := _place(entry, base=base, prefix=prefix))]
+
+
 def read_state_file(content: bytes, *, path: str, prefix: str) -> list[str]:
     """The paths inside the store that a record names; what is unreadable or reaches outside is left out."""
-    try:
-        document = yaml.safe_load(content)
-    except (yaml.YAMLError, UnicodeDecodeError):
-        return []
-    listed = document.get("files") if isinstance(document, dict) else None
-    base = posixpath.dirname(posixpath.dirname(path))
-    entries = [entry for entry in listed if isinstance(entry, str)] if isinstance(listed, list) else []
-    return [inside for entry in entries if (inside := _place(entry, base=base, prefix=prefix))]
+    return recorded_files(parse_state_file(content), path=path, prefix=prefix)
 
 
 def _under_another_prefix(entry: str, base: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ from troth.stores.content import blob_id
 from troth.stores.edits import Wish, plan, read_claim
 from troth.stores.ownership import Ownership, Ownerships
 from troth.stores.paths import ancestors, confine
-from troth.stores.state_file import read_state_file, render_state_file
+from troth.stores.state_file import parse_state_file, read_state_file, render_state_file
 from troth.stores.tree import PathTree
 
 names = st.sampled_from(["a", "b", "c", "x.yaml"])
@@ -59,7 +59,7 @@ class Simulation:
             self.tree,
             self.ownership,
             former=self.held.get(wish.owner, ()),
-            read=lambda blob: self.content.get(blob, b""),
+            read=lambda blob: parse_state_file(self.content.get(blob, b"")),
             prefix="",
         )
         for path in edit.removes:
