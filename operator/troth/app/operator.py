@@ -22,6 +22,7 @@ from troth.api.resources import DESTINATION, NAMESPACE, PROMISE, STATE_STORES, W
 from troth.app.heartbeat import Heartbeat
 from troth.app.metering import MeteredRenderer, MeteredWriter
 from troth.app.metrics import Metrics, Snapshot
+from troth.app.secret_kubeconfig import read_kubeconfig
 from troth.app.settings import Settings
 from troth.app.web import ProbeServer
 from troth.controllers.caches import Caches
@@ -40,7 +41,7 @@ from troth.controllers.work import WorkReconciler
 from troth.controllers.workflow import Workflows
 from troth.controllers.writes import Writes
 from troth.engine import Limits, RenderPool
-from troth.engine.manifests import load_document, load_documents
+from troth.engine.manifests import load_documents
 from troth.kube import (
     AlreadyExists,
     Client,
@@ -202,8 +203,8 @@ class Operator:
 
     async def _connect(self, kubeconfig: bytes) -> Client:
         """A client of a destination's cluster. What a Secret says may not name this machine's files or programs."""
-        document = load_document(kubeconfig.decode())
-        credentials = await from_kubeconfig_dict(document if isinstance(document, dict) else {})
+        document = await asyncio.to_thread(read_kubeconfig, kubeconfig)
+        credentials = await from_kubeconfig_dict(document)
         return Client(credentials, on_call=self.metrics.called, patience=_PATIENCE)
 
     async def _ensure_namespace(self) -> None:

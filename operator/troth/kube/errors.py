@@ -157,7 +157,7 @@ REFUSALS: Final = (Forbidden, Invalid, NotFound, TooLarge)
 _TOO_LARGE = ("request is too large", "message larger than max")
 
 _LONGEST_BODY = 512
-_LOGIN = re.compile(r"//[^/@]*@")
+_LOGIN = re.compile(r"//[^/\s'\"]*@")
 
 
 def error_from_status(status: Mapping[str, Any], *, code: int = 0, retry_after: float | None = None) -> ApiError:
@@ -192,7 +192,7 @@ def error_from_answer(code: int, body: bytes, retry_after: str | None = None) ->
 
 
 def without_login(server: str) -> str:
-    """The URL of a server as it may be shown: a login in it is a secret."""
+    """The URL of a server, or words with URLs, as they may be shown: a login in one is a secret."""
     return _LOGIN.sub("//", server)
 
 

@@ -11,12 +11,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import ipaddress
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import ConfigException
@@ -25,7 +27,14 @@ from kubernetes.aio.config.kube_config import ConfigNode, KubeConfigLoader
 
 from troth.kube.errors import CredentialsError
 from troth.kube.exec_plugin import ExecCredential, run_exec_plugin
-from troth.kube.kubeconfig_files import check_kubeconfig, check_server, current_context, entry_named, read_files
+from troth.kube.kubeconfig_files import (
+    check_kubeconfig,
+    check_server,
+    current_context,
+    entry_named,
+    is_address,
+    read_files,
+)
 
 ACCOUNT_FOLDER: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -137,10 +146,20 @@ class Kubeconfig:
         except TimeoutError:
             raise CredentialsError(f"{self._name}: no login within {_DEADLINE:g} s") from None
         except OSError as error:
+            if not self._trusted:
+                raise self._unfit() from None
             named = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
             raise CredentialsError(f"{self._name} names a file that cannot be read: {named}") from error
         except (ConfigException, ValueError, LookupError, TypeError, AttributeError) as error:
+            if not self._trusted:
+                raise self._unfit() from None
             raise CredentialsError(f"{self._name} cannot be used: {error}") from error
+
+    def _unfit(self) -> CredentialsError:
+        """In words of our own: the library's quote what it could not read, and that came out of a Secret."""
+        return CredentialsError(
+            f"{self._name} cannot be used: a field of its user or its cluster is not what kubectl reads"
+        )
 
     @property
     def _name(self) -> str:
@@ -161,6 +180,8 @@ class Kubeconfig:
         if "auth-provider" in user:
             self._loader = loader  # it holds the newest refresh token, which is not written back to the file
         given: ExecCredential | None = loader.given
+        authorization = (configuration.api_key.get("BearerToken") or "").strip() or None
+        self._require_safe(cluster["server"], authorization)
         return Identity(
             server=cluster["server"].rstrip("/"),
             server_name=cluster.get("tls-server-name"),
@@ -169,23 +190,35 @@ class Kubeconfig:
             authority=chosen.authority,
             certificate=given.certificate if given and given.certificate else chosen.certificate,
             key=given.key if given and given.key else chosen.key,
-            authorization=(configuration.api_key.get("BearerToken") or "").strip() or None,
+            authorization=authorization,
             renew_after=_renewal(user, given),
         )
 
+    def _require_safe(self, server: str, authorization: str | None) -> None:
+        if authorization is None:
+            return
+        if not (authorization.isascii() and authorization.isprintable()):
+            raise CredentialsError(f"{self._name}: its token holds a character that no HTTP header may have")
+        if not self._trusted and urlsplit(server).scheme == "http" and not _is_loopback(server):
+            raise CredentialsError(
+                f"{self._name}: its token or password would travel unencrypted over http: write https in its server"
+            )
+
     def _choose(self) -> _Chosen:
         config = self._read()
-        said = self._name
-        name = self._context or current_context(config, said)
-        context = entry_named(config, "contexts", name, said).value["context"]
+        said, quote = self._name, self._trusted
+        name = self._context or current_context(config, said, quote=quote)
+        context = entry_named(config, "contexts", name, said, quote=quote).value["context"]
         if not context.get("cluster"):
-            raise CredentialsError(f"{said}: its context {name!r} names no cluster")
+            raise CredentialsError(f"{said}: its context{f' {name!r}' if quote else ''} names no cluster")
         why = f", which its context {name!r} names"
-        cluster_node = entry_named(config, "clusters", context["cluster"], said, why=why)
+        cluster_node = entry_named(config, "clusters", context["cluster"], said, why=why, quote=quote)
         cluster = cluster_node.value["cluster"]
-        check_server(cluster.get("server"), context["cluster"], said)
+        check_server(cluster.get("server"), context["cluster"], said, quote=quote)
+        if cluster.get("proxy-url") and not is_address(cluster["proxy-url"]):
+            raise CredentialsError(f"{said}: its proxy-url is no address: write http://HOST:PORT")
         user_name = context.get("user")
-        user_node = entry_named(config, "users", user_name, said, why=why) if user_name else None
+        user_node = entry_named(config, "users", user_name, said, why=why, quote=quote) if user_name else None
         user = (user_node.value.get("user") or {}) if user_node is not None else {}
         if not self._trusted:
             _refuse_local(cluster, user)
@@ -204,7 +237,7 @@ class Kubeconfig:
     def _read(self) -> ConfigNode:
         if isinstance(self._source, str):
             return read_files(self._source)
-        check_kubeconfig(self._source, self._name)
+        check_kubeconfig(self._source, self._name, quote=self._trusted)
         return ConfigNode("kubeconfig", deepcopy(dict(self._source)))
 
 
@@ -228,6 +261,14 @@ class _Loader(KubeConfigLoader):  # type: ignore[misc]
         if self.given.token:
             self.token = f"Bearer {self.given.token}"
         return True
+
+
+def _is_loopback(server: str) -> bool:
+    host = urlsplit(server).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _folder(path: str | None) -> Path:

@@ -21,8 +21,18 @@ SECTIONS: Final = {"clusters": "cluster", "contexts": "context", "users": "user"
 _TEXTS: Final = {
     "cluster": ("server", "certificate-authority", "certificate-authority-data", "tls-server-name", "proxy-url"),
     "context": ("cluster", "user", "namespace"),
-    "user": ("client-certificate", "client-certificate-data", "client-key", "client-key-data", "tokenFile"),
+    "user": (
+        "client-certificate",
+        "client-certificate-data",
+        "client-key",
+        "client-key-data",
+        "tokenFile",
+        "token",
+        "username",
+        "password",
+    ),
 }
+_NAMED_IN: Final = {"context": "current-context", "cluster": "context", "user": "context"}
 _MAPS: Final = {"user": ("exec", "auth-provider")}
 
 
@@ -74,8 +84,10 @@ def _read(path: Path, name: str) -> Any:
         raise CredentialsError(f"{name} is not YAML" + (f", see line {mark.line + 1}" if mark else "")) from None
 
 
-def check_kubeconfig(document: Any, name: str) -> None:
+def check_kubeconfig(document: Any, name: str, *, quote: bool = True) -> None:
     """Sees to it that all that may be taken out of a kubeconfig has its type.
+
+    Unless ``quote``, the message holds nothing of the document but the names of Kubernetes' own fields.
 
     Raises:
         CredentialsError: something has not; the message quotes no value.
@@ -84,7 +96,7 @@ def check_kubeconfig(document: Any, name: str) -> None:
         raise CredentialsError(f"{name} is {_kind(document)} and no kubeconfig: name a file with kind: Config")
     kind = document.get("kind")
     if kind not in (None, "", "Config"):
-        held = kind if isinstance(kind, str) else "manifest"
+        held = kind if isinstance(kind, str) and quote else "manifest"
         raise CredentialsError(f"{name} holds a {held} and no kubeconfig: name a file with kind: Config")
     current = document.get("current-context")
     if current is not None and not isinstance(current, str):
@@ -119,7 +131,9 @@ def _check_content(content: Any, where: str, kind: str) -> None:
         raise CredentialsError(f"{where}.extensions must be a list of maps")
 
 
-def entry_named(config: ConfigNode, section: str, wanted: str, name: str, *, why: str = "") -> ConfigNode:
+def entry_named(
+    config: ConfigNode, section: str, wanted: str, name: str, *, why: str = "", quote: bool = True
+) -> ConfigNode:
     """The entry of a section with that name.
 
     Raises:
@@ -135,13 +149,15 @@ def entry_named(config: ConfigNode, section: str, wanted: str, name: str, *, why
             if node.value.get(content) is None and content == "user":
                 node.value["user"] = {}
             elif node.value.get(content) is None:
-                raise CredentialsError(f"{name}: its {content} {wanted!r} says nothing")
+                raise CredentialsError(f"{name}: its {content}{_shown(wanted, quote)} says nothing")
             return node
     names = [entry.value["name"] if isinstance(entry, ConfigNode) else entry["name"] for entry in entries]
+    if not quote:
+        raise CredentialsError(f"{name} names a {content} in its {_NAMED_IN[content]} that it does not have")
     raise CredentialsError(f"{name} has no {content} {wanted!r}{why}: {_offered(names, content)}")
 
 
-def current_context(config: ConfigNode, name: str) -> str:
+def current_context(config: ConfigNode, name: str, *, quote: bool = True) -> str:
     """The context that counts when none is named.
 
     Raises:
@@ -154,28 +170,40 @@ def current_context(config: ConfigNode, name: str) -> str:
         entry.value["name"] if isinstance(entry, ConfigNode) else entry["name"]
         for entry in config.value.get("contexts") or ()
     ]
-    raise CredentialsError(f"{name} names no current-context: {_offered(names, 'context')}")
+    offered = f": {_offered(names, 'context')}" if quote else ""
+    raise CredentialsError(f"{name} names no current-context{offered}")
 
 
-def check_server(server: Any, cluster: str, name: str) -> None:
+def check_server(server: Any, cluster: str, name: str, *, quote: bool = True) -> None:
     """Sees to it that a cluster's server is an address.
 
     Raises:
         CredentialsError: it is none.
     """
     if not server:
-        raise CredentialsError(f"{name}: its cluster {cluster!r} names no server")
+        raise CredentialsError(f"{name}: its cluster{_shown(cluster, quote)} names no server")
+    sound = is_address(server)
+    if not sound:
+        raise CredentialsError(
+            f"{name}: its cluster{_shown(cluster, quote)} has a server that is no address: write https://HOST:PORT"
+        )
+
+
+def is_address(url: Any) -> bool:
+    """Whether it is the URL of something that is reached by HTTP."""
+    if not isinstance(url, str) or not url.isprintable() or " " in url:
+        return False
     try:
-        parts = urlsplit(server)
-        sound = (
+        parts = urlsplit(url)
+        return (
             parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
         )
     except ValueError:
-        sound = False
-    if not sound:
-        raise CredentialsError(
-            f"{name}: its cluster {cluster!r} has a server that is no address: write https://HOST:PORT"
-        )
+        return False
+
+
+def _shown(value: object, quote: bool) -> str:
+    return f" {value!r}" if quote else ""
 
 
 def _offered(names: Sequence[str], content: str) -> str:

@@ -335,4 +335,6 @@ def _connection_failed(server: str, error: Exception) -> ConnectionFailed:
     certificate = isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError)
     unsent = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
     said = str(error) or type(error).__name__
-    return ConnectionFailed(f"no answer from {server}: {said}", ambiguous=not unsent, permanent=certificate)
+    return ConnectionFailed(
+        without_login(f"no answer from {server}: {said}"), ambiguous=not unsent, permanent=certificate
+    )

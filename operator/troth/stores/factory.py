@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from troth.api import TrothError
 from troth.stores.directory import DirectoryWriter, directory_root
 from troth.stores.errors import Reason, StoreError
 from troth.stores.git import GitSettings, GitWriter
@@ -40,7 +41,8 @@ class StoreEnvironment:
         workspace: a private folder for clones; made if missing.
         local_root: the folder that local repositories and directories must lie in; None refuses them.
         cluster: the client of the cluster that the operator works on.
-        connect: makes a client from a kubeconfig; what it raises is an unusable kubeconfig.
+        connect: makes a client from a kubeconfig; what it raises is an unusable kubeconfig, and the words of a
+            TrothError are shown, so they must quote nothing of it.
         parse: reads YAML as Kubernetes does; raises a TrothError.
         inventory_namespace: where inventories are kept on a cluster.
         surroundings: the environment that PATH and proxies are taken from.
@@ -156,12 +158,13 @@ async def _open_kubernetes(
         kubeconfig = _text(spec, secret, key)
         try:
             client = await environment.connect(kubeconfig.encode())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a library's words quote what they are about: here, a secret
+            said = str(error) if isinstance(error, TrothError) else "it is not what kubectl reads"
             raise StoreError(
                 Reason.INVALID_STORE,
-                f"the kubeconfig in the key {key} of the Secret {_secret_name(spec)} cannot be used: {error}",
+                f"the kubeconfig in the key {key} of the Secret {_secret_name(spec)} cannot be used: {said}",
                 "put a kubeconfig there that holds everything itself: certificates and token as data",
-            ) from error
+            ) from None
     return KubernetesWriter(
         client,
         store=name,

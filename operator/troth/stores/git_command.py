@@ -31,7 +31,7 @@ PASSED_ON: Final = (
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
 )
-_USERINFO: Final = re.compile(r"(?<=://)[^/@\s'\"]+@")
+_USERINFO: Final = re.compile(r"(?<=://)[^/\s'\"]+@")
 _LONGEST_TEXT: Final = 4000
 
 

@@ -66,7 +66,10 @@ class GitRemote:
 
     def secrets(self) -> list[str]:
         """Every spelling of a secret that a program or a server could repeat."""
-        if not isinstance(self.credentials, BasicAuth):
+        if isinstance(self.credentials, SshKey):
+            lines = f"{self.credentials.private_key}\n{self.credentials.known_hosts}".splitlines()
+            return [line.strip() for line in lines if len(line.strip()) > 7]
+        if self.credentials is None:
             return []
         password = self.credentials.password
         return [password, quote(password, safe=""), quote(password), _basic(self.credentials)]
@@ -218,5 +221,5 @@ def _basic(credentials: BasicAuth) -> str:
 
 
 def _invalid(url: str, problem: str) -> StoreError:
-    shown = re.sub(r"(?<=://)[^/@\s]*@", "", url)
+    shown = re.sub(r"(?<=://).*@", "", url, flags=re.DOTALL)
     return StoreError(Reason.INVALID_STORE, f"spec.url {shown!r} {problem}", "correct spec.url", retryable=False)
