@@ -157,6 +157,8 @@ REFUSALS: Final = (Forbidden, Invalid, NotFound, TooLarge)
 _TOO_LARGE = ("request is too large", "message larger than max")
 
 _LONGEST_BODY = 512
+_LONGEST_MESSAGE = 8192
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 _LOGIN = re.compile(r"//[^/\s'\"]*@")
 
 
@@ -165,7 +167,7 @@ def error_from_status(status: Mapping[str, Any], *, code: int = 0, retry_after: 
     code = code or int(status.get("code") or 500)
     reason = status.get("reason") or ""
     details = status.get("details") or {}
-    message = status.get("message") or f"the API server answered {code} {reason}".rstrip()
+    message = _plain(status.get("message")) or f"the API server answered {code} {reason}".rstrip()
     if retry_after is None and details.get("retryAfterSeconds"):
         retry_after = float(details["retryAfterSeconds"])
     if code == 409 and reason == "AlreadyExists":
@@ -189,6 +191,12 @@ def error_from_answer(code: int, body: bytes, retry_after: str | None = None) ->
         text = body[:_LONGEST_BODY].decode("utf-8", "replace").strip()
         status = {"message": f"{code}: {text}" if text else ""}
     return error_from_status(status, code=code, retry_after=_seconds(retry_after))
+
+
+def _plain(message: object) -> str:
+    """A server's words without control characters and not without end: people read them on a terminal."""
+    text = _UNPRINTABLE.sub(" ", message if isinstance(message, str) else "")
+    return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}..."
 
 
 def without_login(server: str) -> str:

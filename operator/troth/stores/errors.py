@@ -40,6 +40,7 @@ class Reason(StrEnum):
     PATH_CONFLICT = "PathConflict"
     PUSH_REFUSED = "PushRefused"
     RECORD_UNREADABLE = "RecordUnreadable"
+    REDIRECTED = "Redirected"
     REPOSITORY_MISSING = "RepositoryMissing"
     SECRET_KEY_MISSING = "SecretKeyMissing"  # noqa: S105 - a reason, not a secret
     STORAGE_FAILED = "StorageFailed"

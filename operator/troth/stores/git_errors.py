@@ -109,6 +109,10 @@ _FAILURES: Final = (
 )
 _NOISE: Final = re.compile(r"^(hint:|warning: redirecting|To )", re.IGNORECASE)
 _LONGEST_QUOTE: Final = 400
+# Control characters, and those that turn the direction of a line: a terminal would obey them.
+_UNPRINTABLE: Final = re.compile(
+    r"\x1b\[[0-9;?]*[a-zA-Z]|[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
+)
 # A condition that says how many milliseconds the last attempt took is another one after each.
 _MEASURED: Final = re.compile(
     r" after \d+ (?:ms|milliseconds|seconds)(?: with \d+ (?:out of \d+ )?bytes received)?"
@@ -132,8 +136,17 @@ def refused(stderr: str, why: str, *, remote: str, branch: str) -> StoreError:
     said = server_words(stderr)
     return StoreError(
         Reason.PUSH_REFUSED,
-        f"{remote} refused the push to {branch} ({why})" + (f": {said}" if said else ""),
+        f"{remote} refused the push to {branch} ({_shorten(why)})" + (f": {said}" if said else ""),
         "satisfy the rule of the repository, or exempt the operator's account from it",
+    )
+
+
+def redirected(address: str, *, remote: str) -> StoreError:
+    """The error for a server that sends us elsewhere; ``address`` is empty when it is not known where."""
+    return StoreError(
+        Reason.REDIRECTED,
+        f"{remote} sends its clients to {address or 'another address'}, and the credentials are not taken along",
+        "put the new address into spec.url if it is right",
     )
 
 
@@ -154,5 +167,5 @@ def quote(stderr: str) -> str:
 
 
 def _shorten(text: str) -> str:
-    text = _MEASURED.sub("", text)
+    text = _MEASURED.sub("", " ".join(_UNPRINTABLE.sub(" ", text).split()))
     return text if len(text) <= _LONGEST_QUOTE else f"{text[: _LONGEST_QUOTE - 3]}..."

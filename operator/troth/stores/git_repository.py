@@ -22,7 +22,8 @@ from typing import Final
 
 from troth.stores.errors import Reason, StoreError
 from troth.stores.git_command import Completed, GitCommand, Scrubber, base_environment
-from troth.stores.git_errors import explain, refused
+from troth.stores.git_errors import explain, redirected, refused
+from troth.stores.git_redirect import TRACE, is_redirected, is_same_server, new_address
 from troth.stores.git_remote import GitRemote
 from troth.stores.tree import ORDINARY, PathTree
 from troth.stores.workspace import make_clone_folder, remove_clone_folder
@@ -56,6 +57,7 @@ _CONFIG: Final = """\
 	window = 0
 [http]
 	postBuffer = 33554432
+	followRedirects = false
 [advice]
 	pushUpdateRejected = false
 [remote "origin"]
@@ -110,6 +112,8 @@ class GitRepository:
         self._folder: Path | None = None
         self._lock: int | None = None
         self._git: GitCommand | None = None
+        self._traced: GitCommand | None = None
+        self._url = remote.url
 
     @property
     def is_open(self) -> bool:
@@ -125,25 +129,23 @@ class GitRepository:
         assert self._folder is not None  # noqa: S101 - set by _make_folder
         repository = self._folder / "repository"
         self._git = GitCommand(folder=repository, environment=environment, scrub=self._scrub)
+        self._traced = GitCommand(folder=repository, environment={**environment, **TRACE}, scrub=self._scrub)
 
     async def drop(self) -> None:
         """Remove the clone and its folder, credentials and all. Idempotent."""
         folder, lock = self._folder, self._lock
-        self._git = self._folder = self._lock = None
+        self._git = self._traced = self._folder = self._lock = None
         if folder is not None:
             await asyncio.to_thread(remove_clone_folder, folder, lock)
 
     async def fetch(self) -> str:
         """Bring the branch's newest commit here; returns its id."""
-        fetched = await self._run(
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--depth=1",
-            "--no-auto-maintenance",
-            "origin",
-            f"+refs/heads/{self._branch}:{_FETCHED}",
-        )
+        fetch = ("fetch", "--quiet", "--no-tags", "--depth=1", "--no-auto-maintenance", "origin")
+        reference = f"+refs/heads/{self._branch}:{_FETCHED}"
+        fetched = await self._run(*fetch, reference)
+        if is_redirected(fetched.stderr) and fetched.code != 0:
+            await self._follow("ls-remote", "--quiet", "origin", f"refs/heads/{self._branch}")
+            fetched = await self._run(*fetch, reference)
         if fetched.code != 0:
             raise self._explain(fetched.stderr, "fetching from")
         head = await asyncio.to_thread(self._read_fetch_head)
@@ -216,6 +218,8 @@ class GitRepository:
             return Pushed.DONE
         status = self._scrub(pushed.stdout.decode(errors="replace"))
         line = next((line for line in status.splitlines() if line.startswith("!")), "")
+        if not line and is_redirected(pushed.stderr):
+            await self._refuse_redirect("push", "--no-verify", "--dry-run", "origin", f"{new}:{branch}")
         if not line:
             raise self._explain(pushed.stderr, "pushing to")
         why = line.rpartition("\t")[2]
@@ -230,6 +234,8 @@ class GitRepository:
         """Ask the server whether it would take a push, without pushing anything."""
         target = f"{commit}:refs/heads/{self._branch}"
         tried = await self._run("push", "--porcelain", "--no-verify", "--dry-run", "origin", target)
+        if tried.code != 0 and is_redirected(tried.stderr):
+            await self._refuse_redirect("push", "--no-verify", "--dry-run", "origin", target)
         # a branch that has moved since the fetch is no objection to us
         if tried.code != 0 and not _MOVED.search(tried.stdout.decode(errors="replace")):
             raise self._explain(tried.stderr, "pushing to")
@@ -244,6 +250,23 @@ class GitRepository:
         if self._git is None:
             raise StoreError(Reason.STORAGE_FAILED, f"there is no clone of {self._remote.url}")
         return await self._git.run(*arguments, stdin=stdin, timeout=timeout or self._timeout)
+
+    async def _follow(self, *arguments: str) -> None:
+        """Go where the server sends us if that is the same server; else raises StoreError."""
+        address = await self._sent_to(*arguments)
+        if address == self._url or not address or not is_same_server(address, self._remote.url):
+            raise redirected(address, remote=self._remote.url)
+        self._url = address
+        await asyncio.to_thread(self._write_config)
+
+    async def _refuse_redirect(self, *arguments: str) -> None:
+        raise redirected(await self._sent_to(*arguments), remote=self._remote.url)
+
+    async def _sent_to(self, *arguments: str) -> str:
+        if self._traced is None:
+            return ""
+        traced = await self._traced.run(*arguments, timeout=min(self._timeout, _HISTORY_SECONDS))
+        return new_address(traced.stderr, url=self._url)
 
     def _require(self, completed: Completed, doing: str) -> bytes:
         if completed.code != 0:
@@ -260,8 +283,13 @@ class GitRepository:
         for part in ("objects", "refs"):
             (repository / part).mkdir(parents=True)
         (repository / "HEAD").write_text("ref: refs/heads/unused\n")
-        (repository / "config").write_text(_CONFIG.format(url=_quoted(self._remote.url)))
+        self._url = self._remote.url
+        self._write_config()
         return {**base_environment(self._surroundings, home=folder), **self._remote.prepare(folder)}
+
+    def _write_config(self) -> None:
+        assert self._folder is not None  # noqa: S101 - made before
+        (self._folder / "repository" / "config").write_text(_CONFIG.format(url=_quoted(self._url)))
 
     def _read_fetch_head(self) -> str:
         assert self._folder is not None  # noqa: S101 - fetch has just run in it
