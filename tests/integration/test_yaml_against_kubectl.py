@@ -36,7 +36,7 @@ STRICTER = {
     "there already": "readers of YAML do not agree on what wins",
     "which kubectl drops": "nobody writes what shall be dropped",
     "'!!binary'": "kubectl makes replacement characters of the bytes",
-    "no number that JSON has": "kubectl makes a key .inf of it",
+    "not a number that JSON has": "kubectl makes a key .inf of it",
     "too large for a": "kubectl makes a key .inf of it, or refuses the object later",
     "a key without a name": "kubectl gives another reason",
     "stands for no character": "kubectl makes a replacement character of half of a character",
@@ -44,7 +44,7 @@ STRICTER = {
     "a ':' without a space": "libyaml has another idea of '{a:}'",
     "text after the end of a document": "as kubectl would, were it not for what came first",
     "this line is not indented": "libyaml does not know that a text may be JSON to its middle",
-    "this is none: quote": "libyaml lets a tag end with fewer characters than its port",
+    "this is not a tag: quote": "libyaml lets a tag end with fewer characters than its port",
     "found character": "libyaml and its port differ on what a tab may separate",
     "a control character": "libyaml and its port differ on one",
 }

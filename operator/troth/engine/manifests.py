@@ -76,31 +76,37 @@ _BANG: Final = re.compile(r"!\s")
 _BANG_FIRST: Final = re.compile(r"(?:&\S+\s+)?!(?=\s)")
 """``! 12`` is text."""
 
+_BYTE_ORDER_MARK: Final = re.compile(r"(\n---[ \t\r]*(?:#[^\n]*)?\n)\ufeff")
+"""Where a file that begins with one was put behind another; the one at the start of a text YAML knows itself."""
+
 _TWO_ESCAPES: Final = re.compile(r"\\\\|\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
 """A pair of escapes; a backslash that is escaped itself is found first, so that it begins none."""
+
+_CANNOT_START: Final = "found character that cannot start any token"
+_TAB: Final = "found a tab character that violates indentation"
 
 _PLAIN_WORDS: Final = {
     "mapping values are not allowed in this context": "a second ': ' in one line, or a key indented too far",
     "did not find expected key": "this line is not indented like the lines that it belongs to",
     "did not find expected '-' indicator": "an item of a list is missing its '- '",
     "could not find expected ':'": "a key is missing its ':'",
-    "found character that cannot start any token": "a value starts with a character that YAML keeps for itself",
+    _CANNOT_START: "a value starts with a character that YAML keeps for itself",
     "found unexpected end of stream": "a quote is not closed",
     "did not find expected ',' or ']'": "a list in [ ] is missing a ',' or its ']'",
     "did not find expected ',' or '}'": "a map in { } is missing a ',' or its '}'",
     "found undefined alias": "an alias (*) names an anchor (&) that does not exist",
     "block sequence entries are not allowed in this context": "a list cannot start here: put '- ' on a new line",
-    "found a tab character that violates indentation": "a tab where spaces must be",
+    _TAB: "a tab where spaces must be",
     "found a tab character where an indentation space is expected": "a tab where spaces must be",
     "did not find expected <document start>": "text after the end of a document: begin the next one with '---'",
     "did not find expected node content": "a value cannot begin like this: quote it",
     "found unexpected ':'": "a ':' without a space after it: quote the text",
     "did not find expected alphabetic or numeric character": "a '*' or '&' without a name: quote the text",
-    "did not find expected whitespace or line break": "a '!' begins a tag, and this is none: quote the text",
-    "did not find expected tag URI": "a '!' begins a tag, and this is none: quote the text",
+    "did not find expected whitespace or line break": "a '!' begins a tag, and this is not a tag: quote the text",
+    "did not find expected tag URI": "a '!' begins a tag, and this is not a tag: quote the text",
     "did not find expected comment or line break": "the text of '|' or '>' begins on the next line",
     "mapping keys are not allowed in this context": "a '?' begins a key, and none can stand here: quote the text",
-    "found unknown escape character": "a backslash before what is no escape: use single quotes",
+    "found unknown escape character": "a backslash before a character that it cannot stand before: use single quotes",
     "found unexpected document indicator": "a quote is not closed before '---'",
     "found invalid Unicode character escape code": "an escape that stands for no character",
     "control characters are not allowed": "a control character",
@@ -146,6 +152,8 @@ def load_documents(text: str, *, leaves: Leaves | None = None, most: int | None 
         raise TooManyDocuments(f"more than {most} documents")
     if not text.endswith("\n"):
         text += "\n"  # as kubectl does: a block at the end has its last line break
+    if "\ufeff" in text:
+        text = _BYTE_ORDER_MARK.sub(r"\1", text)
     try:
         parts = OneOfEach(document_starts(text))
         builder = _Builder(leaves, text)
@@ -161,6 +169,8 @@ def load_documents(text: str, *, leaves: Leaves | None = None, most: int | None 
         mark = error.problem_mark or error.context_mark
         problem = error.problem or "this is not YAML"
         line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
+        if problem == _CANNOT_START and mark and text[mark.index : mark.index + 1] == "\t":
+            problem = _TAB
         raise InvalidManifest(_in_plain_words(problem), line, column) from None
     except yaml.YAMLError as error:
         problem = getattr(error, "reason", "") or "this is not YAML"
@@ -266,6 +276,8 @@ class _Builder:
         merged: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if key_node.tag == MERGE:
+                if key_node.value != "<<":
+                    raise _unknown_tag(key_node)
                 added = self._merged(value_node)
                 for key in added:
                     if (key in result and result[key] != added[key]) or (
@@ -290,7 +302,7 @@ class _Builder:
         value = self.build(node)
         mappings = value if isinstance(value, list) else [value]
         if not all(isinstance(mapping, dict) for mapping in mappings):
-            raise _at(node, "'<<' merges maps, and this is none")
+            raise _at(node, "'<<' merges maps, and this is not a map")
         return {key: child for mapping in reversed(mappings) for key, child in mapping.items()}
 
     def _key(self, node: Any) -> str:
@@ -326,7 +338,7 @@ class _Builder:
         if tag == NULL_TAG and text in NULL:
             return None
         if tag in _NO_VALUE:
-            raise _at(node, f"{text!r} is no {_NO_VALUE[tag]}")
+            raise _at(node, f"{text!r} is not a {_NO_VALUE[tag]}")
         if tag == _BINARY:
             return _text_of_bytes(node)
         if tag == MERGE:
@@ -346,10 +358,10 @@ class _Builder:
 def _number(node: Any) -> int | float:
     text: str = node.value
     if is_not_finite(text):
-        raise _at(node, f"{text!r} is no number that JSON has")
+        raise _at(node, f"{text!r} is not a number that JSON has")
     value = number(text) if text and text[0] in NUMERIC else None
     if value is None or (node.tag == WHOLE and isinstance(value, float)):
-        raise _at(node, f"{text!r} is no {_NO_VALUE[node.tag]}")
+        raise _at(node, f"{text!r} is not a {_NO_VALUE[node.tag]}")
     return value
 
 
@@ -358,14 +370,15 @@ def _text_of_bytes(node: Any) -> str:
     try:
         return base64.b64decode(text.replace("\n", "").replace("\r", ""), validate=True).decode()
     except UnicodeDecodeError:
-        raise _at(node, "these bytes are no text, and kubectl would spoil them: leave '!!binary' out") from None
+        raise _at(node, "these bytes are not text, and kubectl would spoil them: leave '!!binary' out") from None
     except ValueError:
-        raise _at(node, "'!!binary' before what is no base64") from None
+        raise _at(node, "'!!binary' stands before something that is not base64") from None
 
 
 def _unknown_tag(node: Any) -> InvalidManifest:
     return _at(
-        node, f"the tag {str(node.tag).replace(PREFIX, '!!')!r} does not fit here, or is none of Kubernetes'"
+        node,
+        f"the tag {str(node.tag).replace(PREFIX, '!!')!r} does not fit here, or is not one that Kubernetes knows",
     )
 
 
