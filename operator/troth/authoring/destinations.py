@@ -50,7 +50,7 @@ def read_destinations(path: Path) -> Destinations:
                 destination = read_destination(obj)
                 if not _NAME.fullmatch(destination.name) or len(destination.name) > _LONGEST_NAME:
                     remedy = "use lower-case letters, digits, dashes and dots"
-                    raise HomeError(path, f"{destination.name!r} is no name of a Destination", remedy)
+                    raise HomeError(path, f"{destination.name!r} is not a valid name of a Destination", remedy)
                 if destination.name in (known.name for known in found):
                     raise HomeError(path, f"has two Destinations {destination.name!r}", "give each its own name")
                 dict(destination.metadata.labels)

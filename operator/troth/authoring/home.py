@@ -202,7 +202,7 @@ def offer_of(home: Home) -> tuple[Promise, Offer]:
         raise RefusedPromise(source.path, answer[0].message, line=source.line, field=answer[0].field)
     for unknown, remedy in unknown_fields(home.promise, answer.object)[:1]:
         source = locate(home, unknown)
-        problem = "is no field of a Promise: kubectl refuses it, and the API server would drop it"
+        problem = "is not a field of a Promise: kubectl refuses it, and the API server would drop it"
         raise RefusedPromise(source.path, problem, remedy, line=source.line, field=unknown)
     try:
         promise = read_promise(as_served(as_created(answer.object)))

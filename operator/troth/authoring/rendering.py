@@ -8,6 +8,7 @@ and a ``creationTimestamp`` of 1970, and the status has neither times nor commit
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -184,6 +185,9 @@ class Requests:
             )
         metadata = request.get("metadata")
         name = metadata.get("name") if isinstance(metadata, dict) else None
+        if isinstance(name, (bool, int, float)):
+            problem = f"Invalid value: {json.dumps(name)}: must be a string; put it in quotes"
+            return Rendering(request, refusals=(Refusal("metadata.name", problem),))
         if not isinstance(name, str) or not name:
             return Rendering(request, refusals=(Refusal("metadata.name", "is missing"),))
         admitted = self._admission(_with_namespace(request), old)

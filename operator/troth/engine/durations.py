@@ -33,7 +33,7 @@ def parse_duration(value: Any) -> float:
         seconds += float(match.group(1)) * _SECONDS[match.group(2)]
         position = match.end()
     if not text or position != len(text):
-        raise ValueError(f"{value!r} is no duration")
+        raise ValueError(f"{value!r} is not a duration")
     if seconds > _LONGEST:
         raise ValueError(f"{value!r} is longer than ten years")
     return seconds
@@ -91,7 +91,7 @@ def _nanoseconds(value: Any) -> int:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         amount = Decimal(str(value)) * _NANOSECONDS["s"]
         if not amount.is_finite():
-            raise ValueError(f"{value!r} is no duration")
+            raise ValueError(f"{value!r} is not a duration")
     else:
         amount = _amount(value)
     if abs(amount) > _MOST:
@@ -113,5 +113,5 @@ def _amount(value: Any) -> Decimal:
         return amount
     if not rest or position != len(rest):
         hint = f"; it has no unit: write {rest}s for seconds" if re.fullmatch(r"\d{1,18}", rest, re.ASCII) else ""
-        raise ValueError(f"{value!r} is no duration such as 300ms, 90s, 1h30m or 2d{hint}")
+        raise ValueError(f"{value!r} is not a duration such as 300ms, 90s, 1h30m or 2d{hint}")
     return sign * amount

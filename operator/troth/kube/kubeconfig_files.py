@@ -93,11 +93,11 @@ def check_kubeconfig(document: Any, name: str, *, quote: bool = True) -> None:
         CredentialsError: something has not; the message quotes no value.
     """
     if not isinstance(document, Mapping):
-        raise CredentialsError(f"{name} is {_kind(document)} and no kubeconfig: name a file with kind: Config")
+        raise CredentialsError(f"{name} is {_kind(document)} and not a kubeconfig: name a file with kind: Config")
     kind = document.get("kind")
     if kind not in (None, "", "Config"):
         held = kind if isinstance(kind, str) and quote else "manifest"
-        raise CredentialsError(f"{name} holds a {held} and no kubeconfig: name a file with kind: Config")
+        raise CredentialsError(f"{name} holds a {held} and not a kubeconfig: name a file with kind: Config")
     current = document.get("current-context")
     if current is not None and not isinstance(current, str):
         raise CredentialsError(f"{name}: current-context is {_kind(current)}, and must be a text")
@@ -185,7 +185,7 @@ def check_server(server: Any, cluster: str, name: str, *, quote: bool = True) ->
     sound = is_address(server)
     if not sound:
         raise CredentialsError(
-            f"{name}: its cluster{_shown(cluster, quote)} has a server that is no address: write https://HOST:PORT"
+            f"{name}: its cluster{_shown(cluster, quote)} has a server that is not an address: write https://HOST:PORT"
         )
 
 

@@ -35,7 +35,7 @@ def test_any_name_that_an_api_server_takes_is_one(tmp_path: Path, name: str) -> 
     "name", ["", ".", "..", "a/b", "a\\b", "Worker", "a b", "a:", "-a", "a-", "a_b", "é", "x" * 254]
 )
 def test_any_other_name_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(HomeError, match="is no name of a Destination"):
+    with pytest.raises(HomeError, match="is not a valid name of a Destination"):
         read_destinations(platform(tmp_path, name))
 
 

@@ -109,7 +109,7 @@ def test_an_inline_template_is_told_with_its_line_in_the_promise(tmp_path: Path)
         (lambda spec: spec.update(dependencies=[{"kind": "A"}]), r"spec\.dependencies\[0\]\.apiVersion"),
         (
             lambda spec: spec.update(workflow=spec.pop("workflows")),
-            r"promise\.yaml:\d+: spec\.workflow: is no field of a Promise: .*; did you mean workflows\?",
+            r"promise\.yaml:\d+: spec\.workflow: is not a field of a Promise: .*; did you mean workflows\?",
         ),
         (
             lambda spec: spec["workflows"]["resource"].update(configur=[]),

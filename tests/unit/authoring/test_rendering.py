@@ -155,6 +155,8 @@ def test_what_does_not_stop_by_itself_is_killed_and_the_next_job_is_rendered(tmp
         ({"apiVersion": "things.example.com/v9"}, "is not what the Promise offers"),
         ({"metadata": {}}, "metadata.name: is missing"),
         ({"metadata": "text"}, "metadata.name: is missing"),
+        ({"metadata": {"name": 5}}, "metadata.name: Invalid value: 5: must be a string; put it in quotes"),
+        ({"metadata": {"name": True}}, "metadata.name: Invalid value: true: must be a string; put it in quotes"),
     ],
 )
 def test_what_the_api_server_would_not_take_is_refused(tmp_path: Path, change: dict[str, Any], said: str) -> None:

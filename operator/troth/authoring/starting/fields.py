@@ -70,7 +70,7 @@ def parse_field(text: str) -> Field:
     """
     name, *parts = _COLON.split(text)
     if not _NAME.fullmatch(name):
-        raise _wrong(text, f"{name!r} is no name", "begin with a lower-case letter; letters and digits follow")
+        raise _wrong(text, f"{name!r} is not a name", "begin with a lower-case letter; letters and digits follow")
     if not parts:
         raise _wrong(text, "has no type", f"write {SYNTAX}, such as {name}:string")
     schema, options = _type(text, parts[0]), _options(text, parts[1:])
@@ -110,7 +110,7 @@ def _type(text: str, word: str) -> dict[str, Any]:
         known = (*TYPES, *(f"{kind}[]" for kind in TYPES if kind != "map"))
         meant = close_match(word, known)
         raise _wrong(
-            text, f"{word!r} is no type", f"did you mean {meant}?" if meant else f"use {', '.join(known)}"
+            text, f"{word!r} is not a type", f"did you mean {meant}?" if meant else f"use {', '.join(known)}"
         )
     schema: dict[str, Any] = {"type": base}
     if base == "quantity":
@@ -128,7 +128,7 @@ def _options(text: str, parts: Sequence[str]) -> dict[str, str]:
         if name not in _OPTIONS or bool(equals) == (name == "required"):
             meant = close_match(name, _OPTIONS)
             hint = f"did you mean {meant}?" if meant and meant != name else f"there is {_listed()}"
-            raise _wrong(text, f"{part!r} is no option", rf"{hint}; a colon inside of a value is written \:")
+            raise _wrong(text, f"{part!r} is not an option", rf"{hint} (a colon inside of a value is written \:)")
         if name in options:
             raise _wrong(text, f"{name} is there twice", "leave one out")
         options[name] = value
@@ -154,7 +154,7 @@ def _value(text: str, schema: Mapping[str, Any], word: str) -> Any:
     if kind == "object":
         pairs = [part.partition("=") for part in _COMMA.split(word)] if word else []
         if not all(equals for _, equals, _ in pairs):
-            raise _wrong(text, f"the default {word!r} is no map", "write default=a=1,b=2")
+            raise _wrong(text, f"the default {word!r} is not a map", "write default=a=1,b=2")
         return {_plain(key): _plain(value) for key, _, value in pairs}
     value = _scalar(text, kind, word, "the default ")
     if value not in schema.get("enum", (value,)):
@@ -173,7 +173,7 @@ def _matches(text: str, pattern: str, value: str) -> bool:
 
     search, problem = compile_pattern(pattern)
     if problem:
-        raise _wrong(text, f"the pattern is none{problem}", "write a regular expression as Go reads it")
+        raise _wrong(text, f"the pattern cannot be used{problem}", "write a regular expression as Go reads it")
     return search is None or search(value)
 
 
@@ -192,7 +192,7 @@ def _scalar(text: str, kind: str, word: str, what: str = "") -> Any:
     whole = isinstance(number, int) and not isinstance(number, bool)
     if not whole and not (kind == "number" and isinstance(number, float) and abs(number) < 1e300):
         wanted = "whole number" if kind == "integer" else "number"
-        raise _wrong(text, f"{what}{word!r} is no {wanted}", "write digits")
+        raise _wrong(text, f"{what}{word!r} is not a {wanted}", "write digits")
     if whole and abs(number) >= 1 << 53:
         raise _wrong(text, f"{what}{word} is too large", "JSON keeps whole numbers below 2 to the 53rd")
     return number

@@ -296,7 +296,8 @@ def compile_pattern(pattern: str) -> tuple[Callable[[str], bool] | None, str]:
     try:
         compiled = re2.compile(pattern, options)
     except re2.error as error:
-        return None, f", but pattern is invalid: {error}"
+        words = error.args[0] if error.args else ""
+        return None, f", but pattern is invalid: {words.decode() if isinstance(words, bytes) else words}"
     search = compiled.search
     return (lambda text: search(text) is not None), ""
 
