@@ -48,10 +48,10 @@ class Estate:
         wanted = {"estate": self.name, **(labels or {"environment": suffix})}
         await self.platform.make(DESTINATION, destination(name, store=store or self.name, labels=wanted))
 
-    async def publish(self, **spec: Any) -> None:
+    async def publish(self, *, pipeline: str = "instance", **spec: Any) -> None:
         rule = {"matchLabels": {"environment": "{{ spec.environment }}"}}
-        pipeline = {"destinations": [rule]}
-        made = promise(self.name, selectors={"estate": self.name}, pipeline=pipeline, **spec)
+        made = promise(self.name, selectors={"estate": self.name}, pipeline={"destinations": [rule]}, **spec)
+        made["spec"]["workflows"]["resource"]["configure"][0]["metadata"]["name"] = pipeline
         await self.platform.publish(made)
 
     async def ask(self, **spec: Any) -> None:
@@ -82,6 +82,11 @@ def is_held(live: Mapping[str, Any]) -> bool:
     ready = condition(live, "Ready")
     observed = (live.get("status") or {}).get("observedGeneration") == live["metadata"]["generation"]
     return observed and ready.get("reason") == "WorksMisplaced" and "asks for" in ready["message"]
+
+
+def is_renamed(live: Mapping[str, Any]) -> bool:
+    pipelines = live["status"]["kratix"]["workflows"]["pipelines"]
+    return is_held(live) and [pipeline["name"] for pipeline in pipelines] == ["renamed"]
 
 
 @pytest.fixture
@@ -119,6 +124,28 @@ async def test_an_edit_that_asks_for_another_environment_is_not_written_into_the
         return not await estate.content("dev")
 
     await eventually(moved, "its files are gone from the old destination")
+
+
+async def test_a_renamed_pipeline_does_not_move_what_an_edit_could_not(estate: Estate, kubectl: Kubectl) -> None:
+    await estate.open("dev", "prod")
+    await estate.publish()
+    await estate.ask(environment="dev", size="small")
+    await estate.ready()
+    await estate.ask(environment="prod", size="large")
+    await estate.request(is_held)
+
+    await estate.publish(pipeline="renamed")
+    live = await estate.request(is_renamed)
+    message = condition(live, "Ready")["message"]
+    assert f"is placed in {estate.name}-dev, which has environment=dev." in message
+    assert "small" in await estate.content("dev")
+    assert await estate.content("prod") == ""
+
+    command = shlex.split(message[message.index("kubectl ") : message.rindex("`")])
+    await kubectl(*command[1:], "--wait=false")
+    live = await estate.ready()
+    assert [entry["destination"] for entry in placements(live)] == [f"{estate.name}-prod"]
+    assert "large" in await estate.content("prod")
 
 
 async def test_an_edit_that_is_taken_back_goes_on_where_it_was(estate: Estate) -> None:

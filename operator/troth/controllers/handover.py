@@ -31,6 +31,7 @@ from troth.controllers.placement_location import Location, read_whereabouts
 from troth.controllers.placement_owners import owner_at
 from troth.controllers.platform import Platform
 from troth.engine.manifests import load_documents
+from troth.engine.scheduling import Home, asked_by_pipelines, describe_labels
 from troth.engine.status import read_placement
 from troth.kube import NotFound
 from troth.stores import Claim
@@ -155,11 +156,11 @@ async def on_the_way(platform: Platform, owner: str, here: Iterable[str]) -> fro
     return _with_former(found, moves)
 
 
-async def homes_of(platform: Platform, work: Work) -> dict[str, frozenset[str]]:
+async def homes_of(platform: Platform, work: Work) -> dict[str, tuple[Home, ...]]:
     """Where the objects of a Work's groups are that it has written nowhere yet itself.
 
-    That is, by group, the Destinations to which other placements of its owner wrote objects that are in the group, or
-    that have another name in it.
+    That is, by group, the other placements of its owner that wrote objects which are in the group, or which have
+    another name in it.
     """
     if work.type != names.WORK_TYPE_RESOURCE:
         return {}  # it goes to every Destination that matches
@@ -170,28 +171,43 @@ async def homes_of(platform: Platform, work: Work) -> dict[str, frozenset[str]]:
         if not any(each.group_id == group.id and was_ever_written(each) for each in own)
     ]
     others = [
-        other
-        for _, other in (_siblings(platform, work_owner(work)) if new else ())
+        (its, other)
+        for its, other in (_siblings(platform, work_owner(work)) if new else ())
         if was_ever_written(other) and not other.metadata.deleting
     ]
     if not others:
         return {}
     # before anything is awaited: what a placement holds may be on its way out of it
-    contents = [(other.destination, other, remembered_content(platform, other.workloads)) for other in others]
-    there: list[tuple[str, frozenset[ObjectKey]]] = []
-    for destination, other, remembered in contents:
+    contents = [
+        (
+            Home(other.destination, other.metadata.name, _is_held(its, other)),
+            other,
+            remembered_content(platform, other.workloads),
+        )
+        for its, other in others
+    ]
+    there: list[tuple[Home, frozenset[ObjectKey]]] = []
+    for home, other, remembered in contents:
         content = remembered
         if content is None:
             try:
                 content = await load_placement(platform, other)
             except NotFound:
                 continue
-        there.append((destination, await _read_objects(content)))
-    found: dict[str, frozenset[str]] = {}
+        there.append((home, await _read_objects(content)))
+    found: dict[str, tuple[Home, ...]] = {}
     for group in new:
         wanted = Spared(_with_former(await _objects(platform, work, group), _read_moves(work)))
-        found[group.id] = frozenset(destination for destination, keys in there if wanted.any_of(keys))
+        found[group.id] = tuple(home for home, keys in there if wanted.any_of(keys))
     return found
+
+
+def _is_held(work: Work, placement: WorkPlacement) -> bool:
+    """Whether its request asks for another Destination than it did when the placement got its content."""
+    group, asked = _group(work, placement), placement.metadata.annotations.get(names.ASKED_FOR)
+    if group is None or asked is None or names.MISPLACED not in placement.metadata.labels:
+        return False
+    return describe_labels(asked_by_pipelines(group.selectors)) != asked
 
 
 def write_moves(moves: Iterable[Move]) -> str:

@@ -7,7 +7,7 @@ finalizer from the start, and so do its placements, so that neither costs a writ
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ from troth.controllers.workflow import after_refusal
 from troth.engine.scheduling import (
     Existing,
     GroupPlan,
+    Home,
     SchedulePlan,
     Target,
     describe_labels,
@@ -71,8 +72,13 @@ class WorkReconciler:
                 resource_version=work.metadata.resource_version,
             )
         if is_retired(work):
+            self._platform.settling.tell(
+                work_owner(work)
+            )  # what takes its place may wait for one of its placements
             return DONE  # it goes when what takes its place is written
         plan = self._plan(key, work, await homes_of(self._platform, work))
+        if any(group.kept_by for group in plan.groups):
+            self._platform.settling.wait(work_owner(work), key)
         try:
             await self._carry_out(key, work, plan)
         except REFUSALS as error:
@@ -81,7 +87,7 @@ class WorkReconciler:
             return after_refusal(error)
         return await self._report(key, work, plan)
 
-    def _plan(self, key: Key, work: Work, homes: Mapping[str, frozenset[str]]) -> SchedulePlan:
+    def _plan(self, key: Key, work: Work, homes: Mapping[str, Sequence[Home]]) -> SchedulePlan:
         placements = self._placements(key)
         groups = {group.id: group.workloads for group in work.groups}
         return schedule(
@@ -378,14 +384,19 @@ class WorkReconciler:
 
     def _held(self, work: Work, plan: SchedulePlan) -> Iterator[Held]:
         for group in plan.groups:
-            for destination in group.held:
+            own = [
+                (placement_name(work.metadata.name, destination, short_group_id(group.group_id)), destination)
+                for destination in group.held
+            ]
+            for placement, destination in (*own, *((home.placement, home.destination) for home in group.kept_by)):
                 target = self._platform.caches.destinations.get("", destination)
                 labels = target.metadata.labels if target else {}
                 yield Held(
-                    placement=placement_name(work.metadata.name, destination, short_group_id(group.group_id)),
+                    placement=placement,
                     destination=destination,
                     wants=group.wants,
                     has={key: labels[key] for key in sorted(group.wants) if key in labels} if target else None,
+                    group_id=group.group_id,
                 )
 
     def _patience(self, key: Key, facts: WorkFacts) -> float:

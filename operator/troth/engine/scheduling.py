@@ -10,10 +10,11 @@ A destination that is Ready comes before one that is not, and the hash decides a
 for a store that is away while another would take the files at once (Kratix does not look). A destination that
 nobody has looked at yet counts as Ready, so a restore chooses as before.
 
-What is written stays. Until then a group may still go elsewhere: when its destination is not Ready and another one
-is, or when its destination does not match (any more). A group that takes over objects goes where these are, if that
-destination matches, be it Ready or not: another cluster would get new objects of the same names, and the old ones
-would go with what is in them, because somebody gave a pipeline another name. In detail:
+What is written stays. Until then a group may still go elsewhere: when its destination is not Ready and another
+one is, or when its destination does not match (any more). A group that takes over objects goes where these are,
+if that destination matches, be it Ready or not: another cluster would get new objects of the same names, and
+the old ones would go with what is in them, because somebody gave a pipeline another name. If they are *held*
+there (see below), the group is placed nowhere until they are let go. In detail:
 
 * A placement whose destination no longer matches is *misplaced*: kept and labelled. Once the destination matches
   again, the label goes (Kratix leaves it).
@@ -35,7 +36,7 @@ others, and these receive nothing else.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -90,6 +91,21 @@ class Existing:
 
 
 @dataclass(frozen=True, slots=True)
+class Home:
+    """Another placement of the same owner that wrote objects of a group.
+
+    Attributes:
+        destination: its Destination.
+        placement: its name.
+        held: its content is held, because the request asks for another Destination than it did.
+    """
+
+    destination: str
+    placement: str
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class GroupPlan:
     """Where one group goes.
 
@@ -101,6 +117,7 @@ class GroupPlan:
         unscheduled: nobody has it, and no destination matches.
         wants: the labels that a destination must have; empty means "asks for none".
         asked: the part of ``wants`` that its pipelines ask for: see `asked_by_pipelines`.
+        kept_by: others that hold its objects, and because of whom it is placed nowhere.
     """
 
     group_id: str
@@ -110,6 +127,7 @@ class GroupPlan:
     unscheduled: bool
     wants: Mapping[str, str]
     asked: Mapping[str, str]
+    kept_by: tuple[Home, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +173,7 @@ def schedule(
     groups: Sequence[WorkloadGroup],
     targets: Sequence[Target],
     existing: Sequence[Existing],
-    homes: Mapping[str, Collection[str]] | None = None,
+    homes: Mapping[str, Sequence[Home]] | None = None,
     dry_run: bool = False,
 ) -> SchedulePlan:
     """Decide where the groups of one Work go.
@@ -167,7 +185,7 @@ def schedule(
         groups: the Work's groups.
         targets: all Destinations.
         existing: the Work's placements.
-        homes: by group, the Destinations that hold objects of it which other placements of its owner wrote.
+        homes: by group, who else holds objects of it.
         dry_run: the Work is a dry run's.
     """
     plans = tuple(
@@ -198,27 +216,31 @@ def _place(
     wants: Mapping[str, str],
     targets: Sequence[Target],
     existing: Sequence[Existing],
-    homes: Collection[str],
+    homes: Sequence[Home],
     dry_run: bool,
 ) -> GroupPlan:
     matching = [target for target in targets if _matches(target, wants, dry_run=dry_run)]
     open_to_new = [target for target in matching if not target.deleting]
     asked = asked_by_pipelines(group.selectors)
+    kept_by: tuple[Home, ...] = ()
     if single and not any(placement.written for placement in existing):
         there = {placement.destination for placement in existing}
         candidates = open_to_new or [target for target in matching if target.name in there]
+        fitting = {target.name for target in candidates}
+        kept_by = tuple(home for home in homes if home.held and home.destination not in fitting)
+        at_home = {home.destination for home in homes}
         # A destination as good as the one that is about to get it is no reason to begin again.
         best = max(
             candidates,
             key=lambda target: (
-                target.name in homes,
+                target.name in at_home,
                 target.ready,
                 target.name in there,
                 _score(owner, group.id, target.name),
             ),
             default=None,
         )
-        chosen, misplaced, held = {best.name} if best else set(), set(), set()
+        chosen, misplaced, held = {best.name} if best and not kept_by else set(), set(), set()
     else:
         there = {placement.destination for placement in existing}
         chosen = there & {target.name for target in matching}
@@ -235,9 +257,10 @@ def _place(
         destinations=tuple(sorted(chosen)),
         misplaced=tuple(sorted(misplaced)),
         held=tuple(sorted(held)),
-        unscheduled=not chosen and not misplaced,
+        unscheduled=not chosen and not misplaced and not kept_by,
         wants=wants,
         asked=asked,
+        kept_by=kept_by,
     )
 
 

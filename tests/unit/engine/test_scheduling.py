@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from troth.api.objects import Selector, WorkloadGroup
-from troth.engine.scheduling import Existing, SchedulePlan, Target, describe_labels, effective_selector, schedule
+from troth.engine.scheduling import (
+    Existing,
+    Home,
+    SchedulePlan,
+    Target,
+    describe_labels,
+    effective_selector,
+    schedule,
+)
 
 RESOURCE = "resource"
 PROMISE = "promise"
@@ -28,7 +36,7 @@ def plan(
     existing: list[Existing] | None = None,
     work_type: str = RESOURCE,
     owner: str = "default/work",
-    homes: Mapping[str, Collection[str]] | None = None,
+    homes: Mapping[str, Sequence[Home]] | None = None,
     dry_run: bool = False,
 ) -> SchedulePlan:
     return schedule(
@@ -279,10 +287,20 @@ def test_what_takes_over_objects_goes_where_they_are_ready_or_not_unless_that_do
     for home in WORKERS:
         for ready in (True, False):
             world = [replace(target, ready=ready or target != home) for target in WORKERS]
-            made = plan(world, group(DEV), homes={"g": {home.name}})
+            made = plan(world, group(DEV), homes={"g": [Home(home.name, "p")]})
             assert made.groups[0].destinations == (home.name,)
-        assert plan(WORKERS, group(DEV), homes={"other": {home.name}}) == plan(WORKERS, group(DEV))
-    assert plan(WORKERS, group(DEV), homes={"g": {"prod-1"}}) == plan(WORKERS, group(DEV))
+        assert plan(WORKERS, group(DEV), homes={"other": [Home(home.name, "p", held=True)]}) == plan(
+            WORKERS, group(DEV)
+        )
+    assert plan(WORKERS, group(DEV), homes={"g": [Home("prod-1", "p")]}) == plan(WORKERS, group(DEV))
+
+
+def test_what_takes_over_objects_that_are_held_is_placed_nowhere_until_the_edit_is_taken_back() -> None:
+    held = Home("dev-1", "p", held=True)
+    [waits] = plan(BOTH, group(PROD), homes={"g": [held]}).groups
+    assert (waits.destinations, waits.unscheduled, waits.kept_by) == ((), False, (held,))
+    [back] = plan(BOTH, group(DEV), homes={"g": [held]}).groups
+    assert (back.destinations, back.kept_by) == (("dev-1",), ())
 
 
 # ---- groups

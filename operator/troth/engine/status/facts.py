@@ -90,12 +90,14 @@ class Held:
         destination: the Destination where it is.
         wants: the labels asked for now.
         has: those of the Destination's labels whose keys are asked for; None when there is no such Destination.
+        group_id: the workload group.
     """
 
     placement: str
     destination: str
     wants: Mapping[str, str]
     has: Mapping[str, str] | None
+    group_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ class WorkFacts:
             return "Failing"
         if not self.scheduled or self.unscheduled or "Pending" in states:
             return "Pending"
-        return "Misplaced" if "Misplaced" in states else "Ready"
+        return "Misplaced" if self.held or "Misplaced" in states else "Ready"
 
     @property
     def written(self) -> bool:

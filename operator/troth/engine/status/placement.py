@@ -239,6 +239,7 @@ def _work_conditions(facts: WorkFacts) -> list[Condition]:
         message = "; ".join(_NO_DESTINATION.format(name) for name in gone)
         return both(DESTINATION_NOT_FOUND, message, DESTINATION_NOT_FOUND, "Misplaced")
     misplaced = {placement.group_id for placement in facts.placements if placement.state == "Misplaced"}
+    misplaced |= {held.group_id for held in facts.held}
     if misplaced and facts.state == "Misplaced":
         message = (
             f"Target destination no longer matches destinationSelectors for workloadGroups: {_names(misplaced)}"
