@@ -228,6 +228,19 @@ async def test_a_paused_promise_and_its_requests_are_not_ready_and_say_what_to_d
     await corner.platform.ready(corner.name, "orders", corner.namespace)
 
 
+async def test_a_promise_that_is_being_deleted_names_a_request_that_holds_it_up_and_why(corner: Corner) -> None:
+    await corner.platform.publish(promise(corner.name))
+    await corner.platform.ask(corner.name, "orders", corner.namespace)
+    await corner.platform.ready(corner.name, "orders", corner.namespace)
+    await corner.pause(api_of(corner.name), "orders", namespace=corner.namespace)
+    await corner.platform.delete(PROMISE, corner.name)
+    await corner.promise(
+        says("Ready", "False", f"{corner.namespace}/orders says: Paused: it has the label {PAUSED}=true")
+    )
+    await corner.pause(api_of(corner.name), "orders", paused=False, namespace=corner.namespace)
+    await corner.platform.gone(PROMISE, corner.name)
+
+
 async def test_a_promise_that_is_being_deleted_is_not_available(corner: Corner) -> None:
     made = promise(corner.name)
     made["metadata"]["finalizers"] = ["example.com/held"]

@@ -6,11 +6,13 @@ crash between any two steps costs nothing. The finalizers go last and together; 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Final
 
-from troth.api import Key
+from troth.api import Key, find_condition
 from troth.api import labels as names
-from troth.api.objects import Promise
+from troth.api.conditions import READY
+from troth.api.objects import Promise, Request
 from troth.api.pipelines import JinjaPipeline
 from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, PROMISE
 from troth.controllers.caches import BY_PROMISE
@@ -34,6 +36,7 @@ OURS = frozenset(
     }
 )
 _LOOK_AGAIN = 5.0
+_OBSTACLES: Final = frozenset({"Deleting", "DeleteWorkflowFailed", "PausedReconciliation"})
 
 
 class PromiseDeletion:
@@ -111,7 +114,7 @@ class PromiseDeletion:
                     caches.queue.add(Key(resource.name, meta.namespace, meta.name), priority=-10)
             if left:
                 noun = "request" if len(left) == 1 else "requests"
-                return f"{len(left)} {noun} of {resource.kind} to be deleted"
+                return f"{len(left)} {noun} of {resource.kind} to be deleted{_obstacle(left)}"
         return ""
 
     async def _remove_works(self, promise: Promise) -> str:
@@ -166,3 +169,13 @@ class PromiseDeletion:
         )
         status = promise_deletion_status(promise.status, told, now=now)
         await self._platform.write_status(self._platform.caches.promises, PROMISE, key, promise.status, status)
+
+
+def _obstacle(requests: Iterable[Request]) -> str:
+    """What keeps the first of some requests that say so: ``: team/orders says: Paused: …``, or nothing."""
+    for request in sorted(requests, key=lambda each: (each.metadata.namespace, each.metadata.name)):
+        ready = find_condition(request.status.get("conditions"), READY) or {}
+        if request.metadata.deleting and ready.get("reason") in _OBSTACLES:
+            said = str(ready.get("message") or "").removeprefix("Deleting: ")
+            return f": {request.metadata.namespace}/{request.metadata.name} says: {said}"
+    return ""
