@@ -469,3 +469,41 @@ async def test_what_is_no_manifest_is_refused_for_good(store: ClusterStore, cont
         await store.writer().write(Claim("a", {"bad.yaml": blob_id(content)}, load))
     assert (caught.value.reason, caught.value.retryable) == ("InvalidManifest", False)
     assert "bad.yaml" in caught.value.message
+
+
+@pytest.mark.parametrize("objects", ["[" * 50_000, '["abcd"]', '[["v1","ConfigMap","",5]]', "{}", "nonsense", "7"])
+async def test_an_inventory_that_somebody_spoilt_is_told_and_holds_up_only_an_owner_that_leaves(
+    store: ClusterStore, client: Client, namespace: str, objects: str
+) -> None:
+    first = store.writer()
+    for owner in ("a", "b"):
+        await first.write(claim(owner, config_map(owner, namespace, ours="1")))
+    listing = await client.list(CONFIG_MAP, namespace, label_selector="app.kubernetes.io/managed-by=troth")
+    (record,) = (item["metadata"]["name"] for item in listing.items if item["data"]["owner"] == "a")
+    good = (await client.get(CONFIG_MAP, record, namespace))["data"]["objects"]
+    await client.merge_patch(CONFIG_MAP, record, {"data": {"objects": objects}}, namespace=namespace)
+    second = store.writer()
+    await second.check()
+    (complaint,) = second.take_complaints()
+    assert f"the inventory {namespace}/{record} cannot be read" in complaint
+    assert (await second.write(claim("b", config_map("b", namespace, ours="2")))).changed
+    with pytest.raises(StoreError, match=r"not known which objects.*repair it") as caught:
+        await second.write(claim("a"))
+    assert caught.value.reason == "RecordUnreadable"
+    assert await exists(client, CONFIG_MAP, "a", namespace)
+    await client.merge_patch(CONFIG_MAP, record, {"data": {"objects": good}}, namespace=namespace)
+    await second.write(claim("a"))
+    assert not await exists(client, CONFIG_MAP, "a", namespace)
+
+
+async def test_an_owner_whose_inventory_somebody_spoilt_writes_it_anew(
+    store: ClusterStore, client: Client, namespace: str
+) -> None:
+    await store.writer().write(claim("a", config_map("a", namespace, ours="1")))
+    (record,) = (
+        await client.list(CONFIG_MAP, namespace, label_selector="app.kubernetes.io/managed-by=troth")
+    ).items
+    name = record["metadata"]["name"]
+    await client.merge_patch(CONFIG_MAP, name, {"data": {"objects": "[" * 5000}}, namespace=namespace)
+    await store.writer().write(claim("a", config_map("a", namespace, ours="1")))
+    assert (await client.get(CONFIG_MAP, name, namespace))["data"] == record["data"]

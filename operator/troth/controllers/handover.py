@@ -35,6 +35,7 @@ from troth.engine.scheduling import Home, asked_by_pipelines, describe_labels
 from troth.engine.status import read_placement
 from troth.kube import NotFound
 from troth.stores import Claim
+from troth.stores.foreign import Unreadable, read_json
 from troth.stores.handover import Handover, Spared, Yielding, objects_of
 from troth.stores.kubernetes_objects import ObjectKey
 
@@ -218,9 +219,9 @@ def write_moves(moves: Iterable[Move]) -> str:
 
 def _read_moves(work: Work) -> list[Move]:
     try:
-        rows = json.loads(work.metadata.annotations.get(names.MOVED) or "[]")
-        return [Move(*(str(text) for text in row)) for row in rows]
-    except (ValueError, TypeError):
+        rows = read_json(work.metadata.annotations.get(names.MOVED) or "[]")
+        return [Move(*row) for row in rows if all(isinstance(text, str) for text in row)]
+    except (Unreadable, TypeError):
         return []  # somebody has spoilt it; its owner writes it again
 
 
