@@ -16,6 +16,9 @@ from yaml._yaml import CParser
 LARGEST: Final = 4 << 20
 """Bytes of one record: ten thousand files with the longest paths."""
 
+MOST: Final = 50_000
+"""Values of one record: more files than the largest Work can hold."""
+
 _DEEPEST: Final = 16
 _TEXT: Final = "tag:yaml.org,2002:str"
 _TIME: Final = "tag:yaml.org,2002:timestamp"
@@ -69,9 +72,12 @@ def _document(parser: Any) -> Any:
     found: list[Any] = []
     open_: list[Any] = [found]
     keys: list[Any] = [None]
-    documents = 0
+    documents = values = 0
     while (event := parser.get_event()) is not None:
         kind = type(event)
+        values += 1
+        if values > MOST:
+            raise Unreadable(f"holds more than {MOST} values")
         if kind is yaml.DocumentStartEvent:
             documents += 1
             if documents > 1:

@@ -37,7 +37,7 @@ from troth.stores.git_strangers import Strangers
 from troth.stores.kubernetes_objects import Parse
 from troth.stores.ownership import Ownership
 from troth.stores.protocol import Claim, Former, Written
-from troth.stores.state_file import Record, parse_state_file
+from troth.stores.state_file import Record, parse_state_file, recorded_files
 from troth.stores.succession import Part, Successions
 from troth.stores.tree import PathTree, differing
 
@@ -308,25 +308,31 @@ class GitWriter:
     async def _read_records(
         self, wishes: Sequence[Wish], branch: _Branch, *, known: Mapping[str, Record] | None = None
     ) -> Mapping[str, Record]:
-        wanted = {}
+        wanted: dict[str, str] = {}
         for wish in wishes:
             path = wish.claim.state_file
             blob = branch.tree.get(path) if path else None
             if path and blob and ":" not in blob and wish.files.get(path) != blob and blob not in (known or {}):
-                wanted[blob] = path
+                wanted[path] = blob
         return await self._parse_records(wanted)
 
     async def _parse_records(self, wanted: Mapping[str, str]) -> Mapping[str, Record]:
-        """The records of blobs, which are given with their paths. Off the loop: they are YAML, and anybody's."""
+        """The records at paths, by the blobs that are given with them. Off the loop: they are YAML, and anybody's."""
         if not wanted:
             return {}
-        content = await self._repository.read(wanted, largest=LARGEST)
-        records = await asyncio.to_thread(lambda: {blob: parse_state_file(each) for blob, each in content.items()})
-        for blob in wanted.keys() - records.keys():
-            records[blob] = Record(problem=f"is larger than {LARGEST >> 20} MiB, or no file")
-        for blob, record in records.items():
-            if record.problem:
-                self._set_aside[wanted[blob]] = f"the record {wanted[blob]!r} {record.problem}"
+        content = await self._repository.read(set(wanted.values()), largest=LARGEST)
+        missing = Record(problem=f"is larger than {LARGEST >> 20} MiB, or no file")
+
+        def read() -> dict[str, Record]:
+            found = {blob: parse_state_file(each) for blob, each in content.items()}
+            for path, blob in wanted.items():
+                recorded_files(found.setdefault(blob, missing), path=path, prefix=self._prefix)
+            return found
+
+        records = await asyncio.to_thread(read)
+        for path, blob in wanted.items():
+            if problem := records[blob].problem:
+                self._set_aside[path] = f"the record {path!r} {problem}"
         return records
 
     def take_complaints(self) -> tuple[str, ...]:
@@ -480,7 +486,7 @@ class GitWriter:
     async def _restore(self, branch: _Branch) -> None:
         """Give former owners what the branch still holds of theirs."""
         wanted = {
-            blob: former.state_file
+            former.state_file: blob
             for former in self._former
             if former.state_file and (blob := branch.tree.get(former.state_file)) and ":" not in blob
         }

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import yaml
 
@@ -27,10 +27,12 @@ class Record:
     Attributes:
         entries: the paths as they are written.
         problem: why the record, or a part of it, cannot be read; empty when all of it can.
+        placed: what `recorded_files` has found, by the record's path and the store's prefix.
     """
 
     entries: tuple[str, ...] = ()
     problem: str = ""
+    placed: dict[tuple[str, str], list[str]] = field(default_factory=dict, compare=False, repr=False)
 
 
 def render_state_file(files: Iterable[str], *, prefix: str) -> bytes:
@@ -56,9 +58,16 @@ def parse_state_file(content: bytes) -> Record:
 
 
 def recorded_files(record: Record, *, path: str, prefix: str) -> list[str]:
-    """The paths inside the store that a record at ``path`` names; what reaches outside is left out."""
-    base = posixpath.dirname(posixpath.dirname(path))
-    return [inside for entry in record.entries if (inside := _place(entry, base=base, prefix=prefix))]
+    """The paths inside the store that a record at ``path`` names; what reaches outside is left out.
+
+    Of a long record it takes a while the first time: not on the event loop.
+    """
+    found = record.placed.get((path, prefix))
+    if found is None:
+        base = posixpath.dirname(posixpath.dirname(path))
+        found = [inside for entry in record.entries if (inside := _place(entry, base=base, prefix=prefix))]
+        record.placed[path, prefix] = found
+    return found
 
 
 def read_state_file(content: bytes, *, path: str, prefix: str) -> list[str]:

@@ -60,6 +60,8 @@ def test_what_we_write_is_read_again_without_a_complaint(files: list[str]) -> No
         ("files: [!!python/object/apply:os.system [id]]", "tag"),
         ("files:\n" + "- abcdefghi\n" * (LARGEST // 12 + 1), "larger"),
         ("\x00", "YAML"),
+        ("files: [" + "a," * 1_000_000 + "]", "more than"),
+        ("".join(f"k{number}: 1\n" for number in range(100_000)), "more than"),
     ],
 )
 def test_a_bad_state_file_is_set_aside_at_once_and_says_why(text: str, problem: str) -> None:
