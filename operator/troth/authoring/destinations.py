@@ -17,6 +17,7 @@ ANYWHERE: Final = "anywhere"
 
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _LONGEST_NAME: Final = 253
+_MODES: Final = ("nestedByMetadata", "aggregatedYAML", "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def read_destinations(path: Path) -> Destinations:
                     raise HomeError(path, f"{destination.name!r} is not a valid name of a Destination", remedy)
                 if destination.name in (known.name for known in found):
                     raise HomeError(path, f"has two Destinations {destination.name!r}", "give each its own name")
-                dict(destination.metadata.labels)
+                _check(path, destination)
                 found.append(destination)
             elif obj["kind"] in kinds and obj["kind"] != DIRECTORY_STATE_STORE.kind:
                 paths[obj["kind"], obj["metadata"]["name"]] = str((obj.get("spec") or {}).get("path") or "")
@@ -62,6 +63,18 @@ def read_destinations(path: Path) -> Destinations:
     if not found:
         raise HomeError(path, "has no Destination", "put the platform's Destinations in it")
     return Destinations(tuple(found), paths)
+
+
+def _check(path: Path, destination: Destination) -> None:
+    """What an API server refuses, and what would lead files elsewhere than there."""
+    labels: Mapping[str, object] = dict(destination.metadata.labels)
+    for label, value in labels.items():
+        if not isinstance(value, str):
+            problem = f"the label {label} of the Destination {destination.name!r} is not a text"
+            raise HomeError(path, problem, "put its value in quotes")
+    if destination.mode not in _MODES:
+        problem = f"spec.filepath.mode of the Destination {destination.name!r} is {destination.mode!r}"
+        raise HomeError(path, problem, f"use {', '.join(_MODES[:-1])} or {_MODES[-1]}")
 
 
 def anywhere() -> Destination:

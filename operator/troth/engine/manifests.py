@@ -292,7 +292,8 @@ class _Builder:
                 continue
             key = self._key(key_node)
             if key in result:
-                raise _at(key_node, f"the key {key!r} is there twice")
+                why = f", as {key_node.value!r} without quotes is {key}" if key_node.tag == BOOL else ""
+                raise _at(key_node, f"the key {key!r} is there twice{why}")
             result[key] = self.build(value_node)
         return {**merged, **result} if merged else result
 

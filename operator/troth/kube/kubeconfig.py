@@ -216,7 +216,7 @@ class Kubeconfig:
         cluster = cluster_node.value["cluster"]
         check_server(cluster.get("server"), context["cluster"], said, quote=quote)
         if cluster.get("proxy-url") and not is_address(cluster["proxy-url"]):
-            raise CredentialsError(f"{said}: its proxy-url is no address: write http://HOST:PORT")
+            raise CredentialsError(f"{said}: its proxy-url is not an address: write http://HOST:PORT")
         user_name = context.get("user")
         user_node = entry_named(config, "users", user_name, said, why=why, quote=quote) if user_name else None
         user = (user_node.value.get("user") or {}) if user_node is not None else {}

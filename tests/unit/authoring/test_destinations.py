@@ -39,6 +39,29 @@ def test_any_other_name_is_refused(tmp_path: Path, name: str) -> None:
         read_destinations(platform(tmp_path, name))
 
 
+@pytest.mark.parametrize("value", [1, True, 1.5, ["a"]])
+def test_a_label_that_an_api_server_does_not_take_is_refused(tmp_path: Path, value: object) -> None:
+    file = platform(tmp_path, "a")
+    file.write_text(
+        yaml.safe_dump(yaml.safe_load(file.read_text()) | {"metadata": {"name": "a", "labels": {"x": value}}})
+    )
+    with pytest.raises(
+        HomeError, match="the label x of the Destination 'a' is not a text; put its value in quotes"
+    ):
+        read_destinations(file)
+
+
+def test_a_layout_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    file = platform(tmp_path, "a")
+    for mode in ("nestedByMetadata", "aggregatedYAML", "none"):
+        file.write_text(file.read_text().replace("spec: {}", f"spec: {{filepath: {{mode: {mode}}}}}"))
+        assert read_destinations(file).named("a").mode == mode
+        file.write_text(file.read_text().replace(mode, f"{mode}s"))
+        with pytest.raises(HomeError, match=f"is '{mode}s'; use nestedByMetadata, aggregatedYAML or none"):
+            read_destinations(file)
+        file = platform(tmp_path, "a")
+
+
 def test_two_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(HomeError, match="two Destinations 'a'"):
         read_destinations(platform(tmp_path, "a", "b", "a"))

@@ -193,6 +193,7 @@ def test_aliases_share_nothing() -> None:
         ("? [a]\n: 1\n", 1, "a key that is a map or a list"),
         ("{a: 1}: 2\n", 1, "a key that is a map or a list"),
         ("null: 1\n", 1, "without a name"),
+        ("y: 1\non: 2\n", 2, "the key 'true' is there twice, as 'on' without quotes is true"),
         ("a: \x01\n", None, "control character"),
         ("a: &x [*x]\n", 1, "holds itself"),
         ("a: {<<: 1}\n", 1, "merges maps"),

@@ -69,7 +69,8 @@ def check_name(name: str) -> str:
         CannotStart: it may not.
     """
     if not _PROMISE_NAME.fullmatch(name):
-        raise CannotStart(f"{name!r} is no name of a Promise; use lower-case letters, digits and dashes")
+        remedy = "use at most 63 lower-case letters, digits and dashes, and begin with a letter"
+        raise CannotStart(f"{name!r} is not a valid name of a Promise; {remedy}")
     return name
 
 

@@ -302,7 +302,7 @@ class _File:
         counts = self._map(entry["counts"], f"{path}.counts")
         for kind, number in counts.items():
             if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-                raise self._error(f"{path}.counts.{kind}", "is no number of objects", "write 0, 1, 2…")
+                raise self._error(f"{path}.counts.{kind}", "is not a number of objects", "write 0, 1, 2…")
         return counts
 
     def _objects(self, entry: Mapping[str, Any], path: str, key: str) -> tuple[Mapping[str, Any], ...]:
@@ -386,8 +386,8 @@ class _File:
 
     def _text(self, value: Any, path: str) -> str:
         if not isinstance(value, str) or not value:
-            problem = "is missing" if value is None else "is empty" if value == "" else "is no text"
-            raise self._error(path, problem, "write a text; put it in quotes")
+            problem = "is missing" if value is None else "is empty" if value == "" else "is not a text"
+            raise self._error(path, problem, "write a text, and put it in quotes")
         return value
 
     def _flag(self, value: Any, path: str) -> bool:
