@@ -46,7 +46,9 @@ async def troth_lint(plane: ControlPlane, *arguments: object) -> tuple[int, list
         stderr=asyncio.subprocess.PIPE,
     )
     out, err = await asyncio.wait_for(process.communicate(), 60)
-    return process.returncode or 0, json.loads(out or b"[]"), err.decode()
+    findings = json.loads(out or b"[]")
+    # The tests' own Promises describe nothing, and that is not what is looked at here.
+    return process.returncode or 0, [each for each in findings if each["code"] != "T112"], err.decode()
 
 
 def written(folder: Path, obj: Mapping[str, Any]) -> Path:

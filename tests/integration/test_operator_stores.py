@@ -512,9 +512,11 @@ async def test_a_store_that_comes_back_gets_what_was_asked_for_meanwhile(site: S
     await site.destination(says("Ready", "False", "not found", reason="StateStoreNotFound"))
     await site.ask("meanwhile")
     await site.request("meanwhile", says("Ready", "False", site.name, "does not exist", reason="WorksFailing"))
-    assert is_ready(await site.ready("before"))
+    # What is written there stays, and nobody keeps it up to date: that is told as well.
+    await site.request("before", says("Ready", "False", "does not exist", "stays as it is", reason="WorksFailing"))
     await site.open_store()
     await site.ready("meanwhile")
+    await site.ready("before")
     await site.destination(says("Ready", "True"))
     assert f"{site.directory('meanwhile')}/object.yaml" in await all_files(repository)
 

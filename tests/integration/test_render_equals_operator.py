@@ -27,7 +27,7 @@ from tests.platforms import (
     promise,
 )
 from tests.waiting import eventually
-from troth.api.conditions import LINTED
+from troth.api.conditions import LINTED, REQUESTS_FIT, REQUESTS_READY
 from troth.api.resources import DESTINATION, GIT_STATE_STORE, PROMISE
 from troth.authoring.bounded import BoundedWorker
 from troth.authoring.destinations import Destinations, read_destinations
@@ -207,7 +207,8 @@ def said(status: Mapping[str, Any]) -> dict[str, Any]:
         "conditions": [
             {key: item[key] for key in ("type", "status", "reason", "message")}
             for item in status.get("conditions") or ()
-            if item["type"] != LINTED  # says what `troth lint` says
+            # What `troth lint` says, and what only a cluster knows: how its requests fare.
+            if item["type"] not in (LINTED, REQUESTS_READY, REQUESTS_FIT)
         ],
         "places": [
             {key: item.get(key) for key in ("destination", "path", "files", "state")}

@@ -15,7 +15,7 @@ from troth.cli import main
 
 HOSTILE = {
     "endless": "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
-    "power": "a: {{ 'x' * (spec.n ** 9) }}\n",
+    "power": "a: {{ 'x' * (spec.count ** 9) }}\n",
     "memory": "{% set ns = namespace(x='x' * 1000) %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
     "loop": "{% include 'head' %}\n",
     "macro": "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
@@ -30,7 +30,9 @@ def home(tmp_path: Path, template: str, **pipeline: Any) -> tuple[Path, Path]:
     folder.mkdir()
     (folder / "promise.yaml").write_text(yaml.safe_dump(made), "utf-8")
     asked = tmp_path / "asked.yaml"
-    asked.write_text(yaml.safe_dump_all([request("things", f"r{n}", "team", n=99999) for n in range(20)]), "utf-8")
+    asked.write_text(
+        yaml.safe_dump_all([request("things", f"r{n}", "team", count=99999) for n in range(20)]), "utf-8"
+    )
     return folder, asked
 
 
@@ -56,7 +58,7 @@ def test_building_ends_whatever_a_template_asks_of_the_compiler(tmp_path: Path) 
 
 
 def test_a_template_that_is_wrong_or_refuses_is_a_finding(tmp_path: Path) -> None:
-    folder, asked = home(tmp_path, "a: {{ fail('not today') if spec.n else spec.n }}\n")
+    folder, asked = home(tmp_path, "a: {{ fail('not today') if spec.count else spec.count }}\n")
     result = CliRunner().invoke(main, ["render", str(folder), "-f", str(asked)])
     assert result.exit_code == 1
     assert result.stderr.count("not today") == 20

@@ -43,6 +43,7 @@ from troth.engine.sources import field_of, value_at
 
 _NAMES: Final = ("a", "a.b", "1a", "a" * 63)
 _NOT_OURS: Final = ("apiVersion", "kind", "metadata", "status")
+_ATTEMPTS_FOR_EACH: Final = 4
 _MOST_FAILURES: Final = 5
 _SHRINKING: Final = 400
 _SLOW: Final = 80
@@ -89,6 +90,10 @@ def check_generated(
     return trial.failures()
 
 
+class _InVain(Exception):
+    """Too few of the bodies that were drawn fit the API."""
+
+
 class _Broken(Exception):
     """A promise does not hold; a class of its own for each way, so that shrinking stays with one."""
 
@@ -106,6 +111,11 @@ class _Trial:
     _kinds: dict[tuple[str, str], type[_Broken]] = field(default_factory=dict)
     _left: int = _SHRINKING
     _first_refused: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether a promise is broken, so that what is drawn now makes the request for it smaller."""
+        return bool(self._smallest)
 
     def failures(self) -> tuple[GeneratedFailure, ...]:
         """What was found, in a fixed order."""
@@ -252,6 +262,16 @@ def _draw(trial: _Trial, schema: Mapping[str, Any], *, examples: int, seed: int)
 
     bodies = [values(schema), *(near(schema, body) for _, body in trial.asking.bodies())]
     frames = [*trial.asking.frames, *(replace(trial.asking.plain, name=name) for name in _NAMES)]
+    attempts = 0
+
+    @st.composite
+    def attempted(draw: st.DrawFn) -> Any:
+        # Where little fits (a pattern against a length), hypothesis would go on for thousands of attempts.
+        nonlocal attempts
+        attempts += 1
+        if attempts > _ATTEMPTS_FOR_EACH * examples and not trial.is_broken:
+            raise _InVain
+        return draw(st.one_of(bodies))
 
     @hypothesis.seed(seed)
     @hypothesis.settings(
@@ -264,7 +284,7 @@ def _draw(trial: _Trial, schema: Mapping[str, Any], *, examples: int, seed: int)
         report_multiple_bugs=False,
         print_blob=False,
     )
-    @hypothesis.given(st.one_of(bodies), st.one_of(st.just(frames[0]), st.sampled_from(frames)))
+    @hypothesis.given(attempted(), st.one_of(st.just(frames[0]), st.sampled_from(frames)))
     def draw(body: Mapping[str, Any], frame: Frame) -> None:
         trial.try_drawn(body, frame, hypothesis.reject)
 
@@ -272,7 +292,7 @@ def _draw(trial: _Trial, schema: Mapping[str, Any], *, examples: int, seed: int)
         draw()
     except (_Broken, Flaky):
         return  # the trial has kept it
-    except (Unsatisfiable, InvalidArgument):
+    except (Unsatisfiable, InvalidArgument, _InVain):
         return  # the tally says it
 
 

@@ -106,12 +106,14 @@ class Promises:
             self._valid.add(content)
         return None
 
-    def own(self) -> GeneratedFailure | None:
-        """What the Promise's own workflow breaks."""
+    def own(self, *, may_refuse: bool) -> GeneratedFailure | None:
+        """What the Promise's own workflow breaks; ``may_refuse``: its author says that it refuses."""
         offered = offer_of(self._home)
         rendering = render_promise(self._home, offered, destinations=None, render=self.render)
         refusal = rendering.failure
         if refusal is not None and refusal.reason == "Refused":
+            if may_refuse:
+                return None
             message = f"{refusal.sentence()}; as long as it refuses, nobody can ask for anything"
             return GeneratedFailure(RENDERS, {}, message, self.place(refusal), own=True)
         found = self.broken({}, rendering, offered[1].promise_configure)

@@ -252,7 +252,7 @@ class Runner:
         home, start = subject.home, time.perf_counter()
         failures: list[GeneratedFailure] = []
         if self.options.examples:
-            own = Promises(home, worker).own()
+            own = Promises(home, worker).own(may_refuse=_expects_own_refusal(subject.suites))
             failures += [own] if own is not None else []
         if home.promise["spec"].get("api"):
             requests = self.requests_of(index, None)
@@ -304,6 +304,12 @@ class Runner:
         if key not in self._requests:
             self._requests[key] = Requests(self.subjects[index].home, destinations=destinations)
         return self._requests[key]
+
+
+def _expects_own_refusal(suites: Sequence[Suite]) -> bool:
+    """Whether a case says that the Promise's own workflow refuses."""
+    steps = (step for suite in suites for case in suite.cases for step in case.steps)
+    return any(step.own and step.expect.failure is not None for step in steps)
 
 
 def _requested(step: Step, held: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
