@@ -62,10 +62,11 @@ def main() -> None:
     worker = Worker(limits)
     worker.warm_up()
     gc.freeze()
-    replies.write(framed(pack({"ready": True})))
-    while (payload := _read(jobs)) is not None:
-        for reply in worker.answer(unpack(payload)):
-            replies.write(framed(reply))
+    with suppress(BrokenPipeError):  # whoever asked is gone, perhaps before this process was ready
+        replies.write(framed(pack({"ready": True})))
+        while (payload := _read(jobs)) is not None:
+            for reply in worker.answer(unpack(payload)):
+                replies.write(framed(reply))
 
 
 class Worker:

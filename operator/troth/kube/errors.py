@@ -158,6 +158,7 @@ _TOO_LARGE = ("request is too large", "message larger than max")
 
 _LONGEST_BODY = 512
 _LONGEST_MESSAGE = 8192
+_LONGEST_END = 1024
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 _LOGIN = re.compile(r"//[^/\s'\"]*@")
 
@@ -196,7 +197,10 @@ def error_from_answer(code: int, body: bytes, retry_after: str | None = None) ->
 def _plain(message: object) -> str:
     """A server's words without control characters and not without end: people read them on a terminal."""
     text = _UNPRINTABLE.sub(" ", message if isinstance(message, str) else "")
-    return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}..."
+    if len(text) <= _LONGEST_MESSAGE:
+        return text
+    # What is wrong stands at the end, behind what the server quotes.
+    return f"{text[: _LONGEST_MESSAGE - _LONGEST_END]}...{text[-_LONGEST_END:]}"
 
 
 def without_login(server: str) -> str:
