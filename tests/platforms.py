@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +188,20 @@ def condition(obj: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
     """A condition of an object, or an empty map."""
     found = (obj.get("status") or {}).get("conditions") or ()
     return next((item for item in found if item["type"] == kind), {})
+
+
+def says(kind: str, status: str, *words: str, reason: str = "") -> Callable[[Mapping[str, Any]], bool]:
+    """A test of an object: a condition has that status (and reason), and its message holds all the words."""
+
+    def test(live: Mapping[str, Any]) -> bool:
+        found = condition(live, kind)
+        return (
+            found.get("status") == status
+            and reason in ("", found.get("reason"))
+            and all(word in found.get("message", "") for word in words)
+        )
+
+    return test
 
 
 class Platform:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from tests.platforms import (
     is_ready,
     placements,
     promise,
+    says,
 )
 from tests.strangers import Stranger, forced_pushes, record_pushes, refuse_pushes
 from tests.waiting import eventually
@@ -132,20 +133,6 @@ async def site(client: Client, stores: Path, unique: str, namespace: str) -> Asy
     platform = Platform(client)
     yield Site(platform, unique, namespace, stores)
     await platform.clean()
-
-
-def says(kind: str, status: str, *words: str, reason: str = "") -> Callable[[Mapping[str, Any]], bool]:
-    """A test of an object: a condition has that status (and reason), and its message holds all the words."""
-
-    def test(live: Mapping[str, Any]) -> bool:
-        found = condition(live, kind)
-        return (
-            found.get("status") == status
-            and reason in ("", found.get("reason"))
-            and all(word in found.get("message", "") for word in words)
-        )
-
-    return test
 
 
 async def warned(client: Client, live: Mapping[str, Any], word: str) -> None:

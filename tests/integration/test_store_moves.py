@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from tests.platforms import (
     git_store,
     placements,
     promise,
+    says,
 )
 from tests.waiting import eventually
 from troth.api.resources import (
@@ -289,16 +290,6 @@ async def test_two_stores_of_one_branch_know_of_each_others_files(moving: Moving
 
 def ready(live: Mapping[str, Any]) -> bool:
     return condition(live, "Ready").get("status") == "True"
-
-
-def says(kind: str, status: str, *words: str) -> Callable[[Mapping[str, Any]], bool]:
-    """A test of an object: a condition has that status, and its message holds all the words."""
-
-    def test(live: Mapping[str, Any]) -> bool:
-        found = condition(live, kind)
-        return found.get("status") == status and all(word in found.get("message", "") for word in words)
-
-    return test
 
 
 def in_store(name: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +20,7 @@ from tests.platforms import (
     is_ready,
     placements,
     promise,
+    says,
 )
 from tests.strangers import refuse_pushes
 from tests.waiting import eventually
@@ -35,20 +35,6 @@ from troth.api.resources import (
 from troth.kube import Client
 
 PAUSED = "kratix.io/paused"
-
-
-def says(kind: str, status: str, *words: str, reason: str = "") -> Callable[[Mapping[str, Any]], bool]:
-    """A test of an object: a condition has that status (and reason), and its message holds all the words."""
-
-    def test(live: Mapping[str, Any]) -> bool:
-        found = condition(live, kind)
-        return (
-            found.get("status") == status
-            and reason in ("", found.get("reason"))
-            and all(word in found.get("message", "") for word in words)
-        )
-
-    return test
 
 
 @dataclass

@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
+from troth.api.files import holds_manifests
 from troth.authoring.files import HomeError
-
-_YAML: Final = (".yaml", ".yml", ".json")
 
 
 def printable(placed: Mapping[str, Mapping[str, bytes]]) -> str:
@@ -24,7 +23,7 @@ def printable(placed: Mapping[str, Mapping[str, bytes]]) -> str:
     for destination, files in placed.items():
         for path, content in files.items():
             text = content.decode("utf-8", "replace")
-            if not path.endswith(_YAML):
+            if not holds_manifests(path):
                 text = "".join(f"# {line}\n" for line in text.splitlines())
             end = "" if text.endswith("\n") or not text else "\n"
             parts.append(f"---\n# {destination}: {path}\n{text}{end}")

@@ -116,7 +116,9 @@ def _problems(file: Path, rendering: Rendering) -> list[str]:
 
 
 def _waiting_for(wants: Mapping[str, str]) -> str:
-    labels = ", ".join(f"{key}={value}" for key, value in sorted(wants.items()))
+    from troth.engine.scheduling import describe_labels
+
+    labels = describe_labels(wants)
     return f"no destination has the labels {labels}" if labels else "no destination matches"
 
 

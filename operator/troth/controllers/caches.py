@@ -77,6 +77,7 @@ BY_OWNER: Final = "owner"
 BY_PROMISE: Final = "promise"
 BY_WORK: Final = "work"
 BY_DESTINATION: Final = "destination"
+BY_UNWRITTEN: Final = "unwritten"
 BY_REQUIREMENT: Final = "requirement"
 BY_STORE: Final = "store"
 BY_READY: Final = "ready"
@@ -158,6 +159,7 @@ class Caches:
             {
                 BY_WORK: lambda placement: [work_of(placement)],
                 BY_DESTINATION: lambda placement: [placement.destination],
+                BY_UNWRITTEN: lambda placement: () if was_ever_written(placement) else (BY_UNWRITTEN,),
             },
         )
         self.definitions = self._informer(
@@ -490,9 +492,8 @@ class Caches:
 
     def _queue_unwritten(self) -> None:
         """Queues the Works of which nothing has been written somewhere: there may be a better place now."""
-        for placement in self.placements.items():
-            if not was_ever_written(placement):
-                self._queue_work(placement)
+        for placement in self.placements.by_index(BY_UNWRITTEN, BY_UNWRITTEN):
+            self._queue_work(placement)
 
     def _store_changed(self, key: Key, old: StateStore | None, new: StateStore | None) -> None:
         if meant_differs(old, new):

@@ -169,17 +169,21 @@ class WorkReconciler:
         asked = meta.annotations.get(names.ASKED_FOR, _UNKNOWN)
         if (meta.labels.get(names.MISPLACED), meta.annotations.get(names.ASKED_FOR)) == ("true", asked):
             return
+        marks = {"labels": {names.MISPLACED: "true"}, "annotations": {names.ASKED_FOR: asked}}
+        if await self._patch_placement(placement, {"metadata": marks}):
+            self._announce_misplaced(placement, "are not those that the request asks for now")
+
+    async def _patch_placement(self, placement: WorkPlacement, patch: Mapping[str, Any]) -> bool:
+        """Whether it was there to be patched; when it was not, its end queues its Work again."""
+        meta = placement.metadata
         try:
             answer = await self._platform.client.merge_patch(
-                WORK_PLACEMENT,
-                meta.name,
-                {"metadata": {"labels": {names.MISPLACED: "true"}, "annotations": {names.ASKED_FOR: asked}}},
-                namespace=meta.namespace,
+                WORK_PLACEMENT, meta.name, patch, namespace=meta.namespace
             )
         except NotFound:
-            return  # its end queues this Work again
+            return False
         self._platform.caches.placements.observe(answer)
-        self._announce_misplaced(placement, "are not those that the request asks for now")
+        return True
 
     def _announce_misplaced(self, placement: WorkPlacement, how: str) -> None:
         if names.MISPLACED not in placement.metadata.labels:
@@ -235,16 +239,7 @@ class WorkReconciler:
         if placement is None:
             await self._create_placement(work, destination, group, spec, marks)
             return
-        try:
-            answer = await self._platform.client.merge_patch(
-                WORK_PLACEMENT,
-                placement.metadata.name,
-                {"metadata": marks.as_patch(), "spec": spec},
-                namespace=placement.metadata.namespace,
-            )
-        except NotFound:
-            return  # its end queues this Work again
-        self._platform.caches.placements.observe(answer)
+        await self._patch_placement(placement, {"metadata": marks.as_patch(), "spec": spec})
 
     async def _create_placement(
         self,
@@ -467,7 +462,7 @@ def _destinations(plan: GroupPlan) -> list[tuple[str, bool]]:
 
 
 def _waiting_for(waiting: Waiting) -> str:
-    labels = ", ".join(f"{key}={value}" for key, value in sorted(waiting.wants.items()))
+    labels = describe_labels(waiting.wants)
     return f"no destination has the labels {labels}" if labels else "there is no destination"
 
 

@@ -70,11 +70,6 @@ def recorded_files(record: Record, *, path: str, prefix: str) -> list[str]:
     return found
 
 
-def read_state_file(content: bytes, *, path: str, prefix: str) -> list[str]:
-    """The paths inside the store that a record names; what is unreadable or reaches outside is left out."""
-    return recorded_files(parse_state_file(content), path=path, prefix=prefix)
-
-
 def _under_another_prefix(entry: str, base: str) -> Iterator[str]:
     """Where the entry is if it was written while the store had another prefix: that is the beginning of ``base``."""
     folders = base.split("/")

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from tests.unit.engine.pipelines import context, pipeline, render
 from troth.api.files import file_kind, holds_manifests
+from troth.authoring.output import printable
+from troth.authoring.testing.matching import rendered_objects
 from troth.engine import Failure, Rendered
 from troth.engine.layout import aggregate
 from troth.engine.manifests import load_documents
@@ -55,6 +57,18 @@ def test_a_value_is_a_value_in_every_file_that_somebody_reads_for_manifests(suff
     joined = aggregate({("p", "n"): files, ("q", "n"): {"b.yaml": b"a: b\n"}}) or b""
     documents = load_documents(joined.decode())
     assert {document.get("kind") for document in documents if document} <= {"ConfigMap", None}
+
+
+def test_whoever_shows_or_expects_what_was_rendered_reads_the_same_files() -> None:
+    files = {"a.YAML": b"kind: A\n", "b.yml": b"kind: B\n", "c.JSON": b'{"kind": "C"}\n', "d.txt": b"kind: D\n"}
+
+    assert [obj["kind"] for obj in rendered_objects(files)] == ["A", "B", "C"]
+    assert [line for line in printable({"here": files}).splitlines() if "kind" in line] == [
+        "kind: A",
+        "kind: B",
+        '{"kind": "C"}',
+        "# kind: D",
+    ]
 
 
 def test_text_is_never_joined_with_manifests() -> None:

@@ -14,7 +14,7 @@ from troth.stores.content import blob_id
 from troth.stores.edits import Wish, plan, read_claim
 from troth.stores.ownership import Ownership, Ownerships
 from troth.stores.paths import ancestors, confine
-from troth.stores.state_file import parse_state_file, read_state_file, render_state_file
+from troth.stores.state_file import parse_state_file, recorded_files, render_state_file
 from troth.stores.tree import PathTree
 
 names = st.sampled_from(["a", "b", "c", "x.yaml"])
@@ -223,7 +223,7 @@ def test_a_state_file_is_kratixs_and_leaves_out_the_stores_prefix() -> None:
 )
 def test_a_state_file_is_believed_only_about_its_own_destination(listed: str, found: list[str]) -> None:
     path = "pre/worker/.kratix/default-a.yaml"
-    assert read_state_file(listed.encode(), path=path, prefix="pre") == found
+    assert recorded_files(parse_state_file(listed.encode()), path=path, prefix="pre") == found
 
 
 def test_a_forged_state_file_removes_nothing_of_others() -> None:

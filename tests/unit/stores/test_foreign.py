@@ -16,7 +16,7 @@ from troth.stores.errors import StoreError
 from troth.stores.foreign import LARGEST, Unreadable, read_json, read_yaml
 from troth.stores.git_repository import _parse_batch, _parse_difference, _parse_names, _parse_tree, _small_blobs
 from troth.stores.kubernetes_inventory import Inventory, _read
-from troth.stores.state_file import Record, parse_state_file, read_state_file, render_state_file
+from troth.stores.state_file import Record, parse_state_file, recorded_files, render_state_file
 
 YAML_LIKE = st.text(alphabet="[]{}:,-&*!<>|'\"#% \n\tfiles0129e_.~?@`é\x00\x07", max_size=80)
 BYTES = st.one_of(
@@ -35,7 +35,10 @@ BOMB = "a: &a {x: [1,2,3,4,5,6,7,8,9]}\n" + "".join(
 def test_a_state_file_of_any_bytes_is_read_or_set_aside(content: bytes) -> None:
     record = parse_state_file(content)
     assert all(isinstance(entry, str) for entry in record.entries)
-    assert all(path.startswith("w/") for path in read_state_file(content, path="w/.kratix/a.yaml", prefix=""))
+    assert all(
+        path.startswith("w/")
+        for path in recorded_files(parse_state_file(content), path="w/.kratix/a.yaml", prefix="")
+    )
 
 
 @given(st.lists(st.text(alphabet="abc/-._ 0129:é", min_size=1, max_size=20), unique=True))
@@ -95,11 +98,22 @@ def test_a_bad_inventory_names_nothing_and_says_why(objects: str) -> None:
 
 
 @given(BYTES)
-def test_what_is_refused_is_refused_with_one_error(content: bytes) -> None:
+def test_any_bytes_are_plain_values_or_refused_with_one_error(content: bytes) -> None:
     with contextlib.suppress(Unreadable):
-        read_yaml(content)
+        assert _depth_of_plain(read_yaml(content)) <= 16
     with contextlib.suppress(Unreadable):
-        read_json(content.decode(errors="replace"))
+        assert _depth_of_plain(read_json(content.decode(errors="replace"))) <= 1024
+
+
+def _depth_of_plain(value: Any) -> int:
+    """How deep a value nests that is made of nothing but maps, lists and scalars of JSON."""
+    if isinstance(value, dict):
+        assert all(type(key) is str for key in value)
+        return 1 + max((_depth_of_plain(child) for child in value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max((_depth_of_plain(child) for child in value), default=0)
+    assert type(value) in (str, int, float, bool, type(None))
+    return 0
 
 
 def test_an_owner_whose_record_is_spoilt_writes_it_anew_and_removes_nothing_on_its_word() -> None:

@@ -13,6 +13,7 @@ from troth.authoring.testing.cases import Expectation
 from troth.authoring.testing.golden import Golden, compare, golden_folder, read_golden
 from troth.authoring.testing.matching import differences, named, rendered_objects, select, selection
 from troth.engine.admission.refusals import Refusal
+from troth.engine.scheduling import describe_labels
 
 _MOST_NAMED: Final = 12
 
@@ -146,7 +147,7 @@ def _judge_waiting(expect: Expectation, rendering: Rendering) -> Iterator[Proble
         yield Problem("unscheduled", "expected no destination, but everything has one", expect.at("unscheduled"))
     if rendering.waiting and not expect.unscheduled:
         for wants in rendering.waiting:
-            labels = ", ".join(f"{key}={value}" for key, value in sorted(wants.items()))
+            labels = describe_labels(wants)
             what = f"no destination has the labels {labels}" if labels else "no destination matches"
             yield Problem("", f"{what}; if that is right, expect `unscheduled: true`", expect.source)
 

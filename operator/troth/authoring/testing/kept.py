@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from troth.api.files import holds_manifests
 from troth.api.pipelines import JinjaPipeline
 from troth.authoring.bounded import BoundedWorker
 from troth.authoring.home import Home, locate_failure, offer_of
@@ -22,7 +23,6 @@ RENDERS: Final = "renders"
 SAME_TWICE: Final = "same-twice"
 VALID_OBJECTS: Final = "valid-objects"
 
-_STRUCTURED: Final = (".yaml", ".yml", ".json")
 _INDEX: Final = re.compile(r"\[\d+\]")
 
 
@@ -134,7 +134,7 @@ class Promises:
         return "the outcome differs"
 
     def _problems(self, path: str, content: bytes) -> Iterator[tuple[str, str, str, str]]:
-        if not path.endswith(_STRUCTURED):
+        if not holds_manifests(path):
             return
         try:
             documents = load_documents(content.decode())

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import orjson
 
+from troth.api.files import holds_manifests
 from troth.engine.manifests import InvalidManifest, load_documents
 
-STRUCTURED: Final = (".yaml", ".yml", ".json")
 _LONGEST: Final = 120
 
 
@@ -72,7 +72,7 @@ def rendered_objects(files: Mapping[str, bytes]) -> list[Mapping[str, Any]]:
     """The objects in rendered files, in the order of their paths; what is none is passed over."""
     found: list[Mapping[str, Any]] = []
     for path, content in sorted(files.items()):
-        if not path.endswith(STRUCTURED):
+        if not holds_manifests(path):
             continue
         try:
             documents = load_documents(content.decode("utf-8", "replace"))

@@ -270,11 +270,7 @@ def _why_failing(works: Iterable[WorkFacts]) -> str:
 
 
 def _why_unscheduled(works: Iterable[WorkFacts]) -> str:
-    wants = {
-        ", ".join(f"{key}={value}" for key, value in sorted(group.wants.items()))
-        for work in works
-        for group in work.unscheduled
-    }
+    wants = {describe_labels(group.wants) for work in works for group in work.unscheduled}
     if not wants:
         return ""
     if "" in wants:
