@@ -12,6 +12,8 @@ from typing import Any
 import hypothesis
 import pytest
 
+pytest_plugins = ["tests.control_plane"]
+
 # On a busy machine an example may take any time; the deadline would only measure the neighbours.
 hypothesis.settings.register_profile("dev", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)

@@ -1,5 +1,7 @@
 """A real API server for the tests of one process, and a `troth operator` beside it where a test wants one.
 
+A plug-in of pytest and no conftest.py, because tests/integration and tests/hostile share one control plane.
+
 Each pytest-xdist process has a control plane of its own. It is synchronous inside, so it outlives the event loop
 that each test gets. When its programs cannot be had the tests fail; they are not skipped.
 """
@@ -22,12 +24,12 @@ from troth.dev import AuditLog, CommandResult, ControlPlane, find_binaries, find
 from troth.dev.git_server import GitServer
 from troth.kube import Client, load_credentials
 
-_HERE = Path(__file__).parent
+_WITH_CONTROL_PLANE = tuple(Path(__file__).parent / name for name in ("integration", "hostile"))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Find or make the programs before the first test: building takes longer than a test may."""
-    ours = [item for item in session.items if item.path.is_relative_to(_HERE)]
+    ours = [item for item in session.items if any(map(item.path.is_relative_to, _WITH_CONTROL_PLANE))]
     if session.config.option.collectonly or not ours:
         return
     find_binaries()
