@@ -180,7 +180,7 @@ async def test_a_promise_says_whose_its_definition_is_as_soon_as_somebody_change
         await corner.platform.wait(PROMISE, corner.name, told)
 
     await give(None)
-    await says("belongs to no Promise", f"label it kratix.io/promise-name={corner.name}")
+    await says("exists, and Troth did not make it", f"label it kratix.io/promise-name={corner.name}")
     await give("another")
     await says("is the API of the Promise another")
     await give(corner.name)

@@ -130,7 +130,7 @@ async def test_a_promise_whose_api_is_a_strangers_takes_it_when_the_stranger_has
     theirs = made["spec"]["api"]
     await corner.platform.make(CUSTOM_RESOURCE_DEFINITION, theirs)
     await corner.platform.make(PROMISE, made)
-    await corner.promise(says("Ready", "False", "belongs to no Promise"))
+    await corner.promise(says("Ready", "False", "Troth did not make it"))
     await corner.platform.delete(CUSTOM_RESOURCE_DEFINITION, theirs["metadata"]["name"])
     await corner.promise(available, within=40)  # nobody tells of definitions that are not ours: it is tried again
 

@@ -42,6 +42,7 @@ from troth.controllers.workflow import Workflows
 from troth.controllers.writes import Writes
 from troth.engine import Limits, RenderPool
 from troth.engine.manifests import load_documents
+from troth.engine.reach import Reach, read_namespaces
 from troth.kube import (
     AlreadyExists,
     Client,
@@ -102,6 +103,7 @@ class Operator:
             system_namespace=settings.system_namespace,
             store_poll_seconds=settings.store_poll,
             failing_store_poll_seconds=settings.failing_store_poll,
+            reach=Reach(settings.system_namespace, read_namespaces(settings.pipeline_namespaces)),
         )
         platform = Platform(
             client=self._client,

@@ -40,6 +40,11 @@ class Settings:
     system_namespace: str = setting(
         "kratix-platform-system", "Namespace of the operator's own objects and of the Works of Promises."
     )
+    pipeline_namespaces: str = setting(
+        "",
+        "Namespaces, separated by commas, that a Promise's pipelineNamespace may name although they are the "
+        "cluster's or the operator's own (kube-system, for example).",
+    )
     workers: int = setting(32, "Reconciles that run at once. They wait for the API server most of the time.")
     waiting: int = setting(5000, "Reconciles that may exist at once, those that wait for a store included.")
     render_workers: int = setting(2, "Processes that render templates.")

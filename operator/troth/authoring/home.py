@@ -30,6 +30,7 @@ from troth.engine.emit import TooDeep, dump_document
 from troth.engine.failure import Failure
 from troth.engine.lines import document_lines, field_lines
 from troth.engine.offers import Offer, read_offer
+from troth.engine.reach import check_pipeline_namespace
 from troth.engine.serving import as_created, as_served
 from troth.engine.sources import field_of, pipelines_of
 from troth.engine.status.schema import derived_fields
@@ -206,7 +207,9 @@ def offer_of(home: Home) -> tuple[Promise, Offer]:
         raise RefusedPromise(source.path, problem, remedy, line=source.line, field=unknown)
     try:
         promise = read_promise(as_served(as_created(answer.object)))
-        return promise, _sound(read_offer(promise))
+        offer = read_offer(promise)
+        check_pipeline_namespace(promise.spec)
+        return promise, _sound(offer)
     except InvalidObject as error:
         source = locate(home, error.field)
         kind = UnboundedRule if ENDLESS in error.problem else RefusedPromise

@@ -7,7 +7,7 @@ hand it others.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -22,6 +22,7 @@ from troth.controllers.writes import Writes
 from troth.engine import Failure, Outcome, RenderContext
 from troth.engine.admission.unfit import Unfit
 from troth.engine.linting import LintReport
+from troth.engine.reach import Reach
 from troth.engine.status import status_patch
 from troth.kube import Client, EventRecorder, Informer, NotFound, WorkQueue
 from troth.stores import StateStoreWriter
@@ -65,6 +66,7 @@ class ControllerSettings:
         store_poll_seconds: how often a store is looked at for lost files and healed causes.
         failing_store_poll_seconds: the same while it is not ready.
         write_retry_seconds: how long a refused write waits to be tried again, at most.
+        reach: which namespaces Promises may have their Works kept in.
         versions: what a version of the running operator is called, for the log.
     """
 
@@ -72,6 +74,7 @@ class ControllerSettings:
     store_poll_seconds: float = 10.0
     failing_store_poll_seconds: float = 3.0
     write_retry_seconds: float = 15.0
+    reach: Reach = field(default_factory=Reach)
 
 
 @dataclass(slots=True)

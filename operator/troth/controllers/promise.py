@@ -42,6 +42,7 @@ from troth.engine.definitions import Definition, read_definition, request_resour
 from troth.engine.manifests import dump_documents
 from troth.engine.offers import Offer, read_offer
 from troth.engine.outputs import workflow_facts
+from troth.engine.reach import check_pipeline_namespace
 from troth.engine.status import (
     INVALID_PROMISE,
     DependentFacts,
@@ -153,10 +154,18 @@ class PromiseReconciler:
     async def _read(self, promise: Promise) -> Offer | Unsound:
         try:
             offer = read_offer(promise)
+            check_pipeline_namespace(
+                promise.spec, self._platform.settings.reach, kept_in=self._namespaces_of_requests(promise)
+            )
         except InvalidObject as error:
             return Unsound(str(error))
         failure = await self._platform.renderer.check(offer.pipelines) if offer.pipelines else None
         return offer if failure is None else Unsound(failure.sentence(), failure)
+
+    def _namespaces_of_requests(self, promise: Promise) -> frozenset[str]:
+        """Where Works of its requests are, which have been there since before there was a rule for it."""
+        works = self._platform.caches.works.by_index(BY_PROMISE, promise.name)
+        return frozenset(work.metadata.namespace for work in works if work.type == names.WORK_TYPE_RESOURCE)
 
     async def _claim(self, key: Key, promise: Promise, offer: Offer) -> Promise:
         """Puts our finalizers on the Promise before the first effect; others' finalizers stay."""
@@ -238,7 +247,9 @@ class PromiseReconciler:
         if patch is not None:
             live = await self._patch_definition(name, patch)
         if live.refusal:
-            raise InvalidObject("spec.api.spec.names", live.refusal)
+            raise InvalidObject(
+                "spec.api.spec.names", live.refusal, "choose names that no other API of this group has"
+            )
         if not live.established:
             return False
         informer = self._platform.caches.follow_requests(promise.name, offer.resource, live.metadata)
@@ -259,12 +270,12 @@ class PromiseReconciler:
             answer = await self._platform.client.get(CUSTOM_RESOURCE_DEFINITION, name)
             owner = (answer["metadata"].get("labels") or {}).get(names.PROMISE_NAME)
             if owner != promise.name:
-                whose = f"is the API of the Promise {owner}" if owner else "exists and belongs to no Promise"
+                whose = f"is the API of the Promise {owner}" if owner else "exists, and Troth did not make it"
                 raise InvalidObject(
                     "spec.api.metadata.name",
                     f"the CustomResourceDefinition {name} {whose}",
                     "choose another name"
-                    + ("" if owner else f", or hand it over: label it {names.PROMISE_NAME}={promise.name}"),
+                    + ("" if owner else f", or adopt it: label it {names.PROMISE_NAME}={promise.name}"),
                 ) from None
         except Invalid as error:
             raise _UnfitApi("spec.api", error.message) from None

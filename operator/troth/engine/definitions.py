@@ -15,6 +15,7 @@ from typing import Any, Final
 from troth.api import InvalidObject, Resource
 from troth.api import labels as names
 from troth.api.objects import Object, ObjectMeta, read_metadata
+from troth.engine.reach import check_group
 from troth.engine.status.schema import request_status_schema
 
 LONGEST_REQUEST_NAME: Final = 63
@@ -84,8 +85,9 @@ def build_definition(
         derived_status: the fields of the status that follow from the pipelines (`derived_fields`).
 
     Raises:
-        InvalidObject: it is no CustomResourceDefinition, not namespaced, has no version that can be stored, or
-            contradicts itself. What only the API server can judge is left to the API server.
+        InvalidObject: it is no CustomResourceDefinition, not namespaced, in a group that is not for Promises
+            (`troth.engine.reach`), has no version that can be stored, or contradicts itself. What only the API server
+            can judge is left to the API server.
     """
     field = "spec.api"
     if api.get("kind") == "CustomResourceDefinition" and api.get("apiVersion") == "apiextensions.k8s.io/v1beta1":
@@ -106,6 +108,7 @@ def build_definition(
         if not isinstance(where.get(required), str) or not where[required]:
             inside = "spec.names" if where is names_ else "spec"
             raise InvalidObject(f"{field}.{inside}.{required}", "is missing")
+    check_group(spec["group"])
     expected = f"{names_['plural']}.{spec['group']}"
     actual = (api.get("metadata") or {}).get("name")
     if actual != expected:
