@@ -2,12 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
 from tests.store_contract import object_name
 from troth.api.resources import CONFIG_MAP
 from troth.engine.manifests import load_documents
 from troth.kube import Client
-from troth.stores import StateStoreWriter
+from troth.stores import Claim, StateStoreWriter
+from troth.stores.content import blob_id
 from troth.stores.kubernetes import KubernetesSettings, KubernetesWriter
+
+Object = dict[str, Any]
+
+
+def claim(owner: str, *objects: Object, **files: list[Object]) -> Claim:
+    """A claim with one file of these objects, or several files."""
+    named = {"all.yaml": list(objects)} if objects else {}
+    named |= {f"{name}.yaml": content for name, content in files.items()}
+    content = {name: yaml.safe_dump_all(objs).encode() for name, objs in named.items()}
+
+    async def load() -> Mapping[str, bytes]:
+        return content
+
+    return Claim(owner, {name: blob_id(data) for name, data in content.items()}, load)
+
+
+def config_map(name: str, namespace: str | None, **data: str) -> Object:
+    metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+
+
+async def existing_objects(client: Client, namespace: str) -> set[str]:
+    """The ConfigMaps of a test, without the inventories and what Kubernetes puts there."""
+    listing = await client.list(CONFIG_MAP, namespace)
+    found = {item["metadata"]["name"] for item in listing.items}
+    return {name for name in found if not name.startswith(("troth-", "kube-root"))}
 
 
 class ClusterStore:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from tests.cluster_store import ClusterStore
+from tests.cluster_store import ClusterStore, Object, claim, config_map, existing_objects
 from tests.faults import FaultProxy, LoseAnswer, Refuse
 from troth.api.resources import CONFIG_MAP, CUSTOM_RESOURCE_DEFINITION, NAMESPACE, Resource
 from troth.dev import ControlPlane
@@ -19,25 +18,6 @@ from troth.kube import Client, NotFound, load_credentials
 from troth.stores import Claim, StoreError
 from troth.stores.content import blob_id
 from troth.stores.kubernetes import KubernetesSettings
-
-Object = dict[str, Any]
-
-
-def claim(owner: str, *objects: Object, **files: list[Object]) -> Claim:
-    """A claim with one file of these objects, or several files."""
-    named = {"all.yaml": list(objects)} if objects else {}
-    named |= {f"{name}.yaml": content for name, content in files.items()}
-    content = {name: yaml.safe_dump_all(objs).encode() for name, objs in named.items()}
-
-    async def load() -> Mapping[str, bytes]:
-        return content
-
-    return Claim(owner, {name: blob_id(data) for name, data in content.items()}, load)
-
-
-def config_map(name: str, namespace: str | None, **data: str) -> Object:
-    metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 
 def definition(group: str, kind: str = "Widget", *, scope: str = "Namespaced") -> Object:
@@ -82,13 +62,6 @@ async def store(client: Client, namespace: str) -> AsyncIterator[ClusterStore]:
 @pytest.fixture
 def group(unique: str) -> str:
     return f"{unique}.example.com"
-
-
-async def names(client: Client, namespace: str) -> set[str]:
-    """The ConfigMaps of a test, without the inventories and what Kubernetes puts there."""
-    listing = await client.list(CONFIG_MAP, namespace)
-    found = {item["metadata"]["name"] for item in listing.items}
-    return {name for name in found if not name.startswith(("troth-", "kube-root"))}
 
 
 async def exists(client: Client, resource: Resource, name: str, namespace: str = "") -> bool:
@@ -158,12 +131,12 @@ async def test_a_missing_kind_is_named_and_everything_else_is_applied(
         await writer.write(wanted)
     assert caught.value.reason == "KindMissing"
     assert caught.value.retryable
-    assert await names(client, namespace) == {"c"}
+    assert await existing_objects(client, namespace) == {"c"}
     kind = store.writer()
     await kind.write(claim("b", definition(group)))
     assert (await writer.write(wanted)).changed
     await writer.write(claim("a"))
-    assert await names(client, namespace) == set()
+    assert await existing_objects(client, namespace) == set()
     await kind.write(claim("b"))
 
 
@@ -181,9 +154,9 @@ async def test_what_the_server_refuses_is_named_and_nothing_is_removed_meanwhile
     with pytest.raises(StoreError, match=rf"1 of 2 objects of a .*Service {namespace}/s") as caught:
         await writer.write(claim("a", config_map("new", namespace), bad))
     assert caught.value.reason == "ObjectsRefused"
-    assert await names(client, namespace) == {"old", "new"}
+    assert await existing_objects(client, namespace) == {"old", "new"}
     await writer.write(claim("a", config_map("new", namespace)))
-    assert await names(client, namespace) == {"new"}
+    assert await existing_objects(client, namespace) == {"new"}
 
 
 async def test_another_owners_object_is_refused_also_after_a_restart(
@@ -209,9 +182,9 @@ async def test_who_was_refused_does_not_keep_the_first_from_its_own_object(
     await writer.write(claim("first", config_map("c", namespace, by="first again")))
     assert (await client.get(CONFIG_MAP, "c", namespace))["data"] == {"by": "first again"}
     await writer.write(claim("second"))
-    assert await names(client, namespace) == {"c"}
+    assert await existing_objects(client, namespace) == {"c"}
     await writer.write(claim("first"))
-    assert await names(client, namespace) == set()
+    assert await existing_objects(client, namespace) == set()
 
 
 async def test_an_owner_brings_its_objects_along_from_another_store_if_it_says_so(
@@ -228,14 +201,14 @@ async def test_an_owner_brings_its_objects_along_from_another_store_if_it_says_s
     moved = replace(wanted, former_stores=("never-there", "old"))
     for writer in (new, store.writer(store="new")):
         await writer.write(moved)
-        assert await names(client, namespace) == {"kept"}
+        assert await existing_objects(client, namespace) == {"kept"}
         there = await client.get(CONFIG_MAP, "kept", namespace)
         assert (there["metadata"]["uid"], there["data"]) == (uid, {"v": "2"})
     assert not (await new.write(moved)).changed
     await old.write(claim("a"))
-    assert await names(client, namespace) == {"kept"}
+    assert await existing_objects(client, namespace) == {"kept"}
     await new.write(claim("a"))
-    assert await names(client, namespace) == set()
+    assert await existing_objects(client, namespace) == set()
 
 
 async def test_what_another_has_taken_over_is_not_pruned(
@@ -247,7 +220,7 @@ async def test_what_another_has_taken_over_is_not_pruned(
     taken["metadata"]["labels"]["troth.dev/inventory"] = "somebody-elses"
     await client.replace(CONFIG_MAP, taken)
     await writer.write(claim("a"))
-    assert await names(client, namespace) == {"c"}
+    assert await existing_objects(client, namespace) == {"c"}
 
 
 async def test_drift_is_found_and_repaired_and_status_is_not_drift(
@@ -433,10 +406,10 @@ async def test_whatever_write_is_cut_short_nothing_is_lost_or_left_over(
         await broken.close()
     writer = ClusterStore(client, namespace).writer()
     await writer.write(wanted)
-    assert await names(client, namespace) == {"kept", "new"}
+    assert await existing_objects(client, namespace) == {"kept", "new"}
     assert (await client.get(CONFIG_MAP, "kept", namespace))["data"] == {"v": "2"}
     await writer.write(claim("a"))
-    assert await names(client, namespace) == set()
+    assert await existing_objects(client, namespace) == set()
 
 
 async def test_a_missing_namespace_for_inventories_is_made(client: Client, unique: str) -> None:

@@ -151,7 +151,10 @@ class WorkPlacement:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A Destination. ``mode`` is nestedByMetadata, aggregatedYAML or none (kratix-api.md 1.5)."""
+    """A Destination. ``mode`` is nestedByMetadata, aggregatedYAML or none (kratix-api.md 1.5).
+
+    ``adopts``: what is there and was not made by Troth may be taken over.
+    """
 
     metadata: ObjectMeta
     path: str
@@ -164,6 +167,7 @@ class Destination:
     init_workloads: bool
     status: Object
     names_file: bool = True
+    adopts: bool = False
 
     @property
     def name(self) -> str:
@@ -265,6 +269,7 @@ def read_destination(obj: Object) -> Destination:
         init_workloads=(spec.get("initWorkloads") or {}).get("enabled", True) is not False,
         status=obj.get("status") or {},
         names_file=bool(filepath.get("filename")),
+        adopts=spec.get("existing") == "Adopt",
     )
 
 

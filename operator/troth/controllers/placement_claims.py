@@ -40,6 +40,7 @@ def claim_of(
         load=_loader(platform, placement, layout),
         message=placement.metadata.name,
         former_stores=read_whereabouts(placement.status).former_stores(ref),
+        adopts=destination.adopts,
     )
     return location, claim
 

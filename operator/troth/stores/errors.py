@@ -35,6 +35,7 @@ class Reason(StrEnum):
     KIND_MISSING = "KindMissing"
     LOCAL_PATH_REFUSED = "LocalPathRefused"
     LOCKED = "LockContention"
+    NOT_OURS = "NotOurs"
     NOT_SUPPORTED = "NotSupported"
     OBJECTS_REFUSED = "ObjectsRefused"
     PATH_CONFLICT = "PathConflict"

@@ -4,8 +4,10 @@ Server-side apply with one field manager does for objects what a commit does for
 it wants, and what it no longer says goes. What the API server does not do is remembered in inventories
 (kubernetes_inventory.py): which objects an owner has, so that those it no longer wants are removed.
 
-Every object carries a label that names its owner's inventory. An object is only ever deleted while it carries
-ours and is still the one that was looked at (its uid); one that another owner has taken over is left alone.
+Every object carries a label that names its owner's inventory. What exists and is not ours is refused, and whatever
+is in a Namespace that was refused with it; the rest of the claim goes on. An object is only ever deleted while it
+carries our label, was made by us (kubernetes_standing.py), and is still the one that was looked at (its uid); one that
+another owner has taken over is left alone, and one that we have adopted is given back.
 
 An owner that comes from another store of the same cluster brings its objects along: they are applied with the new
 label, none is deleted and made again, and then the old record goes. Only the claim can say that it comes from there:
@@ -32,8 +34,10 @@ from troth.stores.content import content_version, load_content
 from troth.stores.edits import Wish, read_claim
 from troth.stores.errors import Reason, StoreError
 from troth.stores.handover import Handover, Spared
-from troth.stores.kubernetes_client import KubernetesClient, explain_refusal, is_missing, status_of
-from troth.stores.kubernetes_inventory import INVENTORY, Inventories, Inventory
+from troth.stores.kubernetes_applying import Conflict, Objects, Task
+from troth.stores.kubernetes_client import KubernetesClient, explain_refusal, status_of
+from troth.stores.kubernetes_failures import ObjectFailure, conflict, read_failure, refused, told
+from troth.stores.kubernetes_inventory import Inventories, Inventory
 from troth.stores.kubernetes_objects import (
     Entry,
     Manifest,
@@ -45,12 +49,13 @@ from troth.stores.kubernetes_objects import (
     require_unique,
     stage,
 )
-from troth.stores.kubernetes_observation import FIELD_MANAGER, Observations, holder_of, is_intact
+from troth.stores.kubernetes_observation import Observations, is_intact
+from troth.stores.kubernetes_serving import ServedKinds
+from troth.stores.kubernetes_standing import Footing, Recorded
 from troth.stores.protocol import Claim, Former, Written
 
 _BIG: Final = 64 * 1024
 _HELD: Final = "held "
-_NAMED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +76,6 @@ class KubernetesSettings:
     load_timeout: float = 30.0
     calls: int = 16
     look_interval: float = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    key: ObjectKey
-    problem: str
-    missing_kind: bool = False
 
 
 @dataclass(slots=True)
@@ -114,6 +112,10 @@ class KubernetesWriter:
         self._owned: dict[str, frozenset[ObjectKey]] = {}
         self._owners: dict[ObjectKey, str] = {}
         self._observations = Observations(client)
+        self._objects = Objects(client, self._inventories, self._observations)
+        self._served = ServedKinds(
+            client, timeout=self._settings.establish_timeout, interval=self._settings.poll_interval
+        )
         self._look_after = 0.0
         self._drifted: set[str] = set()
         self._closed = False
@@ -160,7 +162,7 @@ class KubernetesWriter:
             try:
                 drifted = await self._look()
             except TrothError as error:
-                raise _told(error, doing="looking for changes") from error
+                raise told(error, doing="looking for changes") from error
             self._look_after = clock() + max(self._settings.look_interval, 20 * (clock() - began))
             if not self._settings.look_interval:
                 self._look_after = 0.0
@@ -199,23 +201,30 @@ class KubernetesWriter:
         handover = await self._register(wish, keys)
         old = inventory.entries if inventory else frozenset()
         new = frozenset(manifest.entry for manifest in manifests)
+        recorded: dict[ObjectKey, Recorded] = {}
+        for record in (*former.values(), *((inventory,) if inventory else ())):
+            recorded.update(record.recorded())
+        task = Task(wish, resources, recorded, frozenset((self._inventories.name(owner), *former)))
         try:
-            failures += await self._look_at_new(wish, manifests, resources, {entry.key for entry in old}, former)
+            footings, strange = await self._look_at_all(task, manifests)
         except TrothError as error:
-            raise _told(error, doing=f"looking at the objects of {owner}") from error
+            raise told(error, doing=f"looking at the objects of {owner}") from error
+        failures += strange
         old = old.union(*(each.entries for each in former.values()))
-        refused = {failure.key for failure in failures}
-        manifests = [manifest for manifest in manifests if manifest.key not in refused]
+        manifests = _without(manifests, failures)
         applied = frozenset(manifest.entry for manifest in manifests)
-        await self._inventories.put(Inventory(owner, old | applied, ""))
-        label = self._inventories.name(owner)
+        adopted = {entry for entry in old if (known := recorded.get(entry.key)) and known.adopted}
+        adopted |= {entry for entry in applied if footings[entry.key].adopted}
+        before = inventory.stamps if inventory else {}
+        await self._inventories.put(Inventory(owner, old | applied, "", before, frozenset(adopted)))
         for number in range(3):
+            manifests = _without(manifests, failures)
             part = [manifest for manifest in manifests if stage(manifest.entry) == number]
-            failures += await self._each(part, lambda item: self._apply(item, resources, label))
+            failures += await self._each(part, lambda item: self._objects.apply(task, item, footings[item.key]))
             if number == 0 and part:
-                failures += await self._wait_served(part)
+                failures += await self._served.wait(part)
         if failures:
-            raise _refused(owner, failures, of=len(new) + sum(failure.missing_kind for failure in failures))
+            raise refused(owner, failures, of=len(new) + sum(failure.missing_kind for failure in failures))
         # by key: the same object written in another version is not another object
         wanted = {entry.key for entry in new}
         leaving = [entry for entry in old if entry.key not in wanted]
@@ -223,12 +232,13 @@ class KubernetesWriter:
             handover = await _ask(wish)
         spared = handover.spared if handover else Spared()
         kept = frozenset(entry for entry in leaving if spared.holds(entry.key))
-        await self._prune(owner, [entry for entry in leaving if entry not in kept], former)
+        await self._prune(owner, [entry for entry in leaving if entry not in kept], recorded, former)
         seen = {each.entry: self._observations.last(resources[each.key], each.entry) for each in manifests}
         stamps = {entry: there.stamp for entry, there in seen.items() if there is not None}
-        if kept and inventory:
-            stamps.update({entry: stamp for entry, stamp in inventory.stamps.items() if entry in kept})
-        await self._inventories.put(Inventory(owner, new | kept, (_HELD if kept else "") + digest, stamps))
+        stamps.update({entry: stamp for entry, stamp in before.items() if entry in kept})
+        adopted = {entry for entry, there in seen.items() if there and there.adopted} | (adopted & kept)
+        digest = (_HELD if kept else "") + digest
+        await self._inventories.put(Inventory(owner, new | kept, digest, stamps, frozenset(adopted)))
         for name in former:
             await self._inventories.remove(name)
         self._drifted.discard(owner)
@@ -242,12 +252,12 @@ class KubernetesWriter:
             try:
                 record = await self._inventories.owner_of(name)
             except TrothError as error:
-                raise _told(error, doing="reading an inventory") from error
+                raise told(error, doing="reading an inventory") from error
             if record is not None and record.owner == wish.owner:
                 found[name] = record
         return found
 
-    async def _read(self, wish: Wish) -> tuple[list[Manifest], dict[ObjectKey, Resource], list[_Failure]]:
+    async def _read(self, wish: Wish) -> tuple[list[Manifest], dict[ObjectKey, Resource], list[ObjectFailure]]:
         """The objects where they will be, their resources, and those whose kind is not served."""
         content = await load_content(wish.claim, timeout=self._settings.load_timeout)
         if sum(map(len, content.values())) > _BIG:
@@ -264,7 +274,7 @@ class KubernetesWriter:
             resource = defined.get((entry.api_version, entry.kind)) or await self._find(entry)
             if resource is None:
                 problem = f"the cluster does not serve {entry.kind} of {entry.api_version}"
-                failures.append(_Failure(manifest.key, problem, missing_kind=True))
+                failures.append(ObjectFailure(manifest.key, problem, missing_kind=True))
                 continue
             manifest = placed(manifest, resource)
             found.append(manifest)
@@ -272,103 +282,57 @@ class KubernetesWriter:
         require_unique(found)
         return found, resources, failures
 
-    async def _look_at_new(
-        self,
-        wish: Wish,
-        manifests: Sequence[Manifest],
-        resources: Mapping[ObjectKey, Resource],
-        known: set[ObjectKey],
-        former: Iterable[str],
-    ) -> list[_Failure]:
-        """Look at the objects that are new to this owner; raises StoreError when another has one on record."""
-        owner = wish.owner
-        ours = {self._inventories.name(owner), *former}
-        conflicts: list[tuple[ObjectKey, str, str]] = []
+    async def _look_at_all(
+        self, task: Task, manifests: Sequence[Manifest]
+    ) -> tuple[dict[ObjectKey, Footing], list[ObjectFailure]]:
+        """On what each object may be applied, and those that may not be; raises StoreError for another owner's."""
+        footings: dict[ObjectKey, Footing] = {}
+        conflicts: list[Conflict] = []
 
         async def look(manifest: Manifest) -> None:
-            if manifest.key in known:
-                return
-            entry = manifest.entry
+            key = manifest.key
             try:
-                there = await self._client.get(resources[manifest.key], entry.name, entry.namespace)
-            except TrothError as error:
-                if is_missing(error):
-                    return
-                raise
-            holder = holder_of(there)
-            if not holder or holder in ours:
-                return
-            other = await self._inventories.owner_of(holder)
-            if other is not None and any(each.key == manifest.key for each in other.entries):
-                conflicts.append((manifest.key, other.owner, holder))
+                if key in task.recorded:
+                    listed = await self._observations.of(task.resources[key])
+                    there = listed.get((key.namespace, key.name))
+                    if there and there.inventory in task.names and (found := task.judge(key, there)):
+                        footings[key] = found
+                        return
+                footings[key] = await self._objects.look_at(task, manifest)
+            except Conflict as error:
+                conflicts.append(error)
 
         failures = await self._each(manifests, look)
         if not conflicts:
-            return failures
-        yielding = self._yielding(await _ask(wish))
-        refused = [each for each in conflicts if not _yields(yielding.get(each[2]), each[0])]
-        for key, _, _ in refused:
+            return footings, failures
+        yielding = self._yielding(await _ask(task.wish))
+        kept = [each for each in conflicts if not _yields(yielding.get(each.holder), each.key)]
+        for each in kept:
             # it was registered as free: whoever has it on record must still be able to claim it
-            self._owned[owner] = self._owned.get(owner, frozenset()) - {key}
-            self._owners.pop(key, None)
-        for key, first, _ in refused:
-            raise _conflict(key, first, owner)
-        return failures
+            self._owned[task.owner] = self._owned.get(task.owner, frozenset()) - {each.key}
+            self._owners.pop(each.key, None)
+        for each in kept:
+            raise conflict(each.key, each.first, task.owner)
+        footings.update({each.key: each.footing for each in conflicts})
+        return footings, failures
 
     def _yielding(self, handover: Handover) -> dict[str, Spared]:
         """What those who may hand objects over still want, by the name of their inventory."""
         return {self._inventories.name(other.owner, store=other.store): other.wants for other in handover.yielding}
 
-    async def _apply(self, manifest: Manifest, resources: Mapping[ObjectKey, Resource], label: str) -> None:
-        resource = resources[manifest.key]
-        metadata = manifest.body["metadata"]
-        labelled = {**metadata, "labels": {**(metadata.get("labels") or {}), INVENTORY: label}}
-        body = {**manifest.body, "metadata": labelled}
-        there = await self._client.apply(resource, body, field_manager=FIELD_MANAGER)
-        self._observations.note(resource, manifest.entry, there)
-
-    async def _wait_served(self, definitions: Sequence[Manifest]) -> list[_Failure]:
-        """Until the server serves what was just defined: it says so a while before objects are accepted."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._settings.establish_timeout
-        failures = []
-        for manifest in definitions:
-            kinds = own_resources([manifest]).values()
-            served = {version["name"] for version in manifest.body["spec"]["versions"] if version.get("served")}
-            for resource in (kind for kind in kinds if kind.version in served):
-                while not await self._is_served(resource):
-                    if loop.time() >= deadline:
-                        problem = f"{resource.kind} was not served within {self._settings.establish_timeout:g} s"
-                        failures.append(_Failure(manifest.key, problem))
-                        break
-                    await asyncio.sleep(self._settings.poll_interval)
-        return failures
-
-    async def _is_served(self, resource: Resource) -> bool:
-        try:
-            if await self._client.find_resource(resource.api_version, resource.kind) is None:
-                return False
-            # discovery is ahead of the storage: only an answered read proves that writes will be
-            await self._client.list(resource, label_selector=INVENTORY, limit=1)
-        except TrothError as error:
-            if status_of(error) in {404, 429, 503}:
-                return False
-            return status_of(error) == 403  # we may not list it, so it is there
-        return True
-
     async def _each(
         self, manifests: Sequence[Manifest], act: Callable[[Manifest], Awaitable[None]]
-    ) -> list[_Failure]:
+    ) -> list[ObjectFailure]:
         """Act on all of them side by side; what fails is returned, except for the cluster being out of reach."""
 
-        async def one(manifest: Manifest) -> _Failure | None:
+        async def one(manifest: Manifest) -> ObjectFailure | None:
             async with self._calls:
                 try:
                     await act(manifest)
                 except TrothError as error:
                     if not isinstance(error, StoreError) and not status_of(error) and _has_no_answer(error):
                         raise explain_refusal(error, doing="applying") from error
-                    return _Failure(manifest.key, _sentence(error))
+                    return read_failure(manifest.key, error)
                 return None
 
         results = await _all(one(manifest) for manifest in manifests)
@@ -378,37 +342,35 @@ class KubernetesWriter:
 
     async def _remove_all(self, owner: str, inventory: Inventory | None) -> None:
         if inventory is not None:
-            await self._prune(owner, inventory.entries)
+            await self._prune(owner, inventory.entries, inventory.recorded())
             await self._inventories.remove(self._inventories.name(owner))
         self._assign(owner, frozenset())
         self._drifted.discard(owner)
 
-    async def _prune(self, owner: str, entries: Iterable[Entry], former: Iterable[str] = ()) -> None:
-        """Delete what is still the owner's, the last applied kinds first; raises StoreError for what it cannot."""
+    async def _prune(
+        self,
+        owner: str,
+        entries: Iterable[Entry],
+        recorded: Mapping[ObjectKey, Recorded],
+        former: Iterable[str] = (),
+    ) -> None:
+        """Remove what is still the owner's, the last applied kinds first; raises StoreError for what it cannot."""
         labels = {self._inventories.name(owner), *former}
         waiting = list(entries)
-        failures: list[_Failure] = []
+        failures: list[ObjectFailure] = []
         for number in (2, 1, 0):
             part = [Manifest(entry, {}, "") for entry in waiting if stage(entry) == number]
-            failures += await self._each(part, lambda item: self._delete(item.entry, owner, labels))
+            failures += await self._each(part, lambda item: self._remove(item.entry, owner, recorded, labels))
         if failures:
-            raise _refused(owner, failures, of=len(waiting), doing="removed")
+            raise refused(owner, failures, of=len(waiting), doing="removed")
 
-    async def _delete(self, entry: Entry, owner: str, labels: Collection[str]) -> None:
+    async def _remove(
+        self, entry: Entry, owner: str, recorded: Mapping[ObjectKey, Recorded], labels: Collection[str]
+    ) -> None:
         if self._owners.get(entry.key, owner) != owner:
+            self._objects.give_up(entry.key, self._inventories.name(owner))
             return
-        resource = await self._client.find_resource(entry.api_version, entry.kind)
-        if resource is None:
-            return  # the kind is gone, and its objects with it
-        try:
-            there = await self._client.get(resource, entry.name, entry.namespace)
-            metadata = there["metadata"]
-            if holder_of(there) in labels and not metadata.get("deletionTimestamp"):
-                await self._client.delete(resource, entry.name, entry.namespace, uid=metadata.get("uid"))
-        except TrothError as error:
-            if not is_missing(error):
-                raise
-        self._observations.forget(resource, entry)
+        await self._objects.remove(entry, recorded.get(entry.key), labels)
 
     # what is there -----------------------------------------------------------------------------------------
 
@@ -425,7 +387,7 @@ class KubernetesWriter:
                 if not is_intact(entry, inventory, name, there):
                     return False
         except TrothError as error:
-            raise _told(error, doing="looking at what is there") from error
+            raise told(error, doing="looking at what is there") from error
         return True
 
     async def _look(self) -> set[str]:
@@ -463,7 +425,7 @@ class KubernetesWriter:
         try:
             return await self._client.find_resource(entry.api_version, entry.kind)
         except TrothError as error:
-            raise _told(error, doing=f"looking for the kind {entry.kind}") from error
+            raise told(error, doing=f"looking for the kind {entry.kind}") from error
 
     async def _register(self, wish: Wish, keys: Iterable[ObjectKey]) -> Handover | None:
         """Give the objects to the owner; raises StoreError (PathConflict, names both), then nothing changes.
@@ -487,7 +449,7 @@ class KubernetesWriter:
         for key in wanted:
             other = self._owners.get(key, owner)
             if other != owner:
-                raise _conflict(key, other, owner)
+                raise conflict(key, other, owner)
         for key in self._owned.pop(owner, ()):
             self._owners.pop(key, None)
         if wanted:
@@ -516,7 +478,23 @@ def _yields(wants: Spared | None, key: ObjectKey) -> bool:
     return wants is not None and not wants.holds(key)
 
 
-async def _all(calls: Iterable[Awaitable[_Failure | None]]) -> list[_Failure | None]:
+def _without(manifests: Sequence[Manifest], failures: list[ObjectFailure]) -> list[Manifest]:
+    """The objects that did not fail; those in a Namespace of somebody else's fail with it."""
+    failed = {failure.key for failure in failures}
+    strange = {failure.key.name for failure in failures if failure.foreign and _is_namespace(failure.key)}
+    for manifest in manifests:
+        if manifest.key not in failed and manifest.key.namespace in strange:
+            problem = f"its Namespace {manifest.key.namespace} is not Troth's"
+            failures.append(ObjectFailure(manifest.key, problem, foreign=True, follows=True))
+            failed.add(manifest.key)
+    return [manifest for manifest in manifests if manifest.key not in failed]
+
+
+def _is_namespace(key: ObjectKey) -> bool:
+    return (key.group, key.kind) == ("", "Namespace")
+
+
+async def _all(calls: Iterable[Awaitable[ObjectFailure | None]]) -> list[ObjectFailure | None]:
     tasks = [asyncio.ensure_future(call) for call in calls]
     try:
         return await asyncio.gather(*tasks)
@@ -528,31 +506,3 @@ async def _all(calls: Iterable[Awaitable[_Failure | None]]) -> list[_Failure | N
 
 def _has_no_answer(error: TrothError) -> bool:
     return hasattr(error, "ambiguous")
-
-
-def _sentence(error: TrothError) -> str:
-    text = error.message if isinstance(error, StoreError) else str(error)
-    return text if len(text) <= 300 else f"{text[:297]}..."
-
-
-def _told(error: Exception, *, doing: str) -> StoreError:
-    return error if isinstance(error, StoreError) else explain_refusal(error, doing=doing)
-
-
-def _conflict(key: ObjectKey, first: str, second: str) -> StoreError:
-    return StoreError(
-        Reason.PATH_CONFLICT,
-        f"{key} is claimed by both {first} and {second}; {first} was first and keeps it",
-        "give one of them another name, namespace or destination",
-    )
-
-
-def _refused(owner: str, failures: Sequence[_Failure], *, of: int, doing: str = "applied") -> StoreError:
-    told = sorted(f"{failure.key}: {failure.problem}" for failure in failures)
-    more = f"; and {len(told) - _NAMED} more" if len(told) > _NAMED else ""
-    missing = all(failure.missing_kind for failure in failures)
-    return StoreError(
-        Reason.KIND_MISSING if missing else Reason.OBJECTS_REFUSED,
-        f"{len(told)} of {of} objects of {owner} could not be {doing}: {'; '.join(told[:_NAMED])}{more}",
-        "install what defines the kind; it is tried again" if missing else "",
-    )

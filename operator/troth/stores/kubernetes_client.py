@@ -45,6 +45,17 @@ class KubernetesClient(Protocol):
     ) -> Object:
         """Server-side apply; the object as it is afterwards."""
 
+    async def merge_patch(
+        self,
+        resource: Resource,
+        name: str,
+        patch: Object,
+        *,
+        namespace: str = "",
+        resource_version: str | None = None,
+    ) -> Object:
+        """Merge the patch in, if the object still has this resource version; the object as it is afterwards."""
+
     async def delete(
         self, resource: Resource, name: str, namespace: str = "", *, uid: str | None = None
     ) -> Object:

@@ -20,9 +20,9 @@ from troth.api.resources import CONFIG_MAP, NAMESPACE
 from troth.stores.errors import Reason, StoreError
 from troth.stores.foreign import Unreadable, read_json
 from troth.stores.kubernetes_client import KubernetesClient, Object, explain_refusal, is_missing
-from troth.stores.kubernetes_objects import Entry
+from troth.stores.kubernetes_objects import Entry, ObjectKey
+from troth.stores.kubernetes_standing import INVENTORY, Recorded, uid_of
 
-INVENTORY: Final = "troth.dev/inventory"
 _STORE: Final = "troth.dev/store"
 _MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 _LONGEST_LABEL: Final = 63
@@ -34,6 +34,7 @@ class Inventory:
 
     ``digest`` is empty while the cluster is not known to hold all of it. ``stamps`` tell each object as it was applied
     from one that somebody has changed since (kubernetes_observation.py); older records have none.
+    ``adopted`` are those of the entries that the owner did not make and that are given back when it leaves.
     ``problem`` says why the record cannot be read; then it names nothing, and what it named is unknown.
     """
 
@@ -41,7 +42,15 @@ class Inventory:
     entries: frozenset[Entry]
     digest: str
     stamps: Mapping[Entry, str] = field(default_factory=dict)
+    adopted: frozenset[Entry] = frozenset()
     problem: str = ""
+
+    def recorded(self) -> dict[ObjectKey, Recorded]:
+        """What it says of each object."""
+        return {
+            entry.key: Recorded(uid_of(self.stamps.get(entry, "")), entry in self.adopted)
+            for entry in self.entries
+        }
 
 
 class Inventories:
@@ -203,6 +212,11 @@ def _render(inventory: Inventory, name: str, *, namespace: str, store: str) -> d
             "digest": inventory.digest,
             "objects": _dump([_row(entry) for entry in _sorted(inventory.entries)]),
             "stamps": _dump([inventory.stamps.get(entry, "") for entry in _sorted(inventory.entries)]),
+            **(
+                {"adopted": _dump([_row(entry) for entry in _sorted(inventory.adopted)])}
+                if inventory.adopted
+                else {}
+            ),
         },
     }
 
@@ -214,7 +228,8 @@ def _read(obj: Object) -> Inventory:
     owner, digest = data.get("owner", ""), data.get("digest", "")
     owner = owner if isinstance(owner, str) else ""
     try:
-        entries = [_entry(row) for row in _list(data, "objects")]
+        entries = [_entry(row, "objects") for row in _list(data, "objects")]
+        adopted = [_entry(row, "adopted") for row in _list(data, "adopted")]
         stamps = _list(data, "stamps")
     except Unreadable as error:
         # applied again, and so written again, as soon as its owner claims
@@ -222,7 +237,9 @@ def _read(obj: Object) -> Inventory:
     if len(stamps) != len(entries) or not all(isinstance(stamp, str) for stamp in stamps):
         stamps, digest = [], "" if stamps else digest
     known = {entry: stamp for entry, stamp in zip(entries, stamps, strict=False) if stamp}
-    return Inventory(owner, frozenset(entries), digest if isinstance(digest, str) else "", known)
+    return Inventory(
+        owner, frozenset(entries), digest if isinstance(digest, str) else "", known, frozenset(adopted)
+    )
 
 
 def _list(data: Mapping[str, Any], key: str) -> list[Any]:
@@ -235,9 +252,9 @@ def _list(data: Mapping[str, Any], key: str) -> list[Any]:
     return rows
 
 
-def _entry(row: Any) -> Entry:
+def _entry(row: Any, key: str) -> Entry:
     if not (isinstance(row, list) and len(row) == 4 and all(isinstance(column, str) for column in row)):
-        raise Unreadable("cannot be read: its field objects lists something that names no object")
+        raise Unreadable(f"cannot be read: its field {key} lists something that names no object")
     return Entry(*row)
 
 

@@ -157,6 +157,9 @@ def _manifest(obj: dict[str, Any], path: str) -> Manifest:
     namespace = metadata.get("namespace") or "" if isinstance(metadata, dict) else ""
     if not isinstance(namespace, str):
         raise _invalid(path, "holds an object whose metadata.namespace is no string")
+    for field in ("labels", "annotations"):
+        if isinstance(metadata, dict) and not isinstance(metadata.get(field) or {}, dict):
+            raise _invalid(path, f"holds an object whose metadata.{field} is not a map")
     api_version, kind, name = (str(value) for value in facts.values())
     return Manifest(Entry(api_version, kind, namespace, name), obj, path)
 

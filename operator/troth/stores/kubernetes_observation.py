@@ -13,57 +13,25 @@ server's business, and every manifest would have to be loaded).
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
-
-import orjson
 
 from troth.api import Resource, TrothError
 from troth.stores.kubernetes_client import KubernetesClient, Object, is_missing
-from troth.stores.kubernetes_inventory import INVENTORY, Inventory
+from troth.stores.kubernetes_inventory import Inventory
 from troth.stores.kubernetes_objects import Entry
+from troth.stores.kubernetes_standing import INVENTORY, Seen, is_same_stamp, see
 
-FIELD_MANAGER: Final = "troth"
 _AT_ONCE: Final = 200
 
 Place = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """An object as it was last seen: whose it is, and a stamp that changes when somebody changes what we applied."""
-
-    inventory: str
-    stamp: str
-
-
-def see(obj: Object) -> Seen:
-    """What matters of an object."""
-    metadata = obj["metadata"]
-    fields = [
-        entry.get("fieldsV1")
-        for entry in metadata.get("managedFields") or ()
-        if entry.get("manager") == FIELD_MANAGER
-        and entry.get("operation") == "Apply"
-        and not entry.get("subresource")
-    ]
-    digest = hashlib.sha256(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
-    return Seen(holder_of(obj), f"{str(metadata.get('uid', ''))[:8]}-{digest}")
-
-
-def holder_of(obj: Object) -> str:
-    """The name of the inventory that an object belongs to; empty when it is none of ours."""
-    label: str = (obj["metadata"].get("labels") or {}).get(INVENTORY, "")
-    return label
 
 
 def is_intact(entry: Entry, inventory: Inventory, name: str, there: Seen | None) -> bool:
     """Whether an entry of the inventory of that name is as it was applied, as far as the inventory knows."""
     if there is None or there.inventory != name:
         return False
-    return inventory.stamps.get(entry, there.stamp) == there.stamp
+    return is_same_stamp(inventory.stamps.get(entry, there.stamp), there.stamp)
 
 
 class Observations:

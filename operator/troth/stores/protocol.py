@@ -42,6 +42,8 @@ class Claim:
             the same cluster takes that over, where it would otherwise call it somebody else's.
         handover: tells what changes hands with the claim (handover.py); None when nothing can. It is called when
             something would leave the store, or when what is claimed is somebody else's.
+        adopts: what is there and is nobody's may be taken over. Otherwise the claim is refused, and says what stands
+            there.
         succeeds: something is known to change hands, so `handover` is called in any case.
     """
 
@@ -55,6 +57,7 @@ class Claim:
     former_stores: tuple[str, ...] = ()
     handover: Callable[[], Awaitable[Handover]] | None = None
     succeeds: bool = False
+    adopts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
