@@ -1,9 +1,9 @@
 """Runs reconcilers for the keys of the one queue.
 
-One pool for all kinds, like kro: a burst of one kind cannot starve another, because the queue is fair and the
-slots are few. A reconciler that raises is a bug or a boundary that failed; both are logged with their traceback or
-sentence, once and not at each attempt (`Complaints`), and tried again with the key's own back-off. Nothing that a
-reconciler does can end the process.
+One pool for all kinds, like kro: a burst of one kind cannot starve another, because the queue is fair, and a key is
+taken from it only when there is a slot to work on it. A reconciler that raises is a bug or a boundary that failed;
+both are logged with their traceback or sentence, once and not at each attempt (`Complaints`), and tried again with
+the key's own back-off. Nothing that a reconciler does can end the process.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Protocol
 from troth.api import Key, TrothError
 from troth.controllers.complaints import Complaints
 from troth.controllers.result import After, Done, Result, Retry, Terminal, Waits
-from troth.controllers.slots import Slots
-from troth.kube import ConnectionFailed, DeadlineExceeded, KubeError
+from troth.controllers.slots import Slot, Slots
+from troth.kube import ConnectionFailed, DeadlineExceeded, KubeError, QueueClosed, party_of
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +38,11 @@ class Queue(Protocol):
     def forget(self, key: Key) -> None:
         """Resets the back-off of a key."""
 
-    async def get(self) -> Key:
-        """The next key; it is being processed until `done`."""
+    def get_nowait(self, admits: Callable[[str, str], bool] | None = None) -> Key | None:
+        """The next key of those that are admitted, or None; it is being processed until `done`."""
+
+    async def news(self) -> None:
+        """Waits until a key becomes ready."""
 
     def done(self, key: Key) -> None:
         """Ends the processing of a key."""
@@ -53,7 +56,10 @@ class Observer(Protocol):
 
 
 class Runner:
-    """Takes keys from the queue and reconciles each, never two at once for one key (the queue sees to that)."""
+    """Takes keys from the queue and reconciles each, never two at once for one key (the queue sees to that).
+
+    A reconcile that runs for ``deadline`` seconds, or waits as long for one thing, is given up and tried again.
+    """
 
     def __init__(
         self,
@@ -84,31 +90,40 @@ class Runner:
 
     async def run(self) -> None:
         """Runs until cancelled; on the way out the reconciles that are under way are cancelled and awaited."""
+        self._slots.serve(self._begin)
         try:
             while True:
-                await self._slots.admit()
-                try:
-                    key = await self._queue.get()
-                except BaseException:
-                    self._slots.dismiss()
-                    raise
-                task = asyncio.create_task(self._process(key), name=f"reconcile {key}")
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._slots.offer()
+                await self._queue.news()
         finally:
+            self._slots.serve(lambda: False)
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _process(self, key: Key) -> None:
+    def _begin(self) -> bool:
+        """Begins to work on the next key, if there is one for which there is room."""
+        try:
+            key = self._queue.get_nowait(self._slots.admits)
+        except QueueClosed:
+            return False
+        if key is None:
+            return False
+        slot = self._slots.take(party_of(key))
+        task = asyncio.create_task(self._process(key, slot), name=f"reconcile {key}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return True
+
+    async def _process(self, key: Key, slot: Slot) -> None:
+        self._slots.use(slot)
         reconcile = self._reconcilers.get(key.kind, self._default)
         outcome = "error"
         started = self._clock()
         try:
-            async with self._slots.held():
-                started = self._clock()
-                async with asyncio.timeout(self._deadline):
-                    result = await reconcile(key)
+            async with asyncio.timeout(self._deadline) as deadline:
+                slot.renew = lambda: deadline.reschedule(asyncio.get_running_loop().time() + self._deadline)
+                result = await reconcile(key)
             outcome = type(result).__name__.lower()
             self._follow(key, result)
         except TimeoutError:
@@ -127,7 +142,7 @@ class Runner:
         finally:
             self._observer.reconciled(key.kind, outcome, self._clock() - started)
             self._queue.done(key)
-            self._slots.dismiss()
+            self._slots.end(slot)
 
     def _follow(self, key: Key, result: Result) -> None:
         match result:

@@ -1,19 +1,54 @@
-"""How many reconciles run at once, and how one steps aside while it waits for a store.
+"""How many reconciles run at once, how many exist, and how one steps aside while it waits for somebody else.
 
-A pool of N workers that each wait for a push would stop everything when one repository hangs, and would never
-gather a thousand placements into one commit. So a reconcile holds a slot while it computes and talks to the API
-server, and lends it while it waits for somebody else's writer. Rejected: a second pool for each store (more
-queues, and the order between them to reason about).
+A pool of N workers that each wait for a push, or for templates to be rendered, would stop everything when one
+repository or one template hangs, and would never gather a thousand placements into one commit. So a reconcile holds
+a slot while it computes and talks to the API server, and lends it while it waits for a writer or a renderer.
+
+A key is taken from the queue when there is a slot for it and not before: what was taken waits no more in the fair
+order of the queue. Those that want their slot back take turns among themselves and with what is new.
+
+What exists is bounded, and nobody fills the bound: a namespace, or the requests of one Promise, may have as many
+reconciles as there is still room for, and a namespace's requests of one Promise half as many. So one that takes all
+it can get leaves a half, two leave a third, and there is room for a stranger whatever they do.
+
+Rejected: a second pool for each store (more queues, and the order between them to reason about); a fixed share for
+each namespace (nobody knows how many there will be); a semaphore (it serves in the order of arrival).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 
-_held: ContextVar[bool] = ContextVar("_held", default=False)
+from troth.turns import Turns
+
+Party = tuple[str, str]
+
+
+@dataclass(eq=False, slots=True)
+class Slot:
+    """One reconcile that exists.
+
+    Attributes:
+        party: whose it is: the row and the column of its key.
+        held: it holds a slot now.
+        lends: how often the slot is lent now; what runs side by side in one reconcile lends it together.
+        turn: done once it has its slot back; None while it does not wait for that.
+        renew: called when it has its slot back: what it waited for was not its own work.
+    """
+
+    party: Party
+    held: bool = True
+    lends: int = 0
+    turn: asyncio.Future[None] | None = None
+    renew: Callable[[], None] = lambda: None
+
+
+_current: ContextVar[Slot | None] = ContextVar("_current", default=None)
 
 
 class Slots:
@@ -21,37 +56,120 @@ class Slots:
 
     def __init__(self, *, size: int, bound: int) -> None:
         self.size = size
-        self._running = asyncio.Semaphore(size)
-        self._existing = asyncio.Semaphore(bound)
+        self._bound = bound
+        self._free = size
+        self._existing = 0
+        self._rows: Counter[str] = Counter()
+        self._columns: Counter[str] = Counter()
+        self._parties: Counter[Party] = Counter()
+        self._returning: Turns[Slot, str, str] = Turns()
+        self._begin: Callable[[], bool] = lambda: False
+        self._newcomer_next = False
+        self._offering = False
 
-    async def admit(self) -> None:
-        """Waits until one more reconcile may exist; `dismiss` is its counterpart."""
-        await self._existing.acquire()
+    def serve(self, begin: Callable[[], bool]) -> None:
+        """From now on a free slot is offered to ``begin`` too, which takes it for a new reconcile or answers False."""
+        self._begin = begin
 
-    def dismiss(self) -> None:
-        """One reconcile fewer exists."""
-        self._existing.release()
+    def admits(self, row: str, column: str) -> bool:
+        """Whether one more reconcile of a party may begin now."""
+        room = self._bound - self._existing
+        return (
+            self._free > 0
+            and self._rows[row] < room
+            and self._columns[column] < room
+            and 2 * self._parties[row, column] < room
+        )
 
-    @asynccontextmanager
-    async def held(self) -> AsyncIterator[None]:
-        """Holds a slot inside the block, except where the code in it lends the slot."""
-        await self._running.acquire()
-        _held.set(True)
+    def take(self, party: Party) -> Slot:
+        """The slot of a new reconcile, which `admits` has admitted; `end` is its counterpart."""
+        self._free -= 1
+        self._count(party, 1)
+        return Slot(party)
+
+    def end(self, slot: Slot) -> None:
+        """A reconcile has ended."""
+        self._count(slot.party, -1)
+        if slot.held:
+            slot.held = False
+            self._free += 1
+        self.offer()
+
+    def use(self, slot: Slot) -> None:
+        """What runs in this context from now on lends this slot."""
+        _current.set(slot)
+
+    def offer(self) -> None:
+        """Gives the free slots to those that want theirs back and to new reconciles, in turns."""
+        if self._offering:
+            return
+        self._offering = True
         try:
-            yield
+            while self._free > 0:
+                first, second = (self._begin, self._resume) if self._newcomer_next else (self._resume, self._begin)
+                if first():
+                    self._newcomer_next = not self._newcomer_next
+                elif not second():
+                    return
         finally:
-            # A reconcile that was cancelled while its slot was lent has none to give back.
-            if _held.get():
-                _held.set(False)
-                self._running.release()
+            self._offering = False
 
     @asynccontextmanager
     async def lent(self) -> AsyncIterator[None]:
-        """Gives the slot to others inside the block and takes one back at its end."""
-        _held.set(False)
-        self._running.release()
+        """Gives the slot to others inside the block and takes one back at its end.
+
+        Whoever is cancelled inside of it takes none back, as nothing is left to be done.
+        """
+        slot = _current.get()
+        if slot is None:
+            yield
+            return
+        slot.lends += 1
+        if slot.held:
+            slot.held = False
+            self._free += 1
+            self.offer()
         try:
             yield
+        except asyncio.CancelledError:
+            slot.lends -= 1
+            raise
+        except BaseException:
+            await self._take_back(slot)
+            raise
+        await self._take_back(slot)
+
+    async def _take_back(self, slot: Slot) -> None:
+        slot.lends -= 1
+        if slot.lends or slot.held:
+            return
+        turn = slot.turn = asyncio.get_running_loop().create_future()
+        self._returning.add(slot, *slot.party)
+        self.offer()
+        try:
+            await turn
+            slot.renew()
         finally:
-            await self._running.acquire()
-            _held.set(True)
+            # Cancelled as it was given one, it keeps it: `end` gives it back.
+            slot.turn = None
+            self._returning.remove(slot, *slot.party)
+
+    def _resume(self) -> bool:
+        slot = self._returning.take()
+        if slot is None:
+            return False
+        slot.held = True
+        self._free -= 1
+        if slot.turn is not None and not slot.turn.done():
+            slot.turn.set_result(None)
+        return True
+
+    def _count(self, party: Party, change: int) -> None:
+        self._existing += change
+        for counter, name in ((self._rows, party[0]), (self._columns, party[1])):
+            counter[name] += change
+            if not counter[name]:
+                del counter[name]
+        self._parties[party] += change
+        if not self._parties[party]:
+            del self._parties[party]

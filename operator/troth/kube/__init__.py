@@ -29,6 +29,7 @@ from troth.kube.queue import (
     PRIORITY_RESYNC,
     QueueClosed,
     WorkQueue,
+    party_of,
 )
 from troth.kube.watch import WatchEvent
 
@@ -65,4 +66,5 @@ __all__ = [
     "WorkQueue",
     "from_kubeconfig_dict",
     "load_credentials",
+    "party_of",
 ]

@@ -2,16 +2,19 @@
 
 * A key waits at most once and is worked on by at most one worker. What is added while it is worked on runs
   once more afterwards: no update is lost, and none runs twice at once.
-* The highest priority first. Inside a priority the namespaces take turns, so a tenant with a thousand
-  requests does not stand in front of a tenant with one; inside a namespace, first come, first served.
+* The highest priority first, and after four of it in a row one of those below, so that somebody who edits without
+  end delays what others' edits lead to, and stops nothing.
+* Inside a priority the namespaces take turns, and the kinds do (`troth.turns`), so neither a tenant with a thousand
+  requests nor a Promise with a thousand requesters stands in front of others. At cluster scope a kind counts as a
+  namespace of its own: neither do many Promises delay a state store, nor they all the tenants.
 * A key that is added again while it waits keeps the higher priority and the earlier time.
 
-Higher priorities may starve lower ones; that is their meaning: a resync waits until people were served. The
-queue is bounded by what it names: one entry for each object. It holds keys, never objects, so closing it
+The queue is bounded by what it names: one entry for each object. It holds keys, never objects, so closing it
 loses nothing that the next start would not find again.
 
 Rejected: `asyncio.PriorityQueue`, which cannot raise what already waits, nor tell what is being worked on; a
-heap of all keys, in which taking turns between namespaces costs a search.
+heap of all keys, in which taking turns between namespaces costs a search; priorities that grow with the time waited
+(under a load that never ends all have waited equally long in the end, and a person's change waits like a resync).
 """
 
 from __future__ import annotations
@@ -19,14 +22,13 @@ from __future__ import annotations
 import asyncio
 import heapq
 from bisect import insort
-from collections import OrderedDict, deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 from typing import Final
 
 from troth.api import Key, TrothError
+from troth.turns import Turns
 
 PRIORITY_CHANGE: Final = 0
 PRIORITY_DEPENDENT: Final = -10
@@ -36,6 +38,7 @@ _FIRST_DELAY = 0.005
 _LONGEST_DELAY = 300.0
 _MOST_DOUBLINGS = 16
 _SPARE_PLACES = 64
+_PATIENCE = 4
 
 
 class QueueClosed(TrothError):
@@ -52,38 +55,16 @@ class _Entry:
     ready: bool = False
 
 
-class _Lane:
-    """The keys of one priority; the namespaces take turns."""
+def party_of(key: Key) -> tuple[str, str]:
+    """Who takes turns with whom: a key's row and its column (`Turns`).
 
-    def __init__(self) -> None:
-        self._turns: deque[str] = deque()
-        self._keys: dict[str, OrderedDict[Key, None]] = {}
-
-    def push(self, key: Key) -> None:
-        keys = self._keys.get(key.namespace)
-        if keys is None:
-            keys = self._keys[key.namespace] = OrderedDict()
-            self._turns.append(key.namespace)
-        keys[key] = None
-
-    def remove(self, key: Key) -> None:
-        del self._keys[key.namespace][key]  # an emptied namespace keeps its turn until it comes
-
-    def pop(self) -> Key | None:
-        while self._turns:
-            namespace = self._turns.popleft()
-            keys = self._keys[namespace]
-            if not keys:
-                del self._keys[namespace]
-                continue
-            key, _ = keys.popitem(last=False)
-            self._turns.append(namespace)
-            return key
-        return None
+    No namespace is called like a kind, whose name has a dot.
+    """
+    return (key.namespace or key.kind, key.kind)
 
 
 class WorkQueue:
-    """Keys to reconcile. Used from one event loop; nothing but `get` and `idle` waits."""
+    """Keys to reconcile. Used from one event loop; nothing but `get`, `news`, `renewed` and `idle` waits."""
 
     def __init__(
         self,
@@ -110,13 +91,15 @@ class WorkQueue:
         self._on_wait = on_wait
         self._waiting: dict[Key, _Entry] = {}
         self._processing: dict[Key, int] = {}
-        self._lanes: dict[int, _Lane] = {}
+        self._lanes: dict[int, Turns[Key, str, str]] = {}
         self._priorities: list[int] = []  # ascending, those that have a lane
+        self._in_a_row: dict[int, int] = {}  # taken of a priority while lower ones waited
         self._delayed: list[tuple[float, int, Key]] = []
         self._ready = 0
         self._failures: dict[Key, int] = {}
         self._token = 0
-        self._getters: deque[asyncio.Future[None]] = deque()
+        self._news: list[asyncio.Future[None]] = []
+        self._renewals: dict[Key, asyncio.Future[None]] = {}
         self._watchers: list[asyncio.Future[None]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
@@ -139,6 +122,8 @@ class WorkQueue:
                 self._place(key, entry, now)
         else:
             self._improve(key, entry, max(priority, entry.priority), min(due, entry.due), now)
+        if due <= now and (renewal := self._renewals.get(key)) and not renewal.done():
+            renewal.set_result(None)
         self._schedule()
         self._tell()
 
@@ -166,41 +151,69 @@ class WorkQueue:
 
     async def get(self) -> Key:
         """The next key, which is then the caller's alone until `done`. Raises QueueClosed."""
-        while True:
-            key = self.get_nowait()
-            if key is not None:
-                return key
-            self._schedule()
-            turn = asyncio.get_running_loop().create_future()
-            self._getters.append(turn)
-            try:
-                await turn
-            except asyncio.CancelledError:
-                if not turn.cancelled():
-                    # Woken and cancelled in the same step: what it was woken for needs another worker.
-                    self._wake()
-                with suppress(ValueError):
-                    self._getters.remove(turn)
-                raise
+        while (key := self.get_nowait()) is None:
+            await self.news()
+        return key
 
-    def get_nowait(self) -> Key | None:
-        """The next key that is ready, or None. Raises QueueClosed."""
+    async def news(self) -> None:
+        """Waits until a key becomes ready. Raises QueueClosed."""
+        if self._closed:
+            raise QueueClosed("the queue is closed")
+        self._schedule()
+        turn = asyncio.get_running_loop().create_future()
+        self._news.append(turn)
+        try:
+            await turn
+        finally:
+            if turn in self._news:
+                self._news.remove(turn)
+
+    async def renewed(self, key: Key) -> None:
+        """Waits until a key that is being processed is added again, to be done at once."""
+        if (entry := self._waiting.get(key)) is not None and entry.due <= self._clock():
+            return
+        renewal = self._renewals[key] = asyncio.get_running_loop().create_future()
+        try:
+            await renewal
+        finally:
+            if self._renewals.get(key) is renewal:
+                del self._renewals[key]
+
+    def get_nowait(self, admits: Callable[[str, str], bool] | None = None) -> Key | None:
+        """The next key that is ready, or None. Raises QueueClosed.
+
+        Args:
+            admits: whether a key of that row and column (`party_of`) may be taken now; None admits all.
+        """
         if self._closed:
             raise QueueClosed("the queue is closed")
         now = self._clock()
         self._promote(now)
-        while self._priorities:
-            key = self._lanes[self._priorities[-1]].pop()
-            if key is None:
-                del self._lanes[self._priorities.pop()]
-                continue
-            entry = self._waiting.pop(key)
-            self._ready -= 1
-            self._processing[key] = entry.priority
-            if self._on_wait is not None:
-                self._on_wait(now - entry.due)
-            return key
+        while self._priorities and not self._lanes[self._priorities[-1]]:
+            del self._lanes[self._priorities.pop()]
+        waiting = [priority for priority in reversed(self._priorities) if self._lanes[priority]]
+        for priority in self._preferred(waiting):
+            key = self._lanes[priority].take(admits)
+            if key is not None:
+                self._count(priority, waiting)
+                entry = self._waiting.pop(key)
+                self._ready -= 1
+                self._processing[key] = entry.priority
+                if self._on_wait is not None:
+                    self._on_wait(now - entry.due)
+                return key
         return None
+
+    def _preferred(self, waiting: list[int]) -> list[int]:
+        """The priorities that wait, from the highest, but those behind the others that had enough turns in a row."""
+        served = [each for each in waiting[:-1] if self._in_a_row.get(each, 0) >= _PATIENCE]
+        return [*(each for each in waiting if each not in served), *served]
+
+    def _count(self, taken: int, waiting: list[int]) -> None:
+        for priority in waiting:
+            if priority > taken:
+                self._in_a_row[priority] = 0
+        self._in_a_row[taken] = self._in_a_row.get(taken, 0) + 1 if waiting[-1] != taken else 0
 
     def done(self, key: Key) -> None:
         """The worker has finished with the key. If it was added meanwhile, it is now ready (or delayed)."""
@@ -261,14 +274,13 @@ class WorkQueue:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self._getters:
-            self._wake()
+        self._wake()
         self._tell()
 
     def _improve(self, key: Key, entry: _Entry, priority: int, due: float, now: float) -> None:
         if entry.ready:
             if priority != entry.priority:
-                self._lanes[entry.priority].remove(key)
+                self._lanes[entry.priority].remove(key, *party_of(key))
                 self._ready -= 1
                 entry.priority = priority
                 self._place(key, entry, now)
@@ -289,9 +301,9 @@ class WorkQueue:
             return
         lane = self._lanes.get(entry.priority)
         if lane is None:
-            lane = self._lanes[entry.priority] = _Lane()
+            lane = self._lanes[entry.priority] = Turns()
             insort(self._priorities, entry.priority)
-        lane.push(key)
+        lane.add(key, *party_of(key))
         self._ready += 1
         self._wake()
 
@@ -309,11 +321,11 @@ class WorkQueue:
                 self._place(key, entry, now)
 
     def _wake(self) -> None:
-        while self._getters:
-            getter = self._getters.popleft()
-            if not getter.done():
-                getter.set_result(None)
-                return
+        """Has those who wait for a key look again."""
+        waiting, self._news = self._news, []
+        for turn in waiting:
+            if not turn.done():
+                turn.set_result(None)
 
     def _tell(self) -> None:
         """Has those who wait for idleness look again."""

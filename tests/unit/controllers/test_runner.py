@@ -221,21 +221,3 @@ async def test_a_server_that_gives_no_answer_is_told_once_for_all_that_wait(
     assert others[0].startswith("the API server answers again; ")
     assert len(others) <= 2 * len(keys)
     assert not [line for line in others if str(KEY.kind) in line]
-
-
-async def test_a_cancelled_reconcile_gives_its_slot_back_once() -> None:
-    slots = Slots(size=1, bound=1)
-    entered = asyncio.Event()
-
-    async def work() -> None:
-        async with slots.held(), slots.lent():
-            entered.set()
-            await asyncio.Event().wait()
-
-    task = asyncio.create_task(work())
-    await entered.wait()
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    async with asyncio.timeout(1), slots.held():
-        pass
-    assert slots._running._value == 1

@@ -1,0 +1,135 @@
+"""Whose turn it is: what waits belongs to a row and a column, and neither a full row nor a full column blocks others.
+
+A row is a namespace, a column a Promise: somebody may have a thousand requests in one namespace, and the requests of
+one slow Promise may come from a thousand namespaces. Turns alternate. In one the rows rotate, and within a row its
+columns; in the next the columns rotate, and within a column its rows. The two rotations know nothing of each other,
+so each keeps what it promises alone:
+
+* whoever waits alone in its row and its column is served after ``2 * min(rows, columns) + 1`` turns at most;
+* any other place (a row and a column together) is served within twice the number of rows times the columns of its
+  row, and within twice the number of columns times the rows of its column, whatever is added meanwhile.
+
+Inside a place it is first come, first served.
+
+Rejected: *one rotation of rows* (a slow Promise used from two hundred namespaces has two hundred turns of two hundred
+and one); *one order by who was served last* (whoever shares its row with one crowd and its column with another is
+always the one that was served just now, and starves); *by how much was used* (the same, and what a turn costs is known
+only when it is over).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from typing import Generic, TypeVar
+
+T = TypeVar("T", bound=Hashable)
+R = TypeVar("R", bound=Hashable)
+C = TypeVar("C", bound=Hashable)
+Outer = TypeVar("Outer", bound=Hashable)
+Inner = TypeVar("Inner", bound=Hashable)
+
+
+class _Rotation(Generic[Outer, Inner]):
+    """Names that take turns, and within each of them others that do."""
+
+    def __init__(self) -> None:
+        self._order: OrderedDict[Outer, OrderedDict[Inner, None]] = OrderedDict()
+
+    def add(self, outer: Outer, inner: Inner) -> None:
+        self._order.setdefault(outer, OrderedDict()).setdefault(inner, None)
+
+    def drop(self, outer: Outer, inner: Inner) -> None:
+        within = self._order[outer]
+        del within[inner]
+        if not within:
+            del self._order[outer]
+
+    def advance(self, admits: Callable[[Outer, Inner], bool] | None) -> tuple[Outer, Inner] | None:
+        """Who is next among those that are admitted. Who is not admitted keeps its place in front."""
+        for outer, within in self._order.items():
+            for inner in within:
+                if admits is None or admits(outer, inner):
+                    within.move_to_end(inner)
+                    self._order.move_to_end(outer)
+                    return outer, inner
+        return None
+
+
+class Turns(Generic[T, R, C]):
+    """Items that wait, each in a row and a column, and the order in which they are served."""
+
+    def __init__(self) -> None:
+        self._places: dict[tuple[R, C], OrderedDict[T, None]] = {}
+        self._rows: _Rotation[R, C] = _Rotation()
+        self._columns: _Rotation[C, R] = _Rotation()
+        self._by_column = False
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def add(self, item: T, row: R, column: C) -> None:
+        """Puts an item, which does not wait yet, behind the others of its place."""
+        items = self._places.get((row, column))
+        if items is None:
+            items = self._places[row, column] = OrderedDict()
+            self._rows.add(row, column)
+            self._columns.add(column, row)
+        items[item] = None
+        self._length += 1
+
+    def remove(self, item: T, row: R, column: C) -> bool:
+        """Takes an item out; whether it was there."""
+        items = self._places.get((row, column))
+        if items is None or item not in items:
+            return False
+        del items[item]
+        self._left(items, row, column)
+        return True
+
+    def take(self, admits: Callable[[R, C], bool] | None = None) -> T | None:
+        """The item whose turn it is, which then waits no more; None when none is admitted.
+
+        Args:
+            admits: whether a row and a column may have a turn now; None admits all.
+        """
+        place = self._next(admits)
+        if place is None:
+            return None
+        items = self._places[place]
+        item, _ = items.popitem(last=False)
+        self._left(items, *place)
+        return item
+
+    def take_place(self, row: R, column: C) -> list[T]:
+        """All items of one place, which then wait no more."""
+        items = self._places.get((row, column), OrderedDict())
+        found = list(items)
+        for item in found:
+            self.remove(item, row, column)
+        return found
+
+    def sizes(self) -> Iterator[tuple[R, C, int]]:
+        """How many wait in each place."""
+        for (row, column), items in self._places.items():
+            yield row, column, len(items)
+
+    def __iter__(self) -> Iterator[T]:
+        """The items, place by place."""
+        for items in self._places.values():
+            yield from items
+
+    def _next(self, admits: Callable[[R, C], bool] | None) -> tuple[R, C] | None:
+        self._by_column = not self._by_column
+        if not self._by_column:
+            return self._rows.advance(admits)
+        turned = self._columns.advance((lambda column, row: admits(row, column)) if admits else None)
+        return (turned[1], turned[0]) if turned else None
+
+    def _left(self, items: OrderedDict[T, None], row: R, column: C) -> None:
+        self._length -= 1
+        if not items:
+            del self._places[row, column]
+            self._rows.drop(row, column)
+            self._columns.drop(column, row)
