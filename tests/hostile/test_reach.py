@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from tests.platforms import Platform, Repository, condition, promise, says
-from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, PROMISE, WORK
+from tests.platforms import Platform, Repository, api_of, condition, destination, placements, promise, says
+from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, DESTINATION, PROMISE, WORK
 from troth.dev import CommandResult
 from troth.kube import Client, NotFound
 
@@ -121,3 +122,61 @@ async def test_the_api_of_another_promise_is_not_taken(
     await client.delete(PROMISE, f"a{unique}")
     await platform.gone(PROMISE, f"a{unique}")
     await platform.ready(unique, "orders", namespace)
+
+
+def files_of(repository: Repository, folder: str) -> dict[str, str]:
+    """What is written for requests in a folder."""
+    return {path: text for path, text in repository.files(f"{folder}/").items() if path.endswith("object.yaml")}
+
+
+async def test_a_destination_inside_what_another_one_writes_waits_until_that_is_gone(
+    platform: Platform, repository: Repository, client: Client, namespace: str, unique: str
+) -> None:
+    """Files of the inner one would be removed with a request of the outer one, or would pass for them."""
+    await platform.publish(promise(unique))
+    await platform.ask(unique, "orders", namespace)
+    live = await platform.ready(unique, "orders", namespace)
+    victim = placements(live)[0]["path"]
+    inner = f"{unique}z"
+    await platform.make(DESTINATION, destination(inner, store=unique, labels={"for": inner}, path=victim))
+    await platform.wait(DESTINATION, inner, says("Ready", "False", f"Destination {unique}", "own path"))
+    await platform.publish(promise(inner))
+    await platform.ask(inner, "thief", namespace)
+    await platform.wait(
+        api_of(inner), "thief", says("Ready", "False", f"Destination {unique}"), namespace=namespace
+    )
+    assert len(await asyncio.to_thread(files_of, repository, unique)) == 1
+
+    await platform.delete(api_of(unique), "orders", namespace=namespace)
+    await platform.gone(api_of(unique), "orders", namespace=namespace)
+    await client.delete(PROMISE, unique)
+    await platform.gone(PROMISE, unique)
+    await client.delete(DESTINATION, unique)
+    await platform.wait(DESTINATION, inner, says("Ready", "True"))
+    await platform.ready(inner, "thief", namespace)
+    assert len(await asyncio.to_thread(files_of, repository, victim)) == 1
+
+
+async def test_no_file_goes_to_the_folder_of_a_destination_that_was_not_selected(
+    platform: Platform, repository: Repository, namespace: str, unique: str
+) -> None:
+    """A Destination of the mode none at the root could write to every folder."""
+    root = f"{unique}a"
+    made = destination(root, store=unique, labels={"for": root}, path="", filepath={"mode": "none"})
+    await platform.make(DESTINATION, made)
+    await platform.wait(DESTINATION, root, says("Ready", "True"))
+    await platform.wait(DESTINATION, root, says("PathOverlaps", "True", f"Destination {unique}"))
+    await platform.wait(DESTINATION, unique, says("PathOverlaps", "True", f"Destination {root}"))
+    files = [
+        {"path": "{{ spec.where }}/object.yaml", "template": "kind: ConfigMap\nmetadata: {name: {{ name }}}\n"}
+    ]
+    await platform.publish(promise(root, files=files))
+    for name, where in (("good", f"{unique}s"), ("bad", unique), ("deep", f"{unique}/resources/x")):
+        await platform.ask(root, name, namespace, where=where)
+    await platform.ready(root, "good", namespace)
+    for name in ("bad", "deep"):
+        await platform.wait(
+            api_of(root), name, says("Ready", "False", f"the folder of Destination {unique}"), namespace=namespace
+        )
+    assert not await asyncio.to_thread(files_of, repository, unique)
+    assert await asyncio.to_thread(files_of, repository, f"{unique}s")

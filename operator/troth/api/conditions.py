@@ -26,6 +26,7 @@ WORKS_SUCCEEDED: Final = "WorksSucceeded"
 RECONCILED: Final = "Reconciled"
 SCHEDULE_SUCCEEDED: Final = "ScheduleSucceeded"
 WRITE_SUCCEEDED: Final = "WriteSucceeded"
+PATH_OVERLAPS: Final = "PathOverlaps"
 
 
 @dataclass(frozen=True, slots=True)

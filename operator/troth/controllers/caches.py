@@ -61,7 +61,7 @@ from troth.controllers.differences import (
     was_ever_written,
 )
 from troth.controllers.owners import promise_of, work_of, work_owner
-from troth.controllers.stores import StoreRef
+from troth.controllers.stores import StoreRef, place_of
 from troth.engine.components import Parent, read_parent
 from troth.engine.definitions import Definition, read_definition
 from troth.engine.scheduling import may_be_ready
@@ -483,12 +483,20 @@ class Caches:
             self._queue_unwritten()
         if as_place(old) != as_place(new):
             self.queue_placements([key.name])
-            changed = new or old
-            if changed:  # whoever was refused the same path may have it now
-                store = str(StoreRef(changed.store_kind, changed.store_name))
-                for other in self.destinations.by_index(BY_STORE, store):
-                    if other.name != key.name:
+            for store in {store for each in (old, new) if each for store in self._stores_at_place_of(each)}:
+                for other in self.destinations.by_index(BY_STORE, str(store)):
+                    if other.name != key.name:  # whoever was refused the same path may have it now
                         self.queue.add(Key(DESTINATION.name, "", other.name), priority=DEPENDENT)
+
+    def _stores_at_place_of(self, destination: Destination) -> set[StoreRef]:
+        """The stores that are the same repository or file system as a Destination's, its own among them."""
+        own = StoreRef(destination.store_kind, destination.store_name)
+        store = self.get_store(own)
+        if store is None:
+            return {own}
+        place = place_of(store)
+        same = (other for other in self.stores[own.kind].items() if place_of(other) == place)
+        return {own, *(StoreRef(own.kind, other.metadata.name) for other in same)}
 
     def _queue_unwritten(self) -> None:
         """Queues the Works of which nothing has been written somewhere: there may be a better place now."""

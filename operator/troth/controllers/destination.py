@@ -15,11 +15,13 @@ from troth.api import InvalidObject, Key
 from troth.api import labels as names
 from troth.api.objects import Destination
 from troth.api.resources import DESTINATION, WORK_PLACEMENT
-from troth.controllers.caches import BY_DESTINATION, BY_STORE
+from troth.controllers.caches import BY_DESTINATION
+from troth.controllers.neighbourhood import Neighbourhood
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
 from troth.controllers.stores import OpenStore, StoreRef, require_supported
 from troth.engine.layout import DestinationFiles, destination_files, destination_prefix, has_own_files
+from troth.engine.neighbours import Neighbours
 from troth.engine.status import DestinationFacts, destination_status
 from troth.engine.work import blob_id
 from troth.kube import Conflict, NotFound
@@ -61,12 +63,15 @@ class DestinationReconciler:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
+        self._neighbourhood = Neighbourhood(platform.caches)
+        self._told: dict[str, Neighbours] = {}
 
     async def reconcile(self, key: Key) -> Result:
         """Writes the canaries of one Destination, or cleans up after it."""
         destination = self._platform.caches.destinations.get("", key.name)
         if destination is None:
             self._platform.writes.forget(key)
+            self._told.pop(key.name, None)
             return DONE
         try:
             if destination.metadata.deleting:
@@ -80,14 +85,15 @@ class DestinationReconciler:
         if store is None and self._platform.caches.get_store(ref) is not None:
             return Waits(f"{ref} was not looked at yet")  # its reconciler queues its destinations
         try:
-            self._check(destination)
+            neighbours = self._check(destination)
             own = destination_files(destination, store_path=store.path if store else "")
         except InvalidObject as error:
             unfit = not isinstance(error, _PlaceTaken)
             await self._report(key, destination, ref, problem=str(error), unfit=unfit)
             return Terminal("InvalidDestination", str(error))
+        remark = neighbours.remark()
         if store is None or store.writer is None or store.problem:
-            await self._report(key, destination, ref, store=store)
+            await self._report(key, destination, ref, store=store, remark=remark)
             return Waits(f"{ref} is not ready")  # its reconciler queues its destinations when something changes
         record = OwnFiles(ref, tuple(sorted(own.files)), store.address)
         destination = await self._announce(key, destination, record)
@@ -95,29 +101,29 @@ class DestinationReconciler:
             async with self._platform.slots.lent():
                 await self._write(destination, store.writer, own, record)
         except StoreError as error:
-            await self._report(key, destination, ref, store=store, failure=str(error))
+            await self._report(key, destination, ref, store=store, failure=str(error), remark=remark)
             return self._platform.writes.failed(ref, key, error)
-        await self._report(key, destination, ref, store=store, written=record)
+        await self._report(key, destination, ref, store=store, written=record, remark=remark)
         return DONE
 
-    def _check(self, destination: Destination) -> None:
+    def _check(self, destination: Destination) -> Neighbours:
         """Two Destinations with one place would each remove what the other wrote."""
         ref = StoreRef(destination.store_kind, destination.store_name)
         require_supported(ref, "spec.stateStoreRef.kind")
-        place = destination_prefix(destination, store_path="")
-        for other in self._platform.caches.destinations.by_index(BY_STORE, str(ref)):
-            if other.name == destination.name or not _is_older(other, destination):
-                continue
-            try:
-                taken = destination_prefix(other, store_path="") == place
-            except InvalidObject:
-                continue
-            if taken:
-                raise _PlaceTaken(
-                    "spec.path",
-                    f"{destination.path!r} of {ref} is the place of Destination {other.name}",
-                    "give each Destination of a store its own path",
-                )
+        destination_prefix(destination, store_path="")
+        neighbours = self._neighbourhood.of(destination)
+        if self._told.setdefault(destination.name, neighbours) != neighbours:
+            self._told[destination.name] = neighbours
+            self._platform.caches.queue_placements(
+                [destination.name]
+            )  # those that were refused may be written now
+        if neighbours.taken_by:
+            raise _PlaceTaken(
+                "spec.path",
+                f"{destination.path!r} of {ref} {neighbours.taken_how}",
+                "give each Destination of a store its own path",
+            )
+        return neighbours
 
     async def _announce(self, key: Key, destination: Destination, record: OwnFiles) -> Destination:
         """Before own files that are elsewhere are written to another place, the status says so."""
@@ -302,6 +308,7 @@ class DestinationReconciler:
         failure: str = "",
         deleting: str = "",
         written: OwnFiles | None = None,
+        remark: str = "",
     ) -> None:
         exists = self._platform.caches.get_store(ref) is not None
         # Its own files may be there since better days; what everybody else hears from the store is true for it, too.
@@ -317,6 +324,7 @@ class DestinationReconciler:
             unfit=unfit,
             generation=destination.metadata.generation,
             deleting=deleting,
+            remark=remark,
         )
         status = destination_status(destination.status, facts, now=self._platform.now())
         if written is not None:
@@ -346,7 +354,3 @@ class DestinationReconciler:
 def destination_owner(destination: Destination) -> str:
     """Who owns a Destination's own files, as the stores know it."""
     return f"destination/{destination.name}"
-
-
-def _is_older(one: Destination, other: Destination) -> bool:
-    return (one.metadata.creation_timestamp, one.name) < (other.metadata.creation_timestamp, other.name)

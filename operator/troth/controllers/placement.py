@@ -25,6 +25,7 @@ from troth.controllers.handover import (
     still_needed,
     succeeds,
 )
+from troth.controllers.neighbourhood import Neighbourhood
 from troth.controllers.placement_claims import claim_of, load_placement, places_of, removal
 from troth.controllers.placement_location import Location, Whereabouts, read_whereabouts
 from troth.controllers.placement_owners import aggregate_owner, owner_at, placement_reference
@@ -32,7 +33,7 @@ from troth.controllers.placement_state import placement_facts
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
 from troth.controllers.stores import StoreRef, require_supported
-from troth.engine.layout import aggregate
+from troth.engine.layout import aggregate, destination_prefix
 from troth.engine.status import placement_status, read_placement
 from troth.engine.status.facts import PlacementFacts
 from troth.engine.work import blob_id
@@ -49,6 +50,7 @@ class PlacementReconciler:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
+        self._neighbourhood = Neighbourhood(platform.caches)
         self._aggregating: dict[str, asyncio.Lock] = {}
         self._aggregated: dict[tuple[str, str], dict[tuple[str, str], tuple[Workload, ...]]] = {}
 
@@ -96,6 +98,10 @@ class PlacementReconciler:
             return await self._report_outage(key, placement, store.problem)
         try:
             location, claim = claim_of(self._platform, placement, destination, store_ref, store)
+            if not (_was_written(placement, location) and read_placement(placement).written):
+                self._require_own_place(destination, claim, store.path)
+            elif self._neighbourhood.of(destination).taken_by:
+                return Waits("its Destination is refused; what is written stays as it is")
         except InvalidObject as error:
             return await self._report_failure(key, placement, str(error), Terminal("InvalidPath", str(error)))
         placement = await self._announce(key, placement, location)
@@ -113,6 +119,29 @@ class PlacementReconciler:
             return DONE
         self._platform.settling.wait(owner_of(self._platform, placement), key)
         return After(_HELD_AGAIN, "what it no longer wants is on its way to another place")
+
+    def _require_own_place(self, destination: Destination, claim: Claim, store_path: str) -> None:
+        """Raises InvalidObject when files would lie in the folder of another Destination.
+
+        What is written already stays: a rule that is new takes nothing away.
+        """
+        neighbours = self._neighbourhood.of(destination)
+        if neighbours.taken_by:
+            raise InvalidObject(
+                f"spec.path of Destination {destination.name}",
+                f"{destination.path!r} {neighbours.taken_how}",
+                "nothing new is written here until each has its own path",
+            )
+        if not neighbours.inside:
+            return
+        folder = destination_prefix(destination, store_path=store_path)
+        for path in claim.files:
+            if stranger := neighbours.stranger_at(path[len(folder) + 1 :] if folder else path):
+                raise InvalidObject(
+                    "spec.workloads",
+                    f"{path} lies in the folder of Destination {stranger}",
+                    "choose another folder",
+                )
 
     def _with_handover(self, claim: Claim, placement: WorkPlacement, location: Location) -> Claim:
         going = succeeds(self._platform, placement, location)

@@ -61,6 +61,21 @@ def address_of(store: StateStore) -> str:
     return hashlib.sha256(where.encode()).hexdigest()[:12]
 
 
+def place_of(store: StateStore) -> str:
+    """What a store shares with others that are the same repository and branch, or folders of one file system.
+
+    Addresses are compared as they are written, but for their end: only the server knows which are one repository.
+    """
+    match store.kind:
+        case "GitStateStore":
+            url = str(store.spec.get("url") or "").rstrip("/").removesuffix(".git")
+            return f"{url}#{store.spec.get('branch') or 'main'}"
+        case "DirectoryStateStore":
+            return store.kind
+        case _:
+            return f"{store.kind}/{store.metadata.name}"
+
+
 @dataclass(frozen=True, slots=True)
 class OpenStore:
     """A store with its writer.

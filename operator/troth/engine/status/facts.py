@@ -360,6 +360,7 @@ class DestinationFacts:
         unfit: the problem is in its own spec, so that only an edit of it helps.
         generation: the generation that the facts speak of.
         deleting: what its deletion waits for, one clause; empty while it is not being deleted.
+        remark: how its folder and those of other Destinations overlap, one sentence; empty when they do not.
     """
 
     store_kind: str
@@ -372,6 +373,7 @@ class DestinationFacts:
     unfit: bool = False
     generation: int = 0
     deleting: str = ""
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)

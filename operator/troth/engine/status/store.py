@@ -13,10 +13,13 @@ from troth.engine.status.stalled import merge_with_stalled
 
 def destination_status(old: Mapping[str, Any], facts: DestinationFacts, *, now: str) -> dict[str, Any]:
     """The status of a Destination."""
-    ready = _destination_ready(facts)
+    told = [_destination_ready(facts)]
+    if facts.remark:
+        told.append(Condition(types.PATH_OVERLAPS, "True", "SharedFolder", facts.remark))
+    dropped = () if facts.remark else (types.PATH_OVERLAPS,)
     return {
         "observedGeneration": facts.generation,
-        "conditions": merge_with_stalled(old.get("conditions"), [ready], stalled=facts.unfit, now=now),
+        "conditions": merge_with_stalled(old.get("conditions"), told, stalled=facts.unfit, now=now, drop=dropped),
     }
 
 
