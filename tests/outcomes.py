@@ -168,15 +168,15 @@ def _place_group(
         promise_name=work.promise,
         resource_name=work.resource,
         group_id=group.id,
-        workloads=tuple(Workload(path, blob_id(content)) for path, content in sorted(group.files.items())),
+        workloads=tuple(Workload(path, blob_id(content)) for path, content in group.contents().items()),
         status={},
     )
     found.placements.add((work.namespace, name))
     if destination.mode == AGGREGATED:
-        shared.setdefault(destination.name, {})[name, work.namespace] = dict(sorted(group.files.items()))
+        shared.setdefault(destination.name, {})[name, work.namespace] = group.contents()
         return
     layout = place(destination, placement, store_path="")
-    by_blob = {blob_id(content): content for content in group.files.values()}
+    by_blob = {blob_id(content): content for content in group.contents().values()}
     found.files.update({path: by_blob[blob] for path, blob in layout.files.items()})
     if layout.state_file:
         found.files[layout.state_file] = render_state_file(layout.files, prefix="")

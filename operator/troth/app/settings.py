@@ -49,7 +49,9 @@ class Settings:
     waiting: int = setting(5000, "Reconciles that may exist at once, those that wait for a store included.")
     render_workers: int = setting(2, "Processes that render templates.")
     render_timeout: float = setting(2.0, "Longest time that the templates of one object may take.", unit="seconds")
-    render_memory: int = setting(512, "Memory that one render process may use.", unit="MiB")
+    render_memory: int = setting(
+        192, "Memory that one render process may use; there is one more that lints.", unit="MiB"
+    )
     resync_interval: float = setting(
         900.0, "How often every kind is listed again, in case a watch missed something.", unit="seconds"
     )

@@ -156,7 +156,7 @@ def _place_groups(
             waiting.append(Waiting(group.id, wants))
         for destination in chosen:
             workloads = tuple(
-                Workload(path, blob_id(content), len(content)) for path, content in sorted(group.files.items())
+                Workload(path, blob_id(content), len(content)) for path, content in group.contents().items()
             )
             placement = WorkPlacement(
                 metadata=ObjectMeta(
@@ -180,7 +180,7 @@ def _place_groups(
                     placement.metadata.name,
                     wants,
                     layout,
-                    dict(sorted(group.files.items())),
+                    group.contents(),
                     state_prefix=store_path.strip("/"),
                     pipeline=pipeline,
                     namespace=owner.work_namespace,

@@ -92,7 +92,7 @@ def render_promise(
             path if len(pieces) == 1 else f"{piece.pipeline or 'dependencies'}/{path}": content
             for piece in pieces
             for group in piece.groups
-            for path, content in sorted(group.files.items())
+            for path, content in group.contents().items()
         },
         placements=placed.placements,
         waiting=placed.waiting,

@@ -207,7 +207,7 @@ class Requests:
             f"{produced.pipeline}/{path}" if several else path: content
             for produced in output.outputs
             for group in produced.groups
-            for path, content in sorted(group.files.items())
+            for path, content in group.contents().items()
         }
 
     def _status(
@@ -237,7 +237,7 @@ class Requests:
             for produced in output.outputs
             if not produced.suspended
             for group in produced.groups
-            for file in group.files.items()
+            for file in group.contents().items()
         )
         parent = Parent(self.promise.name, metadata["namespace"], metadata["name"])
         return tuple(

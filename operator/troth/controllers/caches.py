@@ -125,6 +125,7 @@ class Caches:
     placements: Informer[WorkPlacement] = field(init=False)
     definitions: Informer[Definition] = field(init=False)
     stores: dict[str, Informer[StateStore]] = field(init=False)
+    digests: ContentDigests = field(default_factory=ContentDigests)
     unfit: dict[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
     """By Promise, the requests that do not fit its API: it is queued when one of them changes or goes."""
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -133,7 +134,7 @@ class Caches:
 
     def __post_init__(self) -> None:
         # A Work and its placements carry the same contents: each is unpacked once.
-        digests = ContentDigests()
+        digests = self.digests
         self.promises = self._informer(
             PROMISE,
             read_promise,
@@ -151,6 +152,7 @@ class Caches:
             partial(read_work, digest=digests),
             self._work_changed,
             {BY_OWNER: lambda work: [work_owner(work)], BY_PROMISE: lambda work: [promise_of(work.metadata)]},
+            is_heavy=digests.is_heavy,
         )
         self.placements = self._informer(
             WORK_PLACEMENT,
@@ -161,6 +163,7 @@ class Caches:
                 BY_DESTINATION: lambda placement: [placement.destination],
                 BY_UNWRITTEN: lambda placement: () if was_ever_written(placement) else (BY_UNWRITTEN,),
             },
+            is_heavy=digests.is_heavy,
         )
         self.definitions = self._informer(
             CUSTOM_RESOURCE_DEFINITION,
@@ -551,6 +554,7 @@ class Caches:
         on_change: Callable[[Key, Any, Any], None],
         indexes: dict[str, Callable[[Any], Iterable[str]]],
         label_selector: str = "",
+        is_heavy: Callable[[dict[str, Any]], bool] | None = None,
     ) -> Informer[Any]:
         def changed(key: Key, old: Any, new: Any) -> None:
             on_change(key, old, new)
@@ -568,6 +572,7 @@ class Caches:
             relist_interval=self.relist_interval,
             random=self.random,
             outages=self._outages,
+            is_heavy=is_heavy,
         )
         return informer
 

@@ -23,7 +23,7 @@ from troth.controllers.placement_claims import (
     decode_workloads,
     load_placement,
     places_of,
-    remembered_content,
+    remembered_workloads,
     removal,
     wanted_claim,
 )
@@ -183,18 +183,18 @@ async def homes_of(platform: Platform, work: Work) -> dict[str, tuple[Home, ...]
         (
             Home(other.destination, other.metadata.name, _is_held(its, other)),
             other,
-            remembered_content(platform, other.workloads),
+            remembered_workloads(platform, other.workloads),
         )
         for its, other in others
     ]
     there: list[tuple[Home, frozenset[ObjectKey]]] = []
     for home, other, remembered in contents:
-        content = remembered
-        if content is None:
-            try:
-                content = await load_placement(platform, other)
-            except NotFound:
-                continue
+        try:
+            content = await (
+                load_placement(platform, other) if remembered is None else decode_workloads(remembered)
+            )
+        except NotFound:
+            continue
         there.append((home, await _read_objects(content)))
     found: dict[str, tuple[Home, ...]] = {}
     for group in new:
@@ -309,9 +309,8 @@ def _group(work: Work, placement: WorkPlacement) -> WorkloadGroup | None:
 async def _objects(platform: Platform, work: Work, group: WorkloadGroup | None) -> frozenset[ObjectKey]:
     if group is None:
         return frozenset()
-    files: Mapping[str, bytes] | None = remembered_content(platform, group.workloads)
-    if files is None:
-        files = await _fetch(platform, work, group)
+    remembered = remembered_workloads(platform, group.workloads)
+    files = await (_fetch(platform, work, group) if remembered is None else decode_workloads(remembered))
     return await _read_objects(files)
 
 
@@ -328,7 +327,8 @@ async def _fetch(platform: Platform, work: Work, group: WorkloadGroup) -> dict[s
     except NotFound:
         return {}
     groups = (obj.get("spec") or {}).get("workloadGroups") or ()
-    return next((decode_workloads(each.get("workloads") or ()) for each in groups if each["id"] == group.id), {})
+    workloads = next((each.get("workloads") or () for each in groups if each["id"] == group.id), ())
+    return await decode_workloads(workloads)
 
 
 def _work(platform: Platform, placement: WorkPlacement) -> Work | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from troth.api import InvalidObject
@@ -13,8 +14,10 @@ from troth.controllers.placement_owners import owner_at
 from troth.controllers.platform import Platform
 from troth.controllers.stores import OpenStore, StoreRef
 from troth.engine.layout import NESTED, Layout, place
-from troth.engine.work import blob_id, decode_content
+from troth.engine.work import blob_id, declared_size, decode_contents
 from troth.stores import Claim
+
+_AT_ONCE = 256 * 1024  # bytes that are unpacked on the event loop: half a millisecond
 
 
 def claim_of(
@@ -89,28 +92,31 @@ def removal(owner: str, placement: WorkPlacement, place: Location) -> Claim:
 
 async def load_placement(platform: Platform, placement: WorkPlacement) -> dict[str, bytes]:
     """The contents of a placement by file path, from memory or from the API server."""
-    remembered = remembered_content(platform, placement.workloads)
+    remembered = remembered_workloads(platform, placement.workloads)
     if remembered is not None:
-        return remembered
+        return await decode_workloads(remembered)
     meta = placement.metadata
     obj = await platform.client.get(WORK_PLACEMENT, meta.name, meta.namespace)
-    return decode_workloads((obj.get("spec") or {}).get("workloads") or ())
+    return await decode_workloads((obj.get("spec") or {}).get("workloads") or ())
 
 
-def remembered_content(platform: Platform, workloads: Iterable[Workload]) -> dict[str, bytes] | None:
-    """The contents of files by path, if all are in memory."""
-    contents: dict[str, bytes] = {}
+def remembered_workloads(platform: Platform, workloads: Sequence[Workload]) -> list[Mapping[str, str]] | None:
+    """Files as an object of the API server has them, if the contents of all are in memory."""
+    found: list[Mapping[str, str]] = []
     for workload in workloads:
         encoded = platform.contents.get(workload.blob)
         if encoded is None:
             return None
-        contents[workload.filepath] = decode_content(encoded)
-    return contents
+        found.append({"filepath": workload.filepath, "content": encoded})
+    return found
 
 
-def decode_workloads(workloads: Sequence[Mapping[str, str]]) -> dict[str, bytes]:
+async def decode_workloads(workloads: Sequence[Mapping[str, str]]) -> dict[str, bytes]:
     """The contents of files by path, as an object of the API server has them."""
-    return {workload["filepath"]: decode_content(workload.get("content") or "") for workload in workloads}
+    size = sum(declared_size(workload.get("content") or "") for workload in workloads)
+    if size <= _AT_ONCE:
+        return decode_contents(workloads)
+    return await asyncio.to_thread(decode_contents, workloads)
 
 
 def _loader(

@@ -54,7 +54,7 @@ from troth.engine.status import (
     requirement_state,
 )
 from troth.engine.status.facts import INSTALLED
-from troth.engine.work import blob_id, build_groups, encode_content
+from troth.engine.work import Packed, build_groups, pack_content
 from troth.kube import REFUSALS, AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound, TooLarge
 
 FINALIZERS = (names.DEPENDENCIES_CLEANUP, names.WORKFLOWS_CLEANUP, names.REVISION_CLEANUP)
@@ -381,10 +381,9 @@ class PromiseReconciler:
         generation = (promise.metadata.uid, promise.metadata.generation)
         known = self._dependencies.get(promise.name)
         if known is None or known[0] != generation:
-            content, encoded = await asyncio.to_thread(_encode_dependencies, promise.spec.dependencies)
-            self._platform.contents.put(blob_id(content), encoded)
+            packed = await asyncio.to_thread(_pack_dependencies, promise.spec.dependencies)
             groups = build_groups(
-                {f"static/{promise.name}-dependencies.yaml": content},
+                {f"static/{promise.name}-dependencies.yaml": packed},
                 (),
                 promise.spec.destination_selectors,
                 "promise-workflow",
@@ -527,10 +526,9 @@ def promise_reference(promise: Promise) -> dict[str, Any]:
     }
 
 
-def _encode_dependencies(dependencies: Sequence[Mapping[str, Any]]) -> tuple[bytes, str]:
-    """All manifests as one YAML file, and the same as a Work holds it."""
-    content = dump_documents(list(dependencies)).encode()
-    return content, encode_content(content)
+def _pack_dependencies(dependencies: Sequence[Mapping[str, Any]]) -> Packed:
+    """All manifests as one YAML file, as a Work holds it."""
+    return pack_content(dump_documents(list(dependencies)).encode())
 
 
 def _with_failure(facts: PromiseFacts, failure: Failure) -> PromiseFacts:

@@ -31,7 +31,7 @@ from troth.engine.components import Component, Parent, find_components, may_hold
 from troth.engine.failure import passes
 from troth.engine.outputs import WorkflowOutput, is_suspended, judge_outcomes
 from troth.engine.status import AuthorStatus, read_placement
-from troth.engine.work import GroupContent, blob_id, encode_content
+from troth.engine.work import GroupContent, Packed, pack_content
 from troth.engine.work import work_name as compute_work_name
 from troth.kube import AlreadyExists, ApiError, Forbidden, NotFound, TooLarge
 
@@ -193,18 +193,17 @@ class Workflows:
                 directory=group.directory,
                 selectors=group.selectors,
                 workloads=tuple(
-                    Workload(path, self._remember_content(content), len(content))
-                    for path, content in sorted(group.files.items())
+                    self._remember_content(path, content) for path, content in sorted(group.files.items())
                 ),
             )
             for group in groups
         )
 
-    def _remember_content(self, content: bytes) -> str:
-        blob = blob_id(content)
-        if self._platform.contents.get(blob) is None:
-            self._platform.contents.put(blob, encode_content(content))
-        return blob
+    def _remember_content(self, path: str, content: bytes | Packed) -> Workload:
+        packed = content if isinstance(content, Packed) else pack_content(content)
+        self._platform.contents.put(packed.blob, packed.encoded)
+        self._platform.caches.digests.learn(packed.encoded, packed.blob, packed.size)
+        return Workload(path, packed.blob, packed.size)
 
     # ---- Works
 
@@ -491,13 +490,19 @@ async def _components(found: WorkflowOutput, context: RenderContext) -> tuple[Co
         if not output.suspended
         for group in output.groups
         for path, content in group.files.items()
-        if may_hold_components(content)
+        if (content.component if isinstance(content, Packed) else may_hold_components(content))
     ]
     if not files:
         return ()
     metadata = request["metadata"]
     parent = Parent(context.promise["name"], metadata["namespace"], metadata["name"])
-    return await asyncio.to_thread(find_components, files, parent)
+    return await asyncio.to_thread(_find_components, files, parent)
+
+
+def _find_components(files: Sequence[tuple[str, bytes | Packed]], parent: Parent) -> tuple[Component, ...]:
+    """One file after the other is unpacked."""
+    unpacked = ((path, file.content if isinstance(file, Packed) else file) for path, file in files)
+    return find_components(unpacked, parent)
 
 
 def _hash_inputs(context: RenderContext, revision: str) -> str:

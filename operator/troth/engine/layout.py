@@ -25,6 +25,7 @@ from troth.api.files import holds_manifests
 from troth.api.naming import short_group_id
 from troth.api.objects import Destination, Workload, WorkPlacement
 from troth.api.resources import KUBERNETES_STATE_STORE
+from troth.engine.work import LARGEST_WORK
 
 NESTED: Final = "nestedByMetadata"
 AGGREGATED: Final = "aggregatedYAML"
@@ -253,7 +254,10 @@ def _place_files(folder: str, workloads: Sequence[Workload]) -> dict[str, str]:
             raise InvalidObject(_field_of(index), f"{workload.filepath} is there twice", "choose another name")
         if not workload.blob:
             raise InvalidObject(
-                f"spec.workloads[{index}].content", f"the content of {workload.filepath} cannot be read"
+                f"spec.workloads[{index}].content",
+                f"the content of {workload.filepath} cannot be read: it is not gzip in base64, or the files of this "
+                f"object are larger than {LARGEST_WORK >> 20} MiB together once unpacked",
+                "render less, or divide the files among several pipelines",
             )
         files[path] = workload.blob
     for index, path in enumerate(files):

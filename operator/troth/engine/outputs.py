@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from troth.api import InvalidObject
 from troth.api.pipelines import Move
 from troth.engine.failure import Failure, Reason
-from troth.engine.render import Control, Outcome
+from troth.engine.render import Control, Outcome, PackedFile
 from troth.engine.status import AuthorStatus, PipelineFacts, WorkflowFacts, author_status, next_retry
 from troth.engine.status.schema import misfit
 from troth.engine.work import GroupContent, build_groups
@@ -97,9 +97,10 @@ def judge_outcomes(
             failure = outcome
             break
         try:
-            groups = build_groups(
-                {file.path: file.content for file in outcome.files}, outcome.destinations, selectors, source
-            )
+            files = {
+                file.path: file.packed if isinstance(file, PackedFile) else file.content for file in outcome.files
+            }
+            groups = build_groups(files, outcome.destinations, selectors, source)
         except InvalidObject as error:
             failure = _as_failure("InvalidDestinations", outcome.pipeline, error)
             break

@@ -292,7 +292,7 @@ class RenderPool:
         """
         outcomes: list[Answer | None] = []
         healthy = quick = False
-        head = b'{"seconds":%f,"short":%s,' % (seconds, b"true" if short else b"false")
+        head = b'{"packed":true,"seconds":%f,"short":%s,' % (seconds, b"true" if short else b"false")
         try:
             async with asyncio.timeout(_SHORT_PATIENCE_SECONDS if short else seconds + _GRACE_SECONDS):
                 await process.send(head + job.payload[1:])

@@ -30,11 +30,14 @@ from troth.engine.limits import Limits
 from troth.engine.manifests import InvalidManifest, TooManyDocuments, load_documents
 from troth.engine.templates import Environment
 from troth.engine.values import Oversized, Tokens
+from troth.engine.work import Packed
 
 __all__ = [
     "Control",
     "Failure",
+    "File",
     "Outcome",
+    "PackedFile",
     "RenderContext",
     "Rendered",
     "RenderedFile",
@@ -62,6 +65,19 @@ class RenderedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class PackedFile:
+    """The same, packed as a Work holds it."""
+
+    path: str
+    packed: Packed
+
+    @property
+    def content(self) -> bytes:
+        """What is in it; unpacked each time."""
+        return self.packed.content
+
+
+@dataclass(frozen=True, slots=True)
 class Control:
     """What a pipeline wants of its workflow; ``retry_after`` is in seconds and wins over ``suspend``."""
 
@@ -75,7 +91,7 @@ class Rendered:
     """What one pipeline gives; ``files`` are sorted by path."""
 
     pipeline: str
-    files: tuple[RenderedFile, ...] = ()
+    files: tuple[RenderedFile | PackedFile, ...] = ()
     destinations: tuple[DestinationRule, ...] = ()
     status: Mapping[str, Any] = field(default_factory=dict)
     control: Control | None = None
@@ -83,6 +99,8 @@ class Rendered:
 
 
 Outcome = Rendered | Failure
+
+File = RenderedFile | PackedFile
 
 
 def render_pipeline(

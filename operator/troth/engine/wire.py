@@ -1,6 +1,7 @@
 """What passes between the pool and its workers: JSON frames, each behind its length in four bytes.
 
-Pipelines and contexts are JSON already; contents of files are UTF-8 text, so nothing needs another encoding.
+Pipelines and contexts are JSON already; contents of files are UTF-8 text, or packed as a Work holds them, so nothing
+needs another encoding.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import orjson
 from troth.api.pipelines import DestinationRule, FileTemplate, JinjaPipeline, Move
 from troth.engine.failure import Failure
 from troth.engine.linting.report import LintReport
-from troth.engine.render import Control, Outcome, RenderContext, Rendered, RenderedFile
+from troth.engine.render import Control, Outcome, PackedFile, RenderContext, Rendered, RenderedFile
+from troth.engine.work import Packed
 
 LENGTH: Final = struct.Struct("!I")
 _OPTIONS: Final = orjson.OPT_NON_STR_KEYS
@@ -96,7 +98,12 @@ def outcome_message(outcome: Answer | None) -> Any:
     control = outcome.control
     return {
         "pipeline": outcome.pipeline,
-        "files": [(file.path, file.content.decode()) for file in outcome.files],
+        "files": [
+            (file.path, asdict(file.packed))
+            if isinstance(file, PackedFile)
+            else (file.path, file.content.decode())
+            for file in outcome.files
+        ],
         "destinations": [(rule.directory, rule.match_labels) for rule in outcome.destinations],
         "status": outcome.status,
         "control": None if control is None else (control.suspend, control.message, control.retry_after),
@@ -113,7 +120,12 @@ def read_outcome(message: Mapping[str, Any] | None) -> Outcome | None:
     control = message["control"]
     return Rendered(
         pipeline=message["pipeline"],
-        files=tuple(RenderedFile(path, content.encode()) for path, content in message["files"]),
+        files=tuple(
+            RenderedFile(path, content.encode())
+            if isinstance(content, str)
+            else PackedFile(path, Packed(**content))
+            for path, content in message["files"]
+        ),
         destinations=tuple(DestinationRule(*rule) for rule in message["destinations"]),
         status=message["status"],
         control=None if control is None else Control(*control),

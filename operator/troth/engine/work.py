@@ -5,8 +5,10 @@ by ids, a store is compared by ids, and ten thousand Works fit in memory because
 the way in. Rejected: comparing the encoded text (two compressors give two texts for one content) and keeping
 contents (a Work of one Helm chart is 100 KB, and each placement holds it again).
 
-Contents come from the API server, where anybody with the right to write Works may have put them: decoding is
-bounded, and one that cannot be decoded is marked, so that an informer never dies of it.
+Contents come from the API server, where anybody with the right to write Works may have put them: a kilobyte of gzip
+may hold a megabyte. So a Work has a budget for all of its files together. What it holds is counted while it is
+unpacked, and never held whole for it. A file that cannot be decoded, or for which nothing is left, is marked, so that
+an informer never dies of it.
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ import base64
 import binascii
 import gzip
 import hashlib
+import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -34,8 +37,8 @@ from troth.api.objects import (
 )
 from troth.api.pipelines import DestinationRule
 
-LARGEST_CONTENT: Final = 32 * 1024 * 1024
-"""Bytes that one file may have once decoded."""
+LARGEST_WORK: Final = 32 * 1024 * 1024
+"""Bytes that all files of a Work, or of a WorkPlacement, may have together once decoded."""
 
 SOURCE_PROMISE: Final = "promise"
 ROOT: Final = "."
@@ -43,12 +46,40 @@ ROOT: Final = "."
 _COMPRESSION = 6
 _GZIP = 31  # window bits: the largest window, and a gzip header with its checksum
 _MOST_MEMBERS = 16
+_PIECE = 256 * 1024
+_LIGHT = 256 * 1024
+_HEAVY = 1024 * 1024
 _LONGEST_LABEL = 63
 _LONGEST_NAME = 253
 _LONG_SUFFIX = 16
 
-Digest = Callable[[str], tuple[str, int]]
-"""From an encoded content to the blob id and the size of what it holds; ``("", 0)`` when it is unreadable."""
+Digest = Callable[[str, int], tuple[str, int]]
+"""From an encoded content, and how many bytes it may hold, to the blob id and the size of what it holds.
+
+When it is unreadable or too large the id is empty, and the size is how much was unpacked to find that out.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A content as a Work holds it: a process that renders packs what it rendered, and nobody holds it unpacked.
+
+    Attributes:
+        blob: the id that Git gives the content.
+        size: bytes of the content.
+        encoded: gzip in base64.
+        component: whether a request of another Promise may be in it.
+    """
+
+    blob: str
+    size: int
+    encoded: str
+    component: bool = False
+
+    @property
+    def content(self) -> bytes:
+        """The content; unpacked each time."""
+        return decode_content(self.encoded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +89,19 @@ class GroupContent:
     directory: str
     id: str
     selectors: tuple[Selector, ...]
-    files: Mapping[str, bytes]
+    files: Mapping[str, bytes | Packed]
+
+    def contents(self) -> dict[str, bytes]:
+        """The files in the order of their paths, unpacked."""
+        return {
+            path: content.content if isinstance(content, Packed) else content
+            for path, content in sorted(self.files.items())
+        }
+
+
+def pack_content(content: bytes, *, component: bool = False) -> Packed:
+    """A content as a Work holds it. Takes a while for a large one."""
+    return Packed(blob_id(content), len(content), encode_content(content), component)
 
 
 def encode_content(content: bytes) -> str:
@@ -66,83 +109,166 @@ def encode_content(content: bytes) -> str:
     return base64.b64encode(gzip.compress(content, compresslevel=_COMPRESSION, mtime=0)).decode("ascii")
 
 
-def decode_content(encoded: str, *, limit: int = LARGEST_CONTENT) -> bytes:
+def decode_content(encoded: str, *, limit: int = LARGEST_WORK) -> bytes:
     """The content that a Work holds; an empty text is an empty file.
 
     Raises:
         InvalidObject: it is not gzip in base64, or larger than ``limit`` bytes; never more than that is unpacked.
     """
-    if not encoded:
-        return b""
+    return b"".join(_unpack(_packed(encoded), limit))
+
+
+def decode_contents(workloads: Iterable[Mapping[str, Any]], *, limit: int = LARGEST_WORK) -> dict[str, bytes]:
+    """The contents of files by their path, as an object of the API server has them.
+
+    Raises:
+        InvalidObject: one cannot be decoded, or they are larger than ``limit`` bytes together.
+    """
+    contents: dict[str, bytes] = {}
+    for workload in workloads:
+        content = decode_content(workload.get("content") or "", limit=limit)
+        contents[workload.get("filepath") or ""] = content
+        limit -= len(content)
+    return contents
+
+
+def declared_size(encoded: str) -> int:
+    """How many bytes an encoded content says it holds (the end of gzip does); nothing is unpacked to find out."""
     try:
-        packed = base64.b64decode(encoded.replace("\n", "").replace("\r", ""), validate=True)
+        return int.from_bytes(base64.b64decode(encoded.rstrip()[-8:])[-4:], "little")
+    except ValueError:
+        return 0
+
+
+def _packed(encoded: str) -> bytes:
+    try:
+        return base64.b64decode(encoded.replace("\n", "").replace("\r", ""), validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidObject("content", f"is not base64 ({error})") from None
-    parts: list[bytes] = []
-    left = limit
+
+
+def _unpack(packed: bytes, limit: int) -> Iterator[bytes]:
+    """What gzip holds, in pieces. Raises InvalidObject, also before more than ``limit`` bytes were given."""
+    members = 0
     while packed.strip(b"\0"):
-        if len(parts) == _MOST_MEMBERS:
+        members += 1
+        if members > _MOST_MEMBERS:
             raise InvalidObject("content", f"has more than {_MOST_MEMBERS} gzip members", "compress it as one")
         member = zlib.decompressobj(_GZIP)
-        try:
-            part = member.decompress(packed, left + 1)
-        except zlib.error as error:
-            raise InvalidObject("content", f"is not gzip ({error})") from None
-        if len(part) > left:
-            raise InvalidObject(
-                "content", f"unpacks to more than {limit} bytes", "split the file into smaller ones"
-            )
-        if not member.eof:
-            raise InvalidObject("content", "is gzip that ends too early")
-        parts.append(part)
-        left -= len(part)
+        while not member.eof:
+            try:
+                piece = member.decompress(packed, _PIECE)
+            except zlib.error as error:
+                raise InvalidObject("content", f"is not gzip ({error})") from None
+            if not piece and not member.eof:
+                raise InvalidObject("content", "is gzip that ends too early")
+            limit -= len(piece)
+            if limit < 0:
+                raise InvalidObject(
+                    "content",
+                    "makes the files of this object larger than they may be together once unpacked "
+                    f"({LARGEST_WORK >> 20} MiB)",
+                    "divide them among several pipelines",
+                )
+            if piece:
+                yield piece
+            packed = member.unconsumed_tail
         packed = member.unused_data
-    if not parts:
+    if not members and packed:
         raise InvalidObject("content", "is not gzip (it is empty)")
-    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def blob_id(content: bytes) -> str:
     """The id that Git gives this content."""
-    header = f"blob {len(content)}\0".encode("ascii")
-    return hashlib.sha1(header + content, usedforsecurity=False).hexdigest()
+    return _blob_id([content], len(content))
 
 
-def digest_content(encoded: str) -> tuple[str, int]:
-    """Blob id and size of an encoded content; ``("", 0)`` when it cannot be read."""
+def _blob_id(pieces: Iterable[bytes], size: int) -> str:
+    found = hashlib.sha1(f"blob {size}\0".encode("ascii"), usedforsecurity=False)
+    for piece in pieces:
+        found.update(piece)
+    return found.hexdigest()
+
+
+def digest_content(encoded: str, limit: int = LARGEST_WORK) -> tuple[str, int]:
+    """Blob id and size of an encoded content, which is never held whole; see `Digest`."""
+    size = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal size
+        for piece in _unpack(packed, limit):
+            size += len(piece)
+            yield piece
+
     try:
-        content = decode_content(encoded)
+        packed = _packed(encoded)
+        declared = declared_size(encoded)
+        blob = _blob_id(counted(), declared)
+        # Of several members only the last has said how much it holds: now all of it is known.
+        return (blob, size) if size == declared else (_blob_id(_unpack(packed, limit), size), size)
     except InvalidObject:
-        return "", 0
-    return blob_id(content), len(content)
+        return "", size
 
 
 class ContentDigests:
     """`digest_content` that remembers: a Work and its placements carry one content, which is unpacked once.
 
-    Keyed by a hash of the encoded text; holds the newest ``limit`` answers, of about 300 bytes each.
+    Keyed by a hash of the encoded text; holds the newest ``limit`` answers, of about 300 bytes each. Threads may use
+    it at the same time.
     """
 
     def __init__(self, *, limit: int = 50_000) -> None:
         self._limit = limit
         self._known: OrderedDict[bytes, tuple[str, int]] = OrderedDict()
+        self._lock = threading.Lock()
 
-    def __call__(self, encoded: str) -> tuple[str, int]:
+    def __call__(self, encoded: str, limit: int = LARGEST_WORK) -> tuple[str, int]:
         """Blob id and size, from memory if that content was seen lately."""
-        key = hashlib.blake2b(encoded.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        known = self._known.get(key)
-        if known is not None:
-            self._known.move_to_end(key)
-            return known
-        answer = self._known[key] = digest_content(encoded)
-        if len(self._known) > self._limit:
-            self._known.popitem(last=False)
-        return answer
+        key = _key(encoded)
+        with self._lock:
+            known = self._known.get(key)
+            if known is not None:
+                self._known.move_to_end(key)
+        if known is None:
+            if declared_size(encoded) > limit:
+                return "", limit + 1
+            known = digest_content(encoded, limit)
+            if known[1] > limit:
+                return known
+            self._keep(key, known)
+        return known if known[1] <= limit else ("", known[1])
+
+    def learn(self, encoded: str, blob: str, size: int) -> None:
+        """Takes note of what is known of a content: who packed it need not unpack it."""
+        self._keep(_key(encoded), (blob, size))
+
+    def is_heavy(self, obj: Mapping[str, Any]) -> bool:
+        """Whether reading a Work or a placement would unpack so much that it belongs into a thread."""
+        spec = obj.get("spec") or {}
+        lists = [spec.get("workloads"), *(group.get("workloads") for group in spec.get("workloadGroups") or ())]
+        unknown = 0
+        for workload in (workload for workloads in lists for workload in workloads or ()):
+            encoded = workload.get("content") or ""
+            declared = declared_size(encoded)
+            if declared < _LIGHT or _key(encoded) not in self._known:
+                unknown += declared
+        return unknown > _HEAVY
+
+    def _keep(self, key: bytes, known: tuple[str, int]) -> None:
+        with self._lock:
+            self._known[key] = known
+            if len(self._known) > self._limit:
+                self._known.popitem(last=False)
+
+
+def _key(encoded: str) -> bytes:
+    return hashlib.blake2b(encoded.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def read_work(obj: Mapping[str, Any], digest: Digest = digest_content) -> Work:
     """The view of a Work, with blob ids in the place of contents."""
     spec = obj.get("spec") or {}
+    allowance = _Allowance(digest)
     return Work(
         metadata=read_metadata(obj),
         promise_name=spec.get("promiseName", ""),
@@ -152,7 +278,7 @@ def read_work(obj: Mapping[str, Any], digest: Digest = digest_content) -> Work:
                 id=group.get("id") or group_id(group.get("directory") or ROOT),
                 directory=group.get("directory") or ROOT,
                 selectors=read_selectors(group.get("destinationSelectors")),
-                workloads=_read_workloads(group.get("workloads"), digest),
+                workloads=allowance.read(group.get("workloads")),
             )
             for group in spec.get("workloadGroups") or ()
         ),
@@ -169,13 +295,13 @@ def read_work_placement(obj: Mapping[str, Any], digest: Digest = digest_content)
         promise_name=spec.get("promiseName", ""),
         resource_name=spec.get("resourceName", ""),
         group_id=spec.get("id", ""),
-        workloads=_read_workloads(spec.get("workloads"), digest),
+        workloads=_Allowance(digest).read(spec.get("workloads")),
         status=obj.get("status") or {},
     )
 
 
 def build_groups(
-    files: Mapping[str, bytes],
+    files: Mapping[str, bytes | Packed],
     rules: Sequence[DestinationRule],
     promise_selectors: Mapping[str, str],
     source: str,
@@ -196,7 +322,7 @@ def build_groups(
             directory in which there is no file; the field is ``destinations[i]…``.
     """
     labels = _read_rules(rules)
-    grouped: dict[str, dict[str, bytes]] = {directory: {} for directory in labels}
+    grouped: dict[str, dict[str, bytes | Packed]] = {directory: {} for directory in labels}
     for path in sorted(files):
         top, slash, _ = path.partition("/")
         directory = top if slash and top in grouped else ROOT
@@ -255,11 +381,22 @@ def _shorten(name: str, identity: str, longest: int) -> str:
     return f"{cut}-{digest(identity)[:_LONG_SUFFIX]}"
 
 
-def _read_workloads(workloads: Sequence[Mapping[str, Any]] | None, digest: Digest) -> tuple[Workload, ...]:
-    return tuple(
-        Workload(workload.get("filepath", ""), *digest(workload.get("content") or ""))
-        for workload in workloads or ()
-    )
+class _Allowance:
+    """Reads files until those of one object have unpacked to all that they may; what is left then is unreadable."""
+
+    def __init__(self, digest: Digest) -> None:
+        self._digest = digest
+        self._left = LARGEST_WORK
+
+    def read(self, workloads: Sequence[Mapping[str, Any]] | None) -> tuple[Workload, ...]:
+        return tuple(self._read(workload) for workload in workloads or ())
+
+    def _read(self, workload: Mapping[str, Any]) -> Workload:
+        blob, size = "", 0
+        if self._left >= 0:
+            blob, size = self._digest(workload.get("content") or "", self._left)
+            self._left -= size
+        return Workload(workload.get("filepath", ""), blob, size if blob else 0)
 
 
 def _read_rules(rules: Sequence[DestinationRule]) -> dict[str, Mapping[str, str]]:

@@ -19,19 +19,21 @@ import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from troth.api.pipelines import FileTemplate, JinjaPipeline
 from troth.engine.check import check_pipeline
+from troth.engine.components import may_hold_components
 from troth.engine.diagnosis import Attempt, diagnose
 from troth.engine.failure import Failure, timed_out
 from troth.engine.limits import Limits
 from troth.engine.linting.report import LintReport
-from troth.engine.render import Outcome, RenderContext, Rendering
+from troth.engine.render import Outcome, PackedFile, RenderContext, Rendered, Rendering
 from troth.engine.templates import Environment
 from troth.engine.wire import LENGTH, framed, outcome_message, pack, read_context, read_pipelines, unpack
+from troth.engine.work import pack_content
 
 if TYPE_CHECKING:
     from troth.engine.admission.fitting import Fitting
@@ -108,10 +110,17 @@ class Worker:
         if "fitting" in job:
             yield pack({"outcome": self._fit(job["fitting"])})
         covering = self._cover() if job.get("coverage") else None
+        rendered = 0
         for pipeline in pipelines:
             if covering is not None:
                 covering.recorder.pipeline = pipeline.name
             outcome = self._run(pipeline, context, end - clock(), covering or self._environment)
+            if isinstance(outcome, Rendered):
+                rendered += sum(len(file.content) for file in outcome.files)
+                if rendered > self._limits.workflow_bytes:
+                    outcome = _too_much(pipeline.name, rendered, self._limits.workflow_bytes)
+                elif job.get("packed"):
+                    outcome = _with_packed_files(outcome)
             yield _packed(outcome, pipeline)
             if isinstance(outcome, Failure):
                 break
@@ -207,6 +216,25 @@ class Worker:
         if self._armed:
             self._armed = False
             raise Deadline
+
+
+def _with_packed_files(outcome: Rendered) -> Rendered:
+    """As a Work holds them: the process that keeps them for a while holds kilobytes where this one held megabytes."""
+    return replace(
+        outcome,
+        files=tuple(
+            PackedFile(file.path, pack_content(file.content, component=may_hold_components(file.content)))
+            for file in outcome.files
+        ),
+    )
+
+
+def _too_much(pipeline: str, size: int, limit: int) -> Failure:
+    return Failure(
+        "TemplateTooLarge",
+        f"with this pipeline the files of all pipelines have {size} bytes together, more than {limit}",
+        hint="render less: the files of one request, or of one Promise's own workflow, share this limit",
+    ).within(pipeline)
 
 
 def _packed(outcome: Outcome | None, pipeline: JinjaPipeline) -> bytes:

@@ -108,6 +108,7 @@ class Informer(Generic[T]):
         relist_interval: float = RELIST_INTERVAL,
         random: Random | None = None,
         outages: Outages | None = None,
+        is_heavy: Callable[[dict[str, Any]], bool] | None = None,
     ) -> None:
         """Begins empty; `run` fills it.
 
@@ -122,6 +123,8 @@ class Informer(Generic[T]):
             relist_interval: seconds between the lists that make up for anything missed, ±20 %.
             random: draws the jitter.
             outages: what is said of the outages of all kinds of the same server.
+            is_heavy: whether ``decode`` takes so long for an object that a thread has to do it first; ``decode``
+                then remembers what it found, and must bear being called in a thread.
         """
         self.resource = resource
         self.synced = asyncio.Event()
@@ -131,6 +134,7 @@ class Informer(Generic[T]):
         self.observing = False
         self._client = client
         self._decode = decode
+        self._is_heavy = is_heavy
         self._on_change = on_change
         self._index_functions = dict(indexes or {})
         self._label_selector = label_selector
@@ -283,6 +287,7 @@ class Informer(Generic[T]):
                         self._tombstones.clear()
                 for obj in page.items:
                     seen.add(self._key(obj["metadata"]))
+                    await self._prepare(obj)
                     self._present(obj, force=rolled_back, reread=reread)
                     await self._breathe()
         listed = _number(version)
@@ -311,6 +316,7 @@ class Informer(Generic[T]):
             async with asyncio.timeout_at(self._relist_due), aclosing(events):
                 self._sliced = self._now()
                 async for event in events:
+                    await self._prepare(event.object)
                     self._take(event)
                     await self._breathe()
         except TimeoutError:
@@ -319,6 +325,11 @@ class Informer(Generic[T]):
         finally:
             works.cancel()
         return False
+
+    async def _prepare(self, obj: dict[str, Any]) -> None:
+        if self._is_heavy is not None and self._is_heavy(obj):
+            with suppress(Exception):  # it is decoded again, and then said
+                await asyncio.to_thread(self._decode, obj)
 
     def _take(self, event: WatchEvent) -> None:
         self.counters.events += 1

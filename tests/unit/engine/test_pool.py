@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from tests.unit.engine.pipelines import context, pipeline, render
 from troth.engine import Failure, Limits, Outcome, Rendered, RenderPool
 from troth.engine.pool import RenderPoolError
+from troth.engine.render import PackedFile, RenderedFile
 
 LIMITS = Limits(seconds=0.5)
 LOOP = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}\n"
@@ -88,7 +90,31 @@ async def test_the_pool_renders_what_the_pure_function_renders(pool: RenderPool)
         partials={"p": "x"},
         destinations=[{"matchLabels": {"env": "{{ name }}"}}],
     )
-    assert await pool.render([given], context({"n": 1})) == (render(given, context({"n": 1})),)
+    (outcome,) = await pool.render([given], context({"n": 1}))
+    assert isinstance(outcome, Rendered)
+    unpacked = tuple(RenderedFile(file.path, file.content) for file in outcome.files)
+    assert replace(outcome, files=unpacked) == render(given, context({"n": 1}))
+
+
+async def test_what_all_pipelines_render_together_is_bounded_and_comes_packed() -> None:
+    pool = RenderPool(size=1, limits=Limits(seconds=10, workflow_bytes=2_000_000))
+    pipelines = [pipeline("{{ 'a' * 900000 }}", path="a.txt", name=name) for name in "abc"]
+    await pool.start()
+    try:
+        *rendered, failed = await pool.render(pipelines, context({}))
+    finally:
+        await pool.close()
+
+    for outcome in rendered:
+        assert isinstance(outcome, Rendered)
+        (file,) = outcome.files
+        assert isinstance(file, PackedFile)
+        assert len(file.packed.encoded) < 5000
+        assert file.packed.size == len(file.content) == 900_000
+    assert len(rendered) == 2
+    assert isinstance(failed, Failure)
+    assert (failed.reason, failed.pipeline) == ("TemplateTooLarge", "c")
+    assert "2700000 bytes together, more than 2000000" in failed.message
 
 
 async def test_the_pipelines_after_a_failure_are_not_rendered(pool: RenderPool) -> None:

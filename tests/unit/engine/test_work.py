@@ -6,6 +6,7 @@ import base64
 import gzip
 import subprocess
 import tracemalloc
+import zlib
 from typing import Any
 
 import pytest
@@ -18,9 +19,11 @@ from troth.api.objects import Selector
 from troth.api.pipelines import DestinationRule
 from troth.engine.work import (
     ContentDigests,
+    Digest,
     blob_id,
     build_groups,
     decode_content,
+    decode_contents,
     digest_content,
     encode_content,
     placement_name,
@@ -57,7 +60,7 @@ def test_a_bomb_is_refused_before_it_takes_memory() -> None:
     bomb = b64(gzip.compress(bytes(256 * 1024 * 1024), compresslevel=9))
     tracemalloc.start()
     try:
-        with pytest.raises(InvalidObject, match="unpacks to more than 1000000 bytes"):
+        with pytest.raises(InvalidObject, match="larger than they may be"):
             decode_content(bomb, limit=1_000_000)
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -87,7 +90,7 @@ def test_the_limit_is_exact_and_counts_all_members() -> None:
 def test_what_is_not_a_content_says_why(encoded: str, problem: str) -> None:
     with pytest.raises(InvalidObject, match=problem):
         decode_content(encoded)
-    assert digest_content(encoded) == ("", 0)
+    assert digest_content(encoded)[0] == ""
 
 
 @pytest.mark.parametrize("content", [b"", b"kind: Namespace\n", bytes(range(256))])
@@ -100,9 +103,9 @@ def test_a_blob_id_is_gits(content: bytes) -> None:
 def test_one_content_is_unpacked_once_however_often_it_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     unpacked: list[str] = []
 
-    def counting(encoded: str) -> tuple[str, int]:
+    def counting(encoded: str, limit: int) -> tuple[str, int]:
         unpacked.append(encoded)
-        return digest_content(encoded)
+        return digest_content(encoded, limit)
 
     monkeypatch.setattr("troth.engine.work.digest_content", counting)
     digests = ContentDigests(limit=2)
@@ -115,6 +118,75 @@ def test_one_content_is_unpacked_once_however_often_it_is_seen(monkeypatch: pyte
     assert len(unpacked) == 3
     digests(contents[0])
     assert len(unpacked) == 4, "the oldest answer was let go"
+
+
+def work_of(*contents: str) -> dict[str, Any]:
+    files = [{"filepath": f"{index}.yaml", "content": content} for index, content in enumerate(contents)]
+    return {"metadata": {"name": "w"}, "spec": {"workloadGroups": [{"id": "1", "workloads": files}]}}
+
+
+def lying(content: bytes, *, says: int) -> str:
+    return b64(gzip.compress(content)[:-4] + says.to_bytes(4, "little"))
+
+
+MEGABYTE = bytes(1 << 20)
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        encode_content(MEGABYTE * 30),
+        b64(gzip.compress(MEGABYTE * 15) * 2),
+        lying(MEGABYTE * 30, says=1),
+        b64(gzip.compress(MEGABYTE * 30) + gzip.compress(b"")),
+        lying(MEGABYTE * 30, says=1 << 31),
+    ],
+    ids=["one member", "two members", "says less", "an empty member behind", "says more"],
+)
+@pytest.mark.parametrize("digest", [digest_content, ContentDigests()])
+def test_a_work_of_bombs_is_read_within_its_budget(
+    bomb: str, digest: Digest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpacked = 0
+    real = zlib.decompressobj
+
+    class Counting:
+        def __init__(self, bits: int) -> None:
+            self._real = real(bits)
+
+        def decompress(self, data: bytes, most: int) -> bytes:
+            nonlocal unpacked
+            piece = self._real.decompress(data, most)
+            unpacked += len(piece)
+            return piece
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._real, name)
+
+    monkeypatch.setattr("troth.engine.work.zlib.decompressobj", Counting)
+    tracemalloc.start()
+    try:
+        (group,) = read_work(work_of(encode_content(b"a: 1\n"), *[bomb] * 29), digest).groups
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 3_000_000, "no bomb is held whole"
+    assert unpacked < 100 << 20, "one bomb is unpacked twice at most"
+    assert group.workloads[0].blob == blob_id(b"a: 1\n")
+    assert [file.blob for file in group.workloads[2:]] == [""] * 28, "what passes the budget is unreadable"
+    with pytest.raises(InvalidObject, match=r"larger than they may be|not gzip"):
+        decode_contents(work_of(*[bomb] * 29)["spec"]["workloadGroups"][0]["workloads"])
+
+
+def test_what_takes_long_to_unpack_is_told_from_what_does_not() -> None:
+    digests = ContentDigests()
+    heavy, light = work_of(encode_content(MEGABYTE * 2)), work_of(encode_content(b"a: 1\n"))
+
+    assert digests.is_heavy(heavy)
+    assert not digests.is_heavy(light)
+    read_work(heavy, digests)
+    assert not digests.is_heavy(heavy), "it is remembered"
 
 
 # ---- reading

@@ -32,7 +32,7 @@ from troth.engine.linting.remarks import Remark
 from troth.engine.linting.requests import LENGTHS, longest, specs
 from troth.engine.manifests import InvalidManifest, load_documents
 from troth.engine.offers import Offer
-from troth.engine.render import Outcome, Rendered, RenderedFile
+from troth.engine.render import File, Outcome, Rendered
 from troth.engine.sources import field_of
 
 _CONTAINERS: Final = ("containers", "initContainers", "ephemeralContainers")
@@ -57,7 +57,7 @@ class Tried:
         reached: the pipelines that rendered.
     """
 
-    files: Sequence[tuple[str, RenderedFile]] = ()
+    files: Sequence[tuple[str, File]] = ()
     failure: Failure | None = None
     refused: str = ""
     reached: Sequence[str] = ()
@@ -277,7 +277,7 @@ class _Checking:
         for pipeline, file in tried.files:
             yield from self._in_file(pipeline, file)
 
-    def _in_file(self, pipeline: str, file: RenderedFile) -> Iterator[_Object]:
+    def _in_file(self, pipeline: str, file: File) -> Iterator[_Object]:
         if not holds_manifests(file.path):
             return
         try:
