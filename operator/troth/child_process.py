@@ -129,6 +129,11 @@ class ChildProcess:
         return cast("asyncio.StreamReader", self._process.stdout)
 
     @property
+    def stderr(self) -> asyncio.StreamReader:
+        """What it says besides, if that is a pipe."""
+        return cast("asyncio.StreamReader", self._process.stderr)
+
+    @property
     def returncode(self) -> int | None:
         """Its exit code, once it has ended."""
         return self._process.returncode

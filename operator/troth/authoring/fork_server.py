@@ -11,7 +11,8 @@ import threading
 from typing import Final
 
 from troth.engine.fork_server import ANSWER, REQUEST
-from troth.engine.process import interpreter_arguments, interpreter_environment
+from troth.engine.process import worker_environment
+from troth.interpreter import python_command
 
 _START_SECONDS: Final = 30.0
 _END_SECONDS: Final = 5.0
@@ -31,10 +32,10 @@ class ForkServer:
         with theirs:
             try:
                 self._process = subprocess.Popen(
-                    interpreter_arguments("troth.engine.fork_server"),
+                    python_command("troth.engine.fork_server"),
                     stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
-                    env=interpreter_environment(),
+                    env=worker_environment(),
                     cwd="/",
                 )
             except OSError:

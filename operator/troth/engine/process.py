@@ -1,10 +1,14 @@
-"""A process that renders, as its parent sees it: started, asked, and ended; never repaired."""
+"""A process that renders, as its parent sees it: started, asked, and ended; never repaired.
+
+What it says on its standard error goes into this process's log as text: a worker can neither write to a file, nor
+make lines of a log that look like the operator's.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
+import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -12,10 +16,17 @@ from troth.api import TrothError
 from troth.child_process import ChildProcess
 from troth.engine.limits import Limits
 from troth.engine.wire import LENGTH, framed, pack, unpack
+from troth.interpreter import python_command, python_environment
 
 _START_SECONDS: Final = 30.0
 _LARGE: Final = 512 * 1024
 _LONGEST_REPLY: Final = 64 * 1024 * 1024
+_WORKER: Final = "troth.engine.worker"
+_MOST_LINES: Final = 50
+_LONGEST_LINE: Final = 500
+_LONGEST_TEXT: Final = 1 << 16
+
+_logger = logging.getLogger(__name__)
 
 
 class ProcessError(TrothError):
@@ -31,25 +42,28 @@ class RenderProcess:
     """A worker process (`worker`)."""
 
     process: ChildProcess
+    listening: asyncio.Task[None]
 
     @classmethod
-    async def start(cls, limits: Limits) -> RenderProcess:
+    async def start(cls, limits: Limits, command: Sequence[str] = ()) -> RenderProcess:
         """A worker that is ready.
+
+        Args:
+            limits: what one job may cost it.
+            command: another interpreter's command that ends up in the worker's `main`.
 
         Raises:
             ProcessError: it does not get ready.
             OSError: the system does not let it start.
         """
-        process = cls(
-            await ChildProcess.start(
-                *interpreter_arguments("troth.engine.worker"),
-                environment=interpreter_environment(),
-                folder="/",
-                reads=True,
-                says=False,
-                limit=1 << 20,
-            )
+        program = await ChildProcess.start(
+            *(command or python_command(_WORKER)),
+            environment=worker_environment(),
+            folder="/",
+            reads=True,
+            limit=1 << 20,
         )
+        process = cls(program, asyncio.create_task(_listen(program)))
         ready = False
         try:
             async with asyncio.timeout(_START_SECONDS):
@@ -96,19 +110,35 @@ class RenderProcess:
 
     async def end(self) -> int:
         """Ends the process, if it has not ended; its exit code."""
-        return await self.process.end()
+        try:
+            return await self.process.end()
+        finally:
+            await self.listening  # which ends with the pipe
 
 
-def interpreter_arguments(module: str) -> list[str]:
-    """The command of a fresh interpreter that runs a module."""
-    return [sys.executable, "-P", "-s", "-m", module]
+async def _listen(program: ChildProcess) -> None:
+    """Logs what a worker says, of which only the first lines may matter."""
+    left = _MOST_LINES
+    rest = b""
+    while content := await program.stderr.read(_LONGEST_TEXT):
+        *lines, rest = (rest + content).split(b"\n")
+        for line in lines[:left]:
+            _log(line)
+        left -= len(lines[:left])
+        rest = rest[:_LONGEST_TEXT]
+    if rest and left:
+        _log(rest)
 
 
-def interpreter_environment() -> dict[str, str]:
+def _log(line: bytes) -> None:
+    text = line[:_LONGEST_LINE].decode(errors="replace")
+    _logger.warning("a process that renders says: %s", "".join(c if c.isprintable() else "\ufffd" for c in text))
+
+
+def worker_environment() -> dict[str, str]:
     """What a worker finds in its environment: where Python's modules are, and no secrets."""
-    paths = [os.path.abspath(path) for path in sys.path if path]  # noqa: PTH100 - text in, text out
     return {
-        "PYTHONPATH": os.pathsep.join(paths),
+        **python_environment(),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",  # the same input gives the same bytes in every worker
         "LC_ALL": "C.UTF-8",

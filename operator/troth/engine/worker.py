@@ -1,10 +1,10 @@
 """A process that renders: started by `RenderPool`, fed over its standard input, killed when it does not answer.
 
-It bounds itself first. A timer raises `Deadline` inside of a running template, which gives the line where it
-hangs; only what holds the interpreter longer (a regular expression, a huge number) is left for the parent's
-kill. Its address space is limited, so asking for too much memory is a MemoryError instead of the end of the
-operator. It ends with its parent: by the kernel where there is such a thing, else because reading the closed input
-ends a worker that waits, and a limit on processor time one that loops.
+It confines and bounds itself first (`confinement`). A timer raises `Deadline` inside of a running template, which
+gives the line where it hangs; only what holds the interpreter longer (a regular expression, a huge number) is left
+for the parent's kill. Its address space is limited, so asking for too much memory is a MemoryError instead of the end
+of the operator. It ends with its parent: by the kernel where there is such a thing, else because reading the closed
+input ends a worker that waits, and a limit on processor time one that loops.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from troth.api.pipelines import FileTemplate, JinjaPipeline
 from troth.engine.check import check_pipeline
 from troth.engine.components import may_hold_components
+from troth.engine.confinement import confine
 from troth.engine.diagnosis import Attempt, diagnose
 from troth.engine.failure import Failure, timed_out
 from troth.engine.limits import Limits
@@ -34,6 +35,7 @@ from troth.engine.render import Outcome, PackedFile, RenderContext, Rendered, Re
 from troth.engine.templates import Environment
 from troth.engine.wire import LENGTH, framed, outcome_message, pack, read_context, read_pipelines, unpack
 from troth.engine.work import pack_content
+from troth.interpreter import module_folders
 
 if TYPE_CHECKING:
     from troth.engine.admission.fitting import Fitting
@@ -61,6 +63,7 @@ def main() -> None:
     limits = Limits(**unpack(settings))
     _bound_memory(limits.memory_bytes)
     _end_with_parent()
+    confine(module_folders(), keep={0, 1, 2, jobs.fileno(), replies.fileno()})
     worker = Worker(limits)
     worker.warm_up()
     gc.freeze()
@@ -255,9 +258,8 @@ def _read(stream: IO[bytes]) -> bytes | None:
 
 
 def _bound_memory(size: int) -> None:
-    for kind, limit in ((resource.RLIMIT_AS, size), (resource.RLIMIT_CORE, 0)):
-        with suppress(ValueError, OSError):  # not every system has them
-            resource.setrlimit(kind, (limit, limit))
+    with suppress(ValueError, OSError):  # not every system has it
+        resource.setrlimit(resource.RLIMIT_AS, (size, size))
 
 
 def _end_with_parent() -> None:
