@@ -10,18 +10,18 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1
 WORKDIR /src
 # What changes seldom comes first: the runtime's environment, which has no pip, and one with the tools that build.
 COPY requirements/ requirements/
-RUN python -m venv --without-pip /opt/troth \
- && python -m pip --python /opt/troth/bin/python install \
+RUN python -I -m venv --without-pip /opt/troth \
+ && python -I -m pip --python /opt/troth/bin/python install \
       --require-hashes --only-binary :all: --requirement requirements/runtime.txt
-RUN python -m venv /opt/tools \
- && /opt/tools/bin/python -m pip install \
+RUN python -I -m venv /opt/tools \
+ && /opt/tools/bin/python -I -m pip install \
       --require-hashes --only-binary :all: --requirement requirements/dev.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY crds/ crds/
 COPY promises/ promises/
 COPY operator/ operator/
-RUN /opt/tools/bin/python -m pip wheel --no-deps --no-build-isolation --wheel-dir /src/dist . \
- && python -m pip --python /opt/troth/bin/python install --no-deps --no-index /src/dist/*.whl \
+RUN /opt/tools/bin/python -I -m pip wheel --no-deps --no-build-isolation --wheel-dir /src/dist . \
+ && python -I -m pip --python /opt/troth/bin/python install --no-deps --no-index /src/dist/*.whl \
  && /opt/troth/bin/troth --version
 
 FROM ${PYTHON_IMAGE}
@@ -36,7 +36,7 @@ LABEL org.opencontainers.image.title="Troth" \
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends ca-certificates git openssh-client tini \
  && rm -rf /var/lib/apt/lists/* \
- && python -m pip uninstall --yes --quiet --root-user-action ignore setuptools wheel pip \
+ && python -I -m pip uninstall --yes --quiet --root-user-action ignore setuptools wheel pip \
  && groupadd --gid 65532 troth \
  && useradd --uid 65532 --gid 65532 --home-dir /workspace --create-home --shell /usr/sbin/nologin troth
 COPY --from=build /opt/troth /opt/troth

@@ -33,15 +33,15 @@ demo: $(READY) ## From kubectl apply to manifests in Git, in the open, in a minu
 
 .PHONY: test
 test: lint programs ## Lint, then every test; the last lines are pytest's summary
-	@$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal $(TESTS)
+	@$(BIN)/python -P -m pytest -q -n $(JOBS) --dist worksteal $(TESTS)
 
 .PHONY: unit
 unit: $(READY) ## The unit tests, which need nothing but Python
-	@$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal tests/unit
+	@$(BIN)/python -P -m pytest -q -n $(JOBS) --dist worksteal tests/unit
 
 .PHONY: properties
 properties: $(READY) programs ## The properties that `make test` holds in a quick form, in full: an hour
-	@TROTH_KEEPER_PAIRS=300 TROTH_WORLD_WALKS=40 TROTH_YAML_TEXTS=200 $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal \
+	@TROTH_KEEPER_PAIRS=300 TROTH_WORLD_WALKS=40 TROTH_YAML_TEXTS=200 $(BIN)/python -P -m pytest -q -n $(JOBS) --dist worksteal \
 		-o timeout=7200 tests/integration/test_keepers.py tests/integration/test_conditions_follow_the_world.py \
 		tests/integration/test_yaml_against_kubectl.py
 
@@ -79,18 +79,18 @@ kind: image $(READY) ## A kind cluster with the chart installed (needs Docker an
 	@command -v kind >/dev/null || { echo "make kind needs kind: https://kind.sigs.k8s.io" >&2; exit 1; }
 	@kind get clusters 2>/dev/null | grep -qx '$(CLUSTER)' || kind create cluster --name $(CLUSTER) --config kind-config.yaml
 	kind load docker-image $(IMAGE) --name $(CLUSTER)
-	helm=$$($(BIN)/python -m troth.dev helm) && \
+	helm=$$($(BIN)/python -P -m troth.dev helm) && \
 	"$$helm" upgrade --install troth charts/troth --kube-context kind-$(CLUSTER) \
 		--namespace kratix-platform-system --create-namespace --wait --timeout 3m \
 		--set image.repository=$(firstword $(subst :, ,$(IMAGE))) --set image.tag=$(lastword $(subst :, ,$(IMAGE)))
 
 .PHONY: programs
 programs: $(READY) ## Find, download or build etcd, kube-apiserver, kubectl and helm
-	@$(BIN)/python -m troth.dev control-plane helm >/dev/null
+	@$(BIN)/python -P -m troth.dev control-plane helm >/dev/null
 
 .PHONY: lock
 lock: $(READY) ## Refresh requirements/*.txt from pyproject.toml
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/python -I -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		$(LOCK) --output-file requirements/runtime.txt pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
@@ -105,10 +105,10 @@ $(READY): requirements/dev.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Troth needs Python 3.11 or newer, and $$(python3 --version 2>&1 || echo none) is what there is." \
 		"Install one, or name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@command -v git >/dev/null || { echo "Troth needs git." >&2; exit 1; }
-	@test -x $(BIN)/python || { echo "make: creating $(VENV) with $(PYTHON)"; $(PYTHON) -m venv $(VENV); } || \
+	@test -x $(BIN)/python || { echo "make: creating $(VENV) with $(PYTHON)"; $(PYTHON) -I -m venv $(VENV); } || \
 		{ rm -rf $(VENV); echo "$(PYTHON) lacks the module venv; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@echo "make: installing the locked dependencies into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+	@$(BIN)/python -I -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
 		--requirement requirements/dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -I -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import signal
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,12 +29,12 @@ class OperatorProcess:
         *,
         log: Path,
         environment: Mapping[str, str],
-        python: Sequence[str | Path] = (sys.executable,),
+        interpreter: Sequence[str | Path] = (),
     ) -> None:
         self.log = log
         self._expected_to_end = False
         self._process = Started(
-            kubeconfig=kubeconfig, environment=environment, log=log, arguments=arguments, python=python
+            kubeconfig=kubeconfig, environment=environment, log=log, arguments=arguments, interpreter=interpreter
         )
         self.port = self._process.port
         self.pid = self._process.pid

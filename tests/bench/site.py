@@ -7,7 +7,6 @@ temporary folder and goes away with it.
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -26,6 +25,7 @@ from troth.api.resources import NAMESPACE as NAMESPACES
 from troth.dev import AuditEntry, AuditLog, ControlPlane
 from troth.dev.git_server import GitServer
 from troth.kube import Client, load_credentials
+from troth.surroundings import python
 
 USER = "troth-operator"
 _QUIET = 3.0
@@ -64,15 +64,15 @@ class Site:
     def _start_operator(self) -> None:
         self.starts += 1
         kubeconfig = self.plane.kubeconfig_for(USER, ["system:masters"])
-        python: list[str | Path] = [sys.executable]
+        interpreter: list[str | Path] = [*python()]
         if self.profiles is not None:
-            python += ["-P", _PROFILED, self.profiles.absolute() / f"operator-{self.starts}.prof"]
+            interpreter += [_PROFILED, self.profiles.absolute() / f"operator-{self.starts}.prof"]
         self.operator = OperatorProcess(
             kubeconfig,
             [],
             log=self.folder / f"operator-{self.starts}.log",
             environment=self.plane.environment(kubeconfig),
-            python=python,
+            interpreter=interpreter,
         )
         self.operator.wait_ready(60)
 

@@ -9,20 +9,33 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ctypes
 import logging
-from typing import Any
+import resource
+from contextlib import suppress
+from typing import Any, Final
 
 import kopf
 
 from troth.app.operator import Operator
 from troth.app.settings import Settings
+from troth.engine.confinement import missing
 from troth.kube import Credentials, load_credentials
+
+_PR_SET_DUMPABLE: Final = 4
 
 logger = logging.getLogger(__name__)
 
 
 async def run_operator(settings: Settings) -> str:
     """Runs until a signal or a failure ends it. Answers why it failed, or ""."""
+    keep_memory_private()
+    for lacking in missing():
+        logger.warning(
+            "this system lacks %s: a template that breaks out of the sandbox reaches more than it would elsewhere; "
+            "see SECURITY.md",
+            lacking,
+        )
     credentials = await load_credentials(settings.kubeconfig or None, settings.context or None)
     stop = asyncio.Event()
     failures: list[str] = []
@@ -40,6 +53,14 @@ async def run_operator(settings: Settings) -> str:
         stop_flag=stop,
     )
     return failures[0] if failures else ""
+
+
+def keep_memory_private() -> None:
+    """No other process of this user reads this one's memory, and no dump of it is written: credentials are in it."""
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # inherited by git and its like
+    with suppress(OSError, AttributeError):  # only Linux has it
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _registry(operator: Operator, credentials: Credentials, ended: asyncio.Event) -> kopf.OperatorRegistry:

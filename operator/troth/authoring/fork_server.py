@@ -12,7 +12,7 @@ from typing import Final
 
 from troth.engine.fork_server import ANSWER, REQUEST
 from troth.engine.process import worker_environment
-from troth.interpreter import python_command
+from troth.surroundings import python_command
 
 _START_SECONDS: Final = 30.0
 _END_SECONDS: Final = 5.0

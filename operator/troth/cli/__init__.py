@@ -20,6 +20,7 @@ import click
 
 from troth import __version__
 from troth.cli.terminal import keep_standard_descriptors, speak_utf8
+from troth.surroundings import absolute_path
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -85,6 +86,9 @@ class LazyGroup(click.Group):
     ) -> click.Context:
         """Read the arguments; ``--help`` and ``--version`` print already here."""
         keep_standard_descriptors()
+        os.environ["PATH"] = absolute_path(
+            os.environ.get("PATH", os.defpath)
+        )  # for git, kubectl, helm, go, plug-ins
         speak_utf8()
         try:
             return super().make_context(info_name, args, parent, **extra)

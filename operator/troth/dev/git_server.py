@@ -25,6 +25,8 @@ from types import TracebackType
 from typing import IO, Any, Final
 from urllib.parse import quote, unquote
 
+from troth.surroundings import absolute_path
+
 _CHUNK: Final = 1 << 16
 _BOT: Final = {"name": "Troth", "email": "troth@localhost"}
 
@@ -140,7 +142,7 @@ def git(folder: Path, *arguments: str, stdin: bytes | None = None) -> bytes:
 
 def _environment() -> dict[str, str]:
     return {
-        "PATH": os.environ.get("PATH", os.defpath),
+        "PATH": absolute_path(os.environ.get("PATH", os.defpath)),
         "HOME": os.devnull,
         "LC_ALL": "C",
         "GIT_CONFIG_GLOBAL": os.devnull,

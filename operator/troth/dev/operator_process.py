@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import http.client
 import socket
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from troth.dev.processes import Supervised, wait_until
 from troth.dev.progress import Progress
+from troth.surroundings import python, python_environment
 
 _START = 30.0
 _GRACE = 10.0
@@ -29,16 +29,16 @@ class OperatorProcess(Supervised):
         environment: Mapping[str, str],
         log: Path | None,
         arguments: Sequence[str | Path] = (),
-        python: Sequence[str | Path] = (sys.executable,),
+        interpreter: Sequence[str | Path] = (),
     ) -> None:
         """Start it.
 
         Args:
             kubeconfig: who it is, and in which cluster.
-            environment: its whole environment.
+            environment: its whole environment, but for the variables of Python.
             log: its log is appended here; to this process's standard error when absent.
             arguments: more flags of `troth operator`.
-            python: the interpreter and its options; a profiler may come first.
+            interpreter: another Python than this one, with its options; a profiler may come first.
 
         Raises:
             ProcessFailed: it could not be started.
@@ -47,13 +47,13 @@ class OperatorProcess(Supervised):
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         command = [
-            *(*python, "-m", "troth.cli", "operator"),
+            *(*(interpreter or python()), "-m", "troth.cli", "operator"),
             *("--kubeconfig", kubeconfig),
             *("--probes-host", "127.0.0.1", "--probes-port", str(self.port)),
             *("--metrics-port", str(self.port)),
             *arguments,
         ]
-        super().__init__("troth operator", command, log=log, environment=environment)
+        super().__init__("troth operator", command, log=log, environment=python_environment(environment))
 
     def wait_ready(self, progress: Progress, timeout: float = _START) -> None:
         """Wait until it reconciles; kill it when that does not happen.

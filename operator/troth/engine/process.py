@@ -16,7 +16,7 @@ from troth.api import TrothError
 from troth.child_process import ChildProcess
 from troth.engine.limits import Limits
 from troth.engine.wire import LENGTH, framed, pack, unpack
-from troth.interpreter import python_command, python_environment
+from troth.surroundings import python_command, python_environment
 
 _START_SECONDS: Final = 30.0
 _LARGE: Final = 512 * 1024

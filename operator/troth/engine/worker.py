@@ -35,7 +35,7 @@ from troth.engine.render import Outcome, PackedFile, RenderContext, Rendered, Re
 from troth.engine.templates import Environment
 from troth.engine.wire import LENGTH, framed, outcome_message, pack, read_context, read_pipelines, unpack
 from troth.engine.work import pack_content
-from troth.interpreter import module_folders
+from troth.surroundings import module_folders
 
 if TYPE_CHECKING:
     from troth.engine.admission.fitting import Fitting

@@ -18,6 +18,7 @@ from typing import Final
 
 from troth.child_process import ChildProcess
 from troth.stores.errors import Reason, StoreError
+from troth.surroundings import absolute_path
 
 # What a proxy or a private certificate authority needs; nothing else of the surroundings reaches git.
 PASSED_ON: Final = (
@@ -66,8 +67,8 @@ def base_environment(surroundings: Mapping[str, str], *, home: Path) -> dict[str
         filter(None, [passed.get("no_proxy") or passed.get("NO_PROXY"), "localhost,127.0.0.1,::1"])
     )
     return {
-        "PATH": os.defpath,
         **passed,
+        "PATH": absolute_path(passed.get("PATH", "")) or os.defpath,
         "no_proxy": without_proxy,
         "NO_PROXY": without_proxy,
         "HOME": str(home),

@@ -50,6 +50,15 @@ def test_nothing_is_installed_whose_hash_is_not_known() -> None:
         assert "--require-hashes" in command or "--no-index" in command, command
 
 
+def test_no_python_imports_from_the_folder_that_it_works_in() -> None:
+    """`python -m` looks there first: for a pip.py, say. -P and -I keep it from that."""
+    texts = [(ROOT / name).read_text() for name in ("Makefile", "Dockerfile", ".devcontainer/devcontainer.json")]
+    started = re.findall(r"(?:python\d*|\$\(PYTHON\))((?: -\w)*) -m (\S+)", "\n".join(texts))
+    assert len(started) > 10
+    ours = ("tests.bench",)
+    assert [module for flags, module in started if not {"-P", "-I"} & set(flags.split())] == list(ours)
+
+
 def test_the_final_image_runs_as_the_charts_user_and_brings_no_tools() -> None:
     deployment = (ROOT / "charts/troth/templates/deployment.yaml").read_text()
     assert re.search(r"runAsUser: (\d+)", deployment)[1] == values("USER", FINAL)[-1].split(":")[0]  # type: ignore[index]

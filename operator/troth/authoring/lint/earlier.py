@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from troth.authoring.files import HomeError, read_documents, read_text
 from troth.authoring.home import Home, load_home
+from troth.surroundings import absolute_path
 
 _SECONDS: Final = 20
 _DEFINITION: Final = "CustomResourceDefinition"
@@ -63,15 +64,17 @@ def _at_revision(home: Home, revision: str) -> str | None:
     if commit is None:
         problem = f"{revision!r} is neither a file nor a revision of the Git repository that this is in"
         raise HomeError(home.file, problem, "name a file, a folder, a branch, a tag or a commit")
-    return _git(folder, "show", f"{commit.strip()}:./{home.file.name}")
+    return _git(folder, "cat-file", "blob", f"{commit.strip()}:./{home.file.name}")
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    environment = {"PATH": os.environ.get("PATH", ""), "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    environment = {"PATH": absolute_path(os.environ.get("PATH", os.defpath)), "LC_ALL": "C"}
+    # The repository may be anybody's. Its settings can name programs to look for changes, show files or fetch objects.
+    environment |= {"GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
     environment |= {name: os.environ[name] for name in ("HOME",) if name in os.environ}
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), *arguments],
+            ["git", "-c", "core.fsmonitor=false", "-C", str(folder), *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from troth.dev.controlplane import CommandResult
 from troth.dev.demo.errors import DemoFailed
 from troth.dev.progress import Progress
+from troth.surroundings import python_command, python_environment
 
 _TIMEOUT = 60.0
 
@@ -45,7 +45,7 @@ class Commands:
     ) -> None:
         quiet = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_TERMINAL_PROMPT": "0"}
         kept = {name: value for name, value in environment.items() if not name.startswith("GIT_")}
-        self._environment = {**kept, **quiet}
+        self._environment = {**python_environment(kept), **quiet}
         self._folder = folder
         self._progress = progress
         self._announce = announce
@@ -89,7 +89,7 @@ class Commands:
     @staticmethod
     def _found(command: Sequence[str]) -> Sequence[str]:
         # The same troth that runs this, whether or not it is on the path.
-        return (sys.executable, "-m", "troth.cli", *command[1:]) if command[0] == "troth" else command
+        return (*python_command("troth.cli"), *command[1:]) if command[0] == "troth" else command
 
     def _run(self, command: Sequence[str], data: bytes) -> CommandResult:
         try:
