@@ -27,6 +27,8 @@ PARENT_RESOURCE_NAMESPACE: Final = "kratix.io/parent-resource-namespace"
 
 # What the pipelines asked for that made a placement's files. Ours: Kratix keeps no record of it.
 ASKED_FOR: Final = "troth.dev/asked-for"
+# By which rules of its Destination a placement's files were judged.
+ALLOWED: Final = "troth.dev/allowed"
 
 WORK_TYPE_PROMISE: Final = "promise"
 WORK_TYPE_RESOURCE: Final = "resource"

@@ -150,10 +150,36 @@ class WorkPlacement:
 
 
 @dataclass(frozen=True, slots=True)
+class KindPattern:
+    """Kinds of an API group; in both, ``*`` stands for any characters."""
+
+    group: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """What may be placed on a Destination; engine/allowing.py judges by it.
+
+    Attributes:
+        namespaces: patterns of the namespaces that objects may be in; None for any.
+        kinds: the kinds that may be in them; None for every kind that is known to live in namespaces.
+        cluster_kinds: the kinds that may be there outside of namespaces.
+        files: files that hold no manifests may be there.
+    """
+
+    namespaces: tuple[str, ...] | None = None
+    kinds: tuple[KindPattern, ...] | None = None
+    cluster_kinds: tuple[KindPattern, ...] = ()
+    files: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Destination:
     """A Destination. ``mode`` is nestedByMetadata, aggregatedYAML or none (kratix-api.md 1.5).
 
-    ``adopts``: what is there and was not made by Troth may be taken over.
+    ``adopts``: what is there and was not made by Troth may be taken over. ``allow``: what may be placed there; None for
+    everything.
     """
 
     metadata: ObjectMeta
@@ -168,6 +194,7 @@ class Destination:
     status: Object
     names_file: bool = True
     adopts: bool = False
+    allow: Allow | None = None
 
     @property
     def name(self) -> str:
@@ -270,6 +297,19 @@ def read_destination(obj: Object) -> Destination:
         status=obj.get("status") or {},
         names_file=bool(filepath.get("filename")),
         adopts=spec.get("existing") == "Adopt",
+        allow=_read_allow(spec["allow"]) if spec.get("allow") is not None else None,
+    )
+
+
+def _read_allow(spec: Object) -> Allow:
+    def kinds(field: str) -> tuple[KindPattern, ...]:
+        return tuple(KindPattern(entry.get("group", ""), entry.get("kind", "")) for entry in spec.get(field) or ())
+
+    return Allow(
+        namespaces=tuple(spec["namespaces"]) if spec.get("namespaces") is not None else None,
+        kinds=kinds("kinds") if spec.get("kinds") is not None else None,
+        cluster_kinds=kinds("clusterKinds"),
+        files=spec.get("files") is True,
     )
 
 

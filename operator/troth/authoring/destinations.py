@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from troth.api.objects import Destination, read_destination
 from troth.api.resources import DESTINATION, DIRECTORY_STATE_STORE, STATE_STORES
@@ -48,6 +48,7 @@ def read_destinations(path: Path) -> Destinations:
     for obj in read_objects(path):
         try:
             if obj["kind"] == DESTINATION.kind:
+                _check_allow(path, obj)
                 destination = read_destination(obj)
                 if not _NAME.fullmatch(destination.name) or len(destination.name) > _LONGEST_NAME:
                     remedy = "use lower-case letters, digits, dashes and dots"
@@ -75,6 +76,36 @@ def _check(path: Path, destination: Destination) -> None:
     if destination.mode not in _MODES:
         problem = f"spec.filepath.mode of the Destination {destination.name!r} is {destination.mode!r}"
         raise HomeError(path, problem, f"use {', '.join(_MODES[:-1])} or {_MODES[-1]}")
+
+
+def _check_allow(path: Path, obj: Mapping[str, Any]) -> None:
+    """Rules that an API server refuses or drops would be other rules there than here."""
+    allow = (obj.get("spec") or {}).get("allow")
+    if allow is None:
+        return
+    for name, value in allow.items():
+        match name:
+            case "namespaces":
+                fits = isinstance(value, list) and all(isinstance(each, str) for each in value)
+                remedy = "use a list of texts, such as [team-*]"
+            case "kinds" | "clusterKinds":
+                fits = isinstance(value, list) and all(map(_is_kind, value))
+                remedy = "use a list such as [{group: apps, kind: Deployment}]"
+            case "files":
+                fits, remedy = isinstance(value, bool), "use true or false"
+            case _:
+                fits, remedy = False, "there are namespaces, kinds, clusterKinds and files"
+        if not fits:
+            problem = f"spec.allow.{name} of the Destination {obj['metadata']['name']!r} is not what it should be"
+            raise HomeError(path, problem, remedy)
+
+
+def _is_kind(entry: object) -> bool:
+    return (
+        isinstance(entry, dict)
+        and entry.keys() == {"group", "kind"}
+        and all(isinstance(text, str) for text in entry.values())
+    )
 
 
 def anywhere() -> Destination:

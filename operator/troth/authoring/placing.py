@@ -6,16 +6,18 @@ One way for a request's pipelines, the Promise's own and its dependencies, as in
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from troth.api import InvalidObject, Promise
+from troth.api import InvalidObject, Promise, TrothError
 from troth.api import labels as names
 from troth.api.naming import short_group_id
 from troth.api.objects import Destination, ObjectMeta, Workload, WorkloadGroup, WorkPlacement
 from troth.authoring.destinations import Destinations, anywhere
+from troth.engine.allowing import Violation, judge_files
 from troth.engine.failure import Failure
 from troth.engine.layout import Layout, aggregate, destination_files, place
 from troth.engine.scheduling import Target, effective_selector, may_be_ready, schedule
+from troth.engine.sources import field_of, line_of_kind, value_at
 from troth.engine.status.facts import PlacementFacts, Waiting, WorkFacts
 from troth.engine.work import GroupContent, blob_id, placement_name, work_name
 
@@ -117,12 +119,33 @@ def place_works(
     for owner, pipeline, groups in works:
         try:
             facts, placed = _place_groups(owner, pipeline, groups, destinations)
+        except _Disallowed as error:
+            failure = _not_allowed(owner.promise, pipeline, error)
+            continue
         except InvalidObject as error:
             failure = Failure("InvalidPath", error.problem, pipeline=pipeline, file=error.field, hint=error.remedy)
             continue
         found.append(facts)
         placements.extend(placed)
     return Placed(tuple(found), tuple(placements), failure)
+
+
+class _Disallowed(TrothError):
+    """A Destination does not allow what would be placed there."""
+
+    def __init__(self, destination: str, violation: Violation) -> None:
+        super().__init__(violation.sentence(destination))
+        self.violation = violation
+
+
+def _not_allowed(promise: Promise, pipeline: str, error: _Disallowed) -> Failure:
+    """The failure, at the line of the template where the object's kind stands, if one does."""
+    found = error.violation
+    failure = Failure("NotAllowed", str(error), pipeline=pipeline, file=found.path)
+    template = value_at(promise.raw, field_of(promise.raw, failure)) if pipeline else None
+    if not isinstance(template, str) or not found.kind:
+        return failure
+    return replace(failure, line=line_of_kind(template, found.kind, found.position))
 
 
 def _place_groups(
@@ -138,6 +161,7 @@ def _place_groups(
 
     Raises:
         InvalidObject: a file cannot stand where it should.
+        _Disallowed: a Destination does not allow an object.
     """
     work = work_name(
         promise=owner.promise.name,
@@ -155,6 +179,8 @@ def _place_groups(
         if not chosen:
             waiting.append(Waiting(group.id, wants))
         for destination in chosen:
+            if destination.allow and (violation := judge_files(group.files, destination.allow)):
+                raise _Disallowed(destination.name, violation)
             workloads = tuple(
                 Workload(path, blob_id(content), len(content)) for path, content in group.contents().items()
             )

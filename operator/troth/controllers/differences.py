@@ -114,7 +114,7 @@ def as_target(destination: Destination | None) -> object:
     if destination is None:
         return None
     meta = destination.metadata
-    return (meta.uid, meta.labels, meta.deleting, destination.strict_match_labels)
+    return (meta.uid, meta.labels, meta.deleting, destination.strict_match_labels, destination.allow)
 
 
 def was_ever_written(placement: WorkPlacement) -> bool:

@@ -17,6 +17,7 @@ from troth.api.conditions import SCHEDULE_SUCCEEDED
 from troth.api.naming import short_group_id
 from troth.api.objects import Work, WorkloadGroup, WorkPlacement
 from troth.api.resources import WORK, WORK_PLACEMENT
+from troth.controllers.allowance import note_of, summed_up, why_forbidden
 from troth.controllers.caches import BY_WORK
 from troth.controllers.differences import was_ever_written
 from troth.controllers.handover import has_arrived, homes_of, is_leaving, is_retired
@@ -42,6 +43,7 @@ from troth.engine.work import placement_name
 from troth.kube import REFUSALS, AlreadyExists, Forbidden, NotFound
 
 _LONG_WRITE = 10.0
+_FAILING = frozenset({"NotAllowed", "WorkplacementsFailing"})
 # No selector is written like this, so a placement that has it as its record stays held until its Destination matches.
 _UNKNOWN = "unknown"
 
@@ -80,12 +82,12 @@ class WorkReconciler:
         if any(group.kept_by for group in plan.groups):
             self._platform.settling.wait(work_owner(work), key)
         try:
-            await self._carry_out(key, work, plan)
+            forbidden = await self._carry_out(key, work, plan)
         except REFUSALS as error:
             if not (isinstance(error, Forbidden) and error.namespace_terminating):
                 await self._report(key, work, plan, refusal=error.message)
             return after_refusal(error)
-        return await self._report(key, work, plan)
+        return await self._report(key, work, plan, forbidden=forbidden)
 
     def _plan(self, key: Key, work: Work, homes: Mapping[str, Sequence[Home]]) -> SchedulePlan:
         placements = self._placements(key)
@@ -119,7 +121,9 @@ class WorkReconciler:
             dry_run=work.metadata.labels.get(names.DRY_RUN) == "true",
         )
 
-    async def _carry_out(self, key: Key, work: Work, plan: SchedulePlan) -> None:
+    async def _carry_out(self, key: Key, work: Work, plan: SchedulePlan) -> str:
+        """Makes the placements so; answers what a Destination does not allow, which is left as it is there."""
+        forbidden: list[str] = []
         groups = {group.id: group for group in work.groups}
         existing = {_slot(key.name, placement): placement for placement in self._placements(key)}
         content: dict[str, list[dict[str, str]]] | None = None
@@ -132,11 +136,15 @@ class WorkReconciler:
                 if placement and destination in group_plan.held:
                     await self._hold(placement)
                     continue
-                marks = _marks(work, group_plan, destination, misplaced=misplaced)
+                target = self._platform.caches.destinations.get("", destination)
+                marks = _marks(work, group_plan, destination, misplaced=misplaced, allowed=note_of(target))
                 if placement and self._is_current(work, placement, group, destination, marks):
                     continue
                 if content is None:
                     content = await self._contents(work)
+                if problem := await why_forbidden(target, content[group.id]):
+                    forbidden.append(problem)
+                    continue
                 await self._write_placement(work, group, destination, placement, content[group.id], marks)
                 if placement and misplaced:
                     self._announce_misplaced(placement, "no longer match the expected labels")
@@ -149,6 +157,7 @@ class WorkReconciler:
                 self._platform.settling.wait(work_owner(work), key)
                 continue
             await self._delete_placement(placement)
+        return summed_up(forbidden)
 
     def _is_current(
         self, work: Work, placement: WorkPlacement, group: WorkloadGroup, destination: str, marks: _Marks
@@ -161,6 +170,7 @@ class WorkReconciler:
             and all(meta.labels.get(name) == value for name, value in marks.labels.items())
             # One from before this was recorded learns it with the next content: a restart writes nothing.
             and meta.annotations.get(names.ASKED_FOR) in (None, marks.annotations[names.ASKED_FOR])
+            and marks.annotations[names.ALLOWED] in (None, meta.annotations.get(names.ALLOWED))
         )
 
     async def _hold(self, placement: WorkPlacement) -> None:
@@ -260,7 +270,7 @@ class WorkReconciler:
                 "name": placement_name(work.metadata.name, destination, short_group_id(group.id)),
                 "namespace": work.metadata.namespace,
                 "labels": {key: value for key, value in marks.labels.items() if value is not None},
-                "annotations": dict(marks.annotations),
+                "annotations": {key: value for key, value in marks.annotations.items() if value is not None},
                 "finalizers": finalizers,
                 "ownerReferences": [
                     {
@@ -334,7 +344,9 @@ class WorkReconciler:
 
     # ---- status
 
-    async def _report(self, key: Key, work: Work, plan: SchedulePlan, *, refusal: str = "") -> Result:
+    async def _report(
+        self, key: Key, work: Work, plan: SchedulePlan, *, refusal: str = "", forbidden: str = ""
+    ) -> Result:
         facts = WorkFacts(
             name=work.metadata.name,
             groups=len(work.groups),
@@ -347,6 +359,7 @@ class WorkReconciler:
             ),
             generation=work.metadata.generation,
             refusal=refusal,
+            forbidden=forbidden,
             namespace=work.metadata.namespace,
         )
         left = self._patience(key, facts)
@@ -369,7 +382,7 @@ class WorkReconciler:
             self._platform.events.record(
                 _reference(work),
                 type="Warning",
-                reason="WorkplacementsFailing",
+                reason="NotAllowed" if forbidden else "WorkplacementsFailing",
                 message=failing,
                 action="Schedule",
             )
@@ -417,16 +430,16 @@ class WorkReconciler:
 
 @dataclass(frozen=True, slots=True)
 class _Marks:
-    """Labels and annotations of a placement; None for labels that it must not have."""
+    """Labels and annotations of a placement; None for those that it must not have."""
 
     labels: Mapping[str, str | None]
-    annotations: Mapping[str, str]
+    annotations: Mapping[str, str | None]
 
     def as_patch(self) -> dict[str, Any]:
         return {"labels": dict(self.labels), "annotations": dict(self.annotations)}
 
 
-def _marks(work: Work, group: GroupPlan, destination: str, *, misplaced: bool) -> _Marks:
+def _marks(work: Work, group: GroupPlan, destination: str, *, misplaced: bool, allowed: str | None) -> _Marks:
     return _Marks(
         labels={
             names.WORK: work.metadata.name,
@@ -436,7 +449,7 @@ def _marks(work: Work, group: GroupPlan, destination: str, *, misplaced: bool) -
             names.RESOURCE_NAMESPACE: work.metadata.labels.get(names.RESOURCE_NAMESPACE),
             names.MISPLACED: "true" if misplaced else None,
         },
-        annotations={names.ASKED_FOR: describe_labels(group.asked)},
+        annotations={names.ASKED_FOR: describe_labels(group.asked), names.ALLOWED: allowed},
     )
 
 
@@ -467,9 +480,9 @@ def _waiting_for(waiting: Waiting) -> str:
 
 
 def _failing(status: Mapping[str, Any]) -> str:
-    """Which placements of a Work fail, as its condition says it; nothing when none does."""
+    """What is wrong with a Work's placements, as its condition says it; nothing when nothing is."""
     scheduled = find_condition(status.get("conditions"), SCHEDULE_SUCCEEDED) or {}
-    return str(scheduled.get("message")) if scheduled.get("reason") == "WorkplacementsFailing" else ""
+    return str(scheduled.get("message")) if scheduled.get("reason") in _FAILING else ""
 
 
 def _reference(work: Work) -> dict[str, Any]:

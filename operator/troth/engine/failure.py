@@ -23,6 +23,7 @@ Reason = Literal[
     "Refused",
     "InvalidDestinations",
     "InvalidStatus",
+    "NotAllowed",
     "RenderCrashed",
 ]
 

@@ -41,6 +41,21 @@ def field_of(promise: Mapping[str, Any], failure: Failure) -> str:
     return ""
 
 
+def line_of_kind(template: str, kind: str, position: int) -> int | None:
+    """The line, from 1, where a template writes the kind of an object; None when an expression does.
+
+    Args:
+        template: its source.
+        kind: the kind.
+        position: how many objects of that kind it gives before this one.
+    """
+    written = re.compile(
+        rf"""^[ \t]*(?:-[ \t]+)*["']?kind["']?[ \t]*:[ \t]*["']?{re.escape(kind)}["']?[ \t]*(?:\#|$)"""
+    )
+    lines = [number for number, line in enumerate(template.split("\n"), 1) if written.match(line.rstrip("\r,"))]
+    return lines[min(position, len(lines) - 1)] if lines else None
+
+
 def value_at(value: Any, path: str) -> Any:
     """What stands at a path such as ``spec.files[0].template``; names may have dots in them. None when nothing does."""
     if not path:

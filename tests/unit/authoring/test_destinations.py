@@ -65,3 +65,21 @@ def test_a_layout_that_does_not_exist_is_refused(tmp_path: Path) -> None:
 def test_two_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(HomeError, match="two Destinations 'a'"):
         read_destinations(platform(tmp_path, "a", "b", "a"))
+
+
+@pytest.mark.parametrize(
+    ("allow", "words"),
+    [
+        ({"namespace": ["a"]}, "spec.allow.namespace of the Destination 'a' is not what it should be"),
+        ({"namespaces": "team-*"}, "use a list of texts"),
+        ({"kinds": ["Deployment"]}, "use a list such as"),
+        ({"clusterKinds": [{"kind": "Namespace"}]}, "use a list such as"),
+        ({"files": "true"}, "use true or false"),
+        (["a"], "not shaped as one"),
+    ],
+)
+def test_rules_that_an_api_server_does_not_take_are_refused(tmp_path: Path, allow: object, words: str) -> None:
+    file = platform(tmp_path, "a")
+    file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | {"spec": {"allow": allow}}))
+    with pytest.raises(HomeError, match=words):
+        read_destinations(file)

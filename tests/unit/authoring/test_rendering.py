@@ -72,6 +72,25 @@ def test_a_group_that_no_destination_matches_waits_and_says_for_what(tmp_path: P
     assert found.status["conditions"][-1]["status"] == "False"
 
 
+def test_what_a_destination_does_not_allow_fails_at_the_line_of_the_template(tmp_path: Path) -> None:
+    template = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\napiVersion: v1\nkind: Namespace\n"
+    files = [{"path": "{{ name }}.yaml", "template": template + "metadata:\n  name: {{ spec.team }}\n"}]
+    rules = {"namespaces": ["team-*", "default"], "clusterKinds": [{"group": "", "kind": "Namespace"}]}
+    target = destination("near", store="s", labels={"for": "things"}, allow=rules)
+    mine = home(tmp_path, files=files)
+    found = render(mine, request("things", "orders", "team", team="payments"), places(target))
+    assert found.placements == ()
+    assert found.failure is not None
+    assert found.failure.reason == "NotAllowed"
+    assert (found.failure.pipeline, found.failure.file, found.failure.line) == ("instance", "orders.yaml", 6)
+    words = "Namespace payments (in orders.yaml) is not allowed on the Destination near"
+    assert words in found.complaint
+    assert "promise.yaml:" in found.complaint
+    fine = render(mine, request("things", "orders", "team", team="team-a"), places(target))
+    assert fine.failure is None
+    assert fine.placements
+
+
 def test_the_folder_and_the_state_file_of_mode_none(tmp_path: Path) -> None:
     target = destination("near", store="s", labels={"for": "things"}, filepath={"mode": "none"})
     found = render(home(tmp_path), destinations=places(target))

@@ -94,9 +94,9 @@ def _said() -> Iterator[Row]:
     for placement in placements:
         yield _row("WorkPlacement", placement_status({}, placement, now=NOW))
     works = [
-        WorkFacts("w", 1, unscheduled=unscheduled, placements=found, refusal=refusal)
+        WorkFacts("w", 1, unscheduled=unscheduled, placements=found, refusal=refusal, forbidden=forbidden)
         for unscheduled in ((), (Waiting("g", {"a": "b"}),))
-        for refusal in ("", "exceeded quota")
+        for refusal, forbidden in (("", ""), ("exceeded quota", ""), ("", "not allowed"))
         for found in ((), *((placement,) for placement in placements))
     ]
     for work in works:

@@ -114,6 +114,7 @@ class WorkFacts:
         refusal: why the API server took none of its placements, one sentence; empty when it did.
         held: its placements that keep the files they have, because others are asked for now.
         namespace: the Work's namespace.
+        forbidden: what a Destination does not allow, one sentence; empty when all is allowed. It was not written there.
     """
 
     name: str
@@ -125,12 +126,13 @@ class WorkFacts:
     refusal: str = ""
     held: tuple[Held, ...] = ()
     namespace: str = ""
+    forbidden: str = ""
 
     @property
     def state(self) -> WorkState:
         """The state in one word; the precedence is failing, pending, misplaced, ready."""
         states = {placement.state for placement in self.placements}
-        if "Failing" in states or self.refusal:
+        if "Failing" in states or self.refusal or self.forbidden:
             return "Failing"
         if not self.scheduled or self.unscheduled or "Pending" in states:
             return "Pending"
@@ -142,6 +144,7 @@ class WorkFacts:
         return (
             self.scheduled
             and not self.refusal
+            and not self.forbidden
             and not self.held
             and not self.unscheduled
             and all(placement.written and not placement.failure for placement in self.placements)

@@ -83,6 +83,7 @@ def read_work(work: Work, placements: Iterable[PlacementFacts]) -> WorkFacts:
         placements=tuple(placements),
         generation=work.metadata.generation,
         refusal=ours.get("refusal") or "",
+        forbidden=ours.get("forbidden") or "",
         held=tuple(
             Held(
                 entry.get("name", ""),
@@ -113,6 +114,7 @@ def work_status(old: Mapping[str, Any], facts: WorkFacts, *, now: str) -> dict[s
             "unscheduled": waiting or None,
             "held": [_as_status(held) for held in facts.held] or None,
             "refusal": facts.refusal or None,
+            "forbidden": facts.forbidden or None,
         },
     }
 
@@ -227,6 +229,8 @@ def _work_conditions(facts: WorkFacts) -> list[Condition]:
 
     if facts.refusal:
         return both("PlacementsRefused", facts.refusal, "PlacementsRefused", "Failing")
+    if facts.forbidden:
+        return both("NotAllowed", facts.forbidden, "NotAllowed", "Failing")
     failing = [placement.name for placement in facts.placements if placement.state == "Failing"]
     if failing:
         message = f"Workplacements failed to write: {_names(failing)}"
@@ -262,6 +266,9 @@ def _why_failing(works: Iterable[WorkFacts]) -> str:
     refused = [work.refusal for work in found if work.refusal]
     if refused:
         return f"The API server refused a placement: {refused[0]}"
+    forbidden = [work.forbidden for work in found if work.forbidden]
+    if forbidden:
+        return f"{forbidden[0]}; what was written there before stays as it was"
     failing = [placement for work in found for placement in work.placements if placement.failure]
     first = min(failing, key=lambda placement: (placement.destination, placement.name))
     others = len({placement.destination for placement in failing}) - 1
