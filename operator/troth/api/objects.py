@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from troth.api import labels as names
+from troth.api.errors import InvalidObject
+from troth.api.nesting import PartialObject
+from troth.api.statuses import read_status
 
 Object = Mapping[str, Any]
 
@@ -33,6 +36,8 @@ class ObjectMeta:
     deletion_timestamp: str = ""
     creation_timestamp: str = ""
     owner_uids: tuple[str, ...] = ()
+    unread: str = ""
+    """Which fields of the object are left out because they are beyond the bounds, and what to do; "" for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,21 +227,22 @@ class StateStore:
 
 
 def read_metadata(obj: Object) -> ObjectMeta:
-    """The view of an object's ``metadata``."""
-    metadata = obj.get("metadata") or {}
+    """The view of an object's ``metadata``; what has another type than the API server lets through is not there."""
+    metadata = _map(obj.get("metadata"))
     return ObjectMeta(
-        name=metadata.get("name", ""),
-        namespace=metadata.get("namespace", ""),
-        uid=metadata.get("uid", ""),
-        resource_version=metadata.get("resourceVersion", ""),
-        generation=metadata.get("generation", 0),
-        labels=metadata.get("labels") or {},
-        annotations=metadata.get("annotations") or {},
-        finalizers=tuple(metadata.get("finalizers") or ()),
+        name=_text(metadata.get("name")),
+        namespace=_text(metadata.get("namespace")),
+        uid=_text(metadata.get("uid")),
+        resource_version=_text(metadata.get("resourceVersion")),
+        generation=_whole(metadata.get("generation")),
+        labels=_texts(metadata.get("labels")),
+        annotations=_texts(metadata.get("annotations")),
+        finalizers=tuple(name for name in _list(metadata.get("finalizers")) if isinstance(name, str)),
         deleting="deletionTimestamp" in metadata,
-        deletion_timestamp=metadata.get("deletionTimestamp", ""),
-        creation_timestamp=metadata.get("creationTimestamp", ""),
-        owner_uids=tuple(owner.get("uid", "") for owner in metadata.get("ownerReferences") or ()),
+        deletion_timestamp=_text(metadata.get("deletionTimestamp")),
+        creation_timestamp=_text(metadata.get("creationTimestamp")),
+        owner_uids=tuple(_text(owner.get("uid")) for owner in _maps(metadata.get("ownerReferences"))),
+        unread=obj.unread if isinstance(obj, PartialObject) else "",
     )
 
 
@@ -244,57 +250,69 @@ def read_promise_spec(spec: Object) -> PromiseSpec:
     """The view of a Promise's or a PromiseRevision's spec.
 
     Of the squashed ``destinationSelectors`` the EARLIER entry wins on a duplicate key (kratix-api.md 1.1).
+
+    Raises:
+        InvalidObject: a field has another type than the API server lets through.
     """
-    workflows = spec.get("workflows") or {}
+    workflows = require_map(spec.get("workflows"), "spec.workflows")
+    config = require_map(workflows.get("config"), "spec.workflows.config")
     selectors: dict[str, str] = {}
-    for entry in spec.get("destinationSelectors") or ():
-        for label, value in (entry.get("matchLabels") or {}).items():
-            selectors.setdefault(label, value)
+    for index, entry in enumerate(require_list(spec.get("destinationSelectors"), "spec.destinationSelectors")):
+        field = f"spec.destinationSelectors[{index}]"
+        labels = require_map(require_map(entry, field).get("matchLabels"), f"{field}.matchLabels")
+        for label, value in labels.items():
+            selectors.setdefault(label, require_text(value, f"{field}.matchLabels.{label}"))
+    requirements: list[Requirement] = []
+    for index, entry in enumerate(require_list(spec.get("requiredPromises"), "spec.requiredPromises")):
+        field = f"spec.requiredPromises[{index}]"
+        name, version = (
+            require_text(require_map(entry, field).get(key), f"{field}.{key}") for key in ("name", "version")
+        )
+        requirements.append(Requirement(name, version))
     return PromiseSpec(
-        api=spec.get("api") or None,
-        resource_workflows=_read_workflows(workflows.get("resource")),
-        promise_workflows=_read_workflows(workflows.get("promise")),
-        pipeline_namespace=(workflows.get("config") or {}).get("pipelineNamespace", ""),
-        required_promises=tuple(
-            Requirement(entry.get("name", ""), entry.get("version", ""))
-            for entry in spec.get("requiredPromises") or ()
+        api=require_map(spec.get("api"), "spec.api") or None,
+        resource_workflows=_read_workflows(workflows.get("resource"), "spec.workflows.resource"),
+        promise_workflows=_read_workflows(workflows.get("promise"), "spec.workflows.promise"),
+        pipeline_namespace=require_text(
+            config.get("pipelineNamespace"), "spec.workflows.config.pipelineNamespace"
         ),
-        dependencies=tuple(spec.get("dependencies") or ()),
+        required_promises=tuple(requirements),
+        dependencies=tuple(require_list(spec.get("dependencies"), "spec.dependencies")),
         destination_selectors=selectors,
     )
 
 
 def read_promise(obj: Object) -> Promise:
-    """The view of a Promise."""
+    """The view of a Promise. Raises InvalidObject as `read_promise_spec` does."""
     return Promise(
         metadata=read_metadata(obj),
-        spec=read_promise_spec(obj.get("spec") or {}),
-        status=obj.get("status") or {},
+        spec=read_promise_spec(require_map(obj.get("spec"), "spec")),
+        status=read_status(obj),
         raw=without_managed_fields(obj),
     )
 
 
 def read_request(obj: Object) -> Request:
     """The view of a request of any API."""
-    return Request(metadata=read_metadata(obj), status=obj.get("status") or {}, raw=without_managed_fields(obj))
+    return Request(metadata=read_metadata(obj), status=read_status(obj), raw=without_managed_fields(obj))
 
 
 def read_destination(obj: Object) -> Destination:
     """The view of a Destination, with Kratix's defaults filled in."""
-    spec = obj.get("spec") or {}
-    reference = spec.get("stateStoreRef") or {}
-    filepath = spec.get("filepath") or {}
+    spec = _map(obj.get("spec"))
+    reference = _map(spec.get("stateStoreRef"))
+    filepath = _map(spec.get("filepath"))
     return Destination(
         metadata=read_metadata(obj),
-        path=spec.get("path", ""),
-        store_kind=reference.get("kind", ""),
-        store_name=reference.get("name", ""),
+        path=_text(spec.get("path")),
+        store_kind=_text(reference.get("kind")),
+        store_name=_text(reference.get("name")),
         strict_match_labels=bool(spec.get("strictMatchLabels")),
-        mode=filepath.get("mode") or "nestedByMetadata",
-        filename=filepath.get("filename") or "aggregated.yaml",
-        cleanup=spec.get("cleanup") or "none",
-        init_workloads=(spec.get("initWorkloads") or {}).get("enabled", True) is not False,
-        status=obj.get("status") or {},
+        mode=_text(filepath.get("mode")) or "nestedByMetadata",
+        filename=_text(filepath.get("filename")) or "aggregated.yaml",
+        cleanup=_text(spec.get("cleanup")) or "none",
+        init_workloads=_map(spec.get("initWorkloads")).get("enabled", True) is not False,
+        status=read_status(obj),
         names_file=bool(filepath.get("filename")),
         adopts=spec.get("existing") == "Adopt",
         allow=_read_allow(spec["allow"]) if spec.get("allow") is not None else None,
@@ -315,38 +333,85 @@ def _read_allow(spec: Object) -> Allow:
 
 def read_state_store(obj: Object) -> StateStore:
     """The view of a state store. A Secret reference without a namespace means the namespace ``default``."""
-    spec = obj.get("spec") or {}
-    reference = spec.get("secretRef") or {}
+    spec = _map(obj.get("spec"))
+    reference = _map(spec.get("secretRef"))
+    name = _text(reference.get("name"))
     return StateStore(
         metadata=read_metadata(obj),
-        kind=obj.get("kind", ""),
+        kind=_text(obj.get("kind")),
         spec=spec,
-        secret=(
-            SecretReference(reference["name"], reference.get("namespace") or "default")
-            if reference.get("name")
-            else None
-        ),
-        status=obj.get("status") or {},
+        secret=SecretReference(name, _text(reference.get("namespace")) or "default") if name else None,
+        status=read_status(obj),
     )
 
 
 def read_selectors(entries: Sequence[Object] | None) -> tuple[Selector, ...]:
     """The view of a workload group's ``destinationSelectors``."""
     return tuple(
-        Selector(entry.get("matchLabels") or {}, entry.get("source", "promise")) for entry in entries or ()
+        Selector(_texts(entry.get("matchLabels")), _text(entry.get("source", "promise")))
+        for entry in _maps(entries)
     )
 
 
 def without_managed_fields(obj: Object) -> Object:
     """The object without ``metadata.managedFields``; shares everything else with the original."""
-    metadata = obj.get("metadata") or {}
+    metadata = _map(obj.get("metadata"))
     if "managedFields" not in metadata:
         return obj
     return {**obj, "metadata": {key: value for key, value in metadata.items() if key != "managedFields"}}
 
 
-def _read_workflows(workflows: Object | None) -> Workflows:
+def require_map(value: Any, field: str) -> Object:
+    """A map; an empty one for null. Raises InvalidObject."""
+    if value is None or isinstance(value, Mapping):
+        return value or {}
+    raise InvalidObject(field, "is not a map")
+
+
+def require_list(value: Any, field: str) -> Sequence[Any]:
+    """A list; an empty one for null. Raises InvalidObject."""
+    if value is None or isinstance(value, list | tuple):
+        return value or ()
+    raise InvalidObject(field, "is not a list")
+
+
+def require_text(value: Any, field: str) -> str:
+    """A text; an empty one for null. Raises InvalidObject."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    raise InvalidObject(field, "is not text", "put the value in quotes")
+
+
+def _read_workflows(workflows: Any, field: str) -> Workflows:
+    found = require_map(workflows, field)
     return Workflows(
-        configure=tuple((workflows or {}).get("configure") or ()),
-        delete=tuple((workflows or {}).get("delete") or ()),
+        configure=tuple(require_list(found.get("configure"), f"{field}.configure")),
+        delete=tuple(require_list(found.get("delete"), f"{field}.delete")),
     )
+
+
+def _map(value: Any) -> Object:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else ()
+
+
+def _maps(value: Any) -> Sequence[Object]:
+    return [entry for entry in _list(value) if isinstance(entry, Mapping)]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _texts(value: Any) -> Mapping[str, str]:
+    found = _map(value)
+    if all(text.__class__ is str for text in found.values()):
+        return found
+    return {key: text for key, text in found.items() if isinstance(text, str)}
+
+
+def _whole(value: Any) -> int:
+    return value if isinstance(value, int) else 0

@@ -15,9 +15,12 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from troth.api import InvalidObject
+from troth.api.objects import read_metadata
 from troth.api.resources import DESTINATION, NAMESPACE, PROMISE, STATE_STORES, WORK, WORK_PLACEMENT
 from troth.app.heartbeat import Heartbeat
 from troth.app.metering import MeteredRenderer, MeteredWriter
@@ -51,6 +54,7 @@ from troth.kube import (
     Forbidden,
     KubeError,
     NotFound,
+    ObjectReference,
     WorkQueue,
     from_kubeconfig_dict,
 )
@@ -86,18 +90,19 @@ class Operator:
         self._stack.push_async_callback(self._client.close)
         queue = WorkQueue(on_wait=self.metrics.waited)
         self._queue = queue
+        events = EventRecorder(self._client, instance=socket.gethostname())
         caches = Caches(
             client=self._client,
             queue=queue,
             random=random.Random(),  # noqa: S311 - spreads delays, guards nothing
             relist_interval=settings.resync_interval,
+            on_unreadable=partial(_tell_unreadable, events),
         )
         self._caches = caches
         pool = RenderPool(
             size=settings.render_workers,
             limits=Limits(seconds=settings.render_timeout, memory_bytes=settings.render_memory * MIB),
         )
-        events = EventRecorder(self._client, instance=socket.gethostname())
         slots = Slots(size=settings.workers, bound=settings.waiting)
         controllers = ControllerSettings(
             system_namespace=settings.system_namespace,
@@ -296,3 +301,14 @@ class Operator:
         error = task.exception()
         logger.critical("%s ended: %s", task.get_name(), error, exc_info=error)
         self._failed(f"{task.get_name()} ended: {error}")
+
+
+def _tell_unreadable(events: EventRecorder, obj: Mapping[str, Any], error: InvalidObject) -> None:
+    """An Event on an object that is set aside: without a view of it nobody can write its conditions."""
+    meta = read_metadata(obj)
+    reference = ObjectReference(
+        str(obj.get("apiVersion") or ""), str(obj.get("kind") or ""), meta.name, meta.namespace, meta.uid
+    )
+    events.record(
+        reference, type="Warning", reason="Unreadable", message=f"it is set aside: {error}", action="Reconcile"
+    )

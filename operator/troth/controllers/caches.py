@@ -17,12 +17,12 @@ import asyncio
 import contextlib
 import heapq
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
-from troth.api import Key, Resource
+from troth.api import InvalidObject, Key, Resource
 from troth.api import labels as names
 from troth.api.objects import (
     Destination,
@@ -126,6 +126,8 @@ class Caches:
     definitions: Informer[Definition] = field(init=False)
     stores: dict[str, Informer[StateStore]] = field(init=False)
     digests: ContentDigests = field(default_factory=ContentDigests)
+    on_unreadable: Callable[[Mapping[str, Any], InvalidObject], None] | None = None
+    """Told of an object of any kind that no view can be made of."""
     unfit: dict[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
     """By Promise, the requests that do not fit its API: it is queued when one of them changes or goes."""
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -573,6 +575,7 @@ class Caches:
             random=self.random,
             outages=self._outages,
             is_heavy=is_heavy,
+            on_unreadable=self.on_unreadable,
         )
         return informer
 

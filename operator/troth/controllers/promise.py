@@ -152,6 +152,8 @@ class PromiseReconciler:
         return found
 
     async def _read(self, promise: Promise) -> Offer | Unsound:
+        if promise.metadata.unread:
+            return Unsound(f"it cannot be read: {promise.metadata.unread}")
         try:
             offer = read_offer(promise)
             check_pipeline_namespace(

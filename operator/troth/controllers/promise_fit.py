@@ -83,7 +83,7 @@ class PromiseFit:
     def _changed(self, api: RequestApi, look: _Look) -> list[Request]:
         """The requests that have to be judged; those that are gone are forgotten."""
         if look.unfit is None:
-            return list(api.informer.items())
+            return [request for request in api.informer.items() if not request.metadata.unread]
         changed = []
         for name, unfit in list(look.unfit.items()):
             request = api.informer.get(*name)

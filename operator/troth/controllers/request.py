@@ -137,6 +137,12 @@ class RequestReconciler:
         return await self._configure(key, api, promise, request)
 
     async def _configure(self, key: Key, api: RequestApi, promise: Promise, request: Request) -> Result:
+        if request.metadata.unread:
+            message = (
+                f"it cannot be read: {request.metadata.unread}; what was written for it before stays as it is"
+            )
+            await self._report_refusal(key, api, request, "Unreadable", message, stalled=True)
+            return Terminal("Unreadable", message)
         bound = promise_spec_for(promise, request)
         try:
             request = await self._claim(key, api, request)
@@ -274,6 +280,14 @@ class RequestReconciler:
                 pipelines = self._pipelines(bound, "delete")
             except InvalidObject as error:
                 return await self._report_deletion(key, api, request, "its delete pipeline", failure=str(error))
+            if pipelines and request.metadata.unread:
+                failure = (
+                    f"its delete pipelines cannot be run: {request.metadata.unread}; or, to let it go without them, "
+                    f"take the finalizer {names.DELETE_WORKFLOWS} off"
+                )
+                return await self._report_deletion(
+                    key, api, request, "its delete pipeline", failure=failure, stalled=True
+                )
             context = render_context(promise, request, version=bound.version)
             blocked = await self._workflows.finish(key, pipelines, context, source="resource-workflow")
             if blocked is not None:

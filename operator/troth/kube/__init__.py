@@ -19,6 +19,7 @@ from troth.kube.errors import (
     TooLarge,
     TooManyRequests,
     Unauthorized,
+    Unintelligible,
 )
 from troth.kube.events import EventRecorder, ObjectReference
 from troth.kube.informer import Informer
@@ -62,6 +63,7 @@ __all__ = [
     "TooLarge",
     "TooManyRequests",
     "Unauthorized",
+    "Unintelligible",
     "WatchEvent",
     "WorkQueue",
     "from_kubeconfig_dict",

@@ -53,8 +53,17 @@ class Discovery:
             answer = await self._read(path)
         except NotFound:
             return {}
+        entries = answer.get("resources")
         return {
             entry["kind"]: Resource(group, version, entry["name"], entry["kind"], bool(entry.get("namespaced")))
-            for entry in answer.get("resources") or ()
-            if "/" not in entry["name"]  # subresources are listed too
+            for entry in (entries if isinstance(entries, list) else ())
+            if _is_kind(entry)
         }
+
+
+def _is_kind(entry: Any) -> bool:
+    """Whether an entry is a kind that can be found by its name; subresources are listed too."""
+    if not isinstance(entry, dict):
+        return False
+    name, kind = entry.get("name"), entry.get("kind")
+    return isinstance(name, str) and isinstance(kind, str) and "/" not in name

@@ -13,6 +13,7 @@
     │   ├── TooManyRequests   429; `retry_after` in seconds
     │   └── ServerError       5xx
     ├── ConnectionFailed      no answer: refused, cut, TLS, DNS
+    │   └── Unintelligible    an answer, and not one that an API server gives
     ├── DeadlineExceeded      no answer in time
     └── CredentialsError      no way to log in: a kubeconfig, a plugin, a token that cannot be read
 
@@ -74,7 +75,10 @@ class Forbidden(ApiError):
     @property
     def namespace_terminating(self) -> bool:
         """Whether nothing can be created because the namespace is being deleted."""
-        return any(cause.get("reason") == "NamespaceTerminating" for cause in self.details.get("causes") or ())
+        causes = self.details.get("causes")
+        return isinstance(causes, list) and any(
+            isinstance(cause, Mapping) and cause.get("reason") == "NamespaceTerminating" for cause in causes
+        )
 
 
 class NotFound(ApiError):
@@ -131,6 +135,13 @@ class ConnectionFailed(_NoAnswer):
         super().__init__(message, ambiguous=ambiguous)
 
 
+class Unintelligible(ConnectionFailed):
+    """An answer that is not what an API server says, so whatever was asked is not known."""
+
+    def __init__(self, problem: str = "the answer is not JSON") -> None:
+        super().__init__(f"{problem}; what answered is no API server", ambiguous=True)
+
+
 class DeadlineExceeded(_NoAnswer):
     """No answer in time. ``ambiguous``: a write may have been carried out, or may still be."""
 
@@ -157,6 +168,7 @@ REFUSALS: Final = (Forbidden, Invalid, NotFound, TooLarge)
 _TOO_LARGE = ("request is too large", "message larger than max")
 
 _LONGEST_BODY = 512
+_LONGEST_WAIT = 3600.0
 _LONGEST_MESSAGE = 8192
 _LONGEST_END = 1024
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
@@ -165,12 +177,14 @@ _LOGIN = re.compile(r"//[^/\s'\"]*@")
 
 def error_from_status(status: Mapping[str, Any], *, code: int = 0, retry_after: float | None = None) -> ApiError:
     """The error that a ``Status`` object stands for; ``code`` is the HTTP status it came with, if it did."""
-    code = code or int(status.get("code") or 500)
-    reason = status.get("reason") or ""
-    details = status.get("details") or {}
+    said, reason, details = status.get("code"), status.get("reason"), status.get("details")
+    code = code or (said if isinstance(said, int) and 400 <= said < 600 else 500)
+    reason = _plain(reason)
+    details = details if isinstance(details, Mapping) else {}
     message = _plain(status.get("message")) or f"the API server answered {code} {reason}".rstrip()
-    if retry_after is None and details.get("retryAfterSeconds"):
-        retry_after = float(details["retryAfterSeconds"])
+    wait = details.get("retryAfterSeconds")
+    if retry_after is None and isinstance(wait, int | float) and wait > 0:
+        retry_after = min(float(wait), _LONGEST_WAIT)
     if code == 409 and reason == "AlreadyExists":
         cls: type[ApiError] = AlreadyExists
     elif reason == "Expired":
@@ -210,4 +224,4 @@ def without_login(server: str) -> str:
 
 def _seconds(header: str | None) -> float | None:
     # The date form of Retry-After is left out: no API server sends it, and it would need a wall clock.
-    return float(header) if header and header.isascii() and header.isdigit() else None
+    return min(float(header), _LONGEST_WAIT) if header and header.isascii() and header.isdigit() else None

@@ -27,12 +27,12 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from troth.api import Key, Resource
+from troth.api import InvalidObject, Key, Resource
 from troth.api.objects import ObjectMeta
 from troth.kube.client import Listing
-from troth.kube.errors import ApiError, Gone, KubeError
+from troth.kube.errors import ApiError, Gone, KubeError, Unintelligible
 from troth.kube.outage import Outage, Outages
-from troth.kube.watch import BOOKMARK, DELETED, WatchEvent
+from troth.kube.watch import BOOKMARK, DELETED, WatchEvent, is_versioned
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ _DELAY_FACTOR = 1.5
 _SHORT_WATCH = 5.0
 _SLICE = 0.002
 _TOMBSTONES = 4096
+_LONGEST_VERSION = 40
 
 
 class HasMetadata(Protocol):
@@ -109,13 +110,14 @@ class Informer(Generic[T]):
         random: Random | None = None,
         outages: Outages | None = None,
         is_heavy: Callable[[dict[str, Any]], bool] | None = None,
+        on_unreadable: Callable[[dict[str, Any], InvalidObject], None] | None = None,
     ) -> None:
         """Begins empty; `run` fills it.
 
         Args:
             client: where objects come from.
             resource: the kind.
-            decode: makes the view that is kept. An object that it fails on keeps its older view.
+            decode: makes the view that is kept. An object that it fails on is set aside: its older view stays.
             on_change: told of each change with the key, the older view (None: it is new) and the newer one
                 (None: it is gone). Both, with different uids: deleted and made again. It must not block.
             indexes: for each index, the values under which a view is found by `by_index`.
@@ -125,6 +127,8 @@ class Informer(Generic[T]):
             outages: what is said of the outages of all kinds of the same server.
             is_heavy: whether ``decode`` takes so long for an object that a thread has to do it first; ``decode``
                 then remembers what it found, and must bear being called in a thread.
+            on_unreadable: told once of each version of an object that ``decode`` refuses with InvalidObject. It must
+                not block.
         """
         self.resource = resource
         self.synced = asyncio.Event()
@@ -140,6 +144,8 @@ class Informer(Generic[T]):
         self._label_selector = label_selector
         self._relist_interval = relist_interval
         self._random = random or Random()  # noqa: S311 - spreads delays, guards nothing
+        self._on_unreadable = on_unreadable
+        self._set_aside: dict[Key, int] = {}
         self._store: dict[Key, T] = {}
         self._indexes: dict[str, dict[str, dict[Key, None]]] = {name: {} for name in self._index_functions}
         self._tombstones: dict[str, int] = {}
@@ -192,6 +198,8 @@ class Informer(Generic[T]):
         An answer that shows the object without a finalizer left in its way, being deleted, means that it is gone.
         While ``on_change`` is told of it, ``observing`` is True.
         """
+        if not is_versioned(obj):
+            return  # the watch will tell
         metadata = obj["metadata"]
         self.observing = True
         try:
@@ -228,6 +236,7 @@ class Informer(Generic[T]):
         for key in self.keys():
             self._set(key, None)
         self._tombstones.clear()
+        self._set_aside.clear()
         self._version = ""
         self._newest = 0
 
@@ -253,8 +262,8 @@ class Informer(Generic[T]):
                 logger.debug("watching %s: %s", self.resource.name, error)
                 if not isinstance(error, Gone):  # it has been away for long, and a list makes up for it
                     self.outage.failed(error)
-                if isinstance(error, ApiError):
-                    at_least = error.retry_after or 0.0
+                at_least = (error.retry_after or 0.0) if isinstance(error, ApiError) else 0.0
+                if isinstance(error, ApiError | Unintelligible):
                     self._version = ""  # else only the connection was lost, and the watch goes on where it was
             except Exception:
                 logger.exception("watching %s: unexpected", self.resource.name)
@@ -286,11 +295,17 @@ class Informer(Generic[T]):
                     if rolled_back:
                         self._tombstones.clear()
                 for obj in page.items:
+                    if not is_versioned(obj):
+                        logger.warning(
+                            "the list of %s has an item without a name or a version", self.resource.name
+                        )
+                        continue
                     seen.add(self._key(obj["metadata"]))
                     await self._prepare(obj)
                     self._present(obj, force=rolled_back, reread=reread)
                     await self._breathe()
         listed = _number(version)
+        self._set_aside = {key: version for key, version in self._set_aside.items() if key in seen}
         for key in [key for key in self._store if key not in seen]:
             old = self._store.get(key)
             if old is not None and (rolled_back or _number(old.metadata.resource_version) <= listed):
@@ -360,15 +375,30 @@ class Informer(Generic[T]):
             return  # a late answer, or a list that began before the deletion
         try:
             new = self._decode(obj)
-        except Exception:
-            logger.exception("cannot read %s; its older state stays", key)
+        except InvalidObject as error:
+            if self._is_newly_aside(key, version):
+                logger.warning("cannot read %s; its older state stays: %s", key, error)
+                if self._on_unreadable is not None:
+                    self._on_unreadable(obj, error)
             return
+        except Exception:
+            if self._is_newly_aside(key, version):
+                logger.exception("cannot read %s; its older state stays", key)
+            return
+        self._set_aside.pop(key, None)
         if reread and new == old:
             return
         self._newest = max(self._newest, version) if not force else self._newest
         self._set(key, new)
 
+    def _is_newly_aside(self, key: Key, version: int) -> bool:
+        """Sets a version of an object aside; False when it was aside already, and everything has been said of it."""
+        before = self._set_aside.get(key)
+        self._set_aside[key] = version
+        return before != version
+
     def _gone(self, key: Key, uid: str, version: int) -> None:
+        self._set_aside.pop(key, None)
         self._tombstones[uid] = max(version, self._tombstones.get(uid, 0))
         if len(self._tombstones) > _TOMBSTONES:
             del self._tombstones[next(iter(self._tombstones))]
@@ -422,4 +452,7 @@ class Informer(Generic[T]):
 
 
 def _number(resource_version: str) -> int:
-    return int(resource_version) if resource_version.isdigit() else 0
+    is_number = (
+        resource_version.isascii() and resource_version.isdigit() and len(resource_version) < _LONGEST_VERSION
+    )
+    return int(resource_version) if is_number else 0

@@ -32,11 +32,15 @@ from troth.kube.errors import (
     ServerError,
     TooManyRequests,
     Unauthorized,
+    Unintelligible,
     error_from_answer,
     without_login,
 )
 
 JSON: Final = "application/json"
+
+LARGEST_ANSWER: Final = 64 << 20
+"""Bytes of one answer: a page of a list is 30 MiB at most, twenty of the largest objects that are stored."""
 
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 5.0
@@ -236,7 +240,7 @@ class Transport:
                     error = await _refusal(response)
                     status = response.status
                     raise error
-                answer = await response.read()
+                answer = await _read(response)
                 status = response.status
                 return answer
         except (aiohttp.ClientError, OSError) as error:
@@ -319,15 +323,30 @@ class Transport:
 def _may_try_again(error: ApiError | ConnectionFailed, *, reading: bool) -> bool:
     if isinstance(error, TooManyRequests):
         return True
+    if isinstance(error, Unintelligible):
+        return False
     if isinstance(error, ConnectionFailed):
         return not error.permanent and (reading or not error.ambiguous)
     return reading and isinstance(error, ServerError) and error.status in _TRANSIENT_STATUS
 
 
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """The body, once unpacked, unless it is longer than anything that an API server answers."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.content.iter_any():
+        size += len(part)
+        if size > LARGEST_ANSWER:
+            response.close()
+            raise Unintelligible(f"the answer is longer than {LARGEST_ANSWER >> 20} MiB")
+        parts.append(part)
+    return b"".join(parts)
+
+
 async def _refusal(response: aiohttp.ClientResponse) -> ApiError:
     body = b""
-    with suppress(aiohttp.ClientError):  # the status alone says enough
-        body = await response.read()
+    with suppress(aiohttp.ClientError, Unintelligible):  # the status alone says enough
+        body = await _read(response)
     return error_from_answer(response.status, body, response.headers.get("Retry-After"))
 
 

@@ -8,18 +8,20 @@ joined once, when its end arrives.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
 
-import orjson
-
-from troth.kube.errors import ConnectionFailed, error_from_status
+from troth.kube.errors import Unintelligible, error_from_status
+from troth.kube.reading import read_typed
 
 ADDED = "ADDED"
 MODIFIED = "MODIFIED"
 DELETED = "DELETED"
 BOOKMARK = "BOOKMARK"
 _ERROR = "ERROR"
+
+LONGEST_LINE: Final = 32 << 20
+"""Bytes of one event: far more than an API server's storage keeps for one object."""
 
 
 class WatchEvent(NamedTuple):
@@ -34,36 +36,47 @@ class Lines:
 
     def __init__(self) -> None:
         self._rest: list[bytes] = []
+        self._size = 0
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """The lines that this chunk completes, without their ends; empty lines are left out."""
+        """The lines that this chunk completes, without their ends; empty lines are left out.
+
+        Raises:
+            Unintelligible: a line does not end within `LONGEST_LINE`.
+        """
         *complete, last = chunk.split(b"\n")
         for part in complete:
             line = b"".join((*self._rest, part)) if self._rest else part
             self._rest.clear()
+            self._size = 0
             if line:
                 yield line
         if last:
+            self._size += len(last)
+            if self._size > LONGEST_LINE:
+                raise Unintelligible(f"an event is longer than {LONGEST_LINE >> 20} MiB")
             self._rest.append(last)
 
 
-def parse_answer(body: bytes) -> Any:
-    """The JSON that an API server answered. Raises ConnectionFailed when something else answered."""
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise ConnectionFailed("the answer is not JSON; what answered is no API server", ambiguous=True) from error
-
-
-def parse_event(line: bytes) -> WatchEvent:
+async def read_event(line: bytes) -> WatchEvent:
     """The event of one line.
 
     Raises:
         ApiError: the event is an ERROR; its kind is that of the Status inside (Gone, most often).
-        ConnectionFailed: the line is no event.
+        Unintelligible: the line is no event.
     """
-    document: Mapping[str, Any] = parse_answer(line)
-    kind, obj = document["type"], document["object"]
+    kind, obj = await read_typed(line)
     if kind == _ERROR:
         raise error_from_status(obj)
+    if not is_versioned(obj, named=kind != BOOKMARK):
+        raise Unintelligible("an event has no name or no version")
     return WatchEvent(kind, obj)
+
+
+def is_versioned(obj: Any, *, named: bool = True) -> bool:
+    """Whether an object says which version of itself it is, and which object."""
+    metadata = obj.get("metadata") if isinstance(obj, dict) else None
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("resourceVersion"), str):
+        return False
+    identity = (metadata.get("name"), metadata.get("namespace", ""), metadata.get("uid", ""))
+    return not named or (bool(identity[0]) and all(isinstance(each, str) for each in identity))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.unit.kube.scripted import serving, status
 from troth.api.resources import CONFIG_MAP
 from troth.kube import ConnectionFailed, Gone, ServerError, WatchEvent
-from troth.kube.watch import Lines, parse_event
+from troth.kube.watch import Lines, read_event
 
 
 @given(st.lists(st.binary(min_size=1).filter(lambda line: b"\n" not in line)), st.data())
@@ -26,14 +26,14 @@ def test_lines_come_out_whole_however_the_chunks_fall(lines: list[bytes], data: 
     assert seen == lines
 
 
-def test_an_error_event_is_raised_as_the_error_it_holds() -> None:
+async def test_an_error_event_is_raised_as_the_error_it_holds() -> None:
     expired = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}
     with pytest.raises(Gone, match="too old"):
-        parse_event(orjson.dumps({"type": "ERROR", "object": expired}))
+        await read_event(orjson.dumps({"type": "ERROR", "object": expired}))
     with pytest.raises(ServerError):
-        parse_event(orjson.dumps({"type": "ERROR", "object": {"kind": "Status", "code": 500}}))
+        await read_event(orjson.dumps({"type": "ERROR", "object": {"kind": "Status", "code": 500}}))
     with pytest.raises(ConnectionFailed):
-        parse_event(b"<html>")
+        await read_event(b"<html>")
 
 
 def item(number: int, size: int = 0) -> dict[str, object]:
@@ -104,7 +104,7 @@ async def test_items_of_a_built_in_kind_say_what_they_are() -> None:
 
 
 async def test_a_watch_reads_a_line_of_megabytes_and_stops_at_a_cut() -> None:
-    obj = {"metadata": {"resourceVersion": "8"}, "data": "x" * 3_000_000}
+    obj = {"metadata": {"name": "big", "resourceVersion": "8"}, "data": "x" * 3_000_000}
     big = {"type": "ADDED", "object": obj}
 
     async def handle(request: web.Request) -> web.StreamResponse:

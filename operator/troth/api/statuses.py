@@ -1,0 +1,155 @@
+"""What an object's status says, as far as it has the form in which a status is written.
+
+A status is what somebody reported last, and not always the operator: whoever has the right may have put anything into
+it, and the schema of a request's status lets everything through. So a field that is read here has the type that it is
+written with, or counts as not there. The next report then puts it right, since it differs. Fields that nobody here
+reads stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+Shape = Any
+"""A type, the shapes of a map's members, `_Each` for a list, or a check."""
+
+
+class _Each(NamedTuple):
+    """The shape of a list's items; an item that lacks the member ``needs`` is none."""
+
+    shape: Shape
+    needs: str = ""
+
+
+def _is_time(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 53
+
+
+def _are_labels(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
+
+
+_CONDITIONS: Final = _Each(
+    {
+        "type": str,
+        "status": str,
+        "reason": str,
+        "message": str,
+        "lastTransitionTime": str,
+        "observedGeneration": _is_whole,
+    },
+    needs="type",
+)
+_PIPELINES: Final = _Each(
+    {
+        "name": str,
+        "phase": str,
+        "message": str,
+        "lastTransitionTime": str,
+        "attempts": _is_whole,
+        "nextRetryAt": _is_time,
+    },
+    needs="name",
+)
+_LOCATION: Final = {
+    "store": {"kind": str, "name": str},
+    "directory": str,
+    "stateFile": str,
+    "aggregate": str,
+    "address": str,
+    "files": _Each(str),
+}
+_STATUS: Final[Mapping[str, Shape]] = {
+    "conditions": _CONDITIONS,
+    "message": str,
+    "status": str,
+    "versionID": str,
+    "observedGeneration": _is_whole,
+    "lastAvailableTime": str,
+    "lastSuccessfulConfigureWorkflowTime": str,
+    "kratix": {
+        "lastAvailableTime": str,
+        "workflows": {
+            "pipelines": _PIPELINES,
+            "suspendedGeneration": _is_whole,
+            "lastSuccessfulConfigureWorkflowTime": str,
+            "configure": {"lastSuccessfulTime": str, "pipelines": _PIPELINES},
+        },
+    },
+    "troth": {
+        "observedGeneration": _is_whole,
+        "path": str,
+        "phase": str,
+        "refusal": str,
+        "failure": {},
+        "statusKeys": _Each(str),
+        "conditionTypes": _Each(str),
+        "components": _Each({"apiVersion": str, "kind": str, "namespace": str, "name": str}),
+        "placements": _Each({"version": str}),
+        "unscheduled": _Each({"id": str, "matchLabels": _are_labels}),
+        "held": _Each({"name": str, "destination": str, "matchLabels": _are_labels, "has": _are_labels}),
+        "location": _LOCATION,
+        "alsoIn": _Each(_LOCATION),
+    },
+}
+_NOT_THERE: Final = object()
+
+
+def read_status(obj: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The status of an object, without what has another form than it is written in. Itself where nothing has."""
+    status = obj.get("status")
+    if not status:
+        return {}
+    found: Any = _fit(status, _STATUS)
+    return {} if found is _NOT_THERE else found
+
+
+def _fit(value: Any, shape: Shape) -> Any:
+    if isinstance(shape, dict):
+        return _fit_map(value, shape)
+    if isinstance(shape, _Each):
+        return _fit_list(value, shape)
+    fits = isinstance(value, shape) if isinstance(shape, type) else shape(value)
+    return value if fits else _NOT_THERE
+
+
+def _fit_list(value: Any, each: _Each) -> Any:
+    if not isinstance(value, list):
+        return _NOT_THERE
+    fitting = [_fit(child, each.shape) for child in value]
+    if all(map(_is_same, fitting, value)) and not (
+        each.needs and any(not child.get(each.needs) for child in value)
+    ):
+        return value
+    return [
+        child for child in fitting if child is not _NOT_THERE and not (each.needs and not child.get(each.needs))
+    ]
+
+
+def _fit_map(value: Any, shapes: Mapping[str, Shape]) -> Any:
+    if not isinstance(value, dict):
+        return _NOT_THERE
+    found: dict[str, Any] = value
+    for name, shape in shapes.items():
+        if name not in value or value[name] is None:
+            continue
+        fitting = _fit(value[name], shape)
+        if fitting is not value[name]:
+            found = dict(found) if found is value else found
+            found[name] = fitting
+            if fitting is _NOT_THERE:
+                del found[name]
+    return found
+
+
+def _is_same(left: Any, right: Any) -> bool:
+    return left is right
