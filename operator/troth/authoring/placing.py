@@ -179,7 +179,7 @@ def _place_groups(
         if not chosen:
             waiting.append(Waiting(group.id, wants))
         for destination in chosen:
-            if destination.allow and (violation := judge_files(group.files, destination.allow)):
+            if destination.allow and (violation := judge_files(group.contents(), destination.allow)):
                 raise _Disallowed(destination.name, violation)
             workloads = tuple(
                 Workload(path, blob_id(content), len(content)) for path, content in group.contents().items()
