@@ -76,6 +76,8 @@ class Claims:
         state_file: str | None = None,
         obsolete: tuple[str, ...] = (),
         message: str = "",
+        adopts: bool = False,
+        by_name: bool = False,
     ) -> Claim:
         """``files`` is path → value; the directory is ``resources/<owner>`` unless given."""
         content = {path: manifest(path, value, self.namespace) for path, value in files.items()}
@@ -95,6 +97,8 @@ class Claims:
             state_file=state_file,
             obsolete=obsolete,
             message=message,
+            adopts=adopts,
+            by_name=by_name,
         )
 
 

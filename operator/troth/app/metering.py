@@ -84,6 +84,10 @@ class MeteredWriter:
         """See `StateStoreWriter.resume`."""
         await self._writer.resume(former)
 
+    async def finds_foreign(self, path: str) -> bool:
+        """See `StateStoreWriter.finds_foreign`."""
+        return await self._writer.finds_foreign(path)
+
     def take_complaints(self) -> tuple[str, ...]:
         """See `StateStoreWriter.take_complaints`."""
         return self._writer.take_complaints()

@@ -15,6 +15,7 @@ from troth.api import InvalidObject, Key
 from troth.api import labels as names
 from troth.api.objects import Destination
 from troth.api.resources import DESTINATION, WORK_PLACEMENT
+from troth.controllers.aggregates import OneFile, has_one_file, take_one_file, was_ready
 from troth.controllers.caches import BY_DESTINATION
 from troth.controllers.neighbourhood import Neighbourhood
 from troth.controllers.platform import Platform
@@ -96,14 +97,26 @@ class DestinationReconciler:
             await self._report(key, destination, ref, store=store, remark=remark)
             return Waits(f"{ref} is not ready")  # its reconciler queues its destinations when something changes
         record = OwnFiles(ref, tuple(sorted(own.files)), store.address)
+        recorded = read_own_files(destination.status)
+        settled = was_ready(destination) and (not recorded or record in recorded)
         destination = await self._announce(key, destination, record)
+        written: OwnFiles | None = None
         try:
             async with self._platform.slots.lent():
                 await self._write(destination, store.writer, own, record)
+                written = record
+                one_file = await take_one_file(
+                    destination, store.writer, store_path=store.path, address=store.address, settled=settled
+                )
+        except InvalidObject as error:
+            await self._report(key, destination, ref, problem=str(error), unfit=True, written=written)
+            return Terminal("InvalidDestination", str(error))
         except StoreError as error:
-            await self._report(key, destination, ref, store=store, failure=str(error), remark=remark)
+            await self._report(
+                key, destination, ref, store=store, failure=str(error), written=written, remark=remark
+            )
             return self._platform.writes.failed(ref, key, error)
-        await self._report(key, destination, ref, store=store, written=record, remark=remark)
+        await self._report(key, destination, ref, store=store, written=written, one_file=one_file, remark=remark)
         return DONE
 
     def _check(self, destination: Destination) -> Neighbours:
@@ -153,6 +166,7 @@ class DestinationReconciler:
                 load=load,
                 obsolete=own.obsolete,
                 message="kratix-canary",
+                by_name=True,
             )
         )
         key = Key(DESTINATION.name, "", destination.name)
@@ -203,6 +217,7 @@ class DestinationReconciler:
                 load=load,
                 obsolete=old.paths,
                 message="kratix-canary",
+                by_name=True,
             )
         )
 
@@ -309,6 +324,7 @@ class DestinationReconciler:
         deleting: str = "",
         written: OwnFiles | None = None,
         remark: str = "",
+        one_file: OneFile | None = None,
     ) -> None:
         exists = self._platform.caches.get_store(ref) is not None
         # Its own files may be there since better days; what everybody else hears from the store is true for it, too.
@@ -330,6 +346,10 @@ class DestinationReconciler:
         if written is not None:
             ours = {**(destination.status.get("troth") or {}), "location": written.as_status()}
             ours.pop("alsoIn", None)
+            if not has_one_file(destination):
+                ours.pop("aggregate", None)
+            elif one_file is not None:
+                ours["aggregate"] = one_file.as_status()
             status["troth"] = ours
         wrote = await self._platform.write_status(
             self._platform.caches.destinations, DESTINATION, key, destination.status, status

@@ -14,6 +14,7 @@ from troth.api import labels as names
 from troth.api.conditions import READY
 from troth.api.objects import Destination, ObjectMeta, Promise, Request, Work, WorkPlacement
 from troth.engine.components import read_parent
+from troth.engine.layout import AGGREGATED
 from troth.engine.status import is_failing
 
 FAILING: Final = "failing"
@@ -134,7 +135,15 @@ def as_place(destination: Destination | None) -> object:
         destination.store_name,
         destination.mode,
         destination.filename,
+        destination.adopts,
+        _as_one_file(destination) if destination.mode == AGGREGATED else None,
     )
+
+
+def _as_one_file(destination: Destination) -> object:
+    """Whether a Destination has its one file, or why not."""
+    ready = find_condition(destination.status.get("conditions"), READY) or {}
+    return (destination.status.get("troth") or {}).get("aggregate"), ready.get("message")
 
 
 def readiness(obj: Any) -> tuple[str]:

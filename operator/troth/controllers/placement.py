@@ -12,10 +12,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from troth.api import Condition, InvalidObject, Key, set_condition
+from troth.api import Condition, InvalidObject, Key, find_condition, set_condition
 from troth.api import labels as names
+from troth.api.conditions import READY
 from troth.api.objects import Destination, Workload, WorkPlacement
 from troth.api.resources import WORK_PLACEMENT
+from troth.controllers.aggregates import OneFile, read_one_file
 from troth.controllers.handover import (
     handover,
     leaves,
@@ -37,7 +39,7 @@ from troth.engine.layout import aggregate, destination_prefix
 from troth.engine.status import placement_status, read_placement
 from troth.engine.status.facts import PlacementFacts
 from troth.engine.work import blob_id
-from troth.stores import Claim, StateStoreWriter, StoreError, Written
+from troth.stores import Claim, Reason, StateStoreWriter, StoreError, Written
 from troth.stores.handover import Handover
 
 _NAMED = 5
@@ -104,6 +106,8 @@ class PlacementReconciler:
                 return Waits("its Destination is refused; what is written stays as it is")
         except InvalidObject as error:
             return await self._report_failure(key, placement, str(error), Terminal("InvalidPath", str(error)))
+        if location.aggregate and _one_file(destination, location) is None:
+            return await self._wait_for_one_file(key, placement, destination, location)
         placement = await self._announce(key, placement, location)
         claim = self._with_handover(claim, placement, location)
         try:
@@ -142,6 +146,16 @@ class PlacementReconciler:
                     f"{path} lies in the folder of Destination {stranger}",
                     "choose another folder",
                 )
+
+    async def _wait_for_one_file(
+        self, key: Key, placement: WorkPlacement, destination: Destination, location: Location
+    ) -> Result:
+        """Until its Destination has looked whether the one file may be written; it queues its placements then."""
+        waits = Waits(f"Destination {destination.name} has not looked at {location.aggregate} yet")
+        ready = find_condition(destination.status.get("conditions"), READY) or {}
+        if ready.get("status") != "False" or not ready.get("message"):
+            return waits
+        return await self._report_failure(key, placement, str(ready["message"]), waits)
 
     def _with_handover(self, claim: Claim, placement: WorkPlacement, location: Location) -> Claim:
         going = succeeds(self._platform, placement, location)
@@ -196,6 +210,8 @@ class PlacementReconciler:
                 changed = sorted(key[0] for key in now | before if now.get(key) != before.get(key))
             content = aggregate(contents)
             files = {path: blob_id(content)} if content is not None else {}
+            keeper = self._platform.caches.destinations.get("", destination)
+            one_file = _one_file(keeper, location) if keeper is not None else None
 
             async def load() -> Mapping[str, bytes]:
                 return {path: content} if content is not None else {}
@@ -211,6 +227,8 @@ class PlacementReconciler:
                     message=_enumerate(changed) or destination,
                     obsolete=() if files else (path,),
                     former_stores=former,
+                    by_name=one_file is not None and not one_file.adopted,
+                    adopts=one_file is not None and one_file.adopted,
                     handover=ask if any(may_hand_over(self._platform, other) for other in placements) else None,
                 ),
             )
@@ -297,7 +315,11 @@ class PlacementReconciler:
                 retryable=True,
             )
         if old.aggregate and others_stay:
-            await self._write_aggregate(store.writer, placement, old)
+            try:
+                await self._write_aggregate(store.writer, placement, old)
+            except StoreError as error:
+                if error.reason != Reason.NOT_OURS:  # nothing of ours is in a stranger's file
+                    raise
             return
         owner = owner_at(old, placement)
         await store.writer.write(removal(f"{owner}@{old.path}" if stays else owner, placement, old))
@@ -437,6 +459,13 @@ def _enumerate(placements: Sequence[str]) -> str:
 def _was_written(placement: WorkPlacement, location: Location) -> bool:
     """Whether everything has been at the location and nowhere else."""
     return bool(placement.status.get("versionID")) and read_whereabouts(placement.status) == Whereabouts(location)
+
+
+def _one_file(destination: Destination, location: Location) -> OneFile | None:
+    """The Destination's one file, if that is what the location is and the Destination has it."""
+    found = read_one_file(destination.status)
+    here = found is not None and (found.path, found.address) == (location.aggregate, location.address)
+    return found if here else None
 
 
 def _finalizers(destination: Destination) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from troth.api import InvalidObject
 from troth.api.objects import WorkPlacement
 from troth.api.resources import KUBERNETES_STATE_STORE, WORK_PLACEMENT
+from troth.controllers.aggregates import read_one_file
 from troth.controllers.destination import destination_owner, read_own_files
 from troth.controllers.placement_location import Location, read_whereabouts
 from troth.controllers.platform import Platform
@@ -60,6 +61,8 @@ async def former_owners(platform: Platform, ref: StoreRef, *, path: str, address
         return []  # its inventories know better
     certain: dict[str, Former] = {}
     likely: dict[str, Former] = {}
+    ones = [read_one_file(destination.status) for destination in platform.caches.destinations.items()]
+    adopted = {one.path for one in ones if one is not None and one.adopted and one.address in {"", address}}
     for destination in platform.caches.destinations.items():
         places = read_own_files(destination.status)
         own = next((found for found in places if _is_at(found.store, found.address, ref, address)), None)
@@ -74,10 +77,12 @@ async def former_owners(platform: Platform, ref: StoreRef, *, path: str, address
         if here is not None:
             owner = owner_at(here, placement)
             files = (here.aggregate,) if here.aggregate else ()
-            certain[owner] = Former(owner, files, here.directory or None, here.state_file or None)
+            # where it is on its way to, nothing may be written yet
+            written = here == read_whereabouts(placement.status).location and here.aggregate not in adopted
+            certain[owner] = Former(owner, files, here.directory or None, here.state_file or None, written=written)
         elif not known and (record := _unwritten_record(platform, ref, placement, path)):
             owner = f"{placement.metadata.namespace}/{placement.metadata.name}"
-            likely[owner] = Former(owner, state_file=record)
+            likely[owner] = Former(owner, state_file=record, written=False)
     return [*certain.values(), *likely.values()]
 
 

@@ -103,7 +103,7 @@ def place(destination: Destination, placement: WorkPlacement, *, store_path: str
     """
     prefix = destination_prefix(destination, store_path=store_path)
     if destination.mode == AGGREGATED:
-        return Layout(files={}, aggregate=_join(prefix, confine(destination.filename, "spec.filepath.filename")))
+        return Layout(files={}, aggregate=aggregate_path(destination, store_path=store_path))
     if destination.mode == NONE:
         name = f"{placement.metadata.namespace}-{placement.metadata.name}.yaml"
         files = _place_files(prefix, placement.workloads)
@@ -116,6 +116,12 @@ def place(destination: Destination, placement: WorkPlacement, *, store_path: str
         return Layout(files=files, state_file=_join(prefix, STATE_DIRECTORY, _segment(name, "metadata.name")))
     directory = _join(prefix, *_nested_directory(placement))
     return Layout(files=_place_files(directory, placement.workloads), directory=directory)
+
+
+def aggregate_path(destination: Destination, *, store_path: str) -> str:
+    """Where the one file of a Destination with the mode aggregatedYAML is; raises InvalidObject."""
+    prefix = destination_prefix(destination, store_path=store_path)
+    return _join(prefix, confine(destination.filename, "spec.filepath.filename"))
 
 
 def aggregate(contents: Mapping[tuple[str, str], Mapping[str, bytes]]) -> bytes | None:

@@ -2,7 +2,8 @@
 
 Every file appears whole or not at all (a temporary file beside it, then a rename), and nothing is reached
 through a symbolic link: folders are opened one by one from the root without following any, so a link that
-somebody plants cannot lead a write outside, not even when it is planted while we write.
+somebody plants cannot lead a write outside, not even when it is planted while we write. A link that takes the place of
+the root itself is told, and refused.
 
 There is no version control here, so what is there is read and hashed each time, and the version of a claim is
 the hash of its content.
@@ -16,23 +17,24 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Final
 
 from troth.stores.content import blob_id, content_version
-from troth.stores.edits import Edit, Wish, former_holding, plan, read_claim
+from troth.stores.edits import Edit, Had, Wish, former_holding, plan, read_claim, restore
 from troth.stores.errors import Reason, StoreError
 from troth.stores.kubernetes_objects import Parse
 from troth.stores.ownership import Ownership
-from troth.stores.paths import ancestors, require_local
+from troth.stores.paths import ancestors, as_one_path, confine_file, require_local
 from troth.stores.protocol import Claim, Former, Written
-from troth.stores.state_file import Record, parse_state_file
+from troth.stores.state_file import Record, parse_state_file, render_state_file
 from troth.stores.succession import Part, Successions
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NOT_A_FILE: Final = "not an ordinary file"
 _AT_ONCE: Final = 100
+_NOTHING: Final = Edit({}, frozenset())
 
 
 class DirectoryWriter:
@@ -61,6 +63,7 @@ class DirectoryWriter:
             ownership=self._ownership, by=self, prefix=self._prefix, parse=parse, load_timeout=load_timeout
         )
         self._wishes: dict[str, Wish] = {}
+        self._refused: dict[str, Wish] = {}
         self._held: dict[str, frozenset[str]] = {}
         self._set_aside: dict[str, str] = {}
         self._former: list[Former] = []
@@ -79,7 +82,12 @@ class DirectoryWriter:
             if self._closed:
                 raise StoreError(Reason.CLOSED, f"the writer of {self._folder.root} is closed")
             await self._restore()
-            own, *along = await self._successions.parts(wish, plan=self._edit, read=self._read)
+            try:
+                own, *along = await self._successions.parts(wish, plan=self._edit, read=self._read)
+            except StoreError:
+                self._wishes.pop(wish.owner, None)
+                self._refused[wish.owner] = wish
+                raise
             if any(part.edit for part in (own, *along)):
                 await self._carry_out([own, *along])
             for part in (own, *along):
@@ -89,8 +97,10 @@ class DirectoryWriter:
 
     def _settle(self, part: Part) -> None:
         wish = part.wish
+        self._successions.settle(part)
+        self._refused.pop(wish.owner, None)
         if wish.files or part.kept:
-            self._held[wish.owner] = frozenset(wish.files) | part.kept
+            self._held[wish.owner] = part.made
             self._wishes[wish.owner] = wish
         else:
             self._held.pop(wish.owner, None)
@@ -103,13 +113,30 @@ class DirectoryWriter:
         return await asyncio.to_thread(self._folder.contents, list(paths))
 
     async def refresh(self) -> bool:
-        """Read everything that is claimed; True when any of it is not as it was written."""
+        """Read everything that is claimed; True when any of it is not as it was written, or may be written now."""
         async with self._lock:
-            return await asyncio.to_thread(self._differs, list(self._wishes.values()))
+            await asyncio.to_thread(self._folder.require)
+            wishes, refused = list(self._wishes.values()), list(self._refused.values())
+            return await asyncio.to_thread(self._differs, wishes, refused)
 
     async def resume(self, former: Sequence[Former]) -> None:
         """See `StateStoreWriter.resume`."""
         self._former = list(former)
+
+    async def finds_foreign(self, path: str) -> bool:
+        """See `StateStoreWriter.finds_foreign`."""
+        normal = confine_file(path, owner="a Destination")
+        async with self._lock:
+            await self._restore()
+            await asyncio.to_thread(self._folder.require)
+            if await asyncio.to_thread(self._stands, normal) is None:
+                return False
+        made = self._ownership.provenance.is_made(normal) or any(normal in held for held in self._held.values())
+        return not made
+
+    def _stands(self, path: str) -> str | None:
+        with self._folder.errors():
+            return self._folder.get(path)
 
     async def release(self, owner: str) -> None:
         """See `StateStoreWriter.release`."""
@@ -117,6 +144,7 @@ class DirectoryWriter:
             self._ownership.release(owner, by=self)
             self._held.pop(owner, None)
             self._wishes.pop(owner, None)
+            self._refused.pop(owner, None)
 
     async def close(self) -> None:
         """See `StateStoreWriter.close`; the files stay."""
@@ -129,10 +157,10 @@ class DirectoryWriter:
             part = self._former[:_AT_ONCE]
             holdings = await asyncio.to_thread(self._look_at, part)
             del self._former[: len(part)]
-            for former, (files, directory) in zip(part, holdings, strict=True):
-                self._ownership.restore(former.owner, files, directory, by=self)
+            for former, had in zip(part, holdings, strict=True):
+                restore(had, self._ownership, owner=former.owner, by=self)
 
-    def _look_at(self, part: Sequence[Former]) -> list[tuple[frozenset[str], str | None]]:
+    def _look_at(self, part: Sequence[Former]) -> list[Had]:
         with self._folder.errors():
             return [
                 former_holding(former, self._folder, read=self._record, prefix=self._prefix) for former in part
@@ -141,20 +169,28 @@ class DirectoryWriter:
     async def _carry_out(self, parts: Sequence[Part]) -> None:
         writes: dict[str, bytes] = {}
         removes: set[str] = set()
+        records: dict[str, bytes] = {}
         for part in parts:
             writes.update(part.content)
             removes |= part.edit.removes
             owner = part.wish.owner
-            self._held[owner] = self._held.get(owner, frozenset()) | frozenset(part.wish.files)
+            self._held[owner] = self._held.get(owner, frozenset()) | part.made
+            if (record := part.wish.claim.state_file) and part.edit:
+                records[record] = self._interim(record, part)
         # a thread cannot be cancelled: the lock must not be let go before it is through
         work = asyncio.ensure_future(
-            asyncio.to_thread(self._folder.apply, writes, frozenset(removes - writes.keys()))
+            asyncio.to_thread(self._folder.apply, writes, frozenset(removes - writes.keys()), records)
         )
         try:
             await asyncio.shield(work)
         except asyncio.CancelledError:
             await asyncio.wait({work})
             raise
+
+    def _interim(self, record: str, part: Part) -> bytes:
+        """The record while its owner's files change: whenever that is interrupted, it names all that may be there."""
+        files = (part.made | part.edit.removes) - {record}
+        return render_state_file(sorted(files), prefix=self._prefix, adopted=sorted(part.edit.adopted))
 
     def _plan(self, wish: Wish) -> Edit:
         self._folder.require()
@@ -179,15 +215,26 @@ class DirectoryWriter:
         complaints, self._set_aside = tuple(self._set_aside.values()), {}
         return complaints
 
-    def _differs(self, wishes: list[Wish]) -> bool:
-        return any(self._plan(wish) for wish in wishes)
+    def _differs(self, wishes: list[Wish], refused: list[Wish]) -> bool:
+        return any(self._planned(wish) is not _NOTHING for wish in wishes) or any(
+            self._planned(wish) is not None for wish in refused
+        )
+
+    def _planned(self, wish: Wish) -> Edit | None:
+        """What would change; None when somebody's file stands in the way, which its owner is told when it claims."""
+        try:
+            return self._plan(wish) or _NOTHING
+        except StoreError as error:
+            if error.reason in {Reason.NOT_OURS, Reason.PATH_CONFLICT, Reason.RECORD_UNREADABLE}:
+                return None
+            raise
 
 
 class _Folder:
     """The files below a root. Blocking; follows no link below the root."""
 
     def __init__(self, root: Path, *, durable: bool) -> None:
-        self.root = root
+        self.root = Path(os.path.realpath(root))
         self._durable = durable
         self._recent: dict[str, bytes] = {}
 
@@ -227,6 +274,23 @@ class _Folder:
                 found += [os.path.normpath(f"{folder}/{below}/{name}") for name in (*files, *links)]
         yield from sorted(found)
 
+    def twins(self, path: str) -> Iterator[str]:
+        """What is there under other spellings of the path (`as_one_path`), and files under those of its folders."""
+        yield from self._twins("", path.split("/"), path)
+
+    def _twins(self, folder: str, parts: Sequence[str], path: str) -> Iterator[str]:
+        with self._open(folder.split("/") if folder else []) as at:
+            names = sorted(os.listdir(at)) if at is not None else []  # noqa: PTH208 - of a descriptor
+        first, *rest = parts
+        for name in names:
+            if as_one_path(name) != as_one_path(first):
+                continue
+            found = f"{folder}/{name}" if folder else name
+            if rest and self.get(found) is None:
+                yield from self._twins(found, rest, path)
+            elif found != path and not path.startswith(f"{found}/"):
+                yield found
+
     def read_blob(self, blob: str) -> bytes:
         """The content that `get` has just read."""
         return self._recent.get(blob, b"")
@@ -237,7 +301,16 @@ class _Folder:
             return {path: self._recent[blob] for path in paths if (blob := self.get(path)) in self._recent}
 
     def require(self) -> None:
-        """Raise StoreError when the root is not there: an unmounted volume must not be filled from scratch."""
+        """Raise StoreError when the root is not there: an unmounted volume must not be filled from scratch.
+
+        Or when a link has taken its place, or that of a folder above it: where it leads, nobody has allowed.
+        """
+        if (real := Path(os.path.realpath(self.root))) != self.root:
+            raise StoreError(
+                Reason.LOCAL_PATH_REFUSED,
+                f"the folder {self.root} has become a symbolic link, or one above it has: it leads to {real}",
+                "put the folder back, or let spec.path name the one to write to",
+            )
         if not self.root.is_dir():
             raise StoreError(
                 Reason.REPOSITORY_MISSING,
@@ -254,8 +327,29 @@ class _Folder:
                 os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=top))
                 os.unlink(name, dir_fd=top)
 
-    def apply(self, writes: Mapping[str, bytes], removes: frozenset[str]) -> None:
-        """Write, then remove; but what stands in the way of a write goes first."""
+    def apply(self, writes: Mapping[str, bytes], removes: frozenset[str], records: Mapping[str, bytes]) -> None:
+        """Write, then remove; but what stands in the way of a write goes first.
+
+        ``records``: the files that say whose the others are, as they must be while these change. They are written so
+        before anything else, and written in their final form or removed after everything else.
+        """
+        for path, content in sorted(records.items()):
+            if writes.get(path) != content and self.contents([path]).get(path) != content:
+                with self.errors():
+                    self._write(path, content)
+        self._change(
+            {path: each for path, each in writes.items() if path in records and records[path] == each}, set()
+        )
+        self._change(
+            {path: each for path, each in writes.items() if path not in records},
+            {path for path in removes if path not in records},
+        )
+        self._change(
+            {path: each for path, each in writes.items() if path in records and records[path] != each},
+            {path for path in removes if path in records},
+        )
+
+    def _change(self, writes: Mapping[str, bytes], removes: Set[str]) -> None:
         above = {folder for path in writes for folder in ancestors(path)}
         first = {path for path in removes if path in above or any(folder in writes for folder in ancestors(path))}
         with self.errors():
@@ -313,17 +407,16 @@ class _Folder:
     @contextlib.contextmanager
     def _open(self, folders: list[str], *, create: bool = False) -> Iterator[int | None]:
         """A folder below the root; None when there is none or a link or a file stands in its place."""
-        at: int | None = None
+        at: int | None = os.open(self.root, _FOLDER)
         try:
             try:
-                at = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
                 for name in folders:
                     if create:
                         with contextlib.suppress(FileExistsError):
                             os.mkdir(name, 0o755, dir_fd=at)
                     below = os.open(name, _FOLDER, dir_fd=at)
-                    os.close(at)
-                    at = below
+                    at, left = below, at
+                    os.close(left)
             except OSError as error:
                 if create or error.errno not in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
                     raise

@@ -1,23 +1,29 @@
 """From a claim and what is in the store to what must change: pure, and the same for Git and for a folder.
 
 The order of trust, when a file is there that the claim does not want: it goes if the owner's own folder holds
-it, if the owner's record or memory names it, or if the claim calls it obsolete; and never if anybody else has
-claimed it. A file that nobody has claimed and that merely stands in the way is not ours to delete: the claim
-fails and says what stands there.
+it, if the owner's record or memory names it, or if the claim calls it obsolete and it is known to be made here; and
+never if anybody else has claimed it. A file that nobody has claimed and that merely stands in the way is not ours to
+delete: the claim fails and says what stands there.
+
+The same holds for a file that the claim wants: one that is there and that nobody here made (provenance.py) is not ours
+to write over, even if it already is what is wanted. The claim fails, unless it may adopt what it finds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Final, Protocol
 
 from troth.stores.content import blob_id
 from troth.stores.errors import Reason, StoreError
 from troth.stores.ownership import Ownership
-from troth.stores.paths import ancestors, confine, confine_file
+from troth.stores.paths import ancestors, as_one_path, confine, confine_file
 from troth.stores.protocol import Claim, Former, Load
-from troth.stores.state_file import Record, recorded_files, render_state_file
+from troth.stores.state_file import Record, adopted_files, recorded_files, render_state_file
+
+_RECORDS: Final = ".kratix"
+_KINDS: Final = {"120000": "a symbolic link", "160000": "a submodule"}
 
 ReadRecord = Callable[[str], Record]
 """The record in a blob of the store."""
@@ -31,6 +37,12 @@ class Present(Protocol):
 
     def under(self, folder: str) -> Iterable[str]:
         """The paths of all files below a folder."""
+
+    def twins(self, path: str) -> Iterable[str]:
+        """What is there under other spellings of a path that some file system takes for the same one (`as_one_path`).
+
+        Also files that are there under other spellings of the folders above it.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +67,19 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """What must change for one wish. ``removes`` and ``writes`` never share a path."""
+    """What must change for one wish. ``removes`` and ``writes`` never share a path.
+
+    Attributes:
+        writes: path → blob id.
+        removes: paths that go.
+        record: the content of the state file when all is done; empty when there is none.
+        adopted: those of the wished files that were there before and are taken over.
+    """
 
     writes: Mapping[str, str]
     removes: frozenset[str]
+    record: bytes = b""
+    adopted: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
         return bool(self.writes or self.removes)
@@ -100,22 +121,57 @@ def read_claim(claim: Claim, *, prefix: str) -> Wish:
             f"{owner} wants a file at {normal_claim.state_file!r}, where the record of its files is kept",
             retryable=False,
         )
+    if normal_claim.directory is None and not normal_claim.by_name:
+        _require_no_record(owner, files)
     if normal_claim.state_file and files:
         record = render_state_file(files, prefix=prefix)
         files[normal_claim.state_file] = blob_id(record)
     return Wish(normal_claim, files, record)
 
 
-def former_holding(
-    former: Former, present: Present, *, read: ReadRecord, prefix: str
-) -> tuple[frozenset[str], str | None]:
-    """The files that a former owner still has in the store, and its folder. ``read`` is asked for its record only."""
+@dataclass(frozen=True, slots=True)
+class Had:
+    """What a former owner still has in the store.
+
+    Attributes:
+        files: its files that are there, the record among them.
+        directory: its folder.
+        made: those of the files that are known to be made by it.
+        adopted: files that it has taken over.
+        lost: it has files there, and its record is gone or cannot be read.
+    """
+
+    files: frozenset[str]
+    directory: str | None
+    made: frozenset[str] = frozenset()
+    adopted: frozenset[str] = frozenset()
+    lost: bool = False
+
+
+def former_holding(former: Former, present: Present, *, read: ReadRecord, prefix: str) -> Had:
+    """What a former owner still has. ``read`` is asked for its record only."""
     paths = set(former.files)
+    made = set(former.files) if former.written else set()
+    adopted: set[str] = set()
     blob = present.get(former.state_file) if former.state_file else None
+    lost = former.written and former.state_file is not None and blob is None
     if former.state_file and blob:
-        paths.add(former.state_file)
-        paths.update(recorded_files(read(blob), path=former.state_file, prefix=prefix))
-    return frozenset(path for path in paths if present.get(path) is not None), former.directory
+        record = read(blob)
+        recorded = recorded_files(record, path=former.state_file, prefix=prefix)
+        adopted.update(adopted_files(record, path=former.state_file, prefix=prefix))
+        paths.update([former.state_file, *recorded, *adopted])
+        made.update(recorded)
+        lost = former.written and bool(record.problem)
+    there = frozenset(path for path in paths if present.get(path) is not None)
+    return Had(there, former.directory, there & made, there & adopted, lost)
+
+
+def restore(had: Had, ownership: Ownership, *, owner: str, by: object) -> None:
+    """Let the ownership know what a former owner still has."""
+    ownership.restore(owner, had.files, had.directory, by=by)
+    ownership.provenance.note(made=had.made, adopted=had.adopted)
+    if had.lost:
+        ownership.provenance.note_lost(owner)
 
 
 def plan(
@@ -127,34 +183,124 @@ def plan(
     read: ReadRecord,
     prefix: str,
 ) -> Edit:
-    """What must change; raises StoreError (PathConflict) when a stranger's file or folder stands in the way.
+    """What must change; raises StoreError when a stranger's file or folder stands in the way or would be taken over.
 
-    It raises one (RecordUnreadable), too, when the owner leaves and only a record that cannot be read would say
-    what it had.
+    That is PathConflict or NotOurs. It raises RecordUnreadable when the owner leaves and only a record that cannot be
+    read would say what it had.
 
-    The ownership holds the wish already. ``former`` is what the owner is remembered to have had; ``read`` gives
+    The ownership holds the wish already. ``former`` is what the owner is remembered to have made; ``read`` gives
     the record in a blob of the store and is asked for the state file only, and only when that must change.
     """
+    found = _known(wish, present, ownership, former=former, read=read, prefix=prefix)
+    try:
+        return _edit(wish, present, ownership, found, prefix=prefix)
+    except StoreError:
+        ownership.retain(wish.owner, found.made)
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of an owner's files before a plan.
+
+    Attributes:
+        made: by memory and by its record.
+        adopted: by its record.
+        suspects: what goes unless it is wanted.
+        recorded: its record is as it must be when nothing is adopted, or cannot be.
+        problem: why its record cannot be read.
+    """
+
+    made: frozenset[str]
+    adopted: frozenset[str]
+    suspects: frozenset[str]
+    recorded: bool
+    problem: str
+
+
+def _known(
+    wish: Wish, present: Present, ownership: Ownership, *, former: Iterable[str], read: ReadRecord, prefix: str
+) -> _Known:
     claim = wish.claim
-    writes = {path: blob for path, blob in wish.files.items() if present.get(path) != blob}
-    suspects = set(former)
-    suspects.update(claim.obsolete)
+    made = set(former)
+    adopted: set[str] = set()
+    suspects = made | {path for path in claim.obsolete if claim.by_name or ownership.provenance.is_made(path)}
     if claim.directory is not None:
         suspects.update(present.under(claim.directory))
-    if claim.state_file and wish.files.get(claim.state_file) != (old := present.get(claim.state_file)) and old:
+    if claim.state_file is None:
+        return _Known(frozenset(made), frozenset(), frozenset(suspects), recorded=False, problem="")
+    old = present.get(claim.state_file)
+    if wish.files.get(claim.state_file) == old:
+        return _Known(frozenset(made), frozenset(), frozenset(suspects), recorded=True, problem="")
+    problem = ""
+    if old:
         record = read(old)
-        if record.problem and not wish.files and not suspects:
-            raise unreadable_record(claim.state_file, record.problem)
-        suspects.update(recorded_files(record, path=claim.state_file, prefix=prefix))
-        suspects.add(claim.state_file)
+        problem = record.problem
+        if problem and not wish.files and not suspects:
+            raise unreadable_record(claim.state_file, problem)
+        made.update(recorded_files(record, path=claim.state_file, prefix=prefix))
+        adopted.update(adopted_files(record, path=claim.state_file, prefix=prefix))
+        suspects |= made | {claim.state_file}
+    return _Known(frozenset(made), frozenset(adopted), frozenset(suspects), recorded=False, problem=problem)
+
+
+def _edit(wish: Wish, present: Present, ownership: Ownership, known: _Known, *, prefix: str) -> Edit:
+    claim = wish.claim
+    taken: frozenset[str] = frozenset()
+    if claim.directory is None and not claim.by_name and not known.recorded:
+        taken = _taken(wish, present, ownership, known)
+    files, text = wish.files, wish.record
+    if taken and claim.state_file:
+        mine = [path for path in files if path not in taken and path != claim.state_file]
+        text = render_state_file(mine, prefix=prefix, adopted=sorted(taken))
+        files = {**files, claim.state_file: blob_id(text)}
+    writes = {path: blob for path, blob in files.items() if present.get(path) != blob}
     removes = frozenset(
         path
-        for path in suspects
-        if path not in wish.files and present.get(path) is not None and not ownership.is_foreign(wish.owner, path)
+        for path in known.suspects
+        if path not in wish.files
+        and path not in known.adopted
+        and not ownership.provenance.is_adopted(path)
+        and present.get(path) is not None
+        and not ownership.is_foreign(wish.owner, path)
     )
     for path in writes:
         _require_clear(wish.owner, path, present, removes)
-    return Edit(writes, removes)
+        if claim.directory is None and path != claim.state_file and present.get(path) is None:
+            _require_no_twin(wish.owner, path, present, removes)
+    return Edit(writes, removes, text, taken)
+
+
+def _taken(wish: Wish, present: Present, ownership: Ownership, known: _Known) -> frozenset[str]:
+    """Those of the wished files that are there and not made here; raises StoreError if they may not be adopted."""
+    claim, provenance = wish.claim, ownership.provenance
+    strange = [
+        path
+        for path in wish.files
+        if path != claim.state_file
+        and path not in known.made
+        and not provenance.is_made(path)
+        and present.get(path) is not None
+    ]
+    taken = [path for path in strange if claim.adopts or path in known.adopted or provenance.is_adopted(path)]
+    if len(taken) < len(strange) and not provenance.is_lost(wish.owner):
+        left = [path for path in strange if path not in taken]
+        raise not_ours(left, owner=wish.owner, record=claim.state_file, problem=known.problem)
+    return frozenset(taken)
+
+
+def not_ours(paths: Sequence[str], *, owner: str, record: str | None = None, problem: str = "") -> StoreError:
+    """The error for files that an owner wants and did not make. ``problem``: why its record tells nothing."""
+    first, more = paths[0], len(paths) - 1
+    others = f" (and {more} other {'files' if more > 1 else 'file'})" if more else ""
+    unknown = f"; the record {record!r} {problem}" if problem else ""
+    give = f"give it to this owner by listing it under adopted in {record!r}, " if record else ""
+    return StoreError(
+        Reason.NOT_OURS,
+        f"{first!r}{others}, which {owner} wants to write, exists in the store, and Troth did not make it{unknown}",
+        f"it stays as it is: remove it from the store, choose another path, {give}or let the Destination take over "
+        "whatever exists (spec.existing: Adopt)",
+    )
 
 
 def unreadable_record(path: str, problem: str) -> StoreError:
@@ -166,14 +312,38 @@ def unreadable_record(path: str, problem: str) -> StoreError:
     )
 
 
+def _require_no_record(owner: str, files: Iterable[str]) -> None:
+    """A file among the records would speak for others."""
+    for path in files:
+        if any(as_one_path(part) == _RECORDS for part in path.split("/")):
+            raise StoreError(
+                Reason.INVALID_PATH,
+                f"{owner} wants a file at {path!r}, and folders named {_RECORDS} are kept for the records of files",
+                "choose another folder",
+                retryable=False,
+            )
+
+
 def _require_clear(owner: str, path: str, present: Present, removes: frozenset[str]) -> None:
     for above in ancestors(path):
-        if present.get(above) is not None and above not in removes:
-            raise _in_the_way(owner, path, f"a file stands at {above!r}")
+        found = present.get(above)
+        if found is not None and above not in removes:
+            raise _in_the_way(owner, path, f"{_KINDS.get(found.partition(':')[0], 'a file')} stands at {above!r}")
     if present.get(path) is None:
         below = next((other for other in present.under(path) if other not in removes), None)
         if below is not None:
             raise _in_the_way(owner, path, f"a folder with {below!r} stands there")
+
+
+def _require_no_twin(owner: str, path: str, present: Present, removes: frozenset[str]) -> None:
+    twin = next((other for other in present.twins(path) if other not in removes), None)
+    if twin is not None:
+        raise StoreError(
+            Reason.PATH_CONFLICT,
+            f"{path!r} of {owner} cannot be written: {twin!r} exists in the store, and some file systems take both for "
+            "one file",
+            "choose another path",
+        )
 
 
 def _in_the_way(owner: str, path: str, what: str) -> StoreError:

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from troth.stores.edits import Edit, Wish, former_holding, plan, read_claim
+from troth.stores.edits import Edit, Had, Wish, former_holding, plan, read_claim, restore
 from troth.stores.errors import Reason, StoreError
 from troth.stores.foreign import LARGEST
 from troth.stores.gathering import Gatherer, Pace, Waiting
@@ -36,6 +36,7 @@ from troth.stores.git_repository import Author, Change, GitRepository, Pushed
 from troth.stores.git_strangers import Strangers
 from troth.stores.kubernetes_objects import Parse
 from troth.stores.ownership import Ownership
+from troth.stores.paths import confine_file
 from troth.stores.protocol import Claim, Former, Written
 from troth.stores.state_file import Record, parse_state_file, recorded_files
 from troth.stores.succession import Part, Successions
@@ -161,8 +162,8 @@ class GitWriter:
         branch = self._branch
         if branch is not None and self._is_fresh(branch) and wish.owner not in self._gatherer:
             registered = self._successions.register(wish)
-            if registered and not claim.succeeds and not self._plan(wish, branch, {}):
-                return self._unchanged(Part(wish, Edit({}, frozenset())), branch)
+            if registered and not claim.succeeds and (edit := self._unchanging(wish, branch)) is not None:
+                return self._unchanged(Part(wish, edit), branch)
         return await self._gatherer.submit(wish)
 
     async def refresh(self) -> bool:
@@ -175,6 +176,16 @@ class GitWriter:
     async def resume(self, former: Sequence[Former]) -> None:
         """See `StateStoreWriter.resume`."""
         self._former = list(former)
+
+    async def finds_foreign(self, path: str) -> bool:
+        """See `StateStoreWriter.finds_foreign`."""
+        normal = confine_file(path, owner="a Destination")
+        async with self._lock, self._clone():
+            branch = self._branch
+            if branch is None or not self._is_fresh(branch):
+                branch = await self._look()
+        made = self._ownership.provenance.is_made(normal) or any(normal in held for held in self._held.values())
+        return branch.tree.get(normal) is not None and not made
 
     async def release(self, owner: str) -> None:
         """See `StateStoreWriter.release`."""
@@ -244,17 +255,20 @@ class GitWriter:
                 await self._look()
                 looked = True
                 continue
+            before = {part.wish.owner: self._held.get(part.wish.owner) for _, parts in planned for part in parts}
             commit = await self._commit(planned, branch)
             try:
                 outcome = await self._repository.push(old=branch.head, new=commit)
             except StoreError as error:
                 if error.reason != Reason.PUSH_REFUSED:
                     raise
+                self._take_back(before)
                 return [entry for entry, parts in planned if any(part.edit for part in parts)], error
             if outcome is Pushed.DONE:
                 self._advance(branch, commit, planned)
                 self._answer(planned, branch, commit=commit)
                 return None
+            self._take_back(before)
             if attempt:
                 await asyncio.sleep(self._random.uniform(0, min(0.02 * 2**attempt, 1.0)))
             await self._look()
@@ -266,6 +280,22 @@ class GitWriter:
             f"{outcome.value}",
             "it is tried again; give this store a branch of its own if others push all the time",
         )
+
+    def _take_back(self, before: Mapping[str, frozenset[str] | None]) -> None:
+        """What was certainly not pushed, nobody has."""
+        for owner, held in before.items():
+            if held is None:
+                self._held.pop(owner, None)
+            else:
+                self._held[owner] = held
+
+    def _unchanging(self, wish: Wish, branch: _Branch) -> Edit | None:
+        """The edit of a wish that changes nothing; None when it changes something, or it takes more to tell."""
+        try:
+            edit = self._plan(wish, branch, {})
+        except StoreError:  # perhaps for want of its record
+            return None
+        return None if edit else edit
 
     def _plan(self, wish: Wish, branch: _Branch, records: Mapping[str, Record]) -> Edit:
         return plan(
@@ -361,7 +391,7 @@ class GitWriter:
                 ),
             )
             # an interrupted push may yet have been carried out: until it is known, the owner has both
-            self._held[wish.owner] = self._held.get(wish.owner, frozenset()) | frozenset(wish.files)
+            self._held[wish.owner] = self._held.get(wish.owner, frozenset()) | part.made
         commit = await self._repository.commit(
             parent=branch.head,
             change=Change(writes, removes - writes.keys()),
@@ -407,8 +437,9 @@ class GitWriter:
     def _settle(self, part: Part) -> None:
         wish = part.wish
         self._strangers.settled(wish.files)
+        self._successions.settle(part)
         if wish.files or part.kept:
-            self._held[wish.owner] = frozenset(wish.files) | part.kept
+            self._held[wish.owner] = part.made
         else:
             self._held.pop(wish.owner, None)
             self._versions.pop(wish.owner, None)
@@ -495,8 +526,8 @@ class GitWriter:
             part = self._former[:_RESTORED_AT_ONCE]
             holdings = await asyncio.to_thread(_holdings, part, branch.tree, records, self._prefix)
             del self._former[: len(part)]
-            for former, (files, directory) in zip(part, holdings, strict=True):
-                self._ownership.restore(former.owner, files, directory, by=self)
+            for former, had in zip(part, holdings, strict=True):
+                restore(had, self._ownership, owner=former.owner, by=self)
 
     @contextlib.asynccontextmanager
     async def _clone(self) -> AsyncIterator[None]:
@@ -520,9 +551,7 @@ class GitWriter:
             await self._repository.drop()
 
 
-def _holdings(
-    part: Sequence[Former], tree: PathTree, records: Mapping[str, Record], prefix: str
-) -> list[tuple[frozenset[str], str | None]]:
+def _holdings(part: Sequence[Former], tree: PathTree, records: Mapping[str, Record], prefix: str) -> list[Had]:
     def read(blob: str) -> Record:
         return records.get(blob, Record())
 

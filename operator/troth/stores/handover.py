@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from troth.api import TrothError
@@ -147,7 +147,7 @@ def keep_back(
             content[path] = _with_documents(path, new[path], old[path], leaving, spared, parse)
         else:
             del writes[path]
-    return Kept(Edit(writes, edit.removes - kept), content, frozenset(kept))
+    return Kept(replace(edit, writes=writes, removes=edit.removes - kept), content, frozenset(kept))
 
 
 def _with_documents(

@@ -177,6 +177,11 @@ class KubernetesWriter:
         """See `StateStoreWriter.take_complaints`."""
         return self._inventories.take_complaints()
 
+    async def finds_foreign(self, path: str) -> bool:
+        """See `StateStoreWriter.finds_foreign`; no file stands on a cluster."""
+        del path
+        return False
+
     async def release(self, owner: str) -> None:
         """See `StateStoreWriter.release`."""
         self._assign(owner, frozenset())

@@ -5,6 +5,8 @@ lose the files of another. So a claim is registered before it is planned, and th
 was first. It lives in memory and is filled by the claims themselves, after what owners had before the process began
 (`StateStoreWriter.resume`): a restart must not decide a conflict anew.
 
+All spellings of a path that some file system takes for one (`as_one_path`) are one place here.
+
 Two stores may be one branch or one folder. Their writers share one register (`Ownerships`), and it notes through which
 of them an owner came last: an owner that moved from one to the other is not forgotten when the first lets go of it.
 """
@@ -17,7 +19,8 @@ from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 from troth.stores.errors import Reason, StoreError
-from troth.stores.paths import ancestors
+from troth.stores.paths import ancestors, as_one_path
+from troth.stores.provenance import Provenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class Ownership:
     """
 
     def __init__(self) -> None:
+        self.provenance = Provenance()
         self._holdings: dict[str, Holding] = {}
         self._by: dict[str, object] = {}
         self._files: dict[str, str] = {}
@@ -59,11 +63,13 @@ class Ownership:
         self._holdings[owner] = wanted
         self._by[owner] = by
         for path in wanted.files:
-            self._files[path] = owner
-            self._count(owner, path, 1)
+            place = as_one_path(path)
+            self._files[place] = owner
+            self._count(owner, place, 1)
         if directory is not None:
-            self._directories[directory] = owner
-            self._count(owner, directory, 1)
+            place = as_one_path(directory)
+            self._directories[place] = owner
+            self._count(owner, place, 1)
 
     def assign_together(
         self, wanted: Iterable[tuple[str, Iterable[str], str | None]], *, by: object | None = None
@@ -95,6 +101,13 @@ class Ownership:
             with contextlib.suppress(StoreError):
                 self.assign(owner, files, directory, by=by)
 
+    def retain(self, owner: str, files: Iterable[str]) -> None:
+        """Let the owner keep these, too: what it has now is not carried out, so it still has what it had."""
+        held = self._holdings.get(owner)
+        if held is not None:
+            with contextlib.suppress(StoreError):
+                self.assign(owner, held.files | set(files), held.directory, by=self._by.get(owner))
+
     def release(self, owner: str, *, by: object | None = None) -> None:
         """Forget the owner and free what it has, unless it has that through another writer by now."""
         if self._by.get(owner) in (None, by):
@@ -108,13 +121,15 @@ class Ownership:
 
     def is_foreign(self, owner: str, path: str) -> bool:
         """Whether somebody else has the path or a folder around it."""
-        if self._files.get(path, owner) != owner:
+        place = as_one_path(path)
+        if self._files.get(place, owner) != owner:
             return True
-        return any(self._directories.get(above, owner) != owner for above in ancestors(path))
+        return any(self._directories.get(above, owner) != owner for above in ancestors(place))
 
     def is_claimed(self, path: str, *, by: object | None = None) -> bool:
         """Whether anybody has the path or a folder around it through that writer."""
-        owners = [self._files.get(path), *(self._directories.get(above) for above in ancestors(path))]
+        place = as_one_path(path)
+        owners = [self._files.get(place), *(self._directories.get(above) for above in ancestors(place))]
         return any(owner is not None and self._by.get(owner) is by for owner in owners)
 
     def _require_free(self, owner: str, wanted: Holding) -> None:
@@ -124,12 +139,13 @@ class Ownership:
         if wanted.directory is not None:
             places.append(wanted.directory)
         for path in places:
-            other = self._files.get(path, owner)
+            place = as_one_path(path)
+            other = self._files.get(place, owner)
             if other == owner:
-                other = self._directories.get(path, owner)
+                other = self._directories.get(place, owner)
             if other == owner:
-                other = next((name for name in self._below.get(path, ()) if name != owner), owner)
-            for above in ancestors(path):
+                other = next((name for name in self._below.get(place, ()) if name != owner), owner)
+            for above in ancestors(place):
                 if other != owner:
                     break
                 other = self._directories.get(above, self._files.get(above, owner))
@@ -146,11 +162,13 @@ class Ownership:
         if old is None:
             return
         for path in old.files:
-            del self._files[path]
-            self._count(owner, path, -1)
+            place = as_one_path(path)
+            self._files.pop(place, None)
+            self._count(owner, place, -1)
         if old.directory is not None:
-            del self._directories[old.directory]
-            self._count(owner, old.directory, -1)
+            place = as_one_path(old.directory)
+            del self._directories[place]
+            self._count(owner, place, -1)
 
     def _count(self, owner: str, path: str, change: int) -> None:
         for above in ancestors(path):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import unicodedata
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,8 @@ _LONGEST_PATH: Final = 1024
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 # What HFS+ ignores inside a name: ".g\u200cit" is ".git" there. Git refuses the same set.
 _IGNORABLE: Final = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
+# What Windows leaves out at the end of a name.
+_TRAILING: Final = re.compile(r"(?<=[^/. ])[. ]+(?=/|$)")
 _GIT_NAME: Final = re.compile(r"(\.git|git~[0-9]+)[. ]*", re.IGNORECASE)
 
 
@@ -73,6 +76,18 @@ def require_local(path: str, root: Path | None) -> Path:
             retryable=False,
         )
     return found
+
+
+def as_one_path(path: str) -> str:
+    """The same for all spellings that some file system takes for one path.
+
+    By case, by Unicode's normal forms, by characters that HFS+ ignores, or by dots and spaces at the end of a name.
+    """
+    if path.isascii():
+        plain = path.lower()
+    else:
+        plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", _IGNORABLE.sub("", path)).casefold())
+    return _TRAILING.sub("", plain)
 
 
 def ancestors(path: str) -> list[str]:

@@ -35,8 +35,8 @@ class Claim:
         state_file: for owners that share a folder (Kratix's mode ``none``): a YAML file ``{files: [...]}`` in the
             store that records what the owner has there, so that what it no longer wants is found again after a
             restart. The writer reads and writes it; it is not in `files`.
-        obsolete: paths that are the owner's whether or not the writer remembers it. Those not in `files` are
-            removed; for owners that have neither a directory nor a state file (canaries, aggregated files).
+        obsolete: paths that the owner may have had. Those not in `files` are removed, if they are the owner's; for
+            owners that have neither a directory nor a state file (canaries, aggregated files).
         message: what this is, for the commit message; empty means the owner's name.
         former_stores: other stores where the owner may still have what it claims here. A store that turns out to be
             the same cluster takes that over, where it would otherwise call it somebody else's.
@@ -44,6 +44,8 @@ class Claim:
             something would leave the store, or when what is claimed is somebody else's.
         adopts: what is there and is nobody's may be taken over. Otherwise the claim is refused, and says what stands
             there.
+        by_name: the paths in `files` and `obsolete` are the owner's by their names, as a `directory` is: what stands
+            there is its own, whoever made it.
         succeeds: something is known to change hands, so `handover` is called in any case.
     """
 
@@ -58,6 +60,7 @@ class Claim:
     handover: Callable[[], Awaitable[Handover]] | None = None
     succeeds: bool = False
     adopts: bool = False
+    by_name: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +72,15 @@ class Former:
         files: paths that are its own.
         directory: the folder that is wholly its own, or None.
         state_file: the record in the store that lists its files, or None; it is read.
+        written: it is certain that the owner has written there, so `files` are made by it, and what it wants is its own
+            if its record is gone. Otherwise only the record tells.
     """
 
     owner: str
     files: tuple[str, ...] = ()
     directory: str | None = None
     state_file: str | None = None
+    written: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,9 @@ class StateStoreWriter(Protocol):
         first claim; nothing is contacted, the first look at the store finds out what of it is there. What is named
         first counts. A store that keeps records of its own needs none of it.
         """
+
+    async def finds_foreign(self, path: str) -> bool:
+        """Whether something stands at a path that is not known to be made here; raises StoreError."""
 
     def take_complaints(self) -> tuple[str, ...]:
         """What the writer found in the store since the last call that it cannot read and has set aside.

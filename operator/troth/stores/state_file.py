@@ -5,6 +5,9 @@ begin with the Destination's path; older releases wrote them relative to it. Bot
 written, so neither side notices when the other takes over. A record that was written while the store had another
 ``spec.path`` is understood by where it lies. The record lies where anybody may edit it, so it is
 believed only about files beneath its own Destination, and never about what another owner has (edits.py).
+
+Files that were there before and were taken over stand in a list of their own, ``adopted``, which Kratix does not read:
+they are never deleted.
 """
 
 from __future__ import annotations
@@ -26,20 +29,26 @@ class Record:
 
     Attributes:
         entries: the paths as they are written.
+        adopted: those of files that were there before and were taken over, likewise.
         problem: why the record, or a part of it, cannot be read; empty when all of it can.
         placed: what `recorded_files` has found, by the record's path and the store's prefix.
     """
 
     entries: tuple[str, ...] = ()
+    adopted: tuple[str, ...] = ()
     problem: str = ""
     placed: dict[tuple[str, str], list[str]] = field(default_factory=dict, compare=False, repr=False)
 
 
-def render_state_file(files: Iterable[str], *, prefix: str) -> bytes:
+def render_state_file(files: Iterable[str], *, prefix: str, adopted: Iterable[str] = ()) -> bytes:
     """The record of these paths, without the store's own prefix, in the caller's order."""
     start = f"{prefix}/" if prefix else ""
-    listed = [path.removeprefix(start) for path in files]
-    return yaml.safe_dump({"files": listed}, default_flow_style=False, allow_unicode=True, width=1 << 20).encode()
+    listed = {"files": [path.removeprefix(start) for path in files]}
+    if taken := [path.removeprefix(start) for path in adopted]:
+        listed["adopted"] = taken
+    return yaml.safe_dump(
+        listed, default_flow_style=False, allow_unicode=True, width=1 << 20, sort_keys=False
+    ).encode()
 
 
 def parse_state_file(content: bytes) -> Record:
@@ -51,23 +60,38 @@ def parse_state_file(content: bytes) -> Record:
     if document is None:
         return Record()
     listed = document.get("files", []) if isinstance(document, dict) else None
-    if not isinstance(listed, list):
+    if not isinstance(document, dict) or not isinstance(listed, list):
         return Record(problem="has no list in the field files")
+    taken = document.get("adopted", [])
+    if not isinstance(taken, list):
+        return Record(problem="has something else than a list in the field adopted")
     entries = tuple(entry for entry in listed if isinstance(entry, str))
-    return Record(entries, "lists something that is no path" if len(entries) < len(listed) else "")
+    adopted = tuple(entry for entry in taken if isinstance(entry, str))
+    complete = len(entries) + len(adopted) == len(listed) + len(taken)
+    return Record(entries, adopted, "" if complete else "lists something that is no path")
 
 
 def recorded_files(record: Record, *, path: str, prefix: str) -> list[str]:
-    """The paths inside the store that a record at ``path`` names; what reaches outside is left out.
+    """The paths inside the store that a record at ``path`` names as made; what reaches outside is left out.
 
-    Of a long record it takes a while the first time: not on the event loop.
+    Of a long record it takes a while the first time: not on the event loop. What is named as adopted, too, is left out.
     """
     found = record.placed.get((path, prefix))
     if found is None:
-        base = posixpath.dirname(posixpath.dirname(path))
-        found = [inside for entry in record.entries if (inside := _place(entry, base=base, prefix=prefix))]
+        adopted = set(adopted_files(record, path=path, prefix=prefix))
+        found = [each for each in _places(record.entries, path=path, prefix=prefix) if each not in adopted]
         record.placed[path, prefix] = found
     return found
+
+
+def adopted_files(record: Record, *, path: str, prefix: str) -> list[str]:
+    """The same for the files that were there before and were taken over."""
+    return _places(record.adopted, path=path, prefix=prefix)
+
+
+def _places(entries: Iterable[str], *, path: str, prefix: str) -> list[str]:
+    base = posixpath.dirname(posixpath.dirname(path))
+    return [inside for entry in entries if (inside := _place(entry, base=base, prefix=prefix))]
 
 
 def _under_another_prefix(entry: str, base: str) -> Iterator[str]:

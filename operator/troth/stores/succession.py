@@ -15,6 +15,7 @@ from troth.stores.errors import StoreError
 from troth.stores.handover import Kept, Spared, departing, keep_back
 from troth.stores.kubernetes_objects import Parse
 from troth.stores.ownership import Ownership
+from troth.stores.state_file import render_state_file
 
 Plan = Callable[[Wish], Awaitable[Edit]]
 Read = Callable[[Iterable[str]], Awaitable[Mapping[str, bytes]]]
@@ -35,6 +36,11 @@ class Part:
     edit: Edit
     content: Mapping[str, bytes] = field(default_factory=dict)
     kept: frozenset[str] = frozenset()
+
+    @property
+    def made(self) -> frozenset[str]:
+        """What the owner has by its own making once the edit is done; what it has adopted is not among it."""
+        return (self.kept | self.wish.files.keys()) - self.edit.adopted
 
 
 class Successions:
@@ -92,6 +98,13 @@ class Successions:
             return parts
         return [await self._keep(part, spared, read) for part in parts]
 
+    def settle(self, part: Part) -> None:
+        """Remember what stands in the store now that the part is carried out, or was found to be so."""
+        provenance = self._ownership.provenance
+        if part.wish.claim.directory is None:
+            provenance.note(made=part.made, adopted=part.edit.adopted, gone=part.edit.removes)
+        provenance.note_found(part.wish.owner)
+
     def _assign(self, wishes: Iterable[Wish]) -> None:
         self._ownership.assign_together(
             [(wish.owner, wish.files, wish.claim.directory if wish.files else None) for wish in wishes],
@@ -104,7 +117,7 @@ class Successions:
         content: Mapping[str, bytes] = {}
         if any(path != record for path in edit.writes):
             content = await load_content(wish.claim, timeout=self._load_timeout)
-        return Part(wish, edit, {path: wish.record if path == record else content[path] for path in edit.writes})
+        return Part(wish, edit, {path: edit.record if path == record else content[path] for path in edit.writes})
 
     async def _departs(self, part: Part, read: Read) -> bool:
         """Whether an object would leave; a claim without any does not ask."""
@@ -129,10 +142,15 @@ class Successions:
         kept = await asyncio.to_thread(work)
         if not kept.paths:
             return part
-        # What stays must be found again: the record that names it stays, too.
         writes = {path: blob for path, blob in kept.edit.writes.items() if path != record}
         content = {path: kept.content.get(path, part.content[path]) for path in writes}
         for path in [path for path in kept.content if old.get(path) == content[path]]:
             del writes[path]  # it stands there already as it must for now
         writes.update({path: blob_id(content[path]) for path in kept.content if path in writes})
-        return Part(part.wish, Edit(writes, kept.edit.removes), content, kept.paths)
+        text = b""
+        if record:  # what stays must be found again after a restart, and what is new, too
+            made = (part.made | kept.paths) - {record}
+            text = render_state_file(sorted(made), prefix=self._prefix, adopted=sorted(edit.adopted))
+            if (await read([record])).get(record) != text:
+                writes[record], content[record] = blob_id(text), text
+        return Part(part.wish, replace(kept.edit, writes=writes, record=text), content, kept.paths)

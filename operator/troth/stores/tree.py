@@ -8,7 +8,9 @@ equals a claim's blob and is made ordinary when the path is claimed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+
+from troth.stores.paths import as_one_path
 
 ORDINARY = "100644"
 
@@ -20,6 +22,8 @@ class PathTree:
 
     def __init__(self) -> None:
         self._root: Node = {}
+        # folder → name as one path → the names in it; only of folders that were asked about
+        self._spellings: dict[str, dict[str, set[str]]] = {}
 
     @classmethod
     def of(cls, files: Mapping[str, str]) -> PathTree:
@@ -44,16 +48,55 @@ class PathTree:
         """The paths of all files."""
         yield from _walk(self._root, "")
 
+    def twins(self, path: str) -> Iterator[str]:
+        """What is there under other spellings of the path (`as_one_path`), and files under those of its folders."""
+        yield from self._twins(self._root, "", path.split("/"), path)
+
+    def _twins(self, node: Node, folder: str, parts: Sequence[str], path: str) -> Iterator[str]:
+        first, *rest = parts
+        for name in sorted(self._spelled(node, folder).get(as_one_path(first), ())):
+            found = f"{folder}/{name}" if folder else name
+            below = node[name]
+            if rest and isinstance(below, dict):
+                yield from self._twins(below, found, rest, path)
+            elif found != path and not path.startswith(f"{found}/"):
+                yield found
+
+    def _spelled(self, node: Node, folder: str) -> dict[str, set[str]]:
+        known = self._spellings.get(folder)
+        if known is None:
+            known = self._spellings[folder] = {}
+            for name in node:
+                known.setdefault(as_one_path(name), set()).add(name)
+        return known
+
+    def _note(self, folder: str, name: str, *, there: bool) -> None:
+        known = self._spellings.get(folder)
+        if known is None:
+            return
+        if there:
+            known.setdefault(as_one_path(name), set()).add(name)
+        else:
+            known.get(as_one_path(name), set()).discard(name)
+
     def put(self, path: str, blob: str) -> None:
         """Set a file; whatever stood in the way of it is gone, as in Git."""
         node = self._root
         *folders, name = path.split("/")
+        above = ""
         for folder in folders:
             below = node.get(folder)
             if not isinstance(below, dict):
                 below = node[folder] = {}
+                if self._spellings:
+                    self._note(above, folder, there=True)
             node = below
+            above = f"{above}/{folder}" if above else folder
+        if isinstance(node.get(name), dict):
+            self._spellings.clear()
         node[name] = blob
+        if self._spellings:
+            self._note(above, name, there=True)
 
     def remove(self, path: str) -> None:
         """Remove a file, and the folders that are empty without it; a path that is not there is no error."""
@@ -68,10 +111,13 @@ class PathTree:
             node = below
         if isinstance(node.get(name), str):
             del node[name]
-        for parent, folder in reversed(trail):
+            self._note("/".join(folders), name, there=False)
+        for depth, (parent, folder) in reversed(list(enumerate(trail))):
             if parent[folder]:
                 return
             del parent[folder]
+            self._spellings.pop("/".join(folders[: depth + 1]), None)
+            self._note("/".join(folders[:depth]), folder, there=False)
 
     def _find(self, path: str) -> str | Node | None:
         node: str | Node | None = self._root

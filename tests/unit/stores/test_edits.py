@@ -9,12 +9,12 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from troth.stores import Claim, StoreError
+from troth.stores import Claim, Former, StoreError
 from troth.stores.content import blob_id
-from troth.stores.edits import Wish, plan, read_claim
+from troth.stores.edits import Wish, former_holding, plan, read_claim, restore
 from troth.stores.ownership import Ownership, Ownerships
 from troth.stores.paths import ancestors, confine
-from troth.stores.state_file import parse_state_file, recorded_files, render_state_file
+from troth.stores.state_file import Record, parse_state_file, recorded_files, render_state_file
 from troth.stores.tree import PathTree
 
 names = st.sampled_from(["a", "b", "c", "x.yaml"])
@@ -33,9 +33,14 @@ async def no_content() -> Mapping[str, bytes]:
 
 
 def claim(
-    owner: str, files: Mapping[str, str], *, directory: str | None = None, state_file: str | None = None
+    owner: str,
+    files: Mapping[str, str],
+    *,
+    directory: str | None = None,
+    state_file: str | None = None,
+    adopts: bool = False,
 ) -> Claim:
-    return Claim(owner, files, no_content, directory=directory, state_file=state_file)
+    return Claim(owner, files, no_content, directory=directory, state_file=state_file, adopts=adopts)
 
 
 class Simulation:
@@ -51,6 +56,13 @@ class Simulation:
         self.ownership = Ownership()
         self.held = {}
 
+    def resume(self, former: Former) -> None:
+        had = former_holding(former, self.tree, read=self.read, prefix="")
+        restore(had, self.ownership, owner=former.owner, by=self)
+
+    def read(self, blob: str) -> Record:
+        return parse_state_file(self.content.get(blob, b""))
+
     def write(self, each: Claim) -> bool:
         wish = read_claim(each, prefix="")
         self.ownership.assign(wish.owner, wish.files, wish.claim.directory if wish.files else None)
@@ -59,15 +71,18 @@ class Simulation:
             self.tree,
             self.ownership,
             former=self.held.get(wish.owner, ()),
-            read=lambda blob: parse_state_file(self.content.get(blob, b"")),
+            read=self.read,
             prefix="",
         )
         for path in edit.removes:
             self.tree.remove(path)
         for path, blob in edit.writes.items():
             self.tree.put(path, blob)
-        self.content[blob_id(wish.record)] = wish.record
-        self.held[wish.owner] = frozenset(wish.files)
+        self.content[blob_id(edit.record)] = edit.record
+        made = frozenset(wish.files) - edit.adopted
+        self.held[wish.owner] = made
+        if each.directory is None:
+            self.ownership.provenance.note(made=made, adopted=edit.adopted, gone=edit.removes)
         return bool(edit)
 
     def files(self) -> dict[str, str | None]:

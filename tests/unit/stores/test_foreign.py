@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.stores.test_edits import Simulation, claim
+from troth.stores import Former
 from troth.stores.errors import StoreError
 from troth.stores.foreign import LARGEST, Unreadable, read_json, read_yaml
 from troth.stores.git_repository import _parse_batch, _parse_difference, _parse_names, _parse_tree, _small_blobs
@@ -123,6 +124,7 @@ def test_an_owner_whose_record_is_spoilt_writes_it_anew_and_removes_nothing_on_i
     store.restart()
     store.content["spoilt"] = b"files: [w/x.yaml, !!int x]"
     store.tree.put("w/.kratix/one.yaml", "spoilt")
+    store.resume(Former("one", state_file="w/.kratix/one.yaml"))
     store.write(claim("one", {"w/a.yaml": "1"}, state_file="w/.kratix/one.yaml"))
     assert store.files() == {"w/x.yaml": "x", "w/a.yaml": "1", "w/.kratix/one.yaml": good}
 

@@ -363,7 +363,11 @@ async def test_what_a_claim_calls_obsolete_goes_although_nobody_remembers_it(
     store.push({"worker-1/aggregated.yaml": manifest("worker-1/aggregated.yaml", "1", "default")})
     writer = store.writer()
     gone = claims(
-        "destination/worker-1", {}, directory=None, obsolete=("worker-1/aggregated.yaml", "worker-1/none")
+        "destination/worker-1",
+        {},
+        directory=None,
+        obsolete=("worker-1/aggregated.yaml", "worker-1/none"),
+        by_name=True,
     )
     assert (await writer.write(gone)).changed
     assert await store.contents() == {}

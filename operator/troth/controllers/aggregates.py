@@ -1,0 +1,78 @@
+"""Whose the one file of a Destination with the mode aggregatedYAML is: `status.troth.aggregate` of the Destination.
+
+No record of files stands beside it in the store, since the GitOps tool that reads the folder would take it for a
+manifest. So the Destination looks once whether a stranger's file is at the path, before any placement writes there, and
+records that the path is its own. Its status is out of tenants' reach, which that of a placement may not be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from troth.api import find_condition
+from troth.api.conditions import READY
+from troth.api.objects import Destination
+from troth.api.resources import KUBERNETES_STATE_STORE
+from troth.engine.layout import AGGREGATED, aggregate_path
+from troth.stores import StateStoreWriter
+from troth.stores.edits import not_ours
+
+
+@dataclass(frozen=True, slots=True)
+class OneFile:
+    """The file that is a Destination's own.
+
+    Attributes:
+        path: in the store.
+        address: where the store was (`address_of`).
+        adopted: it was there before and was taken over, so it stays when nothing is wanted in it any more.
+    """
+
+    path: str
+    address: str
+    adopted: bool = False
+
+    def as_status(self) -> dict[str, Any]:
+        """The record in ``status.troth.aggregate``."""
+        found: dict[str, Any] = {"path": self.path, "address": self.address}
+        return {**found, "adopted": True} if self.adopted else found
+
+
+def read_one_file(status: Mapping[str, Any]) -> OneFile | None:
+    """What the status of a Destination records."""
+    record = (status.get("troth") or {}).get("aggregate")
+    if not isinstance(record, Mapping) or not record.get("path"):
+        return None
+    return OneFile(str(record["path"]), str(record.get("address") or ""), bool(record.get("adopted")))
+
+
+def has_one_file(destination: Destination) -> bool:
+    """Whether everything on a Destination is in one file; a cluster that is written to directly has no files."""
+    return destination.mode == AGGREGATED and destination.store_kind != KUBERNETES_STATE_STORE.kind
+
+
+async def take_one_file(
+    destination: Destination, writer: StateStoreWriter, *, store_path: str, address: str, settled: bool
+) -> OneFile | None:
+    """The file as it is to be recorded; None in another mode. Raises StoreError (NotOurs) when it is a stranger's.
+
+    ``settled``: the Destination had its files at this very place before Troth recorded whose the one file is.
+    """
+    if not has_one_file(destination):
+        return None
+    path = aggregate_path(destination, store_path=store_path)
+    known = read_one_file(destination.status)
+    if known is not None and (known.path, known.address) == (path, address):
+        return known
+    if (settled and known is None) or not await writer.finds_foreign(path):
+        return OneFile(path, address)
+    if destination.adopts:
+        return OneFile(path, address, adopted=True)
+    raise not_ours([path], owner=f"Destination {destination.name}")
+
+
+def was_ready(destination: Destination) -> bool:
+    """Whether the Destination was last said to be ready."""
+    return (find_condition(destination.status.get("conditions"), READY) or {}).get("status") == "True"
