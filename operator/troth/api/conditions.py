@@ -27,6 +27,7 @@ RECONCILED: Final = "Reconciled"
 SCHEDULE_SUCCEEDED: Final = "ScheduleSucceeded"
 WRITE_SUCCEEDED: Final = "WriteSucceeded"
 PATH_OVERLAPS: Final = "PathOverlaps"
+PLAIN_SECRETS: Final = "PlainSecrets"
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,11 +108,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One file of a Work or WorkPlacement: its path, and the Git blob id and size of its decoded content."""
+    """One file of a Work or WorkPlacement: its path, and the Git blob id and size of its decoded content.
+
+    ``may_hold_secrets``: its content may hold a Secret in the clear; False is certain.
+    """
 
     filepath: str
     blob: str
     size: int = 0
+    may_hold_secrets: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from troth.api.objects import Destination, read_destination
 from troth.api.resources import DESTINATION, DIRECTORY_STATE_STORE, STATE_STORES
 from troth.authoring.files import HomeError, read_objects
+from troth.engine.plain_secrets import Policy, policy_of
 
 ANYWHERE: Final = "anywhere"
 """Stands for the destination when none are given. A platform may have a Destination of that name, too."""
@@ -22,10 +23,11 @@ _MODES: Final = ("nestedByMetadata", "aggregatedYAML", "none")
 
 @dataclass(frozen=True, slots=True)
 class Destinations:
-    """The Destinations of a platform, and the folder of each one's store that everything goes to."""
+    """The Destinations of a platform, and of their stores the folder that everything goes to and ``plainSecrets``."""
 
     destinations: tuple[Destination, ...]
     store_paths: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    policies: Mapping[tuple[str, str], Policy] = field(default_factory=dict)
 
     def named(self, name: str) -> Destination:
         """The Destination of that name."""
@@ -34,6 +36,10 @@ class Destinations:
     def store_path(self, destination: Destination) -> str:
         """The folder of its state store that everything goes to, or ""."""
         return self.store_paths.get((destination.store_kind, destination.store_name), "")
+
+    def policy(self, destination: Destination) -> Policy:
+        """What its state store says of Secrets in the clear; ``allow`` for a store that is in no file."""
+        return self.policies.get((destination.store_kind, destination.store_name), "allow")
 
 
 def read_destinations(path: Path) -> Destinations:
@@ -44,6 +50,7 @@ def read_destinations(path: Path) -> Destinations:
     """
     found: list[Destination] = []
     paths: dict[tuple[str, str], str] = {}
+    policies: dict[tuple[str, str], Policy] = {}
     kinds = {store.kind for store in STATE_STORES}
     for obj in read_objects(path):
         try:
@@ -57,13 +64,16 @@ def read_destinations(path: Path) -> Destinations:
                     raise HomeError(path, f"has two Destinations {destination.name!r}", "give each its own name")
                 _check(path, destination)
                 found.append(destination)
-            elif obj["kind"] in kinds and obj["kind"] != DIRECTORY_STATE_STORE.kind:
-                paths[obj["kind"], obj["metadata"]["name"]] = str((obj.get("spec") or {}).get("path") or "")
+            elif obj["kind"] in kinds:
+                ref, spec = (obj["kind"], obj["metadata"]["name"]), obj.get("spec") or {}
+                policies[ref] = policy_of(obj["kind"], spec)
+                if obj["kind"] != DIRECTORY_STATE_STORE.kind:
+                    paths[ref] = str(spec.get("path") or "")
         except (AttributeError, TypeError, ValueError, KeyError):
             raise HomeError(path, f"a {obj['kind']} in it is not shaped as one") from None
     if not found:
         raise HomeError(path, "has no Destination", "put the platform's Destinations in it")
-    return Destinations(tuple(found), paths)
+    return Destinations(tuple(found), paths, policies)
 
 
 def _check(path: Path, destination: Destination) -> None:

@@ -16,6 +16,7 @@ from troth.authoring.destinations import Destinations, anywhere
 from troth.engine.allowing import Violation, judge_files
 from troth.engine.failure import Failure
 from troth.engine.layout import Layout, aggregate, destination_files, place
+from troth.engine.plain_secrets import describe, exposed, find_plain_secrets, withheld
 from troth.engine.scheduling import Target, effective_selector, may_be_ready, schedule
 from troth.engine.sources import field_of, line_of_kind, value_at
 from troth.engine.status.facts import PlacementFacts, Waiting, WorkFacts
@@ -103,6 +104,16 @@ class Placed:
         """Labels of groups for which there is no Destination."""
         return tuple(waiting.wants for work in self.works for waiting in work.unscheduled)
 
+    @property
+    def withheld(self) -> tuple[str, ...]:
+        """What is not written because a store refuses Secrets in the clear."""
+        return tuple(work.withheld for work in self.works if work.withheld)
+
+    @property
+    def exposed(self) -> tuple[str, ...]:
+        """Which Secrets would be written in the clear."""
+        return tuple(work.exposed for work in self.works if work.exposed)
+
 
 def place_works(
     works: Iterable[tuple[Owner, str, Sequence[GroupContent]]], destinations: Destinations | None
@@ -175,12 +186,22 @@ def _place_groups(
     placements: list[Placement] = []
     facts: list[PlacementFacts] = []
     waiting: list[Waiting] = []
+    kept_back: list[str] = []
+    shown: list[str] = []
     for group, chosen, wants in _schedule(owner, work, groups, destinations):
         if not chosen:
             waiting.append(Waiting(group.id, wants))
+        secrets = _plain_secrets(group) if destinations is not None else ""
         for destination in chosen:
             if destination.allow and (violation := judge_files(group.contents(), destination.allow)):
                 raise _Disallowed(destination.name, violation)
+            policy = destinations.policy(destination) if destinations is not None and secrets else "allow"
+            store = f"{destination.store_kind} {destination.store_name}"
+            if policy == "refuse":
+                kept_back.append(withheld(secrets, store))
+                continue
+            if policy == "warn":
+                shown.append(exposed(secrets, store))
             workloads = tuple(
                 Workload(path, blob_id(content), len(content)) for path, content in group.contents().items()
             )
@@ -229,8 +250,19 @@ def _place_groups(
             unscheduled=tuple(waiting),
             placements=tuple(facts),
             generation=1,
+            exposed="; ".join(dict.fromkeys(shown)),
+            withheld="; ".join(dict.fromkeys(kept_back)),
         ),
         placements,
+    )
+
+
+def _plain_secrets(group: GroupContent) -> str:
+    """Which Secrets in the clear are in a group, in a clause; "" for none."""
+    return describe(
+        (secret, path)
+        for path, content in group.contents().items()
+        for secret in find_plain_secrets(path, content)
     )
 
 

@@ -96,6 +96,8 @@ def render_promise(
         },
         placements=placed.placements,
         waiting=placed.waiting,
+        withheld=placed.withheld,
+        exposed=placed.exposed,
         status=timeless(promise_status({}, _facts(promise, offer, output, placed.works), now=NOW)),
         failure=failure,
         complaint=str(refused(home, failure)) if failure else "",

@@ -60,6 +60,8 @@ class Rendering:
             refuses the request because of them.
         complaint: the failure in one sentence, with the file and line of its author.
         own: what Destinations have in their stores for themselves, by destination and path.
+        withheld: what is not written because a store refuses Secrets in the clear.
+        exposed: which Secrets would be written in the clear to a store that warns.
     """
 
     request: Mapping[str, Any]
@@ -73,6 +75,8 @@ class Rendering:
     dropped: tuple[str, ...] = ()
     complaint: str = ""
     own: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
+    withheld: tuple[str, ...] = ()
+    exposed: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -166,6 +170,8 @@ class Requests:
             files=self._files(output),
             placements=placed.placements,
             waiting=placed.waiting,
+            withheld=placed.withheld,
+            exposed=placed.exposed,
             status=self._status(output, placed.works, served),
             failure=failure,
             unchecked=admitted.unchecked,

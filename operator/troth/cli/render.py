@@ -96,6 +96,8 @@ def render(
         for field in rendering.dropped:
             dropped = f"{field} is no field of the API and is dropped; kubectl refuses the request because of it"
             click.echo(f"troth render: {file}: {rendering.name}: {dropped}{became_boolean(field)}", err=True)
+        for words in rendering.exposed:
+            click.echo(f"troth render: {file}: {rendering.name}: {words}", err=True)
         for rule in rendering.unchecked:
             click.echo(f"troth render: {file}: {rendering.name}: unchecked: {rule}", err=True)
     sys.exit(1 if problems else 0)
@@ -111,6 +113,7 @@ def _problems(file: Path, rendering: Rendering) -> list[str]:
         found += [f"{start}: {field} is there{became_boolean(field)}" for field in boolean_keys(spec, "spec")]
     if rendering.complaint:
         found.append(f"{start}: {rendering.complaint}")
+    found += [f"{start}: {words}" for words in rendering.withheld]
     found += [f"{start}: waits: {_waiting_for(wants)}" for wants in rendering.waiting]
     return found
 

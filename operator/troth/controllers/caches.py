@@ -481,9 +481,8 @@ class Caches:
             self.queue.add(key, priority=self._priority(self.destinations, old))
         if not self.destinations.synced.is_set():
             return
-        if as_target(old) != as_target(new):
-            for work in self.works.items():
-                self.queue.add(_key(WORK, work.metadata), priority=DEPENDENT)
+        if as_target(old) != as_target(new) or _store_of(old) != _store_of(new):
+            self._queue_works()
         elif may_be_ready(old) != may_be_ready(new):
             self._queue_unwritten()
         if as_place(old) != as_place(new):
@@ -512,6 +511,14 @@ class Caches:
         if meant_differs(old, new):
             informer = self.stores[(new or old).kind] if (new or old) else self.promises  # type: ignore[union-attr]
             self.queue.add(key, priority=self._priority(informer, old))
+        if old and new and old.spec.get("plainSecrets") != new.spec.get("plainSecrets"):
+            self._queue_works()
+            ref = StoreRef(new.kind, key.name)
+            self.queue_placements(each.name for each in self.destinations.by_index(BY_STORE, str(ref)))
+
+    def _queue_works(self) -> None:
+        for work in self.works.items():
+            self.queue.add(_key(WORK, work.metadata), priority=DEPENDENT)
 
     def _definition_changed(self, key: Key, old: Definition | None, new: Definition | None) -> None:
         definition = new or old
@@ -583,6 +590,10 @@ class Caches:
 def _as_installed(definition: Definition) -> object:
     """What a definition is to its Promise; which versions it was stored in decides what the API server accepts."""
     return (definition.spec, definition.established, definition.refusal, definition.stored_versions)
+
+
+def _store_of(destination: Destination | None) -> object:
+    return destination and (destination.store_kind, destination.store_name)
 
 
 def _key(resource: Resource, meta: ObjectMeta) -> Key:

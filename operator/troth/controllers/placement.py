@@ -32,10 +32,12 @@ from troth.controllers.placement_claims import claim_of, load_placement, places_
 from troth.controllers.placement_location import Location, Whereabouts, read_whereabouts
 from troth.controllers.placement_owners import aggregate_owner, owner_at, placement_reference
 from troth.controllers.placement_state import placement_facts
+from troth.controllers.plain_secrets import PlainSecrets
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
 from troth.controllers.stores import StoreRef, require_supported
 from troth.engine.layout import aggregate, destination_prefix
+from troth.engine.plain_secrets import withheld
 from troth.engine.status import placement_status, read_placement
 from troth.engine.status.facts import PlacementFacts
 from troth.engine.work import blob_id
@@ -53,6 +55,7 @@ class PlacementReconciler:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._neighbourhood = Neighbourhood(platform.caches)
+        self._plain_secrets = PlainSecrets(platform)
         self._aggregating: dict[str, asyncio.Lock] = {}
         self._aggregated: dict[tuple[str, str], dict[tuple[str, str], tuple[Workload, ...]]] = {}
 
@@ -102,6 +105,7 @@ class PlacementReconciler:
             location, claim = claim_of(self._platform, placement, destination, store_ref, store)
             if not (_was_written(placement, location) and read_placement(placement).written):
                 self._require_own_place(destination, claim, store.path)
+                await self._require_welcome(placement, location)
             elif self._neighbourhood.of(destination).taken_by:
                 return Waits("its Destination is refused; what is written stays as it is")
         except InvalidObject as error:
@@ -156,6 +160,20 @@ class PlacementReconciler:
         if ready.get("status") != "False" or not ready.get("message"):
             return waits
         return await self._report_failure(key, placement, str(ready["message"]), waits)
+
+    async def _require_welcome(self, placement: WorkPlacement, location: Location) -> None:
+        """Raises InvalidObject when Secrets in the clear would come to another store that refuses them.
+
+        Its Work asks the same before it gives a placement its content; this is for those that move.
+        """
+        policy, store = self._plain_secrets.policy(placement.destination)
+        if policy != "refuse" or location in read_whereabouts(placement.status).places:
+            return
+        secrets = await self._plain_secrets.describe(
+            placement.workloads, lambda: load_placement(self._platform, placement)
+        )
+        if secrets:
+            raise InvalidObject("spec.workloads", withheld(secrets, store))
 
     def _with_handover(self, claim: Claim, placement: WorkPlacement, location: Location) -> Claim:
         going = succeeds(self._platform, placement, location)
@@ -243,6 +261,10 @@ class PlacementReconciler:
         former: set[str] = set()
         for placement in placements:
             former.update(read_whereabouts(placement.status).former_stores(location.store))
+            try:
+                await self._require_welcome(placement, location)
+            except InvalidObject:
+                continue  # it says so itself, and what it has elsewhere stays there
             files: Mapping[str, bytes] = await load_placement(self._platform, placement)
             if leaves(self._platform, placement):
                 files = await still_needed(self._platform, placement, files, placements)

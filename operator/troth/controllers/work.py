@@ -24,6 +24,7 @@ from troth.controllers.handover import has_arrived, homes_of, is_leaving, is_ret
 from troth.controllers.owners import work_owner
 from troth.controllers.placement_owners import placement_reference
 from troth.controllers.placement_state import placement_facts
+from troth.controllers.plain_secrets import Exposure, PlainSecrets, decode_readable, said_before
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result
 from troth.controllers.workflow import after_refusal
@@ -53,6 +54,7 @@ class WorkReconciler:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
+        self._plain_secrets = PlainSecrets(platform)
         self._told: dict[Key, object] = {}
         self._pending: dict[Key, float] = {}
 
@@ -81,13 +83,25 @@ class WorkReconciler:
         plan = self._plan(key, work, await homes_of(self._platform, work))
         if any(group.kept_by for group in plan.groups):
             self._platform.settling.wait(work_owner(work), key)
+        exposure = await self._expose(work, plan)
         try:
-            forbidden = await self._carry_out(key, work, plan)
+            forbidden = await self._carry_out(key, work, plan, exposure)
         except REFUSALS as error:
             if not (isinstance(error, Forbidden) and error.namespace_terminating):
-                await self._report(key, work, plan, refusal=error.message)
+                await self._report(key, work, plan, exposure, refusal=error.message)
             return after_refusal(error)
-        return await self._report(key, work, plan, forbidden=forbidden)
+        return await self._report(key, work, plan, exposure, forbidden=forbidden)
+
+    async def _expose(self, work: Work, plan: SchedulePlan) -> Exposure:
+        """Which Secrets in the clear would come into which stores, and which stores refuse them."""
+
+        async def load() -> Mapping[str, bytes]:
+            return await asyncio.to_thread(decode_readable, await self._contents(work))
+
+        places = {
+            group.group_id: [destination for destination, _ in _destinations(group)] for group in plan.groups
+        }
+        return await self._plain_secrets.expose(work.groups, places, load)
 
     def _plan(self, key: Key, work: Work, homes: Mapping[str, Sequence[Home]]) -> SchedulePlan:
         placements = self._placements(key)
@@ -121,7 +135,7 @@ class WorkReconciler:
             dry_run=work.metadata.labels.get(names.DRY_RUN) == "true",
         )
 
-    async def _carry_out(self, key: Key, work: Work, plan: SchedulePlan) -> str:
+    async def _carry_out(self, key: Key, work: Work, plan: SchedulePlan, exposure: Exposure) -> str:
         """Makes the placements so; answers what a Destination does not allow, which is left as it is there."""
         forbidden: list[str] = []
         groups = {group.id: group for group in work.groups}
@@ -138,6 +152,10 @@ class WorkReconciler:
                     continue
                 target = self._platform.caches.destinations.get("", destination)
                 marks = _marks(work, group_plan, destination, misplaced=misplaced, allowed=note_of(target))
+                current = placement and placement.workloads == group.workloads
+                if not current and (group.id, destination) in exposure.withheld:
+                    exposure.refused.append(exposure.withheld[group.id, destination])
+                    continue
                 if placement and self._is_current(work, placement, group, destination, marks):
                     continue
                 if content is None:
@@ -345,7 +363,14 @@ class WorkReconciler:
     # ---- status
 
     async def _report(
-        self, key: Key, work: Work, plan: SchedulePlan, *, refusal: str = "", forbidden: str = ""
+        self,
+        key: Key,
+        work: Work,
+        plan: SchedulePlan,
+        exposure: Exposure,
+        *,
+        refusal: str = "",
+        forbidden: str = "",
     ) -> Result:
         facts = WorkFacts(
             name=work.metadata.name,
@@ -361,6 +386,8 @@ class WorkReconciler:
             refusal=refusal,
             forbidden=forbidden,
             namespace=work.metadata.namespace,
+            exposed="; ".join(dict.fromkeys(exposure.exposed)),
+            withheld="; ".join(dict.fromkeys(exposure.refused)),
         )
         left = self._patience(key, facts)
         if left and not work.status.get("conditions"):
@@ -376,6 +403,10 @@ class WorkReconciler:
                 reason="NoMatchingDestination",
                 message="; ".join(_waiting_for(waiting) for waiting in facts.unscheduled),
                 action="Schedule",
+            )
+        if wrote and (told := facts.withheld or facts.exposed) and told not in said_before(work.status):
+            self._platform.events.record(
+                _reference(work), type="Warning", reason="PlainSecrets", message=told, action="Schedule"
             )
         failing = _failing(status)
         if wrote and failing and failing != _failing(work.status):

@@ -202,8 +202,8 @@ class Workflows:
     def _remember_content(self, path: str, content: bytes | Packed) -> Workload:
         packed = content if isinstance(content, Packed) else pack_content(content)
         self._platform.contents.put(packed.blob, packed.encoded)
-        self._platform.caches.digests.learn(packed.encoded, packed.blob, packed.size)
-        return Workload(path, packed.blob, packed.size)
+        self._platform.caches.digests.learn(packed.encoded, packed.blob, packed.size, packed.may_hold_secrets)
+        return Workload(path, packed.blob, packed.size, packed.may_hold_secrets)
 
     # ---- Works
 

@@ -36,6 +36,7 @@ from troth.api.objects import (
     read_selectors,
 )
 from troth.api.pipelines import DestinationRule
+from troth.engine.plain_secrets import SecretScan, may_hold_secrets
 
 LARGEST_WORK: Final = 32 * 1024 * 1024
 """Bytes that all files of a Work, or of a WorkPlacement, may have together once decoded."""
@@ -53,8 +54,9 @@ _LONGEST_LABEL = 63
 _LONGEST_NAME = 253
 _LONG_SUFFIX = 16
 
-Digest = Callable[[str, int], tuple[str, int]]
-"""From an encoded content, and how many bytes it may hold, to the blob id and the size of what it holds.
+Digest = Callable[[str, int], tuple[str, int, bool]]
+"""From an encoded content, and how many bytes it may hold, to the blob id and the size of what it holds, and whether
+that may be a Secret in the clear.
 
 When it is unreadable or too large the id is empty, and the size is how much was unpacked to find that out.
 """
@@ -69,12 +71,14 @@ class Packed:
         size: bytes of the content.
         encoded: gzip in base64.
         component: whether a request of another Promise may be in it.
+        may_hold_secrets: whether a Secret in the clear may be in it.
     """
 
     blob: str
     size: int
     encoded: str
     component: bool = False
+    may_hold_secrets: bool = False
 
     @property
     def content(self) -> bytes:
@@ -101,7 +105,7 @@ class GroupContent:
 
 def pack_content(content: bytes, *, component: bool = False) -> Packed:
     """A content as a Work holds it. Takes a while for a large one."""
-    return Packed(blob_id(content), len(content), encode_content(content), component)
+    return Packed(blob_id(content), len(content), encode_content(content), component, may_hold_secrets(content))
 
 
 def encode_content(content: bytes) -> str:
@@ -190,14 +194,16 @@ def _blob_id(pieces: Iterable[bytes], size: int) -> str:
     return found.hexdigest()
 
 
-def digest_content(encoded: str, limit: int = LARGEST_WORK) -> tuple[str, int]:
-    """Blob id and size of an encoded content, which is never held whole; see `Digest`."""
+def digest_content(encoded: str, limit: int = LARGEST_WORK) -> tuple[str, int, bool]:
+    """Blob id, size and more of an encoded content, which is never held whole; see `Digest`."""
     size = 0
+    scan = SecretScan()
 
     def counted() -> Iterator[bytes]:
         nonlocal size
         for piece in _unpack(packed, limit):
             size += len(piece)
+            scan.feed(piece)
             yield piece
 
     try:
@@ -205,9 +211,10 @@ def digest_content(encoded: str, limit: int = LARGEST_WORK) -> tuple[str, int]:
         declared = declared_size(encoded)
         blob = _blob_id(counted(), declared)
         # Of several members only the last has said how much it holds: now all of it is known.
-        return (blob, size) if size == declared else (_blob_id(_unpack(packed, limit), size), size)
+        blob = blob if size == declared else _blob_id(_unpack(packed, limit), size)
     except InvalidObject:
-        return "", size
+        return "", size, False
+    return blob, size, scan.found
 
 
 class ContentDigests:
@@ -219,11 +226,11 @@ class ContentDigests:
 
     def __init__(self, *, limit: int = 50_000) -> None:
         self._limit = limit
-        self._known: OrderedDict[bytes, tuple[str, int]] = OrderedDict()
+        self._known: OrderedDict[bytes, tuple[str, int, bool]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def __call__(self, encoded: str, limit: int = LARGEST_WORK) -> tuple[str, int]:
-        """Blob id and size, from memory if that content was seen lately."""
+    def __call__(self, encoded: str, limit: int = LARGEST_WORK) -> tuple[str, int, bool]:
+        """What `digest_content` answers, from memory if that content was seen lately."""
         key = _key(encoded)
         with self._lock:
             known = self._known.get(key)
@@ -231,16 +238,16 @@ class ContentDigests:
                 self._known.move_to_end(key)
         if known is None:
             if declared_size(encoded) > limit:
-                return "", limit + 1
+                return "", limit + 1, False
             known = digest_content(encoded, limit)
             if known[1] > limit:
                 return known
             self._keep(key, known)
-        return known if known[1] <= limit else ("", known[1])
+        return known if known[1] <= limit else ("", known[1], False)
 
-    def learn(self, encoded: str, blob: str, size: int) -> None:
+    def learn(self, encoded: str, blob: str, size: int, may_hold_secrets: bool) -> None:
         """Takes note of what is known of a content: who packed it need not unpack it."""
-        self._keep(_key(encoded), (blob, size))
+        self._keep(_key(encoded), (blob, size, may_hold_secrets))
 
     def is_heavy(self, obj: Mapping[str, Any]) -> bool:
         """Whether reading a Work or a placement would unpack so much that it belongs into a thread."""
@@ -254,7 +261,7 @@ class ContentDigests:
                 unknown += declared
         return unknown > _HEAVY
 
-    def _keep(self, key: bytes, known: tuple[str, int]) -> None:
+    def _keep(self, key: bytes, known: tuple[str, int, bool]) -> None:
         with self._lock:
             self._known[key] = known
             if len(self._known) > self._limit:
@@ -392,11 +399,11 @@ class _Allowance:
         return tuple(self._read(workload) for workload in workloads or ())
 
     def _read(self, workload: Mapping[str, Any]) -> Workload:
-        blob, size = "", 0
+        blob, size, suspect = "", 0, False
         if self._left >= 0:
-            blob, size = self._digest(workload.get("content") or "", self._left)
+            blob, size, suspect = self._digest(workload.get("content") or "", self._left)
             self._left -= size
-        return Workload(workload.get("filepath", ""), blob, size if blob else 0)
+        return Workload(workload.get("filepath", ""), blob, size if blob else 0, suspect and bool(blob))
 
 
 def _read_rules(rules: Sequence[DestinationRule]) -> dict[str, Mapping[str, str]]:

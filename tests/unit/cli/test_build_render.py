@@ -240,3 +240,26 @@ def test_a_file_without_a_request_is_said(things: Path, tmp_path: Path) -> None:
         assert result.stderr == f"troth render: {empty}: holds no request; write one, or name another file\n"
     wanted(empty.parent, "orders")
     assert troth("render", things, "-f", empty.parent).exit_code == 0
+
+
+@pytest.mark.parametrize("policy", ["", "warn", "refuse", "allow"])
+def test_secrets_in_the_clear_are_judged_as_the_store_in_the_file_wants(
+    things: Path, tmp_path: Path, policy: str
+) -> None:
+    template = "apiVersion: v1\nkind: Secret\nmetadata: {name: {{ name }}}\nstringData: {password: hunter2}\n"
+    (things / "promise.yaml").write_text(yaml.safe_dump(promise("things", template=template)), encoding="utf-8")
+    platform = tmp_path / "platform.yaml"
+    store = git_store("state", "https://git.example.com/state.git", **({"plainSecrets": policy} if policy else {}))
+    one = destination("worker", store="state", labels={"for": "things"})
+    platform.write_text(yaml.safe_dump_all([store, one]), encoding="utf-8")
+    result = troth("render", things, "-f", wanted(tmp_path, "orders"), "--destinations", platform, "--status")
+    said = "Secret orders in object.yaml" in result.stderr
+    assert said == (policy != "allow")
+    assert ("not written" in result.stderr) == (policy == "refuse")
+    assert result.exit_code == (1 if policy == "refuse" else 0)
+    assert ("hunter2" in result.stdout) == (policy != "refuse")
+    assert "hunter2" not in result.stderr
+    *_, last = yaml.safe_load_all(result.stdout)
+    conditions = {item["type"]: item for item in last["status"]["conditions"]}
+    assert ("PlainSecrets" in conditions) == (policy != "allow")
+    assert conditions["Ready"]["status"] == ("False" if policy == "refuse" else "True")

@@ -103,7 +103,7 @@ def test_a_blob_id_is_gits(content: bytes) -> None:
 def test_one_content_is_unpacked_once_however_often_it_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     unpacked: list[str] = []
 
-    def counting(encoded: str, limit: int) -> tuple[str, int]:
+    def counting(encoded: str, limit: int) -> tuple[str, int, bool]:
         unpacked.append(encoded)
         return digest_content(encoded, limit)
 
@@ -111,7 +111,7 @@ def test_one_content_is_unpacked_once_however_often_it_is_seen(monkeypatch: pyte
     digests = ContentDigests(limit=2)
     contents = [encode_content(b"a"), encode_content(b"b"), encode_content(b"c")]
 
-    assert digests(contents[0]) == digests(contents[0]) == (blob_id(b"a"), 1)
+    assert digests(contents[0]) == digests(contents[0]) == (blob_id(b"a"), 1, False)
     assert unpacked == contents[:1]
     for content in contents:
         digests(content)

@@ -22,6 +22,7 @@ from troth.authoring.starting.shapes import Path as Place
 from troth.engine.definitions import LONGEST_REQUEST_NAME
 from troth.engine.emit import TooDeep, dump_document, dump_documents
 from troth.engine.limits import Limits
+from troth.engine.plain_secrets import plain_secrets_of
 
 MOST_BYTES: Final = 1024 * 1024
 """Of all manifests together: they become one Promise, and the API server takes at most 1.5 MiB."""
@@ -94,7 +95,7 @@ def read_manifests(folder: Path, parameters: Sequence[Parameter]) -> Templates:
         for obj in objects:
             if number + len(objects) > Limits().documents:
                 raise HomeError(folder, "has more than 1000 manifests", "split them between several Promises")
-            if obj["kind"] == "Secret" and (obj.get("data") or obj.get("stringData")):
+            if next(plain_secrets_of(obj), None) is not None:
                 raise HomeError(
                     file,
                     f"the Secret {_name_of(obj)} would go to the store in plain text",

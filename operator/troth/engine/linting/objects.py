@@ -32,6 +32,7 @@ from troth.engine.linting.remarks import Remark
 from troth.engine.linting.requests import LENGTHS, longest, specs
 from troth.engine.manifests import InvalidManifest, load_documents
 from troth.engine.offers import Offer
+from troth.engine.plain_secrets import plain_secrets_of
 from troth.engine.render import File, Outcome, Rendered
 from troth.engine.sources import field_of
 
@@ -297,12 +298,12 @@ class _Checking:
             self._say("T202", rendered.field, "a document is no object of Kubernetes", fix)
             return
         self._version(rendered, api_version, kind)
-        if kind == "Secret" and api_version == "v1" and (obj.get("data") or obj.get("stringData")):
+        if next(plain_secrets_of(obj), None) is not None:
             message = (
                 "a Secret with its content goes to the store, where everybody who reads it can read the content"
             )
             fix = "let External Secrets, Sealed Secrets or an operator of the destination make it"
-            self._say("T204", rendered.field, message, fix, f"kind: {kind}")
+            self._say("T204", rendered.field, message, fix, "kind: Secret")
         for image in _images(obj, 0):
             if not _TAGGED.search(image):
                 message = f"the image {image} has no fixed tag: what runs changes without a change here"

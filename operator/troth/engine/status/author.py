@@ -35,6 +35,7 @@ OWNED_CONDITIONS: Final = frozenset(
         conditions.CONFIGURE_WORKFLOW_COMPLETED,
         conditions.DELETE_WORKFLOW_COMPLETED,
         conditions.LINTED,
+        conditions.PLAIN_SECRETS,
         conditions.PROMISE_AVAILABLE,
         conditions.READY,
         conditions.RECONCILED,

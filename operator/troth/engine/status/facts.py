@@ -115,6 +115,8 @@ class WorkFacts:
         held: its placements that keep the files they have, because others are asked for now.
         namespace: the Work's namespace.
         forbidden: what a Destination does not allow, one sentence; empty when all is allowed. It was not written there.
+        exposed: which Secrets it brings into a store in the clear, and what to do, one sentence; or empty.
+        withheld: which of its files are not written since a store refuses such Secrets, one sentence; or empty.
     """
 
     name: str
@@ -127,12 +129,14 @@ class WorkFacts:
     held: tuple[Held, ...] = ()
     namespace: str = ""
     forbidden: str = ""
+    exposed: str = ""
+    withheld: str = ""
 
     @property
     def state(self) -> WorkState:
         """The state in one word; the precedence is failing, pending, misplaced, ready."""
         states = {placement.state for placement in self.placements}
-        if "Failing" in states or self.refusal or self.forbidden:
+        if "Failing" in states or self.refusal or self.forbidden or self.withheld:
             return "Failing"
         if not self.scheduled or self.unscheduled or "Pending" in states:
             return "Pending"
@@ -145,6 +149,7 @@ class WorkFacts:
             self.scheduled
             and not self.refusal
             and not self.forbidden
+            and not self.withheld
             and not self.held
             and not self.unscheduled
             and all(placement.written and not placement.failure for placement in self.placements)

@@ -94,7 +94,19 @@ def read_work(work: Work, placements: Iterable[PlacementFacts]) -> WorkFacts:
             for entry in ours.get("held") or ()
         ),
         namespace=work.metadata.namespace,
+        exposed=ours.get("exposed") or "",
+        withheld=ours.get("withheld") or "",
     )
+
+
+def plain_secrets_condition(works: Sequence[WorkFacts]) -> list[Condition]:
+    """``PlainSecrets`` of Works that hold Secrets in the clear: at most one, with all that is said of them."""
+    withheld = sorted({work.withheld for work in works if work.withheld})
+    exposed = sorted({work.exposed for work in works if work.exposed})
+    if not withheld and not exposed:
+        return []
+    reason = "NotWritten" if withheld else "WrittenInTheClear"
+    return [Condition(types.PLAIN_SECRETS, "True", reason, "; ".join([*withheld, *exposed]))]
 
 
 def work_status(old: Mapping[str, Any], facts: WorkFacts, *, now: str) -> dict[str, Any]:
@@ -104,7 +116,12 @@ def work_status(old: Mapping[str, Any], facts: WorkFacts, *, now: str) -> dict[s
     """
     waiting = [{"id": group.group_id, "matchLabels": dict(group.wants)} for group in facts.unscheduled]
     return {
-        "conditions": merge_conditions(old.get("conditions"), _work_conditions(facts), now=now),
+        "conditions": merge_conditions(
+            old.get("conditions"),
+            [*_work_conditions(facts), *(told := plain_secrets_condition([facts]))],
+            now=now,
+            drop=() if told else (types.PLAIN_SECRETS,),
+        ),
         "observedGeneration": facts.generation,
         "workPlacements": facts.groups,
         "workPlacementsCreated": facts.groups - len(waiting),
@@ -115,6 +132,8 @@ def work_status(old: Mapping[str, Any], facts: WorkFacts, *, now: str) -> dict[s
             "held": [_as_status(held) for held in facts.held] or None,
             "refusal": facts.refusal or None,
             "forbidden": facts.forbidden or None,
+            "exposed": facts.exposed or None,
+            "withheld": facts.withheld or None,
         },
     }
 
@@ -231,6 +250,8 @@ def _work_conditions(facts: WorkFacts) -> list[Condition]:
         return both("PlacementsRefused", facts.refusal, "PlacementsRefused", "Failing")
     if facts.forbidden:
         return both("NotAllowed", facts.forbidden, "NotAllowed", "Failing")
+    if facts.withheld:
+        return both("PlainSecrets", facts.withheld, "PlainSecrets", "Failing")
     failing = [placement.name for placement in facts.placements if placement.state == "Failing"]
     if failing:
         message = f"Workplacements failed to write: {_names(failing)}"
@@ -269,6 +290,8 @@ def _why_failing(works: Iterable[WorkFacts]) -> str:
     forbidden = [work.forbidden for work in found if work.forbidden]
     if forbidden:
         return f"{forbidden[0]}; what was written there before stays as it was"
+    if withheld := [work.withheld for work in found if work.withheld]:
+        return withheld[0]
     failing = [placement for work in found for placement in work.placements if placement.failure]
     first = min(failing, key=lambda placement: (placement.destination, placement.name))
     others = len({placement.destination for placement in failing}) - 1

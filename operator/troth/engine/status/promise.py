@@ -15,7 +15,12 @@ from troth.api import Condition, labels, merge_conditions
 from troth.api import conditions as types
 from troth.engine.admission.unfit import consequence, named
 from troth.engine.status.facts import INSTALLED, NOT_INSTALLED, NOT_INSTALLED_AT_VERSION, PromiseFacts
-from troth.engine.status.placement import WorksReport, placements_block, works_report
+from troth.engine.status.placement import (
+    WorksReport,
+    placements_block,
+    plain_secrets_condition,
+    works_report,
+)
 from troth.engine.status.request import (
     PENDING,
     counters,
@@ -72,7 +77,7 @@ def promise_status(old: Mapping[str, Any], facts: PromiseFacts, *, now: str) -> 
     if facts.workflow.state == "Succeeded" or facts.works:
         conditions.append(report.condition)
     conditions += [_reconciled(facts, report), _ready(facts, report), *_requests(facts), *_linted(facts)]
-    conditions += _requests_fit(facts)
+    conditions += [*_requests_fit(facts), *plain_secrets_condition(facts.works)]
     merged = merge_with_stalled(
         old.get("conditions"),
         conditions,
@@ -266,4 +271,6 @@ def _dropped(facts: PromiseFacts) -> set[str]:
         dropped.add(types.REQUESTS_READY)
     if facts.misfits == ():
         dropped.add(types.REQUESTS_FIT)
+    if not plain_secrets_condition(facts.works):
+        dropped.add(types.PLAIN_SECRETS)
     return dropped

@@ -16,7 +16,12 @@ from troth.api import Condition, find_condition
 from troth.api import conditions as types
 from troth.engine.status.components import components_block, components_condition
 from troth.engine.status.facts import ComponentFacts, RequestFacts, WorkflowFacts
-from troth.engine.status.placement import WorksReport, placements_block, works_report
+from troth.engine.status.placement import (
+    WorksReport,
+    placements_block,
+    plain_secrets_condition,
+    works_report,
+)
 from troth.engine.status.stalled import merge_with_stalled, message_of
 from troth.engine.status.unattended import paused_status, unavailable_status
 
@@ -49,6 +54,7 @@ def request_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str) -> 
     if workflow.state == "Succeeded" or facts.works:
         conditions.append(report.condition)
     conditions += [reconciled(workflow, report), _ready(workflow, report, facts)]
+    conditions += (told := plain_secrets_condition(facts.works))
     merged = merge_with_stalled(
         old.get("conditions"),
         conditions,
@@ -56,7 +62,7 @@ def request_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str) -> 
         or _is_held(conditions, facts)
         or _waits_for_stalled(conditions, facts.components),
         now=now,
-        drop=_dropped_conditions(old, workflow, condition_types),
+        drop=[*_dropped_conditions(old, workflow, condition_types), *(() if told else (types.PLAIN_SECRETS,))],
     )
     fields, keys = author_fields(old, workflow)
     succeeded = last_success(old, merged)
