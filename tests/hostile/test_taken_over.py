@@ -180,6 +180,32 @@ async def test_an_object_is_let_to_the_owner_that_is_named_and_to_nobody_else(
     assert (await live(client, CONFIG_MAP, "c", namespace))["data"] == {"v": "theirs"}
 
 
+async def test_who_is_refused_an_object_does_not_keep_it_from_the_one_that_may_have_it(
+    store: ClusterStore, client: Client, namespace: str
+) -> None:
+    await client.create(CONFIG_MAP, config_map("c", namespace, v="theirs"), field_manager="hand")
+    writer = store.writer()
+    await refusal_of(writer, claim("mallory/x", config_map("c", namespace, v="mallory's")))
+    await annotate(client, "c", "a/x", namespace)
+    await writer.write(claim("a/x", config_map("c", namespace, v="ours")))
+    assert (await live(client, CONFIG_MAP, "c", namespace))["data"] == {"v": "ours"}
+    error = await refusal_of(writer, claim("mallory/x", config_map("c", namespace, v="mallory's")))
+    assert error.reason == "PathConflict"
+
+
+async def test_nobody_writes_the_record_of_another_owner(
+    store: ClusterStore, client: Client, namespace: str
+) -> None:
+    """A rendered ConfigMap where Troth will look for the inventory of a request that does not exist yet."""
+    writer = store.writer()
+    forged = config_map(writer._inventories.name("a/x"), namespace, owner="a/x", objects="[]")
+    forged["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "troth", "troth.dev/store": namespace}
+    error = await refusal_of(writer, claim("mallory/x", forged, config_map("d", namespace)))
+    assert "1 of 2 objects" in error.message
+    assert "Troth keeps its inventories under such names" in error.message
+    assert set(await records(client, namespace)) == {"mallory/x"}
+
+
 async def test_a_manifest_cannot_adopt_for_itself(store: ClusterStore, client: Client, namespace: str) -> None:
     await client.create(CONFIG_MAP, config_map("c", namespace, v="theirs"), field_manager="hand")
     wanted = config_map("c", namespace, v="ours")

@@ -206,6 +206,7 @@ class KubernetesWriter:
         handover = await self._register(wish, keys)
         old = inventory.entries if inventory else frozenset()
         new = frozenset(manifest.entry for manifest in manifests)
+        of = len(new) + len(failures)
         recorded: dict[ObjectKey, Recorded] = {}
         for record in (*former.values(), *((inventory,) if inventory else ())):
             recorded.update(record.recorded())
@@ -229,7 +230,9 @@ class KubernetesWriter:
             if number == 0 and part:
                 failures += await self._served.wait(part)
         if failures:
-            raise refused(owner, failures, of=len(new) + sum(failure.missing_kind for failure in failures))
+            # whoever is let to have what this owner may not have must be able to claim it
+            self._unregister(owner, (failure.key for failure in failures if failure.foreign))
+            raise refused(owner, failures, of=of)
         # by key: the same object written in another version is not another object
         wanted = {entry.key for entry in new}
         leaving = [entry for entry in old if entry.key not in wanted]
@@ -282,6 +285,10 @@ class KubernetesWriter:
                 failures.append(ObjectFailure(manifest.key, problem, missing_kind=True))
                 continue
             manifest = placed(manifest, resource)
+            if self._inventories.keeps(manifest.key):
+                problem = "Troth keeps its inventories under such names; choose another name"
+                failures.append(ObjectFailure(manifest.key, problem))
+                continue
             found.append(manifest)
             resources[manifest.key] = resource
         require_unique(found)
@@ -312,10 +319,8 @@ class KubernetesWriter:
             return footings, failures
         yielding = self._yielding(await _ask(task.wish))
         kept = [each for each in conflicts if not _yields(yielding.get(each.holder), each.key)]
-        for each in kept:
-            # it was registered as free: whoever has it on record must still be able to claim it
-            self._owned[task.owner] = self._owned.get(task.owner, frozenset()) - {each.key}
-            self._owners.pop(each.key, None)
+        # they were registered as free: whoever has them on record must still be able to claim them
+        self._unregister(task.owner, (each.key for each in kept))
         for each in kept:
             raise conflict(each.key, each.first, task.owner)
         footings.update({each.key: each.footing for each in conflicts})
@@ -449,6 +454,12 @@ class KubernetesWriter:
                     del self._owners[key]
         self._assign(wish.owner, wanted)
         return handover
+
+    def _unregister(self, owner: str, keys: Iterable[ObjectKey]) -> None:
+        for key in keys:
+            if self._owners.get(key) == owner:
+                self._owned[owner] -= {key}
+                del self._owners[key]
 
     def _assign(self, owner: str, wanted: frozenset[ObjectKey]) -> None:
         for key in wanted:

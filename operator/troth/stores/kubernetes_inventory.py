@@ -25,6 +25,7 @@ from troth.stores.kubernetes_standing import INVENTORY, Recorded, uid_of
 
 _STORE: Final = "troth.dev/store"
 _MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+_PREFIX: Final = "troth-"
 _LONGEST_LABEL: Final = 63
 
 
@@ -67,7 +68,12 @@ class Inventories:
 
     def name(self, owner: str, *, store: str = "") -> str:
         """The name of an owner's record, here or in another store; also the label of everything it lists."""
-        return f"troth-{_digest((_short(store) if store else self._store) + chr(0) + owner)}"
+        return f"{_PREFIX}{_digest((_short(store) if store else self._store) + chr(0) + owner)}"
+
+    def keeps(self, key: ObjectKey) -> bool:
+        """Whether an object would stand where records are, whoever they are of."""
+        place = (key.group, key.kind, key.namespace)
+        return place == ("", "ConfigMap", self._namespace) and key.name.startswith(_PREFIX)
 
     def get(self, owner: str) -> Inventory | None:
         """The record as this process knows it; call `require` before."""
