@@ -110,6 +110,13 @@ class Turns(Generic[T, R, C]):
             self.remove(item, row, column)
         return found
 
+    def position(self, item: T, row: R, column: C) -> int | None:
+        """How many stand before an item in its own place; None when it does not wait."""
+        items = self._places.get((row, column))
+        if items is None or item not in items:
+            return None
+        return next(number for number, other in enumerate(items) if other is item or other == item)
+
     def sizes(self) -> Iterator[tuple[R, C, int]]:
         """How many wait in each place."""
         for (row, column), items in self._places.items():

@@ -13,6 +13,7 @@ from troth.controllers.platform import Renderer
 from troth.engine import Failure, Outcome, RenderContext
 from troth.engine.admission.unfit import Unfit
 from troth.engine.linting import LintReport
+from troth.engine.pool import Place
 from troth.stores import Claim, Former, StateStoreWriter, StoreError, Written
 
 logger = logging.getLogger(__name__)
@@ -26,10 +27,12 @@ class MeteredRenderer:
         self._metrics = metrics
         self._clock = clock
 
-    async def render(self, pipelines: Sequence[JinjaPipeline], context: RenderContext) -> tuple[Outcome, ...]:
+    async def render(
+        self, pipelines: Sequence[JinjaPipeline], context: RenderContext, place: Place | None = None
+    ) -> tuple[Outcome, ...]:
         """Renders and counts."""
         started = self._clock()
-        outcomes = await self._renderer.render(pipelines, context)
+        outcomes = await self._renderer.render(pipelines, context, place)
         failed = next((outcome for outcome in outcomes if isinstance(outcome, Failure)), None)
         self._metrics.rendered(failed.reason if failed else "rendered", self._clock() - started)
         return outcomes

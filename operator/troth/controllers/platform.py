@@ -22,6 +22,7 @@ from troth.controllers.writes import Writes
 from troth.engine import Failure, Outcome, RenderContext
 from troth.engine.admission.unfit import Unfit
 from troth.engine.linting import LintReport
+from troth.engine.pool import Place
 from troth.engine.reach import Reach
 from troth.engine.status import status_patch
 from troth.kube import Client, EventRecorder, Informer, NotFound, WorkQueue
@@ -33,8 +34,10 @@ Object = Mapping[str, Any]
 class Renderer(Protocol):
     """Who renders (troth.engine.RenderPool)."""
 
-    async def render(self, pipelines: Sequence[JinjaPipeline], context: RenderContext) -> tuple[Outcome, ...]:
-        """Renders the pipelines in order, up to the first failure."""
+    async def render(
+        self, pipelines: Sequence[JinjaPipeline], context: RenderContext, place: Place | None = None
+    ) -> tuple[Outcome, ...]:
+        """Renders the pipelines in order, up to the first failure; ``place`` tells meanwhile how many are before."""
 
     async def check(self, pipelines: Sequence[JinjaPipeline]) -> Failure | None:
         """The first template that does not compile."""

@@ -161,7 +161,10 @@ class PromiseReconciler:
             )
         except InvalidObject as error:
             return Unsound(str(error))
-        failure = await self._platform.renderer.check(offer.pipelines) if offer.pipelines else None
+        failure = None
+        if offer.pipelines:
+            async with self._platform.slots.lent():
+                failure = await self._platform.renderer.check(offer.pipelines)
         return offer if failure is None else Unsound(failure.sentence(), failure)
 
     def _namespaces_of_requests(self, promise: Promise) -> frozenset[str]:

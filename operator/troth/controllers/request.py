@@ -25,6 +25,7 @@ from troth.controllers.placement_state import placement_facts
 from troth.controllers.platform import Platform
 from troth.controllers.relaxing import relax, remedy
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
+from troth.controllers.turn_waiting import Overtaken
 from troth.controllers.workflow import (
     ContentsForgotten,
     Run,
@@ -48,6 +49,7 @@ from troth.engine.status import (
     read_work,
     refusal_status,
     request_status,
+    waiting_status,
     why_paused,
     why_unavailable,
 )
@@ -58,6 +60,7 @@ logger = logging.getLogger(__name__)
 
 _NOTHING = WorkflowFacts()
 _WAITS_FOR_PROMISE = Waits("its Promise")
+_WAS_OVERTAKEN = Waits("it was changed while it waited for its turn")
 _COMPONENTS_AGAIN = 10.0
 _COMPONENTS_LISTED = "the requests that it has as components are being listed"
 _RELAXED_AGAIN = 2.0  # a changed schema is served a moment after it was accepted
@@ -93,7 +96,7 @@ class RequestReconciler:
     """Renders requests and keeps their Works."""
 
     def __init__(self, platform: Platform, workflows: Workflows) -> None:
-        self._platform = platform
+        self.platform = self._platform = platform
         self._workflows = workflows
         self._components = Components(platform)
         self._parsed: dict[tuple[str, str], tuple[JinjaPipeline, ...]] = {}
@@ -102,6 +105,9 @@ class RequestReconciler:
         """Brings the Works and the status of one request to what it and its Promise say."""
         try:
             return await self._reconcile(key)
+        except Overtaken:
+            self._platform.queue.add(key)
+            return _WAS_OVERTAKEN
         except Invalid as error:
             # Whatever else is refused was told in the status. This is the status.
             api = self._platform.caches.requests.get(key.kind)
@@ -196,7 +202,17 @@ class RequestReconciler:
             source="resource-workflow",
             declared_status=declared_status(bound.spec.api or {}, api.resource.version),
             fresh=fresh,
+            attendant=_Attendant(self, key, api, promise, request),
         )
+
+    async def tell_waiting(self, key: Key, api: RequestApi, request: Request, before: int) -> None:
+        """Says that a request, or its deletion, waits for its turn to be rendered."""
+        if request.metadata.deleting:
+            waiting_for = f"its delete pipeline, which waits for its turn, {before} before it"
+            await self._report_deletion(key, api, request, waiting_for)
+        elif request.status.get("observedGeneration") != request.metadata.generation:
+            status = waiting_status(request.status, before=before, now=self._platform.now())
+            await self._platform.write_status(api.informer, api.resource, key, request.status, status)
 
     async def _announce_components(self, key: Key, api: RequestApi, request: Request, run: Run) -> Request:
         """Names new components in the status before they are written, so that a deletion always knows of them."""
@@ -289,7 +305,13 @@ class RequestReconciler:
                     key, api, request, "its delete pipeline", failure=failure, stalled=True
                 )
             context = render_context(promise, request, version=bound.version)
-            blocked = await self._workflows.finish(key, pipelines, context, source="resource-workflow")
+            blocked = await self._workflows.finish(
+                key,
+                pipelines,
+                context,
+                source="resource-workflow",
+                attendant=_Attendant(self, key, api, promise, request),
+            )
             if blocked is not None:
                 await self._report_deletion(
                     key,
@@ -552,6 +574,35 @@ class RequestReconciler:
             message=message,
             action=action,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Attendant:
+    """Knows a request that waits for its turn."""
+
+    reconciler: RequestReconciler
+    key: Key
+    api: RequestApi
+    promise: Promise
+    request: Request
+
+    def is_overtaken(self) -> bool:
+        caches = self.reconciler.platform.caches
+        now, promise = caches.get_request(self.key), caches.promises.get("", self.promise.name)
+        return now is None or promise is None or _meant(now, promise) != _meant(self.request, self.promise)
+
+    async def tell(self, before: int) -> None:
+        now = self.reconciler.platform.caches.get_request(self.key)
+        if now is not None:
+            await self.reconciler.tell_waiting(self.key, self.api, now, before)
+
+
+def _meant(request: Request, promise: Promise) -> object:
+    """What a rendering is made of, and whether there is to be one."""
+    return [
+        (meta.uid, meta.generation, meta.deleting, meta.labels, meta.annotations)
+        for meta in (request.metadata, promise.metadata)
+    ]
 
 
 def request_reference(resource: Resource, request: Request) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from troth.controllers.caches import BY_OWNER, BY_WORK
 from troth.controllers.handover import has_arrived, is_retired, write_moves
 from troth.controllers.platform import Platform
 from troth.controllers.result import After, Result, Retry, Terminal
+from troth.controllers.turn_waiting import Attendant, render_in_turn
 from troth.engine import Control, Failure, RenderContext
 from troth.engine.components import Component, Parent, find_components, may_hold_components
 from troth.engine.failure import passes
@@ -91,7 +92,7 @@ class Run:
     components: tuple[Component, ...] = ()
 
 
-_TIMEOUT_RETRY = 60.0
+_HELD_OVER = 0.5
 _SUSPENDED_RETRY = 60.0
 _REFUSED_RETRY = 60.0
 _NOTHING = Run((), (), None, AuthorStatus())
@@ -132,6 +133,7 @@ class Workflows:
         source: str,
         declared_status: Mapping[str, Any] | None = None,
         fresh: bool = False,
+        attendant: Attendant | None = None,
     ) -> Run:
         """Renders the pipelines, or answers from memory when nothing that they read has changed.
 
@@ -144,6 +146,10 @@ class Workflows:
             source: ``resource-workflow`` or ``promise-workflow``.
             declared_status: what the API says of the status of its requests.
             fresh: render in any case, because the contents are needed.
+            attendant: who is told when it has to wait long for its turn.
+
+        Raises:
+            Overtaken: the owner has changed while it waited for its turn.
         """
         if not pipelines:
             return _NOTHING
@@ -151,7 +157,7 @@ class Workflows:
         remembered = self._remembered.get(key)
         if remembered and remembered[0] == inputs and not fresh:
             return remembered[1]
-        outcomes = await self._platform.renderer.render(pipelines, context)
+        outcomes = await render_in_turn(self._platform, key, pipelines, context, attendant)
         found = judge_outcomes(outcomes, selectors=selectors, source=source, declared_status=declared_status)
         run = Run(
             pipelines=tuple(pipeline.name for pipeline in pipelines),
@@ -168,10 +174,22 @@ class Workflows:
         return run
 
     async def finish(
-        self, key: Key, pipelines: Sequence[JinjaPipeline], context: RenderContext, *, source: str
+        self,
+        key: Key,
+        pipelines: Sequence[JinjaPipeline],
+        context: RenderContext,
+        *,
+        source: str,
+        attendant: Attendant | None = None,
     ) -> Blocked | None:
-        """Runs the delete pipelines of an owner, all of them in order; None when they let it go."""
-        outcomes = await self._platform.renderer.render(pipelines, context) if pipelines else ()
+        """Runs the delete pipelines of an owner, all of them in order; None when they let it go.
+
+        Raises:
+            Overtaken: the owner has changed while it waited for its turn.
+        """
+        if not pipelines:
+            return None
+        outcomes = await render_in_turn(self._platform, key, pipelines, context, attendant)
         found = judge_outcomes(outcomes, selectors={}, source=source)
         if found.failure is not None:
             sentence = found.failure.sentence()
@@ -422,10 +440,10 @@ def is_passing(failure: Failure) -> bool:
 def after_failure(failure: Failure) -> Result:
     """What follows from a workflow that failed."""
     sentence = failure.sentence()
-    if failure.reason == "RenderCrashed":
-        return Retry(sentence)
+    if failure.again:
+        return After(failure.again + _HELD_OVER, sentence, failed=True)
     if is_passing(failure):
-        return After(_TIMEOUT_RETRY, sentence, failed=True)
+        return Retry(sentence)
     return Terminal(failure.reason, sentence)
 
 

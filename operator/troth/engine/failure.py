@@ -8,7 +8,7 @@ value), what is wrong, and what to do.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 Reason = Literal[
@@ -51,6 +51,7 @@ class Failure:
         value: that input as JSON, cut short, or "".
         message: what is wrong, without a full stop.
         hint: what to do about it, or "".
+        again: after how many seconds it is tried again by itself; 0 when nobody has decided that. Not told to people.
     """
 
     reason: Reason
@@ -63,6 +64,7 @@ class Failure:
     input: str = ""
     value: str = ""
     hint: str = ""
+    again: float = field(default=0.0, compare=False)
 
     @property
     def location(self) -> str:

@@ -4,10 +4,14 @@ Nothing in Jinja bounds time or memory, so templates run in worker processes tha
 are killed when they do not answer. Three rules keep one author's endless loop out of everybody else's way:
 
 * A job first gets a short time, many times what templates need. What does not end in it starts again in the slow
-  lane, with all the time of the limits; the slow lane never holds the last worker.
-* In both lanes namespaces take turns (`lanes`).
+  lane, with all the time of the limits; the slow lane never holds the last worker. Whose jobs have cost the quick lane
+  too much of its time get into the slow one at once.
+* In both lanes namespaces and Promises take turns (`lanes`).
 * What timed out or crashed is not tried again for a while (`quarantine`). The pipelines before it are rendered all
   the same: what a request is told comes from its own inputs and from nothing else.
+
+A job that waits is a reference to what its caller has anyway, and becomes bytes when a worker takes it: a thousand of
+them weigh little, and need no bound but the one of those who ask.
 
 Promises are linted elsewhere (`lint_process`), so that no rendering waits for advice.
 
@@ -19,7 +23,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -41,6 +45,7 @@ _logger = logging.getLogger(__name__)
 _SHORT_SECONDS: Final = 0.15  # of a processor
 _SHORT_PATIENCE_SECONDS: Final = 1.0  # on the wall, for what does not stop by itself
 _GRACE_SECONDS: Final = 0.5
+_LEAST_LOOK_SECONDS: Final = 0.02
 
 
 class RenderPoolError(TrothError):
@@ -53,14 +58,43 @@ class _Job:
 
     Attributes:
         identity: whose it is.
+        edited: its request was asked for with other inputs before.
         patient: it did not end in the short time, and waits for the slow lane.
     """
 
-    payload: bytes
-    names: tuple[str, ...]
+    pipelines: Sequence[JinjaPipeline]
+    context: RenderContext | None
     identity: Identity
     answer: asyncio.Future[tuple[Answer | None, ...] | Held]
+    edited: bool = False
     patient: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the pipelines."""
+        return tuple(pipeline.name for pipeline in self.pipelines)
+
+    def payload(self, seconds: float, *, short: bool) -> bytes:
+        """What a worker is given."""
+        context = b"null" if self.context is None else pack_context(self.context)
+        head = b'{"packed":true,"seconds":%f,"short":%s,"pipelines":' % (seconds, b"true" if short else b"false")
+        return head + pack_pipelines(self.pipelines) + b',"context":' + context + b"}"
+
+
+class Place:
+    """Where a job stands, for whoever waits for it."""
+
+    def __init__(self) -> None:
+        self._look: Callable[[], int | None] = lambda: None
+
+    @property
+    def before(self) -> int | None:
+        """About how many jobs are served before it; None when it does not wait for its turn."""
+        return self._look()
+
+    def follow(self, look: Callable[[], int | None]) -> None:
+        """From now on ``look`` tells."""
+        self._look = look
 
 
 class RenderPool:
@@ -69,17 +103,13 @@ class RenderPool:
     Args:
         size: workers; with two or more, what hangs never holds all of them.
         limits: bounds of each job.
-        quarantine_seconds: for how long the outcome of what hung is repeated without trying.
-        backlog: jobs that may wait; more wait outside.
+        quarantine_seconds: for how long the outcome of what hung is repeated without trying, the first time.
     """
 
-    def __init__(
-        self, *, size: int, limits: Limits | None = None, quarantine_seconds: float = 60.0, backlog: int = 4096
-    ) -> None:
+    def __init__(self, *, size: int, limits: Limits | None = None, quarantine_seconds: float = 60.0) -> None:
         self._size = max(1, size)
         self._limits = limits or Limits()
         self._quarantine = Quarantine(quarantine_seconds)
-        self._room = asyncio.Semaphore(backlog)
         self._quick: Lane[_Job] = Lane()
         self._slow: Lane[_Job] = Lane()
         self._slow_running = 0
@@ -117,24 +147,26 @@ class RenderPool:
         unused, self._unused = self._unused, []
         await asyncio.gather(*(process.end() for process in unused))
 
-    async def render(self, pipelines: Sequence[JinjaPipeline], context: RenderContext) -> tuple[Outcome, ...]:
+    async def render(
+        self, pipelines: Sequence[JinjaPipeline], context: RenderContext, place: Place | None = None
+    ) -> tuple[Outcome, ...]:
         """An outcome for each pipeline in their order, up to and including the first failure.
+
+        Args:
+            pipelines: to render.
+            context: what they read; it stays as it is until there is an answer.
+            place: tells meanwhile how many are served before.
 
         Raises:
             RenderPoolError: the pool is closed.
         """
         if not pipelines:
             return ()
-        packed = pack_pipelines(pipelines)
-        packed_context = pack_context(context)
-        payload = b'{"pipelines":' + packed + b',"context":' + packed_context + b"}"
-        program = hashlib.sha256(packed).digest()
-        key = hashlib.sha256(program + packed_context).digest()
-        identity = Identity(key, program, _namespace_of(context))
-        answer = await self._submit(payload, tuple(pipeline.name for pipeline in pipelines), identity)
+        identity = _identity_of(pipelines, context)
+        answer = await self._submit(pipelines, context, identity, place or Place())
         if not isinstance(answer, Held):
             return cast("tuple[Outcome, ...]", answer)
-        before = await self.render(pipelines[: answer.index], context)
+        before = await self.render(pipelines[: answer.index], context, place)
         if before and isinstance(before[-1], Failure):
             return before
         return (*before, answer.failure)
@@ -147,11 +179,8 @@ class RenderPool:
         """
         if not pipelines:
             return None
-        packed = pack_pipelines(pipelines)
-        payload = b'{"pipelines":' + packed + b',"context":null}'
-        program = hashlib.sha256(b"check" + packed).digest()
-        names = tuple(pipeline.name for pipeline in pipelines)
-        answer = await self._submit(payload, names, Identity(program, program, ""))
+        program = hashlib.sha256(b"check" + pack_pipelines(pipelines)).digest()
+        answer = await self._submit(pipelines, None, Identity(program, program, ""), Place())
         if isinstance(answer, Held):
             return answer.failure
         return next((outcome for outcome in answer if isinstance(outcome, Failure)), None)
@@ -191,23 +220,31 @@ class RenderPool:
                 job.answer.set_exception(RenderPoolError("the pool is closed"))
 
     async def _submit(
-        self, payload: bytes, names: tuple[str, ...], identity: Identity
+        self, pipelines: Sequence[JinjaPipeline], context: RenderContext | None, identity: Identity, place: Place
     ) -> tuple[Answer | None, ...] | Held:
         if self._closed or not self._tasks:
             raise RenderPoolError("the pool is closed" if self._closed else "the pool is not started")
         loop = asyncio.get_running_loop()
-        job = _Job(payload, names, identity, loop.create_future())
-        held = self._quarantine.recall(identity, names, loop.time())
+        job = _Job(pipelines, context, identity, loop.create_future(), self._quarantine.asks(identity))
+        held = self._quarantine.recall(identity, job.names, loop.time(), edited=job.edited)
         if held is not None:
             return held
-        async with self._room:
-            self._enqueue(job)
+        place.follow(lambda: self._before(job))
+        self._enqueue(job)
+        try:
             return await job.answer
+        finally:
+            for lane in (self._quick, self._slow):
+                lane.remove(job)  # of one that nobody waits for any more
+
+    def _before(self, job: _Job) -> int | None:
+        quick = self._quick.before(job)
+        return self._slow.before(job) if quick is None else quick
 
     # ---- who is next
 
     def _is_slow(self, job: _Job) -> bool:
-        return job.patient or self._quarantine.is_slow(job.identity)
+        return job.patient or self._quarantine.is_slow(job.identity, asyncio.get_running_loop().time())
 
     def _enqueue(self, job: _Job) -> None:
         (self._slow if self._is_slow(job) else self._quick).add(job)
@@ -238,6 +275,7 @@ class RenderPool:
         process: RenderProcess | None = self._unused.pop()
         try:
             while True:
+                process = process or await self._replace()
                 job = await self._next()
                 slow = self._is_slow(job)
                 self._slow_running += slow
@@ -254,33 +292,44 @@ class RenderPool:
             if process is not None:
                 await process.end()
 
+    async def _replace(self) -> RenderProcess | None:
+        """A process in the place of one that was ended; None when it does not start.
+
+        It is asked for before the next job is taken, which another worker may have meanwhile, and once more with a
+        job, which fails if that is in vain: nobody waits without an end.
+        """
+        try:
+            return await RenderProcess.start(self._limits)
+        except (ProcessError, OSError) as error:
+            _logger.warning("a process that renders does not start: %s", error)
+            return None
+
     async def _serve(self, job: _Job, process: RenderProcess | None, *, slow: bool) -> RenderProcess | None:
         """Answers a job; the process to go on with, or None when it has to be replaced."""
         now = asyncio.get_running_loop().time
         if job.answer.done():
             return process  # nobody waits any more
-        held = self._quarantine.recall(job.identity, job.names, now())
+        held = self._quarantine.recall(job.identity, job.names, now(), edited=job.edited)
         if held is not None:
             job.answer.set_result(held)
             return process
+        process = process or await self._replace()
         if process is None:
-            try:
-                process = await RenderProcess.start(self._limits)
-            except (ProcessError, OSError) as error:
-                _logger.exception("a process that renders does not start")
-                job.answer.set_result((_crashed(job, 0, str(error)),))
-                await asyncio.sleep(1.0)
-                return None
+            job.answer.set_result((_crashed(job, 0, "another one does not start"),))
+            await asyncio.sleep(1.0)
+            return None
         seconds = self._limits.seconds if slow else min(_SHORT_SECONDS, self._limits.seconds)
         short = seconds < self._limits.seconds
+        begun = now()
         outcomes, healthy, quick = await self._ask(process, job, seconds, short=short)
         if outcomes and is_unended(outcomes[-1]) and short:
             # A crash may be the end of a process that had been idle, which says nothing about this job.
             job.patient = True
-            self._quarantine.took_long(job.identity)
-            self._enqueue(job)
+            self._quarantine.took_long(job.identity, now() - begun, now())
+            if not job.answer.done():
+                self._enqueue(job)
         else:
-            self._conclude(job, outcomes, now(), quick=quick)
+            self._conclude(job, outcomes, now(), seconds=now() - begun, quick=quick)
         return process if healthy else None
 
     async def _ask(
@@ -292,12 +341,16 @@ class RenderPool:
         """
         outcomes: list[Answer | None] = []
         healthy = quick = False
-        head = b'{"packed":true,"seconds":%f,"short":%s,' % (seconds, b"true" if short else b"false")
         try:
-            async with asyncio.timeout(_SHORT_PATIENCE_SECONDS if short else seconds + _GRACE_SECONDS):
-                await process.send(head + job.payload[1:])
-                while "outcome" in (reply := await process.receive()):
-                    outcomes.append(read_answer(reply["outcome"]))
+            async with asyncio.timeout(_SHORT_PATIENCE_SECONDS if short else seconds + _GRACE_SECONDS) as deadline:
+                watch = _Watch(process, deadline, seconds + _GRACE_SECONDS / 2) if short else None
+                try:
+                    await process.send(job.payload(seconds, short=short))
+                    while "outcome" in (reply := await process.receive()):
+                        outcomes.append(read_answer(reply["outcome"]))
+                finally:
+                    if watch is not None:
+                        watch.cancel()
             healthy = not reply["exhausted"]
             quick = reply["spent"] < _SHORT_SECONDS
         except TimeoutError:
@@ -310,22 +363,54 @@ class RenderPool:
                 await process.end()
         return tuple(outcomes), healthy, quick
 
-    def _conclude(self, job: _Job, outcomes: tuple[Answer | None, ...], now: float, *, quick: bool) -> None:
+    def _conclude(
+        self, job: _Job, outcomes: tuple[Answer | None, ...], now: float, *, seconds: float, quick: bool
+    ) -> None:
         last = outcomes[-1] if outcomes else None
         if isinstance(last, Failure) and is_unended(last):
-            self._quarantine.misbehaved(job.identity, len(outcomes) - 1, last, now)
+            failure = self._quarantine.misbehaved(job.identity, len(outcomes) - 1, last, now, seconds=seconds)
+            outcomes = (*outcomes[:-1], failure)
         else:
             self._quarantine.succeeded(job.identity, quick=quick)
-            if quick:
+            if quick and not self._quarantine.is_slow(job.identity, now):
                 for other in self._slow.take_party(job.identity):
                     self._enqueue(other)
         if not job.answer.done():
             job.answer.set_result(outcomes)
 
 
-def _namespace_of(context: RenderContext) -> str:
-    metadata = (context.request or {}).get("metadata") or {}
-    return str(metadata.get("namespace") or "")
+class _Watch:
+    """Ends a wait early once a process has used its share of a processor: what hangs need not hang on the wall."""
+
+    def __init__(self, process: RenderProcess, deadline: asyncio.Timeout, seconds: float) -> None:
+        self._process = process
+        self._deadline = deadline
+        self._end = process.spent() + seconds
+        self._loop = asyncio.get_running_loop()
+        self._handle = self._loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        left = self._end - self._process.spent()
+        if left <= 0:
+            if not self._deadline.expired():
+                self._deadline.reschedule(self._loop.time())
+        else:
+            self._handle = self._loop.call_later(max(left, _LEAST_LOOK_SECONDS), self._look)
+
+    def cancel(self) -> None:
+        self._handle.cancel()
+
+
+def _identity_of(pipelines: Sequence[JinjaPipeline], context: RenderContext) -> Identity:
+    program = hashlib.sha256(pack_pipelines(pipelines)).digest()
+    key = hashlib.sha256(program + pack_context(context)).digest()
+    request = context.request or {}
+    metadata = request.get("metadata") or {}
+    namespace = str(metadata.get("namespace") or "")
+    names = (request.get("apiVersion"), request.get("kind"), namespace, metadata.get("name"))
+    # What a request asks when it goes is another question, and no edit of what it asked before.
+    asked = (context.promise.get("name"), *names, *(pipeline.name for pipeline in pipelines))
+    return Identity(key, program, namespace, hashlib.sha256(repr(asked).encode()).digest())
 
 
 def _crashed(job: _Job, index: int, cause: str) -> Failure:

@@ -9,16 +9,22 @@ not end, and for whom. Three memories, each with its own reach:
 * A *program* (these templates) that never succeeded for anybody and held back the parties of three namespaces is
   held back for everybody. One namespace alone can therefore never stop those of others.
 
+Each while is twice as long as the last, and long enough that all that a namespace, or a Promise, has to try again takes
+an eighth of a worker together (`_SPARING`): two hundred requests that time out are tried again every half an hour.
+What somebody has edited is tried at once, whatever its namespace is held back for.
+
 What is held back for others' jobs says so in words of its own: nothing that others wrote is in it.
 
 Whether templates are slow is remembered for each party too, so that somebody's slow input moves nobody else's
-requests into the slow lane. All memories are bounded; the oldest entry goes first.
+requests into the slow lane. And the time that the quick lane lost with a party, a namespace or a program is counted:
+who has lost too much of it goes to the slow lane at once, until it is forgotten little by little. All memories are
+bounded; the oldest entry goes first.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from dataclasses import dataclass, field
+from collections import Counter, OrderedDict
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from troth.engine.failure import Failure
@@ -26,6 +32,12 @@ from troth.engine.failure import Failure
 _MOST_REMEMBERED: Final = 4096
 _JOBS: Final = 2
 _NAMESPACES: Final = 3
+_MOST_STRIKES: Final = 64
+_MOST_DOUBLINGS: Final = 5
+_SPARING: Final = 8
+_LOSS_FORGOTTEN: Final = 0.05  # of a second, each second
+_LOSS_OF_A_PARTY: Final = 2.0
+_LOSS_OF_MANY: Final = 4.0  # seconds, of a namespace or a program
 _UNENDED: Final = ("TemplateTimeout", "RenderCrashed")
 
 
@@ -37,11 +49,13 @@ class Identity:
         key: hash of everything that its outcome depends on.
         program: hash of its templates.
         namespace: that of the request; "" for a Promise's own workflow.
+        subject: hash of who asks, whatever the inputs; b"" when that is not known.
     """
 
     key: bytes
     program: bytes
     namespace: str
+    subject: bytes = b""
 
     @property
     def party(self) -> tuple[str, bytes]:
@@ -57,13 +71,27 @@ class Held:
     failure: Failure
 
 
+@dataclass(frozen=True, slots=True)
+class _Hung:
+    """Of a job: how often it did not end, until when it is not tried again, and what is said until then."""
+
+    job: Identity
+    times: int
+    until: float
+    held: Held
+
+
 @dataclass(slots=True)
 class _Strikes:
-    """Of a party: which jobs did not end since its last success, which pipeline that was, and until when it holds."""
+    """Of a party: which jobs did not end since its last success, which pipeline that was, and until when it holds.
+
+    ``rounds`` counts how often it was held back since.
+    """
 
     jobs: set[bytes] = field(default_factory=set)
     index: int = 0
     until: float = 0.0
+    rounds: int = 0
 
 
 def is_unended(outcome: object) -> bool:
@@ -80,67 +108,134 @@ class Quarantine:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._jobs: OrderedDict[bytes, tuple[float, Held]] = OrderedDict()
+        self._jobs: OrderedDict[bytes, _Hung] = OrderedDict()
+        self._hung: Counter[str | bytes] = Counter()  # remembered jobs, by namespace and by program
+        self._asked: OrderedDict[bytes, bytes] = OrderedDict()
+        self._lost: OrderedDict[object, tuple[float, float]] = OrderedDict()
         self._strikes: OrderedDict[tuple[str, bytes], _Strikes] = OrderedDict()
         self._struck: OrderedDict[bytes, set[str]] = OrderedDict()
         self._quick: OrderedDict[tuple[str, bytes], bool] = OrderedDict()
         self._slow: OrderedDict[tuple[str, bytes], None] = OrderedDict()
         self._proven: OrderedDict[bytes, None] = OrderedDict()
 
-    def recall(self, job: Identity, names: tuple[str, ...], now: float) -> Held | None:
+    def asks(self, job: Identity) -> bool:
+        """Notes what somebody asks for; whether the same asked for something else before."""
+        if not job.subject:
+            return False
+        before = self._asked.get(job.subject)
+        _remember(self._asked, job.subject, job.key)
+        return before is not None and before != job.key
+
+    def recall(self, job: Identity, names: tuple[str, ...], now: float, *, edited: bool = False) -> Held | None:
         """Whether a job is held back, and why.
 
         Args:
             job: the job.
             names: of its pipelines.
             now: seconds of a clock that never goes back.
+            edited: its inputs are new: it is held back for what it did itself, and for nobody else.
         """
         own = self._jobs.get(job.key)
-        if own is not None:
-            if own[0] > now:
-                return own[1]
-            del self._jobs[job.key]
+        if own is not None and own.until > now:
+            failure = replace(own.held.failure, again=own.until - now)
+            return Held(own.held.index, failure)
+        if edited:
+            return None
         strikes = self._strikes.get(job.party)
         if strikes is not None and len(strikes.jobs) >= _JOBS:
             if strikes.until > now:
-                return self._held(strikes.index, names, "other requests in this namespace")
-            self._forgive(job.party)
+                return self._held(strikes.index, names, "other requests in this namespace", strikes.until - now)
+            strikes.jobs.clear()
+            self._unstrike(job.party)
         others = [self._strikes[party] for party in self._parties(job.program)]
-        holding = [each.index for each in others if each.until > now]
+        holding = [each for each in others if each.until > now]
         if len(holding) >= _NAMESPACES:
-            return self._held(min(holding), names, "requests in several namespaces")
+            again = min(each.until for each in holding) - now
+            index = min(each.index for each in holding)
+            return self._held(index, names, "requests in several namespaces", again)
         return None
 
-    def is_slow(self, job: Identity) -> bool:
-        """Whether a job belongs into the slow lane: its party's templates did not end in the short time lately."""
-        return job.party in self._slow or self._quick.get(job.party) is False
+    def is_slow(self, job: Identity, now: float) -> bool:
+        """Whether a job belongs into the slow lane.
+
+        Its party's templates did not end in the short time lately, or the quick lane has lost too much time with its
+        like. A party that loses none, and did well before, does not pay for others in its namespace or elsewhere.
+        """
+        if job.party in self._slow or self._quick.get(job.party) is False:
+            return True
+        own = self._loss(job.party, now)
+        if own > _LOSS_OF_A_PARTY:
+            return True
+        if job.party in self._quick and not own:
+            return False
+        return max(self._loss(job.namespace, now), self._loss(job.program, now)) > _LOSS_OF_MANY
 
     def succeeded(self, job: Identity, *, quick: bool) -> None:
         """Notes that a job ended by itself; ``quick``: in the short time."""
         _remember(self._quick, job.party, quick)
         _remember(self._proven, job.program, None)
         self._slow.pop(job.party, None)
-        self._forgive(job.party)
+        self._strikes.pop(job.party, None)
+        self._unstrike(job.party)
+        hung = self._jobs.pop(job.key, None)
+        if hung is not None:
+            self._count(hung.job, -1)
 
-    def took_long(self, job: Identity) -> None:
-        """Notes that a job did not end in the short time."""
+    def took_long(self, job: Identity, seconds: float, now: float) -> None:
+        """Notes that a job did not end in the short time, of which the quick lane lost ``seconds``."""
         if job.party not in self._quick:
             _remember(self._slow, job.party, None)
+        for loser in (job.party, job.namespace, job.program):
+            _remember(self._lost, loser, (self._loss(loser, now) + seconds, now))
 
-    def misbehaved(self, job: Identity, index: int, failure: Failure, now: float) -> None:
-        """Notes that a pipeline of a job did not end in all the time that there is."""
-        until = now + self._seconds
-        _remember(self._jobs, job.key, (until, Held(index, failure)))
+    def misbehaved(
+        self, job: Identity, index: int, failure: Failure, now: float, *, seconds: float = 0.0
+    ) -> Failure:
+        """Notes that a pipeline of a job did not end in all the time that there is; the failure to report.
+
+        Args:
+            job: the job.
+            index: of the pipeline.
+            failure: why.
+            now: seconds of a clock that never goes back.
+            seconds: how long it ran.
+        """
+        before = self._jobs.pop(job.key, None)
+        if before is None:
+            self._count(job, 1)
+        times = before.times + 1 if before else 1
+        pause = self._seconds * 2 ** min(times - 1, _MOST_DOUBLINGS)
+        if self._seconds:
+            pause = max(pause, _SPARING * seconds * max(self._hung[job.namespace], self._hung[job.program]))
+        failure = replace(failure, again=pause)
+        self._jobs[job.key] = _Hung(job, times, now + pause, Held(index, failure))
+        while len(self._jobs) > _MOST_REMEMBERED:
+            _, oldest = self._jobs.popitem(last=False)
+            self._count(oldest.job, -1)
         if job.party in self._quick:
-            return  # it worked here once: the input is to blame, and only it is held back
+            return failure  # it worked here once: the input is to blame, and only it is held back
         strikes = self._strikes.setdefault(job.party, _Strikes())
-        strikes.jobs.add(job.key)
-        strikes.index, strikes.until = index, until
+        if len(strikes.jobs) < _MOST_STRIKES:
+            strikes.jobs.add(job.key)
+        strikes.index = index
+        strikes.until = now + self._seconds * 2 ** min(strikes.rounds, _MOST_DOUBLINGS)
         _remember(self._strikes, job.party, strikes)
         if len(strikes.jobs) >= _JOBS:
+            strikes.rounds += len(strikes.jobs) == _JOBS
             struck = self._struck.setdefault(job.program, set())
             struck.add(job.namespace)
             _remember(self._struck, job.program, struck)
+        return failure
+
+    def _count(self, job: Identity, change: int) -> None:
+        for name in (job.namespace, job.program):
+            self._hung[name] += change
+            if not self._hung[name]:
+                del self._hung[name]
+
+    def _loss(self, loser: object, now: float) -> float:
+        lost, at = self._lost.get(loser, (0.0, now))
+        return max(0.0, lost - _LOSS_FORGOTTEN * (now - at))
 
     def _parties(self, program: bytes) -> list[tuple[str, bytes]]:
         if program in self._proven:
@@ -148,19 +243,19 @@ class Quarantine:
         found = ((namespace, program) for namespace in self._struck.get(program, ()))
         return [party for party in found if party in self._strikes]
 
-    def _forgive(self, party: tuple[str, bytes]) -> None:
-        self._strikes.pop(party, None)
+    def _unstrike(self, party: tuple[str, bytes]) -> None:
         struck = self._struck.get(party[1])
         if struck is not None:
             struck.discard(party[0])
 
-    def _held(self, index: int, names: tuple[str, ...], whose: str) -> Held:
+    def _held(self, index: int, names: tuple[str, ...], whose: str, again: float) -> Held:
         index = min(index, len(names) - 1)
         message = f"the templates did not finish in time for {whose}, so this one is held back for a while"
         failure = Failure(
             "TemplateTimeout",
             message,
-            hint=f"nothing has to be done here: it is tried again within {self._seconds:g} seconds",
+            hint="nothing has to be done here: it is tried again later, and at once when it is edited",
+            again=again,
         )
         return Held(index, failure.within(names[index]))
 

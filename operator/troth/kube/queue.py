@@ -64,7 +64,7 @@ def party_of(key: Key) -> tuple[str, str]:
 
 
 class WorkQueue:
-    """Keys to reconcile. Used from one event loop; nothing but `get`, `news`, `renewed` and `idle` waits."""
+    """Keys to reconcile. Used from one event loop; nothing but `get`, `news` and `idle` waits."""
 
     def __init__(
         self,
@@ -168,16 +168,10 @@ class WorkQueue:
             if turn in self._news:
                 self._news.remove(turn)
 
-    async def renewed(self, key: Key) -> None:
-        """Waits until a key that is being processed is added again, to be done at once."""
-        if (entry := self._waiting.get(key)) is not None and entry.due <= self._clock():
-            return
+    def renewed(self, key: Key) -> asyncio.Future[None]:
+        """Done once a key, which is being processed, is added again from now on, to be done at once."""
         renewal = self._renewals[key] = asyncio.get_running_loop().create_future()
-        try:
-            await renewal
-        finally:
-            if self._renewals.get(key) is renewal:
-                del self._renewals[key]
+        return renewal
 
     def get_nowait(self, admits: Callable[[str, str], bool] | None = None) -> Key | None:
         """The next key that is ready, or None. Raises QueueClosed.
@@ -217,6 +211,7 @@ class WorkQueue:
 
     def done(self, key: Key) -> None:
         """The worker has finished with the key. If it was added meanwhile, it is now ready (or delayed)."""
+        self._renewals.pop(key, None)
         if self._processing.pop(key, None) is None:
             return
         entry = self._waiting.get(key)

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from tests.unit.engine.pipelines import context, pipeline, render
+from tests.waiting import eventually
 from troth.engine import Failure, Limits, Outcome, Rendered, RenderPool
-from troth.engine.pool import RenderPoolError
+from troth.engine.pool import Place, RenderPoolError
 from troth.engine.render import PackedFile, RenderedFile
 
 LIMITS = Limits(seconds=0.5)
@@ -72,7 +73,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
 
 
 async def one(pool: RenderPool, template: str, number: int = 0) -> Outcome:
-    (outcome,) = await pool.render([pipeline(template)], context({"n": number}))
+    (outcome,) = await pool.render([pipeline(template)], context({"n": number}, name=f"r{number}"))
     return outcome
 
 
@@ -272,6 +273,57 @@ async def test_who_stops_waiting_disturbs_nobody(pool: RenderPool) -> None:
         task.cancel()
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(isinstance(outcome, Rendered) for outcome in outcomes[1::2])
+
+
+async def test_a_crowd_of_whatever_hangs_holds_up_no_stranger() -> None:
+    """Whose values hold the interpreter cost a second each until their process is ended; they get few of them."""
+    hangs = "a: {{ (10**100) | round(0 - spec.n) if spec.n else 1 }}\n"
+    pool = RenderPool(size=2, limits=Limits(seconds=1))
+    await pool.start()
+    try:
+        for number in range(2):
+            (well,) = await pool.render([pipeline(hangs)], context({"n": 0}, namespace=f"hostile{number}"))
+            assert isinstance(well, Rendered), "the Promise does well, so its failing inputs are to blame"
+        crowd = [
+            asyncio.create_task(
+                pool.render(
+                    [pipeline(hangs)],
+                    context({"n": 10**9 + number}, name=f"r{number}", namespace=f"hostile{number % 2}"),
+                )
+            )
+            for number in range(40)
+        ]
+        waits = []
+        for number in range(10):
+            begun = time.monotonic()
+            stranger = [pipeline(f"a: {number}\n")]
+            (outcome,) = await pool.render(stranger, context(namespace=f"stranger{number}"))
+            assert isinstance(outcome, Rendered)
+            waits.append(time.monotonic() - begun)
+            await asyncio.sleep(0.2)
+        assert not all(task.done() for task in crowd)
+        assert max(waits) < 1.5 * max(1.0, os.getloadavg()[0] / 2)
+        assert sorted(waits)[6] < 0.5 * max(1.0, os.getloadavg()[0] / 2)
+    finally:
+        await pool.close()
+        await asyncio.gather(*crowd, return_exceptions=True)
+
+
+async def test_who_waits_is_told_how_many_are_before_it_and_leaves_no_place_behind() -> None:
+    pool = RenderPool(size=1, limits=Limits(seconds=1))
+    await pool.start()
+    places = [Place() for _ in range(4)]
+    tasks = [
+        asyncio.create_task(pool.render([pipeline(LOOP)], context({"n": number}, name=f"r{number}"), place))
+        for number, place in enumerate(places)
+    ]
+    try:
+        await eventually(lambda: places[0].before is None and places[3].before == 2, "the first is being rendered")
+        tasks[1].cancel()
+        await eventually(lambda: places[3].before == 1, "one has left")
+    finally:
+        await pool.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_closing_answers_those_who_wait() -> None:

@@ -29,6 +29,7 @@ from troth.engine.status import (
     author_status,
     deletion_status,
     destination_status,
+    is_failing,
     next_retry,
     placement_status,
     promise_status,
@@ -40,6 +41,7 @@ from troth.engine.status import (
     secret_not_found,
     state_store_status,
     status_patch,
+    waiting_status,
     work_status,
 )
 from troth.engine.status import facts as words
@@ -726,3 +728,26 @@ def test_a_request_that_asks_for_another_destination_says_what_it_asks_for_and_w
     assert there in message
     assert "`kubectl delete workplacement w.local-1 --namespace team`" in message
     assert status["troth"]["phase"] == "Rendered"
+
+
+def test_a_request_that_waits_for_its_turn_says_so_and_forgets_it_when_it_is_rendered() -> None:
+    waiting = waiting_status({}, before=12, now=MORNING)
+    assert waiting["message"] == "Waiting for its turn to be rendered, 12 before it"
+    ready = find_condition(waiting["conditions"], "Ready")
+    assert ready is not None
+    assert (ready["status"], ready["reason"], ready["message"]) == ("False", "WorkflowPending", waiting["message"])
+    assert not is_failing(waiting)
+    assert status_patch(apply_patch({}, waiting), waiting_status(waiting, before=12, now=NOON)) is None
+    later = request(asked(done()), apply_patch({}, waiting), now=NOON)
+    assert "before it" not in str(later)
+
+
+def test_an_edit_that_waits_for_its_turn_leaves_what_was_carried_out_as_it_is() -> None:
+    before = request(asked(done()))
+    waiting = apply_patch(before, waiting_status(before, before=3, now=NOON))
+    assert waiting["message"] == (
+        "This change is waiting for its turn to be rendered, 3 before it; what was written stays"
+    )
+    assert waiting["observedGeneration"] == before["observedGeneration"]
+    assert waiting["troth"] == before["troth"]
+    assert waiting["kratix"] == before["kratix"]

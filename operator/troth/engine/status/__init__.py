@@ -35,7 +35,13 @@ from troth.engine.status.facts import (
 from troth.engine.status.patch import apply_patch, same, status_patch
 from troth.engine.status.placement import placement_status, read_placement, read_work, work_status
 from troth.engine.status.promise import promise_available, promise_deletion_status, promise_status
-from troth.engine.status.request import deletion_status, next_retry, refusal_status, request_status
+from troth.engine.status.request import (
+    deletion_status,
+    next_retry,
+    refusal_status,
+    request_status,
+    waiting_status,
+)
 from troth.engine.status.requests import NAMED, is_failing
 from troth.engine.status.store import destination_status, secret_not_found, state_store_status
 from troth.engine.status.unattended import PAUSED, why_paused, why_unavailable
@@ -83,6 +89,7 @@ __all__ = [
     "secret_not_found",
     "state_store_status",
     "status_patch",
+    "waiting_status",
     "why_paused",
     "why_unavailable",
     "work_status",

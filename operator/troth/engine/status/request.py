@@ -27,6 +27,7 @@ from troth.engine.status.unattended import paused_status, unavailable_status
 
 _OWNED_TROTH: Final = frozenset({"phase", "placements", "components", "failure", "statusKeys", "conditionTypes"})
 PENDING: Final = "Pending"
+_IN_PROGRESS: Final = "Pipelines are still in progress"
 _DONE: Final = WorkflowFacts()
 
 
@@ -85,6 +86,28 @@ def request_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str) -> 
             "statusKeys": keys or None,
             "conditionTypes": condition_types or None,
         },
+    }
+
+
+def waiting_status(old: Mapping[str, Any], *, before: int, now: str) -> dict[str, Any]:
+    """The status of a request that waits for its turn to be rendered; what was written before it stays.
+
+    Args:
+        old: the status as the API server has it.
+        before: about how many are rendered before it.
+        now: RFC 3339.
+    """
+    message = f"Waiting for its turn to be rendered, {before} before it"
+    if old.get("observedGeneration"):
+        message = f"This change is waiting for its turn to be rendered, {before} before it; what was written stays"
+    conditions = [
+        Condition(types.CONFIGURE_WORKFLOW_COMPLETED, "False", "PipelinesInProgress", _IN_PROGRESS),
+        Condition(types.RECONCILED, "Unknown", "WorkflowPending", PENDING),
+        Condition(types.READY, "False", "WorkflowPending", message),
+    ]
+    return {
+        "message": message,
+        "conditions": merge_with_stalled(old.get("conditions"), conditions, stalled=False, now=now),
     }
 
 
@@ -204,7 +227,7 @@ def workflow_conditions(workflow: WorkflowFacts) -> list[Condition]:
             message = f"A Configure Pipeline has failed: {failed.name if failed else ''}"
             return [Condition(kind, "False", "ConfigureWorkflowFailed", message)]
         case _:
-            return [Condition(kind, "False", "PipelinesInProgress", "Pipelines are still in progress")]
+            return [Condition(kind, "False", "PipelinesInProgress", _IN_PROGRESS)]
 
 
 def reconciled(workflow: WorkflowFacts, report: WorksReport) -> Condition:
@@ -233,7 +256,7 @@ def workflow_unready(workflow: WorkflowFacts) -> Condition | None:
         case "Suspended":
             return Condition(types.READY, "False", "WorkflowSuspended", suspension_sentence(workflow))
         case "Pending":
-            return Condition(types.READY, "False", "WorkflowPending", "Pipelines are still in progress")
+            return Condition(types.READY, "False", "WorkflowPending", _IN_PROGRESS)
         case "Succeeded":
             return None
 
