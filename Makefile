@@ -13,6 +13,8 @@ IMAGE ?= troth:dev
 CLUSTER ?= troth
 # How many test processes; each starts a control plane of its own.
 JOBS ?= 2
+# How long `make fuzz` tries each reader.
+SECONDS ?= 60
 # More arguments for pytest, such as TESTS="tests/unit -k layout".
 TESTS ?= tests
 # The Python that .venv is made from: the first new enough one, unless you name another.
@@ -44,6 +46,10 @@ properties: $(READY) programs ## The properties that `make test` holds in a quic
 	@TROTH_KEEPER_PAIRS=300 TROTH_WORLD_WALKS=40 TROTH_YAML_TEXTS=200 $(BIN)/python -P -m pytest -q -n $(JOBS) --dist worksteal \
 		-o timeout=7200 tests/integration/test_keepers.py tests/integration/test_conditions_follow_the_world.py \
 		tests/integration/test_yaml_against_kubectl.py
+
+.PHONY: fuzz
+fuzz: $(READY) ## Try each reader of foreign bytes for SECONDS=60; what is found is kept in tests/data/corpus
+	@TROTH_FUZZ_SECONDS=$(SECONDS) $(BIN)/python -P -m pytest -q -n $(JOBS) --dist worksteal -o timeout=86400 tests/hostile/fuzz
 
 .PHONY: lint
 lint: $(READY) ## ruff and mypy on all the Python here, tests included, and the direction of the imports

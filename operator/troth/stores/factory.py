@@ -185,10 +185,10 @@ def _text(spec: Mapping[str, Any], secret: Mapping[str, bytes] | None, key: str)
         )
     try:
         text = secret.get(key, b"").decode().strip()
-    except UnicodeDecodeError as error:
+    except UnicodeDecodeError:  # which holds all of it
         raise StoreError(
             Reason.SECRET_KEY_MISSING, f"the key {key} of the Secret {_secret_name(spec)} is not text"
-        ) from error
+        ) from None
     if not text:
         raise StoreError(
             Reason.SECRET_KEY_MISSING,

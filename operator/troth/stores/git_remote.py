@@ -26,6 +26,7 @@ from troth.stores.paths import require_local
 
 _SCP_FORM: Final = re.compile(r"(?:(?P<user>[^@/:\s]+)@)?(?P<host>\[[^\]]+\]|[^@/:\s]+):(?P<path>[^\s]+)")
 _BRANCH: Final = re.compile(r"[^\x00-\x20\x7f~^:?*\[\\/.\-][^\x00-\x20\x7f~^:?*\[\\]*")
+_LONGEST_SHOWN: Final = 200
 _MINIMAL_HOST: Final = re.compile(r"[A-Za-z0-9\[:][A-Za-z0-9.:_\-\[\]%]*")
 
 
@@ -106,9 +107,14 @@ def open_remote(
     """
     if re.search(r"[\x00-\x1f\x7f]" if url.startswith("/") else r"[\x00-\x20\x7f]", url):
         raise _invalid(url, "holds a space or a control character")
+    if url.startswith("//"):
+        raise _invalid(url, "is no address that Git understands")
     if url.startswith(("/", "file:")):
         return GitRemote(_local_path(url, local_root), "file", None)
-    parts = urlsplit(url) if "://" in url else None
+    try:
+        parts = urlsplit(url) if "://" in url else None
+    except ValueError:
+        raise _invalid(url, "is no address that Git understands") from None
     if parts is None:
         match = _SCP_FORM.fullmatch(url)
         if not match or not _MINIMAL_HOST.fullmatch(match["host"]):
@@ -126,7 +132,8 @@ def open_remote(
         return GitRemote(url, "ssh", _ssh_credentials(url, credentials))
     if parts.scheme not in {"http", "https"}:
         raise _invalid(
-            url, f"has the scheme {parts.scheme!r}; https, ssh and (on this machine) http are supported"
+            url,
+            f"has the scheme {_shortened(parts.scheme)!r}; https, ssh and (on this machine) http are supported",
         )
     if isinstance(credentials, SshKey):
         raise _invalid(url, "is not an ssh address, but spec.authMethod is ssh")
@@ -149,7 +156,10 @@ def require_branch(branch: str) -> str:
     """The branch's name if Git accepts it as one; else raises StoreError (final)."""
     if not _BRANCH.fullmatch(branch) or re.search(r"\.\.|//|@\{|/\.|\.lock(/|$)|[./]$", branch):
         raise StoreError(
-            Reason.INVALID_STORE, f"spec.branch {branch!r} is no name of a branch", "correct it", retryable=False
+            Reason.INVALID_STORE,
+            f"spec.branch {_shortened(branch)!r} is not a name of a branch",
+            "correct it",
+            retryable=False,
         )
     return branch
 
@@ -170,6 +180,8 @@ def _local_path(url: str, root: Path | None) -> str:
         if parts.netloc not in {"", "localhost"}:
             raise _invalid(url, "is a file on another machine")
         url = unquote(parts.path)
+        if re.search(r"[\x00-\x1f\x7f]", url):
+            raise _invalid(url, "holds a control character")
     return str(require_local(url, root))
 
 
@@ -221,5 +233,16 @@ def _basic(credentials: BasicAuth) -> str:
 
 
 def _invalid(url: str, problem: str) -> StoreError:
-    shown = re.sub(r"(?<=://).*@", "", url, flags=re.DOTALL)
+    shown = _shortened(_without_login(url))
     return StoreError(Reason.INVALID_STORE, f"spec.url {shown!r} {problem}", "correct spec.url", retryable=False)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
+
+
+def _without_login(url: str) -> str:
+    """What may be shown of an address that could not be read: nothing that stands before an @, but for a scheme."""
+    login, at, rest = url.rpartition("@")
+    scheme = re.match(r"[a-z]{2,5}://", login)
+    return (scheme[0] if scheme else "") + rest if at else url

@@ -14,11 +14,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from troth.stores.errors import Reason, StoreError
 from troth.stores.git_command import Completed, GitCommand, Scrubber, base_environment
@@ -27,6 +27,8 @@ from troth.stores.git_redirect import TRACE, is_redirected, is_same_server, new_
 from troth.stores.git_remote import GitRemote
 from troth.stores.tree import ORDINARY, PathTree
 from troth.stores.workspace import make_clone_folder, remove_clone_folder
+
+_Answer = TypeVar("_Answer")
 
 _NEXT: Final = "refs/troth/next"
 _FETCHED: Final = "refs/troth/fetched"
@@ -157,15 +159,15 @@ class GitRepository:
         """Everything that a fetched commit holds."""
         listed = self._require(await self._run("ls-tree", "-r", "-z", "--full-tree", commit), "reading")
         if listed.count(b"\0") > _BIG:
-            return await asyncio.to_thread(_parse_tree, listed)
-        return _parse_tree(listed)
+            return await asyncio.to_thread(_understood, _parse_tree, listed)
+        return _understood(_parse_tree, listed)
 
     async def difference(self, old: str, new: str) -> list[tuple[str, str | None]]:
         """What differs between two commits that are here: path and new blob id, None where a file has gone."""
         listed = self._require(
             await self._run("diff-tree", "-r", "-z", "--no-renames", "--raw", old, new), "comparing commits of"
         )
-        return list(_parse_difference(listed))
+        return _understood(lambda answer: list(_parse_difference(answer)), listed)
 
     async def culprits(
         self, old: str, new: str, paths: Iterable[str], *, ours: Collection[str]
@@ -176,7 +178,7 @@ class GitRepository:
         are looked at. ``ours`` are commits that are not looked for.
         """
         listed = self._require(await self._run("cat-file", "commit", new), "reading").partition(b"\n\n")[0]
-        if [line[7:].decode() for line in listed.split(b"\n") if line.startswith(b"parent ")] == [old]:
+        if [line[7:] for line in listed.split(b"\n") if line.startswith(b"parent ")] == [old.encode()]:
             return dict.fromkeys(paths, (new,))
         reference = f"+refs/heads/{self._branch}:{_FETCHED}"
         fetch = ("fetch", "--quiet", "--no-tags", f"--depth={_DEEPEST + 1}", "--no-auto-maintenance", "origin")
@@ -186,7 +188,7 @@ class GitRepository:
         if (await self._run("merge-base", "--is-ancestor", old, new)).code != 0:
             return {}
         between = self._require(await self._run("rev-list", f"--max-count={_DEEPEST}", f"{old}..{new}"), "reading")
-        commits = [commit for commit in between.decode().split() if commit not in ours]
+        commits = [commit for commit in between.decode(errors="replace").split() if commit not in ours]
         names = ("diff-tree", "--stdin", "-r", "-z", "--no-renames", "--name-only")  # of a merge, it names nothing
         changed = self._require(await self._run(*names, stdin="\n".join([*commits, ""]).encode()), "reading")
         return _parse_names(changed, frozenset(commits), frozenset(paths))
@@ -197,7 +199,8 @@ class GitRepository:
         if largest is not None:
             sizes = self._require(await self._run("cat-file", "--batch-check", stdin=wanted), "reading")
             wanted = b"".join(blob + b"\n" for blob in _small_blobs(sizes, largest))
-        return dict(_parse_batch(self._require(await self._run("cat-file", "--batch", stdin=wanted), "reading")))
+        answer = self._require(await self._run("cat-file", "--batch", stdin=wanted), "reading")
+        return _understood(lambda found: dict(_parse_batch(found)), answer)
 
     async def commit(self, *, parent: str, change: Change, message: str, author: Author, when: int) -> str:
         """Make a commit; returns its id. ``when`` is in seconds since 1970. Nothing leaves this machine."""
@@ -318,6 +321,16 @@ def _path(path: str) -> bytes:
     return b'"' + escaped.replace(b"\n", b"\\n") + b'"'
 
 
+def _understood(parse: Callable[[bytes], _Answer], answer: bytes) -> _Answer:
+    """What git answered; raises StoreError when it is not in the form in which git answers."""
+    try:
+        return parse(answer)
+    except (ValueError, RuntimeError):
+        raise StoreError(
+            Reason.GIT_FAILED, "git answered something that is not in its own form", "it is tried again"
+        ) from None
+
+
 def _parse_tree(listed: bytes) -> PathTree:
     tree = PathTree()
     for entry in listed.decode(errors="surrogateescape").split("\0"):
@@ -356,7 +369,10 @@ def _parse_batch(answer: bytes) -> Iterator[tuple[str, bytes]]:
         at = end + 1
         if len(facts) == 3:
             size = int(facts[2])
-            yield facts[0], answer[at : at + size]
+            content = answer[at : at + size]
+            if len(content) != size:
+                raise ValueError("cut short")
+            yield facts[0], content
             at += size + 1
 
 

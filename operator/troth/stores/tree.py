@@ -129,12 +129,20 @@ class PathTree:
 
 
 def _walk(node: Node, prefix: str) -> Iterator[str]:
-    for name, below in node.items():
-        path = f"{prefix}/{name}" if prefix else name
-        if isinstance(below, str):
-            yield path
+    """Without recursion, and a path is put together for a file only: folders may be nested to any depth."""
+    names = [prefix] if prefix else []
+    open_ = [iter(node.items())]
+    while open_:
+        name, below = next(open_[-1], (None, ""))
+        if name is None:
+            open_.pop()
+            if names:
+                names.pop()
+        elif isinstance(below, str):
+            yield "/".join((*names, name))
         else:
-            yield from _walk(below, path)
+            names.append(name)
+            open_.append(iter(below.items()))
 
 
 def differing(old: PathTree, new: PathTree) -> list[str]:
