@@ -260,7 +260,10 @@ def test_the_operator_may_do_what_its_controllers_do_and_no_more(
 
     for place in (namespace, "default"):
         assert may("get", "secrets", namespace=place, name="git-credentials")
-        assert not any(may(verb, "secrets", namespace=place) for verb in ("list", "watch", "create", "patch"))
+        assert not any(
+            may(verb, "secrets", namespace=place) for verb in ("list", "watch", "patch", "update", "delete")
+        )
+        assert may("create", "secrets", namespace=place) == (place == namespace), "the key of the operator's seals"
     assert not may("get", "secrets", namespace="kube-system", name="anything")
     for verb, resource in (
         ("list", "websites.web.example.com"),

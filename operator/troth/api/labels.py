@@ -30,6 +30,9 @@ ASKED_FOR: Final = "troth.dev/asked-for"
 # By which rules of its Destination a placement's files were judged.
 ALLOWED: Final = "troth.dev/allowed"
 
+# The operator's own mark on what it wrote (engine/seals.py).
+SEAL: Final = "troth.dev/seal"
+
 WORK_TYPE_PROMISE: Final = "promise"
 WORK_TYPE_RESOURCE: Final = "resource"
 WORK_TYPE_STATIC_DEPENDENCY: Final = "static-dependency"

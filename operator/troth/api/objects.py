@@ -131,13 +131,24 @@ class WorkloadGroup:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A Work: the durable record of what one pipeline produced for one owner."""
+    """A Work: the durable record of what one pipeline produced for one owner.
+
+    What it says counts only as far as seals prove that the operator said it (`troth.engine.seals`).
+
+    Attributes:
+        sealed_for: the uid of the owner for whom the operator sealed it; empty when it is not as the operator wrote it.
+        reported: its status is as the operator wrote it.
+        former: it has no seal and is older than the operator's key, so it may be from before there were seals.
+    """
 
     metadata: ObjectMeta
     promise_name: str
     resource_name: str
     groups: tuple[WorkloadGroup, ...]
     status: Object
+    sealed_for: str = ""
+    reported: bool = False
+    former: bool = False
 
     @property
     def type(self) -> str:
@@ -147,7 +158,17 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class WorkPlacement:
-    """A WorkPlacement: one group of a Work on one destination."""
+    """A WorkPlacement: one group of a Work on one destination.
+
+    What it says counts only as far as seals prove that the operator said it (`troth.engine.seals`).
+
+    Attributes:
+        sealed_for: the uid of the owner for whom the operator sealed it; empty when it is not as the operator wrote it.
+        recorded: the generation that was written to the place on record in its status; 0 when that record is not the
+            operator's.
+        former: it, or its record, has no seal and is older than the operator's key, so it may be from before there were
+            seals.
+    """
 
     metadata: ObjectMeta
     destination: str
@@ -156,6 +177,9 @@ class WorkPlacement:
     group_id: str
     workloads: tuple[Workload, ...]
     status: Object
+    sealed_for: str = ""
+    recorded: int = 0
+    former: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from troth.api.resources import DESTINATION, NAMESPACE, PROMISE, STATE_STORES, W
 from troth.app.heartbeat import Heartbeat
 from troth.app.metering import MeteredRenderer, MeteredWriter
 from troth.app.metrics import Metrics, Snapshot
+from troth.app.seal_key import NoSealKey, load_seal_key
 from troth.app.secret_kubeconfig import read_kubeconfig
 from troth.app.settings import Settings
 from troth.app.web import ProbeServer
@@ -46,6 +47,7 @@ from troth.controllers.writes import Writes
 from troth.engine import Limits, RenderPool
 from troth.engine.manifests import load_documents
 from troth.engine.reach import Reach, read_namespaces
+from troth.engine.seals import Seals
 from troth.kube import (
     AlreadyExists,
     Client,
@@ -63,7 +65,7 @@ from troth.stores import StateStoreWriter, StoreEnvironment, open_writer, tempor
 logger = logging.getLogger(__name__)
 
 MIB = 1024 * 1024
-_NAMESPACE_DELAY = 1.0
+_PREPARE_DELAY = 1.0
 _PATIENCE = 3.0  # with a destination's cluster; its store is looked at again, and says meanwhile what is wrong
 
 
@@ -78,6 +80,8 @@ class Operator:
         self._stack = AsyncExitStack()
         self._reconciling = False
         self._stopping = False
+        self._seals = Seals()
+        self._lacking = ""
         self.metrics = Metrics()
 
     async def start(self) -> None:
@@ -97,6 +101,8 @@ class Operator:
             random=random.Random(),  # noqa: S311 - spreads delays, guards nothing
             relist_interval=settings.resync_interval,
             on_unreadable=partial(_tell_unreadable, events),
+            seals=self._seals,
+            system_namespace=settings.system_namespace,
         )
         self._caches = caches
         pool = RenderPool(
@@ -137,7 +143,6 @@ class Operator:
         self._own(self._heartbeat.run(), "heartbeat")
         runner = self._runner(platform)
         self._stack.push_async_callback(self._stores.close)
-        caches.start()
         self._stack.push_async_callback(caches.stop)
         self._own(self._reconcile(runner), "reconciling")
 
@@ -179,7 +184,8 @@ class Operator:
         )
 
     async def _reconcile(self, runner: Runner) -> None:
-        await self._ensure_namespace()
+        await self._prepare()
+        self._caches.start()
         await self._caches.wait_synced()
         # What the lists left is there to stay: looking through it again and again would hold the loop for 50 ms.
         gc.collect()
@@ -214,17 +220,24 @@ class Operator:
         credentials = await from_kubeconfig_dict(document)
         return Client(credentials, on_call=self.metrics.called, patience=_PATIENCE)
 
-    async def _ensure_namespace(self) -> None:
+    async def _prepare(self) -> None:
+        """Makes the operator's own namespace and its key, without which it cannot tell what it wrote itself."""
         said = ""
         while True:
             try:
-                return await self._make_namespace()
-            except KubeError as error:
+                await self._make_namespace()
+                key, since = await load_seal_key(self._client, self._settings.system_namespace)
+                self._seals.use(key, since=since)
+            except (KubeError, NoSealKey) as error:
                 # An API server in trouble is no reason to end: the probes say meanwhile that this is not ready.
-                if str(error) != said:
-                    said = str(error)
-                    logger.warning("the namespace %s: %s; trying again", self._settings.system_namespace, said)
-                await asyncio.sleep(_NAMESPACE_DELAY)
+                self._lacking = str(error)
+                if self._lacking != said:
+                    said = self._lacking
+                    logger.warning("cannot begin: %s; trying again", said)
+                await asyncio.sleep(_PREPARE_DELAY)
+            else:
+                self._lacking = ""
+                return
 
     async def _make_namespace(self) -> None:
         name = self._settings.system_namespace
@@ -267,6 +280,8 @@ class Operator:
     def _ready(self) -> str:
         if self._stopping:
             return "stopping"
+        if self._lacking:
+            return self._lacking
         missing = [informer.resource.name for informer in self._caches.fixed() if not informer.synced.is_set()]
         if missing:
             return f"not listed yet: {', '.join(missing)}"

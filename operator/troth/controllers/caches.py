@@ -60,13 +60,22 @@ from troth.controllers.differences import (
     told_differs,
     was_ever_written,
 )
-from troth.controllers.owners import promise_of, work_of, work_owner
+from troth.controllers.owners import (
+    claim_of_owner,
+    claims_of,
+    is_of_old,
+    may_be_works,
+    promise_of,
+    work_of,
+    work_owner,
+)
 from troth.controllers.stores import StoreRef, place_of
 from troth.engine.components import Parent, read_parent
 from troth.engine.definitions import Definition, read_definition
 from troth.engine.scheduling import may_be_ready
+from troth.engine.seals import Seals
 from troth.engine.status import NAMED, RequestsFacts
-from troth.engine.work import ContentDigests, read_work, read_work_placement
+from troth.engine.work import ContentDigests
 from troth.kube import Client, Informer, Outages, WorkQueue
 
 USER: Final = 0
@@ -80,6 +89,7 @@ BY_DESTINATION: Final = "destination"
 BY_UNWRITTEN: Final = "unwritten"
 BY_REQUIREMENT: Final = "requirement"
 BY_STORE: Final = "store"
+BY_CLAIM: Final = "claim"
 BY_READY: Final = "ready"
 BY_FAILING: Final = "failing"
 
@@ -118,6 +128,8 @@ class Caches:
     queue: WorkQueue
     random: random.Random
     relist_interval: float
+    seals: Seals
+    system_namespace: str
     requests: dict[str, RequestApi] = field(default_factory=dict)
     promises: Informer[Promise] = field(init=False)
     destinations: Informer[Destination] = field(init=False)
@@ -133,6 +145,7 @@ class Caches:
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _outages: Outages = field(default_factory=Outages)
     _parents: dict[tuple[str, str], set[Key]] = field(default_factory=dict)
+    _awaiting: dict[str, set[Key]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # A Work and its placements carry the same contents: each is unpacked once.
@@ -151,19 +164,26 @@ class Caches:
         )
         self.works = self._informer(
             WORK,
-            partial(read_work, digest=digests),
+            partial(self.seals.read_work, digest=digests),
             self._work_changed,
-            {BY_OWNER: lambda work: [work_owner(work)], BY_PROMISE: lambda work: [promise_of(work.metadata)]},
+            {
+                BY_OWNER: lambda work: [work_owner(work)] if work.sealed_for else (),
+                BY_PROMISE: lambda work: [promise_of(work.metadata)] if work.sealed_for else (),
+                BY_CLAIM: lambda work: () if work.sealed_for else [claim_of_owner(work)],
+            },
             is_heavy=digests.is_heavy,
         )
         self.placements = self._informer(
             WORK_PLACEMENT,
-            partial(read_work_placement, digest=digests),
+            partial(self.seals.read_work_placement, digest=digests),
             self._placement_changed,
             {
-                BY_WORK: lambda placement: [work_of(placement)],
-                BY_DESTINATION: lambda placement: [placement.destination],
-                BY_UNWRITTEN: lambda placement: () if was_ever_written(placement) else (BY_UNWRITTEN,),
+                BY_WORK: lambda placement: [work_of(placement)] if placement.sealed_for else (),
+                BY_DESTINATION: lambda placement: [placement.destination] if placement.sealed_for else (),
+                BY_UNWRITTEN: lambda placement: (
+                    (BY_UNWRITTEN,) if placement.sealed_for and not was_ever_written(placement) else ()
+                ),
+                BY_CLAIM: lambda placement: claims_of(placement) if is_of_old(placement) else (),
             },
             is_heavy=digests.is_heavy,
         )
@@ -271,6 +291,8 @@ class Caches:
             await informer.synced.wait()
             self.queue.add(Key(PROMISE.name, "", promise), priority=DEPENDENT)
             self._queue_owners(promise)
+            for key in self._awaiting.pop(promise, ()):
+                self.queue.add(key, priority=START)
             self._queue_parents(informer.resource)
 
         if before is not None:
@@ -367,8 +389,37 @@ class Caches:
         informer = self.stores.get(ref.kind)
         return informer.get("", ref.name) if informer else None
 
+    def uid_of_owner(self, work: Work, *, waiting: Key) -> str | None:
+        """The uid of whoever a Work belongs to by its labels; empty when there is no such owner (any more).
+
+        None while that is not known: then ``waiting`` is queued when it is.
+        """
+        name = promise_of(work.metadata) or work.promise_name
+        promise = self.promises.get("", name)
+        if promise is None or work.type != names.WORK_TYPE_RESOURCE:
+            return promise.metadata.uid if promise else ""
+        api = self.api_of_promise(name)
+        owner = self.owner_key(work)
+        request = self.get_request(owner) if owner else None
+        if request is not None:
+            return request.metadata.uid
+        if api is not None and api.informer.synced.is_set():
+            return ""
+        self._awaiting.setdefault(name, set()).add(waiting)
+        return None
+
+    def is_at_home(self, work: Work) -> bool:
+        """Whether a Work is in a namespace in which the owner that it claims may have its Works."""
+        promise = self.promises.get("", promise_of(work.metadata) or work.promise_name)
+        homes = {self.system_namespace, promise.spec.pipeline_namespace if promise else ""}
+        if work.type == names.WORK_TYPE_RESOURCE:
+            homes.add(work.metadata.labels.get(names.RESOURCE_NAMESPACE) or work.metadata.namespace)
+        return work.metadata.namespace in homes
+
     def queue_owner(self, work: Work) -> None:
-        """Queues the request or the Promise that a Work belongs to."""
+        """Queues the request or the Promise that a Work belongs to, or may belong to."""
+        if not work.sealed_for and not self.is_at_home(work):
+            return
         owner = self.owner_key(work)
         if owner:
             self.queue.add(owner, priority=DEPENDENT)
@@ -462,19 +513,20 @@ class Caches:
             self.queue.add(key, priority=self._dependent(self.placements, old))
         placement = new or old
         if placement and self.placements.synced.is_set() and told_differs(old, new):
-            self._queue_work(placement)
+            self.queue_work(placement)
         if old and new and rewritten(old, new) and not self.placements.observing:
             for seen in (old, new):
-                self._queue_work(seen)
+                self.queue_work(seen)
         if new is None and placement:
             destination = self.destinations.get("", placement.destination)
             if destination and destination.metadata.deleting:
                 self.queue.add(Key(DESTINATION.name, "", destination.name), priority=DEPENDENT)
 
-    def _queue_work(self, placement: WorkPlacement) -> None:
-        namespace, _, name = work_of(placement).partition("/")
-        if name:
-            self.queue.add(Key(WORK.name, namespace, name), priority=DEPENDENT)
+    def queue_work(self, placement: WorkPlacement) -> None:
+        """Queues the Work that a placement belongs to, or may belong to."""
+        for namespace, name in may_be_works(placement):
+            if self.works.get(namespace, name) is not None or placement.sealed_for:
+                self.queue.add(Key(WORK.name, namespace, name), priority=DEPENDENT)
 
     def _destination_changed(self, key: Key, old: Destination | None, new: Destination | None) -> None:
         if meant_differs(old, new):
@@ -505,7 +557,7 @@ class Caches:
     def _queue_unwritten(self) -> None:
         """Queues the Works of which nothing has been written somewhere: there may be a better place now."""
         for placement in self.placements.by_index(BY_UNWRITTEN, BY_UNWRITTEN):
-            self._queue_work(placement)
+            self.queue_work(placement)
 
     def _store_changed(self, key: Key, old: StateStore | None, new: StateStore | None) -> None:
         if meant_differs(old, new):
@@ -518,7 +570,8 @@ class Caches:
 
     def _queue_works(self) -> None:
         for work in self.works.items():
-            self.queue.add(_key(WORK, work.metadata), priority=DEPENDENT)
+            if work.sealed_for:
+                self.queue.add(_key(WORK, work.metadata), priority=DEPENDENT)
 
     def _definition_changed(self, key: Key, old: Definition | None, new: Definition | None) -> None:
         definition = new or old

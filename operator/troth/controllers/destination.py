@@ -3,6 +3,9 @@
 What a Destination itself has in its store (canaries, or the placeholders that keep its folders) is recorded in its
 status, so that a Destination that changes its path or its store leaves nothing behind, in the same order as
 placements move: the new place is noted (``alsoIn``), written, the old one cleared, then the record changes.
+
+This record has no seal, as that of a placement has: Destinations belong to the cluster, and whoever may write their
+status may write them, too, and so decide anyway what is written where.
 """
 
 from __future__ import annotations
@@ -16,8 +19,9 @@ from troth.api import labels as names
 from troth.api.objects import Destination
 from troth.api.resources import DESTINATION, WORK_PLACEMENT
 from troth.controllers.aggregates import OneFile, has_one_file, take_one_file, was_ready
-from troth.controllers.caches import BY_DESTINATION
+from troth.controllers.caches import BY_CLAIM, BY_DESTINATION
 from troth.controllers.neighbourhood import Neighbourhood
+from troth.controllers.owners import claim_of_destination, is_kept_for_files
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
 from troth.controllers.stores import OpenStore, StoreRef, require_supported
@@ -268,7 +272,13 @@ class DestinationReconciler:
         if destination.cleanup != "all":
             await self._set_finalizer(key, destination, present=False)
             return DONE
-        placements = self._platform.caches.placements.by_index(BY_DESTINATION, destination.name)
+        caches = self._platform.caches.placements
+        # Those that somebody has edited, too, as far as their status proves what was written.
+        edited = (
+            each for each in caches.by_index(BY_CLAIM, claim_of_destination(destination.name)) if each.recorded
+        )
+        found = [*caches.by_index(BY_DESTINATION, destination.name), *edited]
+        placements = [each for each in found if is_kept_for_files(each) or not each.metadata.deleting]
         for placement in placements:
             if placement.metadata.deleting:
                 continue

@@ -106,8 +106,8 @@ def rewritten(old: Work | WorkPlacement | None, new: Work | WorkPlacement | None
 
 
 def as_keeper(work: Work) -> object:
-    """What a Work is to its placements: which of them it still wants."""
-    return (names.RETIRED in work.metadata.labels, {group.id for group in work.groups})
+    """What a Work is to its placements: which of them it still wants, and for whom."""
+    return (work.sealed_for, names.RETIRED in work.metadata.labels, {group.id for group in work.groups})
 
 
 def as_target(destination: Destination | None) -> object:
@@ -119,9 +119,13 @@ def as_target(destination: Destination | None) -> object:
 
 
 def was_ever_written(placement: WorkPlacement) -> bool:
-    """Whether some content of a placement has reached its Destination."""
+    """Whether some content of a placement has reached its Destination.
+
+    One from before there were seals is taken at its word: then its group stays where it is.
+    """
     status = placement.status
-    return bool(status.get("versionID") or (status.get("troth") or {}).get("location"))
+    said = bool(status.get("versionID") or (status.get("troth") or {}).get("location"))
+    return placement.recorded > 0 or (placement.former and said)
 
 
 def as_place(destination: Destination | None) -> object:

@@ -20,7 +20,9 @@ from troth.controllers.caches import BY_OWNER, BY_WORK
 from troth.controllers.differences import was_ever_written
 from troth.controllers.owners import work_of, work_owner
 from troth.controllers.placement_claims import (
+    contents_of_work,
     decode_workloads,
+    find_contents,
     load_placement,
     places_of,
     remembered_workloads,
@@ -90,7 +92,7 @@ def may_hand_over(platform: Platform, placement: WorkPlacement) -> bool:
 
 def succeeds(platform: Platform, placement: WorkPlacement, location: Location) -> bool:
     """Whether something is leaving the store in which a placement is written."""
-    recorded = read_whereabouts(placement.status).places
+    recorded = read_whereabouts(placement).places
     if any(place.is_at_address_of(location) and not place.is_same_place(location) for place in recorded):
         return True
     owner = owner_of(platform, placement)
@@ -268,7 +270,7 @@ def _left_behind(placement: WorkPlacement, location: Location) -> list[Claim]:
     """The removal of a placement's own files at other places of the same store of files."""
     return [
         removal(f"{owner_at(old, placement)}@{old.path}", placement, old)
-        for old in read_whereabouts(placement.status).places
+        for old in read_whereabouts(placement).places
         if _shares_files(old, location) and not old.is_same_place(location)
     ]
 
@@ -326,14 +328,13 @@ async def _fetch(platform: Platform, work: Work, group: WorkloadGroup) -> dict[s
         obj = await platform.client.get(WORK, work.metadata.name, work.metadata.namespace)
     except NotFound:
         return {}
-    groups = (obj.get("spec") or {}).get("workloadGroups") or ()
-    workloads = next((each.get("workloads") or () for each in groups if each["id"] == group.id), ())
-    return await decode_workloads(workloads)
+    return await decode_workloads(await find_contents(group.workloads, contents_of_work(obj)))
 
 
 def _work(platform: Platform, placement: WorkPlacement) -> Work | None:
     namespace, _, name = work_of(placement).partition("/")
-    return platform.caches.works.get(namespace, name)
+    work = platform.caches.works.get(namespace, name)
+    return work if work and work.sealed_for else None
 
 
 def _wanted(platform: Platform, owner: str) -> list[Work]:

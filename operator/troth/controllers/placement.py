@@ -18,6 +18,8 @@ from troth.api.conditions import READY
 from troth.api.objects import Destination, Workload, WorkPlacement
 from troth.api.resources import WORK_PLACEMENT
 from troth.controllers.aggregates import OneFile, read_one_file
+from troth.controllers.caches import BY_CLAIM, BY_DESTINATION
+from troth.controllers.differences import was_ever_written
 from troth.controllers.handover import (
     handover,
     leaves,
@@ -28,24 +30,34 @@ from troth.controllers.handover import (
     succeeds,
 )
 from troth.controllers.neighbourhood import Neighbourhood
+from troth.controllers.owners import (
+    claim_of_destination,
+    is_kept_for_files,
+    is_named_for,
+    may_be_works,
+    slot_of,
+)
 from troth.controllers.placement_claims import claim_of, load_placement, places_of, removal
-from troth.controllers.placement_location import Location, Whereabouts, read_whereabouts
+from troth.controllers.placement_location import Location, Whereabouts, read_whereabouts, says_it_is_at
 from troth.controllers.placement_owners import aggregate_owner, owner_at, placement_reference
 from troth.controllers.placement_state import placement_facts
 from troth.controllers.plain_secrets import PlainSecrets
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
+from troth.controllers.standing import Refusals, Standing, judge_placement
 from troth.controllers.stores import StoreRef, require_supported
 from troth.engine.layout import aggregate, destination_prefix
 from troth.engine.plain_secrets import withheld
-from troth.engine.status import placement_status, read_placement
+from troth.engine.status import NOT_MADE_BY_TROTH, placement_status, read_placement, refused_status
 from troth.engine.status.facts import PlacementFacts
 from troth.engine.work import blob_id
 from troth.stores import Claim, Reason, StateStoreWriter, StoreError, Written
-from troth.stores.handover import Handover
+from troth.stores.handover import Handover, Spared
 
 _NAMED = 5
 _HELD_AGAIN = 30.0
+_SETTLING_IN = 15.0
+_SETTLING_IN_AGAIN = 0.5
 _RESTORED = "Files that others had changed or removed in the store were written again"
 
 
@@ -56,6 +68,8 @@ class PlacementReconciler:
         self._platform = platform
         self._neighbourhood = Neighbourhood(platform.caches)
         self._plain_secrets = PlainSecrets(platform)
+        self._refusals = Refusals()
+        self._began: float | None = None
         self._aggregating: dict[str, asyncio.Lock] = {}
         self._aggregated: dict[tuple[str, str], dict[tuple[str, str], tuple[Workload, ...]]] = {}
 
@@ -64,9 +78,15 @@ class PlacementReconciler:
         placement = self._platform.caches.placements.get(key.namespace, key.name)
         if placement is None:
             self._platform.writes.forget(key)
+            self._refusals.forget(key)
             return DONE
         if placement.metadata.deleting:
+            self._refusals.forget(key)
             return await self._remove(key, placement)
+        standing = judge_placement(self._platform.caches, placement)
+        if not standing.accepted:
+            return await self._refuse(key, placement, standing)
+        self._refusals.forget(key)
         if leaves(self._platform, placement):
             return DONE  # its files stay until what takes their place is written
         destination = self._platform.caches.destinations.get("", placement.destination)
@@ -85,6 +105,30 @@ class PlacementReconciler:
             )
             placement = self._platform.caches.placements.get(key.namespace, key.name) or placement
         return await self._write(key, placement, destination)
+
+    async def _refuse(self, key: Key, placement: WorkPlacement, standing: Standing) -> Result:
+        """Nothing is done for a placement that is not the operator's; what lasts is said on it."""
+        self._platform.writes.forget(key)
+        self._platform.caches.queue_work(placement)
+        if standing.waits_for:
+            return Waits(standing.waits_for)
+        left = self._refusals.patience(key, asyncio.get_running_loop().time())
+        if left:
+            return After(left, "whoever it belongs to may put it right")
+        meta = placement.metadata
+        status = refused_status(
+            placement.status, standing.refusal, generation=meta.generation, now=self._platform.now()
+        )
+        caches = self._platform.caches.placements
+        if await self._platform.write_status(caches, WORK_PLACEMENT, key, placement.status, status):
+            self._platform.events.record(
+                placement_reference(placement),
+                type="Warning",
+                reason=NOT_MADE_BY_TROTH,
+                message=standing.refusal,
+                action="Write",
+            )
+        return Waits(standing.refusal)
 
     async def _write(self, key: Key, placement: WorkPlacement, destination: Destination) -> Result:
         store_ref = StoreRef(destination.store_kind, destination.store_name)
@@ -112,6 +156,8 @@ class PlacementReconciler:
             return await self._report_failure(key, placement, str(error), Terminal("InvalidPath", str(error)))
         if location.aggregate and _one_file(destination, location) is None:
             return await self._wait_for_one_file(key, placement, destination, location)
+        if location.aggregate and self._is_settling_in(placement.destination):
+            return After(_SETTLING_IN_AGAIN, "what else belongs into its file is being sealed")
         placement = await self._announce(key, placement, location)
         claim = self._with_handover(claim, placement, location)
         try:
@@ -167,7 +213,7 @@ class PlacementReconciler:
         Its Work asks the same before it gives a placement its content; this is for those that move.
         """
         policy, store = self._plain_secrets.policy(placement.destination)
-        if policy != "refuse" or location in read_whereabouts(placement.status).places:
+        if policy != "refuse" or location in read_whereabouts(placement).places:
             return
         secrets = await self._plain_secrets.describe(
             placement.workloads, lambda: load_placement(self._platform, placement)
@@ -187,16 +233,21 @@ class PlacementReconciler:
 
     async def _announce(self, key: Key, placement: WorkPlacement, location: Location) -> WorkPlacement:
         """Before files that are elsewhere are written to another place, the status says so."""
-        recorded = read_whereabouts(placement.status)
+        recorded = read_whereabouts(placement)
         if not recorded.places or location in recorded.places:
             return placement
         also = [place.as_status() for place in (*recorded.also, location)]
+        status = {
+            **placement.status,
+            "troth": {**(placement.status.get("troth") or {}), "alsoIn": also},
+        }
+        seal = self._platform.caches.seals.seal_record(placement.metadata, status, placement.recorded)
         await self._platform.write_status(
             self._platform.caches.placements,
             WORK_PLACEMENT,
             key,
             placement.status,
-            {"troth": {**(placement.status.get("troth") or {}), "alsoIn": also}},
+            {"troth": {**status["troth"], "seal": seal}},
         )
         return self._platform.caches.placements.get(key.namespace, key.name) or placement
 
@@ -216,9 +267,13 @@ class PlacementReconciler:
         async with lock:
             placements = [
                 other
-                for other in self._platform.caches.placements.by_index("destination", destination)
-                if not other.metadata.deleting
+                for other in self._platform.caches.placements.by_index(BY_DESTINATION, destination)
+                if not other.metadata.deleting and self._is_part(other)
             ]
+            claim = claim_of_destination(destination)
+            edited = any(
+                not other.metadata.deleting for other in self._platform.caches.placements.by_index(BY_CLAIM, claim)
+            )
             contents, former = await self._parts_of_aggregate(placements, location)
             now = {(other.metadata.name, other.metadata.namespace): other.workloads for other in placements}
             before = self._aggregated.get((destination, path))
@@ -235,7 +290,11 @@ class PlacementReconciler:
                 return {path: content} if content is not None else {}
 
             async def ask() -> Handover:
-                return Handover(spared=await on_the_way_elsewhere(self._platform, placements))
+                # What somebody has edited cannot be written, and what is in the file of it must not go for that.
+                spared = await on_the_way_elsewhere(self._platform, placements)
+                return Handover(spared=Spared(spared.keys, everything=edited or spared.everything))
+
+            may_change_hands = edited or any(may_hand_over(self._platform, other) for other in placements)
 
             written = await writer.write(
                 Claim(
@@ -247,11 +306,31 @@ class PlacementReconciler:
                     former_stores=former,
                     by_name=one_file is not None and not one_file.adopted,
                     adopts=one_file is not None and one_file.adopted,
-                    handover=ask if any(may_hand_over(self._platform, other) for other in placements) else None,
+                    handover=ask if may_change_hands else None,
                 ),
             )
             self._aggregated[destination, path] = now
             return written
+
+    def _is_settling_in(self, destination: str) -> bool:
+        """Whether others with parts in a Destination's file wait for their owners, soon after the operator began.
+
+        After another key was made nothing is sealed, and everything is within seconds: one file need not be written
+        again and again on the way there.
+        """
+        now = asyncio.get_running_loop().time()
+        if self._began is None:
+            self._began = now
+        edited = self._platform.caches.placements.by_index(BY_CLAIM, claim_of_destination(destination))
+        return now - self._began < _SETTLING_IN and any(not other.metadata.deleting for other in edited)
+
+    def _is_part(self, placement: WorkPlacement) -> bool:
+        """Whether a sealed placement has a part in its Destination's file: it was written, or is to be.
+
+        What somebody has kept of a request that is gone and created again is neither.
+        """
+        standing = judge_placement(self._platform.caches, placement)
+        return was_ever_written(placement) or not standing.refusal
 
     async def _parts_of_aggregate(
         self, placements: Sequence[WorkPlacement], location: Location
@@ -260,7 +339,7 @@ class PlacementReconciler:
         contents: dict[tuple[str, str], Mapping[str, bytes]] = {}
         former: set[str] = set()
         for placement in placements:
-            former.update(read_whereabouts(placement.status).former_stores(location.store))
+            former.update(read_whereabouts(placement).former_stores(location.store))
             try:
                 await self._require_welcome(placement, location)
             except InvalidObject:
@@ -275,7 +354,7 @@ class PlacementReconciler:
 
     async def _leave_old_places(self, placement: WorkPlacement, location: Location) -> None:
         """After the files are at the new place: removes what the record says is at others."""
-        for old in read_whereabouts(placement.status).places:
+        for old in read_whereabouts(placement).places:
             if old != location:
                 await self._leave(placement, old, location)
 
@@ -353,18 +432,20 @@ class PlacementReconciler:
                 await store.writer.release(owner_at(old, placement))
 
     async def _remove(self, key: Key, placement: WorkPlacement) -> Result:
-        ours = {names.REPO_CLEANUP, names.DOT_FILES_CLEANUP}
-        if not ours & set(placement.metadata.finalizers):
+        if not is_kept_for_files(placement):
             return DONE
+        if not placement.sealed_for:
+            placement = _as_named(placement)
         destination = self._platform.caches.destinations.get("", placement.destination)
-        recorded = read_whereabouts(placement.status).places
+        recorded = read_whereabouts(placement).places
         stores = [place.store for place in recorded]
-        if destination is not None:
+        if destination is not None and placement.sealed_for:
             stores.append(StoreRef(destination.store_kind, destination.store_name))
         for store in stores:
             if self._is_unknown(store):
                 return Retry(f"state store {store} was not looked at yet")
-        places = places_of(self._platform, placement)
+        # What somebody else has made or edited tells nothing; what its status proves is still there.
+        places = places_of(self._platform, placement) if placement.sealed_for else list(recorded)
         for location in places:
             try:
                 async with self._platform.slots.lent():
@@ -375,6 +456,7 @@ class PlacementReconciler:
             except StoreError as error:
                 retry = self._platform.writes.failed(location.store, key, error)
                 return await self._report_failure(key, placement, str(error), retry)
+        ours = {names.REPO_CLEANUP, names.DOT_FILES_CLEANUP}
         await self._platform.set_finalizers(
             self._platform.caches.placements,
             WORK_PLACEMENT,
@@ -383,6 +465,8 @@ class PlacementReconciler:
             resource_version=placement.metadata.resource_version,
         )
         self._platform.writes.forget(key)
+        if still := self._platform.caches.placements.get(key.namespace, key.name):
+            self._platform.caches.queue_work(still)  # others keep it, and its Work says so
         return DONE
 
     def _is_unknown(self, ref: StoreRef) -> bool:
@@ -406,7 +490,7 @@ class PlacementReconciler:
             generation=placement.metadata.generation,
         )
         settled = _was_written(placement, location)
-        if not written.changed and settled:
+        if not written.changed and (settled or says_it_is_at(placement, location)):
             # The files are there already, so the commit that put them there stays the one that is named.
             facts = replace(facts, version=placement.status.get("versionID", ""))
         restored = written.changed and settled and read_placement(placement).written
@@ -460,16 +544,32 @@ class PlacementReconciler:
             condition = Condition("FilesRestored", "True", "ChangedByOthers", f"{_RESTORED} at {now}")
             status["conditions"] = set_condition(status["conditions"], condition, now=now)
         troth = dict(status["troth"])
+        generation = placement.recorded
         if location is not None:
             troth["location"] = location.as_status()
             troth.pop("alsoIn", None)
+            generation = facts.generation
+        elif not placement.recorded and not placement.former:
+            for unproven in ("location", "alsoIn", "seal"):
+                troth.pop(unproven, None)
+            status["versionID"] = None
+        status["troth"] = troth
+        if generation:
+            troth["seal"] = self._platform.caches.seals.seal_record(placement.metadata, status, generation)
         return await self._platform.write_status(
             self._platform.caches.placements,
             WORK_PLACEMENT,
             key,
             placement.status,
-            {**status, "troth": troth},
+            status,
         )
+
+
+def _as_named(placement: WorkPlacement) -> WorkPlacement:
+    """The placement, on the Destination that its name tells: that cannot be edited."""
+    fitting = (work for _, work in may_be_works(placement) if is_named_for(work, placement))
+    work = next(fitting, "")
+    return replace(placement, destination=slot_of(work, placement)[0])
 
 
 def _enumerate(placements: Sequence[str]) -> str:
@@ -480,7 +580,7 @@ def _enumerate(placements: Sequence[str]) -> str:
 
 def _was_written(placement: WorkPlacement, location: Location) -> bool:
     """Whether everything has been at the location and nowhere else."""
-    return bool(placement.status.get("versionID")) and read_whereabouts(placement.status) == Whereabouts(location)
+    return bool(placement.status.get("versionID")) and read_whereabouts(placement) == Whereabouts(location)
 
 
 def _one_file(destination: Destination, location: Location) -> OneFile | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
-from troth.api import InvalidObject
+from troth.api import InvalidObject, TrothError
 from troth.api.objects import Destination, Workload, WorkPlacement
 from troth.api.resources import KUBERNETES_STATE_STORE, WORK_PLACEMENT
 from troth.controllers.placement_location import Location, read_whereabouts
@@ -14,7 +15,7 @@ from troth.controllers.placement_owners import owner_at
 from troth.controllers.platform import Platform
 from troth.controllers.stores import OpenStore, StoreRef
 from troth.engine.layout import NESTED, Layout, place
-from troth.engine.work import blob_id, declared_size, decode_contents
+from troth.engine.work import LARGEST_WORK, blob_id, declared_size, decode_contents, digest_content
 from troth.stores import Claim
 
 _AT_ONCE = 256 * 1024  # bytes that are unpacked on the event loop: half a millisecond
@@ -42,7 +43,7 @@ def claim_of(
         state_file=layout.state_file,
         load=_loader(platform, placement, layout),
         message=placement.metadata.name,
-        former_stores=read_whereabouts(placement.status).former_stores(ref),
+        former_stores=read_whereabouts(placement).former_stores(ref),
         adopts=destination.adopts,
     )
     return location, claim
@@ -69,7 +70,7 @@ def places_of(platform: Platform, placement: WorkPlacement) -> list[Location]:
     A write may have reached a store although its record did not (a crash between the two).
     """
     wanted = wanted_claim(platform, placement)
-    recorded = read_whereabouts(placement.status).places
+    recorded = read_whereabouts(placement).places
     return list(dict.fromkeys((wanted[0], *recorded) if wanted else recorded))
 
 
@@ -91,13 +92,58 @@ def removal(owner: str, placement: WorkPlacement, place: Location) -> Claim:
 
 
 async def load_placement(platform: Platform, placement: WorkPlacement) -> dict[str, bytes]:
-    """The contents of a placement by file path, from memory or from the API server."""
+    """The contents of a placement by file path, from memory or from the API server.
+
+    Raises:
+        ContentsChanged: it holds something else by now than it did when it was read.
+        NotFound: it is gone.
+    """
     remembered = remembered_workloads(platform, placement.workloads)
     if remembered is not None:
         return await decode_workloads(remembered)
     meta = placement.metadata
     obj = await platform.client.get(WORK_PLACEMENT, meta.name, meta.namespace)
-    return await decode_workloads((obj.get("spec") or {}).get("workloads") or ())
+    found = await find_contents(placement.workloads, contents_of(obj.get("spec") or {}))
+    return await decode_workloads(found)
+
+
+class ContentsChanged(TrothError):
+    """What an object of the API server holds is not what was sealed; whoever it belongs to puts it right."""
+
+
+def contents_of_work(obj: Mapping[str, Any]) -> list[str]:
+    """The encoded contents in a Work, as the API server has it."""
+    groups = (obj.get("spec") or {}).get("workloadGroups") or ()
+    return [text for group in groups for text in contents_of(group)]
+
+
+def contents_of(holder: Mapping[str, Any]) -> list[str]:
+    """The encoded contents in the spec of a WorkPlacement, or in a group of a Work."""
+    return [workload.get("content") or "" for workload in holder.get("workloads") or ()]
+
+
+async def find_contents(workloads: Sequence[Workload], encoded: Sequence[str]) -> list[Mapping[str, str]]:
+    """Files as an object of the API server has them, with those of the encoded contents that they are known by.
+
+    Raises:
+        ContentsChanged: the content of one is not among them: somebody has edited the object since it was read.
+    """
+
+    def find() -> dict[str, str]:
+        left = LARGEST_WORK
+        found = {}
+        for text in encoded:
+            blob, size, *_ = digest_content(text, left)
+            left -= size
+            found[blob] = text
+        return found
+
+    contents = await asyncio.to_thread(find)
+    if missing := [workload.filepath for workload in workloads if workload.blob not in contents]:
+        raise ContentsChanged(
+            f"somebody has just edited it: {len(missing)} of its files are not those that it had"
+        )
+    return [{"filepath": workload.filepath, "content": contents[workload.blob]} for workload in workloads]
 
 
 def remembered_workloads(platform: Platform, workloads: Sequence[Workload]) -> list[Mapping[str, str]] | None:

@@ -4,6 +4,9 @@ The record is what makes a move safe. A new place is noted beside the old one be
 (``alsoIn``), the old ones are cleared once the new one holds everything, and only then does the new one become
 the location. So whatever interrupts a move, even one that is turned round half-way, every place that may hold
 files is on record.
+
+Whoever may write the status could have anything removed by it, so the record counts only with the operator's seal
+(`troth.engine.seals`).
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from troth.api.objects import WorkPlacement
 from troth.api.resources import KUBERNETES_STATE_STORE
 from troth.controllers.stores import StoreRef
 
@@ -77,11 +81,19 @@ class Whereabouts:
         return tuple(dict.fromkeys(names))
 
 
-def read_whereabouts(status: Mapping[str, Any]) -> Whereabouts:
-    """What the status of a placement records."""
-    ours = status.get("troth") or {}
+def read_whereabouts(placement: WorkPlacement) -> Whereabouts:
+    """What the status of a placement records, as far as the operator wrote it: else nothing."""
+    if not placement.recorded:
+        return Whereabouts(None)
+    ours = placement.status.get("troth") or {}
     also = (_read(record) for record in ours.get("alsoIn") or ())
     return Whereabouts(_read(ours.get("location")), tuple(place for place in also if place is not None))
+
+
+def says_it_is_at(placement: WorkPlacement, location: Location) -> bool:
+    """Whether a status from before there were seals names just this place, and so nothing that is not known anyway."""
+    ours = placement.status.get("troth") or {}
+    return placement.former and not ours.get("alsoIn") and ours.get("location") == location.as_status()
 
 
 def _read(record: Mapping[str, Any] | None) -> Location | None:

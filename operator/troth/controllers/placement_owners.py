@@ -16,6 +16,7 @@ from troth.api.objects import WorkPlacement
 from troth.api.resources import KUBERNETES_STATE_STORE, WORK_PLACEMENT
 from troth.controllers.aggregates import read_one_file
 from troth.controllers.destination import destination_owner, read_own_files
+from troth.controllers.owners import is_of_old
 from troth.controllers.placement_location import Location, read_whereabouts
 from troth.controllers.platform import Platform
 from troth.controllers.stores import StoreRef
@@ -72,15 +73,19 @@ async def former_owners(platform: Platform, ref: StoreRef, *, path: str, address
     for number, placement in enumerate(list(platform.caches.placements.items())):
         if number % _AT_ONCE == _AT_ONCE - 1:
             await asyncio.sleep(0)
-        known = read_whereabouts(placement.status).places
+        known = read_whereabouts(placement).places
         here = next((found for found in known if _is_at(found.store, found.address, ref, address)), None)
         if here is not None:
             owner = owner_at(here, placement)
             files = (here.aggregate,) if here.aggregate else ()
             # where it is on its way to, nothing may be written yet
-            written = here == read_whereabouts(placement.status).location and here.aggregate not in adopted
+            written = here == read_whereabouts(placement).location and here.aggregate not in adopted
             certain[owner] = Former(owner, files, here.directory or None, here.state_file or None, written=written)
-        elif not known and (record := _unwritten_record(platform, ref, placement, path)):
+        elif (
+            not known
+            and (placement.sealed_for or is_of_old(placement))
+            and (record := _unwritten_record(platform, ref, placement, path))
+        ):
             owner = f"{placement.metadata.namespace}/{placement.metadata.name}"
             likely[owner] = Former(owner, state_file=record, written=False)
     return [*certain.values(), *likely.values()]

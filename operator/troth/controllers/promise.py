@@ -27,6 +27,7 @@ from troth.controllers.request import RequestReconciler
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
 from troth.controllers.workflow import (
     ContentsForgotten,
+    NameTaken,
     Run,
     Workflows,
     WorkOwner,
@@ -48,6 +49,7 @@ from troth.engine.status import (
     DependentFacts,
     PromiseFacts,
     RequirementFacts,
+    WorkFacts,
     WorkflowFacts,
     promise_available,
     promise_status,
@@ -88,7 +90,7 @@ class PromiseReconciler:
         self._platform = platform
         self._workflows = workflows
         self._requests = requests
-        self._deletion = PromiseDeletion(platform, workflows)
+        self._deletion = PromiseDeletion(platform, workflows, self._owner)
         self._lint = PromiseLint(platform)
         self._fit = PromiseFit(platform)
         self._checked: dict[str, tuple[tuple[str, int], Offer | Unsound]] = {}
@@ -217,6 +219,8 @@ class PromiseReconciler:
         except REFUSALS as error:
             reason, message = why_refused(error, self._owner(promise).work_namespace)
             return await self._report_refusal(key, promise, error, reason, message)
+        except NameTaken as error:
+            raise InvalidObject("metadata.name", str(error), "give one of the two another name") from None
         facts = self._facts(promise, offer, run, established=established)
         facts = replace(facts, lint=self._lint.report(key), misfits=self._fit.report(key, promise))
         if promise_available(facts) and promise.status.get("status") != "Available":
@@ -228,6 +232,8 @@ class PromiseReconciler:
         seconds = retry_seconds(run)
         if seconds is not None:
             return After(seconds, "its pipeline asked for it")
+        if self._obstacles(promise, run):
+            return After(_OUTSIDE_AGAIN, "others keep what has the name of its Work")
         return DONE if established else After(_LOOK_AGAIN, "its API is not served yet")
 
     async def _keep_definition(self, promise: Promise, offer: Offer) -> bool:
@@ -361,12 +367,11 @@ class PromiseReconciler:
 
     async def _keep_dependencies(self, promise: Promise, owner: WorkOwner) -> None:
         """One Work with all static manifests (kratix-api.md 2.5), or none."""
-        existing = [
-            work for work in self._workflows.works_of(owner) if work.type == names.WORK_TYPE_STATIC_DEPENDENCY
-        ]
+        candidates = [*self._workflows.works_of(owner), *self._workflows.works_to_take_over(owner)]
+        existing = [work for work in candidates if work.type == names.WORK_TYPE_STATIC_DEPENDENCY]
         if not promise.spec.dependencies:
             for superfluous in existing:
-                await self._workflows.retire_work(superfluous)
+                await self._workflows.retire_work(owner, superfluous)
             return
         labels = {names.WORK_TYPE: names.WORK_TYPE_STATIC_DEPENDENCY}
         work = existing[0] if existing else None
@@ -404,6 +409,7 @@ class PromiseReconciler:
             namespace="",
             work_namespace=namespace,
             index=owner_index(promise.name),
+            uid=promise.metadata.uid,
         )
 
     # ---- status
@@ -429,12 +435,23 @@ class PromiseReconciler:
                 else WorkflowFacts()
             ),
             works=tuple(
-                self._requests.work_facts(work)
-                for work in self._workflows.works_of(self._owner(promise))
-                if not work.metadata.deleting and not is_retired(work)
+                [
+                    self._requests.work_facts(work)
+                    for work in self._workflows.works_of(self._owner(promise))
+                    if not work.metadata.deleting and not is_retired(work)
+                ]
+                + self._obstacles(promise, run)
             ),
             requests=self._platform.caches.requests_of(promise.name),
         )
+
+    def _obstacles(self, promise: Promise, run: Run | None) -> list[WorkFacts]:
+        owner = self._owner(promise)
+        found = self._workflows.obstacles(owner, names.WORK_TYPE_PROMISE, run.pipelines if run else ())
+        if promise.spec.dependencies:
+            owner = replace(owner, work_namespace=self._platform.settings.system_namespace)
+            found += self._workflows.obstacles(owner, names.WORK_TYPE_STATIC_DEPENDENCY, ("",))
+        return list(found)
 
     def _requirements(self, promise: Promise) -> Sequence[RequirementFacts]:
         found = []

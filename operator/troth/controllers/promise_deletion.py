@@ -6,7 +6,7 @@ crash between any two steps costs nothing. The finalizers go last and together; 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from troth.api import Key, find_condition
@@ -18,7 +18,7 @@ from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, PROMISE
 from troth.controllers.caches import BY_PROMISE
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Terminal
-from troth.controllers.workflow import Workflows, after_refusal
+from troth.controllers.workflow import Workflows, WorkOwner, after_refusal
 from troth.engine import render_context
 from troth.engine.definitions import request_resource
 from troth.engine.status import deletion_status, promise_deletion_status
@@ -42,9 +42,11 @@ _OBSTACLES: Final = frozenset({"Deleting", "DeleteWorkflowFailed", "PausedReconc
 class PromiseDeletion:
     """The steps of a Promise's deletion."""
 
-    def __init__(self, platform: Platform, workflows: Workflows) -> None:
+    def __init__(self, platform: Platform, workflows: Workflows, owner_of: Callable[[Promise], WorkOwner]) -> None:
+        """``owner_of``: whom the Works of a Promise belong to."""
         self._platform = platform
         self._workflows = workflows
+        self._owner_of = owner_of
 
     async def proceed(self, key: Key, promise: Promise, delete_pipelines: Sequence[JinjaPipeline]) -> Result:
         """Does the next step, or says what the deletion waits for."""
@@ -118,10 +120,14 @@ class PromiseDeletion:
         return ""
 
     async def _remove_works(self, promise: Promise) -> str:
-        works = self._platform.caches.works.by_index(BY_PROMISE, promise.name)
-        for work in works:
+        await self._workflows.remove_works(self._owner_of(promise))
+        for work in self._platform.caches.works.by_index(BY_PROMISE, promise.name):
             await self._workflows.delete_work(work)
-        left = self._platform.caches.works.by_index(BY_PROMISE, promise.name)
+        left = [
+            work
+            for work in self._platform.caches.works.by_index(BY_PROMISE, promise.name)
+            if names.WORK_CLEANUP in work.metadata.finalizers
+        ]
         if not left:
             return ""
         noun = "1 work" if len(left) == 1 else f"{len(left)} works"

@@ -17,7 +17,7 @@ from troth.api import InvalidObject, Key, Resource
 from troth.api import labels as names
 from troth.api.objects import Promise, PromiseSpec, Request
 from troth.api.pipelines import JinjaPipeline, parse_pipelines
-from troth.controllers.caches import BY_WORK, RequestApi
+from troth.controllers.caches import BY_OWNER, BY_WORK, RequestApi
 from troth.controllers.components import Components
 from troth.controllers.handover import is_leaving, is_retired
 from troth.controllers.owners import owner_index
@@ -28,6 +28,7 @@ from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
 from troth.controllers.turn_waiting import Overtaken
 from troth.controllers.workflow import (
     ContentsForgotten,
+    NameTaken,
     Run,
     Workflows,
     WorkOwner,
@@ -65,6 +66,8 @@ _COMPONENTS_AGAIN = 10.0
 _COMPONENTS_LISTED = "the requests that it has as components are being listed"
 _RELAXED_AGAIN = 2.0  # a changed schema is served a moment after it was accepted
 _SKEW = 10.0
+_NAME_TAKEN_AGAIN = 60.0
+_KEPT_AGAIN = 10.0
 FINALIZERS = (names.WORK_CLEANUP, names.WORKFLOWS_CLEANUP, names.DELETE_WORKFLOWS)
 REMOVED_FINALIZERS = (*FINALIZERS, names.RESOURCE_BINDING_CLEANUP)
 
@@ -174,12 +177,17 @@ class RequestReconciler:
             reason, message = why_refused(error, owner.work_namespace)
             await self._report_refusal(key, api, request, reason, message, stalled=isinstance(error, TooLarge))
             return after_refusal(error)
+        except NameTaken as error:
+            await self._report_refusal(key, api, request, "NameTaken", str(error))
+            return Retry(str(error), longest=_NAME_TAKEN_AGAIN)
         reported = await self._report(key, api, request, bound, owner, run)
         if run.failure is not None:
             return after_failure(run.failure)
         seconds = retry_seconds(run)
         if seconds is not None:
             return After(seconds, "its pipeline asked for it")
+        if self._obstacles(owner, run):
+            return After(_KEPT_AGAIN, "others keep what has the name of its Work")
         return DONE if reported else After(_COMPONENTS_AGAIN, _COMPONENTS_LISTED)
 
     async def _run(
@@ -279,6 +287,7 @@ class RequestReconciler:
             namespace=meta.namespace,
             work_namespace=bound.spec.pipeline_namespace or meta.namespace,
             index=owner_index(promise.name, meta.namespace, meta.name),
+            uid=meta.uid,
         )
 
     # ---- deletion
@@ -323,13 +332,8 @@ class RequestReconciler:
                     stalled=isinstance(blocked.result, Terminal),
                 )
                 return blocked.result
-        works = self._workflows.works_of(owner)
-        if works:
-            for work in works:
-                await self._workflows.delete_work(work)
-            left = self._workflows.works_of(owner)
-            if left:
-                return await self._report_deletion(key, api, request, self._waiting_for(left))
+        if left := await self._workflows.remove_works(owner):
+            return await self._report_deletion(key, api, request, self._waiting_for(left))
         parent = Parent(api.promise, key.namespace, key.name)
         components = self._components.remaining(key, parent, request.status)
         if components:
@@ -414,7 +418,7 @@ class RequestReconciler:
         if not api.informer.synced.is_set() or promise is None:
             return DONE
         for work in self._platform.caches.works.by_index(
-            "owner", owner_index(api.promise, key.namespace, key.name)
+            BY_OWNER, owner_index(api.promise, key.namespace, key.name)
         ):
             await self._workflows.delete_work(work)
         return DONE
@@ -508,7 +512,7 @@ class RequestReconciler:
             generation=request.metadata.generation,
             promise_version=bound.version,
             workflow=workflow,
-            works=self._works_of(owner),
+            works=(*self._works_of(owner), *self._obstacles(owner, run)),
             components=components,
             former=self._workflows.former_pipelines(owner),
         )
@@ -523,6 +527,9 @@ class RequestReconciler:
         return tuple(
             self.work_facts(work) for work in works if not work.metadata.deleting and not is_retired(work)
         )
+
+    def _obstacles(self, owner: WorkOwner, run: Run) -> tuple[WorkFacts, ...]:
+        return self._workflows.obstacles(owner, names.WORK_TYPE_RESOURCE, run.pipelines)
 
     def work_facts(self, work: Any) -> WorkFacts:
         """What is reported of one Work, from the caches."""

@@ -8,26 +8,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from troth.api import Key, find_condition
 from troth.api import labels as names
 from troth.api.conditions import SCHEDULE_SUCCEEDED
 from troth.api.naming import short_group_id
-from troth.api.objects import Work, WorkloadGroup, WorkPlacement
+from troth.api.objects import ObjectMeta, Work, Workload, WorkloadGroup, WorkPlacement
 from troth.api.resources import WORK, WORK_PLACEMENT
 from troth.controllers.allowance import note_of, summed_up, why_forbidden
-from troth.controllers.caches import BY_WORK
+from troth.controllers.caches import BY_CLAIM, BY_WORK
 from troth.controllers.differences import was_ever_written
 from troth.controllers.handover import has_arrived, homes_of, is_leaving, is_retired
-from troth.controllers.owners import work_owner
+from troth.controllers.owners import claim_of_work, is_kept_for_files, is_named_for, slot_of, work_owner
+from troth.controllers.placement_claims import ContentsChanged, contents_of_work, find_contents
 from troth.controllers.placement_owners import placement_reference
 from troth.controllers.placement_state import placement_facts
 from troth.controllers.plain_secrets import Exposure, PlainSecrets, decode_readable, said_before
 from troth.controllers.platform import Platform
-from troth.controllers.result import DONE, After, Result
-from troth.controllers.workflow import after_refusal
+from troth.controllers.result import DONE, After, Result, Retry, Waits
+from troth.controllers.standing import Refusals, Standing, judge_work
+from troth.controllers.workflow import after_refusal, is_kept_by_others, why_kept
 from troth.engine.scheduling import (
     Existing,
     GroupPlan,
@@ -38,13 +40,14 @@ from troth.engine.scheduling import (
     may_be_ready,
     schedule,
 )
-from troth.engine.status import deletion_status, read_placement, work_status
+from troth.engine.status import NOT_MADE_BY_TROTH, deletion_status, read_placement, refused_status, work_status
 from troth.engine.status.facts import Held, Waiting, WorkFacts
 from troth.engine.work import placement_name
 from troth.kube import REFUSALS, AlreadyExists, Forbidden, NotFound
 
 _LONG_WRITE = 10.0
 _FAILING = frozenset({"NotAllowed", "WorkplacementsFailing"})
+_KEPT_AGAIN = 10.0
 # No selector is written like this, so a placement that has it as its record stays held until its Destination matches.
 _UNKNOWN = "unknown"
 
@@ -57,6 +60,7 @@ class WorkReconciler:
         self._plain_secrets = PlainSecrets(platform)
         self._told: dict[Key, object] = {}
         self._pending: dict[Key, float] = {}
+        self._refusals = Refusals()
 
     async def reconcile(self, key: Key) -> Result:
         """Creates, updates and removes the placements of one Work, and writes its status."""
@@ -64,9 +68,15 @@ class WorkReconciler:
         if work is None:
             self._told.pop(key, None)
             self._pending.pop(key, None)
+            self._refusals.forget(key)
             return await self._remove_placements(key)
         if work.metadata.deleting:
+            self._refusals.forget(key)
             return await self._finish(key, work)
+        standing = judge_work(self._platform.caches, work)
+        if not standing.accepted:
+            return await self._refuse(key, work, standing)
+        self._refusals.forget(key)
         if names.WORK_CLEANUP not in work.metadata.finalizers:
             await self._platform.set_finalizers(
                 self._platform.caches.works,
@@ -79,6 +89,8 @@ class WorkReconciler:
             self._platform.settling.tell(
                 work_owner(work)
             )  # what takes its place may wait for one of its placements
+            for placement in self._former_placements(work):
+                await self._claim_leaving(work, placement)
             return DONE  # it goes when what takes its place is written
         plan = self._plan(key, work, await homes_of(self._platform, work))
         if any(group.kept_by for group in plan.groups):
@@ -86,6 +98,8 @@ class WorkReconciler:
         exposure = await self._expose(work, plan)
         try:
             forbidden = await self._carry_out(key, work, plan, exposure)
+        except ContentsChanged as error:
+            return Retry(str(error), quiet=True)
         except REFUSALS as error:
             if not (isinstance(error, Forbidden) and error.namespace_terminating):
                 await self._report(key, work, plan, exposure, refusal=error.message)
@@ -103,8 +117,28 @@ class WorkReconciler:
         }
         return await self._plain_secrets.expose(work.groups, places, load)
 
+    async def _refuse(self, key: Key, work: Work, standing: Standing) -> Result:
+        """Nothing is done for a Work that is not the operator's; what lasts is said on it."""
+        self._platform.caches.queue_owner(work)
+        if standing.waits_for:
+            return Waits(standing.waits_for)
+        left = self._refusals.patience(key, asyncio.get_running_loop().time())
+        if left:
+            return After(left, "whoever it belongs to may put it right")
+        status = refused_status(
+            work.status, standing.refusal, generation=work.metadata.generation, now=self._platform.now()
+        )
+        if await self._platform.write_status(self._platform.caches.works, WORK, key, work.status, status):
+            self._platform.events.record(
+                _reference(work),
+                type="Warning",
+                reason=NOT_MADE_BY_TROTH,
+                message=standing.refusal,
+                action="Schedule",
+            )
+        return Waits(standing.refusal)
+
     def _plan(self, key: Key, work: Work, homes: Mapping[str, Sequence[Home]]) -> SchedulePlan:
-        placements = self._placements(key)
         groups = {group.id: group.workloads for group in work.groups}
         return schedule(
             owner=f"{key.namespace}/{key.name}",
@@ -122,13 +156,13 @@ class WorkReconciler:
             ],
             existing=[
                 Existing(
-                    *(slot := _slot(key.name, placement)),
+                    *slot,
                     written=was_ever_written(placement),
-                    asked=placement.metadata.annotations.get(names.ASKED_FOR),
-                    misplaced=names.MISPLACED in placement.metadata.labels,
+                    asked=placement.metadata.annotations.get(names.ASKED_FOR) if placement.sealed_for else None,
+                    misplaced=names.MISPLACED in placement.metadata.labels and bool(placement.sealed_for),
                     current=placement.workloads == groups.get(slot[1]),
                 )
-                for placement in placements
+                for slot, placement in self._existing(work).items()
                 if not placement.metadata.deleting
             ],
             homes=homes,
@@ -139,7 +173,7 @@ class WorkReconciler:
         """Makes the placements so; answers what a Destination does not allow, which is left as it is there."""
         forbidden: list[str] = []
         groups = {group.id: group for group in work.groups}
-        existing = {_slot(key.name, placement): placement for placement in self._placements(key)}
+        existing = self._existing(work)
         content: dict[str, list[dict[str, str]]] | None = None
         for group_plan in plan.groups:
             group = groups[group_plan.group_id]
@@ -174,6 +208,8 @@ class WorkReconciler:
                 # What the group held may be on its way to others.
                 self._platform.settling.wait(work_owner(work), key)
                 continue
+            if not placement.sealed_for:
+                await self._claim_leaving(work, placement)
             await self._delete_placement(placement)
         return summed_up(forbidden)
 
@@ -189,7 +225,64 @@ class WorkReconciler:
             # One from before this was recorded learns it with the next content: a restart writes nothing.
             and meta.annotations.get(names.ASKED_FOR) in (None, marks.annotations[names.ASKED_FOR])
             and marks.annotations[names.ALLOWED] in (None, meta.annotations.get(names.ALLOWED))
+            and placement.sealed_for == work.sealed_for
         )
+
+    def _existing(self, work: Work) -> dict[tuple[str, str], WorkPlacement]:
+        """The placements of a Work by destination and group: the sealed ones, and those that it takes over."""
+        former = {slot_of(work.metadata.name, placement): placement for placement in self._former_placements(work)}
+        key = _key(work)
+        return former | {(each.destination, each.group_id): each for each in self._placements(key)}
+
+    def _former_placements(self, work: Work) -> list[WorkPlacement]:
+        """The placements without a valid seal that hold files of a Work all the same (`is_of_old`).
+
+        Where they are, their names tell, which nobody can change.
+        """
+        meta = work.metadata
+        found = self._platform.caches.placements.by_index(BY_CLAIM, claim_of_work(meta.namespace, meta.name))
+        return [placement for placement in found if is_named_for(meta.name, placement)]
+
+    async def _claim_leaving(self, work: Work, placement: WorkPlacement) -> None:
+        """Seals a former placement of a Work as one that holds nothing: then its files can be removed or handed on."""
+        destination, group_id = slot_of(work.metadata.name, placement)
+        labels = {
+            names.WORK: work.metadata.name,
+            names.WORKLOAD_GROUP_ID: group_id,
+            names.TARGET_DESTINATION: destination,
+            names.PIPELINE_NAME: work.metadata.labels.get(names.PIPELINE_NAME),
+            names.RESOURCE_NAMESPACE: work.metadata.labels.get(names.RESOURCE_NAMESPACE),
+            names.MISPLACED: None,
+        }
+        marks = _Marks(labels, {names.ASKED_FOR: None, names.ALLOWED: None})
+        spec = _spec(work, group_id, destination, [])
+        seal = self._seal(work, placement.metadata.name, destination, group_id, (), marks)
+        await self._patch_placement(placement, {"metadata": marks.as_patch(seal), "spec": spec})
+
+    def _seal(
+        self,
+        work: Work,
+        name: str,
+        destination: str,
+        group_id: str,
+        workloads: tuple[Workload, ...],
+        marks: _Marks,
+    ) -> str:
+        wanted = WorkPlacement(
+            metadata=ObjectMeta(
+                name=name,
+                namespace=work.metadata.namespace,
+                labels={key: value for key, value in marks.labels.items() if value is not None},
+                annotations={key: value for key, value in marks.annotations.items() if value is not None},
+            ),
+            destination=destination,
+            promise_name=work.promise_name,
+            resource_name=work.resource_name,
+            group_id=group_id,
+            workloads=workloads,
+            status={},
+        )
+        return self._platform.caches.seals.seal_placement(wanted, work.sealed_for)
 
     async def _hold(self, placement: WorkPlacement) -> None:
         """Labels a placement as misplaced, and leaves its content as it is."""
@@ -197,7 +290,21 @@ class WorkReconciler:
         asked = meta.annotations.get(names.ASKED_FOR, _UNKNOWN)
         if (meta.labels.get(names.MISPLACED), meta.annotations.get(names.ASKED_FOR)) == ("true", asked):
             return
-        marks = {"labels": {names.MISPLACED: "true"}, "annotations": {names.ASKED_FOR: asked}}
+        if not placement.sealed_for:
+            return  # what it holds is not known to be what was asked for, so it cannot be sealed; its files stay
+        held = replace(
+            placement,
+            metadata=replace(
+                meta,
+                labels={**meta.labels, names.MISPLACED: "true"},
+                annotations={**meta.annotations, names.ASKED_FOR: asked},
+            ),
+        )
+        seal = self._platform.caches.seals.seal_placement(held, placement.sealed_for)
+        marks = {
+            "labels": {names.MISPLACED: "true"},
+            "annotations": {names.ASKED_FOR: asked, names.SEAL: seal},
+        }
         if await self._patch_placement(placement, {"metadata": marks}):
             self._announce_misplaced(placement, "are not those that the request asks for now")
 
@@ -238,14 +345,15 @@ class WorkReconciler:
         return found
 
     async def _fetch(self, work: Work) -> dict[str, list[dict[str, str]]]:
+        """The same from the API server, as far as it is what was sealed: somebody may have edited it just now.
+
+        Raises:
+            ContentsChanged: the Work holds something else by now.
+        """
         obj = await self._platform.client.get(WORK, work.metadata.name, work.metadata.namespace)
-        return {
-            group["id"]: [
-                {"filepath": workload["filepath"], "content": workload.get("content") or ""}
-                for workload in group.get("workloads") or ()
-            ]
-            for group in (obj.get("spec") or {}).get("workloadGroups") or ()
-        }
+        files = [workload for group in work.groups for workload in group.workloads]
+        found = iter(await find_contents(files, contents_of_work(obj)))
+        return {group.id: [dict(next(found)) for _ in group.workloads] for group in work.groups}
 
     async def _write_placement(
         self,
@@ -256,18 +364,16 @@ class WorkReconciler:
         workloads: list[dict[str, str]],
         marks: _Marks,
     ) -> None:
-        spec = {
-            "targetDestinationName": destination,
-            "workloads": workloads,
-            "promiseName": work.promise_name,
-            "resourceName": work.resource_name,
-            "id": group.id,
-            "generation": work.metadata.generation,
-        }
+        spec = _spec(work, group.id, destination, workloads)
         if placement is None:
             await self._create_placement(work, destination, group, spec, marks)
             return
-        await self._patch_placement(placement, {"metadata": marks.as_patch(), "spec": spec})
+        name = placement.metadata.name
+        seal = self._seal(work, name, destination, group.id, group.workloads, marks)
+        patch = marks.as_patch(seal)
+        if not placement.sealed_for and placement.metadata.owner_uids != (work.metadata.uid,):
+            patch["ownerReferences"] = _owner_references(work)
+        await self._patch_placement(placement, {"metadata": patch, "spec": spec})
 
     async def _create_placement(
         self,
@@ -281,51 +387,51 @@ class WorkReconciler:
         finalizers = [names.REPO_CLEANUP]
         if target and target.mode == "none":
             finalizers.append(names.DOT_FILES_CLEANUP)
+        name, namespace = (
+            placement_name(work.metadata.name, destination, short_group_id(group.id)),
+            work.metadata.namespace,
+        )
+        seal = self._seal(work, name, destination, group.id, group.workloads, marks)
         body = {
             "apiVersion": WORK_PLACEMENT.api_version,
             "kind": WORK_PLACEMENT.kind,
             "metadata": {
-                "name": placement_name(work.metadata.name, destination, short_group_id(group.id)),
-                "namespace": work.metadata.namespace,
+                "name": name,
+                "namespace": namespace,
                 "labels": {key: value for key, value in marks.labels.items() if value is not None},
-                "annotations": {key: value for key, value in marks.annotations.items() if value is not None},
+                "annotations": {
+                    **{key: value for key, value in marks.annotations.items() if value is not None},
+                    names.SEAL: seal,
+                },
                 "finalizers": finalizers,
-                "ownerReferences": [
-                    {
-                        "apiVersion": WORK.api_version,
-                        "kind": WORK.kind,
-                        "name": work.metadata.name,
-                        "uid": work.metadata.uid,
-                        "controller": True,
-                        "blockOwnerDeletion": True,
-                    }
-                ],
+                "ownerReferences": _owner_references(work),
             },
             "spec": dict(spec),
         }
         try:
             answer = await self._platform.client.create(WORK_PLACEMENT, body)
         except AlreadyExists:
-            # Our own earlier write whose answer was lost, a cache that is behind, or somebody has changed the
-            # labels by which it is found: the name is computed, so this is the same placement.
-            name, namespace = body["metadata"]["name"], work.metadata.namespace  # type: ignore[index]
+            # Our own earlier write whose answer was lost, a cache that is behind, or something that somebody else
+            # has made or edited: the name is computed, so it becomes this placement.
             answer = await self._platform.client.get(WORK_PLACEMENT, name, namespace)
             if "deletionTimestamp" not in answer["metadata"]:
+                metadata = {**marks.as_patch(seal), "ownerReferences": _owner_references(work)}
                 answer = await self._platform.client.merge_patch(
-                    WORK_PLACEMENT, name, {"metadata": marks.as_patch(), "spec": spec}, namespace=namespace
+                    WORK_PLACEMENT, name, {"metadata": metadata, "spec": spec}, namespace=namespace
                 )
         self._platform.caches.placements.observe(answer)
 
     # ---- the end
 
     async def _finish(self, key: Key, work: Work) -> Result:
+        if work.sealed_for:
+            for placement in self._former_placements(work):
+                await self._claim_leaving(work, placement)
+        await self._remove_placements(key)
         if names.WORK_CLEANUP not in work.metadata.finalizers:
             return DONE
-        placements = self._placements(key)
-        for placement in placements:
-            if not placement.metadata.deleting:
-                await self._delete_placement(placement)
-        if left := self._placements(key):
+        left = [each for each in self._placements(key) if is_kept_for_files(each)]
+        if left:
             failures = [failure for placement in left if (failure := read_placement(placement).failure)]
             if failures and self._told.get(key) != failures:
                 self._told[key] = failures
@@ -342,11 +448,17 @@ class WorkReconciler:
             finalizers=[name for name in work.metadata.finalizers if name != names.WORK_CLEANUP],
             resource_version=work.metadata.resource_version,
         )
+        still = self._platform.caches.works.get(key.namespace, key.name)
+        if still and is_kept_by_others(still.metadata):
+            self._platform.caches.queue_owner(still)  # it says who keeps the name that its Work needs
         return DONE
 
     async def _remove_placements(self, key: Key) -> Result:
-        """A Work that went away without its clean-up (somebody took its finalizer) leaves placements."""
-        for placement in self._placements(key):
+        """Starts the deletion of all placements: its Work goes, or went without its clean-up."""
+        claim = claim_of_work(key.namespace, key.name)
+        # Of those that somebody has edited, too, as far as their status proves what was written.
+        edited = [each for each in self._platform.caches.placements.by_index(BY_CLAIM, claim) if each.recorded]
+        for placement in (*self._placements(key), *(each for each in edited if is_named_for(key.name, each))):
             if not placement.metadata.deleting:
                 await self._delete_placement(placement)
         return DONE
@@ -375,6 +487,7 @@ class WorkReconciler:
         facts = WorkFacts(
             name=work.metadata.name,
             groups=len(work.groups),
+            scheduled=not self._is_making_anew(work, plan),
             unscheduled=tuple(Waiting(group.group_id, group.wants) for group in plan.groups if group.unscheduled),
             held=tuple(self._held(work, plan)),
             placements=tuple(
@@ -388,6 +501,7 @@ class WorkReconciler:
             namespace=work.metadata.namespace,
             exposed="; ".join(dict.fromkeys(exposure.exposed)),
             withheld="; ".join(dict.fromkeys(exposure.refused)),
+            obstacle=self._obstacle(work, plan),
         )
         left = self._patience(key, facts)
         if left and not work.status.get("conditions"):
@@ -395,6 +509,7 @@ class WorkReconciler:
             self._tell_owner(key, work, facts, left)
             return After(left, "its placements are being written")
         status = work_status(work.status, facts, now=self._platform.now())
+        status["troth"]["seal"] = self._platform.caches.seals.seal_report(work.metadata, status)
         wrote = await self._platform.write_status(self._platform.caches.works, WORK, key, work.status, status)
         if wrote and facts.unscheduled:
             self._platform.events.record(
@@ -419,7 +534,26 @@ class WorkReconciler:
             )
         # Only now: its owner, which is told of the status too, is to see both at once and write its own status once.
         self._tell_owner(key, work, facts, left)
+        if facts.obstacle:
+            return After(_KEPT_AGAIN, facts.obstacle)
         return After(left, "its placements are being written") if left else DONE
+
+    def _going(self, work: Work, plan: SchedulePlan) -> Iterator[ObjectMeta]:
+        """The placements that are wanted and are being deleted, so that they cannot be made anew yet."""
+        for group in plan.groups:
+            for destination, _ in _destinations(group):
+                name = placement_name(work.metadata.name, destination, short_group_id(group.group_id))
+                found = self._platform.caches.placements.get(work.metadata.namespace, name)
+                if found and found.metadata.deleting:
+                    yield found.metadata
+
+    def _is_making_anew(self, work: Work, plan: SchedulePlan) -> bool:
+        return any(True for _ in self._going(work, plan))
+
+    def _obstacle(self, work: Work, plan: SchedulePlan) -> str:
+        """What keeps a placement from being made, because others keep the one that has its name from going."""
+        kept = (meta for meta in self._going(work, plan) if is_kept_by_others(meta))
+        return next((why_kept("WorkPlacement", meta) for meta in kept), "")
 
     def _held(self, work: Work, plan: SchedulePlan) -> Iterator[Held]:
         for group in plan.groups:
@@ -466,8 +600,8 @@ class _Marks:
     labels: Mapping[str, str | None]
     annotations: Mapping[str, str | None]
 
-    def as_patch(self) -> dict[str, Any]:
-        return {"labels": dict(self.labels), "annotations": dict(self.annotations)}
+    def as_patch(self, seal: str) -> dict[str, Any]:
+        return {"labels": dict(self.labels), "annotations": {**self.annotations, names.SEAL: seal}}
 
 
 def _marks(work: Work, group: GroupPlan, destination: str, *, misplaced: bool, allowed: str | None) -> _Marks:
@@ -484,20 +618,32 @@ def _marks(work: Work, group: GroupPlan, destination: str, *, misplaced: bool, a
     )
 
 
-def _slot(work: str, placement: WorkPlacement) -> tuple[str, str]:
-    """The destination and the group that a placement was made for.
+def _spec(work: Work, group_id: str, destination: str, workloads: list[dict[str, str]]) -> dict[str, Any]:
+    return {
+        "targetDestinationName": destination,
+        "workloads": workloads,
+        "promiseName": work.promise_name,
+        "resourceName": work.resource_name,
+        "id": group_id,
+        "generation": work.metadata.generation,
+    }
 
-    Its name says so and cannot be changed: where its labels or its spec do not fit the name, somebody edited them.
-    """
-    labels = placement.metadata.labels
-    spec = (placement.destination, placement.group_id)
-    labelled = (labels.get(names.TARGET_DESTINATION, ""), labels.get(names.WORKLOAD_GROUP_ID, ""))
-    if (
-        spec != labelled
-        and placement_name(work, labelled[0], short_group_id(labelled[1])) == placement.metadata.name
-    ):
-        return labelled
-    return spec
+
+def _owner_references(work: Work) -> list[dict[str, Any]]:
+    return [
+        {
+            "apiVersion": WORK.api_version,
+            "kind": WORK.kind,
+            "name": work.metadata.name,
+            "uid": work.metadata.uid,
+            "controller": True,
+            "blockOwnerDeletion": True,
+        }
+    ]
+
+
+def _key(work: Work) -> Key:
+    return Key(WORK.name, work.metadata.namespace, work.metadata.name)
 
 
 def _destinations(plan: GroupPlan) -> list[tuple[str, bool]]:

@@ -12,18 +12,19 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
 from troth.api import Key, TrothError
 from troth.api import labels as names
-from troth.api.objects import Work, Workload, WorkloadGroup
+from troth.api.objects import ObjectMeta, Work, Workload, WorkloadGroup
 from troth.api.pipelines import JinjaPipeline, Move
 from troth.api.resources import WORK
-from troth.controllers.caches import BY_OWNER, BY_WORK
+from troth.controllers.caches import BY_CLAIM, BY_OWNER, BY_WORK
 from troth.controllers.handover import has_arrived, is_retired, write_moves
+from troth.controllers.owners import claim_to, work_owner
 from troth.controllers.platform import Platform
 from troth.controllers.result import After, Result, Retry, Terminal
 from troth.controllers.turn_waiting import Attendant, render_in_turn
@@ -31,7 +32,8 @@ from troth.engine import Control, Failure, RenderContext
 from troth.engine.components import Component, Parent, find_components, may_hold_components
 from troth.engine.failure import passes
 from troth.engine.outputs import WorkflowOutput, is_suspended, judge_outcomes
-from troth.engine.status import AuthorStatus, read_placement
+from troth.engine.seals import WORK_LABELS
+from troth.engine.status import AuthorStatus, WorkFacts, read_placement
 from troth.engine.work import GroupContent, Packed, pack_content
 from troth.engine.work import work_name as compute_work_name
 from troth.kube import AlreadyExists, ApiError, Forbidden, NotFound, TooLarge
@@ -49,6 +51,7 @@ class WorkOwner:
         namespace: the request's namespace; empty for a Promise.
         work_namespace: where the Works live.
         index: the index value under which the Works are found.
+        uid: of the request or the Promise; empty when it is gone.
     """
 
     promise: str
@@ -56,6 +59,7 @@ class WorkOwner:
     namespace: str
     work_namespace: str
     index: str
+    uid: str
 
     @property
     def labels(self) -> dict[str, str]:
@@ -105,6 +109,10 @@ class Blocked:
     failure: str
     suspended: bool
     result: Result
+
+
+class NameTaken(TrothError):
+    """A Work cannot be made, because another owner's has its name."""
 
 
 class ContentsForgotten(TrothError):
@@ -232,6 +240,22 @@ class Workflows:
             key=lambda work: (work.metadata.namespace, work.metadata.name),
         )
 
+    def works_to_take_over(self, owner: WorkOwner) -> list[Work]:
+        """The Works without a valid seal that may be an owner's all the same.
+
+        They claim to be, are where its Works are, and are from before there were seals or have the name that is
+        computed for them. Somebody has edited the latter, or made them: that makes no difference, since nothing of what
+        they hold is kept.
+        """
+        homes = {owner.work_namespace, owner.namespace, self._platform.settings.system_namespace} - {""}
+        works = self._platform.caches.works
+        return [
+            work
+            for home in sorted(homes)
+            for work in works.by_index(BY_CLAIM, claim_to(owner.index, home))
+            if work.former or work.metadata.name == work_name(owner, _labels(work))
+        ]
+
     async def keep_works(self, owner: WorkOwner, work_type: str, run: Run) -> None:
         """Makes the Works of an owner say what its pipelines produced; writes only what differs.
 
@@ -241,7 +265,8 @@ class Workflows:
         """
         settling = self._platform.settling
         settling.unsettle(owner.index)
-        existing = [work for work in self.works_of(owner) if work.type == work_type]
+        candidates = [*self.works_of(owner), *self.works_to_take_over(owner)]
+        existing = [work for work in candidates if work.type == work_type and not is_kept_by_others(work.metadata)]
         outputs = [output for output in run.outputs if not is_suspended(output.control)]
         found = {
             output.pipeline: self._find_work(owner, work_type, output.pipeline, existing) for output in outputs
@@ -250,7 +275,7 @@ class Workflows:
         for work in existing:
             pipeline = work.metadata.labels.get(names.PIPELINE_NAME)
             if pipeline not in run.pipelines and work.metadata.name not in kept:
-                await self.retire_work(work)
+                await self.retire_work(owner, work)
         # New ones first: they go where their objects are, which is known while the others still have these.
         for output in sorted(outputs, key=lambda output: found[output.pipeline] is not None):
             labels = {names.WORK_TYPE: work_type, names.PIPELINE_NAME: output.pipeline}
@@ -266,22 +291,54 @@ class Workflows:
         By its label, since the name of a Work that Kratix made is not computed; or by its name, since somebody may
         have changed the label, and another Work with the same files is no cure.
         """
-        name = work_name(owner, {names.WORK_TYPE: work_type, names.PIPELINE_NAME: pipeline})
         labelled = (work for work in existing if work.metadata.labels.get(names.PIPELINE_NAME) == pipeline)
-        named = (work for work in existing if work.metadata.name == name)
-        return next(labelled, None) or next(named, None)
+        return next(labelled, None) or self._find_named(
+            owner, {names.WORK_TYPE: work_type, names.PIPELINE_NAME: pipeline}
+        )
 
-    async def retire_work(self, work: Work) -> None:
-        """Notes on a Work that nothing renders what it holds any more; its files stay for now."""
-        if work.metadata.deleting or is_retired(work):
+    def _find_named(self, owner: WorkOwner, labels: Mapping[str, str]) -> Work | None:
+        """What has the name of an owner's Work, unless it is sealed as another's."""
+        named = self._platform.caches.works.get(owner.work_namespace, work_name(owner, labels))
+        return named if named and (not named.sealed_for or work_owner(named) == owner.index) else None
+
+    def obstacles(self, owner: WorkOwner, work_type: str, pipelines: Sequence[str]) -> tuple[WorkFacts, ...]:
+        """The Works that cannot be made yet, since what has their names is going, or is kept from it by others."""
+        found = []
+        for pipeline in pipelines:
+            work = self._find_named(owner, {names.WORK_TYPE: work_type, names.PIPELINE_NAME: pipeline})
+            if work and work.metadata.deleting:
+                meta = work.metadata
+                why = why_kept("Work", meta) if is_kept_by_others(meta) else ""
+                found.append(WorkFacts(meta.name, namespace=meta.namespace, scheduled=False, obstacle=why))
+        return tuple(found)
+
+    async def retire_work(self, owner: WorkOwner, work: Work) -> None:
+        """Notes on a Work that nothing renders what it holds any more; its files stay for now.
+
+        What is in one without a valid seal is not known to be its owner's, and is taken out of it.
+        """
+        meta = work.metadata
+        if work.sealed_for and (meta.deleting or (is_retired(work) and work.sealed_for == owner.uid)):
             return
+        labels = {**_labels(work), names.RETIRED: "true"}
+        if not work.sealed_for:
+            labels |= {**owner.labels, names.WORK_TYPE: work.type}
+        retired = replace(
+            work,
+            metadata=replace(meta, labels=labels),
+            promise_name=owner.promise,
+            resource_name=owner.name,
+            groups=work.groups if work.sealed_for else (),
+        )
+        patch: dict[str, Any] = {"metadata": self._marks(owner, retired, work)}
+        if not work.sealed_for:
+            patch["spec"] = {"promiseName": owner.promise, "resourceName": owner.name, "workloadGroups": []}
+        await self._patch_work(work, patch)
+
+    async def _patch_work(self, work: Work, patch: Mapping[str, Any]) -> None:
+        meta = work.metadata
         try:
-            answer = await self._platform.client.merge_patch(
-                WORK,
-                work.metadata.name,
-                {"metadata": {"labels": {names.RETIRED: "true"}}},
-                namespace=work.metadata.namespace,
-            )
+            answer = await self._platform.client.merge_patch(WORK, meta.name, patch, namespace=meta.namespace)
         except NotFound:
             return
         self._platform.caches.works.observe(answer)
@@ -310,27 +367,47 @@ class Workflows:
         Raises:
             ContentsForgotten: it must be written, and a content is no longer remembered.
         """
+        work = work or self._find_named(owner, labels)
         if work and work.metadata.deleting:
             return  # its end queues the owner again, which makes it anew
-        labels = {**owner.labels, **labels}
-        changes: dict[str, str | None] = {**labels, **({names.RETIRED: None} if work and is_retired(work) else {})}
-        same_moves = work and work.metadata.annotations.get(names.MOVED, "") == moved
-        if work and same_moves and _says(work, owner, labels) and _same_groups(work.groups, groups):
+        name, namespace = work_name(owner, labels), owner.work_namespace
+        if work:
+            name, namespace = work.metadata.name, work.metadata.namespace
+        wanted = Work(
+            metadata=ObjectMeta(
+                name=name,
+                namespace=namespace,
+                labels={**owner.labels, **labels},
+                annotations={names.MOVED: moved} if moved else {},
+            ),
+            promise_name=owner.promise,
+            resource_name=owner.name,
+            groups=tuple(groups),
+            status={},
+        )
+        seal = self._platform.caches.seals.seal_work(wanted, owner.uid)
+        if work and work.sealed_for and work.metadata.annotations.get(names.SEAL) == seal:
             return
         spec = self._spec(owner, groups)
         if work is None:
-            await self._create_work(owner, spec, labels, moved)
-            return
-        try:
-            answer = await self._platform.client.merge_patch(
-                WORK,
-                work.metadata.name,
-                {"metadata": {"labels": changes, **_annotations(moved, work)}, "spec": spec},
-                namespace=work.metadata.namespace,
-            )
-        except NotFound:
-            return
-        self._platform.caches.works.observe(answer)
+            await self._create_work(owner, spec, wanted)
+        else:
+            await self._patch_work(work, {"metadata": self._marks(owner, wanted, work), "spec": spec})
+
+    def _marks(self, owner: WorkOwner, wanted: Work, have: Work | None = None) -> dict[str, Any]:
+        """Labels, annotations and the seal of a Work; with what it has now, as a patch that leaves nothing else."""
+        labels: dict[str, str | None] = dict(wanted.metadata.labels)
+        moved = wanted.metadata.annotations.get(names.MOVED)
+        annotations: dict[str, str | None] = {names.SEAL: self._platform.caches.seals.seal_work(wanted, owner.uid)}
+        if moved or (have and names.MOVED in have.metadata.annotations):
+            annotations[names.MOVED] = moved
+        if have is None:
+            return {"labels": labels, "annotations": annotations}
+        labels = {**{name: None for name in WORK_LABELS if name in have.metadata.labels}, **labels}
+        marks: dict[str, Any] = {"labels": labels, "annotations": annotations}
+        if have.metadata.owner_uids:
+            marks["ownerReferences"] = None  # nobody else's end is to take it along
+        return marks
 
     def _spec(self, owner: WorkOwner, groups: Sequence[WorkloadGroup]) -> dict[str, Any]:
         return {
@@ -359,18 +436,15 @@ class Workflows:
             raise ContentsForgotten(blob)
         return encoded
 
-    async def _create_work(
-        self, owner: WorkOwner, spec: Mapping[str, Any], labels: Mapping[str, str], moved: str
-    ) -> None:
-        name = work_name(owner, labels)
+    async def _create_work(self, owner: WorkOwner, spec: Mapping[str, Any], wanted: Work) -> None:
+        meta = wanted.metadata
         body = {
             "apiVersion": WORK.api_version,
             "kind": WORK.kind,
             "metadata": {
-                "name": name,
-                "namespace": owner.work_namespace,
-                "labels": dict(labels),
-                **_annotations(moved),
+                "name": meta.name,
+                "namespace": meta.namespace,
+                **self._marks(owner, wanted),
                 "finalizers": [names.WORK_CLEANUP],
             },
             "spec": dict(spec),
@@ -378,17 +452,24 @@ class Workflows:
         try:
             answer = await self._platform.client.create(WORK, body)
         except AlreadyExists:
-            # The name is computed, so this is our own earlier write whose answer was lost, or somebody has
-            # changed the labels by which it is found. It may be older than what we want now.
-            answer = await self._platform.client.get(WORK, name, owner.work_namespace)
-            if not answer["metadata"].get("deletionTimestamp"):
-                answer = await self._platform.client.merge_patch(
-                    WORK,
-                    name,
-                    {"metadata": {"labels": dict(labels)}, "spec": dict(spec)},
-                    namespace=owner.work_namespace,
-                )
+            # The name is computed, so this is our own earlier write whose answer was lost, or somebody has made it
+            # in our stead; in either case it may hold something else than we want now.
+            answer = await self._platform.client.get(WORK, meta.name, meta.namespace)
+            found = self._platform.caches.seals.read_work(answer)
+            if found.sealed_for and work_owner(found) != owner.index:
+                raise NameTaken(f"the Work {meta.namespace}/{meta.name} is that of {work_owner(found)}") from None
+            if not found.metadata.deleting:
+                patch = {"metadata": self._marks(owner, wanted, found), "spec": dict(spec)}
+                answer = await self._platform.client.merge_patch(WORK, meta.name, patch, namespace=meta.namespace)
         self._platform.caches.works.observe(answer)
+
+    async def remove_works(self, owner: WorkOwner) -> list[Work]:
+        """Starts the deletion of an owner's Works; answers those of which files may still be anywhere."""
+        for work in self.works_to_take_over(owner):
+            await self.retire_work(owner, work)
+        for work in self.works_of(owner):
+            await self.delete_work(work)
+        return [work for work in self.works_of(owner) if names.WORK_CLEANUP in work.metadata.finalizers]
 
     def obstacle(self, works: Sequence[Work]) -> str:
         """What keeps Works that are being deleted: a clause such as ``: the store is away``, or nothing."""
@@ -415,11 +496,23 @@ class Workflows:
             self._platform.caches.works.observe(answer)
 
 
-def _annotations(moved: str, work: Work | None = None) -> dict[str, Any]:
-    """The annotation of a Work that says which of its objects had another name, as far as it differs."""
-    if moved == (work.metadata.annotations.get(names.MOVED, "") if work else ""):
-        return {}
-    return {"annotations": {names.MOVED: moved or None}}
+def is_kept_by_others(meta: ObjectMeta) -> bool:
+    """Whether an object is being deleted, and the operator has no part in it any more."""
+    ours = {names.WORK_CLEANUP, names.REPO_CLEANUP, names.DOT_FILES_CLEANUP}
+    return meta.deleting and bool(meta.finalizers) and not ours & set(meta.finalizers)
+
+
+def why_kept(kind: str, meta: ObjectMeta) -> str:
+    """Why an object that is being deleted does not go, and what to do."""
+    return (
+        f"The {kind} {meta.namespace}/{meta.name} is being deleted, and nothing can be written until it is gone: "
+        f"it waits for whoever has the finalizers {', '.join(meta.finalizers)}"
+    )
+
+
+def _labels(work: Work) -> dict[str, str]:
+    """Those of a Work's labels that the operator acts on."""
+    return {name: value for name, value in work.metadata.labels.items() if name in WORK_LABELS}
 
 
 def work_name(owner: WorkOwner, labels: Mapping[str, str]) -> str:
@@ -473,28 +566,6 @@ def retry_seconds(run: Run) -> float | None:
     """After how many seconds a suspended workflow wants to run again, or None."""
     controls = (output.control for output in run.outputs)
     return next((control.retry_after for control in controls if control and control.retry_after is not None), None)
-
-
-def _says(work: Work, owner: WorkOwner, labels: Mapping[str, str]) -> bool:
-    """Whether a Work says whose it is."""
-    return (
-        work.promise_name == owner.promise
-        and work.resource_name == owner.name
-        and labels.items() <= work.metadata.labels.items()
-        and not is_retired(work)
-    )
-
-
-def _same_groups(have: Sequence[WorkloadGroup], want: Sequence[WorkloadGroup]) -> bool:
-    return {group.id: _comparable(group) for group in have} == {group.id: _comparable(group) for group in want}
-
-
-def _comparable(group: WorkloadGroup) -> object:
-    return (
-        group.directory,
-        [(dict(selector.match_labels), selector.source) for selector in group.selectors],
-        {workload.filepath: workload.blob for workload in group.workloads},
-    )
 
 
 async def _components(found: WorkflowOutput, context: RenderContext) -> tuple[Component, ...]:

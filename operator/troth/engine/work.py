@@ -41,6 +41,9 @@ from troth.engine.plain_secrets import SecretScan, may_hold_secrets
 LARGEST_WORK: Final = 32 * 1024 * 1024
 """Bytes that all files of a Work, or of a WorkPlacement, may have together once decoded."""
 
+MOST_RULES: Final = 100
+"""Directories with destinations of their own that one pipeline may have."""
+
 SOURCE_PROMISE: Final = "promise"
 ROOT: Final = "."
 
@@ -325,8 +328,8 @@ def build_groups(
         source: who speaks through the rules: ``resource-workflow`` or ``promise-workflow``.
 
     Raises:
-        InvalidObject: a rule without labels, two for one directory, one for a sub-directory, or one for a
-            directory in which there is no file; the field is ``destinations[i]…``.
+        InvalidObject: more than `MOST_RULES` rules, a rule without labels, two for one directory, one for a
+            sub-directory, or one for a directory in which there is no file; the field is ``destinations[i]…``.
     """
     labels = _read_rules(rules)
     grouped: dict[str, dict[str, bytes | Packed]] = {directory: {} for directory in labels}
@@ -407,6 +410,12 @@ class _Allowance:
 
 
 def _read_rules(rules: Sequence[DestinationRule]) -> dict[str, Mapping[str, str]]:
+    if len(rules) > MOST_RULES:
+        raise InvalidObject(
+            "destinations",
+            f"has {len(rules)} entries, and {MOST_RULES} are allowed: each of them is a WorkPlacement",
+            "give directories that go to the same destinations one entry, or divide them among several pipelines",
+        )
     labels: dict[str, Mapping[str, str]] = {}
     for index, rule in enumerate(rules):
         where = f"destinations[{index}]"

@@ -639,7 +639,7 @@ def test_a_work_reports_its_groups_and_remembers_what_it_waits_for() -> None:
         "No matching destination found for workloadGroups: [aaaaa]",
     )
     assert reason_of(status, "Ready") == ("False", "UnscheduledWorkloads", "Pending")
-    work = Work(ObjectMeta("work", generation=1), "redis", "", (), status)
+    work = Work(ObjectMeta("work", generation=1), "redis", "", (), status, reported=True)
     assert read_work(work, ()).unscheduled == waiting
     assert read_work(work, ()).scheduled
     assert not read_work(replace(work, metadata=ObjectMeta("work", generation=2)), ()).scheduled
@@ -647,15 +647,20 @@ def test_a_work_reports_its_groups_and_remembers_what_it_waits_for() -> None:
     healed = settle(lambda old, now: work_status(old, a_work(placed()), now=now), status)
     assert reason_of(healed, "Ready") == ("True", "AllWorkplacementsScheduled", "Ready")
     assert read_work(replace(work, status=healed), ()).unscheduled == ()
+    forged = read_work(replace(work, status=healed, reported=False), ())
+    assert (forged.scheduled, forged.state) == (False, "Pending"), "what the operator did not write says nothing"
 
 
 def test_a_placement_counts_as_written_only_for_the_generation_that_was_written() -> None:
     facts = placed(files=0)
     status = settle(lambda old, now: placement_status(old, facts, now=now), {})
     meta = ObjectMeta(facts.name, generation=1)
-    placement = WorkPlacement(meta, "worker-1", "postgresql", "orders", facts.group_id, (), status)
+    placement = WorkPlacement(meta, "worker-1", "postgresql", "orders", facts.group_id, (), status, recorded=1)
 
     assert read_placement(placement) == facts
+    forged = read_placement(replace(placement, recorded=0))
+    assert (forged.state, forged.version) == ("Pending", ""), "what the operator did not write says nothing"
+    assert read_placement(replace(placement, recorded=2)).state == "Pending"
     changed = replace(placement, metadata=replace(meta, generation=2))
     assert read_placement(changed).state == "Pending"
     misplaced = replace(placement, metadata=replace(meta, labels={"kratix.io/misplaced": "true"}))

@@ -301,6 +301,16 @@ def test_a_rule_that_cannot_be_carried_out_is_refused_by_its_field(
     assert error.value.field == field
 
 
+def test_a_pipeline_has_at_most_a_hundred_directories_with_destinations_of_their_own() -> None:
+    def rules(count: int) -> list[DestinationRule]:
+        return [DestinationRule(f"d{number}", {"a": "b"}) for number in range(count)]
+
+    files = {f"d{number}/a.yaml": b"" for number in range(3000)}
+    assert len(build_groups(files, rules(100), {}, "resource-workflow")) == 101
+    with pytest.raises(InvalidObject, match=r"destinations: has 3000 entries, and 100 are allowed"):
+        build_groups(files, rules(3000), {}, "resource-workflow")
+
+
 @given(
     files=st.dictionaries(
         st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=3).map("/".join), st.binary(max_size=3)

@@ -35,6 +35,7 @@ from troth.engine.status.facts import (
 from troth.engine.status.patch import apply_patch, same, status_patch
 from troth.engine.status.placement import placement_status, read_placement, read_work, work_status
 from troth.engine.status.promise import promise_available, promise_deletion_status, promise_status
+from troth.engine.status.refused import NOT_MADE_BY_TROTH, refused_status
 from troth.engine.status.request import (
     deletion_status,
     next_retry,
@@ -51,6 +52,7 @@ __all__ = [
     "INVALID_PROMISE",
     "MISSING",
     "NAMED",
+    "NOT_MADE_BY_TROTH",
     "ON_ITS_WAY",
     "PAUSED",
     "AuthorStatus",
@@ -83,6 +85,7 @@ __all__ = [
     "read_placement",
     "read_work",
     "refusal_status",
+    "refused_status",
     "request_status",
     "requirement_state",
     "same",

@@ -117,6 +117,7 @@ class WorkFacts:
         forbidden: what a Destination does not allow, one sentence; empty when all is allowed. It was not written there.
         exposed: which Secrets it brings into a store in the clear, and what to do, one sentence; or empty.
         withheld: which of its files are not written since a store refuses such Secrets, one sentence; or empty.
+        obstacle: what of others keeps it from being carried out, one sentence; empty when nothing does.
     """
 
     name: str
@@ -131,12 +132,13 @@ class WorkFacts:
     forbidden: str = ""
     exposed: str = ""
     withheld: str = ""
+    obstacle: str = ""
 
     @property
     def state(self) -> WorkState:
         """The state in one word; the precedence is failing, pending, misplaced, ready."""
         states = {placement.state for placement in self.placements}
-        if "Failing" in states or self.refusal or self.forbidden or self.withheld:
+        if "Failing" in states or self.refusal or self.forbidden or self.withheld or self.obstacle:
             return "Failing"
         if not self.scheduled or self.unscheduled or "Pending" in states:
             return "Pending"
@@ -150,6 +152,7 @@ class WorkFacts:
             and not self.refusal
             and not self.forbidden
             and not self.withheld
+            and not self.obstacle
             and not self.held
             and not self.unscheduled
             and all(placement.written and not placement.failure for placement in self.placements)

@@ -41,8 +41,8 @@ def read_placement(placement: WorkPlacement, *, abandoned: bool = False) -> Plac
         destination=placement.destination,
         path=ours.get("path", ""),
         files=len(placement.workloads),
-        written=current and write.get("status") == "True",
-        version=placement.status.get("versionID", ""),
+        written=current and write.get("status") == "True" and placement.recorded == placement.metadata.generation,
+        version=placement.status.get("versionID", "") if placement.recorded else "",
         misplaced=placement.metadata.labels.get(labels.MISPLACED) == "true",
         failure=(write.get("message") or "writing failed") if failed else "",
         generation=placement.metadata.generation,
@@ -71,19 +71,28 @@ def placement_status(old: Mapping[str, Any], facts: PlacementFacts, *, now: str)
 
 
 def read_work(work: Work, placements: Iterable[PlacementFacts]) -> WorkFacts:
-    """What a Work's own status says, with the placements that belong to it."""
-    ours = work.status.get("troth") or {}
+    """What a Work's own status says, with the placements that belong to it.
+
+    A status that the operator did not write says nothing, not even that the Work was scheduled.
+    """
+    ours = (work.status.get("troth") or {}) if work.reported else {}
+    known = tuple(placements)
+    elsewhere = [entry.get("id", "") for entry in ours.get("unscheduled") or ()]
+    placed = {*(placement.group_id for placement in known), *elsewhere}
+    # A placement that somebody has deleted is made anew when it is gone; until then nothing of its group is placed.
+    complete = bool(ours.get("held")) or all(group.id in placed for group in work.groups)
     return WorkFacts(
         name=work.metadata.name,
         groups=len(work.groups),
-        scheduled=ours.get("observedGeneration") == work.metadata.generation,
+        scheduled=complete and ours.get("observedGeneration") == work.metadata.generation,
         unscheduled=tuple(
             Waiting(entry.get("id", ""), entry.get("matchLabels") or {}) for entry in ours.get("unscheduled") or ()
         ),
-        placements=tuple(placements),
+        placements=known,
         generation=work.metadata.generation,
         refusal=ours.get("refusal") or "",
         forbidden=ours.get("forbidden") or "",
+        obstacle=ours.get("obstacle") or "",
         held=tuple(
             Held(
                 entry.get("name", ""),
@@ -134,6 +143,7 @@ def work_status(old: Mapping[str, Any], facts: WorkFacts, *, now: str) -> dict[s
             "forbidden": facts.forbidden or None,
             "exposed": facts.exposed or None,
             "withheld": facts.withheld or None,
+            "obstacle": facts.obstacle or None,
         },
     }
 
@@ -252,6 +262,8 @@ def _work_conditions(facts: WorkFacts) -> list[Condition]:
         return both("NotAllowed", facts.forbidden, "NotAllowed", "Failing")
     if facts.withheld:
         return both("PlainSecrets", facts.withheld, "PlainSecrets", "Failing")
+    if facts.obstacle:
+        return both("HeldByOthers", facts.obstacle, "HeldByOthers", "Failing")
     failing = [placement.name for placement in facts.placements if placement.state == "Failing"]
     if failing:
         message = f"Workplacements failed to write: {_names(failing)}"
@@ -292,6 +304,9 @@ def _why_failing(works: Iterable[WorkFacts]) -> str:
         return f"{forbidden[0]}; what was written there before stays as it was"
     if withheld := [work.withheld for work in found if work.withheld]:
         return withheld[0]
+    obstacles = [work.obstacle for work in found if work.obstacle]
+    if obstacles:
+        return obstacles[0]
     failing = [placement for work in found for placement in work.placements if placement.failure]
     first = min(failing, key=lambda placement: (placement.destination, placement.name))
     others = len({placement.destination for placement in failing}) - 1

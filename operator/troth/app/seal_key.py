@@ -1,0 +1,85 @@
+"""The operator's key for its seals (`troth.engine.seals`), kept in a Secret of its own namespace.
+
+Made once, at the first start; restarts and other replicas read the same one. It is immutable, since a key that
+changes makes every seal void: whoever wants another deletes the Secret and restarts the operator, which then makes
+one, and seals everything anew as the owners of it are reconciled. Nothing is removed for that.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+from collections.abc import Mapping
+from typing import Any, Final
+
+from troth.api import TrothError
+from troth.api.resources import SECRET
+from troth.engine.seals import KEY_BYTES
+from troth.kube import AlreadyExists, Client, Forbidden, NotFound
+
+SECRET_NAME: Final = "troth-seal"  # noqa: S105 - the name of a Secret
+_FIELD: Final = "key"
+
+
+class NoSealKey(TrothError):
+    """The key can neither be read nor made; the message says what to do."""
+
+
+async def load_seal_key(client: Client, namespace: str) -> tuple[bytes, str]:
+    """The key, and when it was made (RFC 3339); made now if there is none.
+
+    Raises:
+        NoSealKey: the operator lacks a right, or somebody has spoilt the Secret.
+        KubeError: the API server did not answer.
+    """
+    where = f"the Secret {SECRET_NAME} in the namespace {namespace}"
+    try:
+        try:
+            found = await client.get(SECRET, SECRET_NAME, namespace)
+        except NotFound:
+            found = await _make(client, namespace)
+    except Forbidden as error:
+        raise NoSealKey(
+            f"{where}, which holds the key of the operator's seals, can be neither read nor made: {error.message}; "
+            f"give the operator's account the right to create Secrets in that namespace and to get this one (the chart "
+            f"does that with rbac.create)"
+        ) from None
+    except NotFound:
+        raise NoSealKey(f"{where} cannot be made: the namespace does not exist; create it") from None
+    key = _read(found)
+    if len(key) < KEY_BYTES:
+        raise NoSealKey(
+            f"{where} holds no key of {KEY_BYTES} bytes under data.{_FIELD}; delete it, and the operator makes another"
+        )
+    return key, found["metadata"].get("creationTimestamp", "")
+
+
+async def _make(client: Client, namespace: str) -> dict[str, Any]:
+    body = {
+        "apiVersion": SECRET.api_version,
+        "kind": SECRET.kind,
+        "metadata": {
+            "name": SECRET_NAME,
+            "namespace": namespace,
+            "labels": {"app.kubernetes.io/part-of": "troth"},
+            "annotations": {
+                "troth.dev/description": "The operator knows by this key what it wrote itself. Keep it from everybody."
+            },
+        },
+        "immutable": True,
+        "type": "Opaque",
+        "data": {_FIELD: base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()},
+    }
+    try:
+        return await client.create(SECRET, body)
+    except AlreadyExists:
+        return await client.get(SECRET, SECRET_NAME, namespace)
+
+
+def _read(secret: Mapping[str, Any]) -> bytes:
+    encoded = (secret.get("data") or {}).get(_FIELD) or ""
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        return b""

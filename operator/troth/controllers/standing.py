@@ -1,0 +1,109 @@
+"""Whether a Work or a WorkPlacement is acted on: only where the operator wrote it, for an owner that lives.
+
+A seal proves the first. The second it cannot: a sealed object of a request that is gone may have been kept by somebody
+and created again. So the owner is looked up, by the uid that the seal names.
+
+What is refused says so on itself, after a moment: an edit of something that is really the operator's is put right
+within milliseconds by whoever it belongs to, and nobody needs to hear of that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from troth.api import Key
+from troth.api import labels as names
+from troth.api.objects import Work, WorkPlacement
+from troth.api.resources import WORK, WORK_PLACEMENT
+from troth.controllers.caches import Caches
+from troth.controllers.owners import work_of
+
+PATIENCE: Final = 2.0
+"""Seconds for whoever it belongs to, before a refusal is said."""
+
+_MOST_REMEMBERED: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether an object is acted on; if not, why not, or else what is not known yet."""
+
+    refusal: str = ""
+    waits_for: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it is acted on."""
+        return not self.refusal and not self.waits_for
+
+
+def judge_work(caches: Caches, work: Work) -> Standing:
+    """Whether a Work is acted on; it is queued when what is not known becomes known."""
+    return _judge_work(caches, work, _key(work))
+
+
+def judge_placement(caches: Caches, placement: WorkPlacement) -> Standing:
+    """Whether a placement is acted on; it is queued when what is not known becomes known."""
+    if not placement.sealed_for:
+        return Standing(refusal=_UNSEALED.format("WorkPlacement", "Work"))
+    namespace, _, name = work_of(placement).partition("/")
+    work = caches.works.get(namespace, name)
+    if work is None:
+        return Standing(refusal=f"the Work {name} that it belongs to does not exist; nothing is written for it")
+    if not work.sealed_for:
+        return Standing(waits_for=f"the Work {name}, which somebody has edited, to be put right")
+    if work.sealed_for != placement.sealed_for:
+        return Standing(waits_for=f"the Work {name} to be carried out for its new owner")
+    return _judge_work(caches, work, _key(placement))
+
+
+def _judge_work(caches: Caches, work: Work, waiting: Key) -> Standing:
+    if not work.sealed_for:
+        return Standing(refusal=_UNSEALED.format("Work", "request or Promise"))
+    uid = caches.uid_of_owner(work, waiting=waiting)
+    if uid is None:
+        return Standing(waits_for="the API of its Promise")
+    if not uid:
+        return Standing(refusal=f"{_owner(work)} does not exist (any more); nothing is written for it")
+    if uid != work.sealed_for:
+        return Standing(waits_for=f"{_owner(work)}, which was made anew, to take it over")
+    return Standing()
+
+
+_UNSEALED = (
+    "Somebody other than Troth made this {0} or has edited it, so nothing of it is written and nothing is removed for "
+    "it. If it belongs to a {1} that exists, that one puts it right as soon as it can; any other can be deleted"
+)
+
+
+class Refusals:
+    """Since when objects are refused, so that only what lasts is said."""
+
+    def __init__(self) -> None:
+        self._since: dict[Key, float] = {}
+
+    def patience(self, key: Key, now: float) -> float:
+        """For how many seconds longer nothing is said; ``now`` counts seconds."""
+        if key not in self._since and len(self._since) >= _MOST_REMEMBERED:
+            self._since.pop(next(iter(self._since)))
+        return max(0.0, self._since.setdefault(key, now) + PATIENCE - now)
+
+    def forget(self, key: Key) -> None:
+        """It is accepted, or gone."""
+        self._since.pop(key, None)
+
+
+def _owner(work: Work) -> str:
+    meta = work.metadata
+    promise = meta.labels.get(names.PROMISE_NAME) or work.promise_name
+    if work.type != names.WORK_TYPE_RESOURCE:
+        return f"the Promise {promise}"
+    namespace = meta.labels.get(names.RESOURCE_NAMESPACE) or meta.namespace
+    name = meta.labels.get(names.RESOURCE_NAME) or work.resource_name
+    return f"the request {namespace}/{name} of the Promise {promise}"
+
+
+def _key(obj: Work | WorkPlacement) -> Key:
+    resource = WORK if isinstance(obj, Work) else WORK_PLACEMENT
+    return Key(resource.name, obj.metadata.namespace, obj.metadata.name)

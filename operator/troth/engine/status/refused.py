@@ -1,0 +1,27 @@
+"""The status of a Work or a WorkPlacement that is not acted on: what it is, and nothing that it claims."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from troth.api import Condition, merge_conditions
+from troth.api import conditions as types
+
+NOT_MADE_BY_TROTH: Final = "NotMadeByTroth"
+
+
+def refused_status(old: Mapping[str, Any], message: str, *, generation: int, now: str) -> dict[str, Any]:
+    """The keys of a status that say why the object is not acted on.
+
+    Other conditions go, for they are about an object that was acted on. What else stands there stays: of an object that
+    is really the operator's, it is the record of where its files are.
+    """
+    found = old.get("conditions")
+    kept = [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
+    others = tuple(str(item.get("type")) for item in kept if item.get("type") != types.READY)
+    refusal = Condition(types.READY, "False", NOT_MADE_BY_TROTH, message)
+    return {
+        "conditions": merge_conditions(kept, [refusal], now=now, drop=others),
+        "observedGeneration": generation,
+    }
