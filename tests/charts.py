@@ -54,6 +54,7 @@ def render(
 
 
 def rights(objects: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Of the rendered objects those that say what the operator may do, and for whom."""
+    """Of the rendered objects those that say what the operator may do, and for whom; what bounds it, too."""
     kinds = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
+    kinds |= {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
     return [entry for entry in objects if entry["kind"] in kinds]
