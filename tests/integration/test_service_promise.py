@@ -37,6 +37,8 @@ async def ask(platform: Platform, name: str, example: str, namespace: str, **cha
     request = yaml.safe_load(path.read_text("utf-8"))
     request["metadata"]["namespace"] = namespace
     request["spec"] |= changes
+    if "host" in request["spec"]:  # that of another namespace is refused
+        request["spec"]["host"] = f"{example}.{namespace}.apps.example.com"
     await platform.make(api(name), request)
     return await platform.wait(
         api(name), request["metadata"]["name"], lambda live: live.get("status"), namespace=namespace

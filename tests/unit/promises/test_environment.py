@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.promises.library import accepted, examples, load_promise, render, render_valid, request_of
 from troth.engine.render import Failure
 
 PROMISE = load_promise("environment")
-TEAMS = st.from_regex(r"[a-z][a-z0-9-]{0,28}[a-z0-9]", fullmatch=True)
+TEAMS = st.sampled_from(["payments", "risk", "training"])
+ANY_TEAM = st.from_regex(r"[a-z][a-z0-9-]{0,28}[a-z0-9]", fullmatch=True)
 NAMES = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", fullmatch=True)
 MEMBERS = st.lists(
     st.fixed_dictionaries(
-        {"name": st.text(min_size=1, max_size=253)},
+        {"name": st.text(min_size=1, max_size=253).filter(lambda name: not name.startswith("system:"))},
         optional={"kind": st.sampled_from(["Group", "User"]), "role": st.sampled_from(["view", "edit", "admin"])},
     ),
     max_size=8,
@@ -107,8 +110,68 @@ def test_a_member_is_taken_by_name_whatever_characters_it_has(members: list[dict
     network=st.sampled_from(["open", "guarded", "isolated"]),
 )
 def test_whatever_the_schema_lets_in_renders_valid_objects(name: str, team: str, size: str, network: str) -> None:
-    output = render_valid(PROMISE, request_of(PROMISE, name, {"team": team, "size": size, "network": network}))
+    request = request_of(PROMISE, name, {"team": team, "size": size, "network": network})
+    if name == "system" or name.endswith("-system") or (team == "training" and name.startswith("labs-")):
+        assert isinstance(render(PROMISE, request), Failure)
+        return
+    output = render_valid(PROMISE, request)
     assert output.only("Namespace")["metadata"]["name"] == f"{team}-{name}"
+
+
+def with_teams(teams: Mapping[str, str]) -> dict[str, Any]:
+    """The Promise of a platform with these teams."""
+    promise = copy.deepcopy(PROMISE)
+    (pipeline,) = promise["spec"]["workflows"]["resource"]["configure"]
+    pipeline["spec"]["values"]["teams"] = dict(teams)
+    return promise
+
+
+@settings(max_examples=20)
+@given(
+    teams=st.dictionaries(ANY_TEAM, st.sampled_from(["here", "there"]), max_size=2),
+    asked=st.lists(st.tuples(ANY_TEAM, NAMES, st.sampled_from(["here", "there"])), max_size=2),
+    data=st.data(),
+)
+def test_no_two_requests_get_one_namespace_and_nobody_gets_one_of_another_team(
+    teams: dict[str, str], asked: list[tuple[str, str, str]], data: st.DataObject
+) -> None:
+    # teams that begin like each other, and names that continue like the rest of another
+    for team in list(teams):
+        longer = f"{team}-{data.draw(st.sampled_from(['a', 'b']))}"
+        if len(longer) <= 30 and data.draw(st.booleans()):
+            teams[longer] = data.draw(st.sampled_from(["here", "there"]))
+        asked.extend((team, name, where) for name in ("a-x", "b-x", "x", "system") for where in ("here", "there"))
+        asked.extend((longer, name, where) for name in ("x", "a-x") for where in ("here", "there"))
+    promise = with_teams(teams)
+    got: dict[str, tuple[str, str, str]] = {}
+    for team, name, where in dict.fromkeys(asked):
+        outcome = render(promise, request_of(promise, name, {"team": team}, where))
+        if isinstance(outcome, Failure):
+            assert outcome.reason == "Refused"
+            continue
+        assert teams[team] == where
+        target = str(outcome.status["namespace"])
+        assert not target.endswith("-system")
+        assert got.setdefault(target, (team, name, where)) == (team, name, where)
+
+
+@pytest.mark.parametrize(
+    ("team", "name"),
+    [
+        ("flux", "system"),
+        ("kratix-platform", "system"),
+        ("cert", "manager"),
+        ("external", "secrets"),
+        ("gateway", "system"),
+    ],
+)
+def test_a_platforms_own_namespace_is_refused_even_if_a_team_is_called_like_it(team: str, name: str) -> None:
+    promise = with_teams({team: "default"})
+    outcome = render(
+        promise, request_of(promise, name, {"team": team, "members": [{"name": "me", "role": "admin"}]})
+    )
+    assert isinstance(outcome, Failure)
+    assert "keeps for itself" in outcome.message
 
 
 @pytest.mark.parametrize("name", ["a.b", "n" * 60])
