@@ -87,7 +87,9 @@ def as_one_path(path: str) -> str:
         plain = path.lower()
     else:
         plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", _IGNORABLE.sub("", path)).casefold())
-    return _TRAILING.sub("", plain)
+    if "./" in plain or " /" in plain or plain.endswith((".", " ")):
+        return _TRAILING.sub("", plain)
+    return plain
 
 
 def ancestors(path: str) -> list[str]:
