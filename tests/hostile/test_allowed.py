@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.platforms import (
     Platform,
@@ -18,9 +20,10 @@ from tests.platforms import (
     promise,
     says,
 )
+from troth.api.objects import Allow, read_destination
 from troth.api.resources import DESTINATION, PROMISE, WORK, WORK_PLACEMENT
 from troth.dev import CommandResult
-from troth.engine.allowing import _NAMESPACED
+from troth.engine.allowing import _NAMESPACED, fingerprint, judge_files
 from troth.kube import Client, Invalid
 
 RULES = {
@@ -42,6 +45,13 @@ data:
 async def restrict(platform: Platform, unique: str, **spec: Any) -> None:
     """The Destination of a test, with rules."""
     await platform.make(DESTINATION, destination(unique, store=unique, labels={"for": unique}, **spec))
+
+
+def rules_of(spec: Mapping[str, Any]) -> Allow:
+    """The rules of a Destination that has them."""
+    allow = read_destination({"metadata": {"name": "d"}, "spec": {"allow": spec}}).allow
+    assert allow is not None
+    return allow
 
 
 async def objects(repository: Repository) -> dict[str, str]:
@@ -82,7 +92,8 @@ async def test_what_a_destination_does_not_allow_is_not_written_and_what_was_wri
         )
         assert condition(refused, "Ready")["reason"] == "WorksFailing"
     assert set(await objects(repository)) == {"honest"}
-    assert len((await client.list(WORK_PLACEMENT, namespace)).items) == 1
+    (placement,) = (await client.list(WORK_PLACEMENT, namespace)).items
+    assert placement["metadata"]["annotations"]["troth.dev/allowed"] == fingerprint(rules_of(RULES))
     # an edit that is not allowed leaves what is there; nothing is removed
     before = await objects(repository)
     await platform.ask(unique, "honest", namespace, team="payments", size="2")
@@ -186,6 +197,40 @@ async def test_rules_that_mean_nothing_are_refused_by_the_api_server(
         await client.create(DESTINATION, destination(unique, store=unique, labels={}, allow=rules), dry_run=True)
 
 
+async def test_what_kubectl_finds_in_an_object_with_items_is_judged(
+    kubectl: Callable[..., Awaitable[CommandResult]], tmp_path: Path
+) -> None:
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "hidden"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
+    }
+    inner = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "team-a"}}
+    wrapped = {
+        "a List": {"apiVersion": "v1", "kind": "List", "items": [binding]},
+        "a ConfigMap": inner | {"items": [binding]},
+        "a typed list": {"apiVersion": "v1", "kind": "ConfigMapList", "items": [binding]},
+        "lists in lists": {"apiVersion": "v1", "kind": "List", "items": [inner | {"items": [binding]}]},
+        "a list of its kind": {
+            "apiVersion": binding["apiVersion"],
+            "kind": "ClusterRoleBindingList",
+            "items": [{key: value for key, value in binding.items() if key not in ("apiVersion", "kind")}],
+        },
+    }
+    found = {}
+    for name, document in wrapped.items():
+        file = tmp_path / "file.yaml"
+        file.write_text(yaml.safe_dump(document))
+        told = await kubectl("create", "--dry-run=client", "-o", "name", "-f", file, check=False)
+        found[name] = "clusterrolebinding" in told.stdout
+        violation = judge_files({"file.yaml": file.read_bytes()}, rules_of(RULES))
+        assert violation is not None, name
+        assert violation.kind == "ClusterRoleBinding", name
+    assert found["a List"]
+    assert found["a ConfigMap"]
+
+
 async def test_the_rules_are_explained(kubectl: Callable[..., Awaitable[CommandResult]]) -> None:
     told = (await kubectl("explain", "destination.spec.allow")).stdout
     for field in ("namespaces", "kinds", "clusterKinds", "files"):
@@ -206,5 +251,3 @@ async def test_the_kinds_that_live_in_namespaces_are_those_of_an_api_server(
     assert len(found) > 40
     wrong = {each for each in found if (each[1] in _NAMESPACED[each[0]]) != each[2]}
     assert not wrong
-    groups = {row.split()[-1] for row in rows}
-    assert groups

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from troth.api.objects import Allow, read_destination
 from troth.engine.allowing import fingerprint, judge_files
@@ -148,6 +151,38 @@ def test_what_cannot_be_read_is_refused(content: bytes) -> None:
     found = judge_files({"a.yaml": content}, allow())
     assert found is not None
     assert "cannot be read" in found.rule
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["apiVersion", "kind", "metadata", "items", "name", "namespace", "spec"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.lists(JSON, max_size=3))
+def test_whatever_a_file_holds_it_is_judged(documents: list[Any]) -> None:
+    content = "---\n".join(json.dumps(document) + "\n" for document in documents)
+    for rules in (allow(), allow(clusterKinds=[{"group": "*", "kind": "*"}], kinds=[{"group": "*", "kind": "*"}])):
+        found = judge_files({"a.yaml": content.encode()}, rules)
+        assert found is None or found.sentence("d")
+
+
+@given(st.lists(st.sampled_from(["List", "ConfigMap", "ConfigMapList", "FooList", "Foo"]), max_size=6), JSON)
+def test_nothing_hides_in_items(kinds: list[str], beside: Any) -> None:
+    document: dict[str, Any] = BINDING
+    for kind in kinds:
+        version = "example.com/v1" if kind.startswith("Foo") else "v1"
+        document = obj(kind, "team-a", version, items=[obj("ConfigMap"), document], beside=beside)
+    rules = allow(kinds=[{"group": "*", "kind": kind} for kind in ("ConfigMap", "Foo", "FooList")])
+    assert "ClusterRoleBinding" in judge(rules, document)
 
 
 def test_a_long_name_is_cut_and_a_pattern_of_stars_takes_no_time() -> None:
