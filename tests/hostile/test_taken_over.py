@@ -15,7 +15,9 @@ from troth.api import Resource
 from troth.api.resources import CONFIG_MAP, DESTINATION, KUBERNETES_STATE_STORE, NAMESPACE
 from troth.kube import Client, NotFound
 from troth.stores import Claim, StoreError
+from troth.stores.handover import Handover, Spared, Yielding
 from troth.stores.kubernetes import KubernetesWriter
+from troth.stores.kubernetes_objects import ObjectKey
 
 NAMESPACED_ROLE = Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
 INVENTORY = "troth.dev/inventory"
@@ -101,6 +103,32 @@ async def test_nothing_is_written_into_a_namespace_that_was_refused(
         assert f"its Namespace {payments} is not Troth's" in error.message
         assert error.message.index("it exists") < error.message.index("its Namespace")
         assert await live(client, NAMESPACED_ROLE, "owner", payments) is None
+
+
+async def test_nothing_is_written_into_a_namespace_that_a_sibling_claim_was_refused(
+    store: ClusterStore, client: Client, namespace: str, payments: str, unique: str
+) -> None:
+    """One pipeline renders the Namespace, another one what is in it."""
+    made = f"{unique}-made"
+
+    def inside(name: str) -> Claim:
+        async def siblings() -> Handover:
+            wants = Spared(frozenset({ObjectKey("", "Namespace", "", name)}))
+            return Handover(yielding=(Yielding(namespace, "a/spaces", wants), Yielding("elsewhere", "a/z", wants)))
+
+        return replace(claim("a/inside", config_map("c", name)), handover=siblings)
+
+    writer = store.writer()
+    for name in (payments, made):
+        error = await refusal_of(writer, inside(name))
+        assert f"its Namespace {name} was not made by Troth yet" in error.message
+    assert (await refusal_of(writer, claim("a/spaces", team(payments)))).reason == "NotOurs"
+    assert await live(client, CONFIG_MAP, "c", payments) is None
+    await writer.write(claim("a/spaces", team(made)))
+    await writer.write(inside(made))
+    assert await live(client, CONFIG_MAP, "c", made) is not None
+    await writer.write(claim("a/inside"))
+    await writer.write(claim("a/spaces"))
 
 
 @pytest.mark.parametrize("maker", ["create", "apply", "our own field manager"])

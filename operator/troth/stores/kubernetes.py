@@ -36,13 +36,14 @@ from troth.stores.errors import Reason, StoreError
 from troth.stores.handover import Handover, Spared
 from troth.stores.kubernetes_applying import Conflict, Objects, Task
 from troth.stores.kubernetes_client import KubernetesClient, explain_refusal, status_of
-from troth.stores.kubernetes_failures import ObjectFailure, conflict, read_failure, refused, told
+from troth.stores.kubernetes_failures import ObjectFailure, conflict, read_failure, refused, told, without_failed
 from troth.stores.kubernetes_inventory import Inventories, Inventory
 from troth.stores.kubernetes_objects import (
     Entry,
     Manifest,
     ObjectKey,
     Parse,
+    is_namespace,
     own_resources,
     placed,
     read_manifests,
@@ -212,19 +213,20 @@ class KubernetesWriter:
             recorded.update(record.recorded())
         task = Task(wish, resources, recorded, frozenset((self._inventories.name(owner), *former)))
         try:
-            footings, strange = await self._look_at_all(task, manifests)
+            failures += await self._wait_for_namespaces(task, manifests, handover)
+            footings, strange = await self._look_at_all(task, without_failed(manifests, failures))
         except TrothError as error:
             raise told(error, doing=f"looking at the objects of {owner}") from error
         failures += strange
         old = old.union(*(each.entries for each in former.values()))
-        manifests = _without(manifests, failures)
+        manifests = without_failed(manifests, failures)
         applied = frozenset(manifest.entry for manifest in manifests)
         adopted = {entry for entry in old if (known := recorded.get(entry.key)) and known.adopted}
         adopted |= {entry for entry in applied if footings[entry.key].adopted}
         before = inventory.stamps if inventory else {}
         await self._inventories.put(Inventory(owner, old | applied, "", before, frozenset(adopted)))
         for number in range(3):
-            manifests = _without(manifests, failures)
+            manifests = without_failed(manifests, failures)
             part = [manifest for manifest in manifests if stage(manifest.entry) == number]
             failures += await self._each(part, lambda item: self._objects.apply(task, item, footings[item.key]))
             if number == 0 and part:
@@ -325,6 +327,33 @@ class KubernetesWriter:
             raise conflict(each.key, each.first, task.owner)
         footings.update({each.key: each.footing for each in conflicts})
         return footings, failures
+
+    async def _wait_for_namespaces(
+        self, task: Task, manifests: Sequence[Manifest], handover: Handover | None
+    ) -> list[ObjectFailure]:
+        """The objects in a Namespace that another claim of the same request or Promise wants here, and has not made.
+
+        Nothing may be written into it before it is known whose it is.
+        """
+        own = {each.key.name for each in manifests if is_namespace(each.key)}
+        new = [
+            each for each in manifests if each.key not in task.recorded and each.key.namespace not in {"", *own}
+        ]
+        if not new or task.wish.claim.handover is None:
+            return []
+        handover = handover or await _ask(task.wish)
+        siblings = [each for each in handover.yielding if self._inventories.is_here(each.store)]
+        labels = {self._inventories.name(each.owner) for each in siblings}
+        strange = set()
+        for namespace in {each.key.namespace for each in new}:
+            key = ObjectKey("", "Namespace", "", namespace)
+            if any(key in each.wants.keys for each in siblings) and not await self._objects.is_made(key, labels):
+                strange.add(namespace)
+        return [
+            ObjectFailure(each.key, f"its Namespace {each.key.namespace} was not made by Troth yet", follows=True)
+            for each in new
+            if each.key.namespace in strange
+        ]
 
     def _yielding(self, handover: Handover) -> dict[str, Spared]:
         """What those who may hand objects over still want, by the name of their inventory."""
@@ -492,22 +521,6 @@ async def _ask(wish: Wish) -> Handover:
 
 def _yields(wants: Spared | None, key: ObjectKey) -> bool:
     return wants is not None and not wants.holds(key)
-
-
-def _without(manifests: Sequence[Manifest], failures: list[ObjectFailure]) -> list[Manifest]:
-    """The objects that did not fail; those in a Namespace of somebody else's fail with it."""
-    failed = {failure.key for failure in failures}
-    strange = {failure.key.name for failure in failures if failure.foreign and _is_namespace(failure.key)}
-    for manifest in manifests:
-        if manifest.key not in failed and manifest.key.namespace in strange:
-            problem = f"its Namespace {manifest.key.namespace} is not Troth's"
-            failures.append(ObjectFailure(manifest.key, problem, foreign=True, follows=True))
-            failed.add(manifest.key)
-    return [manifest for manifest in manifests if manifest.key not in failed]
-
-
-def _is_namespace(key: ObjectKey) -> bool:
-    return (key.group, key.kind) == ("", "Namespace")
 
 
 async def _all(calls: Iterable[Awaitable[ObjectFailure | None]]) -> list[ObjectFailure | None]:

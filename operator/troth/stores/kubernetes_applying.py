@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from troth.api import Resource, TrothError
+from troth.api.resources import NAMESPACE
 from troth.stores.edits import Wish
 from troth.stores.kubernetes_client import KubernetesClient, Object, is_missing, status_of
 from troth.stores.kubernetes_failures import Foreign
@@ -118,6 +119,16 @@ class Objects:
         if footing is None:
             raise Foreign(refusal(key, resource, task.owner, inventory=there.inventory))
         return footing
+
+    async def is_made(self, namespace: ObjectKey, labels: Collection[str]) -> bool:
+        """Whether a Namespace is there and was made, or adopted, for one of these inventories."""
+        try:
+            there = see(await self._client.get(NAMESPACE, namespace.name))
+        except TrothError as error:
+            if is_missing(error):
+                return False
+            raise
+        return there.inventory in labels and there.applied
 
     async def apply(self, task: Task, manifest: Manifest, footing: Footing) -> None:
         """Apply an object if what was found of it still holds; otherwise it is looked at once more."""

@@ -9,7 +9,7 @@ from typing import Final
 from troth.api import TrothError
 from troth.stores.errors import Reason, StoreError
 from troth.stores.kubernetes_client import explain_refusal
-from troth.stores.kubernetes_objects import ObjectKey
+from troth.stores.kubernetes_objects import Manifest, ObjectKey, is_namespace
 
 _NAMED: Final = 5
 _LONGEST: Final = 300
@@ -73,3 +73,15 @@ def refused(owner: str, failures: Sequence[ObjectFailure], *, of: int, doing: st
     if all(failure.foreign for failure in failures):
         return StoreError(Reason.NOT_OURS, text)
     return StoreError(Reason.OBJECTS_REFUSED, text)
+
+
+def without_failed(manifests: Sequence[Manifest], failures: list[ObjectFailure]) -> list[Manifest]:
+    """The objects that did not fail; those in a Namespace of somebody else's fail with it."""
+    failed = {failure.key for failure in failures}
+    strange = {failure.key.name for failure in failures if failure.foreign and is_namespace(failure.key)}
+    for manifest in manifests:
+        if manifest.key not in failed and manifest.key.namespace in strange:
+            problem = f"its Namespace {manifest.key.namespace} is not Troth's"
+            failures.append(ObjectFailure(manifest.key, problem, foreign=True, follows=True))
+            failed.add(manifest.key)
+    return [manifest for manifest in manifests if manifest.key not in failed]

@@ -70,6 +70,10 @@ class Inventories:
         """The name of an owner's record, here or in another store; also the label of everything it lists."""
         return f"{_PREFIX}{_digest((_short(store) if store else self._store) + chr(0) + owner)}"
 
+    def is_here(self, store: str) -> bool:
+        """Whether that is the name of this store."""
+        return _short(store) == self._store
+
     def keeps(self, key: ObjectKey) -> bool:
         """Whether an object would stand where records are, whoever they are of."""
         place = (key.group, key.kind, key.namespace)

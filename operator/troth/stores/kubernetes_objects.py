@@ -123,14 +123,14 @@ def is_definition(entry: Entry) -> bool:
     return entry.kind == "CustomResourceDefinition" and entry.api_version.startswith("apiextensions.k8s.io/")
 
 
-def is_namespace(entry: Entry) -> bool:
+def is_namespace(key: ObjectKey) -> bool:
     """Whether it is a Namespace."""
-    return entry.kind == "Namespace" and entry.api_version == "v1"
+    return (key.group, key.kind) == ("", "Namespace")
 
 
 def stage(entry: Entry) -> int:
     """When it is applied: definitions (0), namespaces (1), the rest (2). Removal goes the other way."""
-    return 0 if is_definition(entry) else 1 if is_namespace(entry) else 2
+    return 0 if is_definition(entry) else 1 if is_namespace(entry.key) else 2
 
 
 def _objects(document: Any, path: str) -> Iterator[dict[str, Any]]:
