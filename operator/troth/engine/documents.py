@@ -14,7 +14,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any, Final
 
-from troth.engine.emit import DEEPEST
+from troth.api.nesting import DEEPEST
 from troth.engine.nodes import InvalidManifest
 from troth.engine.words import as_json_has_it
 

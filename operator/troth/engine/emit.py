@@ -19,8 +19,7 @@ from typing import Any, Final
 
 import orjson
 
-DEEPEST: Final = 128
-"""Levels that a document may nest; far more than any object of Kubernetes has."""
+from troth.api.nesting import DEEPEST
 
 _LONGEST_SIMPLE_KEY: Final = 120
 

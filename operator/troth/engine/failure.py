@@ -27,7 +27,7 @@ Reason = Literal[
     "RenderCrashed",
 ]
 
-ENDLESS: Final = "the template calls itself without end"
+ENDLESS: Final = "the template calls itself without end, or what it builds nests too deep"
 """Said of a template whose includes or macros form a circle."""
 
 _UNBOUNDED: Final = ("TemplateTimeout", "TemplateTooLarge", "RenderCrashed")

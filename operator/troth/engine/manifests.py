@@ -27,8 +27,9 @@ from typing import Any, Final, Protocol
 
 import yaml
 
+from troth.api.nesting import DEEPEST
 from troth.engine.documents import OneOfEach, document_starts, json_documents
-from troth.engine.emit import DEEPEST, dump_document, dump_documents
+from troth.engine.emit import dump_document, dump_documents
 from troth.engine.nodes import (
     BOOL,
     MAP,

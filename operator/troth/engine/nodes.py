@@ -15,7 +15,7 @@ import yaml
 from yaml._yaml import CParser
 
 from troth.api import TrothError
-from troth.engine.emit import DEEPEST
+from troth.api.nesting import DEEPEST
 from troth.engine.words import FALSE, NULL, NUMERIC, TRUE, is_not_finite, number
 
 PREFIX: Final = "tag:yaml.org,2002:"
@@ -85,7 +85,7 @@ class _Composer(CParser):
 
     def descend_resolver(self, parent: Any, index: Any) -> None:  # noqa: ARG002 - PyYAML's signature
         self._depth += 1
-        if self._depth > DEEPEST:
+        if self._depth > DEEPEST + 1:  # a scalar counts here, too
             mark = parent.start_mark
             raise InvalidManifest(f"nested more than {DEEPEST} levels deep", mark.line + 1, mark.column + 1)
 

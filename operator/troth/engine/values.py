@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from jinja2 import Undefined, pass_context
 
+from troth.api.nesting import DEEPEST, TOO_DEEP
 from troth.engine.emit import dump_document, dump_scalar, quote, text_of
 from troth.engine.manifests import text_of_key
 
@@ -223,11 +224,15 @@ class Tokens:
             raise Oversized(f"the values make the output longer than {self._most} characters")
 
 
-def plain_value(value: Any) -> Any:
+def plain_value(value: Any, level: int = 1) -> Any:
     """A result of an expression as a value of JSON, sharing nothing that could still change.
 
+    Args:
+        value: the result.
+        level: how deep it lies in the whole result.
+
     Raises:
-        NoValue: it is none, or holds something that is none.
+        NoValue: it is none, holds something that is none, or nests too deep.
         UndefinedError: it is undefined, or holds something that is.
     """
     kind = type(value)
@@ -247,15 +252,17 @@ def plain_value(value: Any) -> Any:
         return value
     if isinstance(value, str):
         return plain_value(str(value))
+    if level > DEEPEST:
+        raise NoValue(f"a value that {TOO_DEEP}")
     if isinstance(value, Mapping):
-        return {_plain_key(key): plain_value(child) for key, child in value.items()}
+        return {_plain_key(key): plain_value(child, level + 1) for key, child in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain_value(child) for child in value]
+        return [plain_value(child, level + 1) for child in value]
     if isinstance(value, Undefined):
         str(value)  # raises, with its own words
     if isinstance(value, _VIEWS):
         children: Iterable[Any] = value
-        return [plain_value(child) for child in children]
+        return [plain_value(child, level + 1) for child in children]
     raise NoValue(f"{_describe(value)}, which is no value")
 
 
