@@ -13,9 +13,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from troth.api import labels as names
-from troth.api.errors import InvalidObject
 from troth.api.nesting import PartialObject
 from troth.api.statuses import read_status
+from troth.api.typed import (
+    read_list,
+    read_map,
+    read_maps,
+    read_text,
+    read_texts,
+    read_whole,
+    require_list,
+    require_map,
+    require_text,
+)
 
 Object = Mapping[str, Any]
 
@@ -256,20 +266,20 @@ class StateStore:
 
 def read_metadata(obj: Object) -> ObjectMeta:
     """The view of an object's ``metadata``; what has another type than the API server lets through is not there."""
-    metadata = _map(obj.get("metadata"))
+    metadata = read_map(obj.get("metadata"))
     return ObjectMeta(
-        name=_text(metadata.get("name")),
-        namespace=_text(metadata.get("namespace")),
-        uid=_text(metadata.get("uid")),
-        resource_version=_text(metadata.get("resourceVersion")),
-        generation=_whole(metadata.get("generation")),
-        labels=_texts(metadata.get("labels")),
-        annotations=_texts(metadata.get("annotations")),
-        finalizers=tuple(name for name in _list(metadata.get("finalizers")) if isinstance(name, str)),
+        name=read_text(metadata.get("name")),
+        namespace=read_text(metadata.get("namespace")),
+        uid=read_text(metadata.get("uid")),
+        resource_version=read_text(metadata.get("resourceVersion")),
+        generation=read_whole(metadata.get("generation")),
+        labels=read_texts(metadata.get("labels")),
+        annotations=read_texts(metadata.get("annotations")),
+        finalizers=tuple(name for name in read_list(metadata.get("finalizers")) if isinstance(name, str)),
         deleting="deletionTimestamp" in metadata,
-        deletion_timestamp=_text(metadata.get("deletionTimestamp")),
-        creation_timestamp=_text(metadata.get("creationTimestamp")),
-        owner_uids=tuple(_text(owner.get("uid")) for owner in _maps(metadata.get("ownerReferences"))),
+        deletion_timestamp=read_text(metadata.get("deletionTimestamp")),
+        creation_timestamp=read_text(metadata.get("creationTimestamp")),
+        owner_uids=tuple(read_text(owner.get("uid")) for owner in read_maps(metadata.get("ownerReferences"))),
         unread=obj.unread if isinstance(obj, PartialObject) else "",
     )
 
@@ -327,19 +337,19 @@ def read_request(obj: Object) -> Request:
 
 def read_destination(obj: Object) -> Destination:
     """The view of a Destination, with Kratix's defaults filled in."""
-    spec = _map(obj.get("spec"))
-    reference = _map(spec.get("stateStoreRef"))
-    filepath = _map(spec.get("filepath"))
+    spec = read_map(obj.get("spec"))
+    reference = read_map(spec.get("stateStoreRef"))
+    filepath = read_map(spec.get("filepath"))
     return Destination(
         metadata=read_metadata(obj),
-        path=_text(spec.get("path")),
-        store_kind=_text(reference.get("kind")),
-        store_name=_text(reference.get("name")),
+        path=read_text(spec.get("path")),
+        store_kind=read_text(reference.get("kind")),
+        store_name=read_text(reference.get("name")),
         strict_match_labels=bool(spec.get("strictMatchLabels")),
-        mode=_text(filepath.get("mode")) or "nestedByMetadata",
-        filename=_text(filepath.get("filename")) or "aggregated.yaml",
-        cleanup=_text(spec.get("cleanup")) or "none",
-        init_workloads=_map(spec.get("initWorkloads")).get("enabled", True) is not False,
+        mode=read_text(filepath.get("mode")) or "nestedByMetadata",
+        filename=read_text(filepath.get("filename")) or "aggregated.yaml",
+        cleanup=read_text(spec.get("cleanup")) or "none",
+        init_workloads=read_map(spec.get("initWorkloads")).get("enabled", True) is not False,
         status=read_status(obj),
         names_file=bool(filepath.get("filename")),
         adopts=spec.get("existing") == "Adopt",
@@ -361,14 +371,14 @@ def _read_allow(spec: Object) -> Allow:
 
 def read_state_store(obj: Object) -> StateStore:
     """The view of a state store. A Secret reference without a namespace means the namespace ``default``."""
-    spec = _map(obj.get("spec"))
-    reference = _map(spec.get("secretRef"))
-    name = _text(reference.get("name"))
+    spec = read_map(obj.get("spec"))
+    reference = read_map(spec.get("secretRef"))
+    name = read_text(reference.get("name"))
     return StateStore(
         metadata=read_metadata(obj),
-        kind=_text(obj.get("kind")),
+        kind=read_text(obj.get("kind")),
         spec=spec,
-        secret=SecretReference(name, _text(reference.get("namespace")) or "default") if name else None,
+        secret=SecretReference(name, read_text(reference.get("namespace")) or "default") if name else None,
         status=read_status(obj),
     )
 
@@ -376,38 +386,17 @@ def read_state_store(obj: Object) -> StateStore:
 def read_selectors(entries: Sequence[Object] | None) -> tuple[Selector, ...]:
     """The view of a workload group's ``destinationSelectors``."""
     return tuple(
-        Selector(_texts(entry.get("matchLabels")), _text(entry.get("source", "promise")))
-        for entry in _maps(entries)
+        Selector(read_texts(entry.get("matchLabels")), read_text(entry.get("source", "promise")))
+        for entry in read_maps(entries)
     )
 
 
 def without_managed_fields(obj: Object) -> Object:
     """The object without ``metadata.managedFields``; shares everything else with the original."""
-    metadata = _map(obj.get("metadata"))
+    metadata = read_map(obj.get("metadata"))
     if "managedFields" not in metadata:
         return obj
     return {**obj, "metadata": {key: value for key, value in metadata.items() if key != "managedFields"}}
-
-
-def require_map(value: Any, field: str) -> Object:
-    """A map; an empty one for null. Raises InvalidObject."""
-    if value is None or isinstance(value, Mapping):
-        return value or {}
-    raise InvalidObject(field, "is not a map")
-
-
-def require_list(value: Any, field: str) -> Sequence[Any]:
-    """A list; an empty one for null. Raises InvalidObject."""
-    if value is None or isinstance(value, list | tuple):
-        return value or ()
-    raise InvalidObject(field, "is not a list")
-
-
-def require_text(value: Any, field: str) -> str:
-    """A text; an empty one for null. Raises InvalidObject."""
-    if value is None or isinstance(value, str):
-        return value or ""
-    raise InvalidObject(field, "is not text", "put the value in quotes")
 
 
 def _read_workflows(workflows: Any, field: str) -> Workflows:
@@ -416,30 +405,3 @@ def _read_workflows(workflows: Any, field: str) -> Workflows:
         configure=tuple(require_list(found.get("configure"), f"{field}.configure")),
         delete=tuple(require_list(found.get("delete"), f"{field}.delete")),
     )
-
-
-def _map(value: Any) -> Object:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, list | tuple) else ()
-
-
-def _maps(value: Any) -> Sequence[Object]:
-    return [entry for entry in _list(value) if isinstance(entry, Mapping)]
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _texts(value: Any) -> Mapping[str, str]:
-    found = _map(value)
-    if all(text.__class__ is str for text in found.values()):
-        return found
-    return {key: text for key, text in found.items() if isinstance(text, str)}
-
-
-def _whole(value: Any) -> int:
-    return value if isinstance(value, int) else 0

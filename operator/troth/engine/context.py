@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from troth.api.objects import Promise, Request
+from troth.api.typed import read_map
 from troth.engine.bookkeeping import FIELDS, without_bookkeeping
 from troth.engine.templates import NamespaceName
 
@@ -49,7 +50,7 @@ def render_context(promise: Promise, request: Request | None, *, version: str = 
 def scope_of(context: RenderContext) -> dict[str, Any]:
     """The names that templates find before any value is evaluated (design 4)."""
     subject = context.promise if context.request is None else context.request
-    metadata = subject.get("metadata") or {}
+    metadata = read_map(subject.get("metadata"))
     scope: dict[str, Any] = {
         "promise": context.promise,
         "name": metadata.get("name", ""),
@@ -64,9 +65,9 @@ def scope_of(context: RenderContext) -> dict[str, Any]:
 
 
 def _readable(obj: Mapping[str, Any]) -> Mapping[str, Any]:
-    metadata = {key: value for key, value in (obj.get("metadata") or {}).items() if key not in FIELDS}
+    metadata = {key: value for key, value in read_map(obj.get("metadata")).items() if key not in FIELDS}
     for field in ("labels", "annotations"):
-        shown = without_bookkeeping(metadata.pop(field, None) or {})
+        shown = without_bookkeeping(read_map(metadata.pop(field, None)))
         if shown:  # the API server keeps no empty map, either
             metadata[field] = shown
     return {**{key: value for key, value in obj.items() if key != "status"}, "metadata": metadata}

@@ -15,6 +15,7 @@ from typing import Any, Final
 from troth.api import InvalidObject, Resource
 from troth.api import labels as names
 from troth.api.objects import Object, ObjectMeta, read_metadata
+from troth.api.typed import read_list, read_map, read_maps, read_text
 from troth.engine.reach import check_group
 from troth.engine.status.schema import request_status_schema
 
@@ -44,15 +45,15 @@ class Definition:
 
 def read_definition(obj: Object) -> Definition:
     """The view of a CustomResourceDefinition; its conditions may be null while it is new."""
-    status = obj.get("status") or {}
-    conditions = {item.get("type"): item for item in status.get("conditions") or ()}
+    status = read_map(obj.get("status"))
+    conditions = {read_text(item.get("type")): item for item in read_maps(status.get("conditions"))}
     refused = conditions.get("NamesAccepted", {})
     return Definition(
         metadata=read_metadata(obj),
-        spec=obj.get("spec") or {},
+        spec=read_map(obj.get("spec")),
         established=conditions.get("Established", {}).get("status") == "True",
-        refusal=refused.get("message", "") if refused.get("status") == "False" else "",
-        stored_versions=tuple(status.get("storedVersions") or ()),
+        refusal=read_text(refused.get("message")) if refused.get("status") == "False" else "",
+        stored_versions=tuple(name for name in read_list(status.get("storedVersions")) if isinstance(name, str)),
         owned=_owned(obj),
     )
 
@@ -60,18 +61,18 @@ def read_definition(obj: Object) -> Definition:
 def _owned(obj: Object) -> dict[str, Any]:
     """What we wrote last, of the parts that others write as well."""
     found: dict[str, Any] = {}
-    for entry in (obj.get("metadata") or {}).get("managedFields") or ():
+    for entry in read_maps(read_map(obj.get("metadata")).get("managedFields")):
         if entry.get("manager") == names.FIELD_MANAGER and not entry.get("subresource"):
-            fields = entry.get("fieldsV1") or {}
-            metadata, spec = fields.get("f:metadata") or {}, fields.get("f:spec") or {}
+            fields = read_map(entry.get("fieldsV1"))
+            metadata, spec = read_map(fields.get("f:metadata")), read_map(fields.get("f:spec"))
             for part, where in (("labels", metadata), ("annotations", metadata), ("conversion", spec)):
                 if f"f:{part}" in where:
-                    found[part] = _joined(found.get(part, {}), where[f"f:{part}"])
+                    found[part] = _joined(found.get(part, {}), read_map(where[f"f:{part}"]))
     return found
 
 
 def _joined(left: Object, right: Object) -> dict[str, Any]:
-    return {key: _joined(left.get(key, {}), right.get(key, {})) for key in {**left, **right}}
+    return {key: _joined(read_map(left.get(key)), read_map(right.get(key))) for key in {**left, **right}}
 
 
 def build_definition(

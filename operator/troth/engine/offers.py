@@ -14,6 +14,7 @@ from typing import Any
 from troth.api import InvalidObject, Promise, Resource
 from troth.api.objects import Object
 from troth.api.pipelines import JinjaPipeline, check_built, parse_pipelines
+from troth.api.typed import require_map
 from troth.engine.definitions import build_definition, declared_status, request_resource
 from troth.engine.status.schema import derived_fields
 
@@ -81,8 +82,9 @@ def _check_dependencies(dependencies: Sequence[Object]) -> None:
     for index, manifest in enumerate(dependencies):
         field = f"spec.dependencies[{index}]"
         check_built(manifest, field)
+        manifest = require_map(manifest, field)  # null lacks all that follows
         for required in ("apiVersion", "kind"):
             if not isinstance(manifest.get(required), str) or not manifest[required]:
                 raise InvalidObject(f"{field}.{required}", "is missing", "a dependency is a whole manifest")
-        if not (manifest.get("metadata") or {}).get("name"):
+        if not require_map(manifest.get("metadata"), f"{field}.metadata").get("name"):
             raise InvalidObject(f"{field}.metadata.name", "is missing", "a dependency needs a name")

@@ -36,6 +36,8 @@ from troth.api.objects import (
     read_selectors,
 )
 from troth.api.pipelines import DestinationRule
+from troth.api.statuses import read_status
+from troth.api.typed import read_map, read_maps, read_text
 from troth.engine.plain_secrets import SecretScan, may_hold_secrets
 
 LARGEST_WORK: Final = 32 * 1024 * 1024
@@ -254,11 +256,14 @@ class ContentDigests:
 
     def is_heavy(self, obj: Mapping[str, Any]) -> bool:
         """Whether reading a Work or a placement would unpack so much that it belongs into a thread."""
-        spec = obj.get("spec") or {}
-        lists = [spec.get("workloads"), *(group.get("workloads") for group in spec.get("workloadGroups") or ())]
+        spec = read_map(obj.get("spec"))
+        lists = [
+            spec.get("workloads"),
+            *(group.get("workloads") for group in read_maps(spec.get("workloadGroups"))),
+        ]
         unknown = 0
-        for workload in (workload for workloads in lists for workload in workloads or ()):
-            encoded = workload.get("content") or ""
+        for workload in (workload for workloads in lists for workload in read_maps(workloads)):
+            encoded = read_text(workload.get("content"))
             declared = declared_size(encoded)
             if declared < _LIGHT or _key(encoded) not in self._known:
                 unknown += declared
@@ -277,36 +282,36 @@ def _key(encoded: str) -> bytes:
 
 def read_work(obj: Mapping[str, Any], digest: Digest = digest_content) -> Work:
     """The view of a Work, with blob ids in the place of contents."""
-    spec = obj.get("spec") or {}
+    spec = read_map(obj.get("spec"))
     allowance = _Allowance(digest)
     return Work(
         metadata=read_metadata(obj),
-        promise_name=spec.get("promiseName", ""),
-        resource_name=spec.get("resourceName", ""),
+        promise_name=read_text(spec.get("promiseName")),
+        resource_name=read_text(spec.get("resourceName")),
         groups=tuple(
             WorkloadGroup(
-                id=group.get("id") or group_id(group.get("directory") or ROOT),
-                directory=group.get("directory") or ROOT,
+                id=read_text(group.get("id")) or group_id(read_text(group.get("directory")) or ROOT),
+                directory=read_text(group.get("directory")) or ROOT,
                 selectors=read_selectors(group.get("destinationSelectors")),
                 workloads=allowance.read(group.get("workloads")),
             )
-            for group in spec.get("workloadGroups") or ()
+            for group in read_maps(spec.get("workloadGroups"))
         ),
-        status=obj.get("status") or {},
+        status=read_status(obj),
     )
 
 
 def read_work_placement(obj: Mapping[str, Any], digest: Digest = digest_content) -> WorkPlacement:
     """The view of a WorkPlacement, with blob ids in the place of contents."""
-    spec = obj.get("spec") or {}
+    spec = read_map(obj.get("spec"))
     return WorkPlacement(
         metadata=read_metadata(obj),
-        destination=spec.get("targetDestinationName", ""),
-        promise_name=spec.get("promiseName", ""),
-        resource_name=spec.get("resourceName", ""),
-        group_id=spec.get("id", ""),
+        destination=read_text(spec.get("targetDestinationName")),
+        promise_name=read_text(spec.get("promiseName")),
+        resource_name=read_text(spec.get("resourceName")),
+        group_id=read_text(spec.get("id")),
         workloads=_Allowance(digest).read(spec.get("workloads")),
-        status=obj.get("status") or {},
+        status=read_status(obj),
     )
 
 
@@ -398,15 +403,15 @@ class _Allowance:
         self._digest = digest
         self._left = LARGEST_WORK
 
-    def read(self, workloads: Sequence[Mapping[str, Any]] | None) -> tuple[Workload, ...]:
-        return tuple(self._read(workload) for workload in workloads or ())
+    def read(self, workloads: Any) -> tuple[Workload, ...]:
+        return tuple(self._read(workload) for workload in read_maps(workloads))
 
     def _read(self, workload: Mapping[str, Any]) -> Workload:
         blob, size, suspect = "", 0, False
         if self._left >= 0:
-            blob, size, suspect = self._digest(workload.get("content") or "", self._left)
+            blob, size, suspect = self._digest(read_text(workload.get("content")), self._left)
             self._left -= size
-        return Workload(workload.get("filepath", ""), blob, size if blob else 0, suspect and bool(blob))
+        return Workload(read_text(workload.get("filepath")), blob, size if blob else 0, suspect and bool(blob))
 
 
 def _read_rules(rules: Sequence[DestinationRule]) -> dict[str, Mapping[str, str]]:

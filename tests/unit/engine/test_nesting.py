@@ -41,17 +41,19 @@ def test_a_value_that_a_template_builds_too_deep_is_a_failure_with_its_line(use:
 @pytest.mark.parametrize("where", ["values", "status", "control", "when", "forEach", "path"])
 def test_a_value_that_is_no_file_is_judged_alike(where: str, levels: int) -> None:
     text = BUILD % (levels, MAPS) + "{{ ns.x }}"
-    spec: dict[str, Any] = {
+    specs: dict[str, dict[str, Any]] = {
         "values": {"values": {"v": text}, "files": [{"path": "a.txt", "template": "{{ v }}"}]},
         "status": {"status": {"a": text}},
         "control": {"control": {"suspend": "true", "message": text}},
         "when": {"files": [{"path": "a.txt", "template": "a", "when": text}]},
         "forEach": {
-            "files": [{"path": "a{{ index }}.txt", "template": "a", "forEach": text.replace("ns.x }}", "[ns.x] }}")}]
+            "files": [
+                {"path": "a{{ index }}.txt", "template": "a", "forEach": text.replace("ns.x }}", "[ns.x] }}")}
+            ]
         },
         "path": {"files": [{"path": text, "template": "a"}]},
-    }[where]
-    outcome = render(pipeline(**spec))
+    }
+    outcome = render(pipeline(**specs[where]))
     assert isinstance(outcome, Failure)
     assert f"nests deeper than {DEEPEST} levels" in outcome.message
 
