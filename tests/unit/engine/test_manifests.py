@@ -238,10 +238,10 @@ def test_multiplying_aliases_are_refused_in_milliseconds() -> None:
     lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
     for previous, name in zip("abcdefgh", "bcdefghi", strict=True):
         lines.append(f"{name}: &{name} [{', '.join([f'*{previous}'] * 9)}]")
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(InvalidManifest, match="aliases"):
         load_documents("\n".join(lines))
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
 
 
 @pytest.mark.parametrize("text", ["[" * 250_000, "{a: " * 60_000, "- " * 100_000, "? " * 100_000])
