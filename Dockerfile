@@ -1,9 +1,8 @@
 # The operator's image. See docs/unproven.md for what of it has been tried.
 #
-# The base is named by tag, because a digest can only be written down by somebody who has pulled it. For builds that
-# can be repeated, and for updates that you decide on, pass the one that you have checked:
+# The base is named by digest, so that two builds are of the same bytes; .github/dependabot.yml proposes newer ones. Another:
 #   docker build --build-arg PYTHON_IMAGE=python:3.11-slim@sha256:… --tag troth:dev .
-ARG PYTHON_IMAGE=python:3.11-slim
+ARG PYTHON_IMAGE=python:3.11-slim@sha256:9c900dea9e8fb7e16277c179b555cc72d29a352dbc33cff48ad5a0412fd5bfc7
 
 FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1

@@ -38,6 +38,25 @@ def test_what_is_copied_exists_and_is_sent_to_the_engine(source: str) -> None:
     assert source.split("/")[0] in allowed
 
 
+def test_every_image_and_every_action_is_named_by_its_content() -> None:
+    """A tag may be moved to other bytes by whoever owns it."""
+    texts = [(ROOT / name).read_text() for name in ("Dockerfile", ".devcontainer/Dockerfile")]
+    images = re.findall(r"^(?:FROM|ARG PYTHON_IMAGE=)\s*(\S+)", "\n".join(texts), flags=re.MULTILINE)
+    named = [image for image in images if not image.startswith("${")]
+    assert len(named) == 3
+    assert all(re.fullmatch(r"[a-z]+:[\w.-]+@sha256:[0-9a-f]{64}", image) for image in named), named
+    uses = [
+        re.match(r"\s*- uses: (.*)", line)
+        for file in (ROOT / ".github" / "workflows").iterdir()
+        for line in file.read_text().splitlines()
+    ]
+    actions = [use[1] for use in uses if use]
+    assert len(actions) > 5
+    assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action) for action in actions), actions
+    kept = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text())["updates"]
+    assert {update["package-ecosystem"] for update in kept} == {"github-actions", "docker"}
+
+
 def test_nothing_is_installed_whose_hash_is_not_known() -> None:
     installs = [
         command
