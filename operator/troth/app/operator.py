@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import random
 import socket
 import tempfile
@@ -28,7 +29,7 @@ from troth.app.metrics import Metrics, Snapshot
 from troth.app.seal_key import NoSealKey, load_seal_key
 from troth.app.secret_kubeconfig import read_kubeconfig
 from troth.app.settings import Settings
-from troth.app.web import ProbeServer
+from troth.app.web import ProbeServer, listening_address
 from troth.controllers.caches import Caches
 from troth.controllers.contents import Contents
 from troth.controllers.destination import DestinationReconciler
@@ -258,7 +259,8 @@ class Operator:
     async def _open_ports(self) -> None:
         settings = self._settings
         server = ProbeServer(
-            host=settings.probes_host,
+            probes_host=listening_address(settings.probes_host, os.environ),
+            metrics_host=listening_address(settings.metrics_host or settings.probes_host, os.environ),
             probes_port=settings.probes_port,
             metrics_port=settings.metrics_port,
             alive=self._alive,

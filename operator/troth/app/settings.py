@@ -68,7 +68,10 @@ class Settings:
     local_stores: str = setting(
         "", "Folder that Git repositories by path and DirectoryStateStores must be inside; empty: none is allowed."
     )
-    probes_host: str = setting("0.0.0.0", "Address of the probes and the metrics.")  # noqa: S104
+    probes_host: str = setting(
+        "", "Address of the probes. Empty: all addresses in a pod, 127.0.0.1 elsewhere; *: all addresses."
+    )
+    metrics_host: str = setting("", "Address of the metrics; empty: that of the probes.")
     probes_port: int = setting(8081, "Port of /healthz and /readyz; 0: a free one.")
     metrics_port: int = setting(8080, "Port of /metrics; 0: a free one; the probes' port: on the same server.")
     ports_file: str = setting("", "File to write the ports to, as JSON, once they are open.")

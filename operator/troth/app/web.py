@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from aiohttp import web
@@ -22,14 +22,34 @@ Check = Callable[[], str]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+def listening_address(chosen: str, environment: Mapping[str, str]) -> str | None:
+    """The address to listen on; None for all of them.
+
+    A kubelet asks the address of the pod, and Prometheus does, so in a pod an address that nobody chose is all of them.
+    Elsewhere nobody but this machine has a reason to ask.
+    """
+    if chosen == "*" or (not chosen and environment.get("KUBERNETES_SERVICE_HOST")):
+        return None
+    return chosen or "127.0.0.1"
+
+
 class ProbeServer:
     """Serves /healthz, /readyz and /metrics until closed."""
 
     def __init__(
-        self, *, host: str, probes_port: int, metrics_port: int, alive: Check, ready: Check, metrics: Metrics
+        self,
+        *,
+        probes_host: str | None,
+        probes_port: int,
+        metrics_host: str | None,
+        metrics_port: int,
+        alive: Check,
+        ready: Check,
+        metrics: Metrics,
     ) -> None:
-        """Takes the ports and the checks; a check answers "" or what is wrong."""
-        self._host = host
+        """Takes the addresses (None: all of them), the ports and the checks; a check answers "" or what is wrong."""
+        self._probes_host = probes_host
+        self._metrics_host = metrics_host
         self._probes_port = probes_port
         self._metrics_port = metrics_port
         self._alive = alive
@@ -43,16 +63,17 @@ class ProbeServer:
         probes = web.Application()
         probes.router.add_get("/healthz", self._answer(self._alive))
         probes.router.add_get("/readyz", self._answer(self._ready))
-        shared = self._metrics_port == self._probes_port and self._probes_port != 0
+        probes_at, metrics_at = (self._probes_host, self._probes_port), (self._metrics_host, self._metrics_port)
+        shared = probes_at == metrics_at and self._probes_port != 0
         if shared:
             probes.router.add_get("/metrics", self._show_metrics)
-        self.ports["probes"] = await self._serve(probes, self._probes_port)
+        self.ports["probes"] = await self._serve(probes, *probes_at)
         if shared:
             self.ports["metrics"] = self.ports["probes"]
             return
         metrics = web.Application()
         metrics.router.add_get("/metrics", self._show_metrics)
-        self.ports["metrics"] = await self._serve(metrics, self._metrics_port)
+        self.ports["metrics"] = await self._serve(metrics, *metrics_at)
 
     async def close(self) -> None:
         """Closes the ports."""
@@ -64,11 +85,11 @@ class ProbeServer:
         draft.write_text(json.dumps(self.ports), encoding="utf-8")
         draft.replace(path)
 
-    async def _serve(self, application: web.Application, port: int) -> int:
+    async def _serve(self, application: web.Application, host: str | None, port: int) -> int:
         runner = web.AppRunner(application, access_log=None, handle_signals=False)
         await runner.setup()
         self._runners.append(runner)
-        site = web.TCPSite(runner, self._host, port)
+        site = web.TCPSite(runner, host, port)
         await site.start()
         server = site._server  # noqa: SLF001 - the only way to learn which free port was taken
         sockets = getattr(server, "sockets", None) or ()

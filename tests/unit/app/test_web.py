@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,15 +11,17 @@ from pathlib import Path
 import aiohttp
 
 from troth.app.metrics import Metrics, Snapshot
-from troth.app.web import ProbeServer
+from troth.app.settings import load_settings
+from troth.app.web import ProbeServer, listening_address
 
 
 @asynccontextmanager
 async def serving(*, alive: str = "", ready: str = "") -> AsyncIterator[tuple[ProbeServer, Metrics]]:
     metrics = Metrics()
     server = ProbeServer(
-        host="127.0.0.1",
+        probes_host="127.0.0.1",
         probes_port=0,
+        metrics_host="127.0.0.1",
         metrics_port=0,
         alive=lambda: alive,
         ready=lambda: ready,
@@ -31,8 +34,8 @@ async def serving(*, alive: str = "", ready: str = "") -> AsyncIterator[tuple[Pr
         await server.close()
 
 
-async def fetch(port: int, path: str) -> tuple[int, str]:
-    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}{path}") as answer:
+async def fetch(port: int, path: str, host: str = "127.0.0.1") -> tuple[int, str]:
+    async with aiohttp.ClientSession() as session, session.get(f"http://{host}:{port}{path}") as answer:
         return answer.status, await answer.text()
 
 
@@ -90,3 +93,37 @@ async def test_the_ports_are_written_whole(tmp_path: Path) -> None:
 def files_of(folder: Path) -> dict[str, str]:
     """Name to content of what a folder holds."""
     return {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
+
+
+def test_outside_a_cluster_nobody_else_reaches_the_ports() -> None:
+    settings = load_settings({}, {}, None)
+    assert (settings.probes_host, settings.metrics_host) == ("", "")
+    assert listening_address(settings.probes_host, {}) == "127.0.0.1"
+    in_a_pod = {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}
+    assert listening_address(settings.probes_host, in_a_pod) is None
+    for surroundings in ({}, in_a_pod):
+        assert listening_address("*", surroundings) is None
+        assert listening_address("10.1.2.3", surroundings) == "10.1.2.3"
+        assert listening_address("127.0.0.1", surroundings) == "127.0.0.1"
+
+
+async def test_the_metrics_may_have_another_address_than_the_probes() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = ProbeServer(
+        probes_host="127.0.0.1",
+        probes_port=port,
+        metrics_host="127.0.0.2",
+        metrics_port=port,
+        alive=str,
+        ready=str,
+        metrics=Metrics(),
+    )
+    await server.start()
+    try:
+        assert (await fetch(port, "/healthz"))[0] == 200
+        assert (await fetch(port, "/metrics"))[0] == 404
+        assert (await fetch(port, "/metrics", "127.0.0.2"))[0] == 200
+        assert (await fetch(port, "/healthz", "127.0.0.2"))[0] == 404
+    finally:
+        await server.close()
