@@ -280,6 +280,67 @@ def test_the_operator_may_do_what_its_controllers_do_and_no_more(
         assert not may(verb, resource, namespace=namespace), f"{verb} {resource}"
 
 
+@pytest.mark.parametrize("aggregate", [True, False])
+def test_people_may_make_requests_and_touch_nothing_of_the_operators(
+    helm: Path, control_plane: ControlPlane, namespace: str, apply: Callable[[list[Any]], None], *, aggregate: bool
+) -> None:
+    """Aggregated: to whoever has `edit`. What gathers the parts of that is not running here, so they are bound."""
+    people = {"people": {"aggregate": aggregate}}
+    apply(rights(render(helm, {"rbac": people}, release=namespace, namespace=namespace)))
+    roles = [f"{namespace}-requests-view", f"{namespace}-requests-edit"]
+    if aggregate:
+        selectors = [f"rbac.authorization.k8s.io/aggregate-to-{role}=true" for role in ("view", "edit")]
+        listed = [
+            control_plane.kubectl("get", "clusterroles", "-o", "name", "-l", one).stdout for one in selectors
+        ]
+        named = {line.rpartition("/")[2] for line in "".join(listed).splitlines()}
+        assert {*roles, "system:aggregate-to-edit", "system:aggregate-to-view"} <= named
+        roles = sorted(named - {"view", "edit"})
+    user = f"{namespace}-editor"
+    for number, role in enumerate(roles):
+        binding = {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": f"editor-{number}", "namespace": namespace},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+            "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": user}],
+        }
+        apply([binding])
+
+    def may(verb: str, resource: str, place: str = namespace) -> bool:
+        return review(control_plane, user, verb, resource, namespace=place)
+
+    everything = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
+    for resource in LIBRARY:
+        assert all(may(verb, resource) for verb in ("get", "list", "watch", "create", "update", "patch", "delete"))
+        assert not any(may(verb, resource, "default") for verb in everything), "in another namespace"
+    for kind in (resources.WORK, resources.WORK_PLACEMENT, resources.DESTINATION, *resources.STATE_STORES):
+        for resource in (
+            kind.name,
+            f"{kind.plural}/status.{kind.group}",
+            f"{kind.plural}/finalizers.{kind.group}",
+        ):
+            assert not any(may(verb, resource) for verb in everything), resource
+    promise = resources.PROMISE.name
+    assert not any(may(verb, promise) for verb in ("create", "update", "patch", "delete"))
+    assert not any(may(verb, "customresourcedefinitions.apiextensions.k8s.io") for verb in everything)
+    assert not any(may(verb, "secrets", SYSTEM_NAMESPACE) for verb in everything)
+    if not aggregate:
+        assert not any(may(verb, "secrets") for verb in everything)
+
+
+@pytest.mark.parametrize("group", ["*", "platform.kratix.io", "troth.dev", "rbac.authorization.k8s.io"])
+def test_the_roles_for_people_leave_out_the_groups_of_others(helm: Path, group: str) -> None:
+    objects = render(helm, {"rbac": {"requestApis": {"groups": [group, "web.example.com"]}}})
+    for name in ("troth-requests-view", "troth-requests-edit"):
+        rules = find(objects, "ClusterRole", name)["rules"]
+        assert all(
+            rule["apiGroups"] == ["web.example.com"]
+            or (rule["apiGroups"] == ["platform.kratix.io"] and rule["resources"] == ["promises"])
+            for rule in rules
+        )
+
+
 def test_no_rule_uses_a_wildcard_but_for_the_kinds_of_a_named_group(helm: Path) -> None:
     for entry in rights(render(helm)):
         for rule in entry.get("rules") or []:
