@@ -212,8 +212,8 @@ async def test_works_with_kratix_s_names_are_taken_over_where_they_are(
 
     async def taken_over() -> bool:
         await are_sealed(client, namespace)
-        (written,) = placements(await client.get(api_of(unique), "orders", namespace))
-        assert written["destination"] == target
+        found = placements(await client.get(api_of(unique), "orders", namespace))
+        assert [written["destination"] for written in found] == [target]
         return is_ready(await client.get(api_of(unique), "orders", namespace))
 
     await eventually(taken_over, "it is taken over where it is", within=20, every=0.1)
@@ -221,7 +221,8 @@ async def test_works_with_kratix_s_names_are_taken_over_where_they_are(
     assert [item["metadata"]["name"] for item in (await client.list(WORK_PLACEMENT, namespace)).items] == [name]
     await client.delete(api_of(unique), "orders", namespace)
     await platform.gone(api_of(unique), "orders", namespace=namespace)
-    assert not [path for path in await all_files(repository) if path.startswith(f"{target}/resources")]
+    left = [path for path in await all_files(repository) if path.endswith("object.yaml")]
+    assert not [path for path in left if path.startswith(f"{target}/")]
     assert is_ready(live)
     await asyncio.to_thread(running.terminate)
 
