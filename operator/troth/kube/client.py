@@ -22,7 +22,7 @@ import orjson
 from troth.api import InvalidObject, Resource
 from troth.api import labels as names
 from troth.kube.discovery import Discovery
-from troth.kube.errors import Gone
+from troth.kube.errors import AnswerTooLong, Gone
 from troth.kube.reading import read_document, read_object, read_page
 from troth.kube.transport import JSON, Login, Observer, Transport
 from troth.kube.watch import Lines, WatchEvent, read_event
@@ -35,6 +35,8 @@ _MERGE_PATCH: Final = "application/merge-patch+json"
 _JSON_PATCH: Final = "application/json-patch+json"
 
 _FIRST_PAGE = 20
+_MORE = 25
+_FEWER = 8
 _PAGE_BYTES = 192 * 1024  # measured: 4 ms to parse
 _LIST_STARTS = 5
 _WATCH_SECONDS = 290
@@ -139,7 +141,13 @@ class Client:
         query: dict[str, str] = {"labelSelector": label_selector} if label_selector else {}
         while True:
             query["limit"] = str(size)
-            body = await self._transport.call("GET", path, query=query, deadline=self._deadline, retry=retry)
+            try:
+                body = await self._transport.call("GET", path, query=query, deadline=self._deadline, retry=retry)
+            except AnswerTooLong:
+                if size == 1:
+                    raise
+                size = max(1, size // _FEWER)
+                continue
             items, metadata = await read_page(body)
             if items and "kind" not in items[0]:  # built-in kinds leave it out of lists
                 for item in items:
@@ -148,7 +156,8 @@ class Client:
             if not metadata.get("continue"):
                 return
             query["continue"] = str(metadata["continue"])
-            size = max(1, min(limit, _PAGE_BYTES * max(1, len(items)) // len(body)))
+            # Behind small objects there may be large ones: a page is never many times the one before.
+            size = max(1, min(limit, _PAGE_BYTES * max(1, len(items)) // len(body), _MORE * size))
 
     async def watch(
         self, resource: Resource, *, resource_version: str, namespace: str = "", label_selector: str = ""

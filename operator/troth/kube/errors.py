@@ -142,6 +142,10 @@ class Unintelligible(ConnectionFailed):
         super().__init__(f"{problem}; what answered is no API server", ambiguous=True)
 
 
+class AnswerTooLong(Unintelligible):
+    """An answer of more bytes than are read."""
+
+
 class DeadlineExceeded(_NoAnswer):
     """No answer in time. ``ambiguous``: a write may have been carried out, or may still be."""
 

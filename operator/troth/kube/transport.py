@@ -26,6 +26,7 @@ import aiohttp
 from yarl import URL
 
 from troth.kube.errors import (
+    AnswerTooLong,
     ApiError,
     ConnectionFailed,
     DeadlineExceeded,
@@ -39,8 +40,9 @@ from troth.kube.errors import (
 
 JSON: Final = "application/json"
 
-LARGEST_ANSWER: Final = 64 << 20
-"""Bytes of one answer: a page of a list is 30 MiB at most, twenty of the largest objects that are stored."""
+LARGEST_ANSWER: Final = 24 << 20
+"""Bytes of one answer: sixteen of the largest objects that are stored. A page of a list that has more is asked for in
+smaller ones."""
 
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 5.0
@@ -316,6 +318,7 @@ class Transport:
             ),
             headers=self._headers,
             cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=silence),
         )
 
@@ -331,14 +334,17 @@ def _may_try_again(error: ApiError | ConnectionFailed, *, reading: bool) -> bool
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """The body, once unpacked, unless it is longer than anything that an API server answers."""
+    """The body, unless it is longer than anything that an API server answers, or packed: a kilobyte may hold more."""
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        response.close()
+        raise Unintelligible("the answer is packed, which nobody asked for")
     parts: list[bytes] = []
     size = 0
     async for part in response.content.iter_any():
         size += len(part)
         if size > LARGEST_ANSWER:
             response.close()
-            raise Unintelligible(f"the answer is longer than {LARGEST_ANSWER >> 20} MiB")
+            raise AnswerTooLong(f"the answer is longer than {LARGEST_ANSWER >> 20} MiB")
         parts.append(part)
     return b"".join(parts)
 

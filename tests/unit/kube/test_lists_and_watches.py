@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import tracemalloc
+from contextlib import suppress
+from itertools import pairwise
+
 import orjson
 import pytest
 from aiohttp import web
@@ -145,3 +150,58 @@ async def test_a_watch_of_a_version_that_is_too_old_is_gone() -> None:
     async with serving(handle) as client:
         with pytest.raises(Gone):
             await anext(client.watch(CONFIG_MAP, resource_version="7"))
+
+
+async def test_a_page_that_is_too_long_is_asked_for_in_smaller_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("troth.kube.transport.LARGEST_ANSWER", 1_000_000)
+    everything = [item(number, 10) for number in range(30)] + [item(30 + number, 300_000) for number in range(20)]
+    asked: list[int] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        begin, limit = int(request.query.get("continue", 0)), int(request.query["limit"])
+        asked.append(limit)
+        end = begin + limit
+        metadata = {"resourceVersion": "7", "continue": str(end) if end < len(everything) else ""}
+        return web.json_response({"kind": "List", "metadata": metadata, "items": everything[begin:end]})
+
+    async with serving(handler) as client:
+        listing = await client.list(CONFIG_MAP)
+
+    assert [found["metadata"]["name"] for found in listing.items] == [str(number) for number in range(50)]
+    assert all(after <= 25 * before for before, after in pairwise(asked))
+
+
+async def test_an_object_that_is_too_long_and_one_that_is_packed_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("troth.kube.transport.LARGEST_ANSWER", 1_000_000)
+
+    bomb = gzip.compress(bytes(50_000_000))
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        match request.path.rpartition("/")[2]:
+            case "endless":
+                answer = web.StreamResponse()
+                await answer.prepare(request)
+                with suppress(ConnectionError):
+                    while True:
+                        await answer.write(b" " * 65536)
+                return answer
+            case "packed":
+                return web.Response(body=bomb, headers={"Content-Encoding": "gzip"})
+            case _:
+                return web.Response(body=b" " * 2_000_000, status=500)
+
+    tracemalloc.start()
+    try:
+        async with serving(handler) as client:
+            with pytest.raises(ConnectionFailed, match="longer than"):
+                await client.get(CONFIG_MAP, "endless", "n")
+            with pytest.raises(ConnectionFailed, match="packed, which nobody asked for"):
+                await client.get(CONFIG_MAP, "packed", "n")
+            with pytest.raises(ServerError):
+                await client.delete(CONFIG_MAP, "long-refusal", "n")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10_000_000
