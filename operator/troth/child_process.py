@@ -21,6 +21,10 @@ _START_SECONDS: Final = 10.0
 _END_SECONDS: Final = 10.0  # only what the kernel holds takes longer than an instant
 
 
+class SaysTooMuch(Exception):
+    """A program writes more than whoever started it is ready to hold."""
+
+
 class _Streams(SubprocessStreamProtocol):
     """Tells when the program and all of its pipes are gone."""
 
@@ -138,11 +142,53 @@ class ChildProcess:
         """Its exit code, once it has ended."""
         return self._process.returncode
 
-    async def communicate(self, content: bytes | None = None) -> tuple[bytes, bytes]:
-        """Gives it all that it reads, and reads what it writes until it has ended and closed its pipes."""
-        written = await self._process.communicate(content)
+    async def communicate(self, content: bytes | None = None, *, most: int | None = None) -> tuple[bytes, bytes]:
+        """Gives it all that it reads, and reads what it writes until it has ended and closed its pipes.
+
+        Of its standard error the last 64 KiB are kept.
+
+        Raises:
+            SaysTooMuch: its standard output has more than ``most`` bytes; `end` it.
+        """
+        others = [asyncio.ensure_future(self._feed(content)), asyncio.ensure_future(self._read_end())]
+        try:
+            output = await self._read_all(most)
+            _, said = await asyncio.gather(*others)
+            await self._process.wait()
+        finally:
+            for other in others:
+                other.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
         self._has_ended = True
-        return written
+        return output, said or b""
+
+    async def _feed(self, content: bytes | None) -> None:
+        writer = self._process.stdin
+        if writer is None:
+            return
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            if content:
+                writer.write(content)
+                await writer.drain()
+        writer.close()
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            await writer.wait_closed()
+
+    async def _read_all(self, most: int | None) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        while part := await self.stdout.read(_DEFAULT_LIMIT):
+            size += len(part)
+            if most is not None and size > most:
+                raise SaysTooMuch(f"more than {most} bytes")
+            parts.append(part)
+        return b"".join(parts)
+
+    async def _read_end(self) -> bytes:
+        end = b""
+        while self._process.stderr is not None and (part := await self._process.stderr.read(_DEFAULT_LIMIT)):
+            end = (end + part)[-_DEFAULT_LIMIT:]
+        return end
 
     async def end(self) -> int:
         """Ends the program, if it has not ended, and closes its pipes; its exit code.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from troth.api import Condition, InvalidObject, Key, find_condition, set_condition
 from troth.api import labels as names
@@ -53,6 +54,9 @@ from troth.engine.status.facts import PlacementFacts
 from troth.engine.work import blob_id
 from troth.stores import Claim, Reason, StateStoreWriter, StoreError, Written
 from troth.stores.handover import Handover, Spared
+
+LARGEST_AGGREGATE: Final = 32 * 1024 * 1024
+"""Bytes of the one file of a Destination with the mode aggregatedYAML: it is put together in memory."""
 
 _NAMED = 5
 _HELD_AGAIN = 30.0
@@ -274,6 +278,7 @@ class PlacementReconciler:
             edited = any(
                 not other.metadata.deleting for other in self._platform.caches.placements.by_index(BY_CLAIM, claim)
             )
+            _require_room(placements, location)
             contents, former = await self._parts_of_aggregate(placements, location)
             now = {(other.metadata.name, other.metadata.namespace): other.workloads for other in placements}
             before = self._aggregated.get((destination, path))
@@ -302,6 +307,7 @@ class PlacementReconciler:
                     files=files,
                     load=load,
                     message=_enumerate(changed) or destination,
+                    size=len(content or b""),
                     obsolete=() if files else (path,),
                     former_stores=former,
                     by_name=one_file is not None and not one_file.adopted,
@@ -570,6 +576,17 @@ def _as_named(placement: WorkPlacement) -> WorkPlacement:
     fitting = (work for _, work in may_be_works(placement) if is_named_for(work, placement))
     work = next(fitting, "")
     return replace(placement, destination=slot_of(work, placement)[0])
+
+
+def _require_room(placements: Sequence[WorkPlacement], location: Location) -> None:
+    size = sum(file.size for placement in placements for file in placement.workloads)
+    if size > LARGEST_AGGREGATE:
+        raise StoreError(
+            Reason.TOO_LARGE,
+            f"the one file {location.aggregate} would have {size} bytes, more than {LARGEST_AGGREGATE >> 20} MiB; "
+            "it stays as it is",
+            "give the Destination another mode, such as nestedByMetadata, or divide its requests among several",
+        )
 
 
 def _enumerate(placements: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from troth.controllers.placement_owners import owner_at
 from troth.controllers.platform import Platform
 from troth.controllers.stores import OpenStore, StoreRef
 from troth.engine.layout import NESTED, Layout, place
-from troth.engine.work import LARGEST_WORK, blob_id, declared_size, decode_contents, digest_content
+from troth.engine.work import LARGEST_WORK, declared_size, decode_contents, digest_content
 from troth.stores import Claim
 
 _AT_ONCE = 256 * 1024  # bytes that are unpacked on the event loop: half a millisecond
@@ -42,6 +42,7 @@ def claim_of(
         directory=layout.directory,
         state_file=layout.state_file,
         load=_loader(platform, placement, layout),
+        size=sum(workload.size for workload in placement.workloads),
         message=placement.metadata.name,
         former_stores=read_whereabouts(placement).former_stores(ref),
         adopts=destination.adopts,
@@ -170,7 +171,7 @@ def _loader(
 ) -> Callable[[], Awaitable[Mapping[str, bytes]]]:
     async def load() -> Mapping[str, bytes]:
         by_name = await load_placement(platform, placement)
-        by_blob = {blob_id(content): content for content in by_name.values()}
+        by_blob = {file.blob: by_name[file.filepath] for file in placement.workloads if file.filepath in by_name}
         return {path: by_blob[blob] for path, blob in layout.files.items() if blob in by_blob}
 
     return load

@@ -32,6 +32,9 @@ from troth.stores.state_file import Record, parse_state_file, render_state_file
 from troth.stores.succession import Part, Successions
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+LARGEST_FILE: Final = 32 * 1024 * 1024
+"""Bytes of a file in the folder that is read: none of ours is larger."""
+
 _NOT_A_FILE: Final = "not an ordinary file"
 _AT_ONCE: Final = 100
 _NOTHING: Final = Edit({}, frozenset())
@@ -253,10 +256,10 @@ class _Folder:
                 if error.errno in {errno.ELOOP, errno.ENXIO}:
                     return _NOT_A_FILE
                 raise
-            mode = os.fstat(descriptor).st_mode
-            if not stat.S_ISREG(mode):
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_FILE:
                 os.close(descriptor)
-                return None if stat.S_ISDIR(mode) else _NOT_A_FILE
+                return None if stat.S_ISDIR(found.st_mode) else _NOT_A_FILE
             with os.fdopen(descriptor, "rb") as file:
                 content = file.read()
         blob = blob_id(content)
@@ -296,9 +299,16 @@ class _Folder:
         return self._recent.get(blob, b"")
 
     def contents(self, paths: Iterable[str]) -> dict[str, bytes]:
-        """The content of the files that are there, by path."""
+        """The content of the files that are there, by path; not more than `LARGEST_FILE` bytes together."""
+        found: dict[str, bytes] = {}
+        left = LARGEST_FILE
         with self.errors():
-            return {path: self._recent[blob] for path in paths if (blob := self.get(path)) in self._recent}
+            for path in paths:
+                content = self._recent.get(self.get(path) or "")
+                if content is not None and len(content) <= left:
+                    found[path] = content
+                    left -= len(content)
+        return found
 
     def require(self) -> None:
         """Raise StoreError when the root is not there: an unmounted volume must not be filled from scratch.

@@ -46,6 +46,7 @@ class Reason(StrEnum):
     SECRET_KEY_MISSING = "SecretKeyMissing"  # noqa: S105 - a reason, not a secret
     STORAGE_FAILED = "StorageFailed"
     STORAGE_FULL = "StorageFull"
+    TOO_LARGE = "TooLarge"
     UNREACHABLE = "Unreachable"
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from troth.api import TrothError
+from troth.budget import Budget
 from troth.stores.directory import DirectoryWriter, directory_root
 from troth.stores.errors import Reason, StoreError
 from troth.stores.git import GitSettings, GitWriter
@@ -47,6 +48,7 @@ class StoreEnvironment:
         inventory_namespace: where inventories are kept on a cluster.
         surroundings: the environment that PATH and proxies are taken from.
         ownerships: who has what in each place, for all stores together: two of them may be one place.
+        budget: of what writers load and have not handed on yet, for all stores together.
         git: how Git writers behave.
         kubernetes: how Kubernetes writers behave.
     """
@@ -59,6 +61,7 @@ class StoreEnvironment:
     inventory_namespace: str = "kratix-platform-system"
     surroundings: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     ownerships: Ownerships = field(default_factory=Ownerships)
+    budget: Budget = field(default_factory=Budget)
     git: GitSettings = field(default_factory=GitSettings)
     kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
 
@@ -118,6 +121,7 @@ def _open_git(
         remote=remote,
         branch=str(spec.get("branch") or _BRANCH),
         ownership=ownership,
+        budget=environment.budget,
         parse=environment.parse,
         author=Author(str(author.get("name") or ""), str(author.get("email") or "")),
         workspace=environment.workspace,

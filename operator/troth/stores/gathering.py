@@ -9,6 +9,7 @@ the wait depends on what happened lately:
   arrivals ends the wait, so the last claims of a burst do not pay for the ones before.
 * After a batch of many, a short silence is no idleness: the API server that everybody waits for has stalled, and
   the rest of the burst comes after. Taking it for idle would make a commit of each handful.
+* Large claims go a few at a time: a small one that comes meanwhile is in the next commit and not behind a gigabyte.
 
 Rejected: a fixed window (every idle claim would pay for it), and a limit of commits a second (the second of two
 quick edits would wait although nothing else is going on).
@@ -19,10 +20,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from troth.stores.edits import Wish
 from troth.stores.errors import Reason, StoreError
 from troth.stores.protocol import Written
+
+_SMALL: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,7 @@ class Pace:
         crowd: from so many claims on, a batch is one of many.
         crowd_cooling: `cooling` after a batch of many.
         most: claims in one batch.
+        most_bytes: what the large claims of one batch hold together; whatever is small does not wait behind them.
     """
 
     longest: tuple[float, ...] = (0.05, 0.2, 1.0)
@@ -44,6 +49,7 @@ class Pace:
     crowd: int = 8
     crowd_cooling: float = 0.3
     most: int = 2000
+    most_bytes: int = 64 * 1024 * 1024
 
 
 @dataclass(eq=False, slots=True)
@@ -178,8 +184,18 @@ class Gatherer:
             return False
 
     def _take(self) -> list[Waiting]:
-        owners = list(self._waiting)[: self._pace.most]
-        taken = [self._waiting.pop(owner) for owner in owners]
+        small = [owner for owner, entry in self._waiting.items() if entry.wish.claim.size <= _SMALL]
+        large = [owner for owner, entry in self._waiting.items() if entry.wish.claim.size > _SMALL]
+        owners: list[str] = []
+        size = 0
+        for owner in large:
+            size += self._waiting[owner].wish.claim.size
+            if owners and size > self._pace.most_bytes:
+                break
+            owners.append(owner)
+        chosen = {*owners[: self._pace.most], *small[: max(0, self._pace.most - len(owners))]}
+        # Who came first keeps its place: the first claim of a path has it.
+        taken = [self._waiting.pop(owner) for owner in list(self._waiting) if owner in chosen]
         return [entry for entry in taken if not entry.abandoned]
 
     def _put_back(self, batch: Sequence[Waiting]) -> None:

@@ -22,14 +22,16 @@ import logging
 import random as random_module
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from troth.budget import Budget
 from troth.stores.edits import Edit, Had, Wish, former_holding, plan, read_claim, restore
 from troth.stores.errors import Reason, StoreError
 from troth.stores.foreign import LARGEST
 from troth.stores.gathering import Gatherer, Pace, Waiting
+from troth.stores.git_import import Import
 from troth.stores.git_message import Entry, commit_message
 from troth.stores.git_remote import GitRemote, require_branch
 from troth.stores.git_repository import Author, Change, GitRepository, Pushed
@@ -49,6 +51,7 @@ _DOUBTFUL: Final = frozenset(
     {Reason.GIT_FAILED, Reason.LOCKED, Reason.STORAGE_FAILED, Reason.STORAGE_FULL, Reason.DEADLINE_EXCEEDED}
 )
 _LOADS_AT_ONCE: Final = 16
+_OVERHEAD: Final = 128 * 1024  # of loading any claim: what the API server answers, and what is made of it
 _RESTORED_AT_ONCE: Final = 100
 
 
@@ -91,9 +94,9 @@ class GitWriter:
     """The writer of one branch of one repository; see `StateStoreWriter` for what the methods promise.
 
     Args of the constructor: ``workspace`` is a folder of its own or shared with other writers; ``prefix`` the
-    store's ``spec.path``; ``ownership`` is shared with other writers of the branch; ``surroundings`` the environment
-    that PATH and proxies are taken from; ``parse`` reads YAML as Kubernetes does, to tell which objects a file holds;
-    ``now`` gives seconds since 1970 for commits; ``random`` spreads retries.
+    store's ``spec.path``; ``ownership`` is shared with other writers of the branch, ``budget`` with all writers;
+    ``surroundings`` the environment that PATH and proxies are taken from; ``parse`` reads YAML as Kubernetes does, to
+    tell which objects a file holds; ``now`` gives seconds since 1970 for commits; ``random`` spreads retries.
     """
 
     def __init__(
@@ -107,6 +110,7 @@ class GitWriter:
         prefix: str = "",
         settings: GitSettings | None = None,
         ownership: Ownership | None = None,
+        budget: Budget | None = None,
         parse: Parse | None = None,
         now: Callable[[], float] = time.time,
         random: random_module.Random | None = None,
@@ -129,6 +133,7 @@ class GitWriter:
         self._lock = asyncio.Lock()
         self._branch: _Branch | None = None
         self._ownership = ownership or Ownership()
+        self._budget = budget or Budget()
         self._successions = Successions(
             ownership=self._ownership,
             by=self,
@@ -247,16 +252,21 @@ class GitWriter:
         looked = False
         for attempt in range(self._settings.attempts):
             branch = await self._known()
-            planned = await self._plan_all(entries, branch)
-            if not any(part.edit for _, parts in planned for part in parts):
+            async with self._repository.importing() as new:
+                planned = await self._plan_all(entries, branch, new)
+                before = {
+                    part.wish.owner: self._held.get(part.wish.owner) for _, parts in planned for part in parts
+                }
+                commit = ""
+                if any(part.edit for _, parts in planned for part in parts):
+                    commit = await self._commit(planned, branch, new)
+            if not commit:
                 if looked or self._is_fresh(branch):
                     self._answer(planned, branch, commit=None)
                     return None
                 await self._look()
                 looked = True
                 continue
-            before = {part.wish.owner: self._held.get(part.wish.owner) for _, parts in planned for part in parts}
-            commit = await self._commit(planned, branch)
             try:
                 outcome = await self._repository.push(old=branch.head, new=commit)
             except StoreError as error:
@@ -307,11 +317,17 @@ class GitWriter:
             prefix=self._prefix,
         )
 
-    async def _plan_all(self, entries: Sequence[Waiting], branch: _Branch) -> list[tuple[Waiting, Sequence[Part]]]:
-        """What each entry changes, its content included; without those for which that could not be had."""
+    async def _plan_all(
+        self, entries: Sequence[Waiting], branch: _Branch, new: Import
+    ) -> list[tuple[Waiting, Sequence[Part]]]:
+        """What each entry changes; without those whose content could not be had.
+
+        The contents go into the clone one by one. Their marks stand in the parts, and no content is kept.
+        """
         records = dict(await self._read_records([entry.wish for entry in entries], branch))
         slots = asyncio.Semaphore(_LOADS_AT_ONCE)
         found: dict[Waiting, Sequence[Part]] = {}
+        broken: list[StoreError] = []
 
         async def edit(wish: Wish) -> Edit:
             records.update(await self._read_records([wish], branch, known=records))
@@ -323,16 +339,23 @@ class GitWriter:
             return {path: content[blob] for path, blob in blobs.items() if blob in content}
 
         async def work(entry: Waiting) -> None:
-            async with slots:
+            async with slots, self._budget.hold(_OVERHEAD + entry.wish.claim.size):
                 try:
-                    found[entry] = await self._successions.parts(entry.wish, plan=edit, read=read)
+                    parts = await self._successions.parts(entry.wish, plan=edit, read=read)
                 except StoreError as error:
                     entry.fail(error)
+                    return
+                try:
+                    found[entry] = [await _handed_over(part, new) for part in parts]
+                except StoreError as error:
+                    broken.append(error)
 
         async with asyncio.TaskGroup() as group:
             for entry in entries:
                 if not entry.abandoned:
                     group.create_task(work(entry))
+        if broken:
+            raise broken[0]
         return [(entry, found[entry]) for entry in entries if entry in found and not entry.abandoned]
 
     async def _read_records(
@@ -370,13 +393,15 @@ class GitWriter:
         complaints, self._set_aside = tuple(self._set_aside.values()), {}
         return complaints
 
-    async def _commit(self, planned: Sequence[tuple[Waiting, Sequence[Part]]], branch: _Branch) -> str:
-        writes: dict[str, bytes] = {}
+    async def _commit(
+        self, planned: Sequence[tuple[Waiting, Sequence[Part]]], branch: _Branch, new: Import
+    ) -> str:
+        writes: dict[str, str] = {}
         removes: set[str] = set()
         described: dict[str, Entry] = {}
         for part in (part for _, parts in planned for part in parts if part.edit):
             wish, edit = part.wish, part.edit
-            writes.update(part.content)
+            writes.update(part.marks)
             removes |= edit.removes
             added = sum(branch.tree.get(path) is None for path in edit.writes)
             described.setdefault(
@@ -393,6 +418,7 @@ class GitWriter:
             # an interrupted push may yet have been carried out: until it is known, the owner has both
             self._held[wish.owner] = self._held.get(wish.owner, frozenset()) | part.made
         commit = await self._repository.commit(
+            new,
             parent=branch.head,
             change=Change(writes, removes - writes.keys()),
             message=commit_message(list(described.values()), self._strangers.among(writes.keys() | removes)),
@@ -489,13 +515,18 @@ class GitWriter:
             different = [] if ours else await asyncio.to_thread(differing, old.tree, tree)
             old.tree = tree
         else:
-            different = []
-            for path, blob in await self._repository.difference(old.head, head):
-                different.append(path)
-                if blob is None:
-                    old.tree.remove(path)
-                else:
-                    old.tree.put(path, blob)
+            changes = await self._repository.difference(old.head, head)
+            if changes is None:
+                tree = await self._repository.tree(head)
+                different = await asyncio.to_thread(differing, old.tree, tree)
+                old.tree = tree
+            else:
+                different = [path for path, _ in changes]
+                for path, blob in changes:
+                    if blob is None:
+                        old.tree.remove(path)
+                    else:
+                        old.tree.put(path, blob)
         before, old.head = old.head, head
         if not ours:
             await self._blame(before, head, different)
@@ -549,6 +580,12 @@ class GitWriter:
         except StoreError as error:
             logger.info("the clone of %s is made anew: %s", self._remote.url, error)
             await self._repository.drop()
+
+
+async def _handed_over(part: Part, new: Import) -> Part:
+    """The part with marks in the place of contents."""
+    marks = {path: await new.add(content) for path, content in part.content.items()}
+    return replace(part, content={}, marks=marks)
 
 
 def _holdings(part: Sequence[Former], tree: PathTree, records: Mapping[str, Record], prefix: str) -> list[Had]:

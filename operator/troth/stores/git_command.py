@@ -4,6 +4,9 @@ Git starts programs of its own (ssh, remote-https, pack-objects). They are one p
 cancelled or late command leaves nothing behind. The environment is made from nothing: a variable or a
 configuration file of whoever started the operator must not change what is written. Credentials travel in that
 environment and never in an argument, which any user of the machine can read.
+
+What git reads and says is a stranger's as well. What it says is read up to a limit, and its own memory has one: a small
+pack can unpack to gigabytes, and git sets no bound to that.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from troth.child_process import ChildProcess
+from troth.child_process import ChildProcess, SaysTooMuch
 from troth.stores.errors import Reason, StoreError
 from troth.surroundings import absolute_path
 
@@ -34,6 +37,13 @@ PASSED_ON: Final = (
 )
 _USERINFO: Final = re.compile(r"(?<=://)[^/\s'\"]+@")
 _LONGEST_TEXT: Final = 4000
+_MISSING: Final = 127  # of a shell, when there is no such program
+
+LARGEST_OUTPUT: Final = 24 * 1024 * 1024
+"""Bytes that one command may say: the names of about 200,000 files."""
+
+LARGEST_MEMORY: Final = 384 * 1024 * 1024
+"""Bytes of address space that a git program may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,10 @@ def base_environment(surroundings: Mapping[str, str], *, home: Path) -> dict[str
     }
 
 
+class OutputTooLarge(StoreError):
+    """A command says more than is read. It has been ended."""
+
+
 class GitCommand:
     """The git program in one folder with one environment."""
 
@@ -93,40 +107,60 @@ class GitCommand:
         self._scrub = scrub
         self._program = program
 
-    async def run(self, *arguments: str, stdin: bytes | None = None, timeout: float) -> Completed:
+    async def run(
+        self, *arguments: str, stdin: bytes | None = None, timeout: float, most: int = LARGEST_OUTPUT
+    ) -> Completed:
         """Run to the end, whatever the exit code; raises StoreError when it cannot start or is not done in time.
 
         ``timeout`` is in seconds. Cancellation kills the command and all that it started before it is passed on.
+
+        Raises:
+            OutputTooLarge: it says more than ``most`` bytes.
         """
+        process = await self.start(*arguments, reads=stdin is not None)
+        return await self.finish(process, stdin=stdin, name=arguments[0], timeout=timeout, most=most)
+
+    async def start(self, *arguments: str, reads: bool) -> ChildProcess:
+        """A command that is running; whoever started it ends it. Raises StoreError when it cannot start."""
+        # A shell sets the limit before git begins; what git starts inherits it. Not every system has such a limit.
+        limited = 'ulimit -v "$0" 2>/dev/null; exec "$@"'
         try:
-            process = await ChildProcess.start(
-                self._program,
-                *arguments,
+            return await ChildProcess.start(
+                *("/bin/sh", "-c", limited, str(LARGEST_MEMORY >> 10), self._program, *arguments),
                 folder=self._folder,
                 environment=self._environment,
-                reads=stdin is not None,
+                reads=reads,
                 group=True,
             )
-        except FileNotFoundError as error:
+        except OSError as error:
             if not self._folder.is_dir():
                 raise StoreError(
                     Reason.STORAGE_FAILED, "the folder that the clone was kept in is gone", "it is made anew"
                 ) from error
-            raise StoreError(
-                Reason.GIT_FAILED, "the git program is not installed", "install git where the operator runs"
-            ) from error
-        except OSError as error:
             raise StoreError(Reason.GIT_FAILED, f"git could not be started: {error.strerror}") from error
+
+    async def finish(
+        self, process: ChildProcess, *, stdin: bytes | None, name: str, timeout: float, most: int = LARGEST_OUTPUT
+    ) -> Completed:
+        """What a command that is running says until its end; as `run`."""
         try:
             async with asyncio.timeout(timeout):
-                out, err = await process.communicate(stdin)
+                out, err = await process.communicate(stdin, most=most)
         except TimeoutError as error:
             raise StoreError(
                 Reason.DEADLINE_EXCEEDED,
-                f"git {arguments[0]} was not done within {timeout:g} s",
+                f"git {name} was not done within {timeout:g} s",
                 "look whether the Git server is slow or out of reach",
+            ) from error
+        except SaysTooMuch as error:
+            raise OutputTooLarge(
+                Reason.TOO_LARGE, f"git {name} says {error}, which is more than is read"
             ) from error
         finally:
             code = await process.end()
+        if code == _MISSING and b"not found" in err:
+            raise StoreError(
+                Reason.GIT_FAILED, "the git program is not installed", "install git where the operator runs"
+            )
         text = self._scrub(err.decode(errors="replace")[-_LONGEST_TEXT:])
         return Completed(code, out, text)

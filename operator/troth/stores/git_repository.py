@@ -14,21 +14,35 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Final, TypeVar
 
 from troth.stores.errors import Reason, StoreError
-from troth.stores.git_command import Completed, GitCommand, Scrubber, base_environment
+from troth.stores.git_command import (
+    LARGEST_OUTPUT,
+    Completed,
+    GitCommand,
+    OutputTooLarge,
+    Scrubber,
+    base_environment,
+)
 from troth.stores.git_errors import explain, redirected, refused
+from troth.stores.git_import import Import
 from troth.stores.git_redirect import TRACE, is_redirected, is_same_server, new_address
 from troth.stores.git_remote import GitRemote
 from troth.stores.tree import ORDINARY, PathTree
 from troth.stores.workspace import make_clone_folder, remove_clone_folder
 
 _Answer = TypeVar("_Answer")
+
+LARGEST_BLOB: Final = 32 * 1024 * 1024
+"""Bytes of a file in the repository that is read: none of ours is larger."""
+
+LARGEST_READ: Final = 32 * 1024 * 1024
+"""Bytes of all files that are read at once."""
 
 _NEXT: Final = "refs/troth/next"
 _FETCHED: Final = "refs/troth/fetched"
@@ -50,10 +64,16 @@ _CONFIG: Final = """\
 	fsync = none
 	compression = 1
 	logAllRefUpdates = false
+	bigFileThreshold = 16m
+	packedGitWindowSize = 16m
+	packedGitLimit = 64m
+	deltaBaseCacheLimit = 16m
 [gc]
 	auto = 0
 [maintenance]
 	auto = false
+[fetch]
+	unpackLimit = 1
 [pack]
 	threads = 1
 	window = 0
@@ -64,6 +84,10 @@ _CONFIG: Final = """\
 	pushUpdateRejected = false
 [remote "origin"]
 	url = {url}
+"""
+# Of a path the other side is a child of ours, with the same limit of memory: it must not load large files either.
+_LOCAL: Final = """\
+	uploadpack = git -c core.bigFileThreshold=16m upload-pack
 """
 
 
@@ -89,9 +113,9 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a commit changes: content by path, and paths that go."""
+    """What a commit changes: contents by path, as the marks of an `Import`, and paths that go."""
 
-    writes: Mapping[str, bytes]
+    writes: Mapping[str, str]
     removes: Iterable[str]
 
 
@@ -157,16 +181,31 @@ class GitRepository:
 
     async def tree(self, commit: str) -> PathTree:
         """Everything that a fetched commit holds."""
-        listed = self._require(await self._run("ls-tree", "-r", "-z", "--full-tree", commit), "reading")
+        try:
+            listing = ("ls-tree", "-r", "-z", "--full-tree", commit)
+            listed = self._require(await self._run(*listing, most=LARGEST_OUTPUT), "reading")
+        except OutputTooLarge:
+            raise StoreError(
+                Reason.TOO_LARGE,
+                f"the branch {self._branch} of {self._remote.url} holds more files than are read (their names have "
+                f"more than {LARGEST_OUTPUT >> 20} MiB, as those of about 200,000 files)",
+                "give this store a repository or a branch of its own, or remove what is not needed there",
+            ) from None
         if listed.count(b"\0") > _BIG:
             return await asyncio.to_thread(_understood, _parse_tree, listed)
         return _understood(_parse_tree, listed)
 
-    async def difference(self, old: str, new: str) -> list[tuple[str, str | None]]:
-        """What differs between two commits that are here: path and new blob id, None where a file has gone."""
-        listed = self._require(
-            await self._run("diff-tree", "-r", "-z", "--no-renames", "--raw", old, new), "comparing commits of"
-        )
+    async def difference(self, old: str, new: str) -> list[tuple[str, str | None]] | None:
+        """What differs between two commits that are here: path and new blob id, None where a file has gone.
+
+        None instead of the list when that is too much: read the whole tree then.
+        """
+        try:
+            listed = self._require(
+                await self._run("diff-tree", "-r", "-z", "--no-renames", "--raw", old, new), "comparing commits of"
+            )
+        except OutputTooLarge:
+            return None
         return _understood(lambda answer: list(_parse_difference(answer)), listed)
 
     async def culprits(
@@ -174,9 +213,17 @@ class GitRepository:
     ) -> dict[str, tuple[str, ...]]:
         """Which commits after ``old`` changed these paths on the way to ``new``, the newest first.
 
-        A path is left out when that is not known: the branch was set back or rewritten, or more commits came than
-        are looked at. ``ours`` are commits that are not looked for.
+        A path is left out when that is not known: the branch was set back or rewritten, or more came than is looked
+        at. ``ours`` are commits that are not looked for.
         """
+        try:
+            return await self._culprits(old, new, paths, ours=ours)
+        except OutputTooLarge:
+            return {}
+
+    async def _culprits(
+        self, old: str, new: str, paths: Iterable[str], *, ours: Collection[str]
+    ) -> dict[str, tuple[str, ...]]:
         listed = self._require(await self._run("cat-file", "commit", new), "reading").partition(b"\n\n")[0]
         if [line[7:] for line in listed.split(b"\n") if line.startswith(b"parent ")] == [old.encode()]:
             return dict.fromkeys(paths, (new,))
@@ -193,19 +240,42 @@ class GitRepository:
         changed = self._require(await self._run(*names, stdin="\n".join([*commits, ""]).encode()), "reading")
         return _parse_names(changed, frozenset(commits), frozenset(paths))
 
-    async def read(self, blobs: Iterable[str], *, largest: int | None = None) -> dict[str, bytes]:
-        """The content of blobs by id; those that are not here, or larger than ``largest`` bytes, are left out."""
-        wanted = "".join(f"{blob}\n" for blob in blobs).encode()
-        if largest is not None:
-            sizes = self._require(await self._run("cat-file", "--batch-check", stdin=wanted), "reading")
-            wanted = b"".join(blob + b"\n" for blob in _small_blobs(sizes, largest))
-        answer = self._require(await self._run("cat-file", "--batch", stdin=wanted), "reading")
-        return _understood(lambda found: dict(_parse_batch(found)), answer)
+    async def read(
+        self, blobs: Iterable[str], *, largest: int = LARGEST_BLOB, together: int = LARGEST_READ
+    ) -> dict[str, bytes]:
+        """The content of blobs by id. Sizes are looked at first, and nothing that is too large is read.
 
-    async def commit(self, *, parent: str, change: Change, message: str, author: Author, when: int) -> str:
+        Those that are not here or larger than ``largest`` bytes are left out, and those that make it more than
+        ``together`` bytes, the largest first.
+        """
+        wanted = "".join(f"{blob}\n" for blob in blobs).encode()
+        sizes = self._require(await self._run("cat-file", "--batch-check", stdin=wanted), "reading")
+        chosen, size = _small_blobs(sizes, largest, together)
+        if not chosen:
+            return {}
+        content = await self._run("cat-file", "--batch", stdin=b"".join(chosen), most=size + 100 * len(chosen))
+        return _understood(lambda found: dict(_parse_batch(found)), self._require(content, "reading"))
+
+    @contextlib.asynccontextmanager
+    async def importing(self) -> AsyncIterator[Import]:
+        """Takes contents for a commit; what was not committed at the end is dropped."""
+        new = Import(self._require_git(), reference=_NEXT, timeout=self._timeout)
+        try:
+            yield new
+        finally:
+            await new.end()
+
+    async def commit(
+        self, new: Import, *, parent: str, change: Change, message: str, author: Author, when: int
+    ) -> str:
         """Make a commit; returns its id. ``when`` is in seconds since 1970. Nothing leaves this machine."""
-        stream = await asyncio.to_thread(_stream, parent, change, message, author, when)
-        made = await self._run("fast-import", "--quiet", "--force", "--done", "--date-format=raw", stdin=stream)
+        made = await new.commit(
+            parent=parent,
+            writes=change.writes,
+            removes=change.removes,
+            message=message,
+            stamp=f"{author} {when} +0000",
+        )
         commit = made.stdout.decode(errors="replace").strip()
         if made.code != 0 or not _COMMIT_ID.fullmatch(commit):
             raise self._explain(made.stderr, "making a commit for")
@@ -249,10 +319,15 @@ class GitRepository:
         self._require(await self._run("update-ref", "-d", _NEXT), "compacting the clone of")
         self._require(await self._run("gc", "--quiet", "--prune=now"), "compacting the clone of")
 
-    async def _run(self, *arguments: str, stdin: bytes | None = None, timeout: float | None = None) -> Completed:
+    async def _run(
+        self, *arguments: str, stdin: bytes | None = None, timeout: float | None = None, most: int = LARGEST_OUTPUT
+    ) -> Completed:
+        return await self._require_git().run(*arguments, stdin=stdin, timeout=timeout or self._timeout, most=most)
+
+    def _require_git(self) -> GitCommand:
         if self._git is None:
             raise StoreError(Reason.STORAGE_FAILED, f"there is no clone of {self._remote.url}")
-        return await self._git.run(*arguments, stdin=stdin, timeout=timeout or self._timeout)
+        return self._git
 
     async def _follow(self, *arguments: str) -> None:
         """Go where the server sends us if that is the same server; else raises StoreError."""
@@ -291,34 +366,15 @@ class GitRepository:
         return {**base_environment(self._surroundings, home=folder), **self._remote.prepare(folder)}
 
     def _write_config(self) -> None:
+        config = _CONFIG.format(url=_quoted(self._url)) + (_LOCAL if self._remote.transport == "file" else "")
         assert self._folder is not None  # noqa: S101 - made before
-        (self._folder / "repository" / "config").write_text(_CONFIG.format(url=_quoted(self._url)))
+        (self._folder / "repository" / "config").write_text(config)
 
     def _read_fetch_head(self) -> str:
         assert self._folder is not None  # noqa: S101 - fetch has just run in it
         with contextlib.suppress(OSError):
             return (self._folder / "repository" / "FETCH_HEAD").read_text().partition("\t")[0]
         return ""
-
-
-def _stream(parent: str, change: Change, message: str, author: Author, when: int) -> bytes:
-    text = message.encode()
-    stamp = f"{author} {when} +0000"
-    parts = [
-        f"commit {_NEXT}\nmark :1\nauthor {stamp}\ncommitter {stamp}\ndata {len(text)}\n".encode(),
-        text,
-        f"\nfrom {parent}\n".encode(),
-    ]
-    parts += [b"D %s\n" % _path(path) for path in sorted(change.removes)]
-    for path, content in sorted(change.writes.items()):
-        parts += [f"M {ORDINARY} inline ".encode(), _path(path), b"\ndata %d\n" % len(content), content, b"\n"]
-    parts.append(b"\nget-mark :1\ndone\n")
-    return b"".join(parts)
-
-
-def _path(path: str) -> bytes:
-    escaped = path.encode(errors="surrogateescape").replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-    return b'"' + escaped.replace(b"\n", b"\\n") + b'"'
 
 
 def _understood(parse: Callable[[bytes], _Answer], answer: bytes) -> _Answer:
@@ -333,11 +389,12 @@ def _understood(parse: Callable[[bytes], _Answer], answer: bytes) -> _Answer:
 
 def _parse_tree(listed: bytes) -> PathTree:
     tree = PathTree()
-    for entry in listed.decode(errors="surrogateescape").split("\0"):
-        if entry:
-            facts, _, path = entry.partition("\t")
-            mode, _, blob = facts.split(" ")
-            tree.put(path, blob if mode == ORDINARY else f"{mode}:{blob}")
+    at = 0
+    while (end := listed.find(b"\0", at)) >= 0:
+        facts, _, path = listed[at:end].decode(errors="surrogateescape").partition("\t")
+        mode, _, blob = facts.split(" ")
+        tree.put(path, blob if mode == ORDINARY else f"{mode}:{blob}")
+        at = end + 1
     return tree
 
 
@@ -376,11 +433,21 @@ def _parse_batch(answer: bytes) -> Iterator[tuple[str, bytes]]:
             at += size + 1
 
 
-def _small_blobs(answer: bytes, largest: int) -> Iterator[bytes]:
+def _small_blobs(answer: bytes, largest: int, together: int) -> tuple[list[bytes], int]:
+    """The lines to ask for, and how many bytes they stand for."""
+    sizes: list[tuple[int, bytes]] = []
     for line in answer.splitlines():
         blob, _, facts = line.partition(b" blob ")
         if facts.isdigit() and int(facts) <= largest:
-            yield blob
+            sizes.append((int(facts), blob + b"\n"))
+    chosen: list[bytes] = []
+    total = 0
+    for size, line in sorted(sizes):
+        if total + size > together:
+            break
+        total += size
+        chosen.append(line)
+    return chosen, total
 
 
 def _quoted(value: str) -> str:

@@ -38,6 +38,7 @@ class Claim:
         obsolete: paths that the owner may have had. Those not in `files` are removed, if they are the owner's; for
             owners that have neither a directory nor a state file (canaries, aggregated files).
         message: what this is, for the commit message; empty means the owner's name.
+        size: bytes of all files together, as far as they are known: room for them is waited for before `load`.
         former_stores: other stores where the owner may still have what it claims here. A store that turns out to be
             the same cluster takes that over, where it would otherwise call it somebody else's.
         handover: tells what changes hands with the claim (handover.py); None when nothing can. It is called when
@@ -56,6 +57,7 @@ class Claim:
     state_file: str | None = None
     obsolete: tuple[str, ...] = ()
     message: str = ""
+    size: int = 0
     former_stores: tuple[str, ...] = ()
     handover: Callable[[], Awaitable[Handover]] | None = None
     succeeds: bool = False

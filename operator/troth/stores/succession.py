@@ -30,12 +30,14 @@ class Part:
         edit: what changes.
         content: path → what is written there.
         kept: paths where something stays that the wish does not want any more.
+        marks: path → the mark under which the clone has what is written there; then `content` is empty.
     """
 
     wish: Wish
     edit: Edit
     content: Mapping[str, bytes] = field(default_factory=dict)
     kept: frozenset[str] = frozenset()
+    marks: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def made(self) -> frozenset[str]:

@@ -53,7 +53,10 @@ class Answers:
     def __init__(self, stdout: bytes, stderr: str, code: int) -> None:
         self._completed = Completed(code, stdout, stderr)
 
-    async def run(self, *arguments: str, stdin: bytes | None = None, timeout: float) -> Completed:
+    async def run(self, *arguments: str, stdin: bytes | None = None, timeout: float, most: int = 0) -> Completed:
+        return self._completed
+
+    async def commit(self, **_: object) -> Completed:
         return self._completed
 
 
@@ -119,14 +122,20 @@ def test_a_tree_with_names_of_any_kind_can_be_walked_and_changed() -> None:
 def test_what_a_server_says_of_a_push() -> None:
     async def ask(content: bytes) -> None:
         out, _, err = content.partition(b"|")
-        pushing = repository(Answers(out, Scrubber([MARKER])(err.decode(errors="replace")), 1))
+        answers = Answers(out, Scrubber([MARKER])(err.decode(errors="replace")), 1)
+        pushing = repository(answers)
         questions: list[Callable[[], Any]] = [
             lambda: pushing.push(old=COMMIT, new=COMMIT),
             lambda: pushing.try_push(COMMIT),
             lambda: pushing.fetch(),
             lambda: pushing.tree(COMMIT),
             lambda: pushing.commit(
-                parent=COMMIT, change=cast("Any", Edit({}, frozenset())), message="m", author=Author(), when=0
+                cast("Any", answers),
+                parent=COMMIT,
+                change=cast("Any", Edit({}, frozenset())),
+                message="m",
+                author=Author(),
+                when=0,
             ),
         ]
         for question in questions:

@@ -165,5 +165,8 @@ def test_blobs_of_any_bytes_are_read_from_git(blobs: list[bytes]) -> None:
     answer = b"".join(b"%040d blob %d\n%s\n" % (n, len(each), each) for n, each in enumerate(blobs))
     assert [content for _, content in _parse_batch(answer + b"f" * 40 + b" missing\n")] == blobs
     checked = b"".join(b"%040d blob %d\n" % (n, len(each)) for n, each in enumerate(blobs)) + b"f missing\n"
-    small = list(_small_blobs(checked, 50))
-    assert small == [b"%040d" % n for n, each in enumerate(blobs) if len(each) <= 50]
+    sizes = sorted((len(each), n) for n, each in enumerate(blobs) if len(each) <= 50)
+    small, total = _small_blobs(checked, 50, 200)
+    assert small == [b"%040d\n" % n for _, n in sizes][: len(small)]
+    assert total == sum(size for size, _ in sizes[: len(small)]) <= 200
+    assert len(small) == len(sizes) or total + sizes[len(small)][0] > 200

@@ -13,11 +13,11 @@ from troth.stores.edits import Wish, read_claim
 from troth.stores.gathering import Gatherer, Pace, Waiting
 
 
-def wish(owner: str, content: str = "1") -> Wish:
+def wish(owner: str, content: str = "1", *, size: int = 0) -> Wish:
     async def load() -> Mapping[str, bytes]:
         return {}
 
-    return read_claim(Claim(owner, {f"{owner}.yaml": content}, load), prefix="")
+    return read_claim(Claim(owner, {f"{owner}.yaml": content}, load, size=size), prefix="")
 
 
 class Recorder:
@@ -155,3 +155,15 @@ async def test_closing_does_not_wait_longer_than_its_grace() -> None:
     await gatherer.close(grace=0.01)
     with pytest.raises(StoreError):
         await waiting
+
+
+async def test_large_claims_go_a_few_at_a_time_and_small_ones_do_not_wait_for_them() -> None:
+    flush = Recorder()
+    gatherer = Gatherer(flush, pace=Pace(most_bytes=10_000_000), name="store")
+    large = [wish(f"large{n}", size=4_000_000) for n in range(7)]
+    huge, small = wish("huge", size=50_000_000), [wish(f"small{n}", size=1000) for n in range(5)]
+    await asyncio.gather(*(gatherer.submit(each) for each in (*large, huge, *small)))
+    await gatherer.close(grace=1)
+
+    assert flush.batches[0] == ["large0", "large1", *(each.owner for each in small)]
+    assert flush.batches[1:] == [["large2", "large3"], ["large4", "large5"], ["large6"], ["huge"]]

@@ -1,0 +1,102 @@
+"""One run of ``git fast-import``: contents go in one by one as they are loaded, and a commit of them at the end.
+
+A batch of a thousand claims may be a gigabyte. So no batch is ever put together in memory: what a claim writes is
+handed to git as soon as it is there, and only its mark is kept. The program is started with the first content, since
+most batches that are looked at change nothing.
+
+Rejected: a file beside the clone that collects the batch (it is the same bytes twice on the disk), a limit for what one
+batch may hold (a thousand commits where one would do).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+
+from troth.child_process import ChildProcess
+from troth.stores.errors import Reason, StoreError
+from troth.stores.git_command import Completed, GitCommand
+from troth.stores.tree import ORDINARY
+
+_PIECE = 256 * 1024
+_ARGUMENTS = ("fast-import", "--quiet", "--force", "--done", "--date-format=raw")
+
+
+class Import:
+    """Contents on their way into the clone. One that is not committed leaves nothing there that anybody sees.
+
+    ``timeout`` is in seconds, for each content and for the commit.
+    """
+
+    def __init__(self, git: GitCommand, *, reference: str, timeout: float) -> None:
+        self._git = git
+        self._reference = reference
+        self._timeout = timeout
+        self._process: ChildProcess | None = None
+        self._lock = asyncio.Lock()
+        self._marks = 1  # the first is the commit's
+
+    async def add(self, content: bytes) -> str:
+        """Hands over the content of a file; returns its mark for `commit`."""
+        async with self._lock:
+            self._marks += 1
+            mark = f":{self._marks}"
+            await self._send(b"blob\nmark %s\ndata %d\n" % (mark.encode(), len(content)))
+            for at in range(0, len(content), _PIECE):
+                await self._send(content[at : at + _PIECE])
+            await self._send(b"\n")
+            return mark
+
+    async def commit(
+        self, *, parent: str, writes: Mapping[str, str], removes: Iterable[str], message: str, stamp: str
+    ) -> Completed:
+        """Makes the commit and ends; its id is what git says. ``writes`` has marks by path."""
+        text = message.encode()
+        lines = [
+            f"commit {self._reference}\nmark :1\nauthor {stamp}\ncommitter {stamp}\ndata {len(text)}\n".encode(),
+            text,
+            f"\nfrom {parent}\n".encode(),
+        ]
+        lines += [b"D %s\n" % _path(path) for path in sorted(removes)]
+        lines += [
+            b"M %s %s %s\n" % (ORDINARY.encode(), mark.encode(), _path(path))
+            for path, mark in sorted(writes.items())
+        ]
+        lines.append(b"\nget-mark :1\ndone\n")
+        async with self._lock:
+            await self._send(b"")
+            process = self._process
+            assert process is not None  # noqa: S101 - `_send` has started it
+            return await self._git.finish(
+                process, stdin=b"".join(lines), name="fast-import", timeout=self._timeout
+            )
+
+    async def end(self) -> None:
+        """Ends the program if it was started. Idempotent."""
+        if self._process is not None:
+            await self._process.end()
+
+    async def _send(self, piece: bytes) -> None:
+        if self._process is None:
+            self._process = await self._git.start(*_ARGUMENTS, reads=True)
+        try:
+            async with asyncio.timeout(self._timeout):
+                self._process.stdin.write(piece)
+                await self._process.stdin.drain()
+        except TimeoutError as error:
+            raise StoreError(
+                Reason.DEADLINE_EXCEEDED, f"git fast-import did not take a file within {self._timeout:g} s"
+            ) from error
+        except ConnectionError:
+            # `finish` finds out why it has ended
+            completed = await self._git.finish(
+                self._process, stdin=None, name="fast-import", timeout=self._timeout
+            )
+            raise StoreError(
+                Reason.GIT_FAILED, f"git fast-import ended too early: {completed.stderr.strip()[-300:]}"
+            ) from None
+
+
+def _path(path: str) -> bytes:
+    escaped = path.encode(errors="surrogateescape").replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    return b'"' + escaped.replace(b"\n", b"\\n") + b'"'
