@@ -21,13 +21,17 @@ import orjson
 
 from troth.api import InvalidObject, Resource
 from troth.api import labels as names
+from troth.budget import Budget
 from troth.kube.discovery import Discovery
-from troth.kube.errors import AnswerTooLong, Gone
+from troth.kube.errors import AnswerTooLong, Gone, TooLarge
 from troth.kube.reading import read_document, read_object, read_page
 from troth.kube.transport import JSON, Login, Observer, Transport
 from troth.kube.watch import Lines, WatchEvent, read_event
 
 Object = dict[str, Any]
+
+LARGEST_BODY: Final = 3 * 1024 * 1024
+"""Bytes of an object that an API server reads, whatever its storage would keep."""
 
 FIELD_MANAGER: Final = names.FIELD_MANAGER
 _APPLY: Final = "application/apply-patch+yaml"
@@ -39,6 +43,7 @@ _MORE = 25
 _FEWER = 8
 _PAGE_BYTES = 192 * 1024  # measured: 4 ms to parse
 _LIST_STARTS = 5
+_WRITES_IN_FLIGHT = 64 * 1024 * 1024
 _WATCH_SECONDS = 290
 
 # An apply is read as YAML. JSON is YAML, but for these characters: YAML 1.1 takes U+0085, U+2028 and U+2029 for line
@@ -88,6 +93,7 @@ class Client:
             patience=patience,
         )
         self._deadline = deadline
+        self._budget = Budget(_WRITES_IN_FLIGHT)
         self._discovery = Discovery(self._read_document)
 
     @property
@@ -319,15 +325,19 @@ class Client:
         self, method: str, path: str, body: object, content_type: str, query: Mapping[str, str]
     ) -> Object:
         packed = _pack(body)
-        answer = await self._transport.call(
-            method,
-            path,
-            query=query,
-            body=_as_yaml(packed) if content_type is _APPLY else packed,
-            content_type=content_type,
-            deadline=self._deadline,
-        )
-        return await read_object(answer)
+        if len(packed) > LARGEST_BODY:
+            raise TooLarge(413, "", f"it has {len(packed)} bytes, and an API server reads {LARGEST_BODY} at most")
+        # What is sent, what comes back and what is made of it.
+        async with self._budget.hold(4 * len(packed)):
+            answer = await self._transport.call(
+                method,
+                path,
+                query=query,
+                body=_as_yaml(packed) if content_type is _APPLY else packed,
+                content_type=content_type,
+                deadline=self._deadline,
+            )
+            return await read_object(answer)
 
 
 def _pack(body: object) -> bytes:

@@ -30,6 +30,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from troth.api import Resource, TrothError
+from troth.budget import Budget
 from troth.stores.content import content_version, load_content
 from troth.stores.edits import Wish, read_claim
 from troth.stores.errors import Reason, StoreError
@@ -56,6 +57,9 @@ from troth.stores.kubernetes_standing import Footing, Recorded
 from troth.stores.protocol import Claim, Former, Written
 
 _BIG: Final = 64 * 1024
+# A cluster that hangs keeps its room, so each has its own.
+_IN_FLIGHT: Final = 48 * 1024 * 1024
+_PARSED: Final = 4  # as many bytes as an object has in YAML does it take, about, when it is read
 _HELD: Final = "held "
 
 
@@ -117,6 +121,7 @@ class KubernetesWriter:
         self._served = ServedKinds(
             client, timeout=self._settings.establish_timeout, interval=self._settings.poll_interval
         )
+        self._budget = Budget(_IN_FLIGHT)
         self._look_after = 0.0
         self._drifted: set[str] = set()
         self._closed = False
@@ -200,7 +205,13 @@ class KubernetesWriter:
     async def _carry_out(
         self, wish: Wish, inventory: Inventory | None, digest: str, former: Mapping[str, Inventory]
     ) -> bool:
-        """Apply and prune; whether something that is not wanted any more was kept."""
+        """Apply and prune when there is room for it; whether something that is not wanted any more was kept."""
+        async with self._budget.hold(_PARSED * wish.claim.size):
+            return await self._carry_out_now(wish, inventory, digest, former)
+
+    async def _carry_out_now(
+        self, wish: Wish, inventory: Inventory | None, digest: str, former: Mapping[str, Inventory]
+    ) -> bool:
         owner = wish.owner
         manifests, resources, failures = await self._read(wish)
         keys = [*(manifest.key for manifest in manifests), *(failure.key for failure in failures)]

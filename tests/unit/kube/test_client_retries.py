@@ -18,6 +18,7 @@ from troth.kube import (
     DeadlineExceeded,
     Forbidden,
     ServerError,
+    TooLarge,
     TooManyRequests,
     Unauthorized,
 )
@@ -268,3 +269,14 @@ async def test_a_closed_client_refuses_and_opens_nothing() -> None:
     await client.close()
     with pytest.raises(ConnectionFailed, match="closed"):
         await client.get(CONFIG_MAP, "a", "n")
+
+
+async def test_an_object_that_no_api_server_reads_is_not_sent() -> None:
+    async def handler(request: web.Request) -> web.Response:
+        raise AssertionError("it was sent")
+
+    async with serving(handler) as client:
+        with pytest.raises(TooLarge, match="an API server reads 3145728 at most"):
+            await client.create(
+                CONFIG_MAP, {"metadata": {"name": "a", "namespace": "n"}, "data": {"a": "b" * (3 << 20)}}
+            )
