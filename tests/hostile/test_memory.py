@@ -82,9 +82,12 @@ def limited(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactor
         except OSError as error:
             pytest.skip(f"this machine lets no control group be made: {error}")
         limited = Limited(control_plane, limit, folder, [])
-        stack.callback(lambda: [process.end() for process in limited.processes])
-        limited.start()
-        yield limited
+        try:
+            limited.start()
+            yield limited
+        finally:
+            for process in limited.processes:
+                process.end()
     for process in limited.processes:
         process.check()
 
