@@ -120,13 +120,14 @@ class Request:
 class Workload:
     """One file of a Work or WorkPlacement: its path, and the Git blob id and size of its decoded content.
 
-    ``may_hold_secrets``: its content may hold a Secret in the clear; False is certain.
+    ``may_hold_secrets``: its content may hold a Secret in the clear; False is certain. It says nothing that the blob id
+    does not say, so two files are equal without it.
     """
 
     filepath: str
     blob: str
     size: int = 0
-    may_hold_secrets: bool = False
+    may_hold_secrets: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
