@@ -47,7 +47,7 @@ from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
 from troth.controllers.standing import Refusals, Standing, judge_placement
 from troth.controllers.stores import StoreRef, require_supported
-from troth.engine.layout import aggregate, destination_prefix
+from troth.engine.layout import aggregate, destination_prefix, has_own_files
 from troth.engine.plain_secrets import withheld
 from troth.engine.status import NOT_MADE_BY_TROTH, placement_status, read_placement, refused_status
 from troth.engine.status.facts import PlacementFacts
@@ -154,7 +154,7 @@ class PlacementReconciler:
             if not (_was_written(placement, location) and read_placement(placement).written):
                 self._require_own_place(destination, claim, store.path)
                 await self._require_welcome(placement, location)
-            elif self._neighbourhood.of(destination).taken_by:
+            elif self._neighbourhood.of(destination).taken_by and has_own_files(destination):
                 return Waits("its Destination is refused; what is written stays as it is")
         except InvalidObject as error:
             return await self._report_failure(key, placement, str(error), Terminal("InvalidPath", str(error)))
@@ -181,10 +181,11 @@ class PlacementReconciler:
     def _require_own_place(self, destination: Destination, claim: Claim, store_path: str) -> None:
         """Raises InvalidObject when files would lie in the folder of another Destination.
 
-        What is written already stays: a rule that is new takes nothing away.
+        What is written already stays: a rule that is new takes nothing away. In a cluster there are no folders, so
+        nothing can meet there.
         """
         neighbours = self._neighbourhood.of(destination)
-        if neighbours.taken_by:
+        if neighbours.taken_by and has_own_files(destination):
             raise InvalidObject(
                 f"spec.path of Destination {destination.name}",
                 f"{destination.path!r} {neighbours.taken_how}",
