@@ -6,7 +6,7 @@ it must not hold the event loop: parsing those half million takes 180 ms, in whi
 thread is no way out.
 
 So nearly everything takes the short way: a text with few enough commas and brackets is parsed at once, and its depth is
-looked at afterwards (a tenth of what the rest of an event costs). What is too heavy or too deep for that is taken apart
+looked at afterwards (3 µs of the 110 that an event costs). What is too heavy or too deep for that is taken apart
 by its text, in a thread: lists into items, items into fields, without building anything; only a field that is within
 the bounds of `troth.api.nesting` is parsed.
 
