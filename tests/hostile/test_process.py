@@ -1,4 +1,4 @@
-"""A running operator as somebody on its machine sees it: what its processes may do, hold, and take from where they run."""
+"""A running operator as somebody on its machine sees it: what its processes may do, hold, and take from there."""
 
 from __future__ import annotations
 
