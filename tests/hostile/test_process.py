@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,10 @@ def field(pid: int, name: str) -> str:
     return found[1] if found else ""
 
 
+def is_confined(pid: int) -> bool:
+    return field(pid, "Seccomp") == "2"
+
+
 def limit(pid: int, name: str) -> list[str]:
     found = re.search(rf"^{name}\s+(\S+)\s+(\S+)", Path(f"/proc/{pid}/limits").read_text(), re.MULTILINE)
     assert found
@@ -76,7 +81,7 @@ def test_the_operator_and_its_workers_keep_to_themselves(
         assert Path(f"/proc/{worker}/cwd").readlink() == Path("/")
         assert limit(worker, "Max core file size") == ["0", "0"]
         if not missing():
-            eventually_sync(lambda worker=worker: field(worker, "Seccomp") == "2", "the worker is confined")
+            eventually_sync(partial(is_confined, worker), "the worker is confined")
             assert field(worker, "NoNewPrivs") == "1"
             assert limit(worker, "Max file size") == ["0", "0"]
             assert limit(worker, "Max processes") == ["0", "0"]
