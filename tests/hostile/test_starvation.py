@@ -20,6 +20,7 @@ from troth.kube import Client
 SOON = 2.0
 IN_FLIGHT = 16
 STRANGERS = 4
+EDITORS = 8
 LOOP = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
 ATTACKS = {
     "that time out": (200, f"kind: A\n{{% if spec.n %}}b: {LOOP}{{% endif %}}\n"),
@@ -106,7 +107,7 @@ async def test_edits_without_end_of_one_namespace_hold_up_no_stranger(
                 api_of(unique), request(unique, f"r{number}", namespace, size=str(size)), field_manager="tests"
             )
 
-    editors = [asyncio.create_task(edit(number)) for number in range(IN_FLIGHT)]
+    editors = [asyncio.create_task(edit(number)) for number in range(EDITORS)]
     try:
         async with healthy(process[0]):
             for number in range(STRANGERS):

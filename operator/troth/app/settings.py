@@ -46,7 +46,11 @@ class Settings:
         "cluster's or the operator's own (kube-system, for example).",
     )
     workers: int = setting(32, "Reconciles that run at once. They wait for the API server most of the time.")
-    waiting: int = setting(5000, "Reconciles that may exist at once, those that wait for a store included.")
+    waiting: int = setting(
+        5000,
+        "Reconciles that may exist at once, those that wait for a store or to be rendered included. "
+        "A namespace, or the requests of one Promise, may have half of them.",
+    )
     render_workers: int = setting(2, "Processes that render templates.")
     render_timeout: float = setting(2.0, "Longest time that the templates of one object may take.", unit="seconds")
     render_memory: int = setting(
