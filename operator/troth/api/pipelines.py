@@ -182,7 +182,9 @@ def _check_kind(obj: Mapping[str, Any], field: str) -> None:
         )
     if kind != JINJA_PIPELINE:
         raise InvalidObject(
-            f"{field}.kind", f"{kind!r} is no kind of pipeline" if kind else "is missing", f"use {JINJA_PIPELINE}"
+            f"{field}.kind",
+            f"{kind!r} is not a kind of pipeline" if kind else "is missing",
+            f"use {JINJA_PIPELINE}",
         )
     if api_version != TROTH_API_VERSION:
         problem = f"{JINJA_PIPELINE} has no version {api_version!r}" if api_version else "is missing"

@@ -14,7 +14,7 @@ def read_kubeconfig(content: bytes) -> dict[str, Any]:
     """The document of a kubeconfig, read as kubectl reads it. Blocking for a long one.
 
     Raises:
-        CredentialsError: it is no map in YAML or JSON.
+        CredentialsError: it is not a map in YAML or JSON.
     """
     if len(content) > _LARGEST:
         raise CredentialsError("the kubeconfig is larger than 1 MiB")

@@ -25,7 +25,7 @@ class InvalidSettings(TrothError):
 
 
 def setting(default: Any, help_text: str, *, choices: tuple[str, ...] = (), unit: str = "") -> Any:
-    """A field of `Settings` with its explanation, and what its number counts when that is no plain count."""
+    """A field of `Settings` with its explanation, and what its number counts when that is not a plain count."""
     return field(default=default, metadata={"help": help_text, "choices": choices, "unit": unit})
 
 

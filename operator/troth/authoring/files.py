@@ -51,12 +51,12 @@ def read_text(path: Path, *, largest: int = LARGEST_FILE) -> str:
     """The text of a regular file of at most that many bytes.
 
     Raises:
-        HomeError: it cannot be read, is too large, or is no text.
+        HomeError: it cannot be read, is too large, or is not text.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "is no path"
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "is not a path"
         raise HomeError(path, f"cannot be read: {reason}") from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -101,7 +101,7 @@ def read_objects(path: Path) -> list[dict[str, Any]]:
     """The objects of a YAML or JSON file; the items of a ``List`` one by one.
 
     Raises:
-        HomeError: it cannot be read, or something in it is no object of Kubernetes.
+        HomeError: it cannot be read, or something in it is not a Kubernetes object.
     """
     objects: list[dict[str, Any]] = []
     for document in read_documents(path):
@@ -110,9 +110,9 @@ def read_objects(path: Path) -> list[dict[str, Any]]:
             if not isinstance(item, dict) or not all(
                 isinstance(item.get(field), str) and item[field] for field in ("apiVersion", "kind")
             ):
-                raise HomeError(path, "something in it is no object: apiVersion or kind is missing")
+                raise HomeError(path, "something in it is not an object: apiVersion or kind is missing")
             if not isinstance(item.get("metadata") or {}, dict):
-                raise HomeError(path, f"the metadata of a {item['kind']} is no map")
+                raise HomeError(path, f"the metadata of a {item['kind']} is not a map")
             objects.append(item)
     return objects
 
@@ -139,7 +139,7 @@ def confined(folder: Path, relative: str, *, file: Path, line: int | None, field
     """
     problem = remedy = ""
     if not relative or "\0" in relative or "\\" in relative:
-        problem, remedy = f"{relative!r} is no path", "name a file below the Promise's folder"
+        problem, remedy = f"{relative!r} is not a path", "name a file below the Promise's folder"
     elif relative.startswith("/") or ".." in relative.split("/"):
         problem, remedy = f"{relative!r} leaves the Promise's folder", "use a relative path without '..'"
     if problem:

@@ -144,7 +144,7 @@ def find_homes(folders: Sequence[Path]) -> list[Path]:
             have one. None: the current folder.
 
     Raises:
-        HomeError: there is no Promise.
+        HomeError: there is not a Promise.
     """
     found: list[Path] = []
     for folder in folders or (Path(),):
@@ -304,7 +304,9 @@ def _promise_of(documents: list[Any], file: Path) -> dict[str, Any]:
         raise HomeError(file, f"has {len(documents)} documents", "a Promise is one document")
     promise = documents[0]
     if not isinstance(promise, dict) or promise.get("kind") != PROMISE.kind:
-        raise HomeError(file, "is no Promise", f"it begins with apiVersion: {PROMISE.api_version}, kind: Promise")
+        raise HomeError(
+            file, "is not a Promise", f"it begins with apiVersion: {PROMISE.api_version}, kind: Promise"
+        )
     if promise.get("apiVersion") != PROMISE.api_version:
         raise HomeError(file, f"the apiVersion is {promise.get('apiVersion')!r}", f"use {PROMISE.api_version}")
     metadata = promise.get("metadata")

@@ -55,7 +55,7 @@ def write_files(folder: Path, placed: Mapping[str, Mapping[str, bytes]], *, forc
 
 
 def json_text(value: Any) -> str:
-    """A value as indented JSON with a line break at its end; a name of a file that is no UTF-8 gets ``?`` in it."""
+    """A value as indented JSON with a line break at its end; a name of a file that is not UTF-8 gets ``?`` in it."""
     try:
         text = orjson.dumps(value, option=orjson.OPT_INDENT_2)
     except TypeError:
@@ -74,7 +74,7 @@ def _as_unicode(value: Any) -> Any:
 def write_text(path: Path, text: str) -> None:
     """Writes a file as a whole: when that fails, what was there before is still there.
 
-    What is no regular file (``/dev/stdout``, a named pipe) is written to as it is.
+    What is not a regular file (``/dev/stdout``, a named pipe) is written to as it is.
 
     Raises:
         HomeError: it cannot be written.

@@ -105,7 +105,7 @@ class LazyGroup(click.Group):
             return None
         command = getattr(importlib.import_module(f"troth.cli.{cmd_name}"), cmd_name)
         if not isinstance(command, click.Command):
-            raise TypeError(f"troth.cli.{cmd_name}.{cmd_name} is no click command")
+            raise TypeError(f"troth.cli.{cmd_name}.{cmd_name} is not a click command")
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:

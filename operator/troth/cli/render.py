@@ -94,7 +94,9 @@ def render(
         click.echo(f"troth render: {problem}", err=True)
     for file, rendering in rendered:
         for field in rendering.dropped:
-            dropped = f"{field} is no field of the API and is dropped; kubectl refuses the request because of it"
+            dropped = (
+                f"{field} is not a field of the API and is dropped; kubectl refuses the request because of it"
+            )
             click.echo(f"troth render: {file}: {rendering.name}: {dropped}{became_boolean(field)}", err=True)
         for words in rendering.exposed:
             click.echo(f"troth render: {file}: {rendering.name}: {words}", err=True)

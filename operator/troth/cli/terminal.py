@@ -15,7 +15,7 @@ from typing import IO, Any
 def speak_utf8() -> None:
     """Has standard output write UTF-8 in every locale: what is printed are documents, the same bytes everywhere.
 
-    Names of files that are no UTF-8 are written as they are.
+    Names of files that are not UTF-8 are written as they are.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")

@@ -39,7 +39,7 @@ def require_supported(ref: StoreRef, field: str) -> None:
         known = ref.kind == "BucketStateStore"
         raise InvalidObject(
             field,
-            f"{ref.kind} is not supported yet" if known else f"{ref.kind!r} is no kind of state store",
+            f"{ref.kind} is not supported yet" if known else f"{ref.kind!r} is not a kind of state store",
             f"use {', '.join(kinds[:-1])} or {kinds[-1]}",
         )
 

@@ -33,7 +33,7 @@ def make_repository(path: Path, *, empty: bool) -> None:
         else:
             _text(path, "rev-parse", "--verify", _BRANCH)
     except NotADirectoryError:
-        raise DevError(f"{path} is in the way: it is no Git repository") from None
+        raise DevError(f"{path} is in the way: it is not a Git repository") from None
     except subprocess.CalledProcessError as error:
         raise CommandFailed(f"git {error.cmd[2]} in {path}", error.returncode, error.stderr.decode()) from None
 

@@ -130,7 +130,7 @@ def _unknown_name(
         hint = "it exists in files with forEach only"
     else:
         meant = close_match(name, known)
-        hint = f"did you mean {meant}?" if meant else f"there is: {_listed(known - set(environment.globals))}"
+        hint = f"did you mean {meant}?" if meant else f"available: {_listed(known - set(environment.globals))}"
     return Failure(
         "TemplateUndefined", f"there is no {name!r} here", file=display, line=line, input=name, hint=hint
     )

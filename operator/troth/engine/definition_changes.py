@@ -162,7 +162,7 @@ def stored_version(version: Object) -> dict[str, Any]:
 
 
 def stored_schema(schema: Any) -> Any:
-    """A schema as the API server stores it: without what is empty, or what is no keyword of a schema."""
+    """A schema as the API server stores it: without what is empty, or what is not a keyword of a schema."""
     if not isinstance(schema, Mapping):
         return schema
     stored: dict[str, Any] = {key: schema[key] for key in (*_TEXTS, *_LISTS_OF_TEXTS, *_FLAGS) if schema.get(key)}

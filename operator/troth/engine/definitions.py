@@ -86,7 +86,7 @@ def build_definition(
         derived_status: the fields of the status that follow from the pipelines (`derived_fields`).
 
     Raises:
-        InvalidObject: it is no CustomResourceDefinition, not namespaced, in a group that is not for Promises
+        InvalidObject: it is not a CustomResourceDefinition, not namespaced, in a group that is not for Promises
             (`troth.engine.reach`), has no version that can be stored, or contradicts itself. What only the API server
             can judge is left to the API server.
     """
@@ -207,5 +207,5 @@ def _printer_columns() -> list[dict[str, Any]]:
 
 def _mapping(value: Any, field: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise InvalidObject(field, "is missing" if value is None else "is no map")
+        raise InvalidObject(field, "is missing" if value is None else "is not a map")
     return value

@@ -54,7 +54,7 @@ class Problem(Exception):
 
 
 class InvalidOutput(Exception):
-    """What a template wrote is no YAML; ``display`` and ``line`` say where in the template, if that was found."""
+    """What a template wrote is not YAML; ``display`` and ``line`` say where in the template, if that was found."""
 
     def __init__(self, error: InvalidManifest, display: str, line: int | None) -> None:
         super().__init__(error.problem)
@@ -321,10 +321,10 @@ def _suggest(owner: tuple[Any, ...], wanted: Any, keys: Iterable[str], *, option
         hints.append(f"did you mean {path_text((*owner, meant)) if owner else meant}?")
     if keys:
         shown = ", ".join(keys[:_MOST_NAMES]) + (", …" if len(keys) > _MOST_NAMES else "")
-        hints.append(f"there is: {shown}")
+        hints.append(f"available: {shown}")
     if optional and not meant:
         hints.append("if it may be missing, write | default(…)")
-    return "; ".join(hints).replace("?; there is", "? There is")
+    return "; ".join(hints).replace("?; available", "? Available")
 
 
 def _missing_item(told: str, failure: Failure, span: Span | None, place: _Place, attempt: Attempt) -> Failure:
@@ -353,7 +353,7 @@ def _missing_name(name: str, failure: Failure, place: _Place, attempt: Attempt) 
     known = [*dict.fromkeys((*SCOPE, *place.variables, *attempt.environment.globals))]
     meant = close_match(name, known)
     available = ", ".join(key for key in attempt.scope if not key.startswith("_"))
-    return replace(failure, hint=f"did you mean {meant}?" if meant else f"there is: {available}")
+    return replace(failure, hint=f"did you mean {meant}?" if meant else f"available: {available}")
 
 
 def _syntax(error: DoesNotCompile, attempt: Attempt) -> Failure:
@@ -367,7 +367,7 @@ def _syntax(error: DoesNotCompile, attempt: Attempt) -> Failure:
     hint = cause.hint if isinstance(cause, UnknownName) else _syntax_hint(cause.message or "")
     return Failure(
         "TemplateSyntax",
-        (cause.message or "this is no template").rstrip("."),
+        (cause.message or "this is not a template").rstrip("."),
         file=error.display,
         line=line,
         expression=expression,
@@ -440,7 +440,7 @@ def _words(error: BaseException) -> str:
 
 
 _PYTHON_TYPES: Final = (
-    (re.compile(r"'(\w+)' object is not callable"), r"'\1' is no function and cannot be called"),
+    (re.compile(r"'(\w+)' object is not callable"), r"'\1' is not a function and cannot be called"),
     (re.compile(r"'?\b(?:str|Text|NamespaceName)\b'?"), "text"),
     (re.compile(r"'\bint\b'|'\bfloat\b'"), "a number"),
     (re.compile(r"'\bbool\b'"), "true or false"),

@@ -92,7 +92,7 @@ def dump_scalar(value: Any) -> str:
         return "{}"
     if isinstance(value, (list, tuple)) and not value:
         return "[]"
-    raise ValueError(f"{type(value).__name__} is no value of JSON")
+    raise ValueError(f"{type(value).__name__} is not a JSON value")
 
 
 def quote(text: str) -> str:
@@ -190,7 +190,7 @@ def _escape(match: re.Match[str]) -> str:
 
 def _real(value: float) -> str:
     if not math.isfinite(value):
-        raise ValueError(f"{value} is no number that JSON has")
+        raise ValueError(f"{value} is not a number that JSON can hold")
     text = repr(value)
     # YAML 1.1 sees a number in 1e+16 only when it has a dot.
     return text.replace("e", ".0e") if "e" in text and "." not in text else text

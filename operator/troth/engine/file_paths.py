@@ -28,7 +28,7 @@ def path_problem(path: str) -> str:
     """What is wrong with the path of a file, as the end of a sentence; "" when nothing is."""
     parts = path.split("/")
     if not path.strip() or path.endswith("/") or posixpath.normpath(path) == ".":
-        return "names no file"
+        return "does not name a file"
     if path.startswith("/"):
         return "is absolute"
     if "\\" in path or _CONTROL.search(path):

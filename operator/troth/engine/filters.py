@@ -236,7 +236,7 @@ def _regex(pattern: str, ignorecase: bool, multiline: bool) -> re.Pattern[str]:
     try:
         return re.compile(pattern, flags)
     except re.error as error:
-        raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+        raise ValueError(f"{pattern!r} is not a valid regular expression: {error}") from None
 
 
 # ---- logic, lists and maps

@@ -43,7 +43,7 @@ class TemplateFunction:
         self._refuse()
 
     def _refuse(self) -> NoReturn:
-        raise NoValue(f"the function {self.__name__}(…), not called, which is no value")
+        raise NoValue(f"the function {self.__name__}(…), not called, which is not a value")
 
 
 def as_list(filter_: Callable[..., Any]) -> Callable[..., Any]:

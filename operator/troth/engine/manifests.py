@@ -6,7 +6,7 @@ parser is used; which type a plain word has stands in `words`, where a document 
 refused is decided here:
 
 * JSON types only; y, n, yes, no, on and off are booleans (as in Kubernetes), dates and base 60 are text;
-* a repeated key, an unknown tag, infinity, and a key that is no text or number are errors with a line;
+* a repeated key, an unknown tag, infinity, and a key that is not text or number are errors with a line;
 * merge keys (``<<``) work, unless readers differ on what they give;
 * what aliases add, and how deep anything nests, is bounded. The bound on depth is also what keeps a hostile text
   from overflowing the stack of libyaml's binding, which ends the process.

@@ -53,7 +53,7 @@ def compose(text: str) -> Iterator[Any]:
 
     Raises:
         InvalidManifest: it nests too deep.
-        yaml.YAMLError: it is no YAML.
+        yaml.YAMLError: it is not YAML.
     """
     done = 0
     composer = _Composer(text)

@@ -67,7 +67,7 @@ def parse_quantity(value: Any) -> Quantity:
         return Quantity(Decimal(str(value)), binary=False)
     match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(f"{value!r} is no quantity of Kubernetes such as 250m, 1.5Gi or 2")
+        raise ValueError(f"{value!r} is not a Kubernetes quantity such as 250m, 1.5Gi or 2")
     number, suffix = match.groups()
     if suffix in _BINARY:
         return Quantity(Decimal(number) * _BINARY[suffix], binary=True)

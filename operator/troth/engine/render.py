@@ -379,7 +379,7 @@ class Rendering:
             self.attempt.begin(f"{where}.directory", rule.directory, self._scope)
             if "/" in directory or directory == "..":
                 raise Problem(
-                    "InvalidDestinations", f"{directory!r} is no folder at the top", "name one folder, or '.'"
+                    "InvalidDestinations", f"{directory!r} is not a folder at the top", "name one folder, or '.'"
                 )
             if directory in rules:
                 raise Problem("InvalidDestinations", f"two rules are for {directory!r}", "merge them into one")
@@ -400,7 +400,7 @@ class Rendering:
             self.attempt.begin(where, value if isinstance(value, str) else "", self._scope)
             raise Problem(
                 "InvalidDestinations",
-                f"{text_of(found)!r} is no value of a label",
+                f"{text_of(found)!r} is not a valid label value",
                 "use up to 63 letters and digits",
             )
         return text_of(found)
@@ -421,7 +421,7 @@ class Rendering:
             isinstance(entry, dict) and isinstance(entry.get("type"), str) for entry in conditions
         ):
             raise Problem(
-                "InvalidStatus", "status.conditions is no list of conditions", "give each a type and a status"
+                "InvalidStatus", "status.conditions is not a list of conditions", "give each a type and a status"
             )
         return status
 

@@ -67,7 +67,7 @@ class MissingValue(UndefinedError):
 
 
 class DoesNotCompile(Exception):
-    """A source is no template.
+    """A source is not a template.
 
     Attributes:
         error: Jinja's error, which knows the line.
@@ -272,7 +272,7 @@ class Environment(ImmutableSandboxedEnvironment):
         """A template of this render.
 
         Raises:
-            DoesNotCompile: the source is no template.
+            DoesNotCompile: the source is not a template.
         """
         try:
             if self.traced:  # its code holds the name of its file, which is not the next one's

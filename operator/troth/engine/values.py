@@ -39,7 +39,7 @@ class Oversized(Exception):
 
 
 class NoValue(TypeError):
-    """An expression gives something that is no value: a function, a module, a loop."""
+    """An expression gives something that is not a value: a function, a module, a loop."""
 
 
 class Text(str):
@@ -57,7 +57,7 @@ class Text(str):
 
 @dataclass(frozen=True, slots=True)
 class _Special:
-    """A value that is something else as a whole scalar, inside of a longer one, and in a file that is no YAML."""
+    """A value that is something else as a whole scalar, inside of a longer one, and in a file that is not YAML."""
 
     value: Any
     inside: str
@@ -138,7 +138,7 @@ class Tokens:
         return _TOKEN.sub(self._inside, text)
 
     def result(self, text: str) -> Any:
-        """The value of a leaf, which is no YAML: of one expression alone with its type, otherwise text."""
+        """The value of a leaf, which is not YAML: of one expression alone with its type, otherwise text."""
         match = _TOKEN.fullmatch(text.removesuffix("\n"))  # a block scalar ends with one that nobody means
         if match is not None and match.group(1) == self._nonce:
             value = self._values[int(match.group(2))]
@@ -153,7 +153,7 @@ class Tokens:
         return text_of(value) if key is None else key
 
     def plain(self, text: str) -> str:
-        """The text with each value as a reader would see it in a file that is no YAML."""
+        """The text with each value as a reader would see it in a file that is not YAML."""
         if _OPEN not in text:
             return text
         if self._blocks:
@@ -248,7 +248,7 @@ def plain_value(value: Any, level: int = 1) -> Any:
         return value
     if kind is float:
         if not math.isfinite(value):
-            raise NoValue(f"{value}, which is no number that JSON has")
+            raise NoValue(f"{value}, which is not a number that JSON can hold")
         return value
     if isinstance(value, str):
         return plain_value(str(value))
@@ -263,13 +263,13 @@ def plain_value(value: Any, level: int = 1) -> Any:
     if isinstance(value, _VIEWS):
         children: Iterable[Any] = value
         return [plain_value(child, level + 1) for child in children]
-    raise NoValue(f"{_describe(value)}, which is no value")
+    raise NoValue(f"{_describe(value)}, which is not a value")
 
 
 def _plain_key(key: Any) -> str:
     text = text_of_key(plain_value(key))
     if text is None:
-        raise NoValue("a map with a key that is no text")
+        raise NoValue("a map with a key that is not text")
     return text
 
 

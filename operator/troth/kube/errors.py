@@ -139,7 +139,7 @@ class Unintelligible(ConnectionFailed):
     """An answer that is not what an API server says, so whatever was asked is not known."""
 
     def __init__(self, problem: str = "the answer is not JSON") -> None:
-        super().__init__(f"{problem}; what answered is no API server", ambiguous=True)
+        super().__init__(f"{problem}; what answered is not an API server", ambiguous=True)
 
 
 class AnswerTooLong(Unintelligible):
@@ -201,7 +201,7 @@ def error_from_status(status: Mapping[str, Any], *, code: int = 0, retry_after: 
 
 
 def error_from_answer(code: int, body: bytes, retry_after: str | None = None) -> ApiError:
-    """The error that an HTTP answer stands for. A body that is no Status becomes its message, shortened."""
+    """The error that an HTTP answer stands for. A body that is not a Status becomes its message, shortened."""
     try:
         status = orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -56,7 +56,7 @@ async def run_exec_plugin(
     command = str(section.get("command") or "")
     name = f"the credential plugin {command!r}"
     if not command:
-        raise CredentialsError("the kubeconfig's exec section names no command")
+        raise CredentialsError("the kubeconfig's exec section does not name a command")
     if section.get("interactiveMode") == "Always":
         raise CredentialsError(f"{name} wants to ask a person; use one that does not")
     if "/" in command and not Path(command).is_absolute():

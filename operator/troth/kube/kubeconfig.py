@@ -210,7 +210,7 @@ class Kubeconfig:
         name = self._context or current_context(config, said, quote=quote)
         context = entry_named(config, "contexts", name, said, quote=quote).value["context"]
         if not context.get("cluster"):
-            raise CredentialsError(f"{said}: its context{f' {name!r}' if quote else ''} names no cluster")
+            raise CredentialsError(f"{said}: its context{f' {name!r}' if quote else ''} does not name a cluster")
         why = f", which its context {name!r} names"
         cluster_node = entry_named(config, "clusters", context["cluster"], said, why=why, quote=quote)
         cluster = cluster_node.value["cluster"]

@@ -171,7 +171,7 @@ def current_context(config: ConfigNode, name: str, *, quote: bool = True) -> str
         for entry in config.value.get("contexts") or ()
     ]
     offered = f": {_offered(names, 'context')}" if quote else ""
-    raise CredentialsError(f"{name} names no current-context{offered}")
+    raise CredentialsError(f"{name} does not name a current-context{offered}")
 
 
 def check_server(server: Any, cluster: str, name: str, *, quote: bool = True) -> None:
@@ -181,7 +181,7 @@ def check_server(server: Any, cluster: str, name: str, *, quote: bool = True) ->
         CredentialsError: it is none.
     """
     if not server:
-        raise CredentialsError(f"{name}: its cluster{_shown(cluster, quote)} names no server")
+        raise CredentialsError(f"{name}: its cluster{_shown(cluster, quote)} does not name a server")
     sound = is_address(server)
     if not sound:
         raise CredentialsError(

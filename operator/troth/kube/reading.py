@@ -77,7 +77,7 @@ async def read_object(body: bytes) -> Object:
     """The object that an API server answered, without what is beyond the bounds (`bound_object`).
 
     Raises:
-        Unintelligible: what answered is no API server.
+        Unintelligible: what answered is not an API server.
     """
     if _is_light(body):
         try:

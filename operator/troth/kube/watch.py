@@ -63,7 +63,7 @@ async def read_event(line: bytes) -> WatchEvent:
 
     Raises:
         ApiError: the event is an ERROR; its kind is that of the Status inside (Gone, most often).
-        Unintelligible: the line is no event.
+        Unintelligible: the line is not an event.
     """
     kind, obj = await read_typed(line)
     if kind == _ERROR:

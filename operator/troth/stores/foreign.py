@@ -107,7 +107,7 @@ def _put(open_: list[Any], keys: list[Any], value: Any, event: Any) -> None:
         holder.append(value)
     elif keys[-1] is None:
         if not isinstance(value, str):
-            raise Unreadable(f"has a key that is no text{_line(event.start_mark)}")
+            raise Unreadable(f"has a key that is not text{_line(event.start_mark)}")
         if value in holder:
             raise Unreadable(f"has a key twice{_line(event.start_mark)}")
         keys[-1] = value

@@ -108,24 +108,24 @@ def open_remote(
     if re.search(r"[\x00-\x1f\x7f]" if url.startswith("/") else r"[\x00-\x20\x7f]", url):
         raise _invalid(url, "holds a space or a control character")
     if url.startswith("//"):
-        raise _invalid(url, "is no address that Git understands")
+        raise _invalid(url, "is not an address that Git understands")
     if url.startswith(("/", "file:")):
         return GitRemote(_local_path(url, local_root), "file", None)
     try:
         parts = urlsplit(url) if "://" in url else None
     except ValueError:
-        raise _invalid(url, "is no address that Git understands") from None
+        raise _invalid(url, "is not an address that Git understands") from None
     if parts is None:
         match = _SCP_FORM.fullmatch(url)
         if not match or not _MINIMAL_HOST.fullmatch(match["host"]):
-            raise _invalid(url, "is no address that Git understands")
+            raise _invalid(url, "is not an address that Git understands")
         return GitRemote(url, "ssh", _ssh_credentials(url, credentials))
     try:
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise _invalid(url, "has a port that is no number") from None
+        raise _invalid(url, "has a port that is not a number") from None
     if not host or not _MINIMAL_HOST.fullmatch(host) or (parts.username or "").startswith("-"):
-        raise _invalid(url, "names no host")
+        raise _invalid(url, "does not name a host")
     if parts.scheme == "ssh":
         if parts.password:
             raise _invalid(url, "holds a password, which ssh does not take")

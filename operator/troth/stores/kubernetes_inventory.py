@@ -258,13 +258,13 @@ def _list(data: Mapping[str, Any], key: str) -> list[Any]:
     except Unreadable as error:
         raise Unreadable(f"cannot be read: its field {key} {error}") from None
     if not isinstance(rows, list):
-        raise Unreadable(f"cannot be read: its field {key} is no list")
+        raise Unreadable(f"cannot be read: its field {key} is not a list")
     return rows
 
 
 def _entry(row: Any, key: str) -> Entry:
     if not (isinstance(row, list) and len(row) == 4 and all(isinstance(column, str) for column in row)):
-        raise Unreadable(f"cannot be read: its field {key} lists something that names no object")
+        raise Unreadable(f"cannot be read: its field {key} lists something that does not name an object")
     return Entry(*row)
 
 

@@ -135,7 +135,7 @@ def stage(entry: Entry) -> int:
 
 def _objects(document: Any, path: str) -> Iterator[dict[str, Any]]:
     if not isinstance(document, dict):
-        raise _invalid(path, "holds something that is no Kubernetes object")
+        raise _invalid(path, "holds something that is not a Kubernetes object")
     items = document.get("items")
     if document.get("apiVersion") == "v1" and document.get("kind") == "List" and isinstance(items, list):
         for item in items:
@@ -156,7 +156,7 @@ def _manifest(obj: dict[str, Any], path: str) -> Manifest:
             raise _invalid(path, f"holds an object without {field}")
     namespace = metadata.get("namespace") or "" if isinstance(metadata, dict) else ""
     if not isinstance(namespace, str):
-        raise _invalid(path, "holds an object whose metadata.namespace is no string")
+        raise _invalid(path, "holds an object whose metadata.namespace is not a string")
     for field in ("labels", "annotations"):
         if isinstance(metadata, dict) and not isinstance(metadata.get(field) or {}, dict):
             raise _invalid(path, f"holds an object whose metadata.{field} is not a map")

@@ -37,7 +37,7 @@ def confine(path: str, *, owner: str) -> str:
     if parts[0] == "..":
         raise _invalid(path, owner, "leaves the store")
     if normal == ".":
-        raise _invalid(path, owner, "names no file")
+        raise _invalid(path, owner, "does not name a file")
     for part in parts:
         if _GIT_NAME.fullmatch(_IGNORABLE.sub("", part).split(":", 1)[0]):
             raise _invalid(path, owner, f"holds {part!r}, a name that Git keeps for itself")

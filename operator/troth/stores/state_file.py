@@ -68,7 +68,7 @@ def parse_state_file(content: bytes) -> Record:
     entries = tuple(entry for entry in listed if isinstance(entry, str))
     adopted = tuple(entry for entry in taken if isinstance(entry, str))
     complete = len(entries) + len(adopted) == len(listed) + len(taken)
-    return Record(entries, adopted, "" if complete else "lists something that is no path")
+    return Record(entries, adopted, "" if complete else "lists something that is not a path")
 
 
 def recorded_files(record: Record, *, path: str, prefix: str) -> list[str]:

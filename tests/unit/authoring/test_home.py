@@ -147,7 +147,7 @@ def test_what_the_operator_refuses_is_refused_with_the_line_and_the_remedy(
         ("templates/loop", "there is no file"),
         ("templates/absent", "there is no file"),
         ("templates", "is not a file|cannot be read"),
-        ("", "is no path"),
+        ("", "is not a path"),
     ],
 )
 def test_a_template_is_never_read_from_outside_of_the_folder(tmp_path: Path, reference: str, said: str) -> None:
@@ -167,8 +167,8 @@ def test_a_template_is_never_read_from_outside_of_the_folder(tmp_path: Path, ref
         (b"a: [", "promise.yaml:"),
         (b"", "0 documents"),
         (b"kind: Promise\n---\nkind: Promise\n", "2 documents"),
-        (b"[1, 2]", "is no Promise"),
-        (b"kind: ConfigMap", "is no Promise"),
+        (b"[1, 2]", "is not a Promise"),
+        (b"kind: ConfigMap", "is not a Promise"),
         (b"[" * 100_000, "nested more than"),
         (b"a: &a [1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\n" + b"c: [" + b"*b," * 3000 + b"]", "aliases"),
         (b"x" * (LARGEST_FILE + 1), "is larger than"),

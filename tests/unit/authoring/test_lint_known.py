@@ -74,8 +74,8 @@ def test_openapi_of_either_version_is_understood(three: bool) -> None:
         return None if found is None else [f"{field} {problem}" for field, problem in found]
 
     assert problems(spec={"size": "s"}, port={"port": 80}, free={"b": 1}) == []
-    assert problems(spec={"size": "m"}) == ["spec.size is 'm', which is none of s, l"]
-    assert problems(sepc={}) == ["sepc is no field of it: the API server drops it; did you mean spec?"]
+    assert problems(spec={"size": "m"}) == ["spec.size is 'm', which is not one of s, l"]
+    assert problems(sepc={}) == ["sepc is not a field of it: the API server drops it; did you mean spec?"]
     # What only the validation code fixes holds for a cluster's schemas as well.
     assert problems(port={"port": 70000}) == ["port.port is 70000, and at most 65535 is allowed"]
     assert kubernetes.problems({"apiVersion": "v1", "kind": "ConfigMap"}) is None
@@ -153,7 +153,7 @@ def test_a_definition_that_cannot_be_used_is_not_asked_for_but_named(
         ('{"a": ', ""),
         ("{" + '"a": {' * 5000, ""),
         ("\x00\x01", ""),
-        ('{"swagger": "' + "a" * (3 * 1024 * 1024), "is no JSON"),
+        ('{"swagger": "' + "a" * (3 * 1024 * 1024), "is not JSON"),
     ],
 )
 def test_what_is_no_schema_is_said_in_one_line(tmp_path: Path, content: str, words: str) -> None:

@@ -64,7 +64,7 @@ def test_an_object_as_it_should_be_is_not_complained_about(tmp_path: Path) -> No
     [
         ("port: 80", "port: http", "Service: spec.ports[0].port: is the text 'http', not a whole number"),
         ("port: 80", "prt: 80", "Service: spec.ports[0].port: is required"),
-        ("spec:", "sepc:", "Service: sepc: is no field of it: the API server drops it; did you mean spec?"),
+        ("spec:", "sepc:", "Service: sepc: is not a field of it: the API server drops it; did you mean spec?"),
         ("name: web", "name: [web]", "Service: metadata.name: is a list, not text"),
     ],
 )

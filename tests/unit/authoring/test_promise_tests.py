@@ -285,9 +285,9 @@ WRONG: list[tuple[Any, str]] = [
     (one({"refused": {"fields": "spec"}}), "did you mean field"),
     (one({"failure": {"reason": "Refuse"}}), "did you mean Refused"),
     (one({"refused": True, "golden": "a"}), "stands beside refused"),
-    (one({"golden": "../out"}), "is no name of a folder"),
+    (one({"golden": "../out"}), "is not a valid folder name"),
     (one({"files": ["a", "a"]}), "is there twice"),
-    (one({"files": ["../a"]}), "is no path"),
+    (one({"files": ["../a"]}), "is not the path"),
     (one({"objects": [{}]}), "selects nothing"),
     (one({"unscheduled": "yes please"}), "neither true nor false"),
     ({**one({"unscheduled": True}), "name": 5}, "is not a text"),
@@ -296,7 +296,7 @@ WRONG: list[tuple[Any, str]] = [
         {"name": "one", "request": {"from": "/etc/passwd"}, "expect": {"refused": True}},
         "leaves the Promise's folder",
     ),
-    ("text", "is no map"),
+    ("text", "is not a map"),
 ]
 
 
@@ -316,7 +316,7 @@ def test_what_a_case_may_not_say_is_told_with_the_line_and_a_remedy(
 
 
 # What only the reader can know: what files there are, and rules between two places.
-_BEYOND_A_SCHEMA = ("there is no file", "leaves the Promise's folder", "is no path", "stands beside refused")
+_BEYOND_A_SCHEMA = ("there is no file", "leaves the Promise's folder", "is not the path", "stands beside refused")
 _ONLY_FIRST = ("has nothing to edit",)
 _FOR_EDITORS = [(case, words) for case, words in WRONG if words not in _BEYOND_A_SCHEMA + _ONLY_FIRST]
 
@@ -424,12 +424,12 @@ def test_a_misspelled_field_of_a_request_is_no_request_for_something_else(
     case = one({"counts": {"ConfigMap": 1}}, szie="large")
     (sentence,) = sentences(outcome(case))
     assert sentence.startswith(
-        "request: spec.szie is no field of the API: the API server drops it, and kubectl refuses"
+        "request: spec.szie is not a field of the API: the API server drops it, and kubectl refuses"
     )
     edited = {"edit": {"spec": {"prots": [1]}}, "expect": {"changed": "nothing"}}
     steps = [{"request": {"spec": {"size": "small"}}}, edited]
     (sentence,) = sentences(outcome({"name": "edited", "steps": steps}))
-    assert sentence.startswith("step 2: edit: spec.prots is no field of the API")
+    assert sentence.startswith("step 2: edit: spec.prots is not a field of the API")
     nothing = one({"counts": {"ConfigMap": 1}}, ports=None)
     assert sentences(outcome(nothing)) == []
 

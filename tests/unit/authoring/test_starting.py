@@ -350,7 +350,7 @@ def test_manifests_become_templates_and_their_values_fields(tmp_path: Path) -> N
     assert not [finding for finding in began.findings if finding.code == "T112"]
     assert fields["port"]["default"] == 80
     assert fields["image"]["default"] == "nginx:1.27"
-    assert "left out notes.txt: is no YAML" in began.said
+    assert "left out notes.txt: is not YAML" in began.said
     assert began.said[-1].startswith("proven: rendering examples/example.yaml gives all 2 manifests back")
 
 
@@ -361,9 +361,9 @@ def test_manifests_become_templates_and_their_values_fields(tmp_path: Path) -> N
         ("a=Deployment/wep:spec.replicas", "did you mean Deployment/web?"),
         ("a=Deployment/web:spec.replica", "did you mean replicas?"),
         ("a=Deployment/web:spec.template.spec.containers[7].image", "has no item [7] there"),
-        ("a=Deployment/web:spec..x", "is no path"),
+        ("a=Deployment/web:spec..x", "is not a path"),
         ("a=Deployment/web:spec.template.spec.containers[*].name", "one field has one default"),
-        ("B=Deployment/web:spec.replicas", "is no name"),
+        ("B=Deployment/web:spec.replicas", "is not a valid name"),
     ],
 )
 def test_a_parameter_that_finds_nothing_says_why(tmp_path: Path, parameter: str, said: str) -> None:

@@ -162,15 +162,15 @@ def test_braces_and_templates_around_a_part_stay_what_they_are(tmp_path: Path) -
             "'e' is in Deployment/shop-web:spec.template.spec.containers[0].image more than once; write",
         ),
         (f"{CONTAINER}.args[1]={{s}}hop", "'shop' is in"),
-        ("Deployment/*:spec.replicas=2", "holds 2, which is no text and has no parts"),
+        ("Deployment/*:spec.replicas=2", "holds 2, which is not text and has no parts"),
         (
             f"{IMAGE}=",
-            "names no part; write =TEXT, or more of the text with the part in braces, such as =nginx:{1.27}",
+            "does not name a part; write =TEXT, or more of the text with the part in braces, such as =nginx:{1.27}",
         ),
-        (f"{IMAGE}=nginx:{{}}", "names no part"),
-        (f"{IMAGE}={{a}}{{b}}", "names no part"),
-        (f"{IMAGE}=}}a{{", "names no part"),
-        (f"{IMAGE}={{a", "names no part"),
+        (f"{IMAGE}=nginx:{{}}", "does not name a part"),
+        (f"{IMAGE}={{a}}{{b}}", "does not name a part"),
+        (f"{IMAGE}=}}a{{", "does not name a part"),
+        (f"{IMAGE}={{a", "does not name a part"),
     ],
 )
 def test_a_part_that_is_not_there_once_says_why(tmp_path: Path, part: str, said: str) -> None:
@@ -186,7 +186,7 @@ def test_a_part_that_is_not_there_once_says_why(tmp_path: Path, part: str, said:
         ((f"a={IMAGE}=nginx", f"b={IMAGE}"), "a part of it is taken by --param a="),
         ((f"a={IMAGE}=nginx", f"a={IMAGE}=1.27"), "holds 'nginx', and '1.27' in"),
         ((f"a={CONTAINER}.args[0]=8080", "a=Deployment/*:spec.replicas"), "holds 8080, and Deployment"),
-        ((f"metadata.name={IMAGE}=registry.example.com/nginx",), "is no name of a request"),
+        ((f"metadata.name={IMAGE}=registry.example.com/nginx",), "is not a valid name for a request"),
     ],
 )
 def test_parts_that_do_not_go_together_say_why(tmp_path: Path, parameters: tuple[str, ...], said: str) -> None:

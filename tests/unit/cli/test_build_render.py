@@ -115,7 +115,7 @@ def test_a_field_that_the_api_does_not_have_is_said_to_be_dropped(things: Path, 
     asked.write_text(yaml.safe_dump(obj), "utf-8")
     result = troth("render", things, "-f", asked)
     assert result.exit_code == 0
-    assert f"{asked}: team/orders: metadata.lables is no field of the API and is dropped" in result.stderr
+    assert f"{asked}: team/orders: metadata.lables is not a field of the API and is dropped" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_a_manifest_that_no_cluster_takes_is_exit_code_one_and_writes_nothing(tm
     (tmp_path / "in" / "service.yaml").write_text(json.dumps(service))
     result = troth("init", tmp_path / "new", "--from-manifests", tmp_path / "in")
     assert result.exit_code == 1
-    assert "T202: Service: sepc: is no field of it" in result.stderr
+    assert "T202: Service: sepc: is not a field of it" in result.stderr
     assert not (tmp_path / "new").exists()
 
 

@@ -23,7 +23,7 @@ from troth.engine.failure import ENDLESS
                 "expression": "spec.sise",
                 "input": "spec.sise",
                 "message": "spec has no 'sise'",
-                "hint": "did you mean spec.size? There is: size, version, databases",
+                "hint": "did you mean spec.size? Available: size, version, databases",
             },
         ),
         (
@@ -56,7 +56,7 @@ from troth.engine.failure import ENDLESS
             "a: {{ name }} {{ spec.size + 1 }}\n",
             {"reason": "TemplateError", "expression": "spec.size + 1", "input": "spec.size", "value": "small"},
         ),
-        ("a: {{ spec.size() }}\n", {"message": "text is no function and cannot be called"}),
+        ("a: {{ spec.size() }}\n", {"message": "text is not a function and cannot be called"}),
         ("a: {{ 1 / 0 }}\n", {"reason": "TemplateError", "message": "division by zero"}),
         ("a: {{ spec.size | quantity }}\n", {"input": "spec.size", "value": "small"}),
         ("a: {{ spec.size | from_json }}\n", {"reason": "TemplateError", "input": "spec.size"}),
@@ -66,7 +66,7 @@ from troth.engine.failure import ENDLESS
             "a: {{ range }}\n",
             {
                 "reason": "TemplateError",
-                "message": "the expression gives the function range(…), not called, which is no value",
+                "message": "the expression gives the function range(…), not called, which is not a value",
             },
         ),
         ("a: {{ {}.__class__ }}\n", {"reason": "TemplateUndefined"}),
@@ -163,10 +163,10 @@ def test_a_value_looked_up_by_an_input_names_the_input() -> None:
         "input": "spec.size",
         "value": "smal",
         "message": "sizes has no 'smal'",
-        "hint": "did you mean sizes.small? There is: small, medium",
+        "hint": "did you mean sizes.small? Available: small, medium",
     }
     assert found.sentence() == (
-        "main/values.size:1: sizes has no 'smal'; did you mean sizes.small? There is: small, medium"
+        "main/values.size:1: sizes has no 'smal'; did you mean sizes.small? Available: small, medium"
     )
 
 

@@ -55,7 +55,7 @@ IN_THE_CLEAR: dict[str, Any] = {
         sops={"mac": "x"}, stringData={"a": "ENC[AES256_GCM,data:x]", "b": PASSWORD}
     ),
     "something that looks encrypted, without a block of SOPS": with_(stringData={"password": f"ENC[{PASSWORD}]"}),
-    "data that is no map": with_(stringData=PASSWORD),
+    "data that is not a map": with_(stringData=PASSWORD),
     "immutable": with_(immutable=True, type="Opaque"),
 }
 

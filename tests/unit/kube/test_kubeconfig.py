@@ -78,14 +78,14 @@ async def test_the_document_is_left_as_it_was() -> None:
     ("text", "says"),
     [
         (f"users:\n- user: {{token: {SECRET}\n", "not YAML, see line"),
-        (f"token: {SECRET}\n", "no current-context: it has no context at all"),
+        (f"token: {SECRET}\n", "does not name a current-context: it has no context at all"),
         ("contexts: 5\ncurrent-context: c\n", "contexts is a number, and must be a list"),
         (
             yaml.safe_dump(kubeconfig({"token": SECRET}) | {"clusters": []}),
             "has no cluster 'c', which its context",
         ),
         (yaml.safe_dump(kubeconfig({"token": SECRET}) | {"users": []}), "no user 'u'"),
-        (yaml.safe_dump(kubeconfig({"token": SECRET}, server="")), "names no server"),
+        (yaml.safe_dump(kubeconfig({"token": SECRET}, server="")), "does not name a server"),
         (yaml.safe_dump(kubeconfig({"client-key-data": "abc", "token": SECRET})), "base64"),
     ],
 )
@@ -110,8 +110,8 @@ NOT_KUBECONFIGS = {
     "kind: [a]\n": "holds a manifest and not a kubeconfig",
 }
 CHANGES: list[tuple[dict[str, Any], str]] = [
-    ({"current-context": None}, "names no current-context: it has c"),
-    ({"current-context": ""}, "names no current-context: it has c"),
+    ({"current-context": None}, "does not name a current-context: it has c"),
+    ({"current-context": ""}, "does not name a current-context: it has c"),
     ({"current-context": "z"}, "has no context 'z': it has c"),
     ({"current-context": ["c"]}, "current-context is a list"),
     ({"contexts": None}, "has no context 'c': it has no context at all"),
@@ -120,13 +120,13 @@ CHANGES: list[tuple[dict[str, Any], str]] = [
     ({"contexts": [{"context": {}}]}, "contexts\\[0\\].name is missing"),
     ({"contexts": [{"name": "c"}]}, "its context 'c' says nothing"),
     ({"contexts": [{"name": "c", "context": "x"}]}, "contexts\\[0\\].context is a text, and must be a map"),
-    ({"contexts": [{"name": "c", "context": {"user": "u"}}]}, "its context 'c' names no cluster"),
+    ({"contexts": [{"name": "c", "context": {"user": "u"}}]}, "its context 'c' does not name a cluster"),
     ({"contexts": [{"name": "c", "context": {"cluster": 3}}]}, "context.cluster is a number"),
     ({"contexts": [{"name": "c", "context": {"cluster": "z"}}]}, "has no cluster 'z'.*: it has c"),
     ({"contexts": [{"name": "c", "context": {"cluster": "c", "user": "z"}}]}, "has no user 'z'.*: it has u"),
     ({"clusters": "x"}, "clusters is a text, and must be a list"),
     ({"clusters": [{"name": "c", "cluster": None}]}, "its cluster 'c' says nothing"),
-    ({"clusters": [{"name": "c", "cluster": {}}]}, "names no server"),
+    ({"clusters": [{"name": "c", "cluster": {}}]}, "does not name a server"),
     ({"clusters": [{"name": "c", "cluster": {"server": 3}}]}, "cluster.server is a number"),
     ({"clusters": [{"name": "c", "cluster": {"server": "x"}}]}, "not an address: write https://"),
     ({"clusters": [{"name": "c", "cluster": {"server": "https://x:y"}}]}, "not an address: write https://"),

@@ -51,8 +51,8 @@ def test_what_we_write_is_read_again_without_a_complaint(files: list[str]) -> No
     ("text", "problem"),
     [
         ("files: [!!int x]", "tag"),
-        ("files: [5]", "no path"),
-        ("files: [~]", "no path"),
+        ("files: [5]", "not a path"),
+        ("files: [~]", "not a path"),
         ("files: 5", "no list"),
         ("files: [a", "YAML"),
         ("files: [a]\n---\nfiles: [b]", "more than one document"),

@@ -90,5 +90,5 @@ def _documents(file: Path) -> list[Any]:
             return [orjson.loads(text)]  # a server's OpenAPI has megabytes, and a reader of YAML takes a minute
         except orjson.JSONDecodeError as error:
             if len(text) > LARGEST_FILE:
-                raise HomeError(file, f"is no JSON: {error.msg}", line=error.lineno) from None
+                raise HomeError(file, f"is not JSON: {error.msg}", line=error.lineno) from None
     return read_documents(file, read_text(file))

@@ -118,7 +118,7 @@ def read_manifests(folder: Path, parameters: Sequence[Parameter]) -> Templates:
 def _files(folder: Path) -> tuple[list[tuple[str, Path]], list[str]]:
     """The manifests below the folder, and what else is there."""
     if not folder.is_dir():
-        raise HomeError(folder, "is no folder", "name the folder of the manifests")
+        raise HomeError(folder, "is not a folder", "name the folder of the manifests")
     sources: list[tuple[str, Path]] = []
     left_out: list[str] = []
     entries = 0
@@ -140,7 +140,7 @@ def _files(folder: Path) -> tuple[list[tuple[str, Path]], list[str]]:
             file = Path(where, name)
             relative = file.relative_to(folder).as_posix()
             if name.startswith(".") or file.suffix not in _YAML:
-                left_out.append(f"{relative}: is no YAML")
+                left_out.append(f"{relative}: is not YAML")
                 continue
             if file.is_symlink() and not _resolves_inside(file, root):
                 raise HomeError(file, "is a link out of the folder", "copy the file")
@@ -171,7 +171,7 @@ def _objects(file: Path, documents: Sequence[Any]) -> list[Mapping[str, Any]]:
         ):
             raise HomeError(
                 file,
-                "something in it is no object: apiVersion or kind is missing",
+                "something in it is not an object: apiVersion or kind is missing",
                 "give manifests as a cluster takes them; of a Helm chart, those that helm template prints",
             )
         items = document.get("items")

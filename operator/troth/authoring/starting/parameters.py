@@ -139,7 +139,9 @@ def parse_parameter(text: str) -> Parameter:
     if not (equals and colon and slash and kind and obj and path):
         raise _wrong(text, f"is not {SYNTAX}", "write replicas=Deployment/web:spec.replicas")
     if name != REQUEST_NAME and not _NAME.fullmatch(name):
-        raise _wrong(text, f"{name!r} is no name", "begin with a lower-case letter; letters and digits follow")
+        raise _wrong(
+            text, f"{name!r} is not a valid name", "begin with a lower-case letter; letters and digits follow"
+        )
     steps: list[Mapping[str, str]] = []
     at = 0
     part: Part | None = None
@@ -147,13 +149,13 @@ def parse_parameter(text: str) -> Parameter:
         if path[at] == "=" and steps:
             part = parse_part(path[at + 1 :])
             if part is None:
-                raise _wrong(text, f"{path[at + 1 :]!r} names no part", _HOW_TO_NAME_A_PART)
+                raise _wrong(text, f"{path[at + 1 :]!r} does not name a part", _HOW_TO_NAME_A_PART)
             break
         if path[at] == "." and steps:
             at += 1
         match = _STEP.match(path, at)
         if not match or len(steps) > 60:
-            raise _wrong(text, f"{path[at:]!r} is no path", 'write a.b[0].c, [*], [name=web] or ["a.b/c"]')
+            raise _wrong(text, f"{path[at:]!r} is not a path", 'write a.b[0].c, [*], [name=web] or ["a.b/c"]')
         steps.append({key: value for key, value in match.groupdict().items() if value is not None})
         at = match.end()
     return Parameter(name, kind, obj, tuple(steps), text, part)
@@ -240,7 +242,7 @@ class Parameters:
     def _span(self, parameter: Parameter, part: Part, value: Any, place: str) -> Span | None:
         """Where the part is in a value; None when it is not, which is a mistake only if it is nowhere."""
         if not isinstance(value, str):
-            self._complaints[parameter.text] = f"{place} holds {_short(value)}, which is no text and has no parts"
+            self._complaints[parameter.text] = f"{place} holds {_short(value)}, which is not text and has no parts"
             return None
         spans = list(islice(part.spans(value), 2))
         if len(spans) > 1:
@@ -303,7 +305,9 @@ class Parameters:
         ``longest`` is that of the object's own name, if this is it.
         """
         if not isinstance(value, str) or len(value) > 63 or not _REQUEST_NAME.fullmatch(value):
-            raise _wrong(parameter.text, f"{_short(value)} is no name of a request", "name a field instead")
+            raise _wrong(
+                parameter.text, f"{_short(value)} is not a valid name for a request", "name a field instead"
+            )
         if span is not None:
             longest = schema.get("maxLength", longest)
         if longest is not None:

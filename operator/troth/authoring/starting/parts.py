@@ -58,7 +58,7 @@ class Part:
 
 
 def parse_part(text: str) -> Part | None:
-    """What is written behind a path; None when it names no part. A backslash takes its meaning from a brace."""
+    """What is written behind a path; None when it does not name a part. A backslash takes its meaning from a brace."""
     pieces: list[str] = [""]
     for token in _TOKEN.findall(text):
         if token in ("{", "}"):

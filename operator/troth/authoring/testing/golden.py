@@ -61,7 +61,7 @@ def read_golden(folder: Path) -> dict[str, bytes]:
     """``DESTINATION/PATH`` to content; nothing when there is no such folder.
 
     Raises:
-        HomeError: something in it is no file, or too large.
+        HomeError: something in it is not a file, or too large.
     """
     found: dict[str, bytes] = {}
     if not folder.is_dir():
@@ -98,7 +98,7 @@ def unified(path: str, before: bytes, after: bytes) -> str:
     try:
         old, new = before.decode().splitlines(), after.decode().splitlines()
     except UnicodeDecodeError:
-        return f"{len(before)} bytes that are no text, now {len(after)}"
+        return f"{len(before)} bytes that are not text, now {len(after)}"
     lines = list(difflib.unified_diff(old, new, f"golden/{path}", f"rendered/{path}", lineterm=""))
     if not lines:
         return "only the end of lines is different" if before and after else ""

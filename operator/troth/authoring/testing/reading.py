@@ -101,7 +101,7 @@ class SuiteReader:
         self._requests: dict[Path, Mapping[str, Any]] = {}
 
     def read(self, file: Path, text: str | None = None) -> Suite | None:
-        """The cases of a file; None when it is no PromiseTest.
+        """The cases of a file; None when it is not a PromiseTest.
 
         Raises:
             HomeError: it is one, and cannot be used.
@@ -292,7 +292,7 @@ class _File:
         name = self._text(entry["golden"], f"{path}.golden")
         if not _GOLDEN_NAME.fullmatch(name):
             raise self._error(
-                f"{path}.golden", f"{name!r} is no name of a folder", "use letters, digits, . _ and -"
+                f"{path}.golden", f"{name!r} is not a valid folder name", "use letters, digits, . _ and -"
             )
         return name
 
@@ -340,7 +340,7 @@ class _File:
         if words.get("reason", REASONS[0]) not in REASONS:
             raise self._error(
                 f"{path}.failure.reason",
-                f"{words['reason']!r} is none of the reasons",
+                f"{words['reason']!r} is not one of the reasons",
                 _nearest(words["reason"], REASONS),
             )
         return Failed(**words)
@@ -368,7 +368,9 @@ class _File:
 
     def _map(self, value: Any, path: str, known: Iterable[str] = ()) -> Mapping[str, Any]:
         if not isinstance(value, dict):
-            raise self._error(path, "is missing" if value is None else "is no map", "write `key: value` below it")
+            raise self._error(
+                path, "is missing" if value is None else "is not a map", "write `key: value` below it"
+            )
         known = tuple(known)
         for key in value if known else ():
             if key not in known:
@@ -380,7 +382,7 @@ class _File:
     def _list(self, value: Any, path: str) -> list[Any]:
         if not isinstance(value, list):
             raise self._error(
-                path, "is missing" if value is None else "is no list", "write `- ` before each entry"
+                path, "is missing" if value is None else "is not a list", "write `- ` before each entry"
             )
         return value
 
@@ -401,7 +403,7 @@ class _File:
             if entry in found[:index]:
                 raise self._error(f"{path}[{index}]", f"{entry} is there twice", "write it once")
             if entry.startswith("/") or ".." in entry.split("/"):
-                raise self._error(f"{path}[{index}]", f"{entry!r} is no path of a file that is rendered", _PATH)
+                raise self._error(f"{path}[{index}]", f"{entry!r} is not the path of a rendered file", _PATH)
         return found
 
     # ---- places

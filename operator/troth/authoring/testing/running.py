@@ -324,7 +324,7 @@ def _requested(step: Step, held: Mapping[str, Any] | None) -> Mapping[str, Any] 
 def _dropped(step: Step, rendering: Rendering) -> list[Problem]:
     """A misspelled field is dropped, and then the case tests something else."""
     what = "edit" if step.edit is not None else "request"
-    words = "is no field of the API: the API server drops it, and kubectl refuses the request because of it"
+    words = "is not a field of the API: the API server drops it, and kubectl refuses the request because of it"
     return [Problem(what, f"{field} {words}{became_boolean(field)}", step.source) for field in rendering.dropped]
 
 

@@ -154,7 +154,7 @@ class _Evaluator(Evaluator):
         if isinstance(holder, CELEvalError):
             return holder
         if not isinstance(holder, Mapping):
-            raise CELSyntaxError("has() is asked about something that is no object")
+            raise CELSyntaxError("has() is asked about something that is not an object")
         name = celtypes.StringType(str(node.children[1]))
         return celtypes.BoolType(name in holder and holder[name] is not None)
 

@@ -126,7 +126,7 @@ class Kubernetes:
             elif properties:
                 meant = close_match(str(name), properties)
                 hint = f"; did you mean {meant}?" if meant else ""
-                yield f"{dot}{name}", f"is no field of it: the API server drops it{hint}"
+                yield f"{dot}{name}", f"is not a field of it: the API server drops it{hint}"
 
 
 def _is_lacking(value: Any, schema: Mapping[str, Any]) -> bool:

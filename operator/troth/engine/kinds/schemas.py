@@ -12,7 +12,7 @@ from troth.engine.kinds.former import in_version_1
 from troth.engine.kinds.kubernetes import Kubernetes
 
 _DEFINITION: Final = "CustomResourceDefinition"
-_DROPPED: Final = "is no field of it: the API server drops it"
+_DROPPED: Final = "is not a field of it: the API server drops it"
 _MOST_PROBLEMS: Final = 10
 
 

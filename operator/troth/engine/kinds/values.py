@@ -32,7 +32,7 @@ def _wrong_text(value: str, schema: Mapping[str, Any]) -> str:
     if members is not None and value not in members:
         meant = close_match(value, members)
         listed = ", ".join(members[:_MOST_MEMBERS]) + (", …" if len(members) > _MOST_MEMBERS else "")
-        return f"is {shown}, which is none of {listed}" + (f"; did you mean {meant}?" if meant else "")
+        return f"is {shown}, which is not one of {listed}" + (f"; did you mean {meant}?" if meant else "")
     if len(value) > schema.get("maxLength", len(value)):
         return f"has {len(value)} characters, and at most {schema['maxLength']} are allowed"
     pattern = schema.get("pattern")

@@ -50,7 +50,7 @@ class Comment:
     def problem(self) -> str:
         """Why it cannot silence anything, or ""."""
         if self.code not in CODES:
-            return f"{self.code!r} is no code of lint" if self.code else "the comment names no code"
+            return f"{self.code!r} is not a lint code" if self.code else "the comment does not name a code"
         return "" if self.reason else f"the comment does not say why {self.code} is silenced"
 
 

@@ -121,7 +121,7 @@ class Lookups(Following):
         what = path_text(key[:-1]) if key and len(key) > 1 else "the map"
         meant = close_match(name, owner.fields)
         fix = (
-            f"did you mean {meant}?" if meant else f"there is: {enumerated(owner.fields)}" if owner.fields else ""
+            f"did you mean {meant}?" if meant else f"available: {enumerated(owner.fields)}" if owner.fields else ""
         )
         if owner.declared and items:
             message = f"the items of {items} have no {name!r}: the API server drops it"

@@ -295,7 +295,7 @@ class _Checking:
         api_version, kind = obj.get("apiVersion"), obj.get("kind")
         if not isinstance(api_version, str) or not isinstance(kind, str) or not api_version or not kind:
             fix = "begin each document with apiVersion and kind"
-            self._say("T202", rendered.field, "a document is no object of Kubernetes", fix)
+            self._say("T202", rendered.field, "a document is not a Kubernetes object", fix)
             return
         self._version(rendered, api_version, kind)
         if next(plain_secrets_of(obj), None) is not None:
