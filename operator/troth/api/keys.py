@@ -1,4 +1,4 @@
-"""The key of an object: what a queue holds and a reconciler receives, never the object itself (design 1.3)."""
+"""The key of an object: what a queue holds and a reconciler receives, never the object itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labels, annotations and finalizers, with Kratix's names (kratix-api.md 0.2 and 0.3) and a few of our own."""
+"""Labels, annotations and finalizers, with Kratix's names (kratix-compatibility.md#names) and a few of our own."""
 
 from __future__ import annotations
 

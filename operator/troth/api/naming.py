@@ -1,4 +1,4 @@
-"""Names that are computed, never drawn: creating twice is one object (design 3; kratix-api.md 0.4)."""
+"""Names that are computed, never drawn: creating twice is one object (kratix-compatibility.md#names)."""
 
 from __future__ import annotations
 

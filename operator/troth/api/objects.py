@@ -2,7 +2,7 @@
 
 A view is made once, where an object enters (`kube` decodes with these), and holds what reconciling needs.
 What is dropped on the way, managedFields and the content of workloads above all, is what makes ten thousand
-requests fit into memory (design 5). Reading is lenient: the API server has checked the schema, and an object
+requests fit into memory. Reading is lenient: the API server has checked the schema, and an object
 that an older schema let through must still be reconciled.
 """
 
@@ -103,7 +103,7 @@ class Promise:
 
     @property
     def version(self) -> str:
-        """The author's version, or "" (kratix-api.md 1.1: an unlabelled Promise has none)."""
+        """The author's version, or "" (kratix-compatibility.md#kinds: an unlabelled Promise has none)."""
         return self.metadata.labels.get(names.PROMISE_VERSION, "")
 
 
@@ -220,7 +220,7 @@ class Allow:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A Destination. ``mode`` is nestedByMetadata, aggregatedYAML or none (kratix-api.md 1.5).
+    """A Destination. ``mode`` is nestedByMetadata, aggregatedYAML or none (kratix-compatibility.md#destinations).
 
     ``adopts``: what is there and was not made by Troth may be taken over. ``allow``: what may be placed there; None for
     everything.
@@ -288,7 +288,7 @@ def read_metadata(obj: Object) -> ObjectMeta:
 def read_promise_spec(spec: Object) -> PromiseSpec:
     """The view of a Promise's or a PromiseRevision's spec.
 
-    Of the squashed ``destinationSelectors`` the EARLIER entry wins on a duplicate key (kratix-api.md 1.1).
+    Of the squashed ``destinationSelectors`` the EARLIER entry wins on a duplicate key (kratix-compatibility.md#kinds).
 
     Raises:
         InvalidObject: a field has another type than the API server lets through.

@@ -1,4 +1,4 @@
-"""JinjaPipeline: what an author writes in a Promise's workflows to render manifests in process (design 4).
+"""JinjaPipeline: what an author writes in a Promise's workflows to render manifests in process.
 
 The parse is strict, unlike the lenient views of `objects`: a pipeline is embedded in a Promise, where no
 schema of the API server looks at it, so a misspelt field would be dropped in silence and its author would

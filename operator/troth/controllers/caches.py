@@ -2,7 +2,7 @@
 
 This is the only place that says "when that changes, look at this". A trigger never decides what to do, it only
 queues keys; whoever is queued once too often finds nothing to do. Changes that we wrote ourselves arrive here
-through `Informer.observe` at once, so the watch is a safety net and not the path (design 5).
+through `Informer.observe` at once, so the watch is a safety net and not the path.
 
 A change of status alone that we made does not queue the object itself: its reconciler wrote it, and would find
 nothing. One that somebody else made does, after a moment: two who want the same field to say different things must not

@@ -1,7 +1,7 @@
 """The contents of files, by Git blob id, for as long as they are likely to be needed again.
 
 A render's output is read twice more within a second, by the Work's and the placement's reconcile, and then
-perhaps never. Caches of objects hold blob ids only (design 5), so this keeps the newest contents within a bound
+perhaps never. Caches of objects hold blob ids only, so this keeps the newest contents within a bound
 of bytes, and whoever misses one reads the object. Contents are compressed as they stand in Works: storing what
 is copied from Work to WorkPlacement costs nothing twice.
 """

@@ -1,4 +1,6 @@
-"""Destinations: their canaries, their readiness, and their clean-up (kratix-api.md 4.4, 4.6).
+"""Destinations: their canaries, their readiness, and their clean-up.
+
+See kratix-compatibility.md#paths-in-a-state-store, #destinations.
 
 What a Destination itself has in its store (canaries, or the placeholders that keep its folders) is recorded in its
 status, so that a Destination that changes its path or its store leaves nothing behind, in the same order as

@@ -1,4 +1,6 @@
-"""WorkPlacement: one group of files on one destination, handed to the store's writer (kratix-api.md 4.4, 4.5).
+"""WorkPlacement: one group of files on one destination, handed to the store's writer.
+
+See kratix-compatibility.md#paths-in-a-state-store.
 
 The status records where the files were written (placement_location.py). A destination that changes its path or its
 store gets the files at the new place first, then loses them at the old one, and only then does the record change. A

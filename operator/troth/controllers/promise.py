@@ -1,4 +1,6 @@
-"""Promises: their API, their dependencies and their own workflow; and taking them back (kratix-api.md 2).
+"""Promises: their API, their dependencies and their own workflow; and taking them back.
+
+See kratix-compatibility.md#promises.
 
 One pass does everything that can be done and writes the status once. What is wrong with a Promise stands in its own
 conditions; a slip in a new version takes nothing away from the requests that the old one serves.
@@ -366,7 +368,7 @@ class PromiseReconciler:
         )
 
     async def _keep_dependencies(self, promise: Promise, owner: WorkOwner) -> None:
-        """One Work with all static manifests (kratix-api.md 2.5), or none."""
+        """One Work with all static manifests (kratix-compatibility.md#dependencies), or none."""
         candidates = [*self._workflows.works_of(owner), *self._workflows.works_to_take_over(owner)]
         existing = [work for work in candidates if work.type == names.WORK_TYPE_STATIC_DEPENDENCY]
         if not promise.spec.dependencies:

@@ -1,4 +1,4 @@
-"""Taking a Promise back, in Kratix's order (kratix-api.md 2.8).
+"""Taking a Promise back, in Kratix's order (kratix-compatibility.md#deleting-a-promise).
 
 A resumable state machine without a memory: each pass looks at what is still there and does the next thing, so a
 crash between any two steps costs nothing. The finalizers go last and together; the condition says what it waits for.

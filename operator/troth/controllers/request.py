@@ -1,6 +1,7 @@
 """Resource requests: from what somebody asked for to Works, and back to a status that tells the story.
 
-Kratix's order (kratix-api.md 3.1, 3.8) without its detours: one pass does everything that can be done, where
+Kratix's order (kratix-compatibility.md#requests, #deleting-a-request) without its detours: one pass does everything
+that can be done, where
 Kratix ends a pass after each write and waits for its own watch event. The Promise's spec that a request is
 rendered with comes from one function, `promise_spec_for`, so that revisions can answer it.
 """
@@ -293,7 +294,10 @@ class RequestReconciler:
     # ---- deletion
 
     async def _delete(self, key: Key, api: RequestApi, promise: Promise, request: Request) -> Result:
-        """A resumable state machine: delete pipelines, Works, finalizers (kratix-api.md 3.8)."""
+        """A resumable state machine: delete pipelines, Works, finalizers.
+
+        See kratix-compatibility.md#deleting-a-request.
+        """
         ours = set(REMOVED_FINALIZERS)
         if not ours & set(request.metadata.finalizers):
             self._workflows.forget(key)

@@ -1,6 +1,6 @@
 """What a reconciler answers: a closed union of values.
 
-Expected outcomes are values, only bugs raise (design 5). The runner decides what follows: `Done` forgets the
+Expected outcomes are values, only bugs raise. The runner decides what follows: `Done` forgets the
 key's back-off, `After` looks again later, `Terminal` waits for a change of the object because trying again
 would find the same, and `Waits` for a change of something else. An exception counts as a bug or a boundary's
 failure and is tried again with back-off. Only `Done` and an `After` that has not failed say that all is well.

@@ -1,4 +1,6 @@
-"""State stores of every kind: open the writer, watch over its health, wake whoever waits for it (kratix-api.md 5.3).
+"""State stores of every kind: open the writer, watch over its health, wake whoever waits for it.
+
+See kratix-compatibility.md#readiness-of-stores.
 
 A store is looked at every few seconds: its Secret (changed credentials open a new writer), its reachability, and
 whether somebody else changed what is in it. The first success after a failure queues everything that waits, so a

@@ -1,6 +1,6 @@
 """The writers of the state stores that exist, by store.
 
-A store owns its writer (design 5): the store's reconciler opens, replaces and closes it here, the placements and
+A store owns its writer: the store's reconciler opens, replaces and closes it here, the placements and
 destinations only look it up. A writer that is not ready is not handed out: what waits for it is told why instead of
 waiting for a time-out each (a broken repository must not cost a thousand attempts).
 """

@@ -1,4 +1,6 @@
-"""Work: decides which destinations each group goes to and keeps one WorkPlacement for each (kratix-api.md 4.2, 4.3).
+"""Work: decides which destinations each group goes to and keeps one WorkPlacement for each.
+
+See kratix-compatibility.md#scheduling, #conditions-of-works-and-placements.
 
 The decision is `engine.scheduling`, a pure function; this file carries it out. A Work that we make carries its
 finalizer from the start, and so do its placements, so that neither costs a write of its own.

@@ -1,4 +1,4 @@
-"""Runs the pipelines of a workflow and records each one's output as a Work (kratix-api.md 3.2, 4.1).
+"""Runs the pipelines of a workflow and records each one's output as a Work (kratix-compatibility.md#requests, #works).
 
 The same for a request and for a Promise: render, build the workload groups, make the Works say so. Rendering is a
 pure function, so its result is remembered by the hash of its inputs, as blob ids only; contents are rendered again in
@@ -261,7 +261,7 @@ class Workflows:
 
         Works of pipelines that no longer exist are retired, and go when everything that the pipelines produced now is
         written, for it may hold what was theirs. Those of a suspended pipeline and of the ones behind it stay as
-        they are (kratix-api.md 3.7).
+        they are (kratix-compatibility.md#suspending).
         """
         settling = self._platform.settling
         settling.unsettle(owner.index)

@@ -1,9 +1,10 @@
 """The components of a request: requests of other Promises that its own pipelines render.
 
-An object is a component when its labels name its parent (kratix-api.md 0.2): ``kratix.io/parent-promise-name``,
-``-parent-resource-name`` and ``-parent-resource-namespace``. The template writes them. So rendering stays a function of
-the request and the Promise, the labels stand in the repository for whoever applies it, and an author says which of the
-objects are to be waited for: a request that goes to another cluster, with an operator of its own, is none.
+An object is a component when its labels name its parent: ``kratix.io/parent-promise-name``,
+``-parent-resource-name`` and ``-parent-resource-namespace`` (kratix-compatibility.md#names). The template writes
+them. So rendering stays a function of the request and the Promise, the labels stand in the repository for whoever
+applies it, and an author says which of the objects are to be waited for: a request that goes to another cluster,
+with an operator of its own, is none.
 
 Rejected: recognising requests by their kind (what is rendered, or what it means, would depend on which Promises are
 installed at that moment), and labels that the operator adds (a file would no longer be what its template gives).

@@ -48,7 +48,7 @@ def render_context(promise: Promise, request: Request | None, *, version: str = 
 
 
 def scope_of(context: RenderContext) -> dict[str, Any]:
-    """The names that templates find before any value is evaluated (design 4)."""
+    """The names that templates find before any value is evaluated."""
     subject = context.promise if context.request is None else context.request
     metadata = read_map(subject.get("metadata"))
     scope: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""The CustomResourceDefinition of a Promise's API (kratix-api.md 2.2).
+"""The CustomResourceDefinition of a Promise's API (kratix-compatibility.md#a-promises-api).
 
 Pure: from the Promise to the definition that the API server should have. Every version gets the status subresource and
 a schema of the status that lets every field through, as Kratix's does (`troth.engine.status.schema`). What has to be

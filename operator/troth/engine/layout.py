@@ -1,4 +1,4 @@
-"""Where files stand in a state store: Kratix's paths, byte for byte (kratix-api.md 4.4).
+"""Where files stand in a state store: Kratix's paths, byte for byte (kratix-compatibility.md#paths-in-a-state-store).
 
 A running Flux or Argo CD must notice nothing when Troth takes over, so the paths are not ours to choose. Ours is
 the confinement: every path that comes from a person is normalised and checked here, once, before it meets a

@@ -14,7 +14,7 @@ refused is decided here:
 What is read is what kubectl reads; what kubectl refuses, drops, or is alone in reading so, is refused.
 
 Values of expressions are put in here as well, through `Leaves`: while a scalar is read it is still known
-whether it was plain or quoted (design 4). Writing is `emit`. Rejected: ruamel (ten times slower), the Rust
+whether it was plain or quoted. Writing is `emit`. Rejected: ruamel (ten times slower), the Rust
 parsers (YAML 1.2, and they make dates).
 """
 

@@ -1,6 +1,7 @@
 """From what pipelines rendered to what a workflow produced: groups of files, a status, or the failure that ended it.
 
-Pipelines run in order and stop at the first failure or suspension (kratix-api.md 3.2, 3.7). What came before it counts.
+Pipelines run in order and stop at the first failure or suspension (kratix-compatibility.md#requests, #suspending).
+What came before it counts.
 """
 
 from __future__ import annotations

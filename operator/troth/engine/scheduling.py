@@ -1,4 +1,4 @@
-"""Which destinations each workload group goes to (kratix-api.md 4.2), as a pure function.
+"""Which destinations each workload group goes to (kratix-compatibility.md#scheduling), as a pure function.
 
 Where Kratix draws lots, a rendezvous hash decides: every destination gets a score from the owner, the group and
 its own name, and the highest wins. So a request that is restored from a backup without its placements lands

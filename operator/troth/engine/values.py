@@ -1,4 +1,4 @@
-"""How a value stays a value (design 4): expressions leave tokens in the text, and YAML is parsed before they go.
+"""How a value stays a value: expressions leave tokens in the text, and YAML is parsed before they go.
 
 What an expression gives never enters the text that is parsed. `Tokens.finalize`, which Jinja calls for each
 ``{{ … }}``, keeps the value aside and leaves a token: two private-use characters around a nonce of this render

@@ -1,4 +1,4 @@
-"""From rendered files to a Work and back (kratix-api.md 1.6, 4.1): contents, workload groups, names.
+"""From rendered files to a Work and back (kratix-compatibility.md#works): contents, workload groups, names.
 
 A Work holds each file as gzip in base64. Inside the operator a file is its Git blob id: two renders are compared
 by ids, a store is compared by ids, and ten thousand Works fit in memory because their contents are dropped on
@@ -321,7 +321,7 @@ def build_groups(
     promise_selectors: Mapping[str, str],
     source: str,
 ) -> tuple[GroupContent, ...]:
-    """The workload groups of a pipeline's output (kratix-api.md 4.1).
+    """The workload groups of a pipeline's output (kratix-compatibility.md#works).
 
     Each directory with a rule is a group of its own that only its rule speaks for; all else is the group ``.``,
     for which the rule of ``.`` and the Promise speak. Without files there is no group.
@@ -383,7 +383,7 @@ def work_name(*, promise: str, pipeline: str, resource: str = "", resource_names
 def placement_name(work: str, destination: str, short_id: str) -> str:
     """The name of a WorkPlacement: ``<work>.<destination>-<short_id>``, within 253 characters.
 
-    ``short_id`` is the first five characters of the group's id (kratix-api.md 4.2).
+    ``short_id`` is the first five characters of the group's id (kratix-compatibility.md#scheduling).
     """
     name = f"{work}.{destination}-{short_id}"
     return name if len(name) <= _LONGEST_NAME else _shorten(name, name, _LONGEST_NAME)

@@ -1,6 +1,6 @@
 """From a state store's object and its Secret to its writer: the only place that reads either.
 
-Kratix's fields and keys, as they are (kratix-api.md 1.9 and 5.1). A password or user name loses the white space
+Kratix's fields and keys, as they are (kratix-compatibility.md#git). A password or user name loses the white space
 at its ends: a trailing newline from ``kubectl create secret --from-file`` is never meant.
 """
 

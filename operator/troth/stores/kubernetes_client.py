@@ -1,6 +1,6 @@
 """What the Kubernetes store asks of an API server: the part of a client that it needs, as a protocol.
 
-Stores and the API server's client do not know each other (design 2), so errors are told apart by what they
+Stores and the API server's client do not know each other, so errors are told apart by what they
 carry: ``status`` is the HTTP status of an answer, and an error without one means that there was no answer.
 """
 

@@ -1,4 +1,4 @@
-"""Who has which path of a store: one path, one owner, one writer (design 1.4).
+"""Who has which path of a store: one path, one owner, one writer.
 
 Two owners on one path would each undo the other for ever, and a folder that is cleaned for one owner would
 lose the files of another. So a claim is registered before it is planned, and the second claimant is told who

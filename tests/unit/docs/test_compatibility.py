@@ -10,6 +10,7 @@ from tests.documents import ROOT
 
 PAGE = ROOT / "docs" / "reference" / "kratix-compatibility.md"
 NAMED = re.compile(r"`((?:unit|integration|hostile)/[\w/]+\.py)(?:::(test_\w+))?`")
+CITED = re.compile(r"kratix-compatibility\.md((?:(?:, )?#[\w-]+)+)")
 ROWS = [
     line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| ") and not line.startswith("|---")
 ]
@@ -28,3 +29,19 @@ def test_each_line_names_a_test_or_says_that_there_is_none() -> None:
     for row in rows:
         held_by = row.rstrip(" |").rpartition(" | ")[2]
         assert held_by == "—" or NAMED.search(held_by), row
+
+
+def test_the_code_cites_headings_of_the_page_that_exist() -> None:
+    headings = {
+        line.lstrip("# ").lower().replace(" ", "-").replace("'", "").replace(",", "")
+        for line in PAGE.read_text("utf-8").splitlines()
+        if line.startswith("## ")
+    }
+    cited = {
+        anchor
+        for file in (ROOT / "operator").rglob("*.py")
+        for found in CITED.findall(file.read_text("utf-8"))
+        for anchor in re.findall(r"#([\w-]+)", found)
+    }
+    assert cited
+    assert cited <= headings

@@ -1,4 +1,4 @@
-"""The CustomResourceDefinition that a Promise's API becomes (kratix-api.md 2.2)."""
+"""The CustomResourceDefinition that a Promise's API becomes (kratix-compatibility.md#a-promises-api)."""
 
 from __future__ import annotations
 

@@ -409,7 +409,7 @@ def requirement_state(
         requirement_version: the version asked for; empty accepts any.
         installed: the Promise exists.
         versions: versions of its PromiseRevisions; one equal to the version asked for satisfies it, even when
-            it is not the latest (kratix-api.md 2.3: no ordering of versions).
+            it is not the latest (kratix-compatibility.md#required-promises: no ordering of versions).
         available: the Promise itself is available.
     """
     if not installed:

@@ -1,4 +1,6 @@
-"""Status of WorkPlacements and Works, and what their owners say about them (kratix-api.md 4.3).
+"""Status of WorkPlacements and Works, and what their owners say about them.
+
+See kratix-compatibility.md#conditions-of-works-and-placements.
 
 Two things differ from Kratix on purpose. A Work is Ready only once its files are in the stores: Kratix says so
 as soon as they are scheduled, so a request could be Reconciled before anything was written. And a failing

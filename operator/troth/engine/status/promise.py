@@ -1,4 +1,6 @@
-"""Status of a Promise (kratix-api.md 1.1, 2.1, 2.3, 2.4), plus ``Ready`` and ``status.troth``.
+"""Status of a Promise, plus ``Ready`` and ``status.troth``.
+
+See kratix-compatibility.md#kinds, #promises, #required-promises, #conditions-of-a-promise.
 
 Kratix's known gaps are closed: a Promise without promise pipelines reaches ``Reconciled`` like any other, and
 its static dependencies count among its Works. A Promise can fulfil requests once its requirements are met,

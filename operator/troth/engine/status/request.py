@@ -1,4 +1,6 @@
-"""Status of a resource request: Kratix's fields (kratix-api.md 3.5), ``Ready``, and ``status.troth`` (design 7).
+"""Status of a resource request: Kratix's fields, ``Ready``, and ``status.troth``.
+
+See kratix-compatibility.md#status-of-a-request.
 
 Kratix writes this status from three places (controller, status-writer, health); here it is one function of
 facts, so two writers can never disagree. What is different from Kratix: a request of a Promise without
@@ -308,7 +310,10 @@ def counters(workflow: WorkflowFacts) -> dict[str, int]:
 
 
 def last_success(old: Mapping[str, Any], conditions: list[dict[str, Any]]) -> str | None:
-    """When the workflow last succeeded: the condition's transition time, or what it was (kratix-api.md 3.1)."""
+    """When the workflow last succeeded: the condition's transition time, or what it was.
+
+    See kratix-compatibility.md#requests.
+    """
     completed = find_condition(conditions, types.CONFIGURE_WORKFLOW_COMPLETED)
     if completed and completed["status"] == "True":
         return str(completed["lastTransitionTime"])
@@ -323,7 +328,10 @@ def last_success(old: Mapping[str, Any], conditions: list[dict[str, Any]]) -> st
 def kratix_block(
     old: Mapping[str, Any], workflow: WorkflowFacts, *, generation: int, succeeded: str | None, now: str
 ) -> dict[str, Any]:
-    """``status.kratix``: what else stands in it stays (kratix-api.md 3.5; its flat layout)."""
+    """``status.kratix``: what else stands in it stays.
+
+    See kratix-compatibility.md#status-of-a-request; its flat layout.
+    """
     before = old.get("kratix") or {}
     return {
         **before,
@@ -358,7 +366,10 @@ def _pipelines(old: Mapping[str, Any], workflow: WorkflowFacts, *, now: str) -> 
 
 
 def _old_pipelines(old: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """By name, from Kratix's flat layout or from its later one with a key (kratix-api.md 11)."""
+    """By name, from Kratix's flat layout or from its later one with a key.
+
+    See kratix-compatibility.md#status-of-a-request.
+    """
     workflows = (old.get("kratix") or {}).get("workflows") or {}
     entries = workflows.get("pipelines") or (workflows.get("configure") or {}).get("pipelines") or ()
     return {entry.get("name", ""): entry for entry in entries}

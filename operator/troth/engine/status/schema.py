@@ -227,7 +227,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _own_schema() -> dict[str, Any]:
-    """Kratix's fields (kratix-api.md 2.2) and ours, in words."""
+    """Kratix's fields (kratix-compatibility.md#a-promises-api) and ours, in words."""
     pipeline = {
         "type": "object",
         "properties": {

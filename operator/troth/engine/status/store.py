@@ -1,4 +1,4 @@
-"""Status of Destinations and state stores (kratix-api.md 4.6 and 5.3)."""
+"""Status of Destinations and state stores (kratix-compatibility.md#destinations, #readiness-of-stores)."""
 
 from __future__ import annotations
 
