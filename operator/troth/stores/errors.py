@@ -11,9 +11,17 @@ before it gets here.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
+from typing import Final
 
 from troth.api import TrothError
+
+_LONGEST: Final = 2000
+# What commands a terminal or turns the direction of a text, and halves of characters.
+_UNPRINTABLE: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
 
 
 class Reason(StrEnum):
@@ -55,7 +63,8 @@ class StoreError(TrothError):
 
     Attributes:
         reason: CamelCase, for a condition.
-        message: what is wrong and where, one sentence without a full stop.
+        message: what is wrong and where, one sentence without a full stop. What it quotes may be anybody's, so it is
+            made into what a condition can hold: at most 2,000 characters, all of which can be printed.
         hint: what to do about it, one sentence without a full stop; empty when the message says it all.
         retryable: whether the same call can succeed later without a change of the object that asked for it.
             What waits for a person (a branch to be made, a password to be changed) is retryable: slowly.
@@ -63,7 +72,12 @@ class StoreError(TrothError):
 
     def __init__(self, reason: str, message: str, hint: str = "", *, retryable: bool = True) -> None:
         self.reason = str(reason)
-        self.message = message
+        self.message = _as_words(message)
         self.hint = hint
         self.retryable = retryable
-        super().__init__(f"{message}; {hint}" if hint else message)
+        super().__init__(f"{self.message}; {hint}" if hint else self.message)
+
+
+def _as_words(text: str) -> str:
+    text = _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 + 3 :]}"

@@ -62,7 +62,7 @@ def require_local(path: str, root: Path | None) -> Path:
     if root is None:
         raise StoreError(
             Reason.LOCAL_PATH_REFUSED,
-            f"{_shown(path)} is a path of the machine that the operator runs on",
+            f"{path[:200]} is a path of the machine that the operator runs on",
             f"use a store on the network, or allow a folder with {LOCAL_ROOT_SETTING}",
             retryable=False,
         )
@@ -71,16 +71,11 @@ def require_local(path: str, root: Path | None) -> Path:
     if not found.is_relative_to(allowed):
         raise StoreError(
             Reason.LOCAL_PATH_REFUSED,
-            f"{_shown(path)} is not inside {allowed}, the only folder allowed for local stores",
+            f"{path[:200]} is not inside {allowed}, the only folder allowed for local stores",
             f"move the store there, or change {LOCAL_ROOT_SETTING}",
             retryable=False,
         )
     return found
-
-
-def _shown(path: str) -> str:
-    """The beginning of a path as a condition can hold it: half of a character and its like are written out."""
-    return path[:200].encode("utf-8", "backslashreplace").decode()
 
 
 def as_one_path(path: str) -> str:
