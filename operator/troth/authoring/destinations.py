@@ -62,7 +62,7 @@ def read_destinations(path: Path) -> Destinations:
                     raise HomeError(path, f"{destination.name!r} is not a valid name of a Destination", remedy)
                 if destination.name in (known.name for known in found):
                     raise HomeError(path, f"has two Destinations {destination.name!r}", "give each its own name")
-                _check(path, destination)
+                _check(path, destination, obj["metadata"].get("labels") or {})
                 found.append(destination)
             elif obj["kind"] in kinds:
                 ref, spec = (obj["kind"], obj["metadata"]["name"]), obj.get("spec") or {}
@@ -76,9 +76,8 @@ def read_destinations(path: Path) -> Destinations:
     return Destinations(tuple(found), paths, policies)
 
 
-def _check(path: Path, destination: Destination) -> None:
+def _check(path: Path, destination: Destination, labels: Mapping[str, object]) -> None:
     """What an API server refuses, and what would lead files elsewhere than there."""
-    labels: Mapping[str, object] = dict(destination.metadata.labels)
     for label, value in labels.items():
         if not isinstance(value, str):
             problem = f"the label {label} of the Destination {destination.name!r} is not a text"

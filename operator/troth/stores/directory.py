@@ -304,7 +304,8 @@ class _Folder:
         left = LARGEST_FILE
         with self.errors():
             for path in paths:
-                content = self._recent.get(self.get(path) or "")
+                blob = self.get(path)  # it replaces what was recent
+                content = self._recent.get(blob) if blob else None
                 if content is not None and len(content) <= left:
                     found[path] = content
                     left -= len(content)

@@ -105,7 +105,9 @@ def _texts(schema: Mapping[str, Any]) -> Iterator[str]:
         yield _FORMATS[schema["format"]]
         return
     least = schema.get("minLength") or 0
-    fitting = [text for text in (*_TEXTS, "a" * min(max(least, 1), _LONGEST_TEXT)) if _fits(text, schema)]
+    shown = schema.get("example")  # what its author wrote for people to see
+    texts = (*((shown,) if isinstance(shown, str) else ()), *_TEXTS, "a" * min(max(least, 1), _LONGEST_TEXT))
+    fitting = [text for text in texts if _fits(text, schema)]
     if not fitting and isinstance(schema.get("pattern"), str):
         written = text_for(schema["pattern"])
         fitting = [written] if written is not None and _fits(written, schema) else []
