@@ -96,14 +96,15 @@ def find_components(files: Iterable[tuple[str, bytes]], parent: Parent) -> tuple
 def first_difference(rendered: Any, live: Any, path: str = "spec") -> str:
     """Where a live object lacks what was rendered for it; empty when all of it is there.
 
-    What is there besides is no difference: defaults, and what others have added.
+    What is there besides is no difference: defaults, and what others have added. A null that was rendered asks for
+    nothing: the API server drops it, and may put the default of the field in its place.
     """
     if isinstance(rendered, Mapping):
         if not isinstance(live, Mapping):
             return "" if not rendered and live is None else path
         for key, value in rendered.items():
-            if value is None and key not in live:
-                continue  # to apply null is to leave it out
+            if value is None:
+                continue  # to apply null is to ask for nothing: the field is left out, or has its default
             difference = first_difference(value, live.get(key), f"{path}.{key}")
             if difference:
                 return difference
