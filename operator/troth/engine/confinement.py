@@ -13,6 +13,12 @@ there, too: on macOS only the limits are left. The filter of system calls alone 
 modules that are loaded when they are first used, so reading has to be allowed somewhere; Landlock alone, since it
 knows no signals before Linux 6.12, and of the network only TCP. A container for each rendering needs rights
 that an operator should not have.
+
+Of time zones a process knows those of the package `tzdata` alone, which comes with the library of CEL on every platform
+and is pinned. Python looks in the folders of the system first (`zoneinfo.TZPATH`), and a file there that it finds and
+must not read ends the search with an error instead of going on to the package. Letting those folders be read was
+rejected: they differ between distributions, what is in them is often a link to elsewhere, and the same rule should give
+the same answer on every machine.
 """
 
 from __future__ import annotations
@@ -58,6 +64,7 @@ def confine(modules: Iterable[str], keep: Collection[int]) -> None:
     """
     os.umask(0o077)
     _close_others(keep)
+    _use_packaged_time_zones()
     for kind, limit in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
@@ -89,6 +96,13 @@ def missing() -> tuple[str, ...]:
     if _version(library) < 1:
         found.append(FILES)
     return tuple(found)
+
+
+def _use_packaged_time_zones() -> None:
+    """Has Python look for time zones in no folder of the system, whether or not it has begun to use some already."""
+    os.environ["PYTHONTZPATH"] = ""  # read when the module is loaded, which few processes ever do
+    if "zoneinfo" in sys.modules:  # as in a fork
+        sys.modules["zoneinfo"].reset_tzpath(())
 
 
 def _close_others(keep: Collection[int]) -> None:

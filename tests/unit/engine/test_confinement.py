@@ -18,10 +18,15 @@ from typing import Any
 import pytest
 
 from tests.unit.engine.pipelines import context, pipeline
+from tests.unit.promises.library import PROMISES, load_promise
+from troth.api.objects import read_promise
 from troth.engine import Limits, Rendered, RenderPool
 from troth.engine import system_calls as calls
 from troth.engine.confinement import FILES, SYSTEM_CALLS, missing
+from troth.engine.definitions import build_definition
+from troth.engine.linting import LintReport
 from troth.engine.process import ProcessError, RenderProcess
+from troth.engine.serving import as_served
 from troth.engine.wire import pack
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what there is of it elsewhere are the limits")
@@ -54,6 +59,7 @@ AS_A_PROGRAM = TRIES + "worker.main()\n"
 AS_A_FORK = (
     TRIES
     + """
+import zoneinfo
 from troth.engine.forking import fork_worker
 open_file, line = open("/etc/hostname"), socket.socketpair()
 line[0].sendall(b"a secret that the parent knows")
@@ -150,7 +156,25 @@ ALLOWED = {
     "being nicer": "value = os.nice(1)",
     "memory": "value = len(bytearray(64 << 20))",
     "a trace": "import traceback; value = len(''.join(traceback.format_stack()))",
+    "a time zone": "import zoneinfo; value = [zoneinfo.ZoneInfo(name).key for name in ('UTC', 'Europe/Berlin')]",
+    "no time zone": "import zoneinfo\ntry: zoneinfo.ZoneInfo('No/Where')\nexcept zoneinfo.ZoneInfoNotFoundError: pass",
+    "the local time": "import time, datetime; value = [time.ctime(0), str(datetime.datetime.now().astimezone())]",
+    "the library of rules": "from troth.engine.admission.cel import Rules",
+    "an encoding": "value = ['ä'.encode(name).hex() for name in ('idna', 'cp1252', 'utf-7', 'punycode')]",
+    "a locale": "import locale; value = locale.getlocale()",
+    "YAML read by C": "import yaml; value = str(yaml.load('2024-05-05T01:00:00+02:00', yaml.CSafeLoader))",
 }
+RULES = [
+    "timestamp(self.at) > timestamp('2020-01-01T00:00:00Z')",
+    "timestamp(self.at) + duration('1h') < timestamp('2100-01-01T00:00:00+02:00')",
+    "timestamp(self.at).getHours('Europe/Berlin') == 3",
+    "timestamp(self.at).getHours('-02:00') == 23",
+    "timestamp(self.at).getDayOfWeek() == 0",
+    "self.when.getFullYear() == 2024",
+    "self.long.getSeconds() == 300",
+    "duration(self.text) < duration('1h')",
+    "self.text.matches('^[0-9]+m$')",
+]
 FOUND = {
     "its environment": "value = dict(os.environ)",
     "its limits": "value = {name: resource.getrlimit(getattr(resource, 'RLIMIT_' + name)) for name in"
@@ -284,6 +308,80 @@ async def test_everything_that_the_pool_does_is_done_confined() -> None:
         assert isinstance(outcome, Rendered)
         (failed,) = await pool.render([pipeline("a: {{ spec.nope.deeper }}\n")], context({"n": 1}))
         assert "nope" in str(failed)
+    finally:
+        await pool.close()
+
+
+@pytest.mark.skipif(bool(missing()), reason=f"this system lacks {' and '.join(missing())}")
+@pytest.mark.parametrize("loaded", [True, False])
+async def test_a_time_zone_that_the_system_has_and_a_worker_must_not_read_is_taken_from_the_package(
+    tmp_path: Path, loaded: bool
+) -> None:
+    (tmp_path / "UTC").write_bytes(b"the system's")
+    here = f"import zoneinfo\nzoneinfo.reset_tzpath([{str(tmp_path)!r}])\n"
+    there = f"import os\nos.environ['PYTHONTZPATH'] = {str(tmp_path)!r}\n"
+    program = (here if loaded else there) + AS_A_PROGRAM
+    process = await RenderProcess.start(Limits(), command=[sys.executable, "-P", "-s", "-c", program])
+    try:
+        answers = await Inside(process, {}).tries(
+            {"zone": "import zoneinfo; value = zoneinfo.ZoneInfo('UTC').key"}
+        )
+    finally:
+        await process.end()
+    assert answers["zone"] == {"name": "zone", "error": "", "value": "UTC"}
+
+
+async def test_every_promise_of_the_library_is_linted_confined() -> None:
+    pool = RenderPool(size=1, limits=Limits())
+    try:
+        for name in sorted(path.parent.name for path in PROMISES.glob("*/promise.yaml")):
+            assert await pool.lint(read_promise(as_served(load_promise(name)))) == LintReport(), name
+    finally:
+        await pool.close()
+
+
+def definition(rule: str) -> dict[str, Any]:
+    """A definition whose spec has a rule, and fields that are times and spans of time."""
+    spec = {
+        "type": "object",
+        "properties": {
+            "at": {"type": "string"},
+            "text": {"type": "string"},
+            "when": {"type": "string", "format": "date-time"},
+            "long": {"type": "string", "format": "duration"},
+        },
+        "x-kubernetes-validations": [{"rule": rule}],
+    }
+    api = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "things.example.com"},
+        "spec": {
+            "group": "example.com",
+            "names": {"kind": "Thing", "plural": "things", "singular": "thing"},
+            "scope": "Namespaced",
+            "versions": [
+                {
+                    "name": "v1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}},
+                }
+            ],
+        },
+    }
+    return build_definition("thing", api)
+
+
+async def test_requests_are_held_confined_against_rules_about_time() -> None:
+    spec = {"at": "2024-05-05T01:00:00Z", "text": "5m", "when": "2024-05-05T01:00:00Z", "long": "5m"}
+    thing = {"kind": "Thing", "metadata": {"name": "one", "namespace": "shop"}, "spec": spec}
+    pool = RenderPool(size=1, limits=Limits())
+    try:
+        for rule in RULES:
+            assert await pool.unfit(rule, definition(rule), [thing]) == [], rule
+            (found,) = await pool.unfit("not " + rule, definition(f"!({rule})"), [thing])
+            assert rule in found.problem or "failed rule" in found.problem, "it was read, and does not hold"
     finally:
         await pool.close()
 
