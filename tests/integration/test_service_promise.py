@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from tests.compounds import Compound, components, unready
-from tests.platforms import Object, Platform, Repository, all_files, condition, is_ready
+from tests.platforms import Object, Platform, Repository, all_files, condition, is_ready, says
 from tests.unit.promises.library import examples, load_promise
 from troth.api import Resource
 from troth.api.resources import PROMISE
@@ -56,6 +56,8 @@ async def test_a_service_waits_for_its_promises_is_ready_with_its_parts_and_take
     for name in PARTS:
         await platform.publish(labelled(name, unique), within=30)
     await platform.wait(PROMISE, "service", is_ready, within=20)
+    for name in ("service", *PARTS):
+        await platform.wait(PROMISE, name, says("Linted", "True"), within=30)
     for name in ("web-app", "worker"):
         for path in examples(name):
             asked = await ask(platform, name, path.stem, namespace)
@@ -94,8 +96,12 @@ async def test_a_service_waits_for_its_promises_is_ready_with_its_parts_and_take
     )
     await platform.gone(api("redis"), "shop-cache", namespace=namespace)
 
-    await platform.delete(api("service"), "shop", namespace=namespace)
-    await platform.gone(api("service"), "shop", namespace=namespace, within=30)
+    await ask(platform, "service", "stateless", namespace)
+    await platform.wait(api("service"), "thumbnails", is_ready, namespace=namespace, within=30)
+
+    for name in ("shop", "thumbnails"):
+        await platform.delete(api("service"), name, namespace=namespace)
+        await platform.gone(api("service"), name, namespace=namespace, within=30)
     for name in PARTS:
         assert not (await platform.client.list(api(name), namespace)).items
     assert await all_files(repository, f"{unique}/resources/{namespace}") == {}
