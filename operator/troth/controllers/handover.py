@@ -197,7 +197,7 @@ async def homes_of(platform: Platform, work: Work) -> dict[str, tuple[Home, ...]
             )
         except NotFound:
             continue
-        there.append((home, await _read_objects(content)))
+        there.append((home, await read_objects(content)))
     found: dict[str, tuple[Home, ...]] = {}
     for group in new:
         wanted = Spared(_with_former(await _objects(platform, work, group), _read_moves(work)))
@@ -313,10 +313,12 @@ async def _objects(platform: Platform, work: Work, group: WorkloadGroup | None) 
         return frozenset()
     remembered = remembered_workloads(platform, group.workloads)
     files = await (_fetch(platform, work, group) if remembered is None else decode_workloads(remembered))
-    return await _read_objects(files)
+    return await read_objects(files)
 
 
-async def _read_objects(content: Mapping[str, bytes]) -> frozenset[ObjectKey]:
+async def read_objects(content: Mapping[str, bytes]) -> frozenset[ObjectKey]:
+    """The Kubernetes objects in files, by their paths."""
+
     def read() -> frozenset[ObjectKey]:
         return frozenset(key for path, each in content.items() for key in objects_of(path, each, load_documents))
 

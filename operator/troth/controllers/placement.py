@@ -19,9 +19,10 @@ from troth.api import Condition, InvalidObject, Key, find_condition, set_conditi
 from troth.api import labels as names
 from troth.api.conditions import READY
 from troth.api.objects import Destination, Workload, WorkPlacement
-from troth.api.resources import WORK_PLACEMENT
+from troth.api.resources import DESTINATION, WORK_PLACEMENT
+from troth.controllers.aggregate_parts import describe_unsealed, released_objects, unsealed_parts
 from troth.controllers.aggregates import OneFile, read_one_file
-from troth.controllers.caches import BY_CLAIM, BY_DESTINATION
+from troth.controllers.caches import BY_DESTINATION
 from troth.controllers.differences import was_ever_written
 from troth.controllers.handover import (
     handover,
@@ -34,7 +35,6 @@ from troth.controllers.handover import (
 )
 from troth.controllers.neighbourhood import Neighbourhood
 from troth.controllers.owners import (
-    claim_of_destination,
     is_kept_for_files,
     is_named_for,
     may_be_works,
@@ -56,6 +56,7 @@ from troth.engine.status.facts import PlacementFacts
 from troth.engine.work import blob_id
 from troth.stores import Claim, Reason, StateStoreWriter, StoreError, Written
 from troth.stores.handover import Handover, Spared
+from troth.stores.kubernetes_objects import ObjectKey
 
 LARGEST_AGGREGATE: Final = 32 * 1024 * 1024
 """Bytes of the one file of a Destination with the mode aggregatedYAML: it is put together in memory."""
@@ -78,6 +79,7 @@ class PlacementReconciler:
         self._began: float | None = None
         self._aggregating: dict[str, asyncio.Lock] = {}
         self._aggregated: dict[tuple[str, str], dict[tuple[str, str], tuple[Workload, ...]]] = {}
+        self._told_unsealed: dict[str, frozenset[str]] = {}
 
     async def reconcile(self, key: Key) -> Result:
         """Writes, moves or removes the files of one placement and reports it in its status."""
@@ -162,7 +164,7 @@ class PlacementReconciler:
             return await self._report_failure(key, placement, str(error), Terminal("InvalidPath", str(error)))
         if location.aggregate and _one_file(destination, location) is None:
             return await self._wait_for_one_file(key, placement, destination, location)
-        if location.aggregate and self._is_settling_in(placement.destination):
+        if location.aggregate and self._is_settling_in(placement.destination, location):
             return After(_SETTLING_IN_AGAIN, "what else belongs into its file is being sealed")
         placement = await self._announce(key, placement, location)
         claim = self._with_handover(claim, placement, location)
@@ -277,14 +279,19 @@ class PlacementReconciler:
                 for other in self._platform.caches.placements.by_index(BY_DESTINATION, destination)
                 if not other.metadata.deleting and self._is_part(other)
             ]
-            claim = claim_of_destination(destination)
-            edited = any(
-                not other.metadata.deleting for other in self._platform.caches.placements.by_index(BY_CLAIM, claim)
-            )
+            unsealed = unsealed_parts(self._platform, destination, location)
             _require_room(placements, location)
             contents, former = await self._parts_of_aggregate(placements, location)
             now = {(other.metadata.name, other.metadata.namespace): other.workloads for other in placements}
             before = self._aggregated.get((destination, path))
+            released: frozenset[ObjectKey] = frozenset()
+            if unsealed:
+                # What is in the file of an unsealed one is what it had when it was last written.
+                names_of = [(other.metadata.name, other.metadata.namespace) for other in unsealed]
+                now |= {each: before[each] for each in names_of if before and each in before}
+                released = await released_objects(
+                    self._platform, destination, before=before or {}, now=now, unsealed=unsealed
+                )
             if before is None:  # after a start nobody knows what was in the file
                 changed = [placement.metadata.name]
             else:
@@ -300,9 +307,12 @@ class PlacementReconciler:
             async def ask() -> Handover:
                 # What somebody has edited cannot be written, and what is in the file of it must not go for that.
                 spared = await on_the_way_elsewhere(self._platform, placements)
-                return Handover(spared=Spared(spared.keys, everything=edited or spared.everything))
+                if keeper is not None:
+                    self._tell_unsealed(keeper, unsealed, path)
+                everything = bool(unsealed) or spared.everything
+                return Handover(spared=Spared(spared.keys, everything=everything, released=released))
 
-            may_change_hands = edited or any(may_hand_over(self._platform, other) for other in placements)
+            may_change_hands = bool(unsealed) or any(may_hand_over(self._platform, other) for other in placements)
 
             written = await writer.write(
                 Claim(
@@ -321,7 +331,25 @@ class PlacementReconciler:
             self._aggregated[destination, path] = now
             return written
 
-    def _is_settling_in(self, destination: str) -> bool:
+    def _tell_unsealed(self, destination: Destination, unsealed: Sequence[WorkPlacement], path: str) -> None:
+        """Says on a Destination, once, why something stays in its one file."""
+        names_of = frozenset(f"{each.metadata.namespace}/{each.metadata.name}" for each in unsealed)
+        if names_of and self._told_unsealed.get(destination.name) != names_of:
+            self._platform.events.record(
+                {
+                    "apiVersion": DESTINATION.api_version,
+                    "kind": DESTINATION.kind,
+                    "name": destination.name,
+                    "uid": destination.metadata.uid,
+                },
+                type="Warning",
+                reason="UnsealedPlacements",
+                message=describe_unsealed(unsealed, path),
+                action="Write",
+            )
+        self._told_unsealed[destination.name] = names_of
+
+    def _is_settling_in(self, destination: str, location: Location) -> bool:
         """Whether others with parts in a Destination's file wait for their owners, soon after the operator began.
 
         After another key was made nothing is sealed, and everything is within seconds: one file need not be written
@@ -330,8 +358,7 @@ class PlacementReconciler:
         now = asyncio.get_running_loop().time()
         if self._began is None:
             self._began = now
-        edited = self._platform.caches.placements.by_index(BY_CLAIM, claim_of_destination(destination))
-        return now - self._began < _SETTLING_IN and any(not other.metadata.deleting for other in edited)
+        return now - self._began < _SETTLING_IN and bool(unsealed_parts(self._platform, destination, location))
 
     def _is_part(self, placement: WorkPlacement) -> bool:
         """Whether a sealed placement has a part in its Destination's file: it was written, or is to be.

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from troth.api import TrothError
 from troth.api.files import file_kind, holds_manifests
+from troth.stores.content import blob_id
 from troth.stores.edits import Edit
 from troth.stores.kubernetes_objects import ObjectKey, Parse
 
@@ -33,17 +34,26 @@ _MARKER: Final = re.compile(rb"^---(?=\s|$)[^\n]*\n?", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Spared:
-    """Objects that must not leave. ``everything``: it is not known yet which, so none may."""
+    """Objects that must not leave.
+
+    Attributes:
+        keys: the objects.
+        everything: it is not known yet which, so none may but those that are ``released``.
+        released: objects of which it is known that nobody else has them; only read with ``everything``.
+    """
 
     keys: frozenset[ObjectKey] = frozenset()
     everything: bool = False
+    released: frozenset[ObjectKey] = frozenset()
 
     def __bool__(self) -> bool:
         return bool(self.keys) or self.everything
 
     def holds(self, key: ObjectKey) -> bool:
         """Whether the object must stay; a manifest without a namespace may mean the one of any namespace."""
-        if self.everything or key in self.keys or key._replace(namespace="") in self.keys:
+        if key in self.keys or key._replace(namespace="") in self.keys:
+            return True
+        if self.everything and key not in self.released:
             return True
         return not key.namespace and any(key == other._replace(namespace="") for other in self.keys)
 
@@ -129,13 +139,18 @@ def keep_back(
         spared: what must stay.
         parse: reads YAML as Kubernetes does.
     """
-    kept = {
-        path
-        for path in edit.removes
-        if spared.everything or spared.any_of(departing(path, old.get(path, b""), None, parse))
-    }
+    kept: set[str] = set()
     writes = dict(edit.writes)
     content: dict[str, bytes] = {}
+    for path in edit.removes:
+        had = old.get(path, b"")
+        leaving = departing(path, had, None, parse)
+        if not (spared.any_of(leaving) or (spared.everything and not leaving)):
+            continue
+        kept.add(path)
+        if leaving & spared.released and file_kind(path) == "YAML":
+            content[path] = _with_documents(path, b"", had, leaving, spared, parse)
+            writes[path] = blob_id(content[path])
     for path in edit.writes:
         if path not in old or path not in new:
             continue
@@ -154,7 +169,7 @@ def _with_documents(
     path: str, new: bytes, old: bytes, leaving: frozenset[ObjectKey], spared: Spared, parse: Parse | None
 ) -> bytes:
     stay = [part for part in _MARKER.split(old) if _stays(objects_of(path, part, parse), leaving, spared)]
-    return b"---\n".join(part if part.endswith(b"\n") else part + b"\n" for part in (new, *stay))
+    return b"---\n".join(part if part.endswith(b"\n") else part + b"\n" for part in (new, *stay) if part)
 
 
 def _stays(keys: Iterable[ObjectKey], leaving: frozenset[ObjectKey], spared: Spared) -> bool:

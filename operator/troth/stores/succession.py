@@ -145,7 +145,7 @@ class Successions:
         if not kept.paths:
             return part
         writes = {path: blob for path, blob in kept.edit.writes.items() if path != record}
-        content = {path: kept.content.get(path, part.content[path]) for path in writes}
+        content = {path: kept.content[path] if path in kept.content else part.content[path] for path in writes}
         for path in [path for path in kept.content if old.get(path) == content[path]]:
             del writes[path]  # it stands there already as it must for now
         writes.update({path: blob_id(content[path]) for path in kept.content if path in writes})

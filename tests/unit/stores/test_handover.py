@@ -60,6 +60,43 @@ async def test_a_claim_that_takes_the_place_of_another_carries_its_files_out_in_
     assert len(await commits(store)) == len(before) + bool(before)
 
 
+@pytest.mark.parametrize("wanted", [("z",), ()])
+async def test_what_is_released_leaves_a_file_in_which_all_else_stays(
+    store: Files, wanted: tuple[str, ...]
+) -> None:
+    path = "resources/a/all.yaml"
+
+    def claim(*names: str) -> Claim:
+        text = b"---\n".join(manifest(name, "1", "default") for name in names)
+
+        async def load() -> Mapping[str, bytes]:
+            return {path: text} if names else {}
+
+        return Claim(
+            owner="one",
+            files={path: blob_id(text)} if names else {},
+            load=load,
+            message="one",
+            obsolete=() if names else (path,),
+            by_name=True,
+        )
+
+    writer = await store.open()
+    await writer.write(claim("x", "y", "z"))
+    spared = Spared(everything=True, released=frozenset({key("x")}))
+    for _ in range(2):  # the second time finds it as it must be
+        await writer.write(handing(claim(*wanted), spared=spared))
+        assert await names_in(store) == {object_name(name) for name in "yz"}
+    spared = Spared(frozenset({key("y")}), everything=True, released=frozenset({key("y")}))
+    await writer.write(handing(claim(*wanted), spared=spared))
+    assert await names_in(store) == {object_name(name) for name in "yz"}, "one that is on its way stays"
+    await writer.write(claim(*wanted))
+    if wanted:
+        assert await names_in(store) == {object_name(name) for name in wanted}
+    else:
+        assert path not in await store.contents()
+
+
 async def test_a_path_changes_hands_without_being_called_a_conflict(store: Files, claims: Claims) -> None:
     writer = await store.open()
     old = claims(
