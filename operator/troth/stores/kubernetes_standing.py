@@ -29,6 +29,7 @@ from typing import Any, Final
 import orjson
 
 from troth.api import Resource
+from troth.api import labels as names
 from troth.stores.kubernetes_client import Object
 from troth.stores.kubernetes_objects import Manifest, ObjectKey
 
@@ -39,6 +40,7 @@ ADOPT: Final = "troth.dev/adopt"
 ADOPTED: Final = "troth.dev/adopted"
 """The annotation that tells an adopted object from one that we made."""
 
+_PARENT: Final = (names.PARENT_PROMISE_NAME, names.PARENT_RESOURCE_NAME, names.PARENT_RESOURCE_NAMESPACE)
 _NO_OBJECT_HAS_IT: Final = "1"
 
 
@@ -164,11 +166,18 @@ def marked(manifest: Manifest, label: str, footing: Footing) -> dict[str, Any]:
 
 
 def release(there: Object) -> dict[str, Any]:
-    """The merge patch that takes our marks and our claim on its fields from an object, and leaves its values."""
-    fields = [entry for entry in there["metadata"].get("managedFields") or () if not _is_ours(entry)]
+    """The merge patch that takes our marks and our claim on its fields from an object, and leaves its values.
+
+    The labels that make it the component of a request go as well when they were applied by us: the request that is
+    deleted waits until it has no component any more.
+    """
+    entries = there["metadata"].get("managedFields") or ()
+    fields = [entry for entry in entries if not _is_ours(entry)]
+    ours = [entry.get("fieldsV1") for entry in entries if _is_ours(entry)]
+    parent = [label for label in _PARENT if any(_holds_label(each, label) for each in ours)]
     return {
         "metadata": {
-            "labels": {INVENTORY: None},
+            "labels": dict.fromkeys((INVENTORY, *parent)),
             "annotations": {ADOPT: None, ADOPTED: None},
             "managedFields": fields or [{}],  # an empty list would change nothing
         }
@@ -194,7 +203,7 @@ def _is_ours(entry: Mapping[str, Any]) -> bool:
     )
 
 
-def _holds_label(fields: Any) -> bool:
+def _holds_label(fields: Any, label: str = INVENTORY) -> bool:
     for step in ("f:metadata", "f:labels"):
         fields = fields.get(step) if isinstance(fields, Mapping) else None
-    return isinstance(fields, Mapping) and f"f:{INVENTORY}" in fields
+    return isinstance(fields, Mapping) and f"f:{label}" in fields

@@ -133,6 +133,21 @@ def test_what_is_given_back_keeps_the_fields_of_others() -> None:
     assert release(there)["metadata"]["managedFields"] == [{}]
 
 
+def test_what_is_given_back_is_no_longer_the_component_that_we_made_it() -> None:
+    parent = (
+        "kratix.io/parent-promise-name",
+        "kratix.io/parent-resource-name",
+        "kratix.io/parent-resource-namespace",
+    )
+    there = obj(label=OURS, applied=True)
+    there["metadata"]["labels"] |= dict.fromkeys(parent, "p")
+    assert release(there)["metadata"]["labels"] == {"troth.dev/inventory": None}  # by somebody else's hand
+    there["metadata"]["managedFields"][1]["fieldsV1"]["f:metadata"]["f:labels"] |= {
+        f"f:{each}": {} for each in parent
+    }
+    assert release(there)["metadata"]["labels"] == dict.fromkeys(("troth.dev/inventory", *parent))
+
+
 def test_a_stamp_of_an_older_release_is_compared_by_what_it_has() -> None:
     now = see(obj(label=OURS, applied=True)).stamp
     older = f"{UID[:8]}-{now.rpartition('-')[2]}"
