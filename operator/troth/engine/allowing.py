@@ -9,7 +9,8 @@ an object whose kind lives outside of namespaces; they put an object without a n
   namespaces lives outside. Of all other kinds nobody here knows where they live, so they are taken for kinds that live
   in namespaces only where a rule names them without a wildcard, and for the other sort otherwise;
 * an object without a namespace counts as one in ``default``;
-* a Namespace is bound by its own name as everything in it is.
+* a Namespace is bound by its own name as everything in it is;
+* a file whose name decides what becomes of its folder, such as ``Chart.yaml``, counts as a file of another sort.
 
 Case matters, as it does to an API server: a kind that is spelled otherwise is another kind. What cannot be read, is not
 an object, or is a file of another sort is refused: nobody could say what it does.
@@ -31,10 +32,12 @@ from typing import Any, Final
 from troth.api import TrothError
 from troth.api.files import holds_manifests
 from troth.api.objects import Allow, KindPattern
+from troth.engine.file_paths import meaning
 from troth.engine.manifests import load_documents
 
 DEFAULT_NAMESPACE: Final = "default"
 _LONGEST: Final = 100
+_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 _NAMESPACED: Final[Mapping[str, frozenset[str]]] = {
     "": frozenset(
@@ -100,6 +103,9 @@ def judge_files(files: Mapping[str, bytes], allow: Allow) -> Violation | None:
             if not allow.files:
                 return Violation(path, "", "", "it holds no manifests, and spec.allow.files is not true")
             continue
+        if not allow.files and (name := meaning(path)):
+            rule = f"GitOps tools give the name {_cut(name)} a meaning, and spec.allow.files is not true"
+            return Violation(path, "", "", rule)
         try:
             documents = load_documents(files[path].decode())
         except (TrothError, UnicodeDecodeError) as error:
@@ -198,7 +204,10 @@ def _any_kind(patterns: Iterable[KindPattern] | None, group: str, kind: str) -> 
 
 
 def _any_name(patterns: Iterable[str] | None, name: str) -> bool:
-    return patterns is None or any(_matches(pattern, name) for pattern in patterns)
+    """Whether a rule has the namespace; none has what cannot be a namespace, as ``team-${X}`` before a substitution."""
+    return patterns is None or (
+        _LABEL.fullmatch(name) is not None and any(_matches(pattern, name) for pattern in patterns)
+    )
 
 
 def _matches(pattern: str, text: str) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import posixpath
 import re
 import unicodedata
+from collections.abc import Iterator
 from typing import Final
 
 LONGEST_PATH: Final = 1024
@@ -50,11 +51,16 @@ def meaning_made_by_a_value(path: str, source: str) -> str:
         source: the template of it.
     """
     written = {_folded(part) for part in source.split("/")}
-    for part in path.split("/"):
-        name = _folded(part)
-        if _MEANT.fullmatch(name) and name not in written:
-            return part
-    return ""
+    return next((part for part in _meant(path) if _folded(part) not in written), "")
+
+
+def meaning(path: str) -> str:
+    """The first name in a path that tools give a meaning; or ""."""
+    return next(_meant(path), "")
+
+
+def _meant(path: str) -> Iterator[str]:
+    return (part for part in path.split("/") if _MEANT.fullmatch(_folded(part)))
 
 
 def as_one_file(path: str) -> str:

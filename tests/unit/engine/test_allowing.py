@@ -47,7 +47,7 @@ TEAMS: dict[str, Any] = {"namespaces": ["team-*"]}
         ({}, obj("ConfigMap", None)),
         ({}, obj("Deployment", api_version="apps/v1")),
         (TEAMS, obj("ConfigMap")),
-        (TEAMS, obj("ConfigMap", "team-")),
+        (TEAMS, obj("ConfigMap", "team-1")),
         ({"namespaces": ["default"]}, obj("ConfigMap", None)),
         ({"namespaces": ["*"]}, obj("ConfigMap", "kube-system")),
         ({"namespaces": ["*-a-*x"]}, obj("ConfigMap", "team-a-1-x")),
@@ -90,6 +90,13 @@ def test_what_the_rules_name_may_be_placed(rules: dict[str, Any], document: Any)
         (TEAMS, obj("ConfigMap", ""), "does not have the namespace default"),
         (TEAMS, obj("ConfigMap", "Team-a"), "Team-a"),
         (TEAMS, obj("ConfigMap", "xteam-a"), "xteam-a"),
+        (TEAMS, obj("ConfigMap", "team-"), "team-"),
+        (TEAMS, obj("ConfigMap", "team-${X}"), "does not have the namespace team-${X}"),
+        (TEAMS, obj("ConfigMap", "team-a/../b"), "team-a/../b"),
+        (TEAMS, obj("ConfigMap", "team-a\n"), "team-a"),
+        ({"namespaces": ["*"]}, obj("ConfigMap", "${X}"), "${X}"),
+        (TEAMS | {"clusterKinds": [{"group": "", "kind": "Namespace"}]}, obj("Namespace", None, name="team-$(X)"),
+         "team-$(X)"),
         ({"namespaces": []}, obj("ConfigMap"), "(none)"),
         ({"namespaces": ["team.a"]}, obj("ConfigMap", "team-a"), "team-a"),  # no regular expression
         ({"kinds": []}, obj("ConfigMap"), "spec.allow.kinds"),
@@ -144,6 +151,16 @@ def test_every_file_that_somebody_reads_as_manifests_is_judged(path: str) -> Non
 def test_a_file_without_manifests_needs_a_word(path: str) -> None:
     assert "spec.allow.files" in judge(allow(), BINDING, path=path)
     assert judge(allow(files=True), BINDING, path=path) == ""
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["Chart.yaml", "x/chart.YML", "fleet.yaml", "a/kustomization.yaml", ".github/workflows/a.yaml", ".sops.yaml"],
+)
+def test_a_file_whose_name_means_something_needs_a_word(path: str) -> None:
+    assert "a meaning, and spec.allow.files is not true" in judge(allow(), obj("ConfigMap"), path=path)
+    assert judge(allow(files=True), obj("ConfigMap"), path=path) == ""
+    assert "ClusterRoleBinding" in judge(allow(files=True), BINDING, path=path)
 
 
 @pytest.mark.parametrize("content", [b"a: [", b"\xff", b"{" * 5000, b"a: &a [*a]", b"a: 1\na: 2\n"])
