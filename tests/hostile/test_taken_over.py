@@ -131,6 +131,69 @@ async def test_nothing_is_written_into_a_namespace_that_a_sibling_claim_was_refu
     await writer.write(claim("a/spaces"))
 
 
+def lie(kind: str, plural: str, group: str, name: str = "x.example.com") -> Object:
+    """A definition that the API server refuses: of a kind, and of where it is said to live."""
+    schema = {"openAPIV3Schema": {"type": "object"}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": name},
+        "spec": {
+            "group": group,
+            "names": {"plural": plural, "kind": kind, "singular": "x"},
+            "scope": "Cluster",
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
+        },
+    }
+
+
+async def test_a_definition_in_the_claim_does_not_say_where_a_kind_lives(
+    store: ClusterStore, client: Client, namespace: str, payments: str
+) -> None:
+    """Or the path of a kind leads into a Namespace that the Destination does not allow."""
+    rbac = "rbac.authorization.k8s.io"
+    binding = {
+        "apiVersion": f"{rbac}/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "planted", "namespace": namespace},
+        "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "view"},
+        "subjects": [{"kind": "User", "apiGroup": rbac, "name": "mallory"}],
+    }
+    lies = [
+        lie("RoleBinding", f"namespaces/{payments}/rolebindings", rbac),
+        lie("ConfigMap", f"namespaces/{payments}/configmaps", "", "y.example.com"),
+    ]
+    writer = store.writer()
+    error = await refusal_of(writer, claim("a/x", *lies, binding, config_map("planted", namespace)))
+    assert error.reason == "ObjectsRefused"
+    assert "2 of 4 objects" in error.message
+    for resource in (NAMESPACED_ROLE, CONFIG_MAP):
+        assert await live(client, resource, "planted", payments) is None
+        assert await live(client, resource, "planted", namespace) is not None
+    await writer.write(claim("a/x"))
+    assert await live(client, NAMESPACED_ROLE, "planted", namespace) is None
+
+
+async def test_nothing_is_written_of_a_kind_whose_definition_was_refused(
+    store: ClusterStore, client: Client, namespace: str, payments: str, unique: str
+) -> None:
+    group = f"{unique}.example.com"
+    widget = {"apiVersion": f"{group}/v1", "kind": "Widget", "metadata": {"name": "w", "namespace": namespace}}
+    between = Between(client, None, before="")
+    writer = ClusterStore(between, namespace).writer()  # type: ignore[arg-type]
+    refused = lie("Widget", "widgets", group, f"widgets.{group}")
+    refused["spec"]["versions"][0]["storage"] = False
+    error = await refusal_of(writer, claim("a/x", refused, widget, config_map("c", namespace)))
+    assert "does not serve its kind as its CustomResourceDefinition says" in error.message
+    assert "apply w" not in between.calls
+    assert "apply c" in between.calls
+    malformed = lie("Widget", "widgets", group, f"widgets.{group}")
+    malformed["spec"]["versions"] = ["v1"]
+    error = await refusal_of(writer, claim("a/x", malformed))
+    assert (error.reason, error.retryable) == ("InvalidManifest", False)
+    await writer.write(claim("a/x"))
+
+
 @pytest.mark.parametrize("maker", ["create", "apply", "our own field manager"])
 async def test_an_object_made_by_hand_is_refused_and_stays_whoever_made_it_how(
     store: ClusterStore, client: Client, namespace: str, maker: str

@@ -6,12 +6,18 @@ nothing has to be discovered before the first request can be served.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Final
+
+from troth.api.errors import InvalidObject
 
 PLATFORM_GROUP = "platform.kratix.io"
 TROTH_GROUP = "troth.dev"
 PLATFORM_API_VERSION = f"{PLATFORM_GROUP}/v1alpha1"
 TROTH_API_VERSION = f"{TROTH_GROUP}/v1alpha1"
+
+_SEGMENT: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,18 @@ class Resource:
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
-        """The URL path of the collection, or of one object, or of its subresource."""
+        """The URL path of the collection, or of one object, or of its subresource.
+
+        The namespace and the name stand in it as they are given: who has them from outside quotes them first.
+
+        Raises:
+            InvalidObject: the group, the version or the plural would make it the path of something else.
+        """
+        for field, text in (("group", self.group), ("version", self.version), ("plural", self.plural)):
+            if not _SEGMENT.fullmatch(text) and (text or field != "group"):
+                raise InvalidObject(
+                    field, f"{text!r} cannot be part of a kind's path", "use letters, digits, '-' and '.'"
+                )
         parts = ["/apis", self.group, self.version] if self.group else ["/api", self.version]
         if namespace:
             parts += ["namespaces", namespace]

@@ -62,6 +62,8 @@ _IN_FLIGHT: Final = 48 * 1024 * 1024
 _PARSED: Final = 4  # as many bytes as an object has in YAML does it take, about, when it is read
 _HELD: Final = "held "
 
+_Kind = tuple[str, str]  # the API version and the kind
+
 
 @dataclass(frozen=True, slots=True)
 class KubernetesSettings:
@@ -213,7 +215,7 @@ class KubernetesWriter:
         self, wish: Wish, inventory: Inventory | None, digest: str, former: Mapping[str, Inventory]
     ) -> bool:
         owner = wish.owner
-        manifests, resources, failures = await self._read(wish)
+        manifests, resources, awaited, failures = await self._read(wish)
         keys = [*(manifest.key for manifest in manifests), *(failure.key for failure in failures)]
         handover = await self._register(wish, keys)
         old = inventory.entries if inventory else frozenset()
@@ -240,8 +242,9 @@ class KubernetesWriter:
             manifests = without_failed(manifests, failures)
             part = [manifest for manifest in manifests if stage(manifest.entry) == number]
             failures += await self._each(part, lambda item: self._objects.apply(task, item, footings[item.key]))
-            if number == 0 and part:
-                failures += await self._served.wait(part)
+            if number == 0 and (part or awaited):
+                failures += await self._served.wait(without_failed(part, failures))
+                failures += await self._not_served(without_failed(manifests, failures), resources, awaited)
         if failures:
             # whoever is let to have what this owner may not have must be able to claim it
             self._unregister(owner, (failure.key for failure in failures if failure.foreign))
@@ -278,8 +281,13 @@ class KubernetesWriter:
                 found[name] = record
         return found
 
-    async def _read(self, wish: Wish) -> tuple[list[Manifest], dict[ObjectKey, Resource], list[ObjectFailure]]:
-        """The objects where they will be, their resources, and those whose kind is not served."""
+    async def _read(
+        self, wish: Wish
+    ) -> tuple[list[Manifest], dict[ObjectKey, Resource], frozenset[_Kind], list[ObjectFailure]]:
+        """The objects where they will be, their resources, and those whose kind is not served.
+
+        The kinds beside them are those that are not served yet, but that a definition in the claim wants to be.
+        """
         content = await load_content(wish.claim, timeout=self._settings.load_timeout)
         if sum(map(len, content.values())) > _BIG:
             manifests = await asyncio.to_thread(read_manifests, content, self._parse)
@@ -290,9 +298,15 @@ class KubernetesWriter:
         found: list[Manifest] = []
         resources: dict[ObjectKey, Resource] = {}
         failures = []
+        served: dict[_Kind, Resource | None] = {}
         for manifest in manifests:
             entry = manifest.entry
-            resource = defined.get((entry.api_version, entry.kind)) or await self._find(entry)
+            kind = (entry.api_version, entry.kind)
+            if kind not in served:
+                served[kind] = await self._find(entry)
+                if kind in defined and served[kind] not in (None, defined[kind]):
+                    served[kind] = await self._find(entry, refresh=True)  # it may have been defined anew
+            resource = served[kind] or defined.get(kind)
             if resource is None:
                 problem = f"the cluster does not serve {entry.kind} of {entry.api_version}"
                 failures.append(ObjectFailure(manifest.key, problem, missing_kind=True))
@@ -305,7 +319,24 @@ class KubernetesWriter:
             found.append(manifest)
             resources[manifest.key] = resource
         require_unique(found)
-        return found, resources, failures
+        awaited = frozenset(kind for kind in defined if kind in served and served[kind] is None)
+        return found, resources, awaited, failures
+
+    async def _not_served(
+        self, manifests: Sequence[Manifest], resources: Mapping[ObjectKey, Resource], awaited: frozenset[_Kind]
+    ) -> list[ObjectFailure]:
+        """The objects of kinds that the claim defines, and that the API server does not serve as it defines them."""
+        failures = []
+        served: dict[_Kind, Resource | None] = {}
+        for manifest in manifests:
+            kind = (manifest.entry.api_version, manifest.entry.kind)
+            if kind in awaited:
+                if kind not in served:
+                    served[kind] = await self._find(manifest.entry)
+                if served[kind] != resources[manifest.key]:
+                    problem = "the cluster does not serve its kind as its CustomResourceDefinition says"
+                    failures.append(ObjectFailure(manifest.key, problem, missing_kind=True, follows=True))
+        return failures
 
     async def _look_at_all(
         self, task: Task, manifests: Sequence[Manifest]
@@ -471,9 +502,9 @@ class KubernetesWriter:
                     break
         return {owner for owner in drifted if owner not in self._turns}
 
-    async def _find(self, entry: Entry) -> Resource | None:
+    async def _find(self, entry: Entry, *, refresh: bool = False) -> Resource | None:
         try:
-            return await self._client.find_resource(entry.api_version, entry.kind)
+            return await self._client.find_resource(entry.api_version, entry.kind, refresh=refresh)
         except TrothError as error:
             raise told(error, doing=f"looking for the kind {entry.kind}") from error
 

@@ -61,8 +61,11 @@ class KubernetesClient(Protocol):
     ) -> Object:
         """Delete an object if it still has this uid."""
 
-    async def find_resource(self, api_version: str, kind: str) -> Resource | None:
-        """Where a kind lives; None when the server does not serve it now."""
+    async def find_resource(self, api_version: str, kind: str, *, refresh: bool = False) -> Resource | None:
+        """Where a kind lives; None when the server does not serve it now.
+
+        What was found before may come from a cache, unless ``refresh`` is set.
+        """
 
     async def close(self) -> None:
         """Close the connections."""

@@ -7,6 +7,7 @@ on an object of a cluster-wide kind is dropped: what kubectl and Flux do.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
@@ -18,6 +19,12 @@ from troth.stores.errors import Reason, StoreError
 Parse = Callable[[str], Sequence[Any]]
 
 DEFAULT_NAMESPACE: Final = "default"
+
+_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_BUILT_IN: Final = re.compile(
+    r"[^.]*|([^.]+\.)?k8s\.io|(.+\.)?(authorization|apiserver)\.k8s\.io|(.+\.)?kubernetes\.io"
+)
+"""The groups that an API server serves itself; Kubernetes' projects have theirs below, as gateway.networking.k8s.io."""
 
 
 class ObjectKey(NamedTuple):
@@ -89,20 +96,60 @@ def require_unique(manifests: Iterable[Manifest]) -> None:
 
 
 def own_resources(manifests: Iterable[Manifest]) -> dict[tuple[str, str], Resource]:
-    """The kinds that CustomResourceDefinitions among the manifests define, by API version and kind."""
+    """The kinds that CustomResourceDefinitions among the manifests want to be served, by API version and kind.
+
+    What a definition says is a wish: where a kind lives is what the API server says, and it has to be asked before an
+    object of that kind is written. A definition that it would refuse for its names, or that is for a group which it
+    serves itself, defines nothing here.
+
+    Raises:
+        StoreError: a definition has a map or a list where none can be (InvalidManifest, final).
+    """
     found = {}
     for manifest in manifests:
-        spec = manifest.body.get("spec")
-        if not is_definition(manifest.entry) or not isinstance(spec, dict):
+        if not is_definition(manifest.entry):
             continue
-        group, names = str(spec.get("group", "")), spec.get("names") or {}
-        for version in spec.get("versions") or ():
-            resource = Resource(
-                group, str(version.get("name")), str(names.get("plural")), str(names.get("kind")),
-                namespaced=spec.get("scope") != "Cluster",
-            )  # fmt: skip
+        spec = _field(manifest, manifest.body, "spec", dict)
+        names = _field(manifest, spec, "spec.names", dict)
+        group, plural, kind = spec.get("group"), names.get("plural"), names.get("kind")
+        served: list[Any] = []
+        for version in _field(manifest, spec, "spec.versions", list):
+            if not isinstance(version, dict):
+                raise _malformed(manifest, "spec.versions[]", "a map")
+            if version.get("served") is True:
+                served.append(version.get("name"))
+        if not (_is_group(group) and _is_label(plural) and isinstance(kind, str) and kind):
+            continue
+        if manifest.entry.name != f"{plural}.{group}":
+            continue
+        for name in filter(_is_label, served):
+            resource = Resource(group, name, plural, kind, namespaced=spec.get("scope") != "Cluster")
             found[resource.api_version, resource.kind] = resource
     return found
+
+
+def _field(manifest: Manifest, holder: dict[str, Any], field: str, sort: type[Any]) -> Any:
+    value = holder.get(field.rpartition(".")[2])
+    if value is None:
+        return sort()
+    if not isinstance(value, sort):
+        raise _malformed(manifest, field, "a map" if sort is dict else "a list")
+    return value
+
+
+def _malformed(manifest: Manifest, field: str, sort: str) -> StoreError:
+    return _invalid(
+        manifest.path, f"holds the CustomResourceDefinition {manifest.entry.name} whose {field} is not {sort}"
+    )
+
+
+def _is_label(text: Any) -> bool:
+    return isinstance(text, str) and _LABEL.fullmatch(text) is not None
+
+
+def _is_group(text: Any) -> bool:
+    """Whether a definition may be for the group: one that can be written, and that no API server serves itself."""
+    return isinstance(text, str) and all(map(_is_label, text.split("."))) and not _BUILT_IN.fullmatch(text)
 
 
 def placed(manifest: Manifest, resource: Resource) -> Manifest:

@@ -29,9 +29,7 @@ class ServedKinds:
         deadline = loop.time() + self._timeout
         failures = []
         for manifest in definitions:
-            kinds = own_resources([manifest]).values()
-            served = {version["name"] for version in manifest.body["spec"]["versions"] if version.get("served")}
-            for resource in (kind for kind in kinds if kind.version in served):
+            for resource in own_resources([manifest]).values():
                 while not await self._is_served(resource):
                     if loop.time() >= deadline:
                         problem = f"{resource.kind} was not served within {self._timeout:g} s"
