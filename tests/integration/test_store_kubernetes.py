@@ -428,10 +428,10 @@ async def test_a_missing_namespace_for_inventories_is_made(client: Client, uniqu
     [
         (b"a: [", "is not YAML"),
         (b"\xff", "UTF-8"),
-        (b"- a\n", "no Kubernetes object"),
+        (b"- a\n", "not a Kubernetes object"),
         (b"kind: ConfigMap\n", "without apiVersion"),
         (b"apiVersion: v1\nkind: ConfigMap\n", "without metadata.name"),
-        (b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: 7}\n", "no string"),
+        (b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: 7}\n", "not a string"),
     ],
 )
 async def test_what_is_no_manifest_is_refused_for_good(store: ClusterStore, content: bytes, words: str) -> None:
