@@ -129,11 +129,12 @@ def was_ever_written(placement: WorkPlacement) -> bool:
 
 
 def as_place(destination: Destination | None) -> object:
-    """Where a Destination's files are."""
+    """Where a Destination's files are, and which may come there."""
     if destination is None:
         return None
     return (
         destination.metadata.uid,
+        destination.allow,
         destination.path,
         destination.store_kind,
         destination.store_name,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from troth.api import labels as names
@@ -103,8 +103,16 @@ def succeeds(platform: Platform, placement: WorkPlacement, location: Location) -
     )
 
 
-async def handover(platform: Platform, placement: WorkPlacement, location: Location) -> Handover:
-    """What changes hands when a placement is written at a location, as it is given and not as it may be by now."""
+async def handover(
+    platform: Platform,
+    placement: WorkPlacement,
+    location: Location,
+    may_come: Callable[[WorkPlacement, Location], Awaitable[bool]],
+) -> Handover:
+    """What changes hands when a placement is written at a location, as it is given and not as it may be by now.
+
+    ``may_come``: whether another one, which is not written yet, may be written at a location.
+    """
     owner = owner_of(platform, placement)
     along: list[Claim] = _left_behind(placement, location)
     own = _work(platform, placement)
@@ -133,7 +141,8 @@ async def handover(platform: Platform, placement: WorkPlacement, location: Locat
         yielding += [Yielding(place.store.name, owner_at(place, other), wanted[group]) for place in places]
         if not read_placement(other).written:
             found = wanted_claim(platform, other)
-            if found and _shares_files(found[0], location) and _is_current(work, other):
+            shared = found and _shares_files(found[0], location) and _is_current(work, other)
+            if found and shared and await may_come(other, found[0]):
                 along.append(found[1])
                 here.add(other.metadata.uid)
     if not platform.settling.is_settled(owner):

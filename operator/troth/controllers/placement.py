@@ -44,14 +44,13 @@ from troth.controllers.placement_claims import claim_of, load_placement, places_
 from troth.controllers.placement_location import Location, Whereabouts, read_whereabouts, says_it_is_at
 from troth.controllers.placement_owners import aggregate_owner, owner_at, placement_reference
 from troth.controllers.placement_state import placement_facts
-from troth.controllers.plain_secrets import PlainSecrets
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
 from troth.controllers.standing import Refusals, Standing, judge_placement
 from troth.controllers.stores import StoreRef, require_supported
+from troth.controllers.welcome import Welcome
 from troth.engine.layout import aggregate, destination_prefix, has_own_files
-from troth.engine.plain_secrets import withheld
-from troth.engine.status import NOT_MADE_BY_TROTH, placement_status, read_placement, refused_status
+from troth.engine.status import NOT_MADE_BY_TROTH, NOT_SEALED_YET, placement_status, read_placement, refused_status
 from troth.engine.status.facts import PlacementFacts
 from troth.engine.work import blob_id
 from troth.stores import Claim, Reason, StateStoreWriter, StoreError, Written
@@ -74,7 +73,7 @@ class PlacementReconciler:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._neighbourhood = Neighbourhood(platform.caches)
-        self._plain_secrets = PlainSecrets(platform)
+        self._welcome = Welcome(platform)
         self._refusals = Refusals()
         self._began: float | None = None
         self._aggregating: dict[str, asyncio.Lock] = {}
@@ -124,11 +123,17 @@ class PlacementReconciler:
         if left:
             return After(left, "whoever it belongs to may put it right")
         meta = placement.metadata
+        reason = NOT_SEALED_YET if standing.former else NOT_MADE_BY_TROTH
         status = refused_status(
-            placement.status, standing.refusal, generation=meta.generation, now=self._platform.now()
+            placement.status,
+            standing.refusal,
+            generation=meta.generation,
+            now=self._platform.now(),
+            reason=reason,
         )
         caches = self._platform.caches.placements
-        if await self._platform.write_status(caches, WORK_PLACEMENT, key, placement.status, status):
+        wrote = await self._platform.write_status(caches, WORK_PLACEMENT, key, placement.status, status)
+        if wrote and not standing.former:
             self._platform.events.record(
                 placement_reference(placement),
                 type="Warning",
@@ -157,9 +162,9 @@ class PlacementReconciler:
             location, claim = claim_of(self._platform, placement, destination, store_ref, store)
             if not (_was_written(placement, location) and read_placement(placement).written):
                 self._require_own_place(destination, claim, store.path)
-                await self._require_welcome(placement, location)
             elif self._neighbourhood.of(destination).taken_by and has_own_files(destination):
                 return Waits("its Destination is refused; what is written stays as it is")
+            await self._welcome.require(placement, location)
         except InvalidObject as error:
             return await self._report_failure(key, placement, str(error), Terminal("InvalidPath", str(error)))
         if location.aggregate and _one_file(destination, location) is None:
@@ -216,27 +221,13 @@ class PlacementReconciler:
             return waits
         return await self._report_failure(key, placement, str(ready["message"]), waits)
 
-    async def _require_welcome(self, placement: WorkPlacement, location: Location) -> None:
-        """Raises InvalidObject when Secrets in the clear would come to another store that refuses them.
-
-        Its Work asks the same before it gives a placement its content; this is for those that move.
-        """
-        policy, store = self._plain_secrets.policy(placement.destination)
-        if policy != "refuse" or location in read_whereabouts(placement).places:
-            return
-        secrets = await self._plain_secrets.describe(
-            placement.workloads, lambda: load_placement(self._platform, placement)
-        )
-        if secrets:
-            raise InvalidObject("spec.workloads", withheld(secrets, store))
-
     def _with_handover(self, claim: Claim, placement: WorkPlacement, location: Location) -> Claim:
         going = succeeds(self._platform, placement, location)
         if not going and not may_hand_over(self._platform, placement):
             return claim
 
         async def ask() -> Handover:
-            return await handover(self._platform, placement, location)
+            return await handover(self._platform, placement, location, self._welcome.has)
 
         return replace(claim, handover=ask, succeeds=going)
 
@@ -281,16 +272,17 @@ class PlacementReconciler:
             ]
             unsealed = unsealed_parts(self._platform, destination, location)
             _require_room(placements, location)
-            contents, former = await self._parts_of_aggregate(placements, location)
+            contents, former, unwelcome = await self._parts_of_aggregate(placements, location)
+            staying = [*unsealed, *unwelcome]
             now = {(other.metadata.name, other.metadata.namespace): other.workloads for other in placements}
             before = self._aggregated.get((destination, path))
             released: frozenset[ObjectKey] = frozenset()
-            if unsealed:
-                # What is in the file of an unsealed one is what it had when it was last written.
-                names_of = [(other.metadata.name, other.metadata.namespace) for other in unsealed]
+            if staying:
+                # What is in the file of one that cannot be written is what it had when it was last written.
+                names_of = [(other.metadata.name, other.metadata.namespace) for other in staying]
                 now |= {each: before[each] for each in names_of if before and each in before}
                 released = await released_objects(
-                    self._platform, destination, before=before or {}, now=now, unsealed=unsealed
+                    self._platform, destination, before=before or {}, now=now, unsealed=staying
                 )
             if before is None:  # after a start nobody knows what was in the file
                 changed = [placement.metadata.name]
@@ -309,10 +301,10 @@ class PlacementReconciler:
                 spared = await on_the_way_elsewhere(self._platform, placements)
                 if keeper is not None:
                     self._tell_unsealed(keeper, unsealed, path)
-                everything = bool(unsealed) or spared.everything
+                everything = bool(staying) or spared.everything
                 return Handover(spared=Spared(spared.keys, everything=everything, released=released))
 
-            may_change_hands = bool(unsealed) or any(may_hand_over(self._platform, other) for other in placements)
+            may_change_hands = bool(staying) or any(may_hand_over(self._platform, other) for other in placements)
 
             written = await writer.write(
                 Claim(
@@ -370,21 +362,27 @@ class PlacementReconciler:
 
     async def _parts_of_aggregate(
         self, placements: Sequence[WorkPlacement], location: Location
-    ) -> tuple[dict[tuple[str, str], Mapping[str, bytes]], tuple[str, ...]]:
-        """What each placement has in the one file, and the other stores that may hold any of it."""
+    ) -> tuple[dict[tuple[str, str], Mapping[str, bytes]], tuple[str, ...], list[WorkPlacement]]:
+        """What each placement has in the one file, the other stores that may hold any of it, and whose part stays.
+
+        That is of placements whose new content may not be written, so what they have in the file is as it was.
+        """
         contents: dict[tuple[str, str], Mapping[str, bytes]] = {}
+        staying: list[WorkPlacement] = []
         former: set[str] = set()
         for placement in placements:
             former.update(read_whereabouts(placement).former_stores(location.store))
             try:
-                await self._require_welcome(placement, location)
+                await self._welcome.require(placement, location)
             except InvalidObject:
-                continue  # it says so itself, and what it has elsewhere stays there
+                if location in read_whereabouts(placement).places:
+                    staying.append(placement)
+                continue  # it says so itself, and what it has stays
             files: Mapping[str, bytes] = await load_placement(self._platform, placement)
             if leaves(self._platform, placement):
                 files = await still_needed(self._platform, placement, files, placements)
             contents[placement.metadata.name, placement.metadata.namespace] = files
-        return contents, tuple(sorted(former))
+        return contents, tuple(sorted(former)), staying
 
     # ---- leaving
 

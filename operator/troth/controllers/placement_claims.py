@@ -99,13 +99,17 @@ async def load_placement(platform: Platform, placement: WorkPlacement) -> dict[s
         ContentsChanged: it holds something else by now than it did when it was read.
         NotFound: it is gone.
     """
+    return await decode_workloads(await load_encoded(platform, placement))
+
+
+async def load_encoded(platform: Platform, placement: WorkPlacement) -> list[Mapping[str, str]]:
+    """The same as an object of the API server has it; raises the same."""
     remembered = remembered_workloads(platform, placement.workloads)
     if remembered is not None:
-        return await decode_workloads(remembered)
+        return remembered
     meta = placement.metadata
     obj = await platform.client.get(WORK_PLACEMENT, meta.name, meta.namespace)
-    found = await find_contents(placement.workloads, contents_of(obj.get("spec") or {}))
-    return await decode_workloads(found)
+    return await find_contents(placement.workloads, contents_of(obj.get("spec") or {}))
 
 
 class ContentsChanged(TrothError):

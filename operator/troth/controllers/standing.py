@@ -4,7 +4,8 @@ A seal proves the first. The second it cannot: a sealed object of a request that
 and created again. So the owner is looked up, by the uid that the seal names.
 
 What is refused says so on itself, after a moment: an edit of something that is really the operator's is put right
-within milliseconds by whoever it belongs to, and nobody needs to hear of that.
+within milliseconds by whoever it belongs to, and nobody needs to hear of that. Neither does anybody need an Event
+about what is only from before there were seals, or before the present key: nobody has done anything to it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ class Standing:
 
     refusal: str = ""
     waits_for: str = ""
+    former: bool = False
+    """It is refused only because it may be from before Troth sealed what it writes."""
 
     @property
     def accepted(self) -> bool:
@@ -46,7 +49,7 @@ def judge_work(caches: Caches, work: Work) -> Standing:
 def judge_placement(caches: Caches, placement: WorkPlacement) -> Standing:
     """Whether a placement is acted on; it is queued when what is not known becomes known."""
     if not placement.sealed_for:
-        return Standing(refusal=_UNSEALED.format("WorkPlacement", "Work"))
+        return _unsealed(placement, "WorkPlacement", "Work")
     namespace, _, name = work_of(placement).partition("/")
     work = caches.works.get(namespace, name)
     if work is None:
@@ -60,7 +63,7 @@ def judge_placement(caches: Caches, placement: WorkPlacement) -> Standing:
 
 def _judge_work(caches: Caches, work: Work, waiting: Key) -> Standing:
     if not work.sealed_for:
-        return Standing(refusal=_UNSEALED.format("Work", "request or Promise"))
+        return _unsealed(work, "Work", "request or Promise")
     uid = caches.uid_of_owner(work, waiting=waiting)
     if uid is None:
         return Standing(waits_for="the API of its Promise")
@@ -71,6 +74,18 @@ def _judge_work(caches: Caches, work: Work, waiting: Key) -> Standing:
     return Standing()
 
 
+def _unsealed(obj: Work | WorkPlacement, kind: str, owner: str) -> Standing:
+    # Where the status has a seal of the present key, the object had one too, and somebody has edited it since.
+    known = obj.reported if isinstance(obj, Work) else obj.recorded > 0
+    former = obj.former and not known
+    return Standing(refusal=(_FORMER if former else _UNSEALED).format(kind, owner), former=former)
+
+
+_FORMER = (
+    "This {0} is from before Troth sealed what it writes (or its key was made anew), so nothing more of it is written "
+    "and nothing is removed for it; what is written stays. It is sealed when its request or Promise is carried out "
+    "again; one that belongs to none can be deleted"
+)
 _UNSEALED = (
     "Somebody other than Troth made this {0} or has edited it, so nothing of it is written and nothing is removed for "
     "it. If it belongs to a {1} that exists, that one puts it right as soon as it can; any other can be deleted"

@@ -42,7 +42,14 @@ from troth.engine.scheduling import (
     may_be_ready,
     schedule,
 )
-from troth.engine.status import NOT_MADE_BY_TROTH, deletion_status, read_placement, refused_status, work_status
+from troth.engine.status import (
+    NOT_MADE_BY_TROTH,
+    NOT_SEALED_YET,
+    deletion_status,
+    read_placement,
+    refused_status,
+    work_status,
+)
 from troth.engine.status.facts import Held, Waiting, WorkFacts
 from troth.engine.work import placement_name
 from troth.kube import REFUSALS, AlreadyExists, Forbidden, NotFound
@@ -127,10 +134,16 @@ class WorkReconciler:
         left = self._refusals.patience(key, asyncio.get_running_loop().time())
         if left:
             return After(left, "whoever it belongs to may put it right")
+        reason = NOT_SEALED_YET if standing.former else NOT_MADE_BY_TROTH
         status = refused_status(
-            work.status, standing.refusal, generation=work.metadata.generation, now=self._platform.now()
+            work.status,
+            standing.refusal,
+            generation=work.metadata.generation,
+            now=self._platform.now(),
+            reason=reason,
         )
-        if await self._platform.write_status(self._platform.caches.works, WORK, key, work.status, status):
+        wrote = await self._platform.write_status(self._platform.caches.works, WORK, key, work.status, status)
+        if wrote and not standing.former:
             self._platform.events.record(
                 _reference(work),
                 type="Warning",

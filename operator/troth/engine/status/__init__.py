@@ -35,7 +35,7 @@ from troth.engine.status.facts import (
 from troth.engine.status.patch import apply_patch, same, status_patch
 from troth.engine.status.placement import placement_status, read_placement, read_work, work_status
 from troth.engine.status.promise import promise_available, promise_deletion_status, promise_status
-from troth.engine.status.refused import NOT_MADE_BY_TROTH, refused_status
+from troth.engine.status.refused import NOT_MADE_BY_TROTH, NOT_SEALED_YET, refused_status
 from troth.engine.status.request import (
     deletion_status,
     next_retry,
@@ -53,6 +53,7 @@ __all__ = [
     "MISSING",
     "NAMED",
     "NOT_MADE_BY_TROTH",
+    "NOT_SEALED_YET",
     "ON_ITS_WAY",
     "PAUSED",
     "AuthorStatus",

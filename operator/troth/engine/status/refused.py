@@ -9,9 +9,12 @@ from troth.api import Condition, merge_conditions
 from troth.api import conditions as types
 
 NOT_MADE_BY_TROTH: Final = "NotMadeByTroth"
+NOT_SEALED_YET: Final = "NotSealedYet"
 
 
-def refused_status(old: Mapping[str, Any], message: str, *, generation: int, now: str) -> dict[str, Any]:
+def refused_status(
+    old: Mapping[str, Any], message: str, *, generation: int, now: str, reason: str = NOT_MADE_BY_TROTH
+) -> dict[str, Any]:
     """The keys of a status that say why the object is not acted on.
 
     Other conditions go, for they are about an object that was acted on. What else stands there stays: of an object that
@@ -20,7 +23,7 @@ def refused_status(old: Mapping[str, Any], message: str, *, generation: int, now
     found = old.get("conditions")
     kept = [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
     others = tuple(str(item.get("type")) for item in kept if item.get("type") != types.READY)
-    refusal = Condition(types.READY, "False", NOT_MADE_BY_TROTH, message)
+    refusal = Condition(types.READY, "False", reason, message)
     return {
         "conditions": merge_conditions(kept, [refusal], now=now, drop=others),
         "observedGeneration": generation,
