@@ -283,7 +283,7 @@ def empty_repository(path: Path) -> None:
 
 STORES: Mapping[str, Wrong] = {
     "no url": Wrong("InvalidStateStore", ("spec.url", "missing", "repository's address")),
-    "a url that is none": Wrong("InvalidStateStore", ("spec.url", "gitops", "no address"), {"url": "gitops"}),
+    "a url that is none": Wrong("InvalidStateStore", ("spec.url", "gitops", "not an address"), {"url": "gitops"}),
     "no repository": Wrong("RepositoryMissing", ("no repository", "correct spec.url"), {"url": "{folder}/{name}"}),
     "no branch": Wrong(
         "BranchMissing",

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.platforms import promise
+from troth.api import InvalidObject
 from troth.api.resources import CUSTOM_RESOURCE_DEFINITION
 from troth.engine.admission.definitions import definition_refusals
 from troth.engine.definitions import build_definition
@@ -533,7 +534,12 @@ async def test_a_definition_is_refused_here_exactly_when_the_api_server_refuses_
 ) -> None:
     differences = []
     for name, api in variants(unique).items():
-        definition = build_definition("things", api)
+        try:
+            definition = build_definition("things", api)
+        except InvalidObject as error:
+            if error.field != "spec.api.spec.group":  # a group that no Promise may use, whatever the server says
+                raise
+            continue
         ours = definition_refusals(definition)
         answer = ""
         try:

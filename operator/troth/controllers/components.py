@@ -141,7 +141,9 @@ class Components:
         owner = read_parent(live.metadata.labels)
         if owner != parent:
             if owner is None:
-                return facts.with_state("Pending", ON_ITS_WAY)  # it was there before, and is refused until it is adopted
+                return facts.with_state(
+                    "Pending", ON_ITS_WAY
+                )  # it was there before, and is refused until it is adopted
             return facts.with_state(
                 "Failing", f"it belongs to {owner.namespace}/{owner.name} of the Promise {owner.promise}"
             )

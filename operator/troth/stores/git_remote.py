@@ -176,7 +176,10 @@ def is_loopback(host: str) -> bool:
 
 def _local_path(url: str, root: Path | None) -> str:
     if url.startswith("file:"):
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise _invalid(url, "is not an address that Git understands") from None
         if parts.netloc not in {"", "localhost"}:
             raise _invalid(url, "is a file on another machine")
         url = unquote(parts.path)
