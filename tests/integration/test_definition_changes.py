@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
@@ -231,15 +232,18 @@ def api_of(schema: Mapping[str, Any] | None = None, **changes: Any) -> Object:
 
 
 async def test_what_others_put_on_a_definition_stays_and_what_we_put_there_leaves(
-    client: Client, unique: str
+    client: Client, control_plane: ControlPlane, unique: str
 ) -> None:
+    # Any authority will do, but once the definition is established the API server takes nothing but a certificate.
+    kubeconfig = yaml.safe_load(control_plane.kubeconfig.read_text())
+    authority = kubeconfig["clusters"][0]["cluster"]["certificate-authority-data"]
     group = f"{unique}.example.com"
     name = f"things.{group}"
     both = {"labels": {"team": "a", "tier": "gold"}, "annotations": {"note": "ours", "shared": "ours"}}
     before = definition(api_of(metadata=both, conversion=WEBHOOK), group)
     await client.create(DEFINITION, before)
     try:
-        config = {"webhook": {"clientConfig": {"caBundle": "Q0E="}}}
+        config = {"webhook": {"clientConfig": {"caBundle": authority}}}
         others = {
             "metadata": {"labels": {"theirs": "x"}, "annotations": {"theirs": "y", "shared": "theirs"}},
             "spec": {"conversion": config},
@@ -258,7 +262,7 @@ async def test_what_others_put_on_a_definition_stays_and_what_we_put_there_leave
             "theirs": "x",
         }
         assert live["metadata"]["annotations"] == {"theirs": "y", "shared": "theirs"}
-        assert live["spec"]["conversion"]["webhook"]["clientConfig"]["caBundle"] == "Q0E="
+        assert live["spec"]["conversion"]["webhook"]["clientConfig"]["caBundle"] == authority
         without = definition(api_of(metadata={"labels": {"team": "a"}, "annotations": {}}), group)
         patch = definition_patch(read_definition(live), without)
         assert patch is not None

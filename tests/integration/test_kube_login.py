@@ -7,6 +7,7 @@ import base64
 import os
 import stat
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -50,13 +51,24 @@ async def ask_who(client: Client) -> str:
     return name
 
 
+@dataclass(frozen=True, slots=True)
+class Tokens(Resource):
+    """The tokens of one service account: a subresource in which something is created."""
+
+    account: str = ""
+
+    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        """The URL path to which a TokenRequest is sent."""
+        return SERVICE_ACCOUNT.path(namespace, self.account, "token")
+
+
 async def new_token(client: Client, namespace: str, account: str, seconds: int = 3600) -> str:
     """A token of a service account, by TokenRequest; makes the account if need be."""
     await client.apply(
         SERVICE_ACCOUNT,
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account, "namespace": namespace}},
     )
-    requests = Resource("", "v1", f"serviceaccounts/{account}/token", "TokenRequest")
+    requests = Tokens("", "v1", "serviceaccounts", "TokenRequest", account=account)
     request = {
         "apiVersion": "authentication.k8s.io/v1",
         "kind": "TokenRequest",
