@@ -35,6 +35,7 @@ from yarl import URL
 
 from troth.dev.certificates import Authority
 from troth.kube import load_credentials
+from troth.kube.connections import Connector
 from troth.kube.watch import Lines
 
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer", "host"})
@@ -183,7 +184,7 @@ class FaultProxy:
     async def __aenter__(self) -> Self:
         self._login = await load_credentials(self._upstream)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=self._login.ssl or True),
+            connector=Connector(limit=0, context=self._login.ssl, keepalive=15.0),
             auto_decompress=False,
             timeout=aiohttp.ClientTimeout(total=None),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -202,8 +203,10 @@ class FaultProxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.cut_watches()
-        await self._runner.cleanup()
-        await self._session.close()
+        try:
+            await self._runner.cleanup()
+        finally:
+            await self._session.close()
 
     def add(
         self,

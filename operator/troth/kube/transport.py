@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, suppress
 from random import Random
 from typing import Final, Protocol
 from urllib.parse import urlencode
@@ -25,6 +25,7 @@ from urllib.parse import urlencode
 import aiohttp
 from yarl import URL
 
+from troth.kube.connections import Connector
 from troth.kube.errors import (
     AnswerTooLong,
     ApiError,
@@ -207,8 +208,7 @@ class Transport:
         sessions = [session for session in (self._calls, self._streams, *self._retired) if session is not None]
         self._calls = self._streams = None
         self._retired.clear()
-        for session in sessions:
-            await session.close()
+        await _close_all(sessions)
 
     async def _open(self, path: str, query: Mapping[str, str], deadline: float) -> aiohttp.ClientResponse:
         url = self._url(path, query)
@@ -303,24 +303,25 @@ class Transport:
         self._context = self._login.ssl
         forgotten, self._retired = self._retired, [s for s in (self._calls, self._streams) if s is not None]
         self._calls = self._streams = None
-        for session in forgotten:
-            await session.close()
+        await _close_all(forgotten)
 
     def _session(self, connections: int, *, silence: float | None) -> aiohttp.ClientSession:
         if self._closed:
             raise ConnectionFailed(f"the client of {self._base} is closed", ambiguous=False, permanent=True)
-        context = self._context
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=connections,
-                keepalive_timeout=_KEEPALIVE,
-                ssl=context if context is not None else True,
-            ),
+            connector=Connector(limit=connections, context=self._context, keepalive=_KEEPALIVE),
             headers=self._headers,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=silence),
         )
+
+
+async def _close_all(sessions: Iterable[aiohttp.ClientSession]) -> None:
+    """Closes each of them, also when it is cancelled meanwhile."""
+    async with AsyncExitStack() as stack:
+        for session in sessions:
+            stack.push_async_callback(session.close)
 
 
 def _may_try_again(error: ApiError | ConnectionFailed, *, reading: bool) -> bool:
