@@ -312,7 +312,7 @@ async def test_a_promise_and_a_destination_go_although_somebody_forged_works_of_
 
 
 async def test_a_promise_s_dependency_folder_cannot_be_taken_before_it_is_installed(corner: Corner) -> None:
-    name, client = corner.name, corner.client
+    name = corner.name
     squat = corner.placement("squat", name, request="")
     squat["spec"]["promiseName"] = name
     del squat["metadata"]["labels"]["kratix.io/pipeline-name"]
@@ -329,7 +329,7 @@ async def test_a_promise_s_dependency_folder_cannot_be_taken_before_it_is_instal
     await corner.goes(WORK_PLACEMENT, live)
     assert await written(), "what the forged one claimed was never its own"
     corner.nothing_was_written()
-    assert is_well(await client.get(PROMISE, name))
+    await corner.platform.wait(PROMISE, name, is_well)
 
 
 # ---- whose it is
