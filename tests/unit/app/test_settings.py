@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from troth.app.settings import InvalidSettings, Settings, fields, flag_of, load_settings, variable_of
-from troth.cli.operator import operator
+from troth.cli import main
 
 
 def test_a_flag_wins_over_a_variable_and_a_variable_over_the_file(tmp_path: Path) -> None:
@@ -44,13 +44,13 @@ def test_a_wrong_setting_is_named_with_its_file(tmp_path: Path, text: str, probl
 
 
 def test_the_help_names_every_flag_with_its_variable_and_default() -> None:
-    text = " ".join(CliRunner().invoke(operator, ["--help"]).output.split())
+    text = " ".join(CliRunner().invoke(main, ["operator", "--help"]).output.split())
     for item in fields():
         assert flag_of(item.name) in text
         assert variable_of(item.name) in text
 
 
 def test_a_wrong_variable_ends_the_command_with_code_2_and_one_line() -> None:
-    result = CliRunner().invoke(operator, [], env={"TROTH_WORKERS": "many"})
+    result = CliRunner().invoke(main, ["operator"], env={"TROTH_WORKERS": "many"})
     assert result.exit_code == 2
     assert result.stderr == "troth operator: TROTH_WORKERS: workers must be int, not 'many'\n"
