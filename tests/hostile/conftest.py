@@ -1,0 +1,14 @@
+"""What several tests of hostile hands begin with."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.forging import Corner
+from tests.platforms import Platform, Repository
+
+
+@pytest.fixture
+async def corner(platform: Platform, repository: Repository, namespace: str, unique: str) -> Corner:
+    assert namespace == unique
+    return Corner(platform, repository, unique)
