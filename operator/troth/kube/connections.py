@@ -34,6 +34,7 @@ class Connector(aiohttp.TCPConnector):
         """
         super().__init__(limit=limit, ssl=context if context is not None else True, keepalive_timeout=keepalive)
         self._made: WeakSet[ResponseHandler] = WeakSet()
+        # There is no public way to say what a connection is made with; tests/unit/kube/test_closing.py watches over it.
         self._factory = functools.partial(_make, self._made, self._loop)
 
     async def close(self, *, abort_ssl: bool = True) -> None:
