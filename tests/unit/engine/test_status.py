@@ -627,6 +627,20 @@ def test_a_placement_tells_pending_written_failing_and_misplaced_apart() -> None
     assert reason_of(healed, "Ready")[0] == "True"
 
 
+def test_what_others_add_to_the_status_of_a_work_or_a_placement_goes_with_the_next_status() -> None:
+    place = {"store": {"kind": "GitStateStore", "name": "git"}, "aggregate": "README.md"}
+    record = {"location": place, "alsoIn": [place], "seal": "1/x"}
+    of_work = settle(
+        lambda old, now: work_status(old, a_work(placed()), now=now), {"troth": {**record, "evil": 1}}
+    )
+    assert of_work["troth"] == {"observedGeneration": 1}
+    of_placement = settle(
+        lambda old, now: placement_status(old, placed(), now=now), {"troth": {**record, "evil": 1}}
+    )
+    assert "evil" not in of_placement["troth"]
+    assert {name: of_placement["troth"][name] for name in record} == record  # where its files are is not forgotten
+
+
 def test_a_work_reports_its_groups_and_remembers_what_it_waits_for() -> None:
     waiting = (Waiting("aaaaa", {"role": "backup"}),)
     facts = a_work(placed(), groups=2, unscheduled=waiting)

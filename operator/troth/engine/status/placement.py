@@ -25,6 +25,8 @@ from troth.engine.status.facts import Held, PlacementFacts, Waiting, WorkFacts
 
 DESTINATION_NOT_FOUND: Final = "DestinationNotFound"
 _LONGEST_LIST: Final = 5
+# Where a placement's files are, and the seal over that: whoever removes them goes by it, so it stays until it changes.
+_RECORD: Final = frozenset({"location", "alsoIn", "seal"})
 _NO_DESTINATION: Final = "Destination {} does not exist"
 
 
@@ -64,7 +66,7 @@ def placement_status(old: Mapping[str, Any], facts: PlacementFacts, *, now: str)
         "versionID": facts.version or old.get("versionID") or None,
         "observedGeneration": facts.generation,
         "troth": {
-            **(old.get("troth") or {}),
+            **{name: value for name, value in (old.get("troth") or {}).items() if name in _RECORD},
             "observedGeneration": facts.generation,
             "path": facts.path or None,
             "files": facts.files,
@@ -137,7 +139,6 @@ def work_status(old: Mapping[str, Any], facts: WorkFacts, *, now: str) -> dict[s
         "workPlacements": facts.groups,
         "workPlacementsCreated": facts.groups - len(waiting),
         "troth": {
-            **(old.get("troth") or {}),
             "observedGeneration": facts.generation,
             "unscheduled": waiting or None,
             "held": [_as_status(held) for held in facts.held] or None,
