@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -20,6 +21,11 @@ hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, prin
 hypothesis.settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"),
 )
+
+# Where the surroundings forbid to write bytecode, as those of many containers do, each of the hundreds of interpreters
+# that tests start would compile all that it imports anew: half of what the tests cost.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A shell that runs something in the background has it ignore Ctrl-C, and all that it starts inherits that: the tests
 # that end a command with Ctrl-C would wait for ever.
