@@ -40,7 +40,7 @@ from troth.api.resources import (
 )
 from troth.dev import AuditLog, ControlPlane
 from troth.dev.git_server import GitServer, git
-from troth.kube import Client
+from troth.kube import Client, Conflict
 
 Object = dict[str, Any]
 
@@ -188,6 +188,20 @@ PROMISES: Mapping[Edit, tuple[str, ...]] = {
 }
 
 
+async def replace_spec(platform: Platform, name: str, spec: Mapping[str, Any]) -> None:
+    """Gives a Promise another spec, as `kubectl replace` does: whoever meets a write of the operator asks again."""
+
+    async def replaced() -> bool:
+        live = await platform.client.get(PROMISE, name)
+        try:
+            await platform.client.replace(PROMISE, {**live, "spec": spec})
+        except Conflict:
+            return False
+        return True
+
+    await eventually(replaced, f"the Promise {name} has another spec")
+
+
 @pytest.mark.parametrize("edit", PROMISES, ids=lambda edit: edit.__name__)
 async def test_a_promise_names_the_field_that_is_wrong_and_the_remedy(
     platform: Platform, unique: str, edit: Edit
@@ -198,7 +212,7 @@ async def test_a_promise_names_the_field_that_is_wrong_and_the_remedy(
     live = await told(platform, PROMISE, unique, *PROMISES[edit], reason="InvalidPromise")
     assert condition(live, "Available")["status"] == "False"
     assert live["status"]["observedGeneration"] == live["metadata"]["generation"]
-    await platform.client.replace(PROMISE, {**live, "spec": promise(unique)["spec"]})
+    await replace_spec(platform, unique, promise(unique)["spec"])
     await platform.wait(PROMISE, unique, lambda live: condition(live, "Ready").get("status") == "True")
 
 
@@ -226,8 +240,7 @@ async def test_an_api_cannot_be_renamed_while_it_is_used(
     renamed = promise(unique)
     renamed["spec"]["api"]["metadata"]["name"] = f"others.{unique}.example.com"
     renamed["spec"]["api"]["spec"]["names"] = {"kind": "Other", "plural": "others"}
-    live = await platform.client.get(PROMISE, unique)
-    await platform.client.replace(PROMISE, {**live, "spec": renamed["spec"]})
+    await replace_spec(platform, unique, renamed["spec"])
     await told(
         platform, PROMISE, unique, "spec.api", "1 of its requests exist", "restore it", reason="InvalidPromise"
     )
