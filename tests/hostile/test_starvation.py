@@ -13,7 +13,7 @@ import pytest
 
 from tests.operators import OperatorProcess, running_operator
 from tests.platforms import Object, Platform, Repository, api_of, condition, failure, is_ready, promise, request
-from tests.waiting import eventually
+from tests.waiting import eventually, stretched
 from troth.dev import ControlPlane
 from troth.kube import Client
 
@@ -175,8 +175,3 @@ async def healthy(process: OperatorProcess) -> AsyncIterator[None]:
         results = await asyncio.gather(looking, return_exceptions=True)
     assert isinstance(results[0], asyncio.CancelledError), results
     assert slowest < stretched(1.0)
-
-
-def stretched(seconds: float) -> float:
-    """The seconds of a promise on a machine of its own, times how many want each of its processors just now."""
-    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))

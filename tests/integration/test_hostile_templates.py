@@ -6,7 +6,6 @@ Alone on a machine the operator says it within 0.1 s, and within 2.5 s where a t
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -29,7 +28,7 @@ from tests.platforms import (
     is_ready,
     promise,
 )
-from tests.waiting import eventually
+from tests.waiting import eventually, stretched
 from troth.api import Resource
 from troth.api.resources import DESTINATION, GIT_STATE_STORE, PROMISE
 from troth.dev import ControlPlane
@@ -260,11 +259,6 @@ async def test_fifty_requests_of_an_endless_template_do_not_hold_up_another_prom
         return all(failure(item).get("reason") == "TemplateTimeout" for item in listing.items)
 
     await eventually(all_told, "every request of the endless template says so", within=60, every=0.2)
-
-
-def stretched(seconds: float) -> float:
-    """The seconds of a promise on a machine of its own, times how many want each of its processors just now."""
-    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 async def edit_and_wait(
