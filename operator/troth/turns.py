@@ -9,7 +9,8 @@ so each keeps what it promises alone:
 * any other place (a row and a column together) is served within twice the number of rows times the columns of its
   row, and within twice the number of columns times the rows of its column, whatever is added meanwhile.
 
-Inside a place it is first come, first served.
+Inside a place it is first come, first served. Who comes anew stands before the place that was served just now: two
+hundred requests that hang, and one of them that was mended, would else cost it two turns of theirs.
 
 Rejected: *one rotation of rows* (a slow Promise used from two hundred namespaces has two hundred turns of two hundred
 and one); *one order by who was served last* (whoever shares its row with one crowd and its column with another is
@@ -35,9 +36,20 @@ class _Rotation(Generic[Outer, Inner]):
 
     def __init__(self) -> None:
         self._order: OrderedDict[Outer, OrderedDict[Inner, None]] = OrderedDict()
+        self._last: tuple[Outer, Inner] | None = None  # who had the last turn
 
     def add(self, outer: Outer, inner: Inner) -> None:
-        self._order.setdefault(outer, OrderedDict()).setdefault(inner, None)
+        """Puts a name at the end, but before who had the last turn, who else would have two in a row."""
+        is_new = outer not in self._order
+        within = self._order.setdefault(outer, OrderedDict())
+        within.setdefault(inner, None)
+        if self._last is None:
+            return
+        last_outer, last_inner = self._last
+        if is_new and last_outer in self._order:
+            self._order.move_to_end(last_outer)
+        elif last_outer == outer and last_inner in within:
+            within.move_to_end(last_inner)
 
     def drop(self, outer: Outer, inner: Inner) -> None:
         within = self._order[outer]
@@ -52,6 +64,7 @@ class _Rotation(Generic[Outer, Inner]):
                 if admits is None or admits(outer, inner):
                     within.move_to_end(inner)
                     self._order.move_to_end(outer)
+                    self._last = (outer, inner)
                     return outer, inner
         return None
 

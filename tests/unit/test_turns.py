@@ -107,3 +107,28 @@ def test_what_is_removed_waits_no_more() -> None:
     assert not turns.remove("1", "a", "p")
     assert turns.take_place("a", "q") == ["2", "3"]
     assert not turns
+
+
+@given(st.integers(0, 5), st.booleans())
+def test_who_comes_anew_to_a_row_is_next_and_not_after_the_crowd_once_more(served: int, row_too: bool) -> None:
+    turns: Turns[object, int, int] = Turns()
+    for _ in range(20):
+        turns.add(object(), 0, 0)
+    for _ in range(served + 2):  # a turn by rows and one by columns, at least
+        turns.take()
+    mended = object()
+    turns.add(mended, int(row_too), 1)
+    assert turns.take() is mended
+
+
+def test_newcomers_without_end_do_not_stop_who_was_there() -> None:
+    turns: Turns[object, int, int] = Turns()
+    crowd = object()
+    turns.add(object(), 0, 0)
+    turns.add(crowd, 0, 0)
+    turns.take()
+    for number in range(1, 12):
+        turns.add(object(), 0, number)
+        if turns.take() is crowd:
+            return
+    raise AssertionError("it was never served")
