@@ -6,6 +6,9 @@ get. Pure: from a definition and an object to the admitted object or to the reas
 
 Not done here: admission plug-ins and webhooks, quotas, conversion between versions by a webhook, field validation (an
 unknown field is pruned; the API server also warns). The CEL library is loaded only when a definition has rules.
+
+Upstream: `pkg/apiserver/customresource_handler.go` of k8s.io/apiextensions-apiserver v0.36.3 for the order, and
+`pkg/api/validation/objectmeta.go` of k8s.io/apimachinery v0.36.3 for names and labels.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ A function that is not here is not known to the evaluator, and a rule that needs
 is here that is only nearly right. Left out so: URLs, semantic versions, formatting, and the accessors of IP addresses.
 Functions take the receiver first. One that raises ValueError is an error of the rule, as in CEL; one that raises
 TypeError has no overload for what it was given.
+
+Upstream: `pkg/cel/library` of k8s.io/apiserver v0.36.3, and `ext` and `common/stdlib` of cel-go v0.26.0.
 """
 
 from __future__ import annotations

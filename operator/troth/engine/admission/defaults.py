@@ -4,6 +4,8 @@ It holds each default against the schema where it stands, with the CEL rules and
 ``default: {}`` beside a rule that reads a field with a default of its own is refused. People find that out when they
 publish; this finds it out before. Transition rules are not asked, as there is nothing old. The API server passes over
 defaults in the values of maps, and does not look whether a list has a key twice.
+
+Upstream: `pkg/apiserver/schema/defaulting/validation.go` of k8s.io/apiextensions-apiserver v0.36.3.
 """
 
 from __future__ import annotations

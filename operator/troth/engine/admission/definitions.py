@@ -3,6 +3,9 @@
 A Promise's API is created by the operator, and the API server's refusal becomes the Promise's condition. These are
 the rules that authors meet; each was compared with a real API server. Left to it are the types and the costs of CEL
 rules, conversion and defaults inside of ``allOf`` and its like: what is not known here is let through.
+
+Upstream: `pkg/apis/apiextensions/validation/validation.go` and `pkg/apiserver/schema/validation.go` of
+k8s.io/apiextensions-apiserver v0.36.3.
 """
 
 from __future__ import annotations

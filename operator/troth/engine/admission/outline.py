@@ -2,6 +2,9 @@
 
 The operator applies the definition with server-side apply, which refuses any word that it does not know: a misspelled
 ``minLenght`` is found here, and not when the Promise is published.
+
+Upstream: the fields of `pkg/apis/apiextensions/v1/types.go` and the rules of
+`pkg/apis/apiextensions/validation/validation.go` in k8s.io/apiextensions-apiserver v0.36.3.
 """
 
 from __future__ import annotations

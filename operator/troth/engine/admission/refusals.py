@@ -2,6 +2,9 @@
 
 The texts are the API server's, so that what is said without a cluster can be recognised on one. A value is shown the
 way Go shows it.
+
+Upstream: `pkg/util/validation/field/errors.go` of k8s.io/apimachinery v0.36.3, and `pkg/validation/errors/schema.go` of
+k8s.io/kube-openapi as Kubernetes v1.36.3 uses it.
 """
 
 from __future__ import annotations

@@ -6,6 +6,9 @@ walk. A default may bring fields that are pruned afterwards, and pruning may tak
 
 Every function changes the object in place; the caller gives it a copy of its own. Schemas are read as the definition
 has them: no compiling is worth it here, because most of an object is known and needs no change.
+
+Upstream: `pkg/apiserver/schema/defaulting/algorithm.go`, `pkg/apiserver/schema/pruning/algorithm.go` and
+`pkg/apiserver/schema/defaulting/prunenulls.go` of k8s.io/apiextensions-apiserver v0.36.3.
 """
 
 from __future__ import annotations

@@ -7,6 +7,10 @@ nothing of `nullable`, int-or-string or ratcheting, and its formats and regular 
 nor can a hostile pattern be run with Python's `re`, which can take for ever.
 
 A schema is compiled once into a tree of `Validator`; checking is then without look-ups in the schema.
+
+Upstream: `pkg/validation/validate` of k8s.io/kube-openapi as Kubernetes v1.36.3 uses it, and
+`pkg/apiserver/validation/ratcheting.go` and `pkg/apiserver/schema/listtype/validation.go` of
+k8s.io/apiextensions-apiserver v0.36.3.
 """
 
 from __future__ import annotations
