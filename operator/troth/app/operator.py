@@ -44,6 +44,7 @@ from troth.controllers.state_store import StateStoreReconciler
 from troth.controllers.stores import OpenStores
 from troth.controllers.work import WorkReconciler
 from troth.controllers.workflow import Workflows
+from troth.controllers.workflow_works import Works
 from troth.controllers.writes import Writes
 from troth.engine import Limits, RenderPool
 from troth.engine.manifests import load_documents
@@ -163,9 +164,9 @@ class Operator:
     # ---- parts
 
     def _runner(self, platform: Platform) -> Runner:
-        workflows = Workflows(platform)
-        requests = RequestReconciler(platform, workflows)
-        promises = PromiseReconciler(platform, workflows, requests)
+        workflows, works = Workflows(platform), Works(platform)
+        requests = RequestReconciler(platform, workflows, works)
+        promises = PromiseReconciler(platform, workflows, works)
         self._stack.push_async_callback(promises.close)
         self._stores = StateStoreReconciler(platform)
         reconcilers = {

@@ -23,6 +23,7 @@ from troth.api.resources import DESTINATION, WORK_PLACEMENT
 from troth.controllers.aggregates import OneFile, has_one_file, take_one_file, was_ready
 from troth.controllers.caches import BY_CLAIM, BY_DESTINATION
 from troth.controllers.neighbourhood import Neighbourhood
+from troth.controllers.object_writes import delete_object, patch_object
 from troth.controllers.owners import claim_of_destination, is_kept_for_files
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
@@ -31,7 +32,7 @@ from troth.engine.layout import DestinationFiles, destination_files, destination
 from troth.engine.neighbours import Neighbours
 from troth.engine.status import DestinationFacts, destination_status
 from troth.engine.work import blob_id
-from troth.kube import Conflict, NotFound
+from troth.kube import Conflict
 from troth.stores import Claim, StateStoreWriter, StoreError
 
 
@@ -242,13 +243,9 @@ class DestinationReconciler:
         """Puts the name of the one file into the spec, where nobody gave one, as Kratix's webhook does."""
         if destination.mode != "aggregatedYAML" or destination.names_file:
             return destination
-        try:
-            answer = await self._platform.client.merge_patch(
-                DESTINATION, key.name, {"spec": {"filepath": {"filename": destination.filename}}}
-            )
-        except NotFound:
-            return destination
-        self._platform.caches.destinations.observe(answer)
+        patch = {"spec": {"filepath": {"filename": destination.filename}}}
+        destinations = self._platform.caches.destinations
+        await patch_object(self._platform, destinations, DESTINATION, destination.metadata, patch)
         return self._platform.caches.destinations.get("", key.name) or destination
 
     async def _set_finalizer(self, key: Key, destination: Destination, *, present: bool) -> None:
@@ -282,17 +279,7 @@ class DestinationReconciler:
         found = [*caches.by_index(BY_DESTINATION, destination.name), *edited]
         placements = [each for each in found if is_kept_for_files(each) or not each.metadata.deleting]
         for placement in placements:
-            if placement.metadata.deleting:
-                continue
-            meta = placement.metadata
-            try:
-                answer = await self._platform.client.delete(
-                    WORK_PLACEMENT, meta.name, meta.namespace, uid=meta.uid
-                )
-            except NotFound:
-                continue
-            if answer.get("kind") == WORK_PLACEMENT.kind:
-                self._platform.caches.placements.observe(answer)
+            await delete_object(self._platform, caches, WORK_PLACEMENT, placement.metadata)
         if placements:
             waiting = f"waiting for {len(placements)} {'placements' if len(placements) > 1 else 'placement'}"
             await self._report(key, destination, ref, deleting=f"{waiting} to be removed")

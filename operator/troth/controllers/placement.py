@@ -34,6 +34,7 @@ from troth.controllers.handover import (
     succeeds,
 )
 from troth.controllers.neighbourhood import Neighbourhood
+from troth.controllers.object_writes import object_reference, take_finalizers_off
 from troth.controllers.owners import (
     is_kept_for_files,
     is_named_for,
@@ -42,7 +43,7 @@ from troth.controllers.owners import (
 )
 from troth.controllers.placement_claims import claim_of, load_placement, places_of, removal
 from troth.controllers.placement_location import Location, Whereabouts, read_whereabouts, says_it_is_at
-from troth.controllers.placement_owners import aggregate_owner, owner_at, placement_reference
+from troth.controllers.placement_owners import aggregate_owner, owner_at
 from troth.controllers.placement_state import placement_facts
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
@@ -135,7 +136,7 @@ class PlacementReconciler:
         wrote = await self._platform.write_status(caches, WORK_PLACEMENT, key, placement.status, status)
         if wrote and not standing.former:
             self._platform.events.record(
-                placement_reference(placement),
+                object_reference(WORK_PLACEMENT, placement.metadata),
                 type="Warning",
                 reason=NOT_MADE_BY_TROTH,
                 message=standing.refusal,
@@ -435,7 +436,7 @@ class PlacementReconciler:
         if gone:
             await self._let_go(placement, old)
             self._platform.events.record(
-                placement_reference(placement),
+                object_reference(WORK_PLACEMENT, placement.metadata),
                 type="Warning",
                 reason="FilesLeftBehind",
                 message=f"state store {old.store} {gone}; the files in {old.path} stay where they were",
@@ -491,13 +492,8 @@ class PlacementReconciler:
                 retry = self._platform.writes.failed(location.store, key, error)
                 return await self._report_failure(key, placement, str(error), retry)
         ours = {names.REPO_CLEANUP, names.DOT_FILES_CLEANUP}
-        await self._platform.set_finalizers(
-            self._platform.caches.placements,
-            WORK_PLACEMENT,
-            key,
-            finalizers=[name for name in placement.metadata.finalizers if name not in ours],
-            resource_version=placement.metadata.resource_version,
-        )
+        placements = self._platform.caches.placements
+        await take_finalizers_off(self._platform, placements, WORK_PLACEMENT, key, placement.metadata, ours)
         self._platform.writes.forget(key)
         if still := self._platform.caches.placements.get(key.namespace, key.name):
             self._platform.caches.queue_work(still)  # others keep it, and its Work says so
@@ -533,7 +529,7 @@ class PlacementReconciler:
             self._platform.settling.tell(owner_of(self._platform, placement))
         if restored:
             self._platform.events.record(
-                placement_reference(placement),
+                object_reference(WORK_PLACEMENT, placement.metadata),
                 type="Warning",
                 reason="FilesRestored",
                 message=f"{_RESTORED} to {location.path}",
@@ -554,7 +550,7 @@ class PlacementReconciler:
         wrote = await self._write_status(key, placement, facts)
         if wrote:
             self._platform.events.record(
-                placement_reference(placement),
+                object_reference(WORK_PLACEMENT, placement.metadata),
                 type="Warning",
                 reason="FailedWriteToDestination",
                 message=message,

@@ -9,11 +9,11 @@ the store tells.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Final
 
 from troth.api import InvalidObject
 from troth.api.objects import WorkPlacement
-from troth.api.resources import KUBERNETES_STATE_STORE, WORK_PLACEMENT
+from troth.api.resources import KUBERNETES_STATE_STORE
 from troth.controllers.aggregates import read_one_file
 from troth.controllers.destination import destination_owner, read_own_files
 from troth.controllers.owners import is_of_old
@@ -29,17 +29,6 @@ _AT_ONCE: Final = 200
 def aggregate_owner(destination: str) -> str:
     """Who owns the one file of a destination with the mode aggregatedYAML."""
     return f"destination/{destination}/aggregate"
-
-
-def placement_reference(placement: WorkPlacement) -> dict[str, Any]:
-    """The object reference of a placement, for Events."""
-    return {
-        "apiVersion": WORK_PLACEMENT.api_version,
-        "kind": WORK_PLACEMENT.kind,
-        "name": placement.metadata.name,
-        "namespace": placement.metadata.namespace,
-        "uid": placement.metadata.uid,
-    }
 
 
 def owner_at(location: Location, placement: WorkPlacement) -> str:

@@ -19,26 +19,23 @@ from troth.api.conditions import LINTED, REQUESTS_FIT, find_condition
 from troth.api.objects import Promise, WorkloadGroup
 from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, PROMISE
 from troth.controllers.caches import BY_PROMISE, BY_REQUIREMENT
-from troth.controllers.handover import is_retired
+from troth.controllers.object_writes import create_or_patch, delete_object, object_reference, patch_object
+from troth.controllers.obstacles import after_refusal, why_refused
 from troth.controllers.owners import owner_index
 from troth.controllers.platform import Platform
 from troth.controllers.promise_deletion import PromiseDeletion
 from troth.controllers.promise_fit import PromiseFit
 from troth.controllers.promise_lint import PromiseLint
-from troth.controllers.request import RequestReconciler
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
 from troth.controllers.workflow import (
-    ContentsForgotten,
-    NameTaken,
     Run,
     Workflows,
-    WorkOwner,
     after_failure,
-    after_refusal,
     is_passing,
+    remember_contents,
     retry_seconds,
-    why_refused,
 )
+from troth.controllers.workflow_works import NameTaken, WorkOwner, Works, keep_or_make_again
 from troth.engine import Failure, render_context
 from troth.engine.definition_changes import definition_patch
 from troth.engine.definitions import Definition, read_definition, request_resource
@@ -59,7 +56,7 @@ from troth.engine.status import (
 )
 from troth.engine.status.facts import INSTALLED
 from troth.engine.work import Packed, build_groups, pack_content
-from troth.kube import REFUSALS, AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound, TooLarge
+from troth.kube import REFUSALS, ApiError, Conflict, Forbidden, Invalid, TooLarge
 
 FINALIZERS = (names.DEPENDENCIES_CLEANUP, names.WORKFLOWS_CLEANUP, names.REVISION_CLEANUP)
 API_FINALIZERS = (
@@ -88,11 +85,11 @@ class _UnfitApi(InvalidObject):
 class PromiseReconciler:
     """Installs Promises, keeps them installed, and takes them back."""
 
-    def __init__(self, platform: Platform, workflows: Workflows, requests: RequestReconciler) -> None:
+    def __init__(self, platform: Platform, workflows: Workflows, works: Works) -> None:
         self._platform = platform
         self._workflows = workflows
-        self._requests = requests
-        self._deletion = PromiseDeletion(platform, workflows, self._owner)
+        self._works = works
+        self._deletion = PromiseDeletion(platform, workflows, works, self._owner)
         self._lint = PromiseLint(platform)
         self._fit = PromiseFit(platform)
         self._checked: dict[str, tuple[tuple[str, int], Offer | Unsound]] = {}
@@ -258,7 +255,7 @@ class PromiseReconciler:
             return False  # when it is gone its informer queues this Promise, which makes it anew
         patch = definition_patch(live, offer.definition)
         if patch is not None:
-            live = await self._patch_definition(name, patch)
+            live = await self._patch_definition(live, patch)
         if live.refusal:
             raise InvalidObject(
                 "spec.api.spec.names", live.refusal, "choose names that no other API of this group has"
@@ -277,11 +274,9 @@ class PromiseReconciler:
 
     async def _create_definition(self, promise: Promise, definition: Mapping[str, Any]) -> Definition:
         name = definition["metadata"]["name"]
-        try:
-            answer = await self._platform.client.create(CUSTOM_RESOURCE_DEFINITION, definition)
-        except AlreadyExists:
-            answer = await self._platform.client.get(CUSTOM_RESOURCE_DEFINITION, name)
-            owner = (answer["metadata"].get("labels") or {}).get(names.PROMISE_NAME)
+
+        def leave_existing(live: Mapping[str, Any]) -> None:
+            owner = (live["metadata"].get("labels") or {}).get(names.PROMISE_NAME)
             if owner != promise.name:
                 whose = f"is the API of the Promise {owner}" if owner else "exists, and Troth did not make it"
                 raise InvalidObject(
@@ -289,19 +284,29 @@ class PromiseReconciler:
                     f"the CustomResourceDefinition {name} {whose}",
                     "choose another name"
                     + ("" if owner else f", or adopt it: label it {names.PROMISE_NAME}={promise.name}"),
-                ) from None
+                )
+
+        try:
+            answer = await create_or_patch(
+                self._platform,
+                self._platform.caches.definitions,
+                CUSTOM_RESOURCE_DEFINITION,
+                definition,
+                leave_existing,
+            )
         except Invalid as error:
             raise _UnfitApi("spec.api", error.message) from None
-        self._platform.caches.definitions.observe(answer)
         return read_definition(answer)
 
-    async def _patch_definition(self, name: str, patch: Mapping[str, Any]) -> Definition:
+    async def _patch_definition(self, live: Definition, patch: Mapping[str, Any]) -> Definition:
+        definitions = self._platform.caches.definitions
         try:
-            answer = await self._platform.client.merge_patch(CUSTOM_RESOURCE_DEFINITION, name, patch)
+            answer = await patch_object(
+                self._platform, definitions, CUSTOM_RESOURCE_DEFINITION, live.metadata, patch
+            )
         except Invalid as error:
             raise _UnfitApi("spec.api", error.message) from None
-        self._platform.caches.definitions.observe(answer)
-        return read_definition(answer)
+        return read_definition(answer) if answer else live
 
     async def _leave_other_definitions(self, promise: Promise, offer: Offer) -> None:
         """An API that was renamed or taken out goes when nobody uses it; else the Promise is refused."""
@@ -319,10 +324,9 @@ class PromiseReconciler:
                     "restore it, or delete the requests first",
                 )
             await self._platform.caches.unfollow_requests(promise.name, besides=kept)
-            try:
-                await self._platform.client.delete(CUSTOM_RESOURCE_DEFINITION, name, uid=live.metadata.uid)
-            except NotFound:
-                continue
+            await delete_object(
+                self._platform, self._platform.caches.definitions, CUSTOM_RESOURCE_DEFINITION, live.metadata
+            )
 
     async def _count_requests(self, live: Definition) -> int:
         # Read from the API server, not from a cache: a wrong zero here would delete what people asked for.
@@ -347,14 +351,12 @@ class PromiseReconciler:
     async def _keep_works(self, key: Key, promise: Promise, offer: Offer) -> Run:
         owner = self._owner(promise)
         self._platform.settling.unsettle(owner.index)
-        try:
-            await self._keep_dependencies(promise, owner)
-            run = await self._run(key, promise, offer, fresh=False)
-            await self._workflows.keep_works(owner, names.WORK_TYPE_PROMISE, run)
-        except ContentsForgotten:
-            run = await self._run(key, promise, offer, fresh=True)
-            await self._workflows.keep_works(owner, names.WORK_TYPE_PROMISE, run)
-        return run
+        await self._keep_dependencies(promise, owner)
+        return await keep_or_make_again(
+            await self._run(key, promise, offer, fresh=False),
+            lambda run: self._works.keep_all(owner, names.WORK_TYPE_PROMISE, run),
+            lambda: self._run(key, promise, offer, fresh=True),
+        )
 
     async def _run(self, key: Key, promise: Promise, offer: Offer, *, fresh: bool) -> Run:
         return await self._workflows.run(
@@ -369,30 +371,30 @@ class PromiseReconciler:
 
     async def _keep_dependencies(self, promise: Promise, owner: WorkOwner) -> None:
         """One Work with all static manifests (kratix-compatibility.md#dependencies), or none."""
-        candidates = [*self._workflows.works_of(owner), *self._workflows.works_to_take_over(owner)]
+        candidates = [*self._works.of(owner), *self._works.to_take_over(owner)]
         existing = [work for work in candidates if work.type == names.WORK_TYPE_STATIC_DEPENDENCY]
         if not promise.spec.dependencies:
             for superfluous in existing:
-                await self._workflows.retire_work(owner, superfluous)
+                await self._works.retire(owner, superfluous)
             return
         labels = {names.WORK_TYPE: names.WORK_TYPE_STATIC_DEPENDENCY}
         work = existing[0] if existing else None
         # No pipeline makes them, so the namespace of the pipelines is not theirs.
         owner = replace(owner, work_namespace=self._platform.settings.system_namespace)
-        try:
-            await self._workflows.keep_work(owner, work, await self._dependencies_of(promise), labels)
-        except ContentsForgotten:
-            self._dependencies.pop(promise.name, None)
-            await self._workflows.keep_work(owner, work, await self._dependencies_of(promise), labels)
+        await keep_or_make_again(
+            await self._dependencies_of(promise),
+            lambda groups: self._works.keep(owner, work, groups, labels),
+            lambda: self._dependencies_of(promise, fresh=True),
+        )
 
-    async def _dependencies_of(self, promise: Promise) -> tuple[WorkloadGroup, ...]:
+    async def _dependencies_of(self, promise: Promise, *, fresh: bool = False) -> tuple[WorkloadGroup, ...]:
         """The dependencies as a workload group, made once for each generation.
 
         An operator's release has hundreds of kilobytes, and writing them as YAML would hold the loop.
         """
         generation = (promise.metadata.uid, promise.metadata.generation)
         known = self._dependencies.get(promise.name)
-        if known is None or known[0] != generation:
+        if known is None or known[0] != generation or fresh:
             packed = await asyncio.to_thread(_pack_dependencies, promise.spec.dependencies)
             groups = build_groups(
                 {f"static/{promise.name}-dependencies.yaml": packed},
@@ -400,7 +402,7 @@ class PromiseReconciler:
                 promise.spec.destination_selectors,
                 "promise-workflow",
             )
-            known = self._dependencies[promise.name] = (generation, self._workflows.remember_contents(groups))
+            known = self._dependencies[promise.name] = (generation, remember_contents(self._platform, groups))
         return known[1]
 
     def _owner(self, promise: Promise) -> WorkOwner:
@@ -436,23 +438,16 @@ class PromiseReconciler:
                 if run
                 else WorkflowFacts()
             ),
-            works=tuple(
-                [
-                    self._requests.work_facts(work)
-                    for work in self._workflows.works_of(self._owner(promise))
-                    if not work.metadata.deleting and not is_retired(work)
-                ]
-                + self._obstacles(promise, run)
-            ),
+            works=(*self._works.facts(self._owner(promise)), *self._obstacles(promise, run)),
             requests=self._platform.caches.requests_of(promise.name),
         )
 
     def _obstacles(self, promise: Promise, run: Run | None) -> list[WorkFacts]:
         owner = self._owner(promise)
-        found = self._workflows.obstacles(owner, names.WORK_TYPE_PROMISE, run.pipelines if run else ())
+        found = self._works.obstacles(owner, names.WORK_TYPE_PROMISE, run.pipelines if run else ())
         if promise.spec.dependencies:
             owner = replace(owner, work_namespace=self._platform.settings.system_namespace)
-            found += self._workflows.obstacles(owner, names.WORK_TYPE_STATIC_DEPENDENCY, ("",))
+            found += self._works.obstacles(owner, names.WORK_TYPE_STATIC_DEPENDENCY, ("",))
         return list(found)
 
     def _requirements(self, promise: Promise) -> Sequence[RequirementFacts]:
@@ -536,18 +531,12 @@ class PromiseReconciler:
 
     def _record(self, promise: Promise, event_type: str, reason: str, message: str) -> None:
         self._platform.events.record(
-            promise_reference(promise), type=event_type, reason=reason, message=message, action="Reconcile"
+            object_reference(PROMISE, promise.metadata),
+            type=event_type,
+            reason=reason,
+            message=message,
+            action="Reconcile",
         )
-
-
-def promise_reference(promise: Promise) -> dict[str, Any]:
-    """The object reference of a Promise, for Events."""
-    return {
-        "apiVersion": PROMISE.api_version,
-        "kind": PROMISE.kind,
-        "name": promise.name,
-        "uid": promise.metadata.uid,
-    }
 
 
 def _pack_dependencies(dependencies: Sequence[Mapping[str, Any]]) -> Packed:

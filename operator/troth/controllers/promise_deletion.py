@@ -16,13 +16,16 @@ from troth.api.objects import Promise, Request
 from troth.api.pipelines import JinjaPipeline
 from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, PROMISE
 from troth.controllers.caches import BY_PROMISE
+from troth.controllers.object_writes import delete_object, take_finalizers_off
+from troth.controllers.obstacles import after_refusal
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Terminal
-from troth.controllers.workflow import Workflows, WorkOwner, after_refusal
+from troth.controllers.workflow import Workflows
+from troth.controllers.workflow_works import WorkOwner, Works
 from troth.engine import render_context
 from troth.engine.definitions import request_resource
 from troth.engine.status import deletion_status, promise_deletion_status
-from troth.kube import Conflict, Forbidden, Invalid, NotFound
+from troth.kube import Conflict, Forbidden, Invalid
 
 OURS = frozenset(
     {
@@ -42,10 +45,17 @@ _OBSTACLES: Final = frozenset({"Deleting", "DeleteWorkflowFailed", "PausedReconc
 class PromiseDeletion:
     """The steps of a Promise's deletion."""
 
-    def __init__(self, platform: Platform, workflows: Workflows, owner_of: Callable[[Promise], WorkOwner]) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        workflows: Workflows,
+        works: Works,
+        owner_of: Callable[[Promise], WorkOwner],
+    ) -> None:
         """``owner_of``: whom the Works of a Promise belong to."""
         self._platform = platform
         self._workflows = workflows
+        self._works = works
         self._owner_of = owner_of
 
     async def proceed(self, key: Key, promise: Promise, delete_pipelines: Sequence[JinjaPipeline]) -> Result:
@@ -73,12 +83,8 @@ class PromiseDeletion:
         if waiting := await self._remove_definitions(promise):
             return await self._wait(key, promise, waiting)
         try:
-            await self._platform.set_finalizers(
-                self._platform.caches.promises,
-                PROMISE,
-                key,
-                finalizers=[name for name in promise.metadata.finalizers if name not in OURS],
-                resource_version=promise.metadata.resource_version,
+            await take_finalizers_off(
+                self._platform, self._platform.caches.promises, PROMISE, key, promise.metadata, OURS
             )
         except Conflict:
             return Retry("the Promise changed while its finalizers were taken off")
@@ -101,18 +107,10 @@ class PromiseDeletion:
                 return f"the list of {resource.plural}"
             left = list(informer.items())
             for request in left:
-                if not request.metadata.deleting:
-                    meta = request.metadata
-                    try:
-                        answer = await self._platform.client.delete(
-                            resource, meta.name, meta.namespace, uid=meta.uid
-                        )
-                    except (NotFound, Conflict):
-                        continue
-                    if answer.get("kind") == resource.kind:
-                        informer.observe(answer)
+                meta = request.metadata
+                if not meta.deleting:
+                    await delete_object(self._platform, informer, resource, meta)
                 else:
-                    meta = request.metadata
                     caches.queue.add(Key(resource.name, meta.namespace, meta.name), priority=-10)
             if left:
                 noun = "request" if len(left) == 1 else "requests"
@@ -120,9 +118,9 @@ class PromiseDeletion:
         return ""
 
     async def _remove_works(self, promise: Promise) -> str:
-        await self._workflows.remove_works(self._owner_of(promise))
+        await self._works.remove_all(self._owner_of(promise))
         for work in self._platform.caches.works.by_index(BY_PROMISE, promise.name):
-            await self._workflows.delete_work(work)
+            await self._works.delete(work)
         left = [
             work
             for work in self._platform.caches.works.by_index(BY_PROMISE, promise.name)
@@ -131,21 +129,14 @@ class PromiseDeletion:
         if not left:
             return ""
         noun = "1 work" if len(left) == 1 else f"{len(left)} works"
-        return f"{noun} to be removed from their destinations{self._workflows.obstacle(left)}"
+        return f"{noun} to be removed from their destinations{self._works.obstacle(left)}"
 
     async def _remove_definitions(self, promise: Promise) -> str:
         left = self._platform.caches.definitions.by_index(BY_PROMISE, promise.name)
         for live in left:
-            if live.metadata.deleting:
-                continue
-            try:
-                answer = await self._platform.client.delete(
-                    CUSTOM_RESOURCE_DEFINITION, live.metadata.name, uid=live.metadata.uid
-                )
-            except NotFound:
-                continue
-            if answer.get("kind") == CUSTOM_RESOURCE_DEFINITION.kind:
-                self._platform.caches.definitions.observe(answer)
+            await delete_object(
+                self._platform, self._platform.caches.definitions, CUSTOM_RESOURCE_DEFINITION, live.metadata
+            )
         return f"the API {left[0].metadata.name} to go" if left else ""
 
     async def _wait(self, key: Key, promise: Promise, waiting_for: str) -> Result:

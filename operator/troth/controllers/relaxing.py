@@ -5,6 +5,7 @@ from __future__ import annotations
 from troth.api import Promise
 from troth.api.resources import CUSTOM_RESOURCE_DEFINITION
 from troth.controllers.caches import RequestApi
+from troth.controllers.object_writes import patch_object
 from troth.controllers.platform import Platform
 from troth.engine.relaxing import relaxing_patch
 from troth.kube import Forbidden, Invalid
@@ -17,8 +18,8 @@ async def relax(platform: Platform, api: RequestApi, promise: Promise) -> bool:
         return False
     patch = relaxing_patch(live)
     if patch is not None:
-        answer = await platform.client.merge_patch(CUSTOM_RESOURCE_DEFINITION, live.metadata.name, patch)
-        platform.caches.definitions.observe(answer)
+        definitions = platform.caches.definitions
+        await patch_object(platform, definitions, CUSTOM_RESOURCE_DEFINITION, live.metadata, patch)
     return True
 
 

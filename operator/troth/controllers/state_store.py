@@ -24,6 +24,7 @@ from troth.api import Key, Resource
 from troth.api.objects import SecretReference, StateStore
 from troth.api.resources import SECRET, STATE_STORES
 from troth.controllers.complaints import Complaints
+from troth.controllers.object_writes import object_reference
 from troth.controllers.placement_owners import former_owners
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result
@@ -158,7 +159,7 @@ class StateStoreReconciler:
         if not wrote or (was_ready and not facts.reason):
             return
         self._platform.events.record(
-            _reference(key, resource, store),
+            object_reference(resource, store.metadata),
             type="Warning" if facts.reason else "Normal",
             reason="NotReady" if facts.reason else "Ready",
             message=facts.message or f'{resource.kind} "{key.name}" is ready',
@@ -173,7 +174,7 @@ class StateStoreReconciler:
             message = f"{complaint}; it is set aside, and written anew when its owner next writes"
             logger.warning("%s: %s", key, message, extra={"store": key.name})
             self._platform.events.record(
-                _reference(key, resource, store),
+                object_reference(resource, store.metadata),
                 type="Warning",
                 reason="RecordUnreadable",
                 message=message,
@@ -205,15 +206,6 @@ class StateStoreReconciler:
         """Closes every writer; at the end of the process."""
         writers = [store.writer for store in self._platform.open_stores.all() if store.writer is not None]
         await asyncio.gather(*self._closing, *(_close_within(writer, _CLOSING_SECONDS) for writer in writers))
-
-
-def _reference(key: Key, resource: Resource, store: StateStore) -> dict[str, str]:
-    return {
-        "apiVersion": resource.api_version,
-        "kind": resource.kind,
-        "name": key.name,
-        "uid": store.metadata.uid,
-    }
 
 
 async def _close_within(writer: StateStoreWriter, seconds: float) -> None:

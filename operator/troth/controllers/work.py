@@ -23,15 +23,21 @@ from troth.controllers.allowance import note_of, summed_up, why_forbidden
 from troth.controllers.caches import BY_CLAIM, BY_WORK
 from troth.controllers.differences import was_ever_written
 from troth.controllers.handover import has_arrived, homes_of, is_leaving, is_retired
+from troth.controllers.object_writes import (
+    create_or_patch,
+    delete_object,
+    object_reference,
+    patch_object,
+    take_finalizers_off,
+)
+from troth.controllers.obstacles import after_refusal, is_kept_by_others, why_kept
 from troth.controllers.owners import claim_of_work, is_kept_for_files, is_named_for, slot_of, work_owner
 from troth.controllers.placement_claims import ContentsChanged, contents_of_work, find_contents
-from troth.controllers.placement_owners import placement_reference
 from troth.controllers.placement_state import placement_facts
 from troth.controllers.plain_secrets import Exposure, PlainSecrets, decode_readable, said_before
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Waits
 from troth.controllers.standing import Refusals, Standing, judge_work
-from troth.controllers.workflow import after_refusal, is_kept_by_others, why_kept
 from troth.engine.scheduling import (
     Existing,
     GroupPlan,
@@ -52,7 +58,7 @@ from troth.engine.status import (
 )
 from troth.engine.status.facts import Held, Waiting, WorkFacts
 from troth.engine.work import placement_name
-from troth.kube import REFUSALS, AlreadyExists, Forbidden, NotFound
+from troth.kube import REFUSALS, Forbidden
 
 _LONG_WRITE = 10.0
 _FAILING = frozenset({"NotAllowed", "WorkplacementsFailing"})
@@ -145,7 +151,7 @@ class WorkReconciler:
         wrote = await self._platform.write_status(self._platform.caches.works, WORK, key, work.status, status)
         if wrote and not standing.former:
             self._platform.events.record(
-                _reference(work),
+                object_reference(WORK, work.metadata),
                 type="Warning",
                 reason=NOT_MADE_BY_TROTH,
                 message=standing.refusal,
@@ -325,20 +331,14 @@ class WorkReconciler:
 
     async def _patch_placement(self, placement: WorkPlacement, patch: Mapping[str, Any]) -> bool:
         """Whether it was there to be patched; when it was not, its end queues its Work again."""
-        meta = placement.metadata
-        try:
-            answer = await self._platform.client.merge_patch(
-                WORK_PLACEMENT, meta.name, patch, namespace=meta.namespace
-            )
-        except NotFound:
-            return False
-        self._platform.caches.placements.observe(answer)
-        return True
+        placements = self._platform.caches.placements
+        answer = await patch_object(self._platform, placements, WORK_PLACEMENT, placement.metadata, patch)
+        return answer is not None
 
     def _announce_misplaced(self, placement: WorkPlacement, how: str) -> None:
         if names.MISPLACED not in placement.metadata.labels:
             self._platform.events.record(
-                placement_reference(placement),
+                object_reference(WORK_PLACEMENT, placement.metadata),
                 type="Warning",
                 reason="DestinationSelectorMismatch",
                 message=f"labels for destination: {placement.destination} {how}, "
@@ -423,18 +423,16 @@ class WorkReconciler:
             },
             "spec": dict(spec),
         }
-        try:
-            answer = await self._platform.client.create(WORK_PLACEMENT, body)
-        except AlreadyExists:
-            # Our own earlier write whose answer was lost, a cache that is behind, or something that somebody else
-            # has made or edited: the name is computed, so it becomes this placement.
-            answer = await self._platform.client.get(WORK_PLACEMENT, name, namespace)
-            if "deletionTimestamp" not in answer["metadata"]:
-                metadata = {**marks.as_patch(seal), "ownerReferences": _owner_references(work)}
-                answer = await self._platform.client.merge_patch(
-                    WORK_PLACEMENT, name, {"metadata": metadata, "spec": spec}, namespace=namespace
-                )
-        self._platform.caches.placements.observe(answer)
+
+        def patch_existing(live: Mapping[str, Any]) -> Mapping[str, Any] | None:
+            if "deletionTimestamp" in live["metadata"]:
+                return None
+            metadata = {**marks.as_patch(seal), "ownerReferences": _owner_references(work)}
+            return {"metadata": metadata, "spec": spec}
+
+        await create_or_patch(
+            self._platform, self._platform.caches.placements, WORK_PLACEMENT, body, patch_existing
+        )
 
     # ---- the end
 
@@ -456,13 +454,8 @@ class WorkReconciler:
                 await self._platform.write_status(self._platform.caches.works, WORK, key, work.status, status)
                 self._platform.caches.queue_owner(work)  # its owner says what keeps it
             return DONE  # the end of each queues this Work again
-        await self._platform.set_finalizers(
-            self._platform.caches.works,
-            WORK,
-            key,
-            finalizers=[name for name in work.metadata.finalizers if name != names.WORK_CLEANUP],
-            resource_version=work.metadata.resource_version,
-        )
+        works = self._platform.caches.works
+        await take_finalizers_off(self._platform, works, WORK, key, work.metadata, {names.WORK_CLEANUP})
         still = self._platform.caches.works.get(key.namespace, key.name)
         if still and is_kept_by_others(still.metadata):
             self._platform.caches.queue_owner(still)  # it says who keeps the name that its Work needs
@@ -474,18 +467,12 @@ class WorkReconciler:
         # Of those that somebody has edited, too, as far as their status proves what was written.
         edited = [each for each in self._platform.caches.placements.by_index(BY_CLAIM, claim) if each.recorded]
         for placement in (*self._placements(key), *(each for each in edited if is_named_for(key.name, each))):
-            if not placement.metadata.deleting:
-                await self._delete_placement(placement)
+            await self._delete_placement(placement)
         return DONE
 
     async def _delete_placement(self, placement: WorkPlacement) -> None:
-        meta = placement.metadata
-        try:
-            answer = await self._platform.client.delete(WORK_PLACEMENT, meta.name, meta.namespace, uid=meta.uid)
-        except NotFound:
-            return
-        if answer.get("kind") == WORK_PLACEMENT.kind:
-            self._platform.caches.placements.observe(answer)
+        placements = self._platform.caches.placements
+        await delete_object(self._platform, placements, WORK_PLACEMENT, placement.metadata)
 
     # ---- status
 
@@ -528,7 +515,7 @@ class WorkReconciler:
         wrote = await self._platform.write_status(self._platform.caches.works, WORK, key, work.status, status)
         if wrote and facts.unscheduled:
             self._platform.events.record(
-                _reference(work),
+                object_reference(WORK, work.metadata),
                 type="Warning",
                 reason="NoMatchingDestination",
                 message="; ".join(_waiting_for(waiting) for waiting in facts.unscheduled),
@@ -536,12 +523,16 @@ class WorkReconciler:
             )
         if wrote and (told := facts.withheld or facts.exposed) and told not in said_before(work.status):
             self._platform.events.record(
-                _reference(work), type="Warning", reason="PlainSecrets", message=told, action="Schedule"
+                object_reference(WORK, work.metadata),
+                type="Warning",
+                reason="PlainSecrets",
+                message=told,
+                action="Schedule",
             )
         failing = _failing(status)
         if wrote and failing and failing != _failing(work.status):
             self._platform.events.record(
-                _reference(work),
+                object_reference(WORK, work.metadata),
                 type="Warning",
                 reason="NotAllowed" if forbidden else "WorkplacementsFailing",
                 message=failing,
@@ -675,13 +666,3 @@ def _failing(status: Mapping[str, Any]) -> str:
     """What is wrong with a Work's placements, as its condition says it; nothing when nothing is."""
     scheduled = find_condition(status.get("conditions"), SCHEDULE_SUCCEEDED) or {}
     return str(scheduled.get("message")) if scheduled.get("reason") in _FAILING else ""
-
-
-def _reference(work: Work) -> dict[str, Any]:
-    return {
-        "apiVersion": WORK.api_version,
-        "kind": WORK.kind,
-        "name": work.metadata.name,
-        "namespace": work.metadata.namespace,
-        "uid": work.metadata.uid,
-    }

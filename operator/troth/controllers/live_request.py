@@ -1,0 +1,53 @@
+"""A request as it is in the caches at one moment: what every step of its reconciliation is about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from troth.api import Key
+from troth.api.objects import ObjectMeta, Request
+from troth.controllers.caches import RequestApi
+from troth.controllers.object_writes import object_reference
+from troth.engine.components import Parent
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRequest:
+    """A request with the API that it is of.
+
+    Attributes:
+        key: under which it is queued.
+        api: the Promise's API, and the informer that knows the request.
+        request: the request itself, as it was when this was read.
+    """
+
+    key: Key
+    api: RequestApi
+    request: Request
+
+    @property
+    def metadata(self) -> ObjectMeta:
+        """Its metadata."""
+        return self.request.metadata
+
+    @property
+    def status(self) -> Mapping[str, Any]:
+        """Its status as the API server has it."""
+        return self.request.status
+
+    @property
+    def parent(self) -> Parent:
+        """What its components name as their parent."""
+        return Parent(self.api.promise, self.key.namespace, self.key.name)
+
+    @property
+    def reference(self) -> dict[str, Any]:
+        """The reference that its Events have."""
+        return object_reference(self.api.resource, self.metadata)
+
+    def reread(self) -> LiveRequest:
+        """The same as the cache has it now, after a write; as it was, when it is gone."""
+        now = self.api.informer.get(self.key.namespace, self.key.name)
+        return self if now is None else replace(self, request=now)

@@ -1,0 +1,107 @@
+"""Writing objects through the API server, with the answer put into the cache at once.
+
+Each write stands here once, because each has a case that is easily forgotten: a name that is computed may exist
+already, an object may be gone by the time it is written, and the answer to a deletion may be a Status and no object.
+Status and finalizers are written by `Platform`, which every reconciler has anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from troth.api import Key, Resource
+from troth.api.objects import ObjectMeta
+from troth.controllers.platform import Platform
+from troth.kube import AlreadyExists, Conflict, Informer, NotFound
+
+
+async def create_or_patch(
+    platform: Platform,
+    informer: Informer[Any],
+    resource: Resource,
+    body: Mapping[str, Any],
+    patch_existing: Callable[[Mapping[str, Any]], Mapping[str, Any] | None],
+) -> dict[str, Any]:
+    """Creates an object whose name is computed, or brings the one that has the name to what is wanted.
+
+    Such an object is there when the answer to our own earlier write was lost, when the cache is behind, or when
+    somebody else has made it.
+
+    Args:
+        platform: what reconcilers share.
+        informer: the cache that learns of the answer.
+        resource: the kind.
+        body: the whole object.
+        patch_existing: given the object that exists, answers the merge patch for it, or None to leave it as it is.
+            It raises when the object may not be touched.
+
+    Returns:
+        The object as it is now.
+    """
+    meta = body["metadata"]
+    try:
+        answer = await platform.client.create(resource, body)
+    except AlreadyExists:
+        answer = await platform.client.get(resource, meta["name"], meta.get("namespace", ""))
+        patch = patch_existing(answer)
+        if patch is not None:
+            answer = await platform.client.merge_patch(
+                resource, meta["name"], patch, namespace=meta.get("namespace", "")
+            )
+    informer.observe(answer)
+    return answer
+
+
+async def patch_object(
+    platform: Platform, informer: Informer[Any], resource: Resource, meta: ObjectMeta, patch: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Applies a merge patch. Answers the object as it is now, or None when it is gone."""
+    try:
+        answer = await platform.client.merge_patch(resource, meta.name, patch, namespace=meta.namespace)
+    except NotFound:
+        return None
+    informer.observe(answer)
+    return answer
+
+
+async def delete_object(platform: Platform, informer: Informer[Any], resource: Resource, meta: ObjectMeta) -> None:
+    """Starts the deletion of an object, unless it has begun, or the object with that uid is gone."""
+    if meta.deleting:
+        return
+    try:
+        answer = await platform.client.delete(resource, meta.name, meta.namespace, uid=meta.uid)
+    except (NotFound, Conflict):  # a conflict: another object has its name now
+        return
+    if answer.get("kind") == resource.kind:
+        informer.observe(answer)
+
+
+async def take_finalizers_off(
+    platform: Platform,
+    informer: Informer[Any],
+    resource: Resource,
+    key: Key,
+    meta: ObjectMeta,
+    finalizers: Collection[str],
+) -> None:
+    """Takes finalizers of ours off an object; those of others stay.
+
+    Raises:
+        Conflict: the object has changed meanwhile.
+    """
+    await platform.set_finalizers(
+        informer,
+        resource,
+        key,
+        finalizers=[name for name in meta.finalizers if name not in finalizers],
+        resource_version=meta.resource_version,
+    )
+
+
+def object_reference(resource: Resource, meta: ObjectMeta) -> dict[str, Any]:
+    """The reference to an object that an Event has."""
+    reference = {"apiVersion": resource.api_version, "kind": resource.kind, "name": meta.name}
+    if meta.namespace:
+        reference["namespace"] = meta.namespace
+    return {**reference, "uid": meta.uid}

@@ -1,0 +1,172 @@
+"""Letting a request go, in Kratix's order (kratix-compatibility.md#deleting-a-request).
+
+A resumable state machine without a memory: delete pipelines, Works, components, finalizers. Each pass looks at what is
+still there and does the next thing, so a crash between any two steps costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from troth.api import InvalidObject, Key
+from troth.api import labels as names
+from troth.api.objects import Promise, Work
+from troth.api.pipelines import JinjaPipeline
+from troth.controllers.caches import BY_OWNER, BY_WORK, RequestApi
+from troth.controllers.components import Components
+from troth.controllers.live_request import LiveRequest
+from troth.controllers.object_writes import take_finalizers_off
+from troth.controllers.obstacles import after_refusal
+from troth.controllers.owners import owner_index
+from troth.controllers.platform import Platform
+from troth.controllers.relaxing import relax
+from troth.controllers.request_reports import RequestReports
+from troth.controllers.result import DONE, After, Result, Retry, Terminal
+from troth.controllers.turn_waiting import Attendant
+from troth.controllers.workflow import Workflows
+from troth.controllers.workflow_works import WorkOwner, Works
+from troth.engine import RenderContext
+from troth.kube import Conflict, Forbidden, Invalid
+
+_RELAXED_AGAIN = 2.0  # a changed schema is served a moment after it was accepted
+_LOOK_AGAIN = 2.5
+FINALIZERS = (
+    names.WORK_CLEANUP,
+    names.WORKFLOWS_CLEANUP,
+    names.DELETE_WORKFLOWS,
+    names.RESOURCE_BINDING_CLEANUP,
+)
+"""The finalizers that are taken off: ours, and the one more that Kratix puts on requests."""
+
+
+class RequestDeletion:
+    """The steps of a request's deletion."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        workflows: Workflows,
+        works: Works,
+        components: Components,
+        reports: RequestReports,
+    ) -> None:
+        self._platform = platform
+        self._workflows = workflows
+        self._works = works
+        self._components = components
+        self._reports = reports
+
+    async def proceed(
+        self,
+        live: LiveRequest,
+        promise: Promise,
+        owner: WorkOwner,
+        pipelines: Callable[[], Sequence[JinjaPipeline]],
+        context: RenderContext,
+        attendant: Attendant,
+    ) -> Result:
+        """Does what can be done, and says what the deletion waits for.
+
+        Args:
+            live: the request.
+            promise: the Promise that it is of.
+            owner: whom its Works belong to.
+            pipelines: answers its delete pipelines; raises InvalidObject when they cannot be read.
+            context: what these may read.
+            attendant: who is told when it has to wait long for its turn.
+
+        Raises:
+            Overtaken: the request has changed while it waited for its turn.
+        """
+        meta = live.metadata
+        if not set(FINALIZERS) & set(meta.finalizers):
+            self._workflows.forget(live.key)
+            return DONE
+        if names.DELETE_WORKFLOWS in meta.finalizers:
+            blocked = await self._run_pipelines(live, pipelines, context, attendant)
+            if blocked is not None:
+                return blocked
+        if left := await self._works.remove_all(owner):
+            return await self._wait(live, self._waiting_for(left))
+        if components := self._components.remaining(live.key, live.parent, live.status):
+            # Their files are gone, so whoever applied them is taking them away: what they made goes before we do.
+            return await self._wait(live, f"{', '.join(components)} to be removed")
+        try:
+            await take_finalizers_off(
+                self._platform, live.api.informer, live.api.resource, live.key, meta, FINALIZERS
+            )
+        except Conflict:
+            return Retry("the request changed while its finalizers were taken off")
+        except (Forbidden, Invalid) as error:
+            if isinstance(error, Invalid) and await relax(self._platform, live.api, promise):
+                return Retry("its API goes as well, and refuses nothing any more", longest=_RELAXED_AGAIN)
+            await self._reports.held(live, error)
+            return after_refusal(error)
+        self._workflows.forget(live.key)
+        return DONE
+
+    async def _run_pipelines(
+        self,
+        live: LiveRequest,
+        pipelines: Callable[[], Sequence[JinjaPipeline]],
+        context: RenderContext,
+        attendant: Attendant,
+    ) -> Result | None:
+        """Runs the delete pipelines; None when they let the request go."""
+        try:
+            found = pipelines()
+        except InvalidObject as error:
+            return await self._fail(live, str(error))
+        if found and live.metadata.unread:
+            failure = (
+                f"its delete pipelines cannot be run: {live.metadata.unread}; or, to let it go without them, "
+                f"take the finalizer {names.DELETE_WORKFLOWS} off"
+            )
+            return await self._fail(live, failure, stalled=True)
+        blocked = await self._workflows.finish(
+            live.key, found, context, source="resource-workflow", attendant=attendant
+        )
+        if blocked is None:
+            return None
+        await self._reports.deleting(
+            live,
+            "its delete pipeline",
+            failure=blocked.failure,
+            suspended=blocked.suspended,
+            stalled=isinstance(blocked.result, Terminal),
+        )
+        return blocked.result
+
+    async def _fail(self, live: LiveRequest, failure: str, *, stalled: bool = False) -> Result:
+        await self._reports.deleting(live, "its delete pipeline", failure=failure, stalled=stalled)
+        return Terminal("DeleteWorkflowFailed", failure)
+
+    async def _wait(self, live: LiveRequest, waiting_for: str) -> Result:
+        if await self._reports.deleting(live, waiting_for):
+            return DONE
+        return After(_LOOK_AGAIN, f"waiting for {waiting_for}")
+
+    def _waiting_for(self, works: Sequence[Work]) -> str:
+        destinations = sorted(
+            {
+                placement.destination
+                for work in works
+                for placement in self._platform.caches.placements.by_index(
+                    BY_WORK, f"{work.metadata.namespace}/{work.metadata.name}"
+                )
+            }
+        )
+        noun = "1 work" if len(works) == 1 else f"{len(works)} works"
+        place = f" from {', '.join(destinations)}" if destinations else ""
+        return f"{noun} to be removed{place}{self._works.obstacle(works)}"
+
+    async def clean_up_after(self, key: Key, api: RequestApi, promise: Promise | None) -> Result:
+        """A request that went away without us (its finalizers were taken) leaves Works behind."""
+        owner = owner_index(api.promise, key.namespace, key.name)
+        self._workflows.forget(key)
+        self._platform.settling.forget(owner)
+        if not api.informer.synced.is_set() or promise is None:
+            return DONE
+        for work in self._platform.caches.works.by_index(BY_OWNER, owner):
+            await self._works.delete(work)
+        return DONE

@@ -1,0 +1,232 @@
+"""What a request is told: its status, and the Events that go with a change of it.
+
+Each method gathers the facts for one situation, has the status computed from them (`troth.engine.status`), and writes
+it only when it differs. An Event follows a write and never stands alone, so looking twice tells nothing twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from troth.api import labels as names
+from troth.api.conditions import READY, find_condition
+from troth.api.objects import Promise
+from troth.controllers.components import Components
+from troth.controllers.live_request import LiveRequest
+from troth.controllers.platform import Platform
+from troth.controllers.relaxing import remedy
+from troth.controllers.workflow import Run
+from troth.controllers.workflow_works import WorkOwner, Works
+from troth.engine.outputs import workflow_facts
+from troth.engine.status import (
+    PAUSED,
+    RequestFacts,
+    WorkFacts,
+    WorkflowFacts,
+    deletion_status,
+    refusal_status,
+    request_status,
+    waiting_status,
+    why_paused,
+    why_unavailable,
+)
+from troth.engine.status.request import parse_time
+from troth.kube import Forbidden, Invalid
+
+logger = logging.getLogger(__name__)
+
+_NOTHING = WorkflowFacts()
+_SKEW = 10.0
+_WORTH_A_WRITE = 2.0  # seconds that a deletion lasts
+
+
+class RequestReports:
+    """Writes the statuses of requests and records their Events."""
+
+    def __init__(self, platform: Platform, works: Works, components: Components) -> None:
+        self._platform = platform
+        self._works = works
+        self._components = components
+
+    async def paused(self, live: LiveRequest, promise: Promise) -> None:
+        """It is paused, itself or with its Promise."""
+        facts = RequestFacts(
+            generation=live.metadata.generation,
+            promise_version="",
+            workflow=_NOTHING,
+            paused=True,
+            obstacle=why_paused(
+                promise.name,
+                names.PAUSED,
+                by_promise=promise.metadata.labels.get(names.PAUSED) == "true",
+                deleting=live.metadata.deleting,
+            ),
+        )
+        if await self._write(live, request_status(live.status, facts, now=self._platform.now())):
+            self._record(live, "Warning", PAUSED, facts.obstacle.message, "Reconcile")
+
+    async def unavailable(self, live: LiveRequest, promise: Promise, owner: WorkOwner) -> bool:
+        """Its Promise is not available: what was carried out stands, and what was asked for since then waits.
+
+        Answers False when nothing was reported, since it cannot be known yet how the components fare.
+        """
+        components = self._components.facts(live.key, live.parent, (), live.status, complete=False)
+        if components is None:
+            return False
+        facts = RequestFacts(
+            generation=live.metadata.generation,
+            promise_version="",
+            workflow=_NOTHING,
+            works=self._works.facts(owner),
+            promise_available=False,
+            components=components,
+            obstacle=why_unavailable(promise.name, promise.status, deleting=promise.metadata.deleting),
+        )
+        await self._write_outcome(live, request_status(live.status, facts, now=self._platform.now()))
+        return True
+
+    async def refused(self, live: LiveRequest, reason: str, message: str, *, stalled: bool = False) -> None:
+        """The API server takes no Work, or no finalizer, without which nothing may be made."""
+        status = refusal_status(
+            live.status,
+            generation=live.metadata.generation,
+            reason=reason,
+            message=message,
+            now=self._platform.now(),
+            stalled=stalled,
+        )
+        if await self._write(live, status):
+            self._record(live, "Warning", reason, message, "Reconcile")
+
+    def status_refused(self, live: LiveRequest, error: Invalid) -> None:
+        """The API server does not take its status; an Event is all that can be told."""
+        message = f"the API server does not take its status: {error.message}. {remedy(live.api, error)}"
+        self._record(live, "Warning", "StatusRefused", message, "Reconcile")
+
+    async def waiting(self, live: LiveRequest, before: int) -> None:
+        """It, or its deletion, waits for its turn to be rendered; ``before`` are rendered first."""
+        if live.metadata.deleting:
+            await self.deleting(live, f"its delete pipeline, which waits for its turn, {before} before it")
+        elif live.status.get("observedGeneration") != live.metadata.generation:
+            await self._write(live, waiting_status(live.status, before=before, now=self._platform.now()))
+
+    async def announce_components(self, live: LiveRequest, run: Run) -> LiveRequest:
+        """Names new components in the status before they are written, so that a deletion always knows of them."""
+        entries = self._components.announce(run.components, live.status)
+        if entries is None:
+            return live
+        await self._write(live, {"troth": {**(live.status.get("troth") or {}), "components": entries}})
+        return live.reread()
+
+    async def carried_out(self, live: LiveRequest, version: str, owner: WorkOwner, run: Run) -> bool:
+        """What became of it, rendered with that version of its Promise.
+
+        Answers False when nothing was reported, since it cannot be known yet how the components fare.
+        """
+        now = self._platform.now()
+        workflow = workflow_facts(run, live.status, generation=live.metadata.generation, now=now)
+        components = self._components.facts(
+            live.key, live.parent, run.components, live.status, complete=workflow.state == "Succeeded"
+        )
+        if components is None:
+            return False
+        facts = RequestFacts(
+            generation=live.metadata.generation,
+            promise_version=version,
+            workflow=workflow,
+            works=(*self._works.facts(owner), *self.obstacles(owner, run)),
+            components=components,
+            former=self._works.former_pipelines(owner),
+        )
+        await self._write_outcome(live, request_status(live.status, facts, now=now))
+        return True
+
+    def obstacles(self, owner: WorkOwner, run: Run) -> tuple[WorkFacts, ...]:
+        """Its Works that cannot be made yet."""
+        return self._works.obstacles(owner, names.WORK_TYPE_RESOURCE, run.pipelines)
+
+    async def deleting(
+        self,
+        live: LiveRequest,
+        waiting_for: str,
+        *,
+        failure: str = "",
+        suspended: bool = False,
+        stalled: bool = False,
+    ) -> bool:
+        """What its deletion waits for; answers False when it is too young to be worth a write."""
+        # Most deletions take less than a commit: only one that lasts, or has failed, is worth a write.
+        if not failure and not suspended and _is_younger(live, _WORTH_A_WRITE, self._platform.clock()):
+            return False
+        status = deletion_status(
+            live.status,
+            waiting_for=waiting_for,
+            now=self._platform.now(),
+            failure=failure,
+            suspended=suspended,
+            stalled=stalled,
+        )
+        if await self._write(live, status) and failure:
+            self._record(live, "Warning", "DeleteWorkflowFailed", failure, "Delete")
+        return True
+
+    async def held(self, live: LiveRequest, error: Forbidden | Invalid) -> None:
+        """Everything of it is gone, and the API server does not let it go."""
+        message = (
+            f"the API server does not let the operator take its finalizers off: {error.message}. "
+            f"{remedy(live.api, error)}"
+        )
+        self._record(live, "Warning", "DeletionRefused", message, "Delete")
+        await self._write(
+            live, deletion_status(live.status, waiting_for="", now=self._platform.now(), refusal=message)
+        )
+
+    # ---- writing and recording
+
+    async def _write(self, live: LiveRequest, status: Mapping[str, Any]) -> bool:
+        return await self._platform.write_status(
+            live.api.informer, live.api.resource, live.key, live.status, status
+        )
+
+    async def _write_outcome(self, live: LiveRequest, status: Mapping[str, Any]) -> None:
+        if await self._write(live, status):
+            self._record_outcome(live, status)
+
+    def _record_outcome(self, live: LiveRequest, status: Mapping[str, Any]) -> None:
+        ready, was = _ready(status), _ready(live.status)
+        same = all(ready.get(name) == was.get(name) for name in ("status", "reason", "message"))
+        if same and _versions(live.status) == _versions(status):
+            return
+        key, reason = live.key, str(ready.get("reason") or "")
+        if ready.get("status") == "True":
+            versions = ", ".join(sorted(_versions(status)))
+            message = f"{ready.get('message')}" + (f" ({versions})" if versions else "")
+            logger.info(
+                "%s: %s", key, message, extra={"kind": key.kind, "namespace": key.namespace, "object": key.name}
+            )
+            self._record(live, "Normal", "ReconcileSucceeded", message, "Reconcile")
+        elif reason not in ("WorksPending", "WorkflowPending", "ComponentsPending"):
+            self._record(live, "Warning", reason, str(ready.get("message")), "Reconcile")
+
+    def _record(self, live: LiveRequest, event_type: str, reason: str, message: str, action: str) -> None:
+        self._platform.events.record(
+            live.reference, type=event_type, reason=reason, message=message, action=action
+        )
+
+
+def _ready(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    return find_condition(status.get("conditions"), READY) or {}
+
+
+def _versions(status: Mapping[str, Any]) -> set[str]:
+    placements = (status.get("troth") or {}).get("placements") or ()
+    return {str(placement["version"])[:12] for placement in placements if placement.get("version")}
+
+
+def _is_younger(live: LiveRequest, seconds: float, now: float) -> bool:
+    """Whether its deletion began less than so many seconds ago."""
+    started = live.metadata.deletion_timestamp
+    # From the API server's clock: one that is well ahead of ours tells nothing.
+    return bool(started) and -_SKEW < now - parse_time(started).timestamp() < seconds

@@ -1,0 +1,371 @@
+"""The Works of a request or a Promise: what its pipelines produced, made to stand in the cluster.
+
+Created, patched, retired and pruned here, with their seals (kratix-compatibility.md#works); what the pipelines
+produced is `troth.controllers.workflow`'s. A Work is compared by its seal, so what is there already costs no write and
+no content. The contents of files are remembered for a while only (`Contents`); when one is needed that was forgotten,
+`ContentsForgotten` asks for the workflow to be run afresh, and `keep_or_make_again` does that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from troth.api import TrothError
+from troth.api import labels as names
+from troth.api.objects import ObjectMeta, Work, WorkloadGroup
+from troth.api.resources import WORK
+from troth.controllers.caches import BY_CLAIM, BY_OWNER, BY_WORK
+from troth.controllers.handover import has_arrived, is_leaving, is_retired, write_moves
+from troth.controllers.object_writes import create_or_patch, delete_object, patch_object
+from troth.controllers.obstacles import is_kept_by_others, why_kept
+from troth.controllers.owners import claim_to, work_owner
+from troth.controllers.placement_state import placement_facts
+from troth.controllers.platform import Platform
+from troth.controllers.workflow import Run
+from troth.engine.outputs import is_suspended
+from troth.engine.seals import WORK_LABELS
+from troth.engine.status import WorkFacts, read_placement, read_work
+from troth.engine.work import work_name as compute_work_name
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkOwner:
+    """Whom a Work belongs to.
+
+    Attributes:
+        promise: the Promise's name.
+        name: the request's name; empty for a Promise's own Works.
+        namespace: the request's namespace; empty for a Promise.
+        work_namespace: where the Works live.
+        index: the index value under which the Works are found.
+        uid: of the request or the Promise; empty when it is gone.
+    """
+
+    promise: str
+    name: str
+    namespace: str
+    work_namespace: str
+    index: str
+    uid: str
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels that all Works of this owner carry."""
+        found = {names.PROMISE_NAME: self.promise}
+        if self.name:
+            found[names.RESOURCE_NAME] = self.name
+            if self.work_namespace != self.namespace:
+                found[names.RESOURCE_NAMESPACE] = self.namespace
+        return found
+
+
+class NameTaken(TrothError):
+    """A Work cannot be made, because another owner's has its name."""
+
+
+class ContentsForgotten(TrothError):
+    """A content that is needed is no longer remembered; run the workflow afresh."""
+
+
+class Works:
+    """Keeps the Works of owners."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    def of(self, owner: WorkOwner) -> list[Work]:
+        """The Works of an owner, in the order of their names."""
+        return sorted(
+            self._platform.caches.works.by_index(BY_OWNER, owner.index),
+            key=lambda work: (work.metadata.namespace, work.metadata.name),
+        )
+
+    def to_take_over(self, owner: WorkOwner) -> list[Work]:
+        """The Works without a valid seal that may be an owner's all the same.
+
+        They claim to be, are where its Works are, and are from before there were seals or have the name that is
+        computed for them. Somebody has edited the latter, or made them: that makes no difference, since nothing of what
+        they hold is kept.
+        """
+        homes = {owner.work_namespace, owner.namespace, self._platform.settings.system_namespace} - {""}
+        works = self._platform.caches.works
+        return [
+            work
+            for home in sorted(homes)
+            for work in works.by_index(BY_CLAIM, claim_to(owner.index, home))
+            if work.former or work.metadata.name == work_name(owner, _labels(work))
+        ]
+
+    async def keep_all(self, owner: WorkOwner, work_type: str, run: Run) -> None:
+        """Makes the Works of an owner say what its pipelines produced; writes only what differs.
+
+        Works of pipelines that no longer exist are retired, and go when everything that the pipelines produced now is
+        written, for it may hold what was theirs. Those of a suspended pipeline and of the ones behind it stay as
+        they are (kratix-compatibility.md#suspending).
+        """
+        settling = self._platform.settling
+        settling.unsettle(owner.index)
+        candidates = [*self.of(owner), *self.to_take_over(owner)]
+        existing = [work for work in candidates if work.type == work_type and not is_kept_by_others(work.metadata)]
+        outputs = [output for output in run.outputs if not is_suspended(output.control)]
+        found = {output.pipeline: self._find(owner, work_type, output.pipeline, existing) for output in outputs}
+        kept = {work.metadata.name for work in found.values() if work}
+        for work in existing:
+            pipeline = work.metadata.labels.get(names.PIPELINE_NAME)
+            if pipeline not in run.pipelines and work.metadata.name not in kept:
+                await self.retire(owner, work)
+        # New ones first: they go where their objects are, which is known while the others still have these.
+        for output in sorted(outputs, key=lambda output: found[output.pipeline] is not None):
+            labels = {names.WORK_TYPE: work_type, names.PIPELINE_NAME: output.pipeline}
+            await self.keep(owner, found[output.pipeline], output.groups, labels, write_moves(output.moved))
+        going = any(work and work.metadata.deleting for work in found.values())
+        if run.failure is None and len(outputs) == len(run.pipelines) and not going:
+            settling.settle(owner.index)
+            await self._delete_retired(owner)
+
+    def _find(self, owner: WorkOwner, work_type: str, pipeline: str, existing: Sequence[Work]) -> Work | None:
+        """The Work of a pipeline.
+
+        By its label, since the name of a Work that Kratix made is not computed; or by its name, since somebody may
+        have changed the label, and another Work with the same files is no cure.
+        """
+        labelled = (work for work in existing if work.metadata.labels.get(names.PIPELINE_NAME) == pipeline)
+        return next(labelled, None) or self._find_named(
+            owner, {names.WORK_TYPE: work_type, names.PIPELINE_NAME: pipeline}
+        )
+
+    def _find_named(self, owner: WorkOwner, labels: Mapping[str, str]) -> Work | None:
+        """What has the name of an owner's Work, unless it is sealed as another's."""
+        named = self._platform.caches.works.get(owner.work_namespace, work_name(owner, labels))
+        return named if named and (not named.sealed_for or work_owner(named) == owner.index) else None
+
+    def facts(self, owner: WorkOwner) -> tuple[WorkFacts, ...]:
+        """What is reported of an owner's Works, from the caches; without those that are going."""
+        return tuple(
+            self._facts_of(work) for work in self.of(owner) if not work.metadata.deleting and not is_retired(work)
+        )
+
+    def _facts_of(self, work: Work) -> WorkFacts:
+        placements = self._platform.caches.placements.by_index(
+            BY_WORK, f"{work.metadata.namespace}/{work.metadata.name}"
+        )
+        return read_work(
+            work,
+            (placement_facts(self._platform, each) for each in placements if not is_leaving(work, each)),
+        )
+
+    def obstacles(self, owner: WorkOwner, work_type: str, pipelines: Sequence[str]) -> tuple[WorkFacts, ...]:
+        """The Works that cannot be made yet, since what has their names is going, or is kept from it by others."""
+        found = []
+        for pipeline in pipelines:
+            work = self._find_named(owner, {names.WORK_TYPE: work_type, names.PIPELINE_NAME: pipeline})
+            if work and work.metadata.deleting:
+                meta = work.metadata
+                why = why_kept("Work", meta) if is_kept_by_others(meta) else ""
+                found.append(WorkFacts(meta.name, namespace=meta.namespace, scheduled=False, obstacle=why))
+        return tuple(found)
+
+    async def retire(self, owner: WorkOwner, work: Work) -> None:
+        """Notes on a Work that nothing renders what it holds any more; its files stay for now.
+
+        What is in one without a valid seal is not known to be its owner's, and is taken out of it.
+        """
+        meta = work.metadata
+        if work.sealed_for and (meta.deleting or (is_retired(work) and work.sealed_for == owner.uid)):
+            return
+        labels = {**_labels(work), names.RETIRED: "true"}
+        if not work.sealed_for:
+            labels |= {**owner.labels, names.WORK_TYPE: work.type}
+        retired = replace(
+            work,
+            metadata=replace(meta, labels=labels),
+            promise_name=owner.promise,
+            resource_name=owner.name,
+            groups=work.groups if work.sealed_for else (),
+        )
+        patch: dict[str, Any] = {"metadata": self._marks(owner, retired, work)}
+        if not work.sealed_for:
+            patch["spec"] = {"promiseName": owner.promise, "resourceName": owner.name, "workloadGroups": []}
+        await patch_object(self._platform, self._platform.caches.works, WORK, meta, patch)
+
+    def former_pipelines(self, owner: WorkOwner) -> tuple[str, ...]:
+        """The pipelines that are gone while what they wrote is still there."""
+        retired = (work for work in self.of(owner) if is_retired(work) and not work.metadata.deleting)
+        return tuple(work.metadata.labels.get(names.PIPELINE_NAME, "") for work in retired)
+
+    async def _delete_retired(self, owner: WorkOwner) -> None:
+        retired = [work for work in self.of(owner) if is_retired(work)]
+        if retired and has_arrived(self._platform, owner.index):
+            for work in retired:
+                await self.delete(work)
+
+    async def keep(
+        self,
+        owner: WorkOwner,
+        work: Work | None,
+        groups: Sequence[WorkloadGroup],
+        labels: Mapping[str, str],
+        moved: str = "",
+    ) -> None:
+        """Creates or updates one Work, unless it says all of it already.
+
+        Raises:
+            ContentsForgotten: it must be written, and a content is no longer remembered.
+        """
+        work = work or self._find_named(owner, labels)
+        if work and work.metadata.deleting:
+            return  # its end queues the owner again, which makes it anew
+        name, namespace = work_name(owner, labels), owner.work_namespace
+        if work:
+            name, namespace = work.metadata.name, work.metadata.namespace
+        wanted = Work(
+            metadata=ObjectMeta(
+                name=name,
+                namespace=namespace,
+                labels={**owner.labels, **labels},
+                annotations={names.MOVED: moved} if moved else {},
+            ),
+            promise_name=owner.promise,
+            resource_name=owner.name,
+            groups=tuple(groups),
+            status={},
+        )
+        seal = self._platform.caches.seals.seal_work(wanted, owner.uid)
+        if work and work.sealed_for and work.metadata.annotations.get(names.SEAL) == seal:
+            return
+        spec = self._spec(owner, groups)
+        if work is None:
+            await self._create(owner, spec, wanted)
+        else:
+            patch = {"metadata": self._marks(owner, wanted, work), "spec": spec}
+            await patch_object(self._platform, self._platform.caches.works, WORK, work.metadata, patch)
+
+    def _marks(self, owner: WorkOwner, wanted: Work, have: Work | None = None) -> dict[str, Any]:
+        """Labels, annotations and the seal of a Work; with what it has now, as a patch that leaves nothing else."""
+        labels: dict[str, str | None] = dict(wanted.metadata.labels)
+        moved = wanted.metadata.annotations.get(names.MOVED)
+        annotations: dict[str, str | None] = {names.SEAL: self._platform.caches.seals.seal_work(wanted, owner.uid)}
+        if moved or (have and names.MOVED in have.metadata.annotations):
+            annotations[names.MOVED] = moved
+        if have is None:
+            return {"labels": labels, "annotations": annotations}
+        labels = {**{name: None for name in WORK_LABELS if name in have.metadata.labels}, **labels}
+        marks: dict[str, Any] = {"labels": labels, "annotations": annotations}
+        if have.metadata.owner_uids:
+            marks["ownerReferences"] = None  # nobody else's end is to take it along
+        return marks
+
+    def _spec(self, owner: WorkOwner, groups: Sequence[WorkloadGroup]) -> dict[str, Any]:
+        return {
+            "promiseName": owner.promise,
+            "resourceName": owner.name,
+            "workloadGroups": [
+                {
+                    "id": group.id,
+                    "directory": group.directory,
+                    "destinationSelectors": [
+                        {"matchLabels": dict(selector.match_labels), "source": selector.source}
+                        for selector in group.selectors
+                    ],
+                    "workloads": [
+                        {"filepath": workload.filepath, "content": self._content(workload.blob)}
+                        for workload in group.workloads
+                    ],
+                }
+                for group in groups
+            ],
+        }
+
+    def _content(self, blob: str) -> str:
+        encoded = self._platform.contents.get(blob)
+        if encoded is None:
+            raise ContentsForgotten(blob)
+        return encoded
+
+    async def _create(self, owner: WorkOwner, spec: Mapping[str, Any], wanted: Work) -> None:
+        meta = wanted.metadata
+        body = {
+            "apiVersion": WORK.api_version,
+            "kind": WORK.kind,
+            "metadata": {
+                "name": meta.name,
+                "namespace": meta.namespace,
+                **self._marks(owner, wanted),
+                "finalizers": [names.WORK_CLEANUP],
+            },
+            "spec": dict(spec),
+        }
+
+        def patch_existing(answer: Mapping[str, Any]) -> Mapping[str, Any] | None:
+            found = self._platform.caches.seals.read_work(answer)
+            if found.sealed_for and work_owner(found) != owner.index:
+                raise NameTaken(f"the Work {meta.namespace}/{meta.name} is that of {work_owner(found)}")
+            if found.metadata.deleting:
+                return None
+            return {"metadata": self._marks(owner, wanted, found), "spec": dict(spec)}
+
+        await create_or_patch(self._platform, self._platform.caches.works, WORK, body, patch_existing)
+
+    async def remove_all(self, owner: WorkOwner) -> list[Work]:
+        """Starts the deletion of an owner's Works; answers those of which files may still be anywhere."""
+        for work in self.to_take_over(owner):
+            await self.retire(owner, work)
+        for work in self.of(owner):
+            await self.delete(work)
+        return [work for work in self.of(owner) if names.WORK_CLEANUP in work.metadata.finalizers]
+
+    def obstacle(self, works: Sequence[Work]) -> str:
+        """What keeps Works that are being deleted: a clause such as ``: the store is away``, or nothing."""
+        placements = [
+            placement
+            for work in works
+            for placement in self._platform.caches.placements.by_index(
+                BY_WORK, f"{work.metadata.namespace}/{work.metadata.name}"
+            )
+        ]
+        failures = sorted({failure for each in placements if (failure := read_placement(each).failure)})
+        return f": {failures[0]}" if failures else ""
+
+    async def delete(self, work: Work) -> None:
+        """Starts the deletion of a Work; its placements and their files go first."""
+        await delete_object(self._platform, self._platform.caches.works, WORK, work.metadata)
+
+
+async def keep_or_make_again(
+    made: Made, keep: Callable[[Made], Awaitable[None]], make_again: Callable[[], Awaitable[Made]]
+) -> Made:
+    """Keeps what was made; makes it again first when a content that has to be written was forgotten meanwhile.
+
+    Args:
+        made: what there is to keep.
+        keep: keeps it, or raises ContentsForgotten.
+        make_again: makes the same once more, with its contents.
+
+    Returns:
+        What was kept.
+    """
+    try:
+        await keep(made)
+    except ContentsForgotten:
+        made = await make_again()
+        await keep(made)
+    return made
+
+
+def _labels(work: Work) -> dict[str, str]:
+    """Those of a Work's labels that the operator acts on."""
+    return {name: value for name, value in work.metadata.labels.items() if name in WORK_LABELS}
+
+
+def work_name(owner: WorkOwner, labels: Mapping[str, str]) -> str:
+    """The name of a Work: readable, unique for (owner, pipeline), and computed."""
+    return compute_work_name(
+        promise=owner.promise,
+        resource=owner.name,
+        resource_namespace=owner.namespace if owner.work_namespace != owner.namespace else "",
+        pipeline=labels.get(names.PIPELINE_NAME, ""),
+    )
