@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from troth.authoring.home import load_home
-from troth.engine.definitions import build_definition
+from troth.engine.promises.definitions import build_definition
 
 Schema = dict[str, Any]
 Fields = Mapping[str, tuple[Schema, list[Any]]]

@@ -9,7 +9,7 @@ import yaml
 
 from tests.store_contract import object_name
 from troth.api.resources import CONFIG_MAP
-from troth.engine.manifests import load_documents
+from troth.engine.yaml.manifests import load_documents
 from troth.kube import Client
 from troth.stores import Claim, StateStoreWriter
 from troth.stores.content import blob_id

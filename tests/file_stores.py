@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.store_contract import values_of
 from troth.dev.git_server import create_repository, git
-from troth.engine.manifests import load_documents
+from troth.engine.yaml.manifests import load_documents
 from troth.stores import StateStoreWriter
 from troth.stores.directory import DirectoryWriter
 from troth.stores.git import GitSettings, GitWriter

@@ -24,7 +24,7 @@ from troth.api import Resource
 from troth.api.naming import group_id, short_group_id
 from troth.api.resources import DESTINATION, GIT_STATE_STORE, WORK, WORK_PLACEMENT
 from troth.dev.git_server import git
-from troth.engine.work import encode_content, placement_name, work_name
+from troth.engine.placement.work import encode_content, placement_name, work_name
 from troth.kube import Client
 
 Object = dict[str, Any]

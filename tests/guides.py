@@ -38,7 +38,7 @@ from troth.authoring.destinations import read_destinations
 from troth.authoring.home import load_home
 from troth.authoring.rendering import Rendering, Requests
 from troth.dev.binaries import find_binaries
-from troth.engine.emit import dump_document
+from troth.engine.yaml.emit import dump_document
 
 RENDERED: Final = frozenset({"renders", "fails", "says", "places", "waits"})
 SHOWN: Final = RENDERED | {"output"}

@@ -25,7 +25,7 @@ from tests.platforms import Object
 from troth.api import Resource
 from troth.api.resources import EVENT, WORK, WORK_PLACEMENT
 from troth.dev.git_server import git
-from troth.engine.work import blob_id
+from troth.engine.placement.work import blob_id
 from troth.kube import Client
 from troth.stores import Claim
 from troth.stores.git import GitWriter

@@ -138,7 +138,7 @@ def role(arguments: Sequence[str]) -> str:
         skip = {"-c", "-C", "--git-dir"}
         words = [word for before, word in pairwise(arguments) if not word.startswith("-") and before not in skip]
         return f"git {words[0]}" if words else "git"
-    return "render worker" if "troth.engine.worker" in arguments else program
+    return "render worker" if "troth.engine.workers.worker" in arguments else program
 
 
 def _arguments(pid: int) -> list[str]:

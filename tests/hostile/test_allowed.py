@@ -23,7 +23,7 @@ from tests.platforms import (
 from troth.api.objects import Allow, read_destination
 from troth.api.resources import DESTINATION, PROMISE, WORK, WORK_PLACEMENT
 from troth.dev import CommandResult
-from troth.engine.allowing import _NAMESPACED, fingerprint, judge_files
+from troth.engine.placement.allowing import _NAMESPACED, fingerprint, judge_files
 from troth.kube import Client, Invalid
 
 RULES = {

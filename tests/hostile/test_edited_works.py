@@ -27,8 +27,8 @@ from tests.waiting import eventually
 from troth.api import Resource
 from troth.api.resources import DESTINATION, WORK, WORK_PLACEMENT
 from troth.dev.git_server import git
-from troth.engine.seals import PLACEMENT_LABELS, WORK_LABELS
-from troth.engine.work import encode_content
+from troth.engine.placement.seals import PLACEMENT_LABELS, WORK_LABELS
+from troth.engine.placement.work import encode_content
 from troth.kube import ApiError
 
 

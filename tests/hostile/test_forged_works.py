@@ -27,7 +27,7 @@ from troth.api.naming import group_id, short_group_id
 from troth.api.resources import CONFIG_MAP, DESTINATION, NAMESPACE, PROMISE, WORK, WORK_PLACEMENT
 from troth.dev import ControlPlane
 from troth.dev.git_server import git
-from troth.engine.work import encode_content, work_name
+from troth.engine.placement.work import encode_content, work_name
 from troth.kube import Invalid
 
 # ---- made by hand

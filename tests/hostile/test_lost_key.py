@@ -32,7 +32,7 @@ from troth.api.naming import group_id, short_group_id
 from troth.api.resources import DESTINATION, GIT_STATE_STORE, SECRET, WORK, WORK_PLACEMENT
 from troth.dev import AuditLog, ControlPlane
 from troth.dev.git_server import git
-from troth.engine.work import placement_name
+from troth.engine.placement.work import placement_name
 from troth.kube import Client
 
 Object = dict[str, Any]

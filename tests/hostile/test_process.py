@@ -12,7 +12,7 @@ import pytest
 from tests.operators import OperatorProcess
 from tests.unit.authoring.test_forks import descendants
 from tests.waiting import eventually_sync
-from troth.engine.confinement import missing
+from troth.engine.workers.confinement import missing
 
 pytestmark = [
     pytest.mark.integration,
@@ -65,7 +65,7 @@ def workers_of(pid: int) -> list[int]:
     return [
         child
         for child in descendants(pid)
-        if b"troth.engine.worker" in Path(f"/proc/{child}/cmdline").read_bytes()
+        if b"troth.engine.workers.worker" in Path(f"/proc/{child}/cmdline").read_bytes()
     ]
 
 

@@ -40,10 +40,10 @@ from troth.controllers import differences
 from troth.controllers.owners import promise_of, work_of, work_owner
 from troth.engine import Failure, Limits, render_context, render_pipeline
 from troth.engine.admission import Admission
-from troth.engine.components import read_parent
-from troth.engine.definitions import read_definition
-from troth.engine.manifests import InvalidManifest, dump_documents, load_documents
-from troth.engine.offers import read_offer
+from troth.engine.placement.work import ContentDigests, encode_content, read_work, read_work_placement
+from troth.engine.promises.definitions import read_definition
+from troth.engine.promises.offers import read_offer
+from troth.engine.rendering.components import read_parent
 from troth.engine.status import (
     PromiseFacts,
     RequestFacts,
@@ -59,7 +59,7 @@ from troth.engine.status import (
     work_status,
 )
 from troth.engine.status import read_work as work_facts
-from troth.engine.work import ContentDigests, encode_content, read_work, read_work_placement
+from troth.engine.yaml.manifests import InvalidManifest, dump_documents, load_documents
 from troth.kube import CredentialsError, KubeError, from_kubeconfig_dict
 from troth.kube.reading import read_object, read_page
 from troth.kube.watch import read_event

@@ -14,7 +14,7 @@ from tests.waiting import eventually
 from troth.api.resources import CUSTOM_RESOURCE_DEFINITION
 from troth.engine.admission import Admission, Admitted
 from troth.engine.admission.refusals import Refusal
-from troth.engine.definitions import read_definition, request_resource
+from troth.engine.promises.definitions import read_definition, request_resource
 from troth.kube import ApiError, Client
 
 pytestmark = pytest.mark.integration

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from troth.api.resources import CUSTOM_RESOURCE_DEFINITION as DEFINITION
 from troth.dev import ControlPlane
-from troth.engine.definition_changes import definition_patch
-from troth.engine.definitions import build_definition, read_definition
+from troth.engine.promises.definition_changes import definition_patch
+from troth.engine.promises.definitions import build_definition, read_definition
 from troth.kube import Client, Invalid, load_credentials
 
 pytestmark = pytest.mark.integration

@@ -12,7 +12,7 @@ from tests.platforms import promise
 from troth.api import InvalidObject
 from troth.api.resources import CUSTOM_RESOURCE_DEFINITION
 from troth.engine.admission.definitions import definition_refusals
-from troth.engine.definitions import build_definition
+from troth.engine.promises.definitions import build_definition
 from troth.kube import ApiError, Client
 
 TEXT: Mapping[str, Any] = {"type": "string"}

@@ -14,8 +14,8 @@ from tests.unit.promises.library import load_promise
 from tests.waiting import eventually_sync
 from troth.api.objects import read_promise
 from troth.dev import ControlPlane
-from troth.engine.offers import read_offer
-from troth.engine.serving import as_served
+from troth.engine.admission.serving import as_served
+from troth.engine.promises.offers import read_offer
 
 pytestmark = pytest.mark.integration
 Install = Callable[[dict[str, Any]], str]

@@ -12,8 +12,8 @@ import pytest
 from tests.waiting import eventually
 from troth.api import Resource
 from troth.api.resources import CUSTOM_RESOURCE_DEFINITION
-from troth.engine.admission.fitting import Fitting
-from troth.engine.definitions import build_definition
+from troth.engine.promises.definitions import build_definition
+from troth.engine.promises.fitting import Fitting
 from troth.kube import ApiError, Client, Invalid
 
 pytestmark = pytest.mark.integration

@@ -39,7 +39,7 @@ from troth.api.resources import (
     WORK,
 )
 from troth.dev.git_server import git
-from troth.engine.manifests import load_documents
+from troth.engine.yaml.manifests import load_documents
 from troth.kube import Client, KubeError, WatchEvent
 
 NUMBERS = range(*(int(number) for number in os.environ.get("TROTH_KEEPER_PAIRS", "24").split("-")))

@@ -15,8 +15,8 @@ from tests.waiting import eventually_sync
 from troth.authoring.home import build, load_home
 from troth.authoring.rendering_files import render_files
 from troth.dev import ControlPlane
-from troth.engine.definitions import build_definition
-from troth.engine.manifests import load_documents
+from troth.engine.promises.definitions import build_definition
+from troth.engine.yaml.manifests import load_documents
 
 NAMES = sorted(path.parent.name for path in PROMISES.glob("*/promise.yaml"))
 KUBERNETES = {"v1", "apps", "autoscaling", "batch", "networking.k8s.io", "policy", "rbac.authorization.k8s.io"}

@@ -36,8 +36,8 @@ from troth.authoring.placing import own_files
 from troth.authoring.promise_rendering import render_promise
 from troth.authoring.rendering import Rendering, Requests, collect
 from troth.dev.controlplane import ControlPlane
-from troth.engine.emit import dump_document
-from troth.engine.serving import as_served
+from troth.engine.admission.serving import as_served
+from troth.engine.yaml.emit import dump_document
 from troth.kube import ApiError, Client, Invalid
 
 FAMILIES = 25

@@ -12,7 +12,7 @@ from tests.platforms import Object, Platform, Repository, all_files, condition, 
 from tests.unit.promises.library import examples, load_promise
 from troth.api import Resource
 from troth.api.resources import PROMISE
-from troth.engine.definitions import request_resource
+from troth.engine.promises.definitions import request_resource
 
 PARTS = ("web-app", "worker", "postgresql", "redis")
 

@@ -15,11 +15,11 @@ from hypothesis import Phase, given, note, settings
 from hypothesis import strategies as st
 
 from tests.kubectl_reading import HEAD, Refused, objects_by_kubectl
-from tests.unit.engine.test_manifests import TEXTS as TRICKY_TEXTS
-from tests.unit.engine.test_values import JSON_VALUES
+from tests.unit.engine.rendering.test_values import JSON_VALUES
+from tests.unit.engine.yaml.test_manifests import TEXTS as TRICKY_TEXTS
 from tests.yaml_forms import TEXTS, VALUES, WORDS
 from troth.dev import find_binaries
-from troth.engine.manifests import InvalidManifest, dump_document, load_documents
+from troth.engine.yaml.manifests import InvalidManifest, dump_document, load_documents
 
 FORMS = (
     *(f"{HEAD}data: {word}\n" for word in WORDS),

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from tests.unit.engine.test_pool import is_running
+from tests.unit.engine.workers.test_pool import is_running
 from tests.waiting import eventually, eventually_sync
 from troth.engine import Limits, RenderPool
-from troth.engine.process import RenderProcess
+from troth.engine.workers.process import RenderProcess
 from troth.kube.errors import CredentialsError
 from troth.kube.exec_plugin import run_exec_plugin
 from troth.stores.errors import StoreError

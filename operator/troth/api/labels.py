@@ -30,7 +30,7 @@ ASKED_FOR: Final = "troth.dev/asked-for"
 # By which rules of its Destination a placement's files were judged.
 ALLOWED: Final = "troth.dev/allowed"
 
-# The operator's own mark on what it wrote (engine/seals.py).
+# The operator's own mark on what it wrote (engine/placement/seals.py).
 SEAL: Final = "troth.dev/seal"
 
 WORK_TYPE_PROMISE: Final = "promise"

@@ -144,7 +144,7 @@ class WorkloadGroup:
 class Work:
     """A Work: the durable record of what one pipeline produced for one owner.
 
-    What it says counts only as far as seals prove that the operator said it (`troth.engine.seals`).
+    What it says counts only as far as seals prove that the operator said it (`troth.engine.placement.seals`).
 
     Attributes:
         sealed_for: the uid of the owner for whom the operator sealed it; empty when it is not as the operator wrote it.
@@ -171,7 +171,7 @@ class Work:
 class WorkPlacement:
     """A WorkPlacement: one group of a Work on one destination.
 
-    What it says counts only as far as seals prove that the operator said it (`troth.engine.seals`).
+    What it says counts only as far as seals prove that the operator said it (`troth.engine.placement.seals`).
 
     Attributes:
         sealed_for: the uid of the owner for whom the operator sealed it; empty when it is not as the operator wrote it.
@@ -203,7 +203,7 @@ class KindPattern:
 
 @dataclass(frozen=True, slots=True)
 class Allow:
-    """What may be placed on a Destination; engine/allowing.py judges by it.
+    """What may be placed on a Destination; engine/placement/allowing.py judges by it.
 
     Attributes:
         namespaces: patterns of the namespaces that objects may be in; None for any.

@@ -13,7 +13,7 @@ from troth.controllers.platform import Renderer
 from troth.engine import Failure, Outcome, RenderContext
 from troth.engine.admission.unfit import Unfit
 from troth.engine.linting import LintReport
-from troth.engine.pool import Place
+from troth.engine.workers.pool import Place
 from troth.stores import Claim, Former, StateStoreWriter, StoreError, Written
 
 logger = logging.getLogger(__name__)

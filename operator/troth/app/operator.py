@@ -47,9 +47,9 @@ from troth.controllers.workflow import Workflows
 from troth.controllers.workflow_works import Works
 from troth.controllers.writes import Writes
 from troth.engine import Limits, RenderPool
-from troth.engine.manifests import load_documents
-from troth.engine.reach import Reach, read_namespaces
-from troth.engine.seals import Seals
+from troth.engine.placement.seals import Seals
+from troth.engine.promises.reach import Reach, read_namespaces
+from troth.engine.yaml.manifests import load_documents
 from troth.kube import (
     AlreadyExists,
     Client,

@@ -19,7 +19,7 @@ import kopf
 
 from troth.app.operator import Operator
 from troth.app.settings import Settings
-from troth.engine.confinement import missing
+from troth.engine.workers.confinement import missing
 from troth.kube import Credentials, load_credentials
 
 _PR_SET_DUMPABLE: Final = 4

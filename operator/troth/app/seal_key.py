@@ -1,4 +1,4 @@
-"""The operator's key for its seals (`troth.engine.seals`), kept in a Secret of its own namespace.
+"""The operator's key for its seals (`troth.engine.placement.seals`), kept in a Secret of its own namespace.
 
 Made once, at the first start; restarts and other replicas read the same one. It is immutable, since a key that
 changes makes every seal void: whoever wants another deletes the Secret and restarts the operator, which then makes
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from troth.api import TrothError
 from troth.api.resources import SECRET
-from troth.engine.seals import KEY_BYTES
+from troth.engine.placement.seals import KEY_BYTES
 from troth.kube import AlreadyExists, Client, Forbidden, NotFound
 
 SECRET_NAME: Final = "troth-seal"  # noqa: S105 - the name of a Secret

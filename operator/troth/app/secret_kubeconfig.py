@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from troth.engine.manifests import InvalidManifest, load_document
+from troth.engine.yaml.manifests import InvalidManifest, load_document
 from troth.kube import CredentialsError
 
 _LARGEST: Final = 1 << 20

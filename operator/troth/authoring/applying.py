@@ -13,7 +13,7 @@ from troth.authoring.files import HomeError, read_documents
 from troth.engine.admission import Admission, Admitted
 from troth.engine.admission.refusals import Refusal
 from troth.engine.admission.structure import dropped_fields
-from troth.engine.suggestions import near
+from troth.engine.rendering.suggestions import near
 from troth.shipped import NotShipped, shipped_folder
 
 

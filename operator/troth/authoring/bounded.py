@@ -20,12 +20,12 @@ from troth.api import TrothError
 from troth.api.pipelines import JinjaPipeline
 from troth.authoring.forks import Fork, fork
 from troth.engine.failure import Failure, timed_out
-from troth.engine.limits import Limits
-from troth.engine.render import Outcome, RenderContext
-from troth.engine.wire import LENGTH, framed, pack, pack_context, pack_pipelines, read_outcome, unpack
+from troth.engine.rendering.limits import Limits
+from troth.engine.rendering.render import Outcome, RenderContext
+from troth.engine.workers.wire import LENGTH, framed, pack, pack_context, pack_pipelines, read_outcome, unpack
 
 if TYPE_CHECKING:
-    from troth.engine.coverage import Hit
+    from troth.engine.rendering.coverage import Hit
 
 _GRACE_SECONDS: Final = 1.0
 _START_SECONDS: Final = 10.0

@@ -11,7 +11,7 @@ from typing import Any, Final
 from troth.api.objects import Destination, read_destination
 from troth.api.resources import DESTINATION, DIRECTORY_STATE_STORE, STATE_STORES
 from troth.authoring.files import HomeError, read_objects
-from troth.engine.plain_secrets import Policy, policy_of
+from troth.engine.placement.plain_secrets import Policy, policy_of
 
 ANYWHERE: Final = "anywhere"
 """Stands for the destination when none are given. A platform may have a Destination of that name, too."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from troth.api import TrothError
-from troth.engine.manifests import InvalidManifest, load_documents
+from troth.engine.yaml.manifests import InvalidManifest, load_documents
 
 LARGEST_FILE: Final = 2 * 1024 * 1024
 """Bytes of one file. The API server takes objects of at most 1.5 MiB."""

@@ -10,8 +10,8 @@ import subprocess
 import threading
 from typing import Final
 
-from troth.engine.fork_server import ANSWER, REQUEST
-from troth.engine.process import worker_environment
+from troth.engine.workers.fork_server import ANSWER, REQUEST
+from troth.engine.workers.process import worker_environment
 from troth.surroundings import python_command
 
 _START_SECONDS: Final = 30.0
@@ -32,7 +32,7 @@ class ForkServer:
         with theirs:
             try:
                 self._process = subprocess.Popen(
-                    python_command("troth.engine.fork_server"),
+                    python_command("troth.engine.workers.fork_server"),
                     stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
                     env=worker_environment(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from troth.engine.forking import end_worker, fork_worker, has_threads, mapped_bytes
+from troth.engine.workers.forking import end_worker, fork_worker, has_threads, mapped_bytes
 
 if TYPE_CHECKING:
     from troth.authoring.fork_server import ForkServer

@@ -26,14 +26,14 @@ from troth.authoring.files import HomeError, confined, read_documents, read_text
 from troth.engine.admission import Admitted
 from troth.engine.admission.cost import ENDLESS
 from troth.engine.admission.definitions import definition_refusals
-from troth.engine.emit import TooDeep, dump_document
+from troth.engine.admission.serving import as_created, as_served
 from troth.engine.failure import Failure
-from troth.engine.lines import document_lines, field_lines
-from troth.engine.offers import Offer, read_offer
-from troth.engine.reach import check_pipeline_namespace
-from troth.engine.serving import as_created, as_served
-from troth.engine.sources import field_of, pipelines_of
+from troth.engine.promises.offers import Offer, read_offer
+from troth.engine.promises.reach import check_pipeline_namespace
+from troth.engine.rendering.sources import field_of, pipelines_of
 from troth.engine.status.schema import derived_fields
+from troth.engine.yaml.emit import TooDeep, dump_document
+from troth.engine.yaml.lines import document_lines, field_lines
 
 __all__ = [
     "Home",

@@ -13,14 +13,14 @@ from troth.api import labels as names
 from troth.api.naming import short_group_id
 from troth.api.objects import Destination, ObjectMeta, Workload, WorkloadGroup, WorkPlacement
 from troth.authoring.destinations import Destinations, anywhere
-from troth.engine.allowing import Violation, judge_files
 from troth.engine.failure import Failure
-from troth.engine.layout import Layout, aggregate, destination_files, place
-from troth.engine.plain_secrets import describe, exposed, find_plain_secrets, withheld
-from troth.engine.scheduling import Target, effective_selector, may_be_ready, schedule
-from troth.engine.sources import field_of, line_of_kind, value_at
+from troth.engine.placement.allowing import Violation, judge_files
+from troth.engine.placement.layout import Layout, aggregate, destination_files, place
+from troth.engine.placement.plain_secrets import describe, exposed, find_plain_secrets, withheld
+from troth.engine.placement.scheduling import Target, effective_selector, may_be_ready, schedule
+from troth.engine.placement.work import GroupContent, blob_id, placement_name, work_name
+from troth.engine.rendering.sources import field_of, line_of_kind, value_at
 from troth.engine.status.facts import PlacementFacts, Waiting, WorkFacts
-from troth.engine.work import GroupContent, blob_id, placement_name, work_name
 
 
 @dataclass(frozen=True, slots=True)

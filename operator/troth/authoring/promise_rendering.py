@@ -16,15 +16,15 @@ from troth.authoring.destinations import Destinations
 from troth.authoring.home import Home, offer_of, refused
 from troth.authoring.placing import Owner, place_works
 from troth.authoring.rendering import Rendering, WorkflowRun, timeless
-from troth.engine.context import RenderContext, render_context
-from troth.engine.emit import dump_documents
-from troth.engine.offers import Offer
-from troth.engine.outputs import WorkflowOutput, judge_outcomes, workflow_facts
-from troth.engine.render import Outcome
-from troth.engine.serving import NOW
+from troth.engine.admission.serving import NOW
+from troth.engine.placement.work import GroupContent, build_groups
+from troth.engine.promises.offers import Offer
+from troth.engine.rendering.context import RenderContext, render_context
+from troth.engine.rendering.outputs import WorkflowOutput, judge_outcomes, workflow_facts
+from troth.engine.rendering.render import Outcome
 from troth.engine.status import PromiseFacts, RequirementFacts, promise_status
 from troth.engine.status.facts import INSTALLED, WorkFacts
-from troth.engine.work import GroupContent, build_groups
+from troth.engine.yaml.emit import dump_documents
 
 SYSTEM_NAMESPACE = "kratix-platform-system"
 _SOURCE = "promise-workflow"

@@ -23,15 +23,15 @@ from troth.authoring.home import Home, offer_of, refused
 from troth.authoring.placing import Owner, Placement, place_works
 from troth.engine.admission import Admission, Admitted
 from troth.engine.admission.refusals import Refusal
+from troth.engine.admission.serving import NOW, as_watched
 from troth.engine.admission.structure import dropped_fields
-from troth.engine.components import Parent, find_components
-from troth.engine.context import RenderContext, render_context
 from troth.engine.failure import Failure
-from troth.engine.layout import aggregate
-from troth.engine.offers import Offer
-from troth.engine.outputs import Output, WorkflowOutput, judge_outcomes, workflow_facts
-from troth.engine.render import Outcome
-from troth.engine.serving import NOW, as_watched
+from troth.engine.placement.layout import aggregate
+from troth.engine.promises.offers import Offer
+from troth.engine.rendering.components import Parent, find_components
+from troth.engine.rendering.context import RenderContext, render_context
+from troth.engine.rendering.outputs import Output, WorkflowOutput, judge_outcomes, workflow_facts
+from troth.engine.rendering.render import Outcome
 from troth.engine.status import request_status
 from troth.engine.status.facts import (
     AuthorStatus,

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 from troth.api import InvalidObject, TrothError
 from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, PROMISE
-from troth.engine.definitions import request_resource
+from troth.engine.promises.definitions import request_resource
 from troth.kube import Client, Forbidden, KubeError, NotFound, load_credentials
 
 _WORD: Final = "cluster"

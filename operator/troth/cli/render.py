@@ -121,14 +121,14 @@ def _problems(file: Path, rendering: Rendering) -> list[str]:
 
 
 def _waiting_for(wants: Mapping[str, str]) -> str:
-    from troth.engine.scheduling import describe_labels
+    from troth.engine.placement.scheduling import describe_labels
 
     labels = describe_labels(wants)
     return f"no destination has the labels {labels}" if labels else "no destination matches"
 
 
 def _statuses(renderings: Sequence[Rendering]) -> str:
-    from troth.engine.emit import dump_document
+    from troth.engine.yaml.emit import dump_document
 
     return "".join(
         f"---\n# status of {rendering.name}\n{dump_document({'status': dict(rendering.status)})}"

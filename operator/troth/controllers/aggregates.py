@@ -15,7 +15,7 @@ from troth.api import find_condition
 from troth.api.conditions import READY
 from troth.api.objects import Destination
 from troth.api.resources import KUBERNETES_STATE_STORE
-from troth.engine.layout import AGGREGATED, aggregate_path
+from troth.engine.placement.layout import AGGREGATED, aggregate_path
 from troth.stores import StateStoreWriter
 from troth.stores.edits import not_ours
 

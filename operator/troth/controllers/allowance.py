@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 
 from troth.api import InvalidObject
 from troth.api.objects import Destination
-from troth.engine.allowing import Violation, fingerprint, judge_files
-from troth.engine.work import decode_content
+from troth.engine.placement.allowing import Violation, fingerprint, judge_files
+from troth.engine.placement.work import decode_content
 
 
 def note_of(destination: Destination | None) -> str | None:

@@ -70,12 +70,12 @@ from troth.controllers.owners import (
     work_owner,
 )
 from troth.controllers.stores import StoreRef, place_of
-from troth.engine.components import Parent, read_parent
-from troth.engine.definitions import Definition, read_definition
-from troth.engine.scheduling import may_be_ready
-from troth.engine.seals import Seals
+from troth.engine.placement.scheduling import may_be_ready
+from troth.engine.placement.seals import Seals
+from troth.engine.placement.work import ContentDigests
+from troth.engine.promises.definitions import Definition, read_definition
+from troth.engine.rendering.components import Parent, read_parent
 from troth.engine.status import NAMED, RequestsFacts
-from troth.engine.work import ContentDigests
 from troth.kube import Client, Informer, Outages, WorkQueue
 
 USER: Final = 0

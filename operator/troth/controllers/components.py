@@ -21,7 +21,7 @@ from troth.api import Key
 from troth.api import labels as names
 from troth.api.objects import Request
 from troth.controllers.platform import Platform
-from troth.engine.components import Component, Parent, first_difference, read_parent
+from troth.engine.rendering.components import Component, Parent, first_difference, read_parent
 from troth.engine.status import (
     BEING_DELETED,
     MISSING,

@@ -28,10 +28,10 @@ from troth.controllers.owners import claim_of_destination, is_kept_for_files
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
 from troth.controllers.stores import OpenStore, StoreRef, require_supported
-from troth.engine.layout import DestinationFiles, destination_files, destination_prefix, has_own_files
-from troth.engine.neighbours import Neighbours
+from troth.engine.placement.layout import DestinationFiles, destination_files, destination_prefix, has_own_files
+from troth.engine.placement.neighbours import Neighbours
+from troth.engine.placement.work import blob_id
 from troth.engine.status import DestinationFacts, destination_status
-from troth.engine.work import blob_id
 from troth.kube import Conflict
 from troth.stores import Claim, StateStoreWriter, StoreError
 

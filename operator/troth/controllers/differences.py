@@ -13,8 +13,8 @@ from troth.api import find_condition
 from troth.api import labels as names
 from troth.api.conditions import READY
 from troth.api.objects import Destination, ObjectMeta, Promise, Request, Work, WorkPlacement
-from troth.engine.components import read_parent
-from troth.engine.layout import AGGREGATED
+from troth.engine.placement.layout import AGGREGATED
+from troth.engine.rendering.components import read_parent
 from troth.engine.status import is_failing
 
 FAILING: Final = "failing"

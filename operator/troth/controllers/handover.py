@@ -32,9 +32,9 @@ from troth.controllers.placement_claims import (
 from troth.controllers.placement_location import Location, read_whereabouts
 from troth.controllers.placement_owners import owner_at
 from troth.controllers.platform import Platform
-from troth.engine.manifests import load_documents
-from troth.engine.scheduling import Home, asked_by_pipelines, describe_labels
+from troth.engine.placement.scheduling import Home, asked_by_pipelines, describe_labels
 from troth.engine.status import read_placement
+from troth.engine.yaml.manifests import load_documents
 from troth.kube import NotFound
 from troth.stores import Claim
 from troth.stores.foreign import Unreadable, read_json

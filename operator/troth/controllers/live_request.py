@@ -10,7 +10,7 @@ from troth.api import Key
 from troth.api.objects import ObjectMeta, Request
 from troth.controllers.caches import RequestApi
 from troth.controllers.object_writes import object_reference
-from troth.engine.components import Parent
+from troth.engine.rendering.components import Parent
 
 
 @dataclass(frozen=True, slots=True)

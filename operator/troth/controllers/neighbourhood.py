@@ -1,7 +1,7 @@
 """Which Destinations share a place: the same branch of a repository, or one file system.
 
-The judgement is `engine.neighbours`, a pure function over all Destinations. It is made anew when a Destination or a
-store has changed, and asked by each placement that is written, so it is kept until then.
+The judgement is `engine.placement.neighbours`, a pure function over all Destinations. It is made anew when a
+Destination or a store has changed, and asked by each placement that is written, so it is kept until then.
 
 Stores are told apart by what they are called, or by an address that is written alike except for its end; whether two
 addresses are one repository only its server knows.
@@ -17,8 +17,8 @@ from troth.api.objects import Destination, StateStore
 from troth.api.resources import DIRECTORY_STATE_STORE, KUBERNETES_STATE_STORE
 from troth.controllers.caches import Caches
 from troth.controllers.stores import StoreRef, path_in_store, place_of
-from troth.engine.layout import destination_prefix
-from troth.engine.neighbours import Folder, Neighbours, find_neighbours
+from troth.engine.placement.layout import destination_prefix
+from troth.engine.placement.neighbours import Folder, Neighbours, find_neighbours
 
 _ALONE = Neighbours()
 

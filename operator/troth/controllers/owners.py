@@ -1,8 +1,8 @@
 """Whose a Work and a placement are, as far as they say so themselves.
 
 Read from labels, with the spec for what a label lacks: both are what Kratix writes, and somebody may have edited
-either. What is read here is a claim. It is true of an object that is sealed (`troth.engine.seals`), and of any other it
-only tells who may look whether it is theirs.
+either. What is read here is a claim. It is true of an object that is sealed (`troth.engine.placement.seals`), and
+of any other it only tells who may look whether it is theirs.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from troth.api import labels as names
 from troth.api.naming import short_group_id
 from troth.api.objects import ObjectMeta, Work, WorkPlacement
-from troth.engine.work import placement_name
+from troth.engine.placement.work import placement_name
 
 _MOST_DOTS = 20
 

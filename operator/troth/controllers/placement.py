@@ -50,10 +50,10 @@ from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
 from troth.controllers.standing import Refusals, Standing, judge_placement
 from troth.controllers.stores import StoreRef, require_supported
 from troth.controllers.welcome import Welcome
-from troth.engine.layout import aggregate, destination_prefix, has_own_files
+from troth.engine.placement.layout import aggregate, destination_prefix, has_own_files
+from troth.engine.placement.work import blob_id
 from troth.engine.status import NOT_MADE_BY_TROTH, NOT_SEALED_YET, placement_status, read_placement, refused_status
 from troth.engine.status.facts import PlacementFacts
-from troth.engine.work import blob_id
 from troth.stores import Claim, Reason, StateStoreWriter, StoreError, Written
 from troth.stores.handover import Handover, Spared
 from troth.stores.kubernetes_objects import ObjectKey

@@ -14,8 +14,8 @@ from troth.controllers.placement_location import Location, read_whereabouts
 from troth.controllers.placement_owners import owner_at
 from troth.controllers.platform import Platform
 from troth.controllers.stores import OpenStore, StoreRef
-from troth.engine.layout import NESTED, Layout, place
-from troth.engine.work import LARGEST_WORK, declared_size, decode_contents, digest_content
+from troth.engine.placement.layout import NESTED, Layout, place
+from troth.engine.placement.work import LARGEST_WORK, declared_size, decode_contents, digest_content
 from troth.stores import Claim
 
 _AT_ONCE = 256 * 1024  # bytes that are unpacked on the event loop: half a millisecond

@@ -6,7 +6,7 @@ the location. So whatever interrupts a move, even one that is turned round half-
 files is on record.
 
 Whoever may write the status could have anything removed by it, so the record counts only with the operator's seal
-(`troth.engine.seals`).
+(`troth.engine.placement.seals`).
 """
 
 from __future__ import annotations

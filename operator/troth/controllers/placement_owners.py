@@ -20,7 +20,7 @@ from troth.controllers.owners import is_of_old
 from troth.controllers.placement_location import Location, read_whereabouts
 from troth.controllers.platform import Platform
 from troth.controllers.stores import StoreRef
-from troth.engine.layout import place
+from troth.engine.placement.layout import place
 from troth.stores import Former
 
 _AT_ONCE: Final = 200

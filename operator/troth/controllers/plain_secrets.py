@@ -18,8 +18,8 @@ from troth.api import InvalidObject
 from troth.api.objects import Workload, WorkloadGroup
 from troth.controllers.platform import Platform
 from troth.controllers.stores import StoreRef
-from troth.engine.plain_secrets import Policy, describe, exposed, find_plain_secrets, policy_of, withheld
-from troth.engine.work import decode_content
+from troth.engine.placement.plain_secrets import Policy, describe, exposed, find_plain_secrets, policy_of, withheld
+from troth.engine.placement.work import decode_content
 
 _MOST: Final = 10_000
 

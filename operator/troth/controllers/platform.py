@@ -22,9 +22,9 @@ from troth.controllers.writes import Writes
 from troth.engine import Failure, Outcome, RenderContext
 from troth.engine.admission.unfit import Unfit
 from troth.engine.linting import LintReport
-from troth.engine.pool import Place
-from troth.engine.reach import Reach
+from troth.engine.promises.reach import Reach
 from troth.engine.status import status_patch
+from troth.engine.workers.pool import Place
 from troth.kube import Client, EventRecorder, Informer, NotFound, WorkQueue
 from troth.stores import StateStoreWriter
 

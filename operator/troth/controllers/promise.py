@@ -37,12 +37,12 @@ from troth.controllers.workflow import (
 )
 from troth.controllers.workflow_works import NameTaken, WorkOwner, Works, keep_or_make_again
 from troth.engine import Failure, render_context
-from troth.engine.definition_changes import definition_patch
-from troth.engine.definitions import Definition, read_definition, request_resource
-from troth.engine.manifests import dump_documents
-from troth.engine.offers import Offer, read_offer
-from troth.engine.outputs import workflow_facts
-from troth.engine.reach import check_pipeline_namespace
+from troth.engine.placement.work import Packed, build_groups, pack_content
+from troth.engine.promises.definition_changes import definition_patch
+from troth.engine.promises.definitions import Definition, read_definition, request_resource
+from troth.engine.promises.offers import Offer, read_offer
+from troth.engine.promises.reach import check_pipeline_namespace
+from troth.engine.rendering.outputs import workflow_facts
 from troth.engine.status import (
     INVALID_PROMISE,
     DependentFacts,
@@ -55,7 +55,7 @@ from troth.engine.status import (
     requirement_state,
 )
 from troth.engine.status.facts import INSTALLED
-from troth.engine.work import Packed, build_groups, pack_content
+from troth.engine.yaml.manifests import dump_documents
 from troth.kube import REFUSALS, ApiError, Conflict, Forbidden, Invalid, TooLarge
 
 FINALIZERS = (names.DEPENDENCIES_CLEANUP, names.WORKFLOWS_CLEANUP, names.REVISION_CLEANUP)

@@ -18,7 +18,7 @@ from troth.api.objects import Request
 from troth.controllers.caches import DEPENDENT, RequestApi
 from troth.controllers.platform import Platform
 from troth.engine.admission.unfit import Unfit
-from troth.engine.definitions import Definition
+from troth.engine.promises.definitions import Definition
 
 _FIRST: Final = 1
 _AGAIN: Final = 30.0

@@ -7,7 +7,7 @@ from troth.api.resources import CUSTOM_RESOURCE_DEFINITION
 from troth.controllers.caches import RequestApi
 from troth.controllers.object_writes import patch_object
 from troth.controllers.platform import Platform
-from troth.engine.relaxing import relaxing_patch
+from troth.engine.promises.relaxing import relaxing_patch
 from troth.kube import Forbidden, Invalid
 
 

@@ -29,7 +29,7 @@ from troth.controllers.turn_waiting import Overtaken
 from troth.controllers.workflow import Run, Workflows, after_failure, retry_seconds
 from troth.controllers.workflow_works import NameTaken, WorkOwner, Works, keep_or_make_again
 from troth.engine import render_context
-from troth.engine.definitions import declared_status
+from troth.engine.promises.definitions import declared_status
 from troth.engine.status import PAUSED
 from troth.kube import REFUSALS, Conflict, Forbidden, Invalid, TooLarge
 

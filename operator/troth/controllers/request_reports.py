@@ -19,7 +19,7 @@ from troth.controllers.platform import Platform
 from troth.controllers.relaxing import remedy
 from troth.controllers.workflow import Run
 from troth.controllers.workflow_works import WorkOwner, Works
-from troth.engine.outputs import workflow_facts
+from troth.engine.rendering.outputs import workflow_facts
 from troth.engine.status import (
     PAUSED,
     RequestFacts,

@@ -18,7 +18,7 @@ from troth.api import Key
 from troth.api.pipelines import JinjaPipeline
 from troth.controllers.platform import Platform
 from troth.engine import Outcome, RenderContext
-from troth.engine.pool import Place
+from troth.engine.workers.pool import Place
 
 _FIRST_SECONDS: Final = 2.0
 _APART_SECONDS: Final = 0.02  # between two that are told for the first time

@@ -19,7 +19,7 @@ from troth.controllers.placement_claims import load_encoded, load_placement
 from troth.controllers.placement_location import Location, read_whereabouts
 from troth.controllers.plain_secrets import PlainSecrets
 from troth.controllers.platform import Platform
-from troth.engine.plain_secrets import withheld
+from troth.engine.placement.plain_secrets import withheld
 
 _STAYS = "what was written there before stays as it was"
 

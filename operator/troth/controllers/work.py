@@ -2,8 +2,8 @@
 
 See kratix-compatibility.md#scheduling, #conditions-of-works-and-placements.
 
-The decision is `engine.scheduling`, a pure function; this file carries it out. A Work that we make carries its
-finalizer from the start, and so do its placements, so that neither costs a write of its own.
+The decision is `engine.placement.scheduling`, a pure function; this file carries it out. A Work that we make
+carries its finalizer from the start, and so do its placements, so that neither costs a write of its own.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from troth.controllers.plain_secrets import Exposure, PlainSecrets, decode_reada
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Waits
 from troth.controllers.standing import Refusals, Standing, judge_work
-from troth.engine.scheduling import (
+from troth.engine.placement.scheduling import (
     Existing,
     GroupPlan,
     Home,
@@ -48,6 +48,7 @@ from troth.engine.scheduling import (
     may_be_ready,
     schedule,
 )
+from troth.engine.placement.work import placement_name
 from troth.engine.status import (
     NOT_MADE_BY_TROTH,
     NOT_SEALED_YET,
@@ -57,7 +58,6 @@ from troth.engine.status import (
     work_status,
 )
 from troth.engine.status.facts import Held, Waiting, WorkFacts
-from troth.engine.work import placement_name
 from troth.kube import REFUSALS, Forbidden
 
 _LONG_WRITE = 10.0

@@ -24,10 +24,10 @@ from troth.controllers.owners import claim_to, work_owner
 from troth.controllers.placement_state import placement_facts
 from troth.controllers.platform import Platform
 from troth.controllers.workflow import Run
-from troth.engine.outputs import is_suspended
-from troth.engine.seals import WORK_LABELS
+from troth.engine.placement.seals import WORK_LABELS
+from troth.engine.placement.work import work_name as compute_work_name
+from troth.engine.rendering.outputs import is_suspended
 from troth.engine.status import WorkFacts, read_placement, read_work
-from troth.engine.work import work_name as compute_work_name
 
 Made = TypeVar("Made")
 

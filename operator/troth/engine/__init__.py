@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from troth.engine.check import check_pipeline
 from troth.engine.failure import Failure
-from troth.engine.limits import Limits
-from troth.engine.render import (
+from troth.engine.rendering.check import check_pipeline
+from troth.engine.rendering.limits import Limits
+from troth.engine.rendering.render import (
     Control,
     Outcome,
     RenderContext,
@@ -16,7 +16,7 @@ from troth.engine.render import (
 )
 
 if TYPE_CHECKING:
-    from troth.engine.pool import RenderPool
+    from troth.engine.workers.pool import RenderPool
 
 __all__ = [
     "Control",
@@ -36,7 +36,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # The pool brings asyncio along, and neither its own workers nor a short command has a use for that.
     if name == "RenderPool":
-        from troth.engine.pool import RenderPool
+        from troth.engine.workers.pool import RenderPool
 
         return RenderPool
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -18,7 +18,7 @@ from tests.hostile.fuzz.words import COMMIT, CONTROL, MARKER, YAML_TOKENS, requi
 from tests.store_contract import Claims
 from troth.api import TrothError
 from troth.app.secret_kubeconfig import read_kubeconfig
-from troth.engine.manifests import load_documents
+from troth.engine.yaml.manifests import load_documents
 from troth.kube import CredentialsError, from_kubeconfig_dict
 from troth.stores import StoreEnvironment, StoreError, open_writer
 from troth.stores.directory import DirectoryWriter

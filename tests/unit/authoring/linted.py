@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from troth.api.objects import read_promise
+from troth.engine.admission.serving import as_served
 from troth.engine.linting.paths import check_paths
 from troth.engine.linting.remarks import Remark
-from troth.engine.offers import read_offer
-from troth.engine.serving import as_served
+from troth.engine.promises.offers import read_offer
 
 SPEC: Mapping[str, Any] = {
     "type": "object",

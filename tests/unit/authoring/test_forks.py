@@ -17,14 +17,14 @@ import pytest
 
 from tests.unit.cli.test_test_command import case, make
 from tests.unit.engine.pipelines import context, pipeline
-from tests.unit.engine.test_pool import is_running
+from tests.unit.engine.workers.test_pool import is_running
 from tests.waiting import eventually_sync
 from troth.authoring.bounded import BoundedWorker
 from troth.authoring.fork_server import server
 from troth.authoring.testing.running import Options
 from troth.authoring.testing.selecting import choose
 from troth.authoring.testing.session import collect, run
-from troth.engine.render import Rendered
+from troth.engine.rendering.render import Rendered
 
 STARTS_A_WORKER = """
 import os, threading, time

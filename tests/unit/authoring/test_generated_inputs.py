@@ -18,7 +18,7 @@ from troth.authoring.testing.generated import check_generated
 from troth.authoring.testing.kept import GeneratedFailure
 from troth.authoring.testing.strategies import values
 from troth.engine.admission import Admission, Admitted
-from troth.engine.render import RenderContext
+from troth.engine.rendering.render import RenderContext
 
 
 def promise(spec: Mapping[str, Any], template: str, *, values: Mapping[str, Any] | None = None) -> str:

@@ -11,7 +11,7 @@ import yaml
 from tests.platforms import promise
 from troth.authoring.files import LARGEST_FILE, read_documents
 from troth.authoring.home import HomeError, RefusedPromise, build, load_home, locate, offer_of
-from troth.engine.manifests import load_document
+from troth.engine.yaml.manifests import load_document
 
 LIBRARY = Path(__file__).parents[3] / "promises"
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from tests.unit.authoring.linted import promise
 from troth.authoring.lint import Finding, lint
 from troth.cli import main
-from troth.engine.manifests import dump_document
+from troth.engine.yaml.manifests import dump_document
 
 CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: '{{ spec.size }}', %s}\n"
 

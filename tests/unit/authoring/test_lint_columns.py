@@ -8,9 +8,9 @@ import pytest
 
 from tests.unit.authoring.linted import promise
 from troth.api.objects import read_promise
+from troth.engine.admission.serving import as_served
 from troth.engine.linting.columns import check_columns
-from troth.engine.offers import Offer, read_offer
-from troth.engine.serving import as_served
+from troth.engine.promises.offers import Offer, read_offer
 
 PIPELINE: dict[str, Any] = {
     "files": [{"path": "a.yaml", "template": "a: {{ spec.size }}"}],

@@ -10,9 +10,9 @@ import yaml
 from tests.unit.authoring.linted import promise
 from troth.api.objects import read_promise
 from troth.authoring.lint.linting import lint
+from troth.engine.admission.serving import as_served
 from troth.engine.linting.descriptions import check_descriptions
-from troth.engine.offers import read_offer
-from troth.engine.serving import as_served
+from troth.engine.promises.offers import read_offer
 
 WORDS = {"description": "Something."}
 

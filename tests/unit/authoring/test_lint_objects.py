@@ -20,7 +20,7 @@ from troth.engine.kinds.kubernetes import Kubernetes
 from troth.engine.linting.objects import check_objects
 from troth.engine.linting.remarks import Remark
 from troth.engine.linting.requests import longest, specs
-from troth.engine.render import Outcome, RenderContext
+from troth.engine.rendering.render import Outcome, RenderContext
 
 PLAIN = {"type": "object", "required": ["size"], "properties": {"size": SPEC["properties"]["size"]}}
 

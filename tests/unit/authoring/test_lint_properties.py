@@ -12,10 +12,10 @@ from tests.unit.authoring.linted import promise, remarks
 from tests.unit.promises.library import request_of
 from troth.api.objects import read_promise, read_request
 from troth.engine.failure import Failure
-from troth.engine.limits import Limits
 from troth.engine.linting.requests import specs
-from troth.engine.offers import read_offer
-from troth.engine.render import render_context, render_pipeline
+from troth.engine.promises.offers import read_offer
+from troth.engine.rendering.limits import Limits
+from troth.engine.rendering.render import render_context, render_pipeline
 
 NAMES = ("alpha", "beta", "items", "keys", "size")
 DEFAULTS: Mapping[str, Any] = {"string": "x", "integer": 3, "boolean": True}

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from troth.authoring.lint import Finding, lint
 from troth.cli import main
-from troth.engine.manifests import dump_document
+from troth.engine.yaml.manifests import dump_document
 
 FIELDS = ("size:string:enum=s,m:default=s", "owner:string:required", "n:integer:default=3", "on:boolean")
 

@@ -13,10 +13,10 @@ import yaml
 from tests.unit.authoring.linted import promise
 from troth.api.objects import read_promise
 from troth.authoring.lint import lint
+from troth.engine.admission.serving import as_served
 from troth.engine.linting.errors import find_path_errors
 from troth.engine.linting.report import lintable
 from troth.engine.linting.versions import check_versions
-from troth.engine.serving import as_served
 
 TEXT: Mapping[str, Any] = {"type": "string"}
 

@@ -17,8 +17,8 @@ from troth.authoring.destinations import Destinations
 from troth.authoring.home import Home, load_home
 from troth.authoring.rendering import Rendering, Requests, collect
 from troth.engine import Limits
-from troth.engine.layout import aggregate
-from troth.engine.serving import as_served
+from troth.engine.admission.serving import as_served
+from troth.engine.placement.layout import aggregate
 
 FILES = [
     {"path": "one.yaml", "template": "kind: One\nname: {{ name }}\nsize: {{ spec.size | default('none') }}\n"},

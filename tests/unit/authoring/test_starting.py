@@ -27,11 +27,11 @@ from troth.authoring.starting.parameters import parse_parameter
 from troth.authoring.testing.running import Options
 from troth.authoring.testing.selecting import choose
 from troth.authoring.testing.session import collect, run
-from troth.engine.emit import dump_document
-from troth.engine.limits import Limits
 from troth.engine.linting.patterns import text_for
-from troth.engine.manifests import load_documents
-from troth.engine.render import RenderContext, Rendered, render_pipeline
+from troth.engine.rendering.limits import Limits
+from troth.engine.rendering.render import RenderContext, Rendered, render_pipeline
+from troth.engine.yaml.emit import dump_document
+from troth.engine.yaml.manifests import load_documents
 
 EXAMPLES = 8
 FEW = settings(

@@ -18,7 +18,7 @@ from troth.authoring.starting import begin
 from troth.authoring.starting.errors import CannotStart
 from troth.authoring.starting.parameters import parse_parameter
 from troth.authoring.starting.parts import Part, parse_part
-from troth.engine.emit import dump_document
+from troth.engine.yaml.emit import dump_document
 
 LABELS = {"app": "shop-web", "version": "1.27"}
 DEPLOYMENT: Mapping[str, Any] = {

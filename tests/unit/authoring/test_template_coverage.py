@@ -17,8 +17,8 @@ from troth.authoring.home import Home, load_home
 from troth.authoring.rendering import Requests
 from troth.authoring.testing.coverage import CoverageReport, FileCoverage, TemplateCoverage
 from troth.engine import Limits, Rendered
-from troth.engine.coverage import CoveringEnvironment
-from troth.engine.render import render_pipeline
+from troth.engine.rendering.coverage import CoveringEnvironment
+from troth.engine.rendering.render import render_pipeline
 
 PROMISE = """\
 apiVersion: platform.kratix.io/v1alpha1

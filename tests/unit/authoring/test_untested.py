@@ -20,14 +20,14 @@ from troth.authoring.rendering import Requests
 from troth.authoring.testing.generated import check_generated
 from troth.authoring.testing.kept import GeneratedFailure
 from troth.authoring.testing.running import GENERATED_NAMES, Options, Runner, Subject, Task
-from troth.engine.context import RenderContext
-from troth.engine.limits import Limits
+from troth.engine.admission.serving import as_served
 from troth.engine.linting.asking import Asking, Frame
 from troth.engine.linting.errors import find_object_errors
 from troth.engine.linting.objects import check_objects
 from troth.engine.linting.report import LintReport, lintable
-from troth.engine.render import Outcome, render_pipeline
-from troth.engine.serving import as_served
+from troth.engine.rendering.context import RenderContext
+from troth.engine.rendering.limits import Limits
+from troth.engine.rendering.render import Outcome, render_pipeline
 
 SPEC: Mapping[str, Any] = {
     "type": "object",

@@ -158,7 +158,7 @@ def test_a_family_is_the_process_and_all_that_descend_from_it() -> None:
         ("git -c core.x=1 --git-dir /x push --porcelain origin", "git push"),
         ("/usr/bin/git fast-import --quiet", "git fast-import"),
         ("/usr/lib/git-core/git-remote-http origin http://x", "git-remote-http"),
-        ("python -m troth.engine.worker", "render worker"),
+        ("python -m troth.engine.workers.worker", "render worker"),
         ("git", "git"),
     ],
 )

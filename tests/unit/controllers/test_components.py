@@ -11,8 +11,8 @@ from troth.api import Key, Resource
 from troth.api.objects import Request, read_metadata, read_promise, read_request
 from troth.controllers.components import Components
 from troth.controllers.platform import Platform
-from troth.engine.components import Component, Parent
-from troth.engine.definitions import Definition
+from troth.engine.promises.definitions import Definition
+from troth.engine.rendering.components import Component, Parent
 
 PARENT = Parent("service", "shop", "web")
 PARENT_KEY = Key("services.example.com", "shop", "web")

@@ -9,7 +9,7 @@ import pytest
 from troth.api.objects import Work, WorkPlacement
 from troth.controllers.caches import Caches
 from troth.controllers.standing import judge_placement, judge_work
-from troth.engine.work import read_work, read_work_placement
+from troth.engine.placement.work import read_work, read_work_placement
 
 METADATA = {"name": "w", "namespace": "team", "uid": "u"}
 WORK: Work = read_work({"metadata": METADATA, "spec": {}, "status": {}})

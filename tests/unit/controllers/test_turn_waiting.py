@@ -18,7 +18,7 @@ from troth.controllers.platform import Platform
 from troth.controllers.slots import Slots
 from troth.controllers.turn_waiting import Overtaken, render_in_turn
 from troth.engine import Outcome, RenderContext
-from troth.engine.pool import Place
+from troth.engine.workers.pool import Place
 from troth.kube import WorkQueue
 
 KEY = Key("widgets.example.com", "default", "a")

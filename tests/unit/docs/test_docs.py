@@ -19,7 +19,7 @@ from troth.app.settings import fields, flag_of, variable_of
 from troth.engine import bookkeeping
 from troth.engine import status as status_package
 from troth.engine.failure import Reason as FailureReason
-from troth.engine.filters import allowed_filters, allowed_tests
+from troth.engine.rendering.filters import allowed_filters, allowed_tests
 from troth.stores import Reason as StoreReason
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")

@@ -7,8 +7,8 @@ from typing import Any
 
 from troth.api.pipelines import JinjaPipeline, parse_pipeline
 from troth.engine import Failure, Limits, Outcome, RenderContext, Rendered, render_pipeline
-from troth.engine.manifests import load_documents
-from troth.engine.templates import Environment
+from troth.engine.rendering.templates import Environment
+from troth.engine.yaml.manifests import load_documents
 
 PROMISE = {"name": "postgresql", "version": "v1.0.0", "labels": {"team": "data"}}
 REQUEST: dict[str, Any] = {

@@ -19,9 +19,9 @@ from jsonschema import Draft202012Validator
 from troth.api.objects import read_promise, read_request
 from troth.api.pipelines import parse_pipelines
 from troth.authoring.home import load_home
-from troth.engine.limits import Limits
-from troth.engine.manifests import load_documents
-from troth.engine.render import Failure, Rendered, render_context, render_pipeline
+from troth.engine.rendering.limits import Limits
+from troth.engine.rendering.render import Failure, Rendered, render_context, render_pipeline
+from troth.engine.yaml.manifests import load_documents
 
 ROOT = Path(__file__).parents[3]
 PROMISES = ROOT / "promises"

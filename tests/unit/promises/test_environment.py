@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.promises.library import accepted, examples, load_promise, render, render_valid, request_of
-from troth.engine.render import Failure
+from troth.engine.rendering.render import Failure
 
 PROMISE = load_promise("environment")
 TEAMS = st.sampled_from(["payments", "risk", "training"])

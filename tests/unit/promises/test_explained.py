@@ -9,9 +9,9 @@ import pytest
 
 from tests.unit.promises.library import PROMISES, load_promise
 from troth.api.objects import read_promise
+from troth.engine.admission.serving import as_served
 from troth.engine.linting.descriptions import check_descriptions
-from troth.engine.offers import Offer, read_offer
-from troth.engine.serving import as_served
+from troth.engine.promises.offers import Offer, read_offer
 
 NAMES = sorted(path.parent.name for path in PROMISES.glob("*/promise.yaml"))
 

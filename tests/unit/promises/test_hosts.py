@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.promises.library import load_promise, render, request_of
-from troth.engine.render import Failure
+from troth.engine.rendering.render import Failure
 
 PROMISE = load_promise("web-app")
 PARTS = ["a", "b", "apps", "com"]

@@ -22,8 +22,8 @@ from tests.unit.promises.library import (
     request_of,
 )
 from troth.engine.admission import Admission, Admitted
-from troth.engine.definitions import build_definition
-from troth.engine.render import Failure
+from troth.engine.promises.definitions import build_definition
+from troth.engine.rendering.render import Failure
 
 PROMISE = load_promise("postgresql")
 NAMES = st.from_regex(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?", fullmatch=True)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.file_stores import DirectoryStore, GitStore
 from tests.store_contract import Claims, manifest, object_name
 from troth.dev.git_server import git
-from troth.engine.manifests import load_documents
+from troth.engine.yaml.manifests import load_documents
 from troth.stores import Claim, StoreError
 from troth.stores.content import blob_id
 from troth.stores.edits import Edit

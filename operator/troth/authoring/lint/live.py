@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from troth.engine.admission.fitting import Fitting
 from troth.engine.admission.unfit import consequence, named
 from troth.engine.linting.remarks import Remark
+from troth.engine.promises.fitting import Fitting
 
 
 def check_requests(definition: Mapping[str, Any], requests: Sequence[Mapping[str, Any]]) -> Iterator[Remark]:

@@ -13,11 +13,11 @@ from troth.authoring.home import Home
 from troth.authoring.lint.known import Known, schemas_of
 from troth.authoring.rendering import Rendering, Requests
 from troth.authoring.written import written_requests
-from troth.engine.context import render_context
 from troth.engine.linting.asking import reached
 from troth.engine.linting.objects import Subject, Tried
-from troth.engine.offers import Offer
-from troth.engine.render import Outcome, RenderContext, RenderedFile
+from troth.engine.promises.offers import Offer
+from troth.engine.rendering.context import render_context
+from troth.engine.rendering.render import Outcome, RenderContext, RenderedFile
 
 
 def subject_of(

@@ -9,7 +9,7 @@ from typing import Any
 
 from troth.authoring.testing.golden import FOLDER
 from troth.authoring.testing.matching import rendered_objects
-from troth.engine.emit import dump_document
+from troth.engine.yaml.emit import dump_document
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from troth.authoring.files import HomeError, read_objects, read_text
 from troth.authoring.starting.errors import CannotStart
 from troth.authoring.starting.fields import Field
 from troth.engine.admission.definitions import API_APPROVED, definition_refusals
-from troth.engine.definitions import build_definition, request_resource
-from troth.engine.lines import field_lines
+from troth.engine.promises.definitions import build_definition, request_resource
 from troth.engine.status.author import OWNED_KEYS
+from troth.engine.yaml.lines import field_lines
 
 GROUP: Final = "platform.example.com"
 VERSION: Final = "v1"

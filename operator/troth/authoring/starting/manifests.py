@@ -19,10 +19,10 @@ from troth.authoring.starting.errors import CannotStart
 from troth.authoring.starting.escaping import escape
 from troth.authoring.starting.parameters import REQUEST_NAME, Hole, Parameter, Parameters
 from troth.authoring.starting.shapes import Path as Place
-from troth.engine.definitions import LONGEST_REQUEST_NAME
-from troth.engine.emit import TooDeep, dump_document, dump_documents
-from troth.engine.limits import Limits
-from troth.engine.plain_secrets import plain_secrets_of
+from troth.engine.placement.plain_secrets import plain_secrets_of
+from troth.engine.promises.definitions import LONGEST_REQUEST_NAME
+from troth.engine.rendering.limits import Limits
+from troth.engine.yaml.emit import TooDeep, dump_document, dump_documents
 
 MOST_BYTES: Final = 1024 * 1024
 """Of all manifests together: they become one Promise, and the API server takes at most 1.5 MiB."""

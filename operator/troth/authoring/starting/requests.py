@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from troth.authoring.starting.definitions import Offered
 from troth.engine.admission import Admission, Admitted
-from troth.engine.definitions import build_definition
 from troth.engine.linting.requests import specs
+from troth.engine.promises.definitions import build_definition
 
 _MOST_REDUCED: Final = 500
 

@@ -34,9 +34,9 @@ from troth.authoring.starting.texts import (
     promise_text,
     readme_text,
 )
-from troth.engine.emit import dump_document
-from troth.engine.manifests import load_documents
-from troth.engine.serving import as_served
+from troth.engine.admission.serving import as_served
+from troth.engine.yaml.emit import dump_document
+from troth.engine.yaml.manifests import load_documents
 
 EXAMPLE: Final = "example"
 _PLACES_SHOWN: Final = 3

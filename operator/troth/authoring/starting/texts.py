@@ -8,7 +8,7 @@ from collections.abc import Container, Mapping, Sequence
 from typing import Any, Final
 
 from troth.authoring.starting.definitions import Offered
-from troth.engine.emit import dump_document
+from troth.engine.yaml.emit import dump_document
 
 FIRST_FILE: Final = "config.yaml"
 """What the first template of a Promise renders, when there are no manifests."""

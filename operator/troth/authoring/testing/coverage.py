@@ -14,7 +14,7 @@ from typing import Final
 
 from troth.api.pipelines import JinjaPipeline
 from troth.authoring.home import Home, Source, locate, offer_of
-from troth.engine.coverage import CoveringEnvironment, Hit, Outline, decisions_of, watched_sources
+from troth.engine.rendering.coverage import CoveringEnvironment, Hit, Outline, decisions_of, watched_sources
 
 _REQUESTS: Final = "spec.workflows.resource.configure"
 _OWN: Final = "spec.workflows.promise.configure"

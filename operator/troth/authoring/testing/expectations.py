@@ -13,7 +13,7 @@ from troth.authoring.testing.cases import Expectation
 from troth.authoring.testing.golden import Golden, compare, golden_folder, read_golden
 from troth.authoring.testing.matching import differences, named, rendered_objects, select, selection
 from troth.engine.admission.refusals import Refusal
-from troth.engine.scheduling import describe_labels
+from troth.engine.placement.scheduling import describe_labels
 
 _MOST_NAMED: Final = 12
 

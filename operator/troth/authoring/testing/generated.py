@@ -39,7 +39,7 @@ from troth.engine.linting.asking import NOTHING_RENDERED, SILENCE, Asking, Frame
 from troth.engine.linting.boundaries import around
 from troth.engine.linting.comments import comments_in
 from troth.engine.linting.requests import specs
-from troth.engine.sources import field_of, value_at
+from troth.engine.rendering.sources import field_of, value_at
 
 _NAMES: Final = ("a", "a.b", "1a", "a" * 63)
 _NOT_OURS: Final = ("apiVersion", "kind", "metadata", "status")

@@ -16,8 +16,8 @@ from troth.authoring.promise_rendering import render_promise
 from troth.authoring.rendering import Rendering
 from troth.engine.failure import Failure
 from troth.engine.linting.asking import reached
-from troth.engine.manifests import InvalidManifest, load_documents
-from troth.engine.render import Outcome, RenderContext, Rendered
+from troth.engine.rendering.render import Outcome, RenderContext, Rendered
+from troth.engine.yaml.manifests import InvalidManifest, load_documents
 
 RENDERS: Final = "renders"
 SAME_TWICE: Final = "same-twice"

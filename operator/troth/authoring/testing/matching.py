@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 
 from troth.api.files import holds_manifests
-from troth.engine.manifests import InvalidManifest, load_documents
+from troth.engine.yaml.manifests import InvalidManifest, load_documents
 
 _LONGEST: Final = 120
 

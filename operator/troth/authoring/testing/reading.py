@@ -30,7 +30,7 @@ from troth.authoring.testing.cases import (
     Suite,
 )
 from troth.engine.failure import Reason
-from troth.engine.lines import field_lines
+from troth.engine.yaml.lines import field_lines
 
 _GOLDEN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _PATH: Final = "write what `troth render` shows, relative to the pipeline's output"

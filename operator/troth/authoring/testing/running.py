@@ -22,11 +22,11 @@ from troth.authoring.rendering import Rendering, Requests
 from troth.authoring.testing.cases import Case, Step, Suite
 from troth.authoring.testing.expectations import Problem, judge
 from troth.authoring.testing.golden import Golden
-from troth.engine.context import RenderContext
-from troth.engine.coverage import Hit
-from troth.engine.emit import TooDeep, dump_document
 from troth.engine.linting.booleans import became_boolean
-from troth.engine.render import Outcome
+from troth.engine.rendering.context import RenderContext
+from troth.engine.rendering.coverage import Hit
+from troth.engine.rendering.render import Outcome
+from troth.engine.yaml.emit import TooDeep, dump_document
 
 if TYPE_CHECKING:
     from troth.authoring.testing.kept import GeneratedFailure

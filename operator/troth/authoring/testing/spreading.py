@@ -1,7 +1,7 @@
 """Tasks over processes, each with its own child that renders.
 
 They are forks of this one, with what was read already, so a command has them in milliseconds. A process with threads
-must not fork (`engine.forking`): there they are fresh interpreters, which are given what was read. No thread is
+must not fork (`engine.workers.forking`): there they are fresh interpreters, which are given what was read. No thread is
 started here, since the processes fork again; so there is no executor of the standard library, which manages its
 processes from one.
 """
@@ -19,7 +19,7 @@ from typing import Any, Final, cast
 
 from troth.api import TrothError
 from troth.authoring.testing.running import Done, Runner, Task
-from troth.engine.forking import has_threads
+from troth.engine.workers.forking import has_threads
 
 _CHUNK: Final = 25
 _END_SECONDS: Final = 5.0

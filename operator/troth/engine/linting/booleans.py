@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from troth.engine.linting.remarks import Remark
-from troth.engine.words import FALSE, TRUE
+from troth.engine.yaml.words import FALSE, TRUE
 
 KEYS: Final = {"true": TRUE, "false": FALSE}
 """What such a key became, and what it may have been."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from troth.engine.linting.remarks import Remark
-from troth.engine.offers import Offer
+from troth.engine.promises.offers import Offer
 from troth.engine.status.author import OWNED_KEYS
 
 _STEP: Final = re.compile(r"\.([A-Za-z_][\w-]*)|\['([^']+)'\]")

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from troth.engine.linting.remarks import Remark
 from troth.engine.linting.shapes import Path, path_words
-from troth.engine.offers import Offer
+from troth.engine.promises.offers import Offer
 from troth.engine.status.author import OWNED_KEYS
 
 _EXPLAINED: Final = frozenset(("apiVersion", "kind", "metadata", "status"))

@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any, Final
 
 from troth.api.objects import read_promise
-from troth.engine.context import render_context
 from troth.engine.failure import Failure
 from troth.engine.kinds.schemas import Schemas
 from troth.engine.linting.asking import NOTHING_RENDERED
@@ -23,8 +22,9 @@ from troth.engine.linting.remarks import CODES, Remark
 from troth.engine.linting.report import MOST_ERRORS, LintError, LintReport
 from troth.engine.linting.trying import Render, Trial
 from troth.engine.linting.versions import check_versions
-from troth.engine.offers import read_offer
-from troth.engine.sources import pipelines_of, value_at
+from troth.engine.promises.offers import read_offer
+from troth.engine.rendering.context import render_context
+from troth.engine.rendering.sources import pipelines_of, value_at
 
 _LONGEST: Final = 400
 _UNFINISHED: Final = ("T004", NOTHING_RENDERED)

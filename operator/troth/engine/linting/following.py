@@ -15,9 +15,9 @@ from typing import Any
 
 from jinja2 import nodes
 
-from troth.engine.inputs import path_text
 from troth.engine.linting.scope import Key, Macro, Scope, key_of
 from troth.engine.linting.shapes import Shape, without_null
+from troth.engine.rendering.inputs import path_text
 
 
 class Following(ABC):

@@ -8,11 +8,11 @@ from dataclasses import replace
 from jinja2 import nodes
 
 from troth.api.pipelines import close_match
-from troth.engine.inputs import path_text
 from troth.engine.linting.comparing import enumerated, origin_of
 from troth.engine.linting.following import Following
 from troth.engine.linting.scope import Key, Scope, key_of
 from troth.engine.linting.shapes import NOT_EVERY, TEXT, UNKNOWN, Shape, union
+from troth.engine.rendering.inputs import path_text
 
 
 class Lookups(Following):

@@ -30,11 +30,11 @@ from troth.engine.linting.booleans import KEYS, boolean_keys
 from troth.engine.linting.boundaries import around
 from troth.engine.linting.remarks import Remark
 from troth.engine.linting.requests import LENGTHS, longest, specs
-from troth.engine.manifests import InvalidManifest, load_documents
-from troth.engine.offers import Offer
-from troth.engine.plain_secrets import plain_secrets_of
-from troth.engine.render import File, Outcome, Rendered
-from troth.engine.sources import field_of
+from troth.engine.placement.plain_secrets import plain_secrets_of
+from troth.engine.promises.offers import Offer
+from troth.engine.rendering.render import File, Outcome, Rendered
+from troth.engine.rendering.sources import field_of
+from troth.engine.yaml.manifests import InvalidManifest, load_documents
 
 _CONTAINERS: Final = ("containers", "initContainers", "ephemeralContainers")
 _TAGGED: Final = re.compile(r"(@sha256:[0-9a-f]{64}|:(?!latest$)[\w][\w.-]{0,127})$")

@@ -24,9 +24,9 @@ from troth.engine.linting.shapes import (
     shape_of_value,
     union,
 )
-from troth.engine.offers import Offer
-from troth.engine.render import order_values
-from troth.engine.templates import Environment
+from troth.engine.promises.offers import Offer
+from troth.engine.rendering.render import order_values
+from troth.engine.rendering.templates import Environment
 
 _OPENERS: Final = ("{{", "{%", "{#")
 _MAP: Final = frozenset(("map",))

@@ -16,12 +16,12 @@ from typing import Any, Final
 from jinja2 import TemplateSyntaxError, nodes
 
 from troth.api.pipelines import SCOPE
-from troth.engine.inputs import path_text
 from troth.engine.linting.expressions import Expressions
 from troth.engine.linting.remarks import Remark
 from troth.engine.linting.scope import Macro, Scope, key_of, narrow
 from troth.engine.linting.shapes import TEXT, UNKNOWN, Path, Shape, union
-from troth.engine.templates import Environment
+from troth.engine.rendering.inputs import path_text
+from troth.engine.rendering.templates import Environment
 
 _MOST_STEPS: Final = 150_000
 _DEEPEST: Final = 12

@@ -16,7 +16,7 @@ from jinja2 import TemplateSyntaxError, nodes
 
 from troth.engine.linting.remarks import Remark
 from troth.engine.linting.shapes import Path, path_words
-from troth.engine.templates import Environment
+from troth.engine.rendering.templates import Environment
 
 _UNFIXED: Final = ("labels", "annotations")
 _SAME: Final = re.compile(r"(?:^|[^\w.])(?:self\s*==\s*oldSelf|oldSelf\s*==\s*self)(?![\w.\[])")

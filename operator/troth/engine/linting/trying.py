@@ -9,13 +9,13 @@ from troth.api import labels as names
 from troth.api.objects import Promise, read_request
 from troth.api.pipelines import JinjaPipeline
 from troth.engine.admission import Admission, Admitted
-from troth.engine.context import render_context
+from troth.engine.admission.serving import as_watched
 from troth.engine.linting.asking import reached
 from troth.engine.linting.objects import Tried
-from troth.engine.offers import Offer
-from troth.engine.outputs import judge_outcomes
-from troth.engine.render import Outcome, RenderContext, Rendered
-from troth.engine.serving import as_watched
+from troth.engine.promises.offers import Offer
+from troth.engine.rendering.context import render_context
+from troth.engine.rendering.outputs import judge_outcomes
+from troth.engine.rendering.render import Outcome, RenderContext, Rendered
 
 Render = Callable[[Sequence[JinjaPipeline], RenderContext], Sequence[Outcome]]
 """Renders pipelines, up to and including the first that fails."""

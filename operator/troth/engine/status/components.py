@@ -1,4 +1,4 @@
-"""What a request says of its components, the requests of other Promises that it renders (troth.engine.components).
+"""What a request says of its components, the requests of other Promises that it renders (`rendering.components`).
 
 Only what people act on is repeated here. While a component is on its way its own sentences change by the second, and
 to repeat them would write the parent's status as often; one that needs somebody is quoted.

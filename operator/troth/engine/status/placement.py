@@ -20,7 +20,7 @@ from troth.api import Condition, find_condition, labels, merge_conditions
 from troth.api import conditions as types
 from troth.api.conditions import Status
 from troth.api.objects import Work, WorkPlacement
-from troth.engine.scheduling import describe_labels
+from troth.engine.placement.scheduling import describe_labels
 from troth.engine.status.facts import Held, PlacementFacts, Waiting, WorkFacts
 
 DESTINATION_NOT_FOUND: Final = "DestinationNotFound"

@@ -1,0 +1,151 @@
+"""Secrets in the clear among manifests: one judgement for the operator, for lint and for the commands.
+
+What lies in a repository can be read by everybody who reads the repository, for as long as its history is kept. A
+``Secret`` whose data is not encrypted does not belong there. It is looked for wherever an object can stand: in
+documents, in lists, and inside other objects (a template, a manifest in a manifest). A Secret whose values SOPS has
+encrypted is none in the clear, nor is one without data, nor are the kinds that stand for a Secret (SealedSecret,
+ExternalSecret). What is said names objects and files, never a value.
+
+Reading YAML costs milliseconds, and hardly any file holds a Secret. So a file is first asked whether it may hold one,
+which costs next to nothing, and only the documents that may are read.
+
+Rejected: *to guess at values that look like passwords* in other kinds (half of what it says would be wrong, and nobody
+would read the other half).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, Literal
+
+from troth.api.files import holds_manifests
+from troth.engine.yaml.manifests import InvalidManifest, load_documents
+
+Policy = Literal["allow", "warn", "refuse"]
+
+REMEDY: Final = (
+    "Let External Secrets, Sealed Secrets or an operator of the destination make it, or encrypt its values "
+    "with SOPS"
+)
+_WORD: Final = re.compile(rb"""(?<![\w-])secret(?:list)?(?![\w-])(?!["']?\s*:)""")
+_DOCUMENT: Final = re.compile(r"^---(?=\s|$)", re.MULTILINE)
+_ENCRYPTED: Final = re.compile(r"ENC\[.*\]", re.DOTALL)
+_OVERLAP: Final = 32
+_NAMED: Final = 3
+_LONGEST_NAME: Final = 130
+
+
+def may_hold_secrets(content: bytes) -> bool:
+    """Whether the kind Secret may be in a file. Certain when it says no; reads no YAML."""
+    lowered = content.lower()
+    return b"secret" in lowered and _WORD.search(lowered) is not None
+
+
+class SecretScan:
+    """`may_hold_secrets` of a content that is never held whole; ``found`` is certain when it is False."""
+
+    def __init__(self) -> None:
+        self.found = False
+        self._end = b""
+
+    def feed(self, piece: bytes) -> None:
+        """Looks at the next piece."""
+        if not self.found:
+            seen = self._end + piece.lower()
+            self.found = b"secret" in seen and _WORD.search(seen) is not None
+            self._end = seen[-_OVERLAP:]
+
+
+def find_plain_secrets(path: str, content: bytes) -> tuple[str, ...]:
+    """The Secrets in the clear in a file, each as ``Secret namespace/name``; none in a file that holds no manifests.
+
+    What is not YAML as Kubernetes reads it holds no object.
+    """
+    if not holds_manifests(path) or not may_hold_secrets(content):
+        return ()
+    found: list[str] = []
+    for part in _DOCUMENT.split(content.decode("utf-8", "replace")):
+        if not may_hold_secrets(part.encode()):
+            continue
+        try:
+            for document in load_documents(part):
+                found.extend(plain_secrets_of(document))
+        except InvalidManifest:
+            continue
+    return tuple(found)
+
+
+def plain_secrets_of(document: Any) -> Iterator[str]:
+    """The Secrets in the clear in a document, wherever they stand in it, each as ``Secret namespace/name``."""
+    waiting = [(document, False)]
+    while waiting:
+        value, is_item = waiting.pop()
+        if isinstance(value, Mapping):
+            kind = str(value.get("kind") or "").strip().lower()
+            core = str(value.get("apiVersion") or "").strip().lower()
+            if (kind == "secret" and core == "v1") or (is_item and not kind):
+                if _is_in_the_clear(value):
+                    yield f"Secret {_name_of(value)}"
+                    continue
+            elif kind == "secretlist":
+                items = value.get("items")
+                waiting.extend((item, True) for item in reversed(items if isinstance(items, list) else []))
+                continue
+            waiting.extend(
+                (child, False) for child in reversed([*value.values()]) if isinstance(child, (dict, list))
+            )
+        elif isinstance(value, list):
+            waiting.extend((child, False) for child in reversed(value) if isinstance(child, (dict, list)))
+
+
+def policy_of(kind: str, spec: Mapping[str, Any]) -> Policy:
+    """What a state store says of Secrets in the clear, ``warn`` as a rule. In a cluster they are where they belong."""
+    said = spec.get("plainSecrets")
+    if kind not in ("GitStateStore", "DirectoryStateStore"):
+        return "allow"
+    return said if said in ("allow", "refuse") else "warn"
+
+
+def describe(found: Iterable[tuple[str, str]]) -> str:
+    """``Secret a/b in file.yaml``, of as many as can be read, from pairs of a Secret and its file."""
+    entries = [f"{secret} in {path}" for secret, path in found]
+    more = len(entries) - _NAMED
+    return ", ".join(entries[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def exposed(secrets: str, store: str) -> str:
+    """What is said of Secrets that are written all the same."""
+    return (
+        f"{secrets}: goes to {store} in the clear, where everybody who reads the store can read it. {REMEDY}; "
+        "plainSecrets: allow on the store says that it is meant"
+    )
+
+
+def withheld(secrets: str, store: str) -> str:
+    """What is said of Secrets that are not written."""
+    return (
+        f"{secrets}: not written, since {store} refuses Secrets in the clear (plainSecrets: refuse). {REMEDY}. "
+        "What is in the store already stays as it is"
+    )
+
+
+def _is_in_the_clear(secret: Mapping[str, Any]) -> bool:
+    encrypted = isinstance(secret.get("sops"), Mapping)
+    for field in ("data", "stringData"):
+        values = secret.get(field)
+        held = list(values.values()) if isinstance(values, Mapping) else [values]
+        for value in held:
+            if value in (None, ""):
+                continue
+            if not (encrypted and isinstance(value, str) and _ENCRYPTED.fullmatch(value)):
+                return True
+    return False
+
+
+def _name_of(secret: Mapping[str, Any]) -> str:
+    metadata = secret.get("metadata")
+    meta = metadata if isinstance(metadata, Mapping) else {}
+    name = str(meta.get("name") or f"{meta.get('generateName') or ''}…")
+    namespace = meta.get("namespace")
+    return (f"{namespace}/{name}" if namespace else name)[:_LONGEST_NAME]

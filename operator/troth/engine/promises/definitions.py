@@ -1,0 +1,211 @@
+"""The CustomResourceDefinition of a Promise's API (kratix-compatibility.md#a-promises-api).
+
+Pure: from the Promise to the definition that the API server should have. Every version gets the status subresource and
+a schema of the status that lets every field through, as Kratix's does (`troth.engine.status.schema`). What has to be
+written where a definition exists already is said by `definition_changes`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from troth.api import InvalidObject, Resource
+from troth.api import labels as names
+from troth.api.objects import Object, ObjectMeta, read_metadata
+from troth.api.typed import read_list, read_map, read_maps, read_text
+from troth.engine.promises.reach import check_group
+from troth.engine.status.schema import request_status_schema
+
+LONGEST_REQUEST_NAME: Final = 63
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A CustomResourceDefinition as the API server has it.
+
+    Attributes:
+        metadata: its metadata.
+        spec: its spec.
+        established: whether its API is served.
+        refusal: why the API server does not take its names, or "".
+        stored_versions: in which versions objects may be stored.
+        owned: the fields that were last written by us, as ``managedFields`` has them.
+    """
+
+    metadata: ObjectMeta
+    spec: Object
+    established: bool
+    refusal: str
+    stored_versions: tuple[str, ...]
+    owned: Object = field(default_factory=dict)
+
+
+def read_definition(obj: Object) -> Definition:
+    """The view of a CustomResourceDefinition; its conditions may be null while it is new."""
+    status = read_map(obj.get("status"))
+    conditions = {read_text(item.get("type")): item for item in read_maps(status.get("conditions"))}
+    refused = conditions.get("NamesAccepted", {})
+    return Definition(
+        metadata=read_metadata(obj),
+        spec=read_map(obj.get("spec")),
+        established=conditions.get("Established", {}).get("status") == "True",
+        refusal=read_text(refused.get("message")) if refused.get("status") == "False" else "",
+        stored_versions=tuple(name for name in read_list(status.get("storedVersions")) if isinstance(name, str)),
+        owned=_owned(obj),
+    )
+
+
+def _owned(obj: Object) -> dict[str, Any]:
+    """What we wrote last, of the parts that others write as well."""
+    found: dict[str, Any] = {}
+    for entry in read_maps(read_map(obj.get("metadata")).get("managedFields")):
+        if entry.get("manager") == names.FIELD_MANAGER and not entry.get("subresource"):
+            fields = read_map(entry.get("fieldsV1"))
+            metadata, spec = read_map(fields.get("f:metadata")), read_map(fields.get("f:spec"))
+            for part, where in (("labels", metadata), ("annotations", metadata), ("conversion", spec)):
+                if f"f:{part}" in where:
+                    found[part] = _joined(found.get(part, {}), read_map(where[f"f:{part}"]))
+    return found
+
+
+def _joined(left: Object, right: Object) -> dict[str, Any]:
+    return {key: _joined(read_map(left.get(key)), read_map(right.get(key))) for key in {**left, **right}}
+
+
+def build_definition(
+    promise_name: str, api: Object, derived_status: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The definition to install for ``spec.api``.
+
+    Args:
+        promise_name: whose API it is.
+        api: ``spec.api``.
+        derived_status: the fields of the status that follow from the pipelines (`derived_fields`).
+
+    Raises:
+        InvalidObject: it is not a CustomResourceDefinition, not namespaced, in a group that is not for Promises
+            (`troth.engine.promises.reach`), has no version that can be stored, or contradicts itself. What only
+            the API server can judge is left to the API server.
+    """
+    field = "spec.api"
+    if api.get("kind") == "CustomResourceDefinition" and api.get("apiVersion") == "apiextensions.k8s.io/v1beta1":
+        raise InvalidObject(
+            f"{field}.apiVersion",
+            "is apiextensions.k8s.io/v1beta1, which Kubernetes has not since 1.22",
+            "write it as apiextensions.k8s.io/v1: the schema stands in each of spec.versions there",
+        )
+    if api.get("kind") != "CustomResourceDefinition" or api.get("apiVersion") != "apiextensions.k8s.io/v1":
+        raise InvalidObject(
+            field,
+            f"is {api.get('apiVersion')!r} {api.get('kind')!r}, not a CustomResourceDefinition",
+            "give it apiVersion apiextensions.k8s.io/v1 and kind CustomResourceDefinition",
+        )
+    spec = _mapping(api.get("spec"), f"{field}.spec")
+    names_ = _mapping(spec.get("names"), f"{field}.spec.names")
+    for required, where in (("group", spec), ("plural", names_), ("kind", names_)):
+        if not isinstance(where.get(required), str) or not where[required]:
+            inside = "spec.names" if where is names_ else "spec"
+            raise InvalidObject(f"{field}.{inside}.{required}", "is missing")
+    check_group(spec["group"])
+    expected = f"{names_['plural']}.{spec['group']}"
+    actual = (api.get("metadata") or {}).get("name")
+    if actual != expected:
+        raise InvalidObject(
+            f"{field}.metadata.name", f"is {actual!r}", f"it must be the plural and the group: {expected!r}"
+        )
+    if spec.get("scope") != "Namespaced":
+        raise InvalidObject(
+            f"{field}.spec.scope",
+            f"is {spec.get('scope')!r}",
+            "a Promise's API must be Namespaced, because a request belongs to a team's namespace",
+        )
+    definition = copy.deepcopy(dict(api))
+    definition.pop("status", None)
+    versions = definition["spec"].get("versions")
+    if not isinstance(versions, list) or not versions:
+        raise InvalidObject(f"{field}.spec.versions", "has no version", "declare one with served and storage true")
+    storage = _storage_index(versions, f"{field}.spec.versions")
+    for index, version in enumerate(versions):
+        _complete_version(version, f"{field}.spec.versions[{index}]", derived_status, is_storage=index == storage)
+    metadata = definition["metadata"]
+    definition["metadata"] = {
+        "name": metadata["name"],
+        "labels": {**(metadata.get("labels") or {}), names.PROMISE_NAME: promise_name},
+        "annotations": dict(metadata.get("annotations") or {}),
+    }
+    return definition
+
+
+def request_resource(definition: Object) -> Resource:
+    """Where the requests of that API live: in the storage version if it is served, else in the first served."""
+    spec = definition["spec"]
+    served = [version for version in spec["versions"] if version.get("served")]
+    chosen = next((version for version in served if version.get("storage")), served[0] if served else None)
+    if chosen is None:
+        raise InvalidObject("spec.api.spec.versions", "no version is served", "set served: true on one of them")
+    return Resource(spec["group"], chosen["name"], spec["names"]["plural"], spec["names"]["kind"])
+
+
+def declared_status(api: Object, version: str) -> Mapping[str, Any]:
+    """What one version of an API says of the status of its requests; nothing where it says nothing."""
+    versions = (api.get("spec") or {}).get("versions") or ()
+    schema: Any = next((one.get("schema") for one in versions if one.get("name") == version), None)
+    for step in ("openAPIV3Schema", "properties", "status"):
+        schema = schema.get(step) if isinstance(schema, Mapping) else None
+    return schema if isinstance(schema, Mapping) else {}
+
+
+def _storage_index(versions: list[Any], field: str) -> int:
+    for index, version in enumerate(versions):
+        _mapping(version, f"{field}[{index}]")
+    chosen = [index for index, version in enumerate(versions) if version.get("storage") is True]
+    if not chosen:
+        raise InvalidObject(field, "no version has storage: true", "set storage: true on exactly one version")
+    if len(chosen) > 1:
+        raise InvalidObject(
+            f"{field}[{chosen[1]}].storage", "is the second storage version", "only one version can be stored"
+        )
+    return chosen[0]
+
+
+def _complete_version(
+    version: dict[str, Any], field: str, derived_status: Mapping[str, Any] | None, *, is_storage: bool
+) -> None:
+    schema = _mapping(version.get("schema"), f"{field}.schema")
+    root = _mapping(schema.get("openAPIV3Schema"), f"{field}.schema.openAPIV3Schema")
+    version.setdefault("subresources", {})
+    version["subresources"]["status"] = {}
+    version.setdefault("additionalPrinterColumns", _printer_columns())
+    root.setdefault("type", "object")
+    properties = root.setdefault("properties", {})
+    properties["status"] = request_status_schema(properties.get("status"), derived_status)
+    if is_storage:
+        metadata = properties.setdefault("metadata", {"type": "object"})
+        metadata.setdefault("properties", {}).setdefault("name", {"type": "string"})["maxLength"] = (
+            LONGEST_REQUEST_NAME
+        )
+
+
+def _printer_columns() -> list[dict[str, Any]]:
+    return [
+        {"name": "status", "type": "string", "jsonPath": '.status.conditions[?(@.type=="Reconciled")].message'},
+        {"name": "ready", "type": "string", "jsonPath": '.status.conditions[?(@.type=="Ready")].status'},
+        {"name": "message", "type": "string", "jsonPath": ".status.message"},
+        {
+            "name": "reason",
+            "type": "string",
+            "jsonPath": '.status.conditions[?(@.type=="Ready")].reason',
+            "priority": 1,
+        },
+        {"name": "version", "type": "string", "jsonPath": ".status.promiseVersion", "priority": 1},
+        {"name": "age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
+    ]
+
+
+def _mapping(value: Any, field: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise InvalidObject(field, "is missing" if value is None else "is not a map")
+    return value

@@ -1,0 +1,421 @@
+"""The processes that render, and who may wait for whom.
+
+Nothing in Jinja bounds time or memory, so templates run in worker processes that bound themselves (`worker`) and
+are killed when they do not answer. Three rules keep one author's endless loop out of everybody else's way:
+
+* A job first gets a short time, many times what templates need. What does not end in it starts again in the slow
+  lane, with all the time of the limits; the slow lane never holds the last worker. Whose jobs have cost the quick lane
+  too much of its time get into the slow one at once.
+* In both lanes namespaces and Promises take turns (`lanes`).
+* What timed out or crashed is not tried again for a while (`quarantine`). The pipelines before it are rendered all
+  the same: what a request is told comes from its own inputs and from nothing else.
+
+A job that waits is a reference to what its caller has anyway, and becomes bytes when a worker takes it: a thousand of
+them weigh little, and need no bound but the one of those who ask.
+
+Promises are linted elsewhere (`lint_process`), so that no rendering waits for advice.
+
+`concurrent.futures` was rejected: it cannot end one process that hangs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from troth.api import Promise, TrothError
+from troth.api.pipelines import JinjaPipeline
+from troth.engine.admission.unfit import Unfit
+from troth.engine.failure import Failure, timed_out
+from troth.engine.linting.report import LintReport
+from troth.engine.rendering.limits import Limits
+from troth.engine.rendering.render import Outcome, RenderContext
+from troth.engine.workers.lanes import Lane
+from troth.engine.workers.lint_process import LintProcess
+from troth.engine.workers.process import ProcessEnded, ProcessError, RenderProcess
+from troth.engine.workers.quarantine import Held, Identity, Quarantine, is_unended
+from troth.engine.workers.wire import Answer, pack_context, pack_pipelines, read_answer
+
+_logger = logging.getLogger(__name__)
+
+_SHORT_SECONDS: Final = 0.15  # of a processor
+_SHORT_PATIENCE_SECONDS: Final = 1.0  # on the wall, for what does not stop by itself
+_GRACE_SECONDS: Final = 0.5
+_LEAST_LOOK_SECONDS: Final = 0.02
+
+
+class RenderPoolError(TrothError):
+    """The pool cannot render: it is closed, or its workers do not start."""
+
+
+@dataclass(eq=False, slots=True)
+class _Job:
+    """A list of pipelines to render, or to check when it has no context.
+
+    Attributes:
+        identity: whose it is.
+        edited: its request was asked for with other inputs before.
+        patient: it did not end in the short time, and waits for the slow lane.
+    """
+
+    pipelines: Sequence[JinjaPipeline]
+    context: RenderContext | None
+    identity: Identity
+    answer: asyncio.Future[tuple[Answer | None, ...] | Held]
+    edited: bool = False
+    patient: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the pipelines."""
+        return tuple(pipeline.name for pipeline in self.pipelines)
+
+    def payload(self, seconds: float, *, short: bool) -> bytes:
+        """What a worker is given."""
+        context = b"null" if self.context is None else pack_context(self.context)
+        head = b'{"packed":true,"seconds":%f,"short":%s,"pipelines":' % (seconds, b"true" if short else b"false")
+        return head + pack_pipelines(self.pipelines) + b',"context":' + context + b"}"
+
+
+class Place:
+    """Where a job stands, for whoever waits for it."""
+
+    def __init__(self) -> None:
+        self._look: Callable[[], int | None] = lambda: None
+
+    @property
+    def before(self) -> int | None:
+        """About how many jobs are served before it; None when it does not wait for its turn."""
+        return self._look()
+
+    def follow(self, look: Callable[[], int | None]) -> None:
+        """From now on ``look`` tells."""
+        self._look = look
+
+
+class RenderPool:
+    """Renders pipelines in worker processes.
+
+    Args:
+        size: workers; with two or more, what hangs never holds all of them.
+        limits: bounds of each job.
+        quarantine_seconds: for how long the outcome of what hung is repeated without trying, the first time.
+    """
+
+    def __init__(self, *, size: int, limits: Limits | None = None, quarantine_seconds: float = 60.0) -> None:
+        self._size = max(1, size)
+        self._limits = limits or Limits()
+        self._quarantine = Quarantine(quarantine_seconds)
+        self._quick: Lane[_Job] = Lane()
+        self._slow: Lane[_Job] = Lane()
+        self._slow_running = 0
+        self._changed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._unused: list[RenderProcess] = []
+        self._closed = False
+        self._linter = LintProcess(self._limits)
+
+    async def start(self) -> None:
+        """Starts the workers and waits until they are ready.
+
+        Raises:
+            RenderPoolError: they do not start.
+        """
+        started = False
+        try:
+            answers = await asyncio.gather(*(self._add() for _ in range(self._size)), return_exceptions=True)
+            cause = next((error for error in answers if error is not None), None)
+            if cause is not None:
+                raise RenderPoolError(f"the processes that render do not start: {cause}") from cause
+            started = True
+        finally:
+            if not started:
+                await self._end_unused()
+        self._tasks = [
+            asyncio.create_task(self._work(), name=f"render-worker-{number}") for number in range(self._size)
+        ]
+
+    async def _add(self) -> None:
+        self._unused.append(await RenderProcess.start(self._limits))
+
+    async def _end_unused(self) -> None:
+        """Ends what no task has taken: one that is cancelled before it begins takes nothing."""
+        unused, self._unused = self._unused, []
+        await asyncio.gather(*(process.end() for process in unused))
+
+    async def render(
+        self, pipelines: Sequence[JinjaPipeline], context: RenderContext, place: Place | None = None
+    ) -> tuple[Outcome, ...]:
+        """An outcome for each pipeline in their order, up to and including the first failure.
+
+        Args:
+            pipelines: to render.
+            context: what they read; it stays as it is until there is an answer.
+            place: tells meanwhile how many are served before.
+
+        Raises:
+            RenderPoolError: the pool is closed.
+        """
+        if not pipelines:
+            return ()
+        identity = _identity_of(pipelines, context)
+        answer = await self._submit(pipelines, context, identity, place or Place())
+        if not isinstance(answer, Held):
+            return cast("tuple[Outcome, ...]", answer)
+        before = await self.render(pipelines[: answer.index], context, place)
+        if before and isinstance(before[-1], Failure):
+            return before
+        return (*before, answer.failure)
+
+    async def check(self, pipelines: Sequence[JinjaPipeline]) -> Failure | None:
+        """The first template that cannot be used, found without rendering (`check_pipeline`).
+
+        Raises:
+            RenderPoolError: the pool is closed.
+        """
+        if not pipelines:
+            return None
+        program = hashlib.sha256(b"check" + pack_pipelines(pipelines)).digest()
+        answer = await self._submit(pipelines, None, Identity(program, program, ""), Place())
+        if isinstance(answer, Held):
+            return answer.failure
+        return next((outcome for outcome in answer if isinstance(outcome, Failure)), None)
+
+    async def lint(self, promise: Promise) -> LintReport:
+        """The errors of a Promise that the operator would take; a report that says so when they cannot be found.
+
+        Raises:
+            RenderPoolError: the pool is closed.
+        """
+        if self._closed:
+            raise RenderPoolError("the pool is closed")
+        return await self._linter.lint(promise)
+
+    async def unfit(
+        self, edition: str, definition: Mapping[str, Any], requests: Iterable[Mapping[str, Any]]
+    ) -> list[Unfit]:
+        """Which live requests do not fit their API (`LintProcess.unfit`).
+
+        Raises:
+            RenderPoolError: the pool is closed.
+            ProcessError: it could not be found out.
+        """
+        if self._closed:
+            raise RenderPoolError("the pool is closed")
+        return await self._linter.unfit(edition, definition, requests)
+
+    async def close(self) -> None:
+        """Ends the workers; who still waits gets a RenderPoolError."""
+        self._closed = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._end_unused()
+        for job in (*self._quick.clear(), *self._slow.clear()):
+            if not job.answer.done():
+                job.answer.set_exception(RenderPoolError("the pool is closed"))
+
+    async def _submit(
+        self, pipelines: Sequence[JinjaPipeline], context: RenderContext | None, identity: Identity, place: Place
+    ) -> tuple[Answer | None, ...] | Held:
+        if self._closed or not self._tasks:
+            raise RenderPoolError("the pool is closed" if self._closed else "the pool is not started")
+        loop = asyncio.get_running_loop()
+        job = _Job(pipelines, context, identity, loop.create_future(), self._quarantine.asks(identity))
+        held = self._quarantine.recall(identity, job.names, loop.time(), edited=job.edited)
+        if held is not None:
+            return held
+        place.follow(lambda: self._before(job))
+        self._enqueue(job)
+        try:
+            return await job.answer
+        finally:
+            for lane in (self._quick, self._slow):
+                lane.remove(job)  # of one that nobody waits for any more
+
+    def _before(self, job: _Job) -> int | None:
+        quick = self._quick.before(job)
+        return self._slow.before(job) if quick is None else quick
+
+    # ---- who is next
+
+    def _is_slow(self, job: _Job) -> bool:
+        return job.patient or self._quarantine.is_slow(job.identity, asyncio.get_running_loop().time())
+
+    def _enqueue(self, job: _Job) -> None:
+        (self._slow if self._is_slow(job) else self._quick).add(job)
+        self._changed.set()
+
+    def _pick(self) -> _Job | None:
+        """The next job that may run now. One worker prefers the slow lane, so that it goes on under any load."""
+        if not self._slow_running and self._slow:
+            return self._slow.take()
+        while self._quick:
+            job = self._quick.take()
+            if not self._is_slow(job):
+                return job
+            self._enqueue(job)
+        if self._slow and self._slow_running < max(1, self._size - 1):
+            return self._slow.take()
+        return None
+
+    async def _next(self) -> _Job:
+        while (job := self._pick()) is None:
+            self._changed.clear()
+            await self._changed.wait()
+        return job
+
+    # ---- one worker
+
+    async def _work(self) -> None:
+        process: RenderProcess | None = self._unused.pop()
+        try:
+            while True:
+                process = process or await self._replace()
+                job = await self._next()
+                slow = self._is_slow(job)
+                self._slow_running += slow
+                try:
+                    process = await self._serve(job, process, slow=slow)
+                except asyncio.CancelledError:
+                    if not job.answer.done():
+                        job.answer.set_exception(RenderPoolError("the pool is closed"))
+                    raise
+                finally:
+                    self._slow_running -= slow
+                    self._changed.set()
+        finally:
+            if process is not None:
+                await process.end()
+
+    async def _replace(self) -> RenderProcess | None:
+        """A process in the place of one that was ended; None when it does not start.
+
+        It is asked for before the next job is taken, which another worker may have meanwhile, and once more with a
+        job, which fails if that is in vain: nobody waits without an end.
+        """
+        try:
+            return await RenderProcess.start(self._limits)
+        except (ProcessError, OSError) as error:
+            _logger.warning("a process that renders does not start: %s", error)
+            return None
+
+    async def _serve(self, job: _Job, process: RenderProcess | None, *, slow: bool) -> RenderProcess | None:
+        """Answers a job; the process to go on with, or None when it has to be replaced."""
+        now = asyncio.get_running_loop().time
+        if job.answer.done():
+            return process  # nobody waits any more
+        held = self._quarantine.recall(job.identity, job.names, now(), edited=job.edited)
+        if held is not None:
+            job.answer.set_result(held)
+            return process
+        process = process or await self._replace()
+        if process is None:
+            job.answer.set_result((_crashed(job, 0, "another one does not start"),))
+            await asyncio.sleep(1.0)
+            return None
+        seconds = self._limits.seconds if slow else min(_SHORT_SECONDS, self._limits.seconds)
+        short = seconds < self._limits.seconds
+        begun = now()
+        outcomes, healthy, quick = await self._ask(process, job, seconds, short=short)
+        if outcomes and is_unended(outcomes[-1]) and short:
+            # A crash may be the end of a process that had been idle, which says nothing about this job.
+            job.patient = True
+            self._quarantine.took_long(job.identity, now() - begun, now())
+            if not job.answer.done():
+                self._enqueue(job)
+        else:
+            self._conclude(job, outcomes, now(), seconds=now() - begun, quick=quick)
+        return process if healthy else None
+
+    async def _ask(
+        self, process: RenderProcess, job: _Job, seconds: float, *, short: bool
+    ) -> tuple[tuple[Answer | None, ...], bool, bool]:
+        """What a process answers within a time, whether it can go on, and whether it was quick.
+
+        One that cannot go on is ended.
+        """
+        outcomes: list[Answer | None] = []
+        healthy = quick = False
+        try:
+            async with asyncio.timeout(_SHORT_PATIENCE_SECONDS if short else seconds + _GRACE_SECONDS) as deadline:
+                watch = _Watch(process, deadline, seconds + _GRACE_SECONDS / 2) if short else None
+                try:
+                    await process.send(job.payload(seconds, short=short))
+                    while "outcome" in (reply := await process.receive()):
+                        outcomes.append(read_answer(reply["outcome"]))
+                finally:
+                    if watch is not None:
+                        watch.cancel()
+            healthy = not reply["exhausted"]
+            quick = reply["spent"] < _SHORT_SECONDS
+        except TimeoutError:
+            outcomes.append(timed_out(seconds).within(job.names[min(len(outcomes), len(job.names) - 1)]))
+        except ProcessEnded:
+            code = await process.end()
+            outcomes.append(_crashed(job, len(outcomes), f"exit code {code}"))
+        finally:
+            if not healthy:
+                await process.end()
+        return tuple(outcomes), healthy, quick
+
+    def _conclude(
+        self, job: _Job, outcomes: tuple[Answer | None, ...], now: float, *, seconds: float, quick: bool
+    ) -> None:
+        last = outcomes[-1] if outcomes else None
+        if isinstance(last, Failure) and is_unended(last):
+            failure = self._quarantine.misbehaved(job.identity, len(outcomes) - 1, last, now, seconds=seconds)
+            outcomes = (*outcomes[:-1], failure)
+        else:
+            self._quarantine.succeeded(job.identity, quick=quick)
+            if quick and not self._quarantine.is_slow(job.identity, now):
+                for other in self._slow.take_party(job.identity):
+                    self._enqueue(other)
+        if not job.answer.done():
+            job.answer.set_result(outcomes)
+
+
+class _Watch:
+    """Ends a wait early once a process has used its share of a processor: what hangs need not hang on the wall."""
+
+    def __init__(self, process: RenderProcess, deadline: asyncio.Timeout, seconds: float) -> None:
+        self._process = process
+        self._deadline = deadline
+        self._end = process.spent() + seconds
+        self._loop = asyncio.get_running_loop()
+        self._handle = self._loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        left = self._end - self._process.spent()
+        if left <= 0:
+            if not self._deadline.expired():
+                self._deadline.reschedule(self._loop.time())
+        else:
+            self._handle = self._loop.call_later(max(left, _LEAST_LOOK_SECONDS), self._look)
+
+    def cancel(self) -> None:
+        self._handle.cancel()
+
+
+def _identity_of(pipelines: Sequence[JinjaPipeline], context: RenderContext) -> Identity:
+    program = hashlib.sha256(pack_pipelines(pipelines)).digest()
+    key = hashlib.sha256(program + pack_context(context)).digest()
+    request = context.request or {}
+    metadata = request.get("metadata") or {}
+    namespace = str(metadata.get("namespace") or "")
+    names = (request.get("apiVersion"), request.get("kind"), namespace, metadata.get("name"))
+    # What a request asks when it goes is another question, and no edit of what it asked before.
+    asked = (context.promise.get("name"), *names, *(pipeline.name for pipeline in pipelines))
+    return Identity(key, program, namespace, hashlib.sha256(repr(asked).encode()).digest())
+
+
+def _crashed(job: _Job, index: int, cause: str) -> Failure:
+    return Failure(
+        "RenderCrashed",
+        f"the process that renders ended unexpectedly ({cause})",
+        hint="the template asks for something that the interpreter cannot do; simplify it",
+    ).within(job.names[min(index, len(job.names) - 1)])

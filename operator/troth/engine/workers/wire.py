@@ -1,0 +1,146 @@
+"""What passes between the pool and its workers: JSON frames, each behind its length in four bytes.
+
+Pipelines and contexts are JSON already; contents of files are UTF-8 text, or packed as a Work holds them, so nothing
+needs another encoding.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+import orjson
+
+from troth.api.pipelines import DestinationRule, FileTemplate, JinjaPipeline, Move
+from troth.engine.failure import Failure
+from troth.engine.linting.report import LintReport
+from troth.engine.placement.work import Packed
+from troth.engine.rendering.render import Control, Outcome, PackedFile, RenderContext, Rendered, RenderedFile
+
+LENGTH: Final = struct.Struct("!I")
+_OPTIONS: Final = orjson.OPT_NON_STR_KEYS
+
+Answer = Outcome | LintReport
+"""What a worker answers: of a pipeline, or of a Promise that it was to lint."""
+
+
+def pack(message: Any) -> bytes:
+    """A frame's payload."""
+    return orjson.dumps(message, option=_OPTIONS, default=_plain)
+
+
+def unpack(payload: bytes) -> Any:
+    """The message of a payload."""
+    return orjson.loads(payload)
+
+
+def framed(payload: bytes) -> bytes:
+    """A payload behind its length."""
+    return LENGTH.pack(len(payload)) + payload
+
+
+def pack_pipelines(pipelines: Sequence[JinjaPipeline]) -> bytes:
+    """The pipelines of one list; equal lists give equal bytes."""
+    return pack([asdict_shallow(pipeline) for pipeline in pipelines])
+
+
+def read_pipelines(messages: Sequence[Mapping[str, Any]]) -> tuple[JinjaPipeline, ...]:
+    """The pipelines as they were packed."""
+    return tuple(
+        JinjaPipeline(
+            name=message["name"],
+            values=message["values"],
+            files=tuple(FileTemplate(*file) for file in message["files"]),
+            partials=message["partials"],
+            destinations=tuple(DestinationRule(*rule) for rule in message["destinations"]),
+            status=message["status"],
+            control=message["control"],
+            moved=tuple(Move(*move) for move in message["moved"]),
+        )
+        for message in messages
+    )
+
+
+def asdict_shallow(pipeline: JinjaPipeline) -> dict[str, Any]:
+    """A pipeline as a message."""
+    return {
+        "name": pipeline.name,
+        "values": pipeline.values,
+        "files": [(file.path, file.template, file.when, file.for_each) for file in pipeline.files],
+        "partials": pipeline.partials,
+        "destinations": [(rule.directory, rule.match_labels) for rule in pipeline.destinations],
+        "status": pipeline.status,
+        "control": pipeline.control,
+        "moved": [(move.kind, move.old, move.new) for move in pipeline.moved],
+    }
+
+
+def pack_context(context: RenderContext) -> bytes:
+    """What templates may read."""
+    return pack({"promise": context.promise, "request": context.request})
+
+
+def read_context(message: Mapping[str, Any]) -> RenderContext:
+    """The context as it was packed."""
+    return RenderContext(promise=message["promise"], request=message["request"])
+
+
+def outcome_message(outcome: Answer | None) -> Any:
+    """An outcome as a message."""
+    if outcome is None:
+        return None
+    if isinstance(outcome, Failure):
+        return {"failure": asdict(outcome)}
+    if isinstance(outcome, LintReport):
+        return {"lint": asdict(outcome)}
+    control = outcome.control
+    return {
+        "pipeline": outcome.pipeline,
+        "files": [
+            (file.path, asdict(file.packed))
+            if isinstance(file, PackedFile)
+            else (file.path, file.content.decode())
+            for file in outcome.files
+        ],
+        "destinations": [(rule.directory, rule.match_labels) for rule in outcome.destinations],
+        "status": outcome.status,
+        "control": None if control is None else (control.suspend, control.message, control.retry_after),
+        "moved": [(move.kind, move.old, move.new) for move in outcome.moved],
+    }
+
+
+def read_outcome(message: Mapping[str, Any] | None) -> Outcome | None:
+    """The outcome of a message."""
+    if message is None:
+        return None
+    if "failure" in message:
+        return Failure.from_wire(message["failure"])
+    control = message["control"]
+    return Rendered(
+        pipeline=message["pipeline"],
+        files=tuple(
+            RenderedFile(path, content.encode())
+            if isinstance(content, str)
+            else PackedFile(path, Packed(**content))
+            for path, content in message["files"]
+        ),
+        destinations=tuple(DestinationRule(*rule) for rule in message["destinations"]),
+        status=message["status"],
+        control=None if control is None else Control(*control),
+        moved=tuple(Move(*move) for move in message["moved"]),
+    )
+
+
+def read_answer(message: Mapping[str, Any] | None) -> Answer | None:
+    """The answer of a message, an outcome as a rule."""
+    if message is not None and "lint" in message:
+        return LintReport.from_wire(message["lint"])
+    return read_outcome(message)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} cannot be sent to a worker")

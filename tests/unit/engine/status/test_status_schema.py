@@ -1,0 +1,103 @@
+"""Every status fits the schema of its kind: a field that the API server prunes would be written for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from troth.engine.status import (
+    AuthorStatus,
+    DependentFacts,
+    DestinationFacts,
+    PipelineFacts,
+    PlacementFacts,
+    PromiseFacts,
+    RequirementFacts,
+    StateStoreFacts,
+    Waiting,
+    WorkFacts,
+    WorkflowFacts,
+    apply_patch,
+    destination_status,
+    placement_status,
+    promise_status,
+    state_store_status,
+    status_patch,
+    work_status,
+)
+
+CRDS = Path(__file__).parents[4] / "crds"
+NOW = "2026-03-01T08:00:00Z"
+PLACEMENT = PlacementFacts("w.d-5058f", "5058f", "d", "resources/x", 2, True, "3f1c", True, "refused", 3)
+WORK = WorkFacts("w", 2, True, (Waiting("aaaaa", {"role": "backup"}),), (PLACEMENT,), 3)
+WORKFLOW = WorkflowFacts(
+    (
+        PipelineFacts("a", "Succeeded"),
+        PipelineFacts("b", "Suspended", "wait", NOW, 2),
+        PipelineFacts("c", "Failed"),
+    ),
+    AuthorStatus({"message": "hello"}),
+    {"reason": "Refused", "pipeline": "c", "file": "x", "line": 1, "column": 2, "value": "v", "message": "m"},
+    "c/x:1: m",
+)
+PROMISE = PromiseFacts(
+    4,
+    "v1",
+    "Redis",
+    "marketplace.io/v1",
+    requirements=(RequirementFacts("sql", "v1", "Requirement installed"),),
+    required_by=(DependentFacts("stack", "v2", "v1"),),
+    workflow=WORKFLOW,
+    works=(WORK,),
+)
+AVAILABLE = PromiseFacts(
+    4, "v1", "Redis", "marketplace.io/v1", workflow=WorkflowFacts((PipelineFacts("a", "Succeeded"),))
+)
+STATUSES: list[tuple[str, dict[str, Any]]] = [
+    ("workplacements", placement_status({}, PLACEMENT, now=NOW)),
+    ("works", work_status({}, WORK, now=NOW)),
+    ("promises", promise_status({}, PROMISE, now=NOW)),
+    ("promises", promise_status({}, AVAILABLE, now=NOW)),
+    ("destinations", destination_status({}, DestinationFacts("GitStateStore", "main", "Ready"), now=NOW)),
+    ("gitstatestores", state_store_status({}, StateStoreFacts(1, "SecretNotFound", "gone"), now=NOW)),
+    ("bucketstatestores", state_store_status({}, StateStoreFacts(1), now=NOW)),
+    ("kubernetesstatestores", state_store_status({}, StateStoreFacts(1), now=NOW)),
+    ("directorystatestores", state_store_status({}, StateStoreFacts(1), now=NOW)),
+]
+
+
+@pytest.mark.parametrize(("plural", "computed"), STATUSES)
+def test_what_is_written_is_valid_and_nothing_is_pruned(plural: str, computed: dict[str, Any]) -> None:
+    (path,) = CRDS.glob(f"*_{plural}.yaml")
+    definition = yaml.safe_load(path.read_text())
+    schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]
+    status = apply_patch({}, status_patch({}, computed))
+
+    jsonschema.validate(status, schema)
+    assert pruned(status, schema) == status
+
+
+def pruned(value: Any, schema: Mapping[str, Any]) -> Any:
+    """What the API server keeps of a value."""
+    if schema.get("x-kubernetes-preserve-unknown-fields") and not {"items", "properties"} & set(schema):
+        return value
+    if isinstance(value, list):
+        return [pruned(item, schema.get("items", {})) for item in value]
+    if not isinstance(value, dict):
+        return value
+    properties = schema.get("properties", {})
+    extra = schema.get("additionalProperties")
+    kept = {}
+    for key, item in value.items():
+        if key in properties:
+            kept[key] = pruned(item, properties[key])
+        elif extra:
+            kept[key] = pruned(item, extra if isinstance(extra, dict) else {})
+        elif schema.get("x-kubernetes-preserve-unknown-fields"):
+            kept[key] = item
+    return kept
