@@ -33,10 +33,10 @@ import yaml
 
 from tests.documents import ELIDED, Block, blocks, matches, needs_cluster
 from tests.documents import ROOT as REPOSITORY
-from troth.authoring.bounded import BoundedWorker
-from troth.authoring.destinations import read_destinations
 from troth.authoring.home import load_home
-from troth.authoring.rendering import Rendering, Requests
+from troth.authoring.rendering.destinations import read_destinations
+from troth.authoring.rendering.requests import Rendering, Requests
+from troth.authoring.workers.bounded_worker import BoundedWorker
 from troth.dev.binaries import find_binaries
 from troth.engine.yaml.emit import dump_document
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.operators import OperatorProcess
-from tests.unit.authoring.test_forks import descendants
+from tests.unit.authoring.workers.test_forks import descendants
 from tests.waiting import eventually_sync
 from troth.engine.workers.confinement import missing
 

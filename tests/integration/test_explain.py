@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.authoring.linted import promise
+from tests.unit.authoring.lint.linted import promise
 from tests.unit.promises.library import load_promise
 from tests.waiting import eventually_sync
 from troth.api.objects import read_promise

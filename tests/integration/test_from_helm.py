@@ -9,9 +9,9 @@ import yaml
 from tests import charts
 from tests.documents import ROOT, blocks
 from tests.guides import write_file
-from troth.authoring.bounded import BoundedWorker
 from troth.authoring.home import load_home
-from troth.authoring.rendering import Requests
+from troth.authoring.rendering.requests import Requests
+from troth.authoring.workers.bounded_worker import BoundedWorker
 
 PAGE = ROOT / "docs" / "from" / "helm.md"
 

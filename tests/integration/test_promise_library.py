@@ -13,7 +13,7 @@ import pytest
 from tests.unit.promises.library import PROMISES, examples, load_promise
 from tests.waiting import eventually_sync
 from troth.authoring.home import build, load_home
-from troth.authoring.rendering_files import render_files
+from troth.authoring.rendering.request_files import render_files
 from troth.dev import ControlPlane
 from troth.engine.promises.definitions import build_definition
 from troth.engine.yaml.manifests import load_documents

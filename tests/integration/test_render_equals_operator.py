@@ -29,12 +29,12 @@ from tests.platforms import (
 from tests.waiting import eventually
 from troth.api.conditions import LINTED, REQUESTS_FIT, REQUESTS_READY
 from troth.api.resources import DESTINATION, GIT_STATE_STORE, PROMISE
-from troth.authoring.bounded import BoundedWorker
-from troth.authoring.destinations import Destinations, read_destinations
 from troth.authoring.home import RefusedPromise, build, load_home
-from troth.authoring.placing import own_files
-from troth.authoring.promise_rendering import render_promise
-from troth.authoring.rendering import Rendering, Requests, collect
+from troth.authoring.rendering.destinations import Destinations, read_destinations
+from troth.authoring.rendering.placement import own_files
+from troth.authoring.rendering.promise import render_promise
+from troth.authoring.rendering.requests import Rendering, Requests, collect
+from troth.authoring.workers.bounded_worker import BoundedWorker
 from troth.dev.controlplane import ControlPlane
 from troth.engine.admission.serving import as_served
 from troth.engine.yaml.emit import dump_document

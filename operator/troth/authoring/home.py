@@ -21,8 +21,8 @@ from typing import Any, Final
 from troth.api import InvalidObject
 from troth.api.objects import Promise, read_promise
 from troth.api.resources import PROMISE
-from troth.authoring.applying import apply_promise, unknown_fields
-from troth.authoring.files import HomeError, confined, read_documents, read_text
+from troth.authoring.input_files import HomeError, confined, read_documents, read_text
+from troth.authoring.promise_admission import apply_promise, unknown_fields
 from troth.engine.admission import Admitted
 from troth.engine.admission.cost import ENDLESS
 from troth.engine.admission.definitions import definition_refusals
@@ -239,7 +239,7 @@ def build(home: Home) -> str:
         UnboundedRule: the API server would refuse it, since a rule of its API hardly ever ends.
         UnboundedTemplate: a template cannot even be looked at within bounds.
     """
-    from troth.authoring.bounded import BoundedWorker
+    from troth.authoring.workers.bounded_worker import BoundedWorker
 
     _, offer = offer_of(home)
     with BoundedWorker() as worker:

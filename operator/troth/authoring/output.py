@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from troth.api.files import holds_manifests
-from troth.authoring.files import HomeError
+from troth.authoring.input_files import HomeError
 
 
 def printable(placed: Mapping[str, Mapping[str, bytes]]) -> str:

@@ -80,7 +80,7 @@ def init(
     On a terminal, and without flags, it asks. It says what it will write before it writes, never overwrites anything,
     and what it makes passes `troth test` and `troth lint` at once.
     """
-    from troth.authoring.files import HomeError
+    from troth.authoring.input_files import HomeError
     from troth.authoring.starting import begin, write
     from troth.authoring.starting.errors import CannotStart
     from troth.authoring.starting.fields import parse_fields

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from troth.authoring.rendering import Rendering
+    from troth.authoring.rendering.requests import Rendering
 
 _EPILOG = """\b
 Examples:
@@ -61,11 +61,11 @@ def render(
     With -o, the files are written to FOLDER/DESTINATION/PATH instead. Without --destinations `anywhere`
     stands for whichever Destination will match.
     """
-    from troth.authoring.files import HomeError
     from troth.authoring.home import RefusedPromise
+    from troth.authoring.input_files import HomeError
     from troth.authoring.output import printable, write_files
-    from troth.authoring.rendering import collect
-    from troth.authoring.rendering_files import render_files
+    from troth.authoring.rendering.request_files import render_files
+    from troth.authoring.rendering.requests import collect
 
     if not requests and not promise:
         raise click.UsageError("name requests with -f, or give --promise to render the Promise itself")

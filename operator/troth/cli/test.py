@@ -200,8 +200,8 @@ def _tell(asked: _Asked, found: Session) -> int:
 
 
 def _again_and_again(asked: _Asked) -> int:
-    from troth.authoring.files import HomeError
     from troth.authoring.home import find_homes
+    from troth.authoring.input_files import HomeError
     from troth.authoring.testing.watching import state, wait_for_change
 
     code = 2

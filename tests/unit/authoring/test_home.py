@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from tests.platforms import promise
-from troth.authoring.files import LARGEST_FILE, read_documents
 from troth.authoring.home import HomeError, RefusedPromise, build, load_home, locate, offer_of
+from troth.authoring.input_files import LARGEST_FILE, read_documents
 from troth.engine.yaml.manifests import load_document
 
 LIBRARY = Path(__file__).parents[3] / "promises"

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.authoring.test_forks import beside_a_thread
+from tests.unit.authoring.workers.test_forks import beside_a_thread
 from tests.unit.engine.pipelines import context, pipeline
-from troth.authoring.bounded import BoundedWorker
-from troth.authoring.fork_server import server
+from troth.authoring.workers.bounded_worker import BoundedWorker
+from troth.authoring.workers.fork_server import server
 from troth.dev.git_server import git
 from troth.dev.operator_process import OperatorProcess
 from troth.engine import Limits, Rendered, RenderPool

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from tests.unit.authoring.linted import promise
+from tests.unit.authoring.lint.linted import promise
 from tests.waiting import eventually
 from troth.api import Key
 from troth.api.objects import Request, read_promise, read_request

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from tests.unit.authoring.linted import promise
+from tests.unit.authoring.lint.linted import promise
 from tests.waiting import eventually
 from troth.api import Key, Promise, TrothError
 from troth.api.objects import read_promise

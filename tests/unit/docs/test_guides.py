@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from tests.documents import ROOT, Block, blocks, matches, needs_cluster, pages
 from tests.guides import RENDERED, SHOWN, Guide, results, told
-from troth.authoring.bounded import BoundedWorker
+from troth.authoring.workers.bounded_worker import BoundedWorker
 from troth.cli import main
 
 GUIDE = list(blocks(ROOT / "docs" / "how-to" / "write-templates.md"))

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from tests.documents import ROOT, blocks
 from tests.platforms import promise
-from tests.unit.authoring.test_starting import DEPLOYMENT
+from tests.unit.authoring.starting.test_starting import DEPLOYMENT
 from troth.cli import main
 
 PAGE = ROOT / "docs" / "how-to" / "start-a-promise.md"

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from troth.authoring.files import HomeError, read_documents, read_text
 from troth.authoring.home import Home, load_home
+from troth.authoring.input_files import HomeError, read_documents, read_text
 from troth.surroundings import absolute_path
 
 _SECONDS: Final = 20

@@ -12,8 +12,15 @@ from typing import Any, Final
 
 import orjson
 
-from troth.authoring.files import LARGEST_FILE, HomeError, read_documents, read_objects, read_text, yaml_files
 from troth.authoring.home import Home
+from troth.authoring.input_files import (
+    LARGEST_FILE,
+    HomeError,
+    read_documents,
+    read_objects,
+    read_text,
+    yaml_files,
+)
 from troth.engine.kinds import Kubernetes, Schemas, is_openapi, reduce_openapi
 
 _DEFINITION: Final = "CustomResourceDefinition"

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from troth.authoring.bounded import BoundedWorker
 from troth.authoring.home import Home, RefusedPromise, load_home, offer_of, refused
 from troth.authoring.lint.breaking import compare_apis
 from troth.authoring.lint.earlier import earlier_api
@@ -17,6 +16,7 @@ from troth.authoring.lint.places import Files, place, shown
 from troth.authoring.lint.readme import check_readme
 from troth.authoring.lint.silencing import silence
 from troth.authoring.lint.subject import subject_of
+from troth.authoring.workers.bounded_worker import BoundedWorker
 from troth.engine.linting.booleans import check_booleans
 from troth.engine.linting.columns import check_columns
 from troth.engine.linting.descriptions import check_descriptions

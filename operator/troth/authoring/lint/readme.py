@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from troth.authoring.files import HomeError, read_text
 from troth.authoring.home import Home
+from troth.authoring.input_files import HomeError, read_text
 from troth.authoring.lint.findings import Finding
 from troth.authoring.lint.places import shown
 from troth.engine.linting.remarks import CODES

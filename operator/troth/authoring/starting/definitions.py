@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from troth.api import InvalidObject
-from troth.authoring.files import HomeError, read_objects, read_text
+from troth.authoring.input_files import HomeError, read_objects, read_text
 from troth.authoring.starting.errors import CannotStart
 from troth.authoring.starting.fields import Field
 from troth.engine.admission.definitions import API_APPROVED, definition_refusals

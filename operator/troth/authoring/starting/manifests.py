@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from troth.authoring.files import HomeError, read_documents
+from troth.authoring.input_files import HomeError, read_documents
 from troth.authoring.starting.errors import CannotStart
 from troth.authoring.starting.escaping import escape
 from troth.authoring.starting.parameters import REQUEST_NAME, Hole, Parameter, Parameters

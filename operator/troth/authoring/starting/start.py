@@ -14,12 +14,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from troth.authoring.bounded import BoundedWorker
-from troth.authoring.files import HomeError
 from troth.authoring.home import build, load_home
+from troth.authoring.input_files import HomeError
 from troth.authoring.lint import lint
 from troth.authoring.lint.findings import Finding
-from troth.authoring.rendering import Rendering, Requests
+from troth.authoring.rendering.requests import Rendering, Requests
 from troth.authoring.starting.cases import Case, cases_text, golden_files, refusal_of
 from troth.authoring.starting.definitions import Offered, adopt, check_name, offer
 from troth.authoring.starting.errors import CannotStart
@@ -34,6 +33,7 @@ from troth.authoring.starting.texts import (
     promise_text,
     readme_text,
 )
+from troth.authoring.workers.bounded_worker import BoundedWorker
 from troth.engine.admission.serving import as_served
 from troth.engine.yaml.emit import dump_document
 from troth.engine.yaml.manifests import load_documents

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from troth.authoring.destinations import Destinations
 from troth.authoring.home import Source
+from troth.authoring.rendering.destinations import Destinations
 
 API_VERSION: Final = "troth.dev/v1alpha1"
 KIND: Final = "PromiseTest"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from troth.authoring.home import Source
-from troth.authoring.rendering import Rendering
+from troth.authoring.rendering.requests import Rendering
 from troth.authoring.testing.cases import Expectation
 from troth.authoring.testing.golden import Golden, compare, golden_folder, read_golden
 from troth.authoring.testing.matching import differences, named, rendered_objects, select, selection

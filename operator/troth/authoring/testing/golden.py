@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from troth.authoring.files import LARGEST_FILE, HomeError
+from troth.authoring.input_files import LARGEST_FILE, HomeError
 from troth.authoring.output import write_files
 from troth.authoring.testing.cases import Suite
 

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from troth.api.files import holds_manifests
 from troth.api.pipelines import JinjaPipeline
-from troth.authoring.bounded import BoundedWorker
 from troth.authoring.home import Home, locate_failure, offer_of
 from troth.authoring.lint.known import schemas_of
-from troth.authoring.promise_rendering import render_promise
-from troth.authoring.rendering import Rendering
+from troth.authoring.rendering.promise import render_promise
+from troth.authoring.rendering.requests import Rendering
+from troth.authoring.workers.bounded_worker import BoundedWorker
 from troth.engine.failure import Failure
 from troth.engine.linting.asking import reached
 from troth.engine.rendering.render import Outcome, RenderContext, Rendered

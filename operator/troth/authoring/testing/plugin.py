@@ -15,7 +15,7 @@ import pytest
 
 if TYPE_CHECKING:
     from troth.authoring.home import Home
-    from troth.authoring.rendering import Rendering
+    from troth.authoring.rendering.requests import Rendering
     from troth.authoring.testing.cases import Case, Suite
     from troth.authoring.testing.running import CaseResult, Runner, Subject
 
@@ -249,6 +249,6 @@ def _home_of(path: Path) -> Path | None:
 
 
 def _speaks_of_tests(path: Path) -> bool:
-    from troth.authoring.files import read_text
+    from troth.authoring.input_files import read_text
 
     return "PromiseTest" in read_text(path)

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from troth.api.pipelines import close_match
-from troth.authoring.destinations import Destinations, read_destinations
-from troth.authoring.files import HomeError, read_documents, read_objects, read_text
 from troth.authoring.home import Home, Source, offer_of
+from troth.authoring.input_files import HomeError, read_documents, read_objects, read_text
+from troth.authoring.rendering.destinations import Destinations, read_destinations
 from troth.authoring.testing.cases import (
     API_VERSION,
     KIND,

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from troth.api.pipelines import JinjaPipeline
-from troth.authoring.bounded import BoundedWorker
-from troth.authoring.files import HomeError
 from troth.authoring.home import Home, Source, refused
-from troth.authoring.merging import merged
-from troth.authoring.promise_rendering import render_promise
-from troth.authoring.rendering import Rendering, Requests
+from troth.authoring.input_files import HomeError
+from troth.authoring.merge_patch import merged
+from troth.authoring.rendering.promise import render_promise
+from troth.authoring.rendering.requests import Rendering, Requests
 from troth.authoring.testing.cases import Case, Step, Suite
 from troth.authoring.testing.expectations import Problem, judge
 from troth.authoring.testing.golden import Golden
+from troth.authoring.workers.bounded_worker import BoundedWorker
 from troth.engine.linting.booleans import became_boolean
 from troth.engine.rendering.context import RenderContext
 from troth.engine.rendering.coverage import Hit

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from troth.authoring.files import HomeError
 from troth.authoring.home import load_home
+from troth.authoring.input_files import HomeError
 from troth.authoring.testing.coverage import CoverageReport, TemplateCoverage
 from troth.authoring.testing.golden import Golden, unused
 from troth.authoring.testing.reading import read_suites

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.unit.authoring.linted import SPEC, definition, promise
+from tests.unit.authoring.lint.linted import SPEC, definition, promise
 from tests.waiting import eventually
 from troth.api.objects import Promise, read_promise
 from troth.engine import Limits, RenderPool

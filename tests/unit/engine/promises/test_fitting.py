@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.unit.authoring.linted import SPEC, definition
+from tests.unit.authoring.lint.linted import SPEC, definition
 from troth.engine import Limits, RenderPool
 from troth.engine.admission.unfit import Unfit, consequence, named
 from troth.engine.promises.definitions import build_definition

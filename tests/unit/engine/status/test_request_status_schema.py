@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.authoring.linted import definition, promise
+from tests.unit.authoring.lint.linted import definition, promise
 from tests.unit.engine.status.test_status_schema import pruned
 from troth.api.objects import read_promise
 from troth.authoring.home import build, load_home

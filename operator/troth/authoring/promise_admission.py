@@ -1,0 +1,68 @@
+"""What the API server does with a Promise when it is applied: its own definition is Troth's, and ships with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from troth.api.resources import PROMISE
+from troth.authoring.input_files import HomeError, read_documents
+from troth.engine.admission import Admission, Admitted
+from troth.engine.admission.refusals import Refusal
+from troth.engine.admission.structure import dropped_fields
+from troth.engine.rendering.suggestions import near
+from troth.shipped import NotShipped, shipped_folder
+
+
+def apply_promise(promise: Mapping[str, Any]) -> Admitted | tuple[Refusal, ...]:
+    """The Promise as the API server would keep it, or every reason why it would not.
+
+    Raises:
+        HomeError: Troth's definitions are missing.
+    """
+    return _admission().admit(promise)
+
+
+def unknown_fields(promise: Mapping[str, Any], kept: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The fields that a Promise does not have, each with what to do: kubectl refuses the Promise because of them.
+
+    Args:
+        promise: as it was written.
+        kept: as the API server would keep it.
+    """
+    found = []
+    for field in dropped_fields(promise, kept):
+        parent, _, name = field.rpartition(".")
+        meant = near(name, _known_in(parent))
+        known = ", ".join(_known_in(parent))
+        remedy = f"did you mean {' or '.join(meant)}?" if meant else f"known fields: {known}" if known else ""
+        found.append((field, remedy))
+    return found
+
+
+def _known_in(field: str) -> list[str]:
+    if field == "metadata":
+        return ["annotations", "labels", "name"]
+    schema: Mapping[str, Any] = _definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    for part in re.findall(r"[^.\[\]]+", field):
+        schema = schema.get("items", {}) if part.isdigit() else schema.get("properties", {}).get(part, {})
+    return list(schema.get("properties", {}))
+
+
+@cache
+def _admission() -> Admission:
+    return Admission(_definition())
+
+
+@cache
+def _definition() -> Mapping[str, Any]:
+    try:
+        file = shipped_folder("crds") / f"{PROMISE.group}_{PROMISE.plural}.yaml"
+    except NotShipped as error:
+        raise HomeError(Path("crds"), str(error)) from None
+    (definition,) = read_documents(file)
+    found: Mapping[str, Any] = definition
+    return found

@@ -1,0 +1,122 @@
+"""The Destinations that rendered files may go to, as a platform's files declare them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from troth.api.objects import Destination, read_destination
+from troth.api.resources import DESTINATION, DIRECTORY_STATE_STORE, STATE_STORES
+from troth.authoring.input_files import HomeError, read_objects
+from troth.engine.placement.plain_secrets import Policy, policy_of
+
+ANYWHERE: Final = "anywhere"
+"""Stands for the destination when none are given. A platform may have a Destination of that name, too."""
+
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_LONGEST_NAME: Final = 253
+_MODES: Final = ("nestedByMetadata", "aggregatedYAML", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Destinations:
+    """The Destinations of a platform, and of their stores the folder that everything goes to and ``plainSecrets``."""
+
+    destinations: tuple[Destination, ...]
+    store_paths: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    policies: Mapping[tuple[str, str], Policy] = field(default_factory=dict)
+
+    def named(self, name: str) -> Destination:
+        """The Destination of that name."""
+        return next(destination for destination in self.destinations if destination.name == name)
+
+    def store_path(self, destination: Destination) -> str:
+        """The folder of its state store that everything goes to, or ""."""
+        return self.store_paths.get((destination.store_kind, destination.store_name), "")
+
+    def policy(self, destination: Destination) -> Policy:
+        """What its state store says of Secrets in the clear; ``allow`` for a store that is in no file."""
+        return self.policies.get((destination.store_kind, destination.store_name), "allow")
+
+
+def read_destinations(path: Path) -> Destinations:
+    """The Destinations and state stores of a YAML file; what else is in it is passed over.
+
+    Raises:
+        HomeError: it cannot be read, or has no Destination.
+    """
+    found: list[Destination] = []
+    paths: dict[tuple[str, str], str] = {}
+    policies: dict[tuple[str, str], Policy] = {}
+    kinds = {store.kind for store in STATE_STORES}
+    for obj in read_objects(path):
+        try:
+            if obj["kind"] == DESTINATION.kind:
+                _check_allow(path, obj)
+                destination = read_destination(obj)
+                if not _NAME.fullmatch(destination.name) or len(destination.name) > _LONGEST_NAME:
+                    remedy = "use lower-case letters, digits, dashes and dots"
+                    raise HomeError(path, f"{destination.name!r} is not a valid name of a Destination", remedy)
+                if destination.name in (known.name for known in found):
+                    raise HomeError(path, f"has two Destinations {destination.name!r}", "give each its own name")
+                _check(path, destination, obj["metadata"].get("labels") or {})
+                found.append(destination)
+            elif obj["kind"] in kinds:
+                ref, spec = (obj["kind"], obj["metadata"]["name"]), obj.get("spec") or {}
+                policies[ref] = policy_of(obj["kind"], spec)
+                if obj["kind"] != DIRECTORY_STATE_STORE.kind:
+                    paths[ref] = str(spec.get("path") or "")
+        except (AttributeError, TypeError, ValueError, KeyError):
+            raise HomeError(path, f"a {obj['kind']} in it is not shaped as one") from None
+    if not found:
+        raise HomeError(path, "has no Destination", "put the platform's Destinations in it")
+    return Destinations(tuple(found), paths, policies)
+
+
+def _check(path: Path, destination: Destination, labels: Mapping[str, object]) -> None:
+    """What an API server refuses, and what would lead files elsewhere than there."""
+    for label, value in labels.items():
+        if not isinstance(value, str):
+            problem = f"the label {label} of the Destination {destination.name!r} is not a text"
+            raise HomeError(path, problem, "put its value in quotes")
+    if destination.mode not in _MODES:
+        problem = f"spec.filepath.mode of the Destination {destination.name!r} is {destination.mode!r}"
+        raise HomeError(path, problem, f"use {', '.join(_MODES[:-1])} or {_MODES[-1]}")
+
+
+def _check_allow(path: Path, obj: Mapping[str, Any]) -> None:
+    """Rules that an API server refuses or drops would be other rules there than here."""
+    allow = (obj.get("spec") or {}).get("allow")
+    if allow is None:
+        return
+    for name, value in allow.items():
+        match name:
+            case "namespaces":
+                fits = isinstance(value, list) and all(isinstance(each, str) for each in value)
+                remedy = "use a list of texts, such as [team-*]"
+            case "kinds" | "clusterKinds":
+                fits = isinstance(value, list) and all(map(_is_kind, value))
+                remedy = "use a list such as [{group: apps, kind: Deployment}]"
+            case "files":
+                fits, remedy = isinstance(value, bool), "use true or false"
+            case _:
+                fits, remedy = False, "there are namespaces, kinds, clusterKinds and files"
+        if not fits:
+            problem = f"spec.allow.{name} of the Destination {obj['metadata']['name']!r} is not what it should be"
+            raise HomeError(path, problem, remedy)
+
+
+def _is_kind(entry: object) -> bool:
+    return (
+        isinstance(entry, dict)
+        and entry.keys() == {"group", "kind"}
+        and all(isinstance(text, str) for text in entry.values())
+    )
+
+
+def anywhere() -> Destination:
+    """The one that matches everything."""
+    return read_destination({"metadata": {"name": ANYWHERE}})

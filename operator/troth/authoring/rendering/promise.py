@@ -1,0 +1,131 @@
+"""What becomes of a Promise itself when it is applied: its dependencies, its own workflow, and where both go.
+
+The operator's steps, as for requests (`requests`). What only a cluster knows is taken for granted: the Promises that
+it requires are there, and its API is served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from troth.api import labels as names
+from troth.api.objects import Promise
+from troth.api.pipelines import JinjaPipeline
+from troth.authoring.home import Home, offer_of, refused
+from troth.authoring.rendering.destinations import Destinations
+from troth.authoring.rendering.placement import Owner, place_works
+from troth.authoring.rendering.requests import Rendering, WorkflowRun, timeless
+from troth.engine.admission.serving import NOW
+from troth.engine.placement.work import GroupContent, build_groups
+from troth.engine.promises.offers import Offer
+from troth.engine.rendering.context import RenderContext, render_context
+from troth.engine.rendering.outputs import WorkflowOutput, judge_outcomes, workflow_facts
+from troth.engine.rendering.render import Outcome
+from troth.engine.status import PromiseFacts, RequirementFacts, promise_status
+from troth.engine.status.facts import INSTALLED, WorkFacts
+from troth.engine.yaml.emit import dump_documents
+
+SYSTEM_NAMESPACE = "kratix-platform-system"
+_SOURCE = "promise-workflow"
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """What one Work of the Promise holds."""
+
+    work_type: str
+    pipeline: str
+    groups: tuple[GroupContent, ...]
+
+
+def render_promise(
+    home: Home,
+    offered: tuple[Promise, Offer] | None = None,
+    *,
+    destinations: Destinations | None,
+    render: Callable[[Sequence[JinjaPipeline], RenderContext], Sequence[Outcome]],
+    system_namespace: str = SYSTEM_NAMESPACE,
+) -> Rendering:
+    """What becomes of a Promise: the files of its dependencies and of its own workflow, and its status.
+
+    Args:
+        home: the Promise.
+        offered: what `offer_of` said of it, if it was asked already.
+        destinations: where its files may go; None for one destination that matches everything.
+        render: renders templates.
+        system_namespace: where the operator keeps the Works of Promises.
+
+    Raises:
+        HomeError: the operator would refuse it.
+    """
+    promise, offer = offered or offer_of(home)
+    selectors = promise.spec.destination_selectors
+    pipelines = offer.promise_configure
+    output = judge_outcomes(
+        render(pipelines, render_context(promise, None)) if pipelines else (), selectors=selectors, source=_SOURCE
+    )
+    pieces = [_Piece(names.WORK_TYPE_STATIC_DEPENDENCY, "", _dependencies(promise))]
+    pieces += [
+        _Piece(names.WORK_TYPE_PROMISE, produced.pipeline, produced.groups)
+        for produced in output.outputs
+        if not produced.suspended
+    ]
+    workflow_namespace = promise.spec.pipeline_namespace or system_namespace
+    placed = place_works(
+        (
+            (
+                # Dependencies come from no pipeline, so they are kept where the operator is.
+                Owner(promise, workflow_namespace if piece.pipeline else system_namespace, piece.work_type),
+                piece.pipeline,
+                piece.groups,
+            )
+            for piece in pieces
+            if piece.groups or piece.pipeline
+        ),
+        destinations,
+    )
+    failure = placed.failure or output.failure
+    return Rendering(
+        request=promise.raw,
+        files={
+            path if len(pieces) == 1 else f"{piece.pipeline or 'dependencies'}/{path}": content
+            for piece in pieces
+            for group in piece.groups
+            for path, content in group.contents().items()
+        },
+        placements=placed.placements,
+        waiting=placed.waiting,
+        withheld=placed.withheld,
+        exposed=placed.exposed,
+        status=timeless(promise_status({}, _facts(promise, offer, output, placed.works), now=NOW)),
+        failure=failure,
+        complaint=str(refused(home, failure)) if failure else "",
+    )
+
+
+def _dependencies(promise: Promise) -> tuple[GroupContent, ...]:
+    if not promise.spec.dependencies:
+        return ()
+    content = dump_documents(list(promise.spec.dependencies)).encode()
+    files = {f"static/{promise.name}-dependencies.yaml": content}
+    return build_groups(files, (), promise.spec.destination_selectors, _SOURCE)
+
+
+def _facts(promise: Promise, offer: Offer, output: WorkflowOutput, works: Sequence[WorkFacts]) -> PromiseFacts:
+    run = WorkflowRun(
+        tuple(pipeline.name for pipeline in offer.promise_configure), output.outputs, output.failure, output.author
+    )
+    return PromiseFacts(
+        generation=1,
+        version=promise.version,
+        kind=offer.resource.kind if offer.resource else "",
+        api_version=offer.resource.api_version if offer.resource else "",
+        api_established=True,
+        requirements=tuple(
+            RequirementFacts(requirement.name, requirement.version, INSTALLED)
+            for requirement in promise.spec.required_promises
+        ),
+        workflow=workflow_facts(run, {}, generation=1, now=NOW),
+        works=tuple(works),
+    )

@@ -1,0 +1,71 @@
+"""Rendering the requests in files and folders, the Promise itself and what Destinations keep, for one command."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from troth.api import InvalidObject
+from troth.authoring.home import Home, load_home, offer_of, refused
+from troth.authoring.input_files import HomeError, read_objects, yaml_files
+from troth.authoring.rendering.destinations import read_destinations
+from troth.authoring.rendering.placement import own_files
+from troth.authoring.rendering.promise import render_promise
+from troth.authoring.rendering.requests import Rendering, Requests
+from troth.authoring.workers.bounded_worker import BoundedWorker
+
+
+def render_files(
+    folder: Path,
+    requests: Sequence[Path],
+    destinations: Path | None,
+    *,
+    promise: bool = False,
+    canaries: bool = False,
+) -> list[tuple[Path, Rendering]]:
+    """Renders all requests in files and folders, in a process that is bounded; where each stands, and what it gives.
+
+    Args:
+        folder: the Promise.
+        requests: files and folders.
+        destinations: the platform's Destinations; None for one that matches everything.
+        promise: the Promise's own workflow and dependencies, too, before the requests.
+        canaries: what the Destinations keep in their stores for themselves, too, at the end.
+
+    Raises:
+        RefusedPromise: the API server or the operator would refuse the Promise.
+        HomeError: a file or the Promise cannot be used, or a template asks for more than there is: the same would
+            hold for the next request, and each would take its seconds.
+    """
+    files = [file for path in requests for file in (yaml_files(path) if path.is_dir() else (path,))]
+    found: list[tuple[Path, Rendering]] = []
+    with BoundedWorker() as worker:
+        worker.start()  # it gets ready while this process reads
+        home = load_home(folder)
+        known = read_destinations(destinations) if destinations is not None else None
+        offer = offer_of(home)
+        failure = worker.check(offer[1].pipelines)
+        if failure is not None:
+            raise refused(home, failure)
+        if promise:
+            found.append((home.file, render_promise(home, offer, destinations=known, render=worker.render_now)))
+            _bounded(home, found[-1][1])
+        asked = [(file, obj) for file in files for obj in read_objects(file)]
+        if files and not asked:
+            raise HomeError(files[0], "holds no request", "write one, or name another file")
+        renderer = Requests(home, destinations=known, offer=offer) if asked else None
+        for file, obj in asked:
+            if renderer is not None:
+                found.append((file, renderer.render_with(worker.render_now, obj)))
+                _bounded(home, found[-1][1])
+    if canaries and known is not None:
+        try:
+            found.append((destinations or folder, Rendering({}, own=own_files(known))))
+        except InvalidObject as error:
+            raise HomeError(destinations or folder, str(error)) from None
+    return found
+
+
+def _bounded(home: Home, rendering: Rendering) -> None:
+    if rendering.failure is not None and rendering.failure.is_unbounded:
+        raise refused(home, rendering.failure)

@@ -1,0 +1,320 @@
+"""What the operator would make of a request, without an operator: the same functions in the same order.
+
+Admission (what the API server does to a request before anybody sees it), rendering, groups, scheduling, layout in the
+store, status. Nothing is decided here that is decided in the operator; this only stands in for the API server and
+the stores. What they alone know is fixed: an object that was never created gets ``uid`` of zeros, ``generation`` 1
+and a ``creationTimestamp`` of 1970, and the status has neither times nor commits.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from troth.api import labels as names
+from troth.api.objects import Promise, read_request
+from troth.api.pipelines import JinjaPipeline
+from troth.api.resources import PROMISE
+from troth.authoring.home import Home, offer_of, refused
+from troth.authoring.input_files import HomeError
+from troth.authoring.rendering.destinations import Destinations
+from troth.authoring.rendering.placement import Owner, Placement, place_works
+from troth.engine.admission import Admission, Admitted
+from troth.engine.admission.refusals import Refusal
+from troth.engine.admission.serving import NOW, as_watched
+from troth.engine.admission.structure import dropped_fields
+from troth.engine.failure import Failure
+from troth.engine.placement.layout import aggregate
+from troth.engine.promises.offers import Offer
+from troth.engine.rendering.components import Parent, find_components
+from troth.engine.rendering.context import RenderContext, render_context
+from troth.engine.rendering.outputs import Output, WorkflowOutput, judge_outcomes, workflow_facts
+from troth.engine.rendering.render import Outcome
+from troth.engine.status import request_status
+from troth.engine.status.facts import (
+    AuthorStatus,
+    ComponentFacts,
+    RequestFacts,
+    WorkFacts,
+)
+
+_TIMES: Final = ("lastTransitionTime", "lastSuccessfulConfigureWorkflowTime", "nextRetryAt", "lastAvailableTime")
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """What becomes of one request, or of a Promise itself.
+
+    Attributes:
+        request: the request (or Promise) as the API server would hold it: defaults filled in, unknown fields pruned.
+        files: what the pipelines give, by path in their output; with several pipelines behind the pipeline's name.
+        placements: where the files go.
+        waiting: labels of groups for which there is no destination.
+        status: what the request's status says once everything is written; without times and commits.
+        refusals: why the API server would not take the request; then there is nothing else.
+        failure: why a pipeline gave nothing.
+        unchecked: rules of the schema that could not be evaluated here.
+        dropped: fields of the request that the API does not have: the API server drops them, and ``kubectl apply``
+            refuses the request because of them.
+        complaint: the failure in one sentence, with the file and line of its author.
+        own: what Destinations have in their stores for themselves, by destination and path.
+        withheld: what is not written because a store refuses Secrets in the clear.
+        exposed: which Secrets would be written in the clear to a store that warns.
+    """
+
+    request: Mapping[str, Any]
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    placements: tuple[Placement, ...] = ()
+    waiting: tuple[Mapping[str, str], ...] = ()
+    status: Mapping[str, Any] = field(default_factory=dict)
+    refusals: tuple[Refusal, ...] = ()
+    failure: Failure | None = None
+    unchecked: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    complaint: str = ""
+    own: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
+    withheld: tuple[str, ...] = ()
+    exposed: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """``namespace/name`` of the request; a Promise's is only its name."""
+        metadata = self.request.get("metadata") or {}
+        if (self.request.get("apiVersion"), self.request.get("kind")) == (PROMISE.api_version, PROMISE.kind):
+            return str(metadata.get("name", ""))
+        return f"{metadata.get('namespace') or 'default'}/{metadata.get('name', '')}"
+
+    @property
+    def placed(self) -> Mapping[str, Mapping[str, bytes]]:
+        """Destination to path in its store to content."""
+        return collect([self])[0]
+
+
+class Requests:
+    """Renders the requests of one Promise: reads and compiles it once.
+
+    Args:
+        home: the Promise.
+        destinations: where files may go; None for one destination that matches everything.
+        offer: what `offer_of` said of the Promise, if it was asked already.
+
+    Raises:
+        HomeError: the Promise cannot be used, or has no requests.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        *,
+        destinations: Destinations | None,
+        offer: tuple[Promise, Offer] | None = None,
+    ) -> None:
+        self.home = home
+        self.promise, self.offer = offer or offer_of(home)
+        self.destinations = destinations
+        definition, resource = self.offer.definition, self.offer.resource
+        if definition is None or resource is None:
+            raise HomeError(home.file, "offers no API", "only a Promise with spec.api has requests")
+        self._definition, self._resource = definition, resource
+        self._admission = _admission(definition)
+
+    def render_with(
+        self,
+        render: Callable[[Sequence[JinjaPipeline], RenderContext], Sequence[Outcome]],
+        request: Mapping[str, Any],
+        old: Mapping[str, Any] | None = None,
+    ) -> Rendering:
+        """What the operator would make of one request.
+
+        Args:
+            render: renders the templates.
+            request: the request, as a person would apply it.
+            old: the request that is there already, as an earlier `Rendering` has it; the API server then judges
+                the step from the one to the other.
+        """
+        admitted = self._admit(request, old)
+        if admitted.refusals:
+            return admitted
+        return self._judge(admitted, render(self.offer.resource_configure, self._context(admitted.request)))
+
+    @property
+    def _version(self) -> str:
+        return self.promise.version or names.VERSION_NOT_SET
+
+    def _context(self, request: Mapping[str, Any]) -> RenderContext:
+        return render_context(self.promise, read_request(request), version=self._version)
+
+    def _judge(self, admitted: Rendering, outcomes: Sequence[Outcome]) -> Rendering:
+        served = admitted.request
+        selectors = self.promise.spec.destination_selectors
+        output = judge_outcomes(
+            outcomes, selectors=selectors, source="resource-workflow", declared_status=self.offer.status
+        )
+        name, namespace = served["metadata"]["name"], served["metadata"]["namespace"]
+        owner = Owner(
+            self.promise,
+            self.promise.spec.pipeline_namespace or namespace,
+            names.WORK_TYPE_RESOURCE,
+            name=name,
+            namespace=namespace,
+        )
+        placed = place_works(
+            ((owner, made.pipeline, made.groups) for made in output.outputs if not made.suspended),
+            self.destinations,
+        )
+        failure = placed.failure or output.failure
+        return Rendering(
+            request=served,
+            files=self._files(output),
+            placements=placed.placements,
+            waiting=placed.waiting,
+            withheld=placed.withheld,
+            exposed=placed.exposed,
+            status=self._status(output, placed.works, served),
+            failure=failure,
+            unchecked=admitted.unchecked,
+            dropped=admitted.dropped,
+            complaint=str(refused(self.home, failure)) if failure else "",
+        )
+
+    def _admit(self, request: Mapping[str, Any], old: Mapping[str, Any] | None = None) -> Rendering:
+        resource, spec = self._resource, self._definition["spec"]
+        served = [version["name"] for version in spec["versions"] if version.get("served")]
+        group, _, version = str(request.get("apiVersion", "")).rpartition("/")
+        if (group, request.get("kind")) != (spec["group"], spec["names"]["kind"]) or version not in served:
+            known = ", ".join(f"{spec['group']}/{name}" for name in served)
+            problem = f"{request.get('apiVersion')} {request.get('kind')} is not what the Promise offers"
+            return Rendering(
+                request, refusals=(Refusal("apiVersion", f"{problem}; that is {resource.kind} of {known}"),)
+            )
+        metadata = request.get("metadata")
+        name = metadata.get("name") if isinstance(metadata, dict) else None
+        if isinstance(name, (bool, int, float)):
+            problem = f"Invalid value: {json.dumps(name)}: must be a string; put it in quotes"
+            return Rendering(request, refusals=(Refusal("metadata.name", problem),))
+        if not isinstance(name, str) or not name:
+            return Rendering(request, refusals=(Refusal("metadata.name", "is missing"),))
+        admitted = self._admission(_with_namespace(request), old)
+        dropped = [] if admitted.refusals else dropped_fields(request, admitted.request)
+        if version != resource.version and not admitted.refusals:
+            # Kept in the storage version, and read in the one that the operator watches.
+            admitted = self._admission({**admitted.request, "apiVersion": resource.api_version}, old)
+        if admitted.refusals:
+            return Rendering(request, refusals=admitted.refusals)
+        return Rendering(
+            as_watched(admitted.request, self.promise.name), unchecked=admitted.unchecked, dropped=tuple(dropped)
+        )
+
+    def _files(self, output: WorkflowOutput) -> dict[str, bytes]:
+        several = len(self.offer.resource_configure) > 1
+        return {
+            f"{produced.pipeline}/{path}" if several else path: content
+            for produced in output.outputs
+            for group in produced.groups
+            for path, content in group.contents().items()
+        }
+
+    def _status(
+        self, output: WorkflowOutput, works: Sequence[WorkFacts], request: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        run = WorkflowRun(
+            tuple(pipeline.name for pipeline in self.offer.resource_configure),
+            output.outputs,
+            output.failure,
+            output.author,
+        )
+        facts = RequestFacts(
+            generation=1,
+            promise_version=self._version,
+            workflow=workflow_facts(run, {}, generation=1, now=NOW),
+            works=tuple(works),
+            components=self._components(output, request),
+        )
+        status: dict[str, Any] = timeless(request_status({}, facts, now=NOW))
+        return status
+
+    def _components(self, output: WorkflowOutput, request: Mapping[str, Any]) -> tuple[ComponentFacts, ...]:
+        """The requests of other Promises among the files, as if they were Ready."""
+        metadata = request["metadata"]
+        files = (
+            file
+            for produced in output.outputs
+            if not produced.suspended
+            for group in produced.groups
+            for file in group.contents().items()
+        )
+        parent = Parent(self.promise.name, metadata["namespace"], metadata["name"])
+        return tuple(
+            ComponentFacts(found.api_version, found.kind, found.name, found.namespace, state="Ready")
+            for found in find_components(files, parent)
+        )
+
+
+def collect(renderings: Sequence[Rendering]) -> tuple[dict[str, dict[str, bytes]], list[str]]:
+    """What all of them together leave in the stores, by destination and path; and what they quarrel about."""
+    found: dict[str, dict[str, bytes]] = {}
+    owners: dict[tuple[str, str], str] = {}
+    quarrels: list[str] = []
+    shared: dict[tuple[str, str], dict[tuple[str, str], Mapping[str, bytes]]] = {}
+    for rendering in renderings:
+        for destination, files in rendering.own.items():
+            found.setdefault(destination, {}).update(files)
+        for placement in rendering.placements:
+            if placement.layout.aggregate is not None:
+                parts = shared.setdefault((placement.destination, placement.layout.aggregate), {})
+                parts[placement.key] = placement.contents
+                continue
+            for path, content in placement.files.items():
+                owner = owners.setdefault((placement.destination, path), rendering.name)
+                if owner != rendering.name:
+                    quarrels.append(f"{owner} and {rendering.name} both write {path} to {placement.destination}")
+                    continue
+                found.setdefault(placement.destination, {})[path] = content
+    for (destination, path), contents in shared.items():
+        found.setdefault(destination, {})[path] = aggregate(contents) or b""
+    return {name: dict(sorted(files.items())) for name, files in sorted(found.items())}, quarrels
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowRun:
+    """A workflow that ran, as `workflow_facts` wants to see it."""
+
+    pipelines: tuple[str, ...]
+    outputs: tuple[Output, ...]
+    failure: Failure | None
+    author: AuthorStatus
+
+
+def _admission(
+    definition: Mapping[str, Any],
+) -> Callable[[Mapping[str, Any], Mapping[str, Any] | None], Rendering]:
+    """What the API server does with requests of an API; compiled once."""
+    admission = Admission(definition)
+
+    def admit(obj: Mapping[str, Any], old: Mapping[str, Any] | None) -> Rendering:
+        answer = admission.admit(obj, old)
+        if isinstance(answer, Admitted):
+            return Rendering(answer.object, unchecked=tuple(str(rule) for rule in answer.unchecked))
+        return Rendering(obj, refusals=answer)
+
+    return admit
+
+
+def _with_namespace(request: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = request["metadata"]
+    return {**request, "metadata": {**metadata, "namespace": metadata.get("namespace") or "default"}}
+
+
+def timeless(value: Any) -> Any:
+    """A status without times, and without what is not there."""
+    if isinstance(value, Mapping):
+        return {
+            key: timeless(child)
+            for key, child in value.items()
+            if child is not None and key not in _TIMES and not (key == "version" and child == "")
+        }
+    if isinstance(value, (list, tuple)):
+        return [timeless(child) for child in value]
+    return value

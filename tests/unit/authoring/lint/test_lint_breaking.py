@@ -1,0 +1,160 @@
+"""What breaks requests that exist is found; what only widens an API is not."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.authoring.lint.linted import SPEC, definition, promise
+from troth.authoring.input_files import HomeError
+from troth.authoring.lint import lint
+from troth.authoring.lint.breaking import compare_apis
+
+
+def codes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    return [remark.code for remark in compare_apis(definition(old), definition(new))]
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """`SPEC` with another value at a path; None takes it away."""
+    spec = copy.deepcopy(dict(SPEC))
+    inner: Any = spec
+    *parts, last = path.split("/")
+    for part in parts:
+        inner = inner[part]
+    if value is None:
+        del inner[last]
+    else:
+        inner[last] = value
+    return spec
+
+
+BREAKING = [
+    ("properties/owner", None, ["T301"]),
+    ("properties/members/items/properties/role", None, ["T301"]),
+    ("properties/size/enum", ["small", "large"], ["T302"]),
+    ("properties/owner/enum", ["me"], ["T302"]),
+    ("properties/owner/maxLength", 10, ["T302"]),
+    ("properties/owner/minLength", 1, ["T302"]),
+    ("properties/owner/pattern", "^a", ["T302"]),
+    ("properties/replicas/minimum", 1, ["T302"]),
+    ("properties/owner/x-kubernetes-validations", [{"rule": "self != 'a'"}], ["T302"]),
+    ("properties/owner/anyOf", [{"pattern": "^a"}, {"pattern": "^b"}], ["T302"]),
+    ("properties/backup/not", {"required": ["keep"]}, ["T302"]),
+    ("properties/members/x-kubernetes-list-type", "set", ["T302"]),
+    ("required", ["size", "owner"], ["T303"]),
+    ("properties/members/items/required", ["name", "role"], ["T303"]),
+    ("properties/replicas/default", 2, ["T304"]),
+    ("properties/replicas/default", None, ["T304"]),
+    ("properties/replicas/type", "string", ["T306"]),
+    ("properties/tags/additionalProperties/type", "integer", ["T306"]),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "expected"), BREAKING)
+def test_a_change_that_breaks_requests_is_found(path: str, value: Any, expected: list[str]) -> None:
+    assert codes(SPEC, changed(path, value)) == expected
+
+
+@pytest.mark.parametrize(("path", "value", "expected"), BREAKING)
+def test_a_finding_names_a_place_that_the_new_api_has(path: str, value: Any, expected: list[str]) -> None:
+    [remark] = compare_apis(definition(SPEC), definition(changed(path, value)))
+    assert remark.code in expected
+    assert remark.field.startswith("spec.api.spec.versions[0].schema.openAPIV3Schema")
+
+
+WIDENING = [
+    ("properties/size/enum", ["small", "medium", "large", "huge"]),
+    ("properties/size/enum", None),
+    ("properties/new", {"type": "string"}),
+    ("properties/replicas/type", "number"),
+    ("properties/replicas/description", "how many"),
+    ("properties/owner/nullable", True),
+    ("properties/owner/default", "me"),
+    ("required", []),
+    ("required", ["size", "replicas"]),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), WIDENING)
+def test_a_change_that_only_widens_is_not_complained_about(path: str, value: Any) -> None:
+    assert codes(SPEC, changed(path, value)) == []
+
+
+def test_a_version_that_is_gone_or_un_served_and_another_name_are_found() -> None:
+    old, new = definition(SPEC), definition(SPEC)
+    new["spec"]["versions"][0]["name"] = "v2"
+    assert [remark.code for remark in compare_apis(old, new)] == ["T305"]
+    new = definition(SPEC)
+    new["spec"]["versions"].append({**new["spec"]["versions"][0], "name": "v2"})
+    assert compare_apis(old, new) == []
+    new["spec"]["versions"][0]["served"] = False
+    assert [remark.code for remark in compare_apis(old, new)] == ["T305"]
+    new = definition(SPEC)
+    new["spec"]["names"]["kind"] = "Other"
+    assert [remark.code for remark in compare_apis(old, new)] == ["T307"]
+
+
+schemas = st.recursive(
+    st.fixed_dictionaries(
+        {"type": st.sampled_from(["string", "integer", "boolean"])}, optional={"nullable": st.booleans()}
+    ),
+    lambda inner: st.one_of(
+        st.fixed_dictionaries(
+            {"type": st.just("object"), "properties": st.dictionaries(st.sampled_from("abc"), inner)}
+        ),
+        st.fixed_dictionaries({"type": st.just("array"), "items": inner}),
+    ),
+    max_leaves=8,
+)
+
+
+@given(schemas)
+def test_an_api_that_did_not_change_breaks_nothing(spec: dict[str, Any]) -> None:
+    assert codes(spec, copy.deepcopy(spec)) == []
+
+
+def write(folder: Path, spec: Mapping[str, Any]) -> None:
+    template = "a: {{ spec }}\n"
+    obj = promise({"files": [{"path": "x.txt", "template": template}]}, spec)
+    (folder / "promise.yaml").write_text(yaml.safe_dump(obj, sort_keys=False))
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, timeout=60)
+
+
+def test_the_api_is_compared_with_a_revision_a_file_and_a_folder(tmp_path: Path) -> None:
+    home, before = tmp_path / "repository" / "things", tmp_path / "before"
+    home.mkdir(parents=True)
+    before.mkdir()
+    write(home, SPEC)
+    write(before, SPEC)
+    git(home.parent, "init", "-q")
+    git(home.parent, "add", ".")
+    git(home.parent, "commit", "-q", "-m", "one")
+    write(home, changed("properties/owner", None))
+    for against in ("HEAD", str(before), str(before / "promise.yaml")):
+        [finding] = [finding for finding in lint(home, against=against) if finding.code.startswith("T3")]
+        assert finding.code == "T301"
+        assert (home / "promise.yaml").read_text().split("\n")[finding.line - 1].strip() == "properties:"
+    with pytest.raises(HomeError, match="neither a file nor a revision"):
+        lint(home, against="nowhere")
+    with pytest.raises(HomeError, match="neither a file nor"):
+        lint(home, against="--help")
+
+
+def test_a_promise_that_did_not_exist_then_breaks_nothing(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "commit", "-q", "--allow-empty", "-m", "nothing")
+    write(tmp_path, SPEC)
+    assert [finding.code for finding in lint(tmp_path, against="HEAD")] == []

@@ -1,0 +1,123 @@
+"""Fields that are lost between two versions of an API are an error, and versions that keep everything are none."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.unit.authoring.lint.linted import promise
+from troth.api.objects import read_promise
+from troth.authoring.lint import lint
+from troth.engine.admission.serving import as_served
+from troth.engine.linting.errors import find_path_errors
+from troth.engine.linting.report import lintable
+from troth.engine.linting.versions import check_versions
+
+TEXT: Mapping[str, Any] = {"type": "string"}
+
+
+def two(change: Any, **newer: Any) -> dict[str, Any]:
+    """A Promise whose stored version v1 has a newer version beside it."""
+    obj: dict[str, Any] = copy.deepcopy(
+        promise({"files": [{"path": "x.yaml", "template": "a: {{ spec.size }}\n"}]})
+    )
+    versions = obj["spec"]["api"]["spec"]["versions"]
+    versions.append({**copy.deepcopy(versions[0]), "name": "v2", "storage": False, **newer})
+    change(versions[1]["schema"]["openAPIV3Schema"]["properties"]["spec"])
+    return obj
+
+
+def messages(obj: Mapping[str, Any]) -> list[str]:
+    return [remark.message for remark in check_versions(obj)]
+
+
+def add(spec: dict[str, Any]) -> None:
+    spec["properties"]["retention"] = TEXT
+
+
+def remove(spec: dict[str, Any]) -> None:
+    del spec["properties"]["owner"]
+
+
+LOSING = {
+    "a field of the new version": (add, "v2 has spec.retention and v1 has not"),
+    "a field of the old version": (remove, "v1 has spec.owner and v2 has not"),
+    "a field within": (
+        lambda spec: spec["properties"]["backup"]["properties"].update(at=TEXT),
+        "v2 has spec.backup.at and v1 has not",
+    ),
+    "a field of the items of a list": (
+        lambda spec: spec["properties"]["members"]["items"]["properties"].pop("role"),
+        "v1 has spec.members[].role and v2 has not",
+    ),
+    "another type": (
+        lambda spec: spec["properties"]["replicas"].update(type="string", default="1"),
+        "spec.replicas is string in v2 and integer in v1",
+    ),
+    "another type of the values of a map": (
+        lambda spec: spec["properties"]["tags"].update(additionalProperties={"type": "integer"}),
+        "spec.tags.* is integer in v2 and string in v1",
+    ),
+    "fields of any name": (
+        lambda spec: spec["properties"]["backup"].update({"x-kubernetes-preserve-unknown-fields": True}),
+        "spec.backup takes fields of any name in v2 and not in v1",
+    ),
+    "no fields of any name": (
+        lambda spec: spec["properties"]["tags"].pop("additionalProperties"),
+        "spec.tags takes fields of any name in v1 and not in v2",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "said"), LOSING.values(), ids=LOSING.keys())
+def test_what_is_lost_between_two_versions_is_told_once_with_the_reason(change: Any, said: str) -> None:
+    found = messages(two(change))
+    assert len(found) == 1
+    assert found[0].startswith(said)
+    assert "nothing converts" in found[0]
+
+
+KEEPING = {
+    "the same": lambda spec: None,
+    "other limits": lambda spec: spec["properties"]["owner"].update(maxLength=3),
+    "another default": lambda spec: spec["properties"]["replicas"].update(default=2),
+    "another description": lambda spec: spec.update(description="newer"),
+    "a rule": lambda spec: spec.update({"x-kubernetes-validations": [{"rule": "self.replicas > 0"}]}),
+}
+
+
+@pytest.mark.parametrize("change", KEEPING.values(), ids=KEEPING.keys())
+def test_versions_that_keep_everything_are_not_remarked_on(change: Any) -> None:
+    assert messages(two(change)) == []
+
+
+def test_a_webhook_that_converts_is_trusted() -> None:
+    obj = two(add)
+    obj["spec"]["api"]["spec"]["conversion"] = {"strategy": "Webhook"}
+    assert messages(obj) == []
+
+
+def test_a_version_that_is_not_served_loses_only_what_is_stored_in_it() -> None:
+    assert messages(two(remove, served=False)) == []
+    assert len(messages(two(add, served=False))) == 1
+
+
+def test_a_single_version_and_a_promise_without_an_api_lose_nothing() -> None:
+    assert messages(promise({"files": []})) == []
+    assert messages({"spec": {"api": None}}) == []
+
+
+def test_the_command_and_the_operator_say_it_with_the_place(tmp_path: Path) -> None:
+    obj = two(add)
+    (tmp_path / "promise.yaml").write_text(yaml.safe_dump(obj, sort_keys=False), "utf-8")
+    found = [finding for finding in lint(tmp_path) if finding.code == "T005"]
+    assert [finding.severity for finding in found] == ["error"]
+    line = (tmp_path / "promise.yaml").read_text("utf-8").split("\n")[found[0].line - 1]
+    assert "retention" in line
+    report = find_path_errors(lintable(read_promise(as_served(obj))))
+    assert [error.code for error in report.errors] == ["T005"]
