@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.unit.engine.pipelines import context, pipeline
-from troth.authoring.bounded import BoundedWorker
+from troth.authoring.workers.bounded_worker import BoundedWorker
 
 
 def test_the_processor_time_of_every_job_is_counted_however_short_it_is() -> None:
