@@ -30,10 +30,11 @@ from troth.api.objects import (
 )
 from troth.api.pipelines import parse_pipelines
 from troth.api.resources import DESTINATION, PROMISE, WORK, WORK_PLACEMENT
-from troth.engine import Limits, Rendered, render_context, render_pipeline
 from troth.engine.placement.layout import AGGREGATED, aggregate, destination_files, place
 from troth.engine.placement.scheduling import Target, schedule
 from troth.engine.placement.work import GroupContent, blob_id, build_groups, placement_name, work_name
+from troth.engine.rendering.limits import Limits
+from troth.engine.rendering.render import Rendered, render_context, render_pipeline
 from troth.engine.yaml.manifests import dump_documents
 from troth.kube import Client, NotFound
 from troth.stores.state_file import render_state_file

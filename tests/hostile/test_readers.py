@@ -38,12 +38,14 @@ from troth.api.pipelines import parse_pipelines
 from troth.app.secret_kubeconfig import read_kubeconfig
 from troth.controllers import differences
 from troth.controllers.owners import promise_of, work_of, work_owner
-from troth.engine import Failure, Limits, render_context, render_pipeline
 from troth.engine.admission import Admission
+from troth.engine.failure import Failure
 from troth.engine.placement.work import ContentDigests, encode_content, read_work, read_work_placement
 from troth.engine.promises.definitions import read_definition
 from troth.engine.promises.offers import read_offer
 from troth.engine.rendering.components import read_parent
+from troth.engine.rendering.limits import Limits
+from troth.engine.rendering.render import render_context, render_pipeline
 from troth.engine.status import (
     PromiseFacts,
     RequestFacts,

@@ -16,7 +16,8 @@ import pytest
 
 from tests.unit.engine.workers.test_pool import is_running
 from tests.waiting import eventually, eventually_sync
-from troth.engine import Limits, RenderPool
+from troth.engine.rendering.limits import Limits
+from troth.engine.workers.pool import RenderPool
 from troth.engine.workers.process import RenderProcess
 from troth.kube.errors import CredentialsError
 from troth.kube.exec_plugin import run_exec_plugin

@@ -5,7 +5,7 @@ schema of the API server looks at it, so a misspelt field would be dropped in si
 search for hours. Every mistake names its field and what was probably meant.
 
 Leaves stay as they were written. Which of them hold expressions, and whether these compile, is the engine's
-business (`troth.engine.check_pipeline`): this module knows no Jinja.
+business (`engine.rendering.check`): this module knows no Jinja.
 """
 
 from __future__ import annotations

@@ -10,9 +10,10 @@ from troth.api import Promise
 from troth.api.pipelines import JinjaPipeline
 from troth.app.metrics import Metrics
 from troth.controllers.platform import Renderer
-from troth.engine import Failure, Outcome, RenderContext
 from troth.engine.admission.unfit import Unfit
-from troth.engine.linting import LintReport
+from troth.engine.failure import Failure
+from troth.engine.lint_report import LintReport
+from troth.engine.rendering.render import Outcome, RenderContext
 from troth.engine.workers.pool import Place
 from troth.stores import Claim, Former, StateStoreWriter, StoreError, Written
 

@@ -46,9 +46,10 @@ from troth.controllers.work import WorkReconciler
 from troth.controllers.workflow import Workflows
 from troth.controllers.workflow_works import Works
 from troth.controllers.writes import Writes
-from troth.engine import Limits, RenderPool
 from troth.engine.placement.seals import Seals
 from troth.engine.promises.reach import Reach, read_namespaces
+from troth.engine.rendering.limits import Limits
+from troth.engine.workers.pool import RenderPool
 from troth.engine.yaml.manifests import load_documents
 from troth.kube import (
     AlreadyExists,

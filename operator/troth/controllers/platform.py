@@ -19,10 +19,11 @@ from troth.controllers.settling import Settling
 from troth.controllers.slots import Slots
 from troth.controllers.stores import OpenStores
 from troth.controllers.writes import Writes
-from troth.engine import Failure, Outcome, RenderContext
 from troth.engine.admission.unfit import Unfit
-from troth.engine.linting import LintReport
+from troth.engine.failure import Failure
+from troth.engine.lint_report import LintReport
 from troth.engine.promises.reach import Reach
+from troth.engine.rendering.render import Outcome, RenderContext
 from troth.engine.status import status_patch
 from troth.engine.workers.pool import Place
 from troth.kube import Client, EventRecorder, Informer, NotFound, WorkQueue
@@ -32,7 +33,7 @@ Object = Mapping[str, Any]
 
 
 class Renderer(Protocol):
-    """Who renders (troth.engine.RenderPool)."""
+    """Who renders (`engine.workers.pool`)."""
 
     async def render(
         self, pipelines: Sequence[JinjaPipeline], context: RenderContext, place: Place | None = None

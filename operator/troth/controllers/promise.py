@@ -36,13 +36,14 @@ from troth.controllers.workflow import (
     retry_seconds,
 )
 from troth.controllers.workflow_works import NameTaken, WorkOwner, Works, keep_or_make_again
-from troth.engine import Failure, render_context
+from troth.engine.failure import Failure
 from troth.engine.placement.work import Packed, build_groups, pack_content
 from troth.engine.promises.definition_changes import definition_patch
 from troth.engine.promises.definitions import Definition, read_definition, request_resource
 from troth.engine.promises.offers import Offer, read_offer
 from troth.engine.promises.reach import check_pipeline_namespace
 from troth.engine.rendering.outputs import workflow_facts
+from troth.engine.rendering.render import render_context
 from troth.engine.status import (
     INVALID_PROMISE,
     DependentFacts,

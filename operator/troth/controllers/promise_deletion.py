@@ -22,8 +22,8 @@ from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Terminal
 from troth.controllers.workflow import Workflows
 from troth.controllers.workflow_works import WorkOwner, Works
-from troth.engine import render_context
 from troth.engine.promises.definitions import request_resource
+from troth.engine.rendering.render import render_context
 from troth.engine.status import deletion_status, promise_deletion_status
 from troth.kube import Conflict, Forbidden, Invalid
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from troth.api import Key, Promise, TrothError
 from troth.controllers.caches import DEPENDENT
 from troth.controllers.platform import Platform
-from troth.engine.linting import LintReport
+from troth.engine.lint_report import LintReport
 
 
 @dataclass(slots=True)

@@ -28,8 +28,8 @@ from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
 from troth.controllers.turn_waiting import Overtaken
 from troth.controllers.workflow import Run, Workflows, after_failure, retry_seconds
 from troth.controllers.workflow_works import NameTaken, WorkOwner, Works, keep_or_make_again
-from troth.engine import render_context
 from troth.engine.promises.definitions import declared_status
+from troth.engine.rendering.render import render_context
 from troth.engine.status import PAUSED
 from troth.kube import REFUSALS, Conflict, Forbidden, Invalid, TooLarge
 

@@ -25,7 +25,7 @@ from troth.controllers.result import DONE, After, Result, Retry, Terminal
 from troth.controllers.turn_waiting import Attendant
 from troth.controllers.workflow import Workflows
 from troth.controllers.workflow_works import WorkOwner, Works
-from troth.engine import RenderContext
+from troth.engine.rendering.render import RenderContext
 from troth.kube import Conflict, Forbidden, Invalid
 
 _RELAXED_AGAIN = 2.0  # a changed schema is served a moment after it was accepted

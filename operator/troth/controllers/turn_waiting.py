@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 from troth.api import Key
 from troth.api.pipelines import JinjaPipeline
 from troth.controllers.platform import Platform
-from troth.engine import Outcome, RenderContext
+from troth.engine.rendering.render import Outcome, RenderContext
 from troth.engine.workers.pool import Place
 
 _FIRST_SECONDS: Final = 2.0

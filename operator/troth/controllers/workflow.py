@@ -23,11 +23,11 @@ from troth.api.pipelines import JinjaPipeline, Move
 from troth.controllers.platform import Platform
 from troth.controllers.result import After, Result, Retry, Terminal
 from troth.controllers.turn_waiting import Attendant, render_in_turn
-from troth.engine import Control, Failure, RenderContext
-from troth.engine.failure import passes
+from troth.engine.failure import Failure, passes
 from troth.engine.placement.work import GroupContent, Packed, pack_content
 from troth.engine.rendering.components import Component, Parent, find_components, may_hold_components
 from troth.engine.rendering.outputs import WorkflowOutput, judge_outcomes
+from troth.engine.rendering.render import Control, RenderContext
 from troth.engine.status import AuthorStatus
 
 logger = logging.getLogger(__name__)

@@ -1,42 +1,16 @@
-"""Pure: Jinja, values, YAML, scheduling, layout in a store, status, diff."""
+"""What is decided, without network, API server or clock: the core that everything else carries out.
 
-from typing import TYPE_CHECKING, Any
+Each package answers one question, and imports only those below it (`make lint` checks that):
 
-from troth.engine.failure import Failure
-from troth.engine.rendering.check import check_pipeline
-from troth.engine.rendering.limits import Limits
-from troth.engine.rendering.render import (
-    Control,
-    Outcome,
-    RenderContext,
-    Rendered,
-    RenderedFile,
-    render_context,
-    render_pipeline,
-)
+* `workers`: in which processes are templates run, and who waits for whom?
+* `linting`: what is wrong with what a Promise's templates read, and with what they render?
+* `rendering`: what do pipelines make of a request? `promises`: what is a Promise's API on a cluster, and what does a
+  change of it mean? `kinds`: what may stand in an object of some kind?
+* `status`: what do the objects say of all that?
+* `placement`: which files go to which Destinations, and where do they stand there? `admission`: what would the API
+  server do with an object?
+* `yaml`: how is a text read and written?
 
-if TYPE_CHECKING:
-    from troth.engine.workers.pool import RenderPool
-
-__all__ = [
-    "Control",
-    "Failure",
-    "Limits",
-    "Outcome",
-    "RenderContext",
-    "RenderPool",
-    "Rendered",
-    "RenderedFile",
-    "check_pipeline",
-    "render_context",
-    "render_pipeline",
-]
-
-
-def __getattr__(name: str) -> Any:
-    # The pool brings asyncio along, and neither its own workers nor a short command has a use for that.
-    if name == "RenderPool":
-        from troth.engine.workers.pool import RenderPool
-
-        return RenderPool
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+The loose modules are the vocabulary that these packages share. Nothing is repeated here: who needs a name imports it
+from where it is defined, so no command loads more than it uses.
+"""

@@ -18,7 +18,9 @@ from troth.authoring.workers.bounded_worker import BoundedWorker
 from troth.authoring.workers.fork_server import server
 from troth.dev.git_server import git
 from troth.dev.operator_process import OperatorProcess
-from troth.engine import Limits, Rendered, RenderPool
+from troth.engine.rendering.limits import Limits
+from troth.engine.rendering.render import Rendered
+from troth.engine.workers.pool import RenderPool
 from troth.surroundings import (
     absolute_path,
     installed_folders,

@@ -15,7 +15,7 @@ from troth.api import Key, Promise, TrothError
 from troth.api.objects import read_promise
 from troth.controllers.platform import Platform
 from troth.controllers.promise_lint import PromiseLint
-from troth.engine.linting import LintReport
+from troth.engine.lint_report import LintReport
 
 KEY = Key("promises", "", "things")
 CLEAN = LintReport()

@@ -17,7 +17,7 @@ from troth.controllers import turn_waiting
 from troth.controllers.platform import Platform
 from troth.controllers.slots import Slots
 from troth.controllers.turn_waiting import Overtaken, render_in_turn
-from troth.engine import Outcome, RenderContext
+from troth.engine.rendering.render import Outcome, RenderContext
 from troth.engine.workers.pool import Place
 from troth.kube import WorkQueue
 

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from troth.api.pipelines import JinjaPipeline, parse_pipeline
-from troth.engine import Failure, Limits, Outcome, RenderContext, Rendered, render_pipeline
+from troth.engine.failure import Failure
+from troth.engine.rendering.limits import Limits
+from troth.engine.rendering.render import Outcome, RenderContext, Rendered, render_pipeline
 from troth.engine.rendering.templates import Environment
 from troth.engine.yaml.manifests import load_documents
 

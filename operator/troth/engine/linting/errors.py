@@ -14,12 +14,13 @@ from typing import Any, Final
 from troth.api.objects import read_promise
 from troth.engine.failure import Failure
 from troth.engine.kinds.schemas import Schemas
+from troth.engine.lint_report import LintError, LintReport
 from troth.engine.linting.asking import NOTHING_RENDERED
 from troth.engine.linting.comments import FIX, comments_in
 from troth.engine.linting.objects import Subject, Tried, check_objects
 from troth.engine.linting.paths import check_paths
 from troth.engine.linting.remarks import CODES, Remark
-from troth.engine.linting.report import MOST_ERRORS, LintError, LintReport
+from troth.engine.linting.report import MOST_ERRORS
 from troth.engine.linting.trying import Render, Trial
 from troth.engine.linting.versions import check_versions
 from troth.engine.promises.offers import read_offer

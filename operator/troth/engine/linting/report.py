@@ -1,58 +1,15 @@
-"""What an operator is told of a Promise: small, because it travels, and is kept in a status."""
+"""What lint is given of a Promise, and how the answers to several looks become one report."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, Final
 
 from troth.api.objects import Promise
+from troth.engine.lint_report import LintReport
 from troth.engine.linting.remarks import CAUSES, CONSEQUENCE
 
 MOST_ERRORS: Final = 10
-
-
-@dataclass(frozen=True, slots=True)
-class LintError:
-    """One error.
-
-    Attributes:
-        code: a key of `CODES`.
-        place: ``pipeline/file:line``, as a failure names it.
-        message: what is wrong, without a full stop.
-        fix: what to do, or "".
-    """
-
-    code: str
-    place: str
-    message: str
-    fix: str
-
-    def sentence(self) -> str:
-        """One line for people."""
-        text = f"{self.place}: {self.code}: {self.message}"
-        return f"{text}; {self.fix}" if self.fix else text
-
-
-@dataclass(frozen=True, slots=True)
-class LintReport:
-    """What lint found.
-
-    Attributes:
-        errors: the first ten.
-        count: how many there are.
-        unfinished: why not everything was looked at, or "".
-    """
-
-    errors: tuple[LintError, ...] = ()
-    count: int = 0
-    unfinished: str = ""
-
-    @classmethod
-    def from_wire(cls, message: Mapping[str, Any]) -> LintReport:
-        """The report as `dataclasses.asdict` gave it."""
-        errors = tuple(LintError(**error) for error in message["errors"])
-        return cls(errors, message["count"], message["unfinished"])
 
 
 def joined(reports: Sequence[LintReport]) -> LintReport:

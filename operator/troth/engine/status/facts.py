@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 from troth.engine.admission.unfit import Unfit
 from troth.engine.failure import passes
-from troth.engine.linting.report import LintReport
+from troth.engine.lint_report import LintReport
 
 PipelinePhase = Literal["Pending", "Running", "Succeeded", "Failed", "Suspended"]
 PlacementState = Literal["Written", "Pending", "Failing", "Misplaced"]

@@ -14,7 +14,8 @@ from typing import Any, Final
 from troth.api import Promise
 from troth.engine.admission.unfit import Unfit
 from troth.engine.failure import Failure
-from troth.engine.linting.report import LintReport, joined, lintable
+from troth.engine.lint_report import LintReport
+from troth.engine.linting.report import joined, lintable
 from troth.engine.rendering.limits import Limits
 from troth.engine.workers.process import ProcessEnded, ProcessError, RenderProcess
 from troth.engine.workers.wire import pack, read_answer

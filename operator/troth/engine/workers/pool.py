@@ -31,7 +31,7 @@ from troth.api import Promise, TrothError
 from troth.api.pipelines import JinjaPipeline
 from troth.engine.admission.unfit import Unfit
 from troth.engine.failure import Failure, timed_out
-from troth.engine.linting.report import LintReport
+from troth.engine.lint_report import LintReport
 from troth.engine.rendering.limits import Limits
 from troth.engine.rendering.render import Outcome, RenderContext
 from troth.engine.workers.lanes import Lane

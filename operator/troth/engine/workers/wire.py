@@ -15,7 +15,7 @@ import orjson
 
 from troth.api.pipelines import DestinationRule, FileTemplate, JinjaPipeline, Move
 from troth.engine.failure import Failure
-from troth.engine.linting.report import LintReport
+from troth.engine.lint_report import LintReport
 from troth.engine.placement.work import Packed
 from troth.engine.rendering.render import Control, Outcome, PackedFile, RenderContext, Rendered, RenderedFile
 

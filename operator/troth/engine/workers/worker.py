@@ -25,7 +25,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from troth.api.pipelines import FileTemplate, JinjaPipeline
 from troth.engine.failure import Failure, timed_out
-from troth.engine.linting.report import LintReport
+from troth.engine.lint_report import LintReport
 from troth.engine.placement.work import pack_content
 from troth.engine.rendering.check import check_pipeline
 from troth.engine.rendering.components import may_hold_components

@@ -16,9 +16,9 @@ from troth.authoring.home import Home, load_home
 from troth.authoring.rendering.destinations import Destinations
 from troth.authoring.rendering.requests import Rendering, Requests, collect
 from troth.authoring.workers.bounded_worker import BoundedWorker
-from troth.engine import Limits
 from troth.engine.admission.serving import as_served
 from troth.engine.placement.layout import aggregate
+from troth.engine.rendering.limits import Limits
 
 FILES = [
     {"path": "one.yaml", "template": "kind: One\nname: {{ name }}\nsize: {{ spec.size | default('none') }}\n"},

@@ -16,9 +16,9 @@ from troth.authoring.input_files import read_objects
 from troth.authoring.rendering.requests import Requests
 from troth.authoring.testing.coverage import CoverageReport, FileCoverage, TemplateCoverage
 from troth.authoring.workers.bounded_worker import BoundedWorker
-from troth.engine import Limits, Rendered
 from troth.engine.rendering.coverage import CoveringEnvironment
-from troth.engine.rendering.render import render_pipeline
+from troth.engine.rendering.limits import Limits
+from troth.engine.rendering.render import Rendered, render_pipeline
 
 PROMISE = """\
 apiVersion: platform.kratix.io/v1alpha1

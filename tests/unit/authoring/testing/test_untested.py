@@ -21,10 +21,11 @@ from troth.authoring.testing.kept import GeneratedFailure
 from troth.authoring.testing.running import GENERATED_NAMES, Options, Runner, Subject, Task
 from troth.authoring.workers.bounded_worker import BoundedWorker
 from troth.engine.admission.serving import as_served
+from troth.engine.lint_report import LintReport
 from troth.engine.linting.asking import Asking, Frame
 from troth.engine.linting.errors import find_object_errors
 from troth.engine.linting.objects import check_objects
-from troth.engine.linting.report import LintReport, lintable
+from troth.engine.linting.report import lintable
 from troth.engine.rendering.context import RenderContext
 from troth.engine.rendering.limits import Limits
 from troth.engine.rendering.render import Outcome, render_pipeline

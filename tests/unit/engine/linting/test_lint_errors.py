@@ -16,11 +16,12 @@ import pytest
 from tests.unit.authoring.lint.linted import SPEC, definition, promise
 from tests.waiting import eventually
 from troth.api.objects import Promise, read_promise
-from troth.engine import Limits, RenderPool
 from troth.engine.admission.serving import as_served
-from troth.engine.linting import LintError, LintReport
+from troth.engine.lint_report import LintError, LintReport
 from troth.engine.linting.errors import find_path_errors
 from troth.engine.linting.report import joined, lintable
+from troth.engine.rendering.limits import Limits
+from troth.engine.workers.pool import RenderPool
 
 
 def report(obj: Mapping[str, Any]) -> LintReport:

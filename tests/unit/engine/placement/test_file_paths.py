@@ -12,8 +12,9 @@ from tests.unit.engine.pipelines import context, pipeline, render
 from troth.api.files import file_kind, holds_manifests
 from troth.authoring.output import printable
 from troth.authoring.testing.matching import rendered_objects
-from troth.engine import Failure, Rendered
+from troth.engine.failure import Failure
 from troth.engine.placement.layout import aggregate
+from troth.engine.rendering.render import Rendered
 from troth.engine.yaml.manifests import load_documents
 from troth.stores.kubernetes_objects import read_manifests
 

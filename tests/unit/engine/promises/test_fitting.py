@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from tests.unit.authoring.lint.linted import SPEC, definition
-from troth.engine import Limits, RenderPool
 from troth.engine.admission.unfit import Unfit, consequence, named
 from troth.engine.promises.definitions import build_definition
 from troth.engine.promises.fitting import Fitting
+from troth.engine.rendering.limits import Limits
+from troth.engine.workers.pool import RenderPool
 
 
 def request(name: str, **spec: Any) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.unit.engine.pipelines import pipeline
-from troth.engine import Limits, check_pipeline
+from troth.engine.rendering.check import check_pipeline
+from troth.engine.rendering.limits import Limits
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.engine.pipelines import context, failure, pipeline, render
-from troth.engine import Failure
-from troth.engine.failure import ENDLESS
+from troth.engine.failure import ENDLESS, Failure
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.engine.pipelines import context, pipeline, render
-from troth.engine import Failure, Rendered, check_pipeline
+from troth.engine.failure import Failure
+from troth.engine.rendering.check import check_pipeline
+from troth.engine.rendering.render import Rendered
 from troth.engine.yaml.manifests import load_documents
 
 EVIL = st.sampled_from(

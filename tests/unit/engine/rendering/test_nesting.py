@@ -9,7 +9,8 @@ import pytest
 
 from tests.unit.engine.pipelines import failure, pipeline, render, rendered
 from troth.api.nesting import DEEPEST
-from troth.engine import Failure, Rendered
+from troth.engine.failure import Failure
+from troth.engine.rendering.render import Rendered
 from troth.engine.yaml.manifests import InvalidManifest, dump_document, load_documents
 
 BUILD = "{%% set ns = namespace(x={}) %%}{%% for i in range(%d) %%}{%% set ns.x = %s %%}{%% endfor %%}"

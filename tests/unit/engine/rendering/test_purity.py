@@ -11,9 +11,10 @@ import sys
 import pytest
 
 from tests.unit.engine.pipelines import context, pipeline, render
-from troth.engine import Failure, Limits, Rendered
+from troth.engine.failure import Failure
 from troth.engine.rendering.filters import allowed_filters
-from troth.engine.rendering.render import render_pipeline
+from troth.engine.rendering.limits import Limits
+from troth.engine.rendering.render import Rendered, render_pipeline
 from troth.engine.rendering.templates import Environment
 
 SPEC = {"a": 1, "b": "two", "c": [3, 4, 3], "d": {"e": "f", "g": None, "h": 1.5}, "text": "some text: yes"}

@@ -10,9 +10,10 @@ import pytest
 from tests.unit.engine.pipelines import PROMISE, context, documents, pipeline, render, rendered
 from troth.api.objects import read_promise, read_request
 from troth.api.pipelines import DestinationRule
-from troth.engine import Control, Failure, Limits, RenderContext, Rendered, render_context
+from troth.engine.failure import Failure
 from troth.engine.rendering.durations import parse_duration
-from troth.engine.rendering.render import order_values
+from troth.engine.rendering.limits import Limits
+from troth.engine.rendering.render import Control, RenderContext, Rendered, order_values, render_context
 from troth.engine.rendering.templates import Environment
 
 

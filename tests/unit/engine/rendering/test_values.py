@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.unit.engine.pipelines import context, document, documents, pipeline, render, rendered
-from troth.engine import Rendered
+from troth.engine.rendering.render import Rendered
 from troth.engine.yaml.manifests import load_documents
 from troth.engine.yaml.words import as_json_has_it
 

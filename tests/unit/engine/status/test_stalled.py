@@ -17,7 +17,7 @@ from tests.unit.engine.status.test_status import (
     request,
 )
 from troth.api import find_condition
-from troth.engine import Failure
+from troth.engine.failure import Failure
 from troth.engine.status import (
     ComponentFacts,
     DestinationFacts,

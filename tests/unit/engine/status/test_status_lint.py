@@ -7,7 +7,7 @@ from typing import Any
 
 from troth.api.conditions import find_condition
 from troth.engine.admission.unfit import Unfit
-from troth.engine.linting import LintError, LintReport
+from troth.engine.lint_report import LintError, LintReport
 from troth.engine.status import PromiseFacts, apply_patch, promise_status, status_patch
 
 ERROR = LintError("T101", "instance/x.yaml:2", "the API has no spec.sise", "did you mean size?")

@@ -20,12 +20,14 @@ import pytest
 from tests.unit.engine.pipelines import context, pipeline
 from tests.unit.promises.library import PROMISES, load_promise
 from troth.api.objects import read_promise
-from troth.engine import Limits, Rendered, RenderPool
 from troth.engine.admission.serving import as_served
-from troth.engine.linting import LintReport
+from troth.engine.lint_report import LintReport
 from troth.engine.promises.definitions import build_definition
+from troth.engine.rendering.limits import Limits
+from troth.engine.rendering.render import Rendered
 from troth.engine.workers import system_calls as calls
 from troth.engine.workers.confinement import FILES, SYSTEM_CALLS, missing
+from troth.engine.workers.pool import RenderPool
 from troth.engine.workers.process import ProcessError, RenderProcess
 from troth.engine.workers.wire import pack
 

@@ -16,9 +16,10 @@ import pytest
 
 from tests.unit.engine.pipelines import context, pipeline, render
 from tests.waiting import eventually, stretched
-from troth.engine import Failure, Limits, Outcome, Rendered, RenderPool
-from troth.engine.rendering.render import PackedFile, RenderedFile
-from troth.engine.workers.pool import Place, RenderPoolError
+from troth.engine.failure import Failure
+from troth.engine.rendering.limits import Limits
+from troth.engine.rendering.render import Outcome, PackedFile, Rendered, RenderedFile
+from troth.engine.workers.pool import Place, RenderPool, RenderPoolError
 
 LIMITS = Limits(seconds=0.5)
 LOOP = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}\n"
@@ -365,7 +366,8 @@ def test_workers_end_with_their_parent_even_when_they_hang() -> None:
     script = f"""
 import asyncio
 from tests.unit.engine.pipelines import pipeline, context
-from troth.engine import Limits, RenderPool
+from troth.engine.rendering.limits import Limits
+from troth.engine.workers.pool import RenderPool
 
 async def main():
     pool = RenderPool(size=2, limits=Limits(seconds=1))

@@ -7,7 +7,10 @@ import random
 
 from tests.unit.engine.pipelines import context, pipeline
 from tests.unit.engine.workers.test_pool import kill_workers
-from troth.engine import Failure, Limits, Outcome, Rendered, RenderPool
+from troth.engine.failure import Failure
+from troth.engine.rendering.limits import Limits
+from troth.engine.rendering.render import Outcome, Rendered
+from troth.engine.workers.pool import RenderPool
 
 TEMPLATE = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ name }}}\ndata: {password: {{ spec.password }}}\n"
 MATCHES = "a: {{ spec.note | regex_search('^(a+)+$') }}\n"
