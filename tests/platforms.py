@@ -17,10 +17,10 @@ from troth.api.resources import (
     EVENT,
     PROMISE,
     SECRET,
-    STATE_STORES,
     WORK,
     WORK_PLACEMENT,
 )
+from troth.api.store_kinds import STORE_KINDS
 from troth.dev.git_server import create_repository, git
 from troth.kube import Client, NotFound
 
@@ -270,7 +270,12 @@ class Platform:
     async def clean(self) -> None:
         """Takes away everything, requests first, and whatever finalizers hold it."""
         made = list(dict.fromkeys(self._made))
-        rank = {PROMISE.name: 1, DESTINATION.name: 2, **{store.name: 3 for store in STATE_STORES}, SECRET.name: 4}
+        rank = {
+            PROMISE.name: 1,
+            DESTINATION.name: 2,
+            **{kind.resource.name: 3 for kind in STORE_KINDS.values()},
+            SECRET.name: 4,
+        }
         for resource, name, namespace in sorted(made, key=lambda entry: rank.get(entry[0].name, 0)):
             await self.delete(resource, name, namespace=namespace)
             if resource == PROMISE:

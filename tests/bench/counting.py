@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from troth.api.resources import STATE_STORES
+from troth.api.store_kinds import STORE_KINDS
 from troth.dev import AuditEntry
 
 # A store is looked at every few seconds for as long as the operator runs: that is no reconcile of a request.
-POLLING = frozenset(store.name for store in STATE_STORES)
+POLLING = frozenset(kind.resource.name for kind in STORE_KINDS.values())
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -20,6 +20,7 @@ import yaml
 
 from tests.charts import CHART, SYSTEM_NAMESPACE, render, rights, run_helm
 from troth.api import resources
+from troth.api.store_kinds import STORE_KINDS
 from troth.app.metrics import Metrics, Snapshot
 from troth.app.settings import fields, flag_of, load_settings, type_of
 from troth.dev import ControlPlane, crds_folder
@@ -239,7 +240,7 @@ def test_the_operator_may_do_what_its_controllers_do_and_no_more(
     def may(verb: str, resource: str, **attributes: str) -> bool:
         return review(control_plane, user, verb, resource, **attributes)
 
-    authored = [resources.PROMISE, resources.DESTINATION, *resources.STATE_STORES]
+    authored = [resources.PROMISE, resources.DESTINATION, *(kind.resource for kind in STORE_KINDS.values())]
     for resource in (kind.name for kind in authored):
         assert all(may(verb, resource) for verb in ("get", "list", "watch", "patch")), resource
         assert not any(may(verb, resource) for verb in ("create", "update", "delete")), resource
@@ -314,7 +315,12 @@ def test_people_may_make_requests_and_touch_nothing_of_the_operators(
     for resource in LIBRARY:
         assert all(may(verb, resource) for verb in ("get", "list", "watch", "create", "update", "patch", "delete"))
         assert not any(may(verb, resource, "default") for verb in everything), "in another namespace"
-    for kind in (resources.WORK, resources.WORK_PLACEMENT, resources.DESTINATION, *resources.STATE_STORES):
+    for kind in (
+        resources.WORK,
+        resources.WORK_PLACEMENT,
+        resources.DESTINATION,
+        *(kind.resource for kind in STORE_KINDS.values()),
+    ):
         for resource in (
             kind.name,
             f"{kind.plural}/status.{kind.group}",

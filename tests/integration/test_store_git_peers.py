@@ -18,7 +18,8 @@ from tests.store_contract import Claims
 from troth.dev.certificates import Authority
 from troth.dev.git_server import GitServer, git
 from troth.stores import StateStoreWriter, StoreError
-from troth.stores.factory import Connect, StoreEnvironment, open_writer
+from troth.stores.environment import Connect, StoreEnvironment
+from troth.stores.factory import open_writer
 from troth.stores.git import GitSettings
 from troth.stores.git_remote import BasicAuth, Credentials, SshKey
 from troth.stores.kubernetes_client import KubernetesClient

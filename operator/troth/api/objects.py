@@ -15,6 +15,7 @@ from typing import Any
 from troth.api import labels as names
 from troth.api.nesting import PartialObject
 from troth.api.statuses import read_status
+from troth.api.store_kinds import StoreRef
 from troth.api.typed import (
     read_list,
     read_map,
@@ -228,8 +229,7 @@ class Destination:
 
     metadata: ObjectMeta
     path: str
-    store_kind: str
-    store_name: str
+    store: StoreRef
     strict_match_labels: bool
     mode: str
     filename: str
@@ -344,8 +344,7 @@ def read_destination(obj: Object) -> Destination:
     return Destination(
         metadata=read_metadata(obj),
         path=read_text(spec.get("path")),
-        store_kind=read_text(reference.get("kind")),
-        store_name=read_text(reference.get("name")),
+        store=StoreRef(read_text(reference.get("kind")), read_text(reference.get("name"))),
         strict_match_labels=bool(spec.get("strictMatchLabels")),
         mode=read_text(filepath.get("mode")) or "nestedByMetadata",
         filename=read_text(filepath.get("filename")) or "aggregated.yaml",

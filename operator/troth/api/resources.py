@@ -80,7 +80,6 @@ KUBERNETES_STATE_STORE = Resource(
 DIRECTORY_STATE_STORE = Resource(
     TROTH_GROUP, "v1alpha1", "directorystatestores", "DirectoryStateStore", namespaced=False
 )
-STATE_STORES = (GIT_STATE_STORE, KUBERNETES_STATE_STORE, DIRECTORY_STATE_STORE)
 
 CUSTOM_RESOURCE_DEFINITION = Resource(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False

@@ -22,7 +22,8 @@ from typing import Any
 
 from troth.api import InvalidObject
 from troth.api.objects import read_metadata
-from troth.api.resources import DESTINATION, NAMESPACE, PROMISE, STATE_STORES, WORK, WORK_PLACEMENT
+from troth.api.resources import DESTINATION, NAMESPACE, PROMISE, WORK, WORK_PLACEMENT
+from troth.api.store_kinds import STORE_KINDS
 from troth.app.heartbeat import Heartbeat
 from troth.app.metering import MeteredRenderer, MeteredWriter
 from troth.app.metrics import Metrics, Snapshot
@@ -129,7 +130,7 @@ class Operator:
             open_stores=OpenStores(),
             writes=Writes(
                 queue,
-                stores={resource.kind: resource.name for resource in STATE_STORES},
+                stores={kind.kind: kind.resource.name for kind in STORE_KINDS.values()},
                 longest_wait=controllers.write_retry_seconds,
             ),
             settling=Settling(queue),
@@ -175,7 +176,7 @@ class Operator:
             WORK.name: WorkReconciler(platform).reconcile,
             WORK_PLACEMENT.name: PlacementReconciler(platform).reconcile,
             DESTINATION.name: DestinationReconciler(platform).reconcile,
-            **{resource.name: self._stores.reconcile for resource in STATE_STORES},
+            **{kind.resource.name: self._stores.reconcile for kind in STORE_KINDS.values()},
         }
         return Runner(
             queue=platform.queue,

@@ -14,7 +14,6 @@ from typing import Any
 from troth.api import find_condition
 from troth.api.conditions import READY
 from troth.api.objects import Destination
-from troth.api.resources import KUBERNETES_STATE_STORE
 from troth.engine.placement.layout import AGGREGATED, aggregate_path
 from troth.stores import StateStoreWriter
 from troth.stores.edits import not_ours
@@ -26,7 +25,7 @@ class OneFile:
 
     Attributes:
         path: in the store.
-        address: where the store was (`address_of`).
+        address: where the store was (`StoreKind.address_of`).
         adopted: it was there before and was taken over, so it stays when nothing is wanted in it any more.
     """
 
@@ -50,7 +49,7 @@ def read_one_file(status: Mapping[str, Any]) -> OneFile | None:
 
 def has_one_file(destination: Destination) -> bool:
     """Whether everything on a Destination is in one file; a cluster that is written to directly has no files."""
-    return destination.mode == AGGREGATED and destination.store_kind != KUBERNETES_STATE_STORE.kind
+    return destination.mode == AGGREGATED and destination.store.holds_files
 
 
 async def take_one_file(

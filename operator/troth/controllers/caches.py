@@ -41,10 +41,10 @@ from troth.api.resources import (
     CUSTOM_RESOURCE_DEFINITION,
     DESTINATION,
     PROMISE,
-    STATE_STORES,
     WORK,
     WORK_PLACEMENT,
 )
+from troth.api.store_kinds import STORE_KINDS, StoreRef
 from troth.controllers.differences import (
     FAILING,
     as_component,
@@ -69,7 +69,7 @@ from troth.controllers.owners import (
     work_of,
     work_owner,
 )
-from troth.controllers.stores import StoreRef, place_of
+from troth.controllers.stores import place_of
 from troth.engine.placement.scheduling import may_be_ready
 from troth.engine.placement.seals import Seals
 from troth.engine.placement.work import ContentDigests
@@ -160,7 +160,7 @@ class Caches:
             DESTINATION,
             read_destination,
             self._destination_changed,
-            {BY_STORE: lambda destination: [str(StoreRef(destination.store_kind, destination.store_name))]},
+            {BY_STORE: lambda destination: [str(destination.store)]},
         )
         self.works = self._informer(
             WORK,
@@ -195,8 +195,8 @@ class Caches:
             label_selector=names.PROMISE_NAME,
         )
         self.stores = {
-            resource.kind: self._informer(resource, read_state_store, self._store_changed, {})
-            for resource in STATE_STORES
+            kind.kind: self._informer(kind.resource, read_state_store, self._store_changed, {})
+            for kind in STORE_KINDS.values()
         }
 
     def start(self) -> None:
@@ -546,12 +546,12 @@ class Caches:
 
     def _stores_at_place_of(self, destination: Destination) -> set[StoreRef]:
         """The stores that are the same repository or file system as a Destination's, its own among them."""
-        own = StoreRef(destination.store_kind, destination.store_name)
+        own = destination.store
         store = self.get_store(own)
         if store is None:
             return {own}
-        place = place_of(store)
-        same = (other for other in self.stores[own.kind].items() if place_of(other) == place)
+        place = place_of(store).name
+        same = (other for other in self.stores[own.kind].items() if place_of(other).name == place)
         return {own, *(StoreRef(own.kind, other.metadata.name) for other in same)}
 
     def _queue_unwritten(self) -> None:
@@ -646,7 +646,7 @@ def _as_installed(definition: Definition) -> object:
 
 
 def _store_of(destination: Destination | None) -> object:
-    return destination and (destination.store_kind, destination.store_name)
+    return destination and destination.store
 
 
 def _key(resource: Resource, meta: ObjectMeta) -> Key:

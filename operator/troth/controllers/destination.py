@@ -20,6 +20,7 @@ from troth.api import InvalidObject, Key
 from troth.api import labels as names
 from troth.api.objects import Destination
 from troth.api.resources import DESTINATION, WORK_PLACEMENT
+from troth.api.store_kinds import StoreRef, require_store_kind
 from troth.controllers.aggregates import OneFile, has_one_file, take_one_file, was_ready
 from troth.controllers.caches import BY_CLAIM, BY_DESTINATION
 from troth.controllers.neighbourhood import Neighbourhood
@@ -27,7 +28,7 @@ from troth.controllers.object_writes import delete_object, patch_object
 from troth.controllers.owners import claim_of_destination, is_kept_for_files
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
-from troth.controllers.stores import OpenStore, StoreRef, require_supported
+from troth.controllers.stores import OpenStore
 from troth.engine.placement.layout import DestinationFiles, destination_files, destination_prefix, has_own_files
 from troth.engine.placement.neighbours import Neighbours
 from troth.engine.placement.work import blob_id
@@ -38,7 +39,7 @@ from troth.stores import Claim, StateStoreWriter, StoreError
 
 @dataclass(frozen=True, slots=True)
 class OwnFiles:
-    """The record of a Destination's own files: which store, where that was (`address_of`), which paths."""
+    """The record of a Destination's own files: which store, where that was (`StoreKind.address_of`), which paths."""
 
     store: StoreRef
     paths: tuple[str, ...]
@@ -88,7 +89,7 @@ class DestinationReconciler:
             destination = await self._name_file(key, destination)
         except Conflict:
             return Retry("the Destination changed while it was looked at")
-        ref = StoreRef(destination.store_kind, destination.store_name)
+        ref = destination.store
         store = self._platform.open_stores.get(ref)
         if store is None and self._platform.caches.get_store(ref) is not None:
             return Waits(f"{ref} was not looked at yet")  # its reconciler queues its destinations
@@ -128,8 +129,8 @@ class DestinationReconciler:
 
     def _check(self, destination: Destination) -> Neighbours:
         """Two Destinations with one place would each remove what the other wrote."""
-        ref = StoreRef(destination.store_kind, destination.store_name)
-        require_supported(ref, "spec.stateStoreRef.kind")
+        ref = destination.store
+        require_store_kind(ref.kind, "spec.stateStoreRef.kind")
         destination_prefix(destination, store_path="")
         neighbours = self._neighbourhood.of(destination)
         if self._told.setdefault(destination.name, neighbours) != neighbours:
@@ -260,7 +261,7 @@ class DestinationReconciler:
 
     async def _clean_up(self, key: Key, destination: Destination) -> Result:
         """``cleanup: all``: its placements and their files, then its own files, then the finalizer."""
-        ref = StoreRef(destination.store_kind, destination.store_name)
+        ref = destination.store
         if names.DESTINATION_CLEANUP not in destination.metadata.finalizers:
             others = ", ".join(destination.metadata.finalizers)
             if others:
@@ -298,7 +299,7 @@ class DestinationReconciler:
     def _own_places(self, destination: Destination) -> list[OwnFiles]:
         """Where its own files may be: as recorded, and where it wants them, if that write was not recorded."""
         places = list(read_own_files(destination.status))
-        ref = StoreRef(destination.store_kind, destination.store_name)
+        ref = destination.store
         store = self._platform.open_stores.get(ref)
         try:
             self._check(destination)

@@ -14,9 +14,9 @@ from collections import defaultdict
 
 from troth.api import InvalidObject
 from troth.api.objects import Destination, StateStore
-from troth.api.resources import DIRECTORY_STATE_STORE, KUBERNETES_STATE_STORE
+from troth.api.store_kinds import Place
 from troth.controllers.caches import Caches
-from troth.controllers.stores import StoreRef, path_in_store, place_of
+from troth.controllers.stores import path_in_store, place_of
 from troth.engine.placement.layout import destination_prefix
 from troth.engine.placement.neighbours import Folder, Neighbours, find_neighbours
 
@@ -44,9 +44,8 @@ class Neighbourhood:
     def _judge(self, destinations: list[Destination]) -> dict[str, Neighbours]:
         places: defaultdict[str, list[Folder]] = defaultdict(list)
         for destination in destinations:
-            ref = StoreRef(destination.store_kind, destination.store_name)
             try:
-                place, folder = _place_of(destination, ref, self._caches.get_store(ref))
+                place, folder = _place_of(destination, self._caches.get_store(destination.store))
             except InvalidObject:
                 continue  # it says so itself, and writes nothing
             places[place].append(folder)
@@ -56,13 +55,14 @@ class Neighbourhood:
         return found
 
 
-def _place_of(destination: Destination, ref: StoreRef, store: StateStore | None) -> tuple[str, Folder]:
-    place = place_of(store) if store else str(ref)
+def _place_of(destination: Destination, store: StateStore | None) -> tuple[str, Folder]:
+    ref = str(destination.store)
+    place = place_of(store) if store else Place(ref)
     path = destination_prefix(destination, store_path=path_in_store(store) if store else "")
     made = destination.metadata.creation_timestamp
-    if ref.kind == KUBERNETES_STATE_STORE.kind:
+    if not destination.store.holds_files:
         # There are no folders in a cluster: only the whole name is anybody's.
-        return place, Folder(destination.name, made, path.replace("/", "\0"), str(ref), mode="")
-    if store is not None and ref.kind == DIRECTORY_STATE_STORE.kind:
-        path = posixpath.normpath(posixpath.join(str(store.spec.get("path") or "/"), path)).strip("/")
-    return place, Folder(destination.name, made, path, str(ref), destination.mode, destination.filename)
+        return place.name, Folder(destination.name, made, path.replace("/", "\0"), ref, mode="")
+    if place.folder:
+        path = posixpath.normpath(posixpath.join(place.folder, path)).strip("/")
+    return place.name, Folder(destination.name, made, path, ref, destination.mode, destination.filename)

@@ -20,6 +20,7 @@ from troth.api import labels as names
 from troth.api.conditions import READY
 from troth.api.objects import Destination, Workload, WorkPlacement
 from troth.api.resources import DESTINATION, WORK_PLACEMENT
+from troth.api.store_kinds import StoreRef, require_store_kind
 from troth.controllers.aggregate_parts import describe_unsealed, released_objects, unsealed_parts
 from troth.controllers.aggregates import OneFile, read_one_file
 from troth.controllers.caches import BY_DESTINATION
@@ -48,7 +49,6 @@ from troth.controllers.placement_state import placement_facts
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
 from troth.controllers.standing import Refusals, Standing, judge_placement
-from troth.controllers.stores import StoreRef, require_supported
 from troth.controllers.welcome import Welcome
 from troth.engine.placement.layout import aggregate, destination_prefix, has_own_files
 from troth.engine.placement.work import blob_id
@@ -145,14 +145,14 @@ class PlacementReconciler:
         return Waits(standing.refusal)
 
     async def _write(self, key: Key, placement: WorkPlacement, destination: Destination) -> Result:
-        store_ref = StoreRef(destination.store_kind, destination.store_name)
+        store_ref = destination.store
         store = self._platform.open_stores.get(store_ref)
         # In all three cases the store's reconciler queues its placements when there is news.
         if store is None:
             if self._platform.caches.get_store(store_ref) is not None:
                 return Waits(f"{store_ref} was not looked at yet")
             try:
-                require_supported(store_ref, f"spec.stateStoreRef.kind of Destination {destination.name}")
+                require_store_kind(store_ref.kind, f"spec.stateStoreRef.kind of Destination {destination.name}")
             except InvalidObject as error:
                 return await self._report_failure(key, placement, str(error), Waits(str(error)))
             message = f"state store {store_ref} does not exist; what was written there stays as it is"
@@ -475,7 +475,7 @@ class PlacementReconciler:
         recorded = read_whereabouts(placement).places
         stores = [place.store for place in recorded]
         if destination is not None and placement.sealed_for:
-            stores.append(StoreRef(destination.store_kind, destination.store_name))
+            stores.append(destination.store)
         for store in stores:
             if self._is_unknown(store):
                 return Retry(f"state store {store} was not looked at yet")

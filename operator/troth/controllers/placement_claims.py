@@ -9,11 +9,12 @@ from typing import Any
 
 from troth.api import InvalidObject, TrothError
 from troth.api.objects import Destination, Workload, WorkPlacement
-from troth.api.resources import KUBERNETES_STATE_STORE, WORK_PLACEMENT
+from troth.api.resources import WORK_PLACEMENT
+from troth.api.store_kinds import StoreRef
 from troth.controllers.placement_location import Location, read_whereabouts
 from troth.controllers.placement_owners import owner_at
 from troth.controllers.platform import Platform
-from troth.controllers.stores import OpenStore, StoreRef
+from troth.controllers.stores import OpenStore
 from troth.engine.placement.layout import NESTED, Layout, place
 from troth.engine.placement.work import LARGEST_WORK, declared_size, decode_contents, digest_content
 from troth.stores import Claim
@@ -25,7 +26,7 @@ def claim_of(
     platform: Platform, placement: WorkPlacement, destination: Destination, ref: StoreRef, store: OpenStore
 ) -> tuple[Location, Claim]:
     """Where a placement's files go in its destination's store, and the claim; raises InvalidObject."""
-    if ref.kind == KUBERNETES_STATE_STORE.kind:
+    if not ref.holds_files:
         # A cluster has no files to lay out: each placement has its own objects there, in every mode.
         destination = replace(destination, mode=NESTED)
     layout: Layout = place(destination, placement, store_path=store.path)
@@ -55,12 +56,11 @@ def wanted_claim(platform: Platform, placement: WorkPlacement) -> tuple[Location
     destination = platform.caches.destinations.get("", placement.destination)
     if destination is None:
         return None
-    ref = StoreRef(destination.store_kind, destination.store_name)
-    store = platform.open_stores.get(ref)
+    store = platform.open_stores.get(destination.store)
     if store is None:
         return None
     try:
-        return claim_of(platform, placement, destination, ref, store)
+        return claim_of(platform, placement, destination, destination.store, store)
     except InvalidObject:
         return None
 

@@ -16,15 +16,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from troth.api.objects import WorkPlacement
-from troth.api.resources import KUBERNETES_STATE_STORE
-from troth.controllers.stores import StoreRef
+from troth.api.store_kinds import StoreRef
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
     """Where a placement's files are: the store, and there the folder or the state file that lists them.
 
-    ``address`` tells the same store at one place from the same store at another (`address_of`).
+    ``address`` tells the same store at one place from the same store at another (`StoreKind.address_of`).
     """
 
     store: StoreRef
@@ -52,7 +51,7 @@ class Location:
     @property
     def is_on_cluster(self) -> bool:
         """Whether the files are objects of a cluster."""
-        return self.store.kind == KUBERNETES_STATE_STORE.kind
+        return not self.store.holds_files
 
     def is_at_address_of(self, other: Location) -> bool:
         """Whether both stores are one repository and branch, one folder, or one cluster, whatever they are called."""

@@ -13,13 +13,12 @@ from typing import Final
 
 from troth.api import InvalidObject
 from troth.api.objects import WorkPlacement
-from troth.api.resources import KUBERNETES_STATE_STORE
+from troth.api.store_kinds import StoreRef
 from troth.controllers.aggregates import read_one_file
 from troth.controllers.destination import destination_owner, read_own_files
 from troth.controllers.owners import is_of_old
 from troth.controllers.placement_location import Location, read_whereabouts
 from troth.controllers.platform import Platform
-from troth.controllers.stores import StoreRef
 from troth.engine.placement.layout import place
 from troth.stores import Former
 
@@ -45,9 +44,9 @@ async def former_owners(platform: Platform, ref: StoreRef, *, path: str, address
         platform: with caches that have been listed.
         ref: the store.
         path: the prefix of everything in it.
-        address: where it is (`address_of`); what was written to another address is not in it.
+        address: where it is (`StoreKind.address_of`); what was written to another address is not in it.
     """
-    if ref.kind == KUBERNETES_STATE_STORE.kind:
+    if not ref.holds_files:
         return []  # its inventories know better
     certain: dict[str, Former] = {}
     likely: dict[str, Former] = {}
@@ -90,7 +89,7 @@ def _is_at(store: StoreRef, recorded: str, ref: StoreRef, address: str) -> bool:
 def _unwritten_record(platform: Platform, ref: StoreRef, placement: WorkPlacement, path: str) -> str | None:
     """Where the record of a placement's files would be, if it was written and its status was not."""
     destination = platform.caches.destinations.get("", placement.destination)
-    if destination is None or ref != (destination.store_kind, destination.store_name):
+    if destination is None or ref != destination.store:
         return None
     try:
         return place(destination, placement, store_path=path).state_file

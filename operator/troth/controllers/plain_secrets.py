@@ -17,7 +17,6 @@ from typing import Any, Final
 from troth.api import InvalidObject
 from troth.api.objects import Workload, WorkloadGroup
 from troth.controllers.platform import Platform
-from troth.controllers.stores import StoreRef
 from troth.engine.placement.plain_secrets import Policy, describe, exposed, find_plain_secrets, policy_of, withheld
 from troth.engine.placement.work import decode_content
 
@@ -55,7 +54,7 @@ class PlainSecrets:
         target = self._platform.caches.destinations.get("", destination)
         if target is None:
             return "allow", ""
-        ref = StoreRef(target.store_kind, target.store_name)
+        ref = target.store
         store = self._platform.caches.get_store(ref)
         return (policy_of(ref.kind, store.spec) if store else "allow"), f"{ref.kind} {ref.name}"
 

@@ -22,13 +22,14 @@ import orjson
 
 from troth.api import Key, Resource
 from troth.api.objects import SecretReference, StateStore
-from troth.api.resources import SECRET, STATE_STORES
+from troth.api.resources import SECRET
+from troth.api.store_kinds import STORE_KINDS, StoreRef
 from troth.controllers.complaints import Complaints
 from troth.controllers.object_writes import object_reference
 from troth.controllers.placement_owners import former_owners
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result
-from troth.controllers.stores import OpenStore, StoreRef, address_of, path_in_store
+from troth.controllers.stores import OpenStore, address_of, path_in_store
 from troth.engine.status import StateStoreFacts, secret_not_found, state_store_status
 from troth.kube import Forbidden, KubeError, NotFound
 from troth.stores import StateStoreWriter, StoreError
@@ -44,7 +45,7 @@ class StateStoreReconciler:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self._resources = {resource.name: resource for resource in STATE_STORES}
+        self._resources = {kind.resource.name: kind.resource for kind in STORE_KINDS.values()}
         self._closing: set[asyncio.Task[None]] = set()
         self._complaints = Complaints(platform.clock)
 

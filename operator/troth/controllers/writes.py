@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from troth.api import Key
+from troth.api.store_kinds import StoreRef
 from troth.controllers.result import After, Result, Retry
-from troth.controllers.stores import StoreRef
 from troth.kube import WorkQueue
 from troth.stores import Reason, StoreError
 

@@ -1,7 +1,8 @@
 """Where manifests go: Git, Kubernetes, a directory; one protocol, one writer task each."""
 
+from troth.stores.environment import StoreEnvironment
 from troth.stores.errors import Reason, StoreError
-from troth.stores.factory import StoreEnvironment, open_writer
+from troth.stores.factory import open_writer
 from troth.stores.protocol import Claim, Former, Load, StateStoreWriter, Written
 from troth.stores.workspace import temporary_workspace
 

@@ -24,12 +24,12 @@ from tests.store_contract import Claims
 from troth.dev.git_server import create_repository, git
 from troth.stores import StoreError
 from troth.stores.edits import Edit
-from troth.stores.factory import _git_credentials
 from troth.stores.git import GitSettings, GitWriter
 from troth.stores.git_command import _LONGEST_TEXT, Completed, GitCommand, Scrubber
 from troth.stores.git_errors import explain, redirected, refused
 from troth.stores.git_message import Entry as Carried
 from troth.stores.git_message import commit_message
+from troth.stores.git_opening import read_credentials
 from troth.stores.git_redirect import is_redirected, is_same_server, new_address
 from troth.stores.git_remote import BasicAuth, GitRemote, SshKey, open_remote, require_branch
 from troth.stores.git_repository import Author, GitRepository
@@ -267,7 +267,7 @@ def test_the_secret_of_a_git_store(tmp_path: Path) -> None:
             url = "git@git.example.com:a" if spec["authMethod"] == "ssh" else "https://git.example.com/a"
             full = {**spec, "url": url, "secretRef": {"name": "s"}}
             try:
-                remote = open_remote(url, _git_credentials(url, full, secret), ca_bundle=secret.get("ca.crt", b""))
+                remote = open_remote(url, read_credentials(url, full, secret), ca_bundle=secret.get("ca.crt", b""))
             except StoreError as error:
                 require_good_words(error)
                 continue

@@ -7,8 +7,8 @@ from random import Random
 import pytest
 
 from troth.api import Key
+from troth.api.store_kinds import StoreRef
 from troth.controllers.result import After, Retry
-from troth.controllers.stores import StoreRef
 from troth.controllers.writes import Writes
 from troth.kube import WorkQueue
 from troth.stores import Reason, StoreError

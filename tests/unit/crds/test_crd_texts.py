@@ -11,6 +11,7 @@ import yaml
 
 from troth.api import resources
 from troth.api.resources import Resource
+from troth.api.store_kinds import STORE_KINDS
 
 FOLDER = Path(__file__).parents[3] / "crds"
 CRDS = {path.name: yaml.safe_load(path.read_text()) for path in sorted(FOLDER.glob("*.yaml"))}
@@ -90,7 +91,7 @@ def test_what_troth_adds_to_a_status_is_never_pruned(crd: Mapping[str, Any]) -> 
         resources.DESTINATION,
         resources.WORK,
         resources.WORK_PLACEMENT,
-        *resources.STATE_STORES,
+        *(kind.resource for kind in STORE_KINDS.values()),
     ],
     ids=lambda resource: resource.kind,
 )

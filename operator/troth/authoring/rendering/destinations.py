@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from troth.api.objects import Destination, read_destination
-from troth.api.resources import DESTINATION, DIRECTORY_STATE_STORE, STATE_STORES
+from troth.api.resources import DESTINATION
+from troth.api.store_kinds import STORE_KINDS, StoreRef
 from troth.authoring.input_files import HomeError, read_objects
 from troth.engine.placement.plain_secrets import Policy, policy_of
 
@@ -26,8 +27,8 @@ class Destinations:
     """The Destinations of a platform, and of their stores the folder that everything goes to and ``plainSecrets``."""
 
     destinations: tuple[Destination, ...]
-    store_paths: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    policies: Mapping[tuple[str, str], Policy] = field(default_factory=dict)
+    store_paths: Mapping[StoreRef, str] = field(default_factory=dict)
+    policies: Mapping[StoreRef, Policy] = field(default_factory=dict)
 
     def named(self, name: str) -> Destination:
         """The Destination of that name."""
@@ -35,11 +36,11 @@ class Destinations:
 
     def store_path(self, destination: Destination) -> str:
         """The folder of its state store that everything goes to, or ""."""
-        return self.store_paths.get((destination.store_kind, destination.store_name), "")
+        return self.store_paths.get(destination.store, "")
 
     def policy(self, destination: Destination) -> Policy:
         """What its state store says of Secrets in the clear; ``allow`` for a store that is in no file."""
-        return self.policies.get((destination.store_kind, destination.store_name), "allow")
+        return self.policies.get(destination.store, "allow")
 
 
 def read_destinations(path: Path) -> Destinations:
@@ -49,9 +50,8 @@ def read_destinations(path: Path) -> Destinations:
         HomeError: it cannot be read, or has no Destination.
     """
     found: list[Destination] = []
-    paths: dict[tuple[str, str], str] = {}
-    policies: dict[tuple[str, str], Policy] = {}
-    kinds = {store.kind for store in STATE_STORES}
+    paths: dict[StoreRef, str] = {}
+    policies: dict[StoreRef, Policy] = {}
     for obj in read_objects(path):
         try:
             if obj["kind"] == DESTINATION.kind:
@@ -64,11 +64,10 @@ def read_destinations(path: Path) -> Destinations:
                     raise HomeError(path, f"has two Destinations {destination.name!r}", "give each its own name")
                 _check(path, destination, obj["metadata"].get("labels") or {})
                 found.append(destination)
-            elif obj["kind"] in kinds:
-                ref, spec = (obj["kind"], obj["metadata"]["name"]), obj.get("spec") or {}
-                policies[ref] = policy_of(obj["kind"], spec)
-                if obj["kind"] != DIRECTORY_STATE_STORE.kind:
-                    paths[ref] = str(spec.get("path") or "")
+            elif kind := STORE_KINDS.get(obj["kind"]):
+                ref, spec = StoreRef(kind.kind, obj["metadata"]["name"]), obj.get("spec") or {}
+                policies[ref] = policy_of(kind.kind, spec)
+                paths[ref] = kind.prefix_of(spec)
         except (AttributeError, TypeError, ValueError, KeyError):
             raise HomeError(path, f"a {obj['kind']} in it is not shaped as one") from None
     if not found:

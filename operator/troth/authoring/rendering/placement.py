@@ -196,7 +196,7 @@ def _place_groups(
             if destination.allow and (violation := judge_files(group.contents(), destination.allow)):
                 raise _Disallowed(destination.name, violation)
             policy = destinations.policy(destination) if destinations is not None and secrets else "allow"
-            store = f"{destination.store_kind} {destination.store_name}"
+            store = f"{destination.store.kind} {destination.store.name}"
             if policy == "refuse":
                 kept_back.append(withheld(secrets, store))
                 continue

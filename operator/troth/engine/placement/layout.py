@@ -24,7 +24,6 @@ from troth.api import labels as names
 from troth.api.files import holds_manifests
 from troth.api.naming import short_group_id
 from troth.api.objects import Destination, Workload, WorkPlacement
-from troth.api.resources import KUBERNETES_STATE_STORE
 from troth.engine.placement.work import LARGEST_WORK
 
 NESTED: Final = "nestedByMetadata"
@@ -165,7 +164,7 @@ def has_own_files(destination: Destination) -> bool:
     In a cluster that is written to directly they would be for nobody: no GitOps tool waits for them, no folder can
     vanish, and two Destinations of one cluster would quarrel over them.
     """
-    return destination.store_kind != KUBERNETES_STATE_STORE.kind
+    return destination.store.holds_files
 
 
 def destination_prefix(destination: Destination, *, store_path: str) -> str:

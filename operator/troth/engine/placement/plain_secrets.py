@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Literal
 
 from troth.api.files import holds_manifests
+from troth.api.store_kinds import holds_files
 from troth.engine.yaml.manifests import InvalidManifest, load_documents
 
 Policy = Literal["allow", "warn", "refuse"]
@@ -102,7 +103,7 @@ def plain_secrets_of(document: Any) -> Iterator[str]:
 def policy_of(kind: str, spec: Mapping[str, Any]) -> Policy:
     """What a state store says of Secrets in the clear, ``warn`` as a rule. In a cluster they are where they belong."""
     said = spec.get("plainSecrets")
-    if kind not in ("GitStateStore", "DirectoryStateStore"):
+    if not holds_files(kind):
         return "allow"
     return said if said in ("allow", "refuse") else "warn"
 

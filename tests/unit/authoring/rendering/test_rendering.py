@@ -12,6 +12,7 @@ from tests.platforms import destination, promise, request
 from tests.unit.authoring.test_home import home_of
 from troth.api.naming import group_id
 from troth.api.objects import read_destination
+from troth.api.store_kinds import StoreRef
 from troth.authoring.home import Home, load_home
 from troth.authoring.rendering.destinations import Destinations
 from troth.authoring.rendering.requests import Rendering, Requests, collect
@@ -34,7 +35,7 @@ def home(tmp_path: Path, **arguments: Any) -> Home:
 def places(*objects: dict[str, Any], **store_paths: str) -> Destinations:
     return Destinations(
         tuple(read_destination(obj) for obj in objects),
-        {("GitStateStore", name): path for name, path in store_paths.items()},
+        {StoreRef("GitStateStore", name): path for name, path in store_paths.items()},
     )
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from troth.api import InvalidObject
 from troth.api.naming import group_id
 from troth.api.objects import Destination, ObjectMeta, Workload, WorkPlacement
+from troth.api.store_kinds import StoreRef
 from troth.engine.placement.layout import (
     Layout,
     aggregate,
@@ -28,8 +29,7 @@ def destination(path: str = "worker-1", mode: str = "nestedByMetadata", **change
     facts: dict[str, Any] = {
         "metadata": ObjectMeta("worker-1"),
         "path": path,
-        "store_kind": "GitStateStore",
-        "store_name": "main",
+        "store": StoreRef("GitStateStore", "main"),
         "strict_match_labels": False,
         "mode": mode,
         "filename": "aggregated.yaml",
