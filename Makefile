@@ -37,8 +37,12 @@ demo: $(READY) ## From kubectl apply to manifests in Git, in the open, in a minu
 test: lint programs ## Lint, then every test; the last lines are pytest's summary
 	@$(BIN)/python -P -m pytest -q -n $(JOBS) --dist worksteal $(TESTS)
 
+.PHONY: check
+check: lint ## Lint and the quick unit tests, in a minute and a half: the loop while you write
+	@$(BIN)/python -P -m pytest -q -n $(JOBS) --dist worksteal -m 'not slow' --durations=10 --durations-min=0.5 tests/unit
+
 .PHONY: unit
-unit: $(READY) ## The unit tests, which need nothing but Python
+unit: $(READY) ## All unit tests, which need nothing but Python: some minutes
 	@$(BIN)/python -P -m pytest -q -n $(JOBS) --dist worksteal tests/unit
 
 .PHONY: properties

@@ -16,6 +16,7 @@ print(subprocess.run(["sh", "-c", "ulimit -H -c"], capture_output=True, text=Tru
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has it")
 def test_neither_a_dump_nor_another_process_shows_the_operators_memory() -> None:
     said = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True).stdout

@@ -30,6 +30,7 @@ def with_template(template: Any, **pipeline: Any) -> dict[str, Any]:
     return promise("things", files=[{"path": "object.yaml", "template": template}], pipeline=pipeline)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(path.parent.name for path in LIBRARY.glob("*/promise.yaml")))
 def test_building_a_promise_changes_nothing_that_the_operator_sees(name: str) -> None:
     home = load_home(LIBRARY / name)
@@ -82,6 +83,7 @@ def test_a_template_that_does_not_compile_is_told_with_its_own_file_and_line(tmp
         build(load_home(folder))
 
 
+@pytest.mark.slow
 def test_an_inline_template_is_told_with_its_line_in_the_promise(tmp_path: Path) -> None:
     text = build(load_home(LIBRARY / "postgresql"))
     line = next(number for number, found in enumerate(text.splitlines(), 1) if "kind: Cluster" in found)

@@ -157,6 +157,7 @@ def test_a_promise_that_the_operator_would_refuse_is_exit_code_one(things: Path)
     assert troth("build", things / "nowhere").exit_code == 2
 
 
+@pytest.mark.slow
 def test_rendering_imports_no_library_of_the_operator() -> None:
     program = (
         "import sys; from troth.cli import main\n"

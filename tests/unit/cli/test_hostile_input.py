@@ -27,6 +27,8 @@ from tests.platforms import promise, request
 from tests.waiting import stretched
 from troth.cli import COMMANDS
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 10.0
 BYTES = 1 << 30
 LARGE = 100 * 1024 * 1024

@@ -23,6 +23,7 @@ GUIDES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", GUIDES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_what_a_page_shows_is_what_comes_out(page: Path) -> None:
     wrong = told(results(page))
@@ -36,6 +37,7 @@ def lessons() -> Iterator[tuple[int, Block]]:
             yield index, block
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", [pytest.param(index, id=str(block.line)) for index, block in lessons()])
 def test_lint_finds_no_error_in_what_the_guide_teaches(index: int, tmp_path: Path) -> None:
     with BoundedWorker() as worker:

@@ -20,6 +20,8 @@ from troth.api.resources import CONFIG_MAP
 from troth.dev.certificates import Authority
 from troth.kube import Client
 
+pytestmark = pytest.mark.slow
+
 _PATIENCE = 5.0
 _BOOKMARK = b'{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"7"}}}\n'
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -19,6 +19,7 @@ from troth.kube import ConnectionFailed, Gone, ServerError, WatchEvent
 from troth.kube.watch import Lines, read_event
 
 
+@pytest.mark.slow
 @given(st.lists(st.binary(min_size=1).filter(lambda line: b"\n" not in line)), st.data())
 def test_lines_come_out_whole_however_the_chunks_fall(lines: list[bytes], data: st.DataObject) -> None:
     text = b"".join(line + b"\n" for line in lines) + b"unfinished"

@@ -76,6 +76,7 @@ DEEP = {
 }
 
 
+@pytest.mark.slow
 @given(OBJECTS)
 @example({"spec": {"a": '"}]'}, '"]}': [[], {}, [{}], "\\"]})
 def test_the_long_way_reads_what_the_short_way_reads(obj: Object) -> None:
@@ -84,6 +85,7 @@ def test_the_long_way_reads_what_the_short_way_reads(obj: Object) -> None:
     assert run(read_object(orjson.dumps(obj))) == obj
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.binary(max_size=60) | VALUES.map(orjson.dumps) | st.text('{}[]",:\\ a1', max_size=40).map(str.encode))
 @example(b'{"object":')
@@ -98,6 +100,7 @@ def test_any_bytes_are_an_object_or_no_api_server(body: bytes) -> None:
         read_heavy_object(body)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", [*DEEP, *WIDE])
 def test_an_object_beyond_the_bounds_says_so_and_keeps_the_rest(spec: str) -> None:
     body = json_of("it", spec=(DEEP | WIDE)[spec])
@@ -157,6 +160,7 @@ def test_the_field_that_is_too_deep_is_named() -> None:
     assert find_deep({"a": [1, {"b": 2}]}, 3) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", WIDE)
 async def test_what_is_heavy_is_read_while_others_run(shape: str) -> None:
     body = json_of("it", spec=WIDE[shape])

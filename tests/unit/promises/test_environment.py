@@ -88,6 +88,7 @@ def test_the_order_of_members_changes_no_file() -> None:
     )
 
 
+@pytest.mark.slow
 @given(members=MEMBERS)
 def test_a_member_is_taken_by_name_whatever_characters_it_has(members: list[dict[str, str]]) -> None:
     output = render_valid(PROMISE, ask(members=members))
@@ -103,6 +104,7 @@ def test_a_member_is_taken_by_name_whatever_characters_it_has(members: list[dict
     assert output.status["members"] == len(members)
 
 
+@pytest.mark.slow
 @given(
     name=NAMES,
     team=TEAMS,
@@ -126,6 +128,7 @@ def with_teams(teams: Mapping[str, str]) -> dict[str, Any]:
     return promise
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(
     teams=st.dictionaries(ANY_TEAM, st.sampled_from(["here", "there"]), max_size=2),

@@ -6,11 +6,14 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.promises.library import load_promise, render, request_of
 from troth.engine.rendering.render import Failure
+
+pytestmark = pytest.mark.slow
 
 PROMISE = load_promise("web-app")
 PARTS = ["a", "b", "apps", "com"]

@@ -94,6 +94,7 @@ def test_the_status_says_how_to_connect() -> None:
     assert render_valid(PROMISE, ask(size="large")).status["host"] == "orders-pooler.default.svc"
 
 
+@pytest.mark.slow
 @given(name=NAMES, size=st.sampled_from(sorted(SIZES)), version=st.from_regex(SUPPORTED, fullmatch=True))
 def test_whatever_the_schema_lets_in_renders_valid_objects(name: str, size: str, version: str) -> None:
     output = render_valid(PROMISE, ask(name, size=size, version=version))
@@ -103,6 +104,7 @@ def test_whatever_the_schema_lets_in_renders_valid_objects(name: str, size: str,
         assert len(item["metadata"]["name"]) <= 63
 
 
+@pytest.mark.slow
 @given(version=st.text(max_size=20))
 def test_a_version_that_cannot_run_is_refused_in_words(version: str) -> None:
     outcome = render(PROMISE, ask(size="small", version=version))

@@ -176,6 +176,7 @@ def failures(home: Path) -> list[str]:
     return [f"{result.name}: {problem}" for result in session.failed for problem in result.problems]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.promise} {fault.right.strip()[:30]}")
 def test_a_mistake_in_the_library_is_found(tmp_path: Path, fault: Fault) -> None:
     home = tmp_path / fault.promise

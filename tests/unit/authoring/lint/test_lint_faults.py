@@ -10,6 +10,8 @@ import pytest
 from tests.documents import ROOT
 from troth.authoring.lint import lint
 
+pytestmark = pytest.mark.slow
+
 ENVIRONMENT = [
     # What stands there, what a tired person writes, and what lint says.
     ("sizes[spec.size]", "sizes[spec.sise]", "T101"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,8 @@ from troth.engine.linting.requests import specs
 from troth.engine.promises.offers import read_offer
 from troth.engine.rendering.limits import Limits
 from troth.engine.rendering.render import render_context, render_pipeline
+
+pytestmark = pytest.mark.slow
 
 NAMES = ("alpha", "beta", "items", "keys", "size")
 DEFAULTS: Mapping[str, Any] = {"string": "x", "integer": 3, "boolean": True}

@@ -56,6 +56,7 @@ def test_a_change_of_the_api_that_the_readme_does_not_tell_is_told_at_its_line(
     assert (folder / "README.md").read_text().split("\n")[finding.line - 1].startswith("| `spec.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["", "# It\n\nNo table.\n", "| `size` | a | b |\n", "| `spec.size | x |\n", "\0"])
 def test_a_readme_without_a_table_of_fields_is_left_alone(folder: Path, text: str) -> None:
     (folder / "README.md").write_text(text)

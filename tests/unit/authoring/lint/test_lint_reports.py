@@ -157,6 +157,7 @@ def test_a_template_that_never_ends_or_includes_itself_ends(tmp_path: Path) -> N
     assert "T004" in codes(home(tmp_path, "{% include 'a' %}", partials=partials))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(path.parent.name for path in (ROOT / "promises").glob("*/promise.yaml")))
 def test_the_library_is_clean(name: str) -> None:
     found = [finding for finding in lint(ROOT / "promises" / name) if finding.severity != "note"]

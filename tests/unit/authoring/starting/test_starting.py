@@ -173,6 +173,7 @@ OPTIONS: Mapping[str, st.SearchStrategy[str]] = {
 NAMES = ("size", "items", "keys", "values", "name", "spec", "owner", "not", "none", "ports", "aVeryLongFieldName")
 
 
+@pytest.mark.slow
 @FEW
 @given(
     st.dictionaries(
@@ -222,6 +223,7 @@ def definition_of(spec: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_a_definition_becomes_the_api_and_every_field_is_used(tmp_path: Path) -> None:
     spec: dict[str, Any] = {
         "type": "object",
@@ -389,6 +391,7 @@ CONTAINER: Mapping[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "place",
     [
@@ -518,6 +521,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @FEW
 @given(
     st.lists(st.tuples(st.dictionaries(TEXTS, VALUES, max_size=3), VALUES), min_size=1, max_size=3),
@@ -542,6 +546,7 @@ def test_any_manifests_come_back_and_pass_lint(objects: list[tuple[dict[str, Any
         assert template.count("{{ spec.chosen }}") >= len(documents)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.sampled_from(SPICE), max_size=40).map("".join), st.text(max_size=20))
 def test_escaped_text_comes_back_character_for_character(spicy: str, text: str) -> None:

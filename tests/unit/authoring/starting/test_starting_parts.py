@@ -107,6 +107,7 @@ def test_what_occurs_more_than_once_is_told_apart_by_the_text_around_it(tmp_path
     assert "https://shop.example.com:{{ spec.port }}/{{ spec.path }}?{{ spec.query }}=1\n" in template_of(home)
 
 
+@pytest.mark.slow
 def test_a_number_in_a_text_and_the_number_itself_are_one_field(tmp_path: Path) -> None:
     for order in (1, -1):
         places = [f"{CONTAINER}.args[0]=8080", f"{CONTAINER}.args[1]=8080", f"{CONTAINER}.ports[0].containerPort"]
@@ -126,6 +127,7 @@ def test_a_part_that_is_all_of_a_text_stays_a_text(tmp_path: Path) -> None:
     assert fields_of(home)["port"] == {"type": "string", "default": "8080"}
 
 
+@pytest.mark.slow
 def test_a_tag_that_is_a_label_too_lets_in_what_both_places_do(tmp_path: Path) -> None:
     version = ["metadata.labels.version", "spec.template.metadata.labels.version"]
     home = begun(tmp_path, f"tag={IMAGE}=1.27", *(f"tag=Deployment/*:{place}" for place in version))
@@ -146,6 +148,7 @@ def test_a_part_of_one_of_several_words_lets_in_the_words(tmp_path: Path) -> Non
     assert sorted(fields_of(home)["pull"]["enum"]) == ["Always", "IfNotPresent", "Never"]
 
 
+@pytest.mark.slow
 def test_braces_and_templates_around_a_part_stay_what_they_are(tmp_path: Path) -> None:
     begun(tmp_path / "1", f"word={CONTAINER}.env[name=PATTERN].value=shop")
     begun(tmp_path / "2", rf"word={CONTAINER}.env[name=PATTERN].value=\{{{{a}}\}}\}}")
@@ -220,6 +223,7 @@ def test_a_part_is_found_wherever_its_text_is(value: str, before: str, text: str
     assert list(part.spans(value)) == wanted
 
 
+@pytest.mark.slow
 @FEW
 @given(TEXTS, TEXTS.filter(bool), TEXTS, st.text(min_size=1, max_size=3))
 def test_any_part_of_any_text_comes_back(before: str, text: str, behind: str, more: str) -> None:

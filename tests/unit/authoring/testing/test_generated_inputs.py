@@ -124,6 +124,7 @@ def test_what_changes_from_one_rendering_to_the_next_is_found(
     assert "a.yaml" in found[0].message
 
 
+@pytest.mark.slow
 def test_the_same_seed_finds_the_same(tmp_path: Path) -> None:
     fields = spec(
         "a", a={"type": "integer"}, b={"type": "string"}, c={"type": "array", "items": {"type": "string"}}
@@ -152,6 +153,7 @@ def test_no_examples_is_no_check(tmp_path: Path) -> None:
     assert checked(tmp_path, promise(spec("a", a={"type": "string"}), "a: {{ spec.b }}"), examples=0) == ()
 
 
+@pytest.mark.slow
 def test_the_cel_rules_of_the_api_choose_the_requests(tmp_path: Path) -> None:
     fields = {
         **spec("low", "high", low={"type": "integer", "minimum": 0}, high={"type": "integer", "maximum": 9}),
@@ -232,6 +234,7 @@ def test_each_member_and_each_boundary_is_tried(tmp_path: Path, monkeypatch: pyt
     assert {0, 20} <= {len(found["name"]) for found in seen if "name" in found}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["environment", "postgresql"])
 def test_the_librarys_promises_keep_theirs(name: str) -> None:
     home = load_home(ROOT / "promises" / name)

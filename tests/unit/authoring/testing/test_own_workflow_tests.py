@@ -69,6 +69,7 @@ def own(**expect: Any) -> dict[str, Any]:
     return {"name": "own", "promise": True, "expect": expect}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("api", [False, True])
 def test_expectations_hold_of_the_promise_itself(write: Write, api: bool) -> None:
     folder = write(own(counts={"ConfigMap": 2, "Namespace": 1}), api=api)
@@ -79,6 +80,7 @@ def test_expectations_hold_of_the_promise_itself(write: Write, api: bool) -> Non
     assert "counts.ConfigMap" in wrong.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
@@ -100,6 +102,7 @@ def test_each_expectation_that_is_wrong_is_told(write: Write, right: Mapping[str
     assert run(write(own(**spoiled))).exit_code == 1
 
 
+@pytest.mark.slow
 def test_golden_folders_hold_what_the_promise_brings(write: Write) -> None:
     folder = write(own(golden="baseline"))
     assert run(folder).exit_code == 1
@@ -117,6 +120,7 @@ def test_a_failure_of_its_own_templates_is_expected_like_any_other(write: Write)
     assert "no zone a" in failed.stdout
 
 
+@pytest.mark.slow
 def test_coverage_counts_its_own_templates_and_no_others_of_that_name(write: Write) -> None:
     covered = run(write(own(counts={"ConfigMap": 2})))
     assert "coverage: 100 %" in covered.stdout

@@ -486,6 +486,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(request=JSON, edit=JSON, expect=JSON)
 def test_whatever_stands_in_a_case_is_run_or_refused_with_its_line(

@@ -319,6 +319,7 @@ def test_what_is_measured_can_be_observed_in_parts(home: Home) -> None:
     assert whole.report() == parts.report()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["environment", "postgresql"])
 def test_the_librarys_examples_render_the_same_when_coverage_is_measured(name: str) -> None:
     library = load_home(ROOT / "promises" / name)

@@ -116,6 +116,7 @@ def told_by_the_operator(folder: Path) -> LintReport:
     return find_object_errors(lintable(built), render, lambda: 0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", UNLESS)
 def test_what_refuses_everything_is_said_to_be_unmade(tmp_path: Path, what: str) -> None:
     refusing, _ = UNLESS[what]
@@ -134,6 +135,7 @@ def test_what_refuses_everything_is_said_to_be_unmade(tmp_path: Path, what: str)
     assert "nothing was tested" in report.unfinished
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", UNLESS)
 @pytest.mark.parametrize("where", ["example", "case", "edited case"])
 def test_requests_are_made_as_people_ask_and_find_the_bug_behind_the_refusal(
@@ -156,6 +158,7 @@ def test_requests_are_made_as_people_ask_and_find_the_bug_behind_the_refusal(
     assert [finding.code for finding in lint(folder) if finding.code in ("T208", "T211")] == ["T208"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", UNLESS)
 def test_what_is_right_behind_the_refusal_passes_once_somebody_asks_rightly(tmp_path: Path, what: str) -> None:
     refusing, request = UNLESS[what]
@@ -164,6 +167,7 @@ def test_what_is_right_behind_the_refusal_passes_once_somebody_asks_rightly(tmp_
     assert [finding.code for finding in lint(folder) if finding.code in ("T208", "T211")] == []
 
 
+@pytest.mark.slow
 def test_a_rule_of_the_api_that_no_drawn_request_meets_is_met_by_changing_what_people_wrote(
     tmp_path: Path,
 ) -> None:
@@ -191,6 +195,7 @@ def test_who_means_it_says_so_in_a_comment(tmp_path: Path, above: bool) -> None:
     assert told_by_the_operator(without).unfinished
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("last", ['{{ fail("never") }}', None])
 def test_a_pipeline_that_is_never_reached_is_named(tmp_path: Path, last: str | None) -> None:
     folder = written(tmp_path, RIGHT)
@@ -261,6 +266,7 @@ def test_a_name_that_grows_too_long_is_found_behind_a_refusal(tmp_path: Path) ->
     assert "T203" in [finding.code for finding in lint(folder)]
 
 
+@pytest.mark.slow
 def test_which_requests_are_made_depends_on_the_seed_and_the_files_and_on_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -331,6 +337,7 @@ def test_a_required_text_with_a_pattern_of_its_own_hides_nothing_from_lint_and_t
     assert [error.code for error in told_by_the_operator(folder).errors] == ["T208"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(path.parent.name for path in (ROOT / "promises").glob("*/promise.yaml")))
 def test_the_operator_looks_at_what_the_librarys_promises_render(name: str) -> None:
     assert told_by_the_operator(ROOT / "promises" / name) == LintReport()

@@ -93,6 +93,7 @@ def test_a_process_with_threads_renders_without_forking_itself(monkeypatch: pyte
         assert rendered(worker, "small") == b"size: small\n"
 
 
+@pytest.mark.slow
 def test_a_process_with_threads_spreads_cases_without_forking_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,6 +60,7 @@ def test_a_rule_that_is_too_long_for_an_api_server_is_refused_unread() -> None:
     assert "x-kubernetes-validations[0].rule: Invalid value: compilation failed: expression code point" in refusal
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rule",
     [
@@ -88,6 +89,7 @@ def test_what_cannot_be_reckoned_is_not_refused(rule: str) -> None:
     assert not refusals(ruled(rule, a=NUMBERS))
 
 
+@pytest.mark.slow
 def test_no_definition_that_other_projects_publish_is_refused() -> None:
     rules = 0
     for path in sorted((*ROOT.glob("promises/*/schemas/*.yaml"), *ROOT.glob("promises/*/dependencies/*.yaml"))):

@@ -37,6 +37,7 @@ def judgement(answer: Admitted | tuple[Refusal, ...]) -> list[str] | None:
     return [rule.cause for rule in answer.unchecked] if isinstance(answer, Admitted) else None
 
 
+@pytest.mark.slow
 def test_after_objects_that_take_too_long_a_small_one_is_judged() -> None:
     judged = judging(ruled(PAIRS))
     for _ in range(2):
@@ -88,6 +89,7 @@ def test_neither_memory_nor_time_of_a_function_is_without_bounds(rule: str) -> N
     assert all("too many steps" in cause or "costs more" in cause for cause in causes)
 
 
+@pytest.mark.slow
 def test_defaults_that_take_long_are_given_up_together(monkeypatch: pytest.MonkeyPatch) -> None:
     taken, take = [0], Steps.take
 
@@ -103,6 +105,7 @@ def test_defaults_that_take_long_are_given_up_together(monkeypatch: pytest.Monke
     assert MOST_STEPS < taken[0] < 2 * MOST_STEPS + 100 * FEWEST_STEPS
 
 
+@pytest.mark.slow
 def test_rules_that_are_too_long_to_be_read_are_unchecked() -> None:
     rules = [{"rule": f"self.a.all(x, x > {n} || " + " || ".join(["x < 0"] * 30) + ")"} for n in range(500)]
     causes = judging({**ruled(""), "x-kubernetes-validations": rules})({"a": [1_000]}) or []

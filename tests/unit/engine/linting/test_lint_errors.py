@@ -123,6 +123,7 @@ async def pool() -> AsyncIterator[RenderPool]:
     await pool.close()
 
 
+@pytest.mark.slow
 async def test_a_process_finds_what_is_read_and_what_is_rendered(pool: RenderPool) -> None:
     found = await pool.lint(
         read(promise({"files": [{"path": "x.yaml", "template": PORT + "# {{ spec.sise | default(1) }}\n"}]}))
@@ -145,12 +146,14 @@ async def test_a_request_that_no_template_can_render_is_told_with_its_line(pool:
     assert 'when a request says {"size":0}' in error.message
 
 
+@pytest.mark.slow
 async def test_a_comment_silences_what_is_rendered_too(pool: RenderPool) -> None:
     template = PORT.replace("  - port: http", "  {# troth:ignore T202 a mesh reads names #}\n  - port: http")
     found = await pool.lint(read(promise({"files": [{"path": "x.yaml", "template": template}]})))
     assert found == LintReport()
 
 
+@pytest.mark.slow
 async def test_the_definitions_among_the_dependencies_are_what_objects_are_held_against(pool: RenderPool) -> None:
     brought = definition({"type": "object", "properties": {"size": {"type": "integer"}}})
     brought["spec"]["group"], brought["metadata"]["name"] = "other.example.com", "things.other.example.com"
@@ -174,6 +177,7 @@ async def test_the_promises_own_workflow_and_what_it_brings_are_looked_at(pool: 
     assert {("T207", "spec.dependencies[0]"), ("T210", "own/own.yaml:2")} <= found
 
 
+@pytest.mark.slow
 async def test_a_template_without_end_is_an_error_and_what_was_read_is_still_told(pool: RenderPool) -> None:
     endless = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}\n{{ spec.sise }}"
     found = await pool.lint(read(promise({"files": [{"path": "x", "template": endless}]})))
@@ -181,6 +185,7 @@ async def test_a_template_without_end_is_an_error_and_what_was_read_is_still_tol
     assert "did not finish" in found.errors[1].message
 
 
+@pytest.mark.slow
 async def test_several_promises_at_once_are_looked_at_one_after_the_other(pool: RenderPool) -> None:
     promises = [
         read(promise({"files": [{"path": "x.yaml", "template": PORT.replace("web", f"web{n}")}]}))
@@ -190,6 +195,7 @@ async def test_several_promises_at_once_are_looked_at_one_after_the_other(pool: 
     assert [report.count for report in found] == [1] * 4
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes through /proc")
 async def test_whoever_is_cancelled_leaves_no_process_behind(pool: RenderPool) -> None:
     subject = read(promise({"files": [{"path": "x", "template": "{{ spec.size }}"}]}))
@@ -202,6 +208,7 @@ async def test_whoever_is_cancelled_leaves_no_process_behind(pool: RenderPool) -
     assert await pool.lint(subject) == LintReport()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes through /proc")
 async def test_a_process_that_is_kept_for_somebody_who_gives_up_ends(pool: RenderPool) -> None:
     subject = read(promise({"files": [{"path": "x", "template": "{{ spec.size }}"}]}))
@@ -224,6 +231,7 @@ def test_two_looks_make_one_report() -> None:
     assert (len(joined([many, many]).errors), joined([many, many]).count) == (10, 60)
 
 
+@pytest.mark.slow
 async def test_templates_that_take_too_long_are_said_to_be_unfinished(pool: RenderPool) -> None:
     spec = {**SPEC, "properties": {f"p{number}": {"type": "string"} for number in range(200)}}
     macro = "{% macro m(a) %}" + "{% if a.p1 is defined %}{{ a.p2 | default(a.p3) }}{% endif %}" * 3000

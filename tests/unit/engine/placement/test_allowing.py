@@ -184,6 +184,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(JSON, max_size=3))
 def test_whatever_a_file_holds_it_is_judged(documents: list[Any]) -> None:
     content = "---\n".join(json.dumps(document) + "\n" for document in documents)

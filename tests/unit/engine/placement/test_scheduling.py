@@ -334,6 +334,7 @@ _EXISTING = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(
     targets=_TARGETS,
     labels=_LABELS,
@@ -360,6 +361,7 @@ def test_a_plan_is_settled_once_it_is_carried_out(
         assert len(entry.destinations) <= 1
 
 
+@pytest.mark.slow
 def test_placements_do_not_move_while_other_destinations_come_and_go() -> None:
     chance = random.Random(20260301)
 

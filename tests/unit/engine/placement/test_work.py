@@ -56,6 +56,7 @@ def test_contents_of_other_writers_are_read() -> None:
     assert decode_content(wrapped) == b"kind: Namespace\n"
 
 
+@pytest.mark.slow
 def test_a_bomb_is_refused_before_it_takes_memory() -> None:
     bomb = b64(gzip.compress(bytes(256 * 1024 * 1024), compresslevel=9))
     tracemalloc.start()
@@ -132,6 +133,7 @@ def lying(content: bytes, *, says: int) -> str:
 MEGABYTE = bytes(1 << 20)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "bomb",
     [
@@ -311,6 +313,7 @@ def test_a_pipeline_has_at_most_a_hundred_directories_with_destinations_of_their
         build_groups(files, rules(3000), {}, "resource-workflow")
 
 
+@pytest.mark.slow
 @given(
     files=st.dictionaries(
         st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=3).map("/".join), st.binary(max_size=3)
@@ -333,6 +336,7 @@ def test_every_file_is_in_exactly_one_group(files: dict[str, bytes], directories
 _NAME = st.text("abc.-", min_size=1, max_size=63).map(lambda text: f"x{text}x")
 
 
+@pytest.mark.slow
 @given(promise=_NAME, resource=_NAME, namespace=st.just("") | _NAME, pipeline=_NAME)
 def test_a_work_name_fits_a_label_and_is_computed(
     promise: str, resource: str, namespace: str, pipeline: str

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.unit.authoring.lint.linted import SPEC, definition
 from troth.engine.admission.unfit import Unfit, consequence, named
 from troth.engine.promises.definitions import build_definition
@@ -27,6 +29,7 @@ def unfit(number: int, *, held: bool = False) -> Unfit:
     return Unfit("team", f"r{number}", "spec: Required value", held)
 
 
+@pytest.mark.slow
 async def test_of_a_thousand_requests_those_that_do_not_fit_are_found() -> None:
     built = build_definition("things", definition(SPEC))
     requests = [request(f"r{number}", size="small" if number % 100 else "odd") for number in range(1000)]

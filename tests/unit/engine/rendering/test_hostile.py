@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -139,6 +140,7 @@ def keys_of(value: Any) -> set[str]:
     return set().union(*(keys_of(child) for child in value)) if isinstance(value, list) else set()
 
 
+@pytest.mark.slow
 @given(st.sampled_from(["", "a: ", "a: |\n  ", "- "]), st.lists(PIECES, min_size=1, max_size=8).map("".join), EVIL)
 def test_a_value_never_gets_out_of_its_place(start: str, template: str, value: str) -> None:
     outcome = render(pipeline(BEGIN + start + template, partials=PARTIALS), context({"x": value}))

@@ -98,6 +98,7 @@ def all_outcomes() -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 def test_every_process_renders_the_same() -> None:
     module = "tests.unit.engine.rendering.test_purity"
     program = f"import json; from {module} import all_outcomes; print(json.dumps(all_outcomes()))"

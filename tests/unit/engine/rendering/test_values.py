@@ -139,6 +139,7 @@ POSITIONS: dict[str, tuple[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("position", POSITIONS)
 @given(value=ANY_TEXT)
 def test_any_text_in_any_position_comes_back_exactly(position: str, value: str) -> None:
@@ -153,6 +154,7 @@ def test_any_text_in_any_position_comes_back_exactly(position: str, value: str) 
     assert load_documents(outcome.files[0].content.decode()) == [expected(value)]
 
 
+@pytest.mark.slow
 @given(JSON_VALUES)
 def test_any_value_alone_keeps_its_type(value: Any) -> None:
     read = document("a: {{ spec.x }}\nb: [{{ spec.x }}]\n{{ 'c' }}: {{ spec | dict2items }}\n", {"x": value})
@@ -160,6 +162,7 @@ def test_any_value_alone_keeps_its_type(value: Any) -> None:
     assert repr(read) == repr(after_json(expected))
 
 
+@pytest.mark.slow
 @given(JSON_VALUES)
 def test_a_value_as_yaml_reads_as_the_value(value: Any) -> None:
     template = (
@@ -211,6 +214,7 @@ def test_indenting_is_real_where_layout_is_the_authors() -> None:
     assert outcome.files[0].content == b"  a\n  b\n"
 
 
+@pytest.mark.slow
 @given(JSON_VALUES)
 def test_the_same_inputs_give_the_same_bytes(value: Any) -> None:
     template = "a: {{ spec.x }}\nb: p-{{ spec.x }}\nc: {{ spec.x | to_yaml }}\nd: |\n  {{ spec.x }}\n"

@@ -224,6 +224,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(
     first=st.dictionaries(st.sampled_from("xyz"), VALUES), second=st.dictionaries(st.sampled_from("xyz"), VALUES)
 )

@@ -208,6 +208,7 @@ _ANY: st.SearchStrategy[Compute] = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(first=_ANY, second=_ANY)
 def test_the_same_facts_never_write_twice_whatever_stood_there_before(first: Compute, second: Compute) -> None:
     before = settle(first, {})
@@ -224,6 +225,7 @@ def test_what_is_written_is_what_was_computed(compute: Compute) -> None:
     assert same(written, {key: value for key, value in wanted.items() if value is not None})
 
 
+@pytest.mark.slow
 @given(compute=_ANY)
 def test_keys_of_others_are_never_touched(compute: Compute) -> None:
     others = {

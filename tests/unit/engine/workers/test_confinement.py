@@ -333,6 +333,7 @@ async def test_a_time_zone_that_the_system_has_and_a_worker_must_not_read_is_tak
     assert answers["zone"] == {"name": "zone", "error": "", "value": "UTC"}
 
 
+@pytest.mark.slow
 async def test_every_promise_of_the_library_is_linted_confined() -> None:
     pool = RenderPool(size=1, limits=Limits())
     try:
@@ -375,6 +376,7 @@ def definition(rule: str) -> dict[str, Any]:
     return build_definition("thing", api)
 
 
+@pytest.mark.slow
 async def test_requests_are_held_confined_against_rules_about_time() -> None:
     spec = {"at": "2024-05-05T01:00:00Z", "text": "5m", "when": "2024-05-05T01:00:00Z", "long": "5m"}
     thing = {"kind": "Thing", "metadata": {"name": "one", "namespace": "shop"}, "spec": spec}

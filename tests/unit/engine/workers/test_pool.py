@@ -132,6 +132,7 @@ async def test_nothing_is_nothing(pool: RenderPool) -> None:
     assert await pool.check([]) is None
 
 
+@pytest.mark.slow
 async def test_fifty_others_do_not_wait_behind_endless_loops() -> None:
     pool = RenderPool(size=2, limits=Limits(seconds=10))
     await pool.start()
@@ -145,6 +146,7 @@ async def test_fifty_others_do_not_wait_behind_endless_loops() -> None:
         await asyncio.gather(*hanging, return_exceptions=True)
 
 
+@pytest.mark.slow
 async def test_an_endless_loop_is_found_with_its_line(pool: RenderPool) -> None:
     outcome = await one(pool, "a: 1\n{% for i in range(99999) %}\n" + LOOP + "{% endfor %}")
     assert isinstance(outcome, Failure)
@@ -156,6 +158,7 @@ async def test_an_endless_loop_is_found_with_its_line(pool: RenderPool) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "template",
     [
@@ -170,6 +173,7 @@ async def test_whatever_hangs_is_ended(pool: RenderPool, template: str) -> None:
     assert isinstance(await one(pool, "a: 1"), Rendered)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "template",
     [
@@ -193,12 +197,14 @@ async def test_what_asks_for_too_much_memory_is_too_large(template: str) -> None
         await pool.close()
 
 
+@pytest.mark.slow
 async def test_what_hung_is_answered_at_once(pool: RenderPool) -> None:
     first = await one(pool, HOLDS_THE_INTERPRETER)
     async with asyncio.timeout(LIMITS.seconds / 2):
         assert await one(pool, HOLDS_THE_INTERPRETER) == first
 
 
+@pytest.mark.slow
 async def test_what_hung_is_tried_again_after_a_while() -> None:
     pool = RenderPool(size=1, limits=Limits(seconds=0.2), quarantine_seconds=0.0)
     await pool.start()
@@ -211,6 +217,7 @@ async def test_what_hung_is_tried_again_after_a_while() -> None:
         await pool.close()
 
 
+@pytest.mark.slow
 async def test_fifty_requests_of_a_broken_promise_do_not_take_turns_at_hanging(pool: RenderPool) -> None:
     start = time.monotonic()
     outcomes = await asyncio.gather(*(one(pool, LOOP, number) for number in range(50)))
@@ -218,6 +225,7 @@ async def test_fifty_requests_of_a_broken_promise_do_not_take_turns_at_hanging(p
     assert time.monotonic() - start < stretched(50 * LIMITS.seconds / 4)
 
 
+@pytest.mark.slow
 async def test_requests_that_hang_do_not_hold_back_others_of_a_promise_that_works(pool: RenderPool) -> None:
     template = "{% if spec.n > 100 %}" + LOOP + "{% endif %}\na: {{ spec.n }}\n"
     assert isinstance(await one(pool, template, 1), Rendered)
@@ -226,6 +234,7 @@ async def test_requests_that_hang_do_not_hold_back_others_of_a_promise_that_work
     assert isinstance(await one(pool, template, 2), Rendered)
 
 
+@pytest.mark.slow
 async def test_a_job_whose_workers_end_fails_alone() -> None:
     pool = RenderPool(size=2, limits=Limits(seconds=30))
     await pool.start()
@@ -240,6 +249,7 @@ async def test_a_job_whose_workers_end_fails_alone() -> None:
         await pool.close()
 
 
+@pytest.mark.slow
 async def test_workers_that_end_while_they_are_idle_are_replaced(pool: RenderPool) -> None:
     for number in range(3):
         kill_workers()
@@ -254,12 +264,14 @@ async def test_a_check_finds_what_does_not_compile(pool: RenderPool) -> None:
     assert (found.reason, found.pipeline) == ("TemplateSyntax", "b")
 
 
+@pytest.mark.slow
 async def test_a_source_that_takes_too_long_to_compile_is_ended(pool: RenderPool) -> None:
     found = await pool.check([pipeline("{{ [1] }}" * 28_000)])
     assert isinstance(found, Failure)
     assert found.reason == "TemplateTimeout"
 
 
+@pytest.mark.slow
 async def test_large_files_pass(pool: RenderPool) -> None:
     text = "x" * 1_000_000
     (outcome,) = await pool.render([pipeline("{{ spec.t }}", path="a.txt")], context({"t": text}))
@@ -276,6 +288,7 @@ async def test_who_stops_waiting_disturbs_nobody(pool: RenderPool) -> None:
     assert all(isinstance(outcome, Rendered) for outcome in outcomes[1::2])
 
 
+@pytest.mark.slow
 async def test_a_crowd_of_whatever_hangs_holds_up_no_stranger() -> None:
     """Whose values hold the interpreter cost a second each until their process is ended; they get few of them."""
     hangs = "a: {{ (10**100) | round(0 - spec.n) if spec.n else 1 }}\n"

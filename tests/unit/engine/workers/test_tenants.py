@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import random
 
+import pytest
+
 from tests.unit.engine.pipelines import context, pipeline
 from tests.unit.engine.workers.test_pool import kill_workers
 from troth.engine.failure import Failure
 from troth.engine.rendering.limits import Limits
 from troth.engine.rendering.render import Outcome, Rendered
 from troth.engine.workers.pool import RenderPool
+
+pytestmark = pytest.mark.slow
 
 TEMPLATE = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ name }}}\ndata: {password: {{ spec.password }}}\n"
 MATCHES = "a: {{ spec.note | regex_search('^(a+)+$') }}\n"

@@ -63,6 +63,7 @@ def test_any_value_written_is_read_back(value: Any) -> None:
     assert repr(load_document(dump_document(value))) == repr(after_json(value))
 
 
+@pytest.mark.slow
 @given(st.lists(JSON_VALUES.filter(lambda value: value is not None), max_size=4))
 def test_documents_written_are_read_back(values: list[Any]) -> None:
     assert repr(load_documents(dump_documents(values))) == repr(after_json(values))
@@ -229,6 +230,7 @@ def test_a_text_is_read_or_refused_never_anything_else(text: str) -> None:
     assert repr(load_documents(dump_documents(values))) == repr([value for value in values if value is not None])
 
 
+@pytest.mark.slow
 def test_many_documents_with_stars_and_ampersands_have_no_aliases() -> None:
     document = "note: a * b & c\n" + "".join(f"k{index}: [{{a: 1}}, {{b: [2, 3]}}]\n" for index in range(500))
     assert len(load_documents("---\n".join([document] * 20))) == 20
