@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from troth.api import Promise
 from troth.api.pipelines import JinjaPipeline
 from troth.app.metrics import Metrics
 from troth.controllers.platform import Renderer
-from troth.engine.admission.unfit import Unfit
 from troth.engine.failure import Failure
-from troth.engine.lint_report import LintReport
 from troth.engine.rendering.render import Outcome, RenderContext
 from troth.engine.workers.pool import Place
 from troth.stores import Claim, Former, StateStoreWriter, StoreError, Written
@@ -41,16 +37,6 @@ class MeteredRenderer:
     async def check(self, pipelines: Sequence[JinjaPipeline]) -> Failure | None:
         """Checks; not counted, it happens once for each version of a Promise."""
         return await self._renderer.check(pipelines)
-
-    async def lint(self, promise: Promise) -> LintReport:
-        """Lints; not counted either."""
-        return await self._renderer.lint(promise)
-
-    async def unfit(
-        self, edition: str, definition: Mapping[str, Any], requests: Iterable[Mapping[str, Any]]
-    ) -> Sequence[Unfit]:
-        """Holds requests against their API; not counted, it happens once for each change of an API."""
-        return await self._renderer.unfit(edition, definition, requests)
 
 
 class MeteredWriter:

@@ -50,6 +50,7 @@ from troth.controllers.writes import Writes
 from troth.engine.placement.seals import Seals
 from troth.engine.promises.reach import Reach, read_namespaces
 from troth.engine.rendering.limits import Limits
+from troth.engine.workers.inspection import PromiseInspector
 from troth.engine.workers.pool import RenderPool
 from troth.engine.yaml.manifests import load_documents
 from troth.kube import (
@@ -109,10 +110,8 @@ class Operator:
             system_namespace=settings.system_namespace,
         )
         self._caches = caches
-        pool = RenderPool(
-            size=settings.render_workers,
-            limits=Limits(seconds=settings.render_timeout, memory_bytes=settings.render_memory * MIB),
-        )
+        limits = Limits(seconds=settings.render_timeout, memory_bytes=settings.render_memory * MIB)
+        pool = RenderPool(size=settings.render_workers, limits=limits)
         slots = Slots(size=settings.workers, bound=settings.waiting)
         controllers = ControllerSettings(
             system_namespace=settings.system_namespace,
@@ -126,6 +125,7 @@ class Operator:
             queue=queue,
             events=events,
             renderer=MeteredRenderer(pool, self.metrics, time.monotonic),
+            inspector=PromiseInspector(limits),
             open_writer=self._writer_opener(Path(workspace)),
             open_stores=OpenStores(),
             writes=Writes(

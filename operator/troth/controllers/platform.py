@@ -43,10 +43,14 @@ class Renderer(Protocol):
     async def check(self, pipelines: Sequence[JinjaPipeline]) -> Failure | None:
         """The first template that does not compile."""
 
-    async def lint(self, promise: Promise) -> LintReport:
-        """The errors of the static check."""
 
-    async def unfit(
+class Inspector(Protocol):
+    """Who looks at Promises and at what they mean for live requests (`engine.workers.inspection`)."""
+
+    async def find_errors(self, promise: Promise) -> LintReport:
+        """What lint calls errors in a Promise."""
+
+    async def find_unfit(
         self, edition: str, definition: Mapping[str, Any], requests: Iterable[Mapping[str, Any]]
     ) -> Sequence[Unfit]:
         """Which live requests do not fit their API; ``edition`` is another one whenever the definition is."""
@@ -90,6 +94,7 @@ class Platform:
     queue: WorkQueue
     events: EventRecorder
     renderer: Renderer
+    inspector: Inspector
     open_writer: OpenWriter
     open_stores: OpenStores
     writes: Writes

@@ -98,7 +98,7 @@ class PromiseFit:
         self, key: Key, api: RequestApi, live: Definition, look: _Look, requests: list[Request]
     ) -> None:
         try:
-            found = await self._platform.renderer.unfit(
+            found = await self._platform.inspector.find_unfit(
                 look.edition, _definition(live), (request.raw for request in requests)
             )
         except TrothError:

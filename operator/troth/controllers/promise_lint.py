@@ -24,7 +24,7 @@ class _Look:
 
 
 class PromiseLint:
-    """Asks the renderer, and remembers what it said of each Promise's newest generation."""
+    """Asks the inspector, and remembers what it said of each Promise's newest generation."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
@@ -70,6 +70,6 @@ class PromiseLint:
     async def _ask(self, promise: Promise) -> LintReport:
         try:
             # Each look has its deadline. How long it waits for its turn depends on how many Promises there are.
-            return await self._platform.renderer.lint(promise)
+            return await self._platform.inspector.find_errors(promise)
         except TrothError as error:
             return LintReport(unfinished=str(error))

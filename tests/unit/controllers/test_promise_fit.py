@@ -49,14 +49,14 @@ class Parts:
         )
         self.caches = caches
         queue = SimpleNamespace(add=lambda key, **options: self.queued.append(key))
-        platform: Any = SimpleNamespace(caches=caches, queue=queue, renderer=self)
+        platform: Any = SimpleNamespace(caches=caches, queue=queue, inspector=self)
         self.fit = PromiseFit(cast("Platform", platform))
 
     def _live(self) -> Any:
         self.live.metadata.generation = self.generation
         return self.live
 
-    async def unfit(
+    async def find_unfit(
         self, edition: str, definition: Mapping[str, Any], requests: Iterable[Mapping[str, Any]]
     ) -> list[Unfit]:
         judged = [one["metadata"] for one in requests]

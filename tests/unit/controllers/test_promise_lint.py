@@ -22,13 +22,13 @@ CLEAN = LintReport()
 WRONG = LintReport(count=1)
 
 
-class Renderer:
+class Inspector:
     """Answers when it is told to."""
 
     def __init__(self) -> None:
         self.asked: list[asyncio.Future[LintReport]] = []
 
-    async def lint(self, promise: Promise) -> LintReport:
+    async def find_errors(self, promise: Promise) -> LintReport:
         future: asyncio.Future[LintReport] = asyncio.get_running_loop().create_future()
         self.asked.append(future)
         return await future
@@ -38,10 +38,10 @@ class Parts:
     """What the linting of Promises needs, and the linting."""
 
     def __init__(self) -> None:
-        self.renderer = Renderer()
+        self.inspector = Inspector()
         self.queued: list[Key] = []
         queue = SimpleNamespace(add=lambda key, *, priority: self.queued.append(key))
-        platform: Any = SimpleNamespace(renderer=self.renderer, queue=queue)
+        platform: Any = SimpleNamespace(inspector=self.inspector, queue=queue)
         self.lint = PromiseLint(cast("Platform", platform))
 
     def report(self) -> LintReport | None:
@@ -65,22 +65,22 @@ def parts() -> Parts:
 
 async def test_an_answer_that_is_there_is_given_at_once_and_asked_for_once(parts: Parts) -> None:
     parts.lint.begin(of_generation(1))
-    await settled(lambda: parts.renderer.asked)
-    parts.renderer.asked[0].set_result(WRONG)
+    await settled(lambda: parts.inspector.asked)
+    parts.inspector.asked[0].set_result(WRONG)
     await settled(lambda: parts.report() == WRONG)
     parts.queued.clear()
     parts.lint.begin(of_generation(1))
     assert parts.report() == WRONG
-    assert len(parts.renderer.asked) == 1
+    assert len(parts.inspector.asked) == 1
     assert parts.queued == []
 
 
 async def test_an_answer_that_is_late_queues_the_promise(parts: Parts) -> None:
     parts.lint.begin(of_generation(1))
-    await settled(lambda: parts.renderer.asked)
+    await settled(lambda: parts.inspector.asked)
     assert parts.report() is None
     assert parts.report() is None  # not waited for again
-    parts.renderer.asked[0].set_result(CLEAN)
+    parts.inspector.asked[0].set_result(CLEAN)
     await settled(lambda: parts.queued)
     assert parts.queued == [KEY]
     assert parts.report() == CLEAN
@@ -88,29 +88,29 @@ async def test_an_answer_that_is_late_queues_the_promise(parts: Parts) -> None:
 
 async def test_a_new_generation_is_asked_about_anew_and_the_old_answer_forgotten(parts: Parts) -> None:
     parts.lint.begin(of_generation(1))
-    await settled(lambda: parts.renderer.asked)
+    await settled(lambda: parts.inspector.asked)
     assert parts.report() is None
     parts.lint.begin(of_generation(2))
-    await settled(lambda: len(parts.renderer.asked) == 2)
-    assert parts.renderer.asked[0].cancelled()
-    parts.renderer.asked[1].set_result(CLEAN)
+    await settled(lambda: len(parts.inspector.asked) == 2)
+    assert parts.inspector.asked[0].cancelled()
+    parts.inspector.asked[1].set_result(CLEAN)
     await settled(lambda: parts.report() == CLEAN)
 
 
-async def test_a_renderer_that_fails_leaves_it_open(parts: Parts) -> None:
+async def test_a_inspector_that_fails_leaves_it_open(parts: Parts) -> None:
     parts.lint.begin(of_generation(1))
-    await settled(lambda: parts.renderer.asked)
-    parts.renderer.asked[0].set_exception(TrothError("the pool is closed"))
+    await settled(lambda: parts.inspector.asked)
+    parts.inspector.asked[0].set_exception(TrothError("the pool is closed"))
     await settled(lambda: parts.report() == LintReport(unfinished="the pool is closed"))
 
 
 async def test_what_is_under_way_ends_with_the_operator_and_with_the_promise(parts: Parts) -> None:
     parts.lint.begin(of_generation(1))
-    await settled(lambda: parts.renderer.asked)
+    await settled(lambda: parts.inspector.asked)
     parts.lint.forget("things")
     parts.lint.forget("things")
-    await settled(parts.renderer.asked[0].cancelled)
+    await settled(parts.inspector.asked[0].cancelled)
     parts.lint.begin(of_generation(1))
-    await settled(lambda: len(parts.renderer.asked) == 2)
+    await settled(lambda: len(parts.inspector.asked) == 2)
     await parts.lint.close()
-    assert parts.renderer.asked[1].cancelled()
+    assert parts.inspector.asked[1].cancelled()

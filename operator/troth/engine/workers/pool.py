@@ -13,7 +13,7 @@ are killed when they do not answer. Three rules keep one author's endless loop o
 A job that waits is a reference to what its caller has anyway, and becomes bytes when a worker takes it: a thousand of
 them weigh little, and need no bound but the one of those who ask.
 
-Promises are linted elsewhere (`lint_process`), so that no rendering waits for advice.
+Promises are linted elsewhere (`inspection`), so that no rendering waits for advice.
 
 `concurrent.futures` was rejected: it cannot end one process that hangs.
 """
@@ -23,19 +23,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final, cast
 
-from troth.api import Promise, TrothError
+from troth.api import TrothError
 from troth.api.pipelines import JinjaPipeline
-from troth.engine.admission.unfit import Unfit
 from troth.engine.failure import Failure, timed_out
-from troth.engine.lint_report import LintReport
 from troth.engine.rendering.limits import Limits
 from troth.engine.rendering.render import Outcome, RenderContext
 from troth.engine.workers.lanes import Lane
-from troth.engine.workers.lint_process import LintProcess
 from troth.engine.workers.process import ProcessEnded, ProcessError, RenderProcess
 from troth.engine.workers.quarantine import Held, Identity, Quarantine, is_unended
 from troth.engine.workers.wire import Answer, pack_context, pack_pipelines, read_answer
@@ -117,7 +114,6 @@ class RenderPool:
         self._tasks: list[asyncio.Task[None]] = []
         self._unused: list[RenderProcess] = []
         self._closed = False
-        self._linter = LintProcess(self._limits)
 
     async def start(self) -> None:
         """Starts the workers and waits until they are ready.
@@ -184,29 +180,6 @@ class RenderPool:
         if isinstance(answer, Held):
             return answer.failure
         return next((outcome for outcome in answer if isinstance(outcome, Failure)), None)
-
-    async def lint(self, promise: Promise) -> LintReport:
-        """The errors of a Promise that the operator would take; a report that says so when they cannot be found.
-
-        Raises:
-            RenderPoolError: the pool is closed.
-        """
-        if self._closed:
-            raise RenderPoolError("the pool is closed")
-        return await self._linter.lint(promise)
-
-    async def unfit(
-        self, edition: str, definition: Mapping[str, Any], requests: Iterable[Mapping[str, Any]]
-    ) -> list[Unfit]:
-        """Which live requests do not fit their API (`LintProcess.unfit`).
-
-        Raises:
-            RenderPoolError: the pool is closed.
-            ProcessError: it could not be found out.
-        """
-        if self._closed:
-            raise RenderPoolError("the pool is closed")
-        return await self._linter.unfit(edition, definition, requests)
 
     async def close(self) -> None:
         """Ends the workers; who still waits gets a RenderPoolError."""

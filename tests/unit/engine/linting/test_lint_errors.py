@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from troth.engine.lint_report import LintError, LintReport
 from troth.engine.linting.errors import find_path_errors
 from troth.engine.linting.report import joined, lintable
 from troth.engine.rendering.limits import Limits
-from troth.engine.workers.pool import RenderPool
+from troth.engine.workers.inspection import PromiseInspector
 
 
 def report(obj: Mapping[str, Any]) -> LintReport:
@@ -116,16 +116,13 @@ def children() -> set[int]:
 
 
 @pytest.fixture
-async def pool() -> AsyncIterator[RenderPool]:
-    pool = RenderPool(size=1, limits=Limits(seconds=1.0))
-    await pool.start()
-    yield pool
-    await pool.close()
+def inspector() -> PromiseInspector:
+    return PromiseInspector(Limits(seconds=1.0))
 
 
 @pytest.mark.slow
-async def test_a_process_finds_what_is_read_and_what_is_rendered(pool: RenderPool) -> None:
-    found = await pool.lint(
+async def test_a_process_finds_what_is_read_and_what_is_rendered(inspector: PromiseInspector) -> None:
+    found = await inspector.find_errors(
         read(promise({"files": [{"path": "x.yaml", "template": PORT + "# {{ spec.sise | default(1) }}\n"}]}))
     )
     assert [(error.code, error.place) for error in found.errors] == [
@@ -135,37 +132,39 @@ async def test_a_process_finds_what_is_read_and_what_is_rendered(pool: RenderPoo
     assert "ports[0].port: is the text 'http'" in found.errors[1].message
     assert (found.count, found.unfinished) == (2, "")
     right = promise({"files": [{"path": "x", "template": "{{ spec.size }}"}]})
-    assert await pool.lint(read(right)) == LintReport()
+    assert await inspector.find_errors(read(right)) == LintReport()
 
 
-async def test_a_request_that_no_template_can_render_is_told_with_its_line(pool: RenderPool) -> None:
+async def test_a_request_that_no_template_can_render_is_told_with_its_line(inspector: PromiseInspector) -> None:
     spec = {"type": "object", "properties": {"size": {"type": "integer", "minimum": 0, "default": 1}}}
     obj = promise({"files": [{"path": "x.txt", "template": "a: b\nc: {{ 10 // spec.size }}\n"}]}, spec)
-    (error,) = (await pool.lint(read(obj))).errors
+    (error,) = (await inspector.find_errors(read(obj))).errors
     assert (error.code, error.place) == ("T208", "one/x.txt:2")
     assert 'when a request says {"size":0}' in error.message
 
 
 @pytest.mark.slow
-async def test_a_comment_silences_what_is_rendered_too(pool: RenderPool) -> None:
+async def test_a_comment_silences_what_is_rendered_too(inspector: PromiseInspector) -> None:
     template = PORT.replace("  - port: http", "  {# troth:ignore T202 a mesh reads names #}\n  - port: http")
-    found = await pool.lint(read(promise({"files": [{"path": "x.yaml", "template": template}]})))
+    found = await inspector.find_errors(read(promise({"files": [{"path": "x.yaml", "template": template}]})))
     assert found == LintReport()
 
 
 @pytest.mark.slow
-async def test_the_definitions_among_the_dependencies_are_what_objects_are_held_against(pool: RenderPool) -> None:
+async def test_the_definitions_among_the_dependencies_are_what_objects_are_held_against(
+    inspector: PromiseInspector,
+) -> None:
     brought = definition({"type": "object", "properties": {"size": {"type": "integer"}}})
     brought["spec"]["group"], brought["metadata"]["name"] = "other.example.com", "things.other.example.com"
     thing = "apiVersion: other.example.com/v1\nkind: Thing\nmetadata: {name: x}\nspec:\n  size: {{ spec.size }}\n"
     obj = promise({"files": [{"path": "x.yaml", "template": thing}]})
-    assert (await pool.lint(read(obj))).count == 0
+    assert (await inspector.find_errors(read(obj))).count == 0
     obj["spec"]["dependencies"] = [brought]
-    (error,) = (await pool.lint(read(obj))).errors
+    (error,) = (await inspector.find_errors(read(obj))).errors
     assert (error.code, error.place) == ("T202", "one/x.yaml:5")
 
 
-async def test_the_promises_own_workflow_and_what_it_brings_are_looked_at(pool: RenderPool) -> None:
+async def test_the_promises_own_workflow_and_what_it_brings_are_looked_at(inspector: PromiseInspector) -> None:
     obj = promise({"files": [{"path": "x.yaml", "template": "a: {{ spec.size }}"}]})
     own = {**obj["spec"]["workflows"]["resource"]["configure"][0], "metadata": {"name": "own"}}
     own["spec"] = {"files": [{"path": "own.yaml", "template": "a: 1\nb: {{ promise.metadata.labels.team }}\n"}]}
@@ -173,52 +172,54 @@ async def test_the_promises_own_workflow_and_what_it_brings_are_looked_at(pool: 
     obj["spec"]["dependencies"] = [
         {"apiVersion": "policy/v1beta1", "kind": "PodDisruptionBudget", "metadata": {"name": "x"}}
     ]
-    found = {(error.code, error.place) for error in (await pool.lint(read(obj))).errors}
+    found = {(error.code, error.place) for error in (await inspector.find_errors(read(obj))).errors}
     assert {("T207", "spec.dependencies[0]"), ("T210", "own/own.yaml:2")} <= found
 
 
 @pytest.mark.slow
-async def test_a_template_without_end_is_an_error_and_what_was_read_is_still_told(pool: RenderPool) -> None:
+async def test_a_template_without_end_is_an_error_and_what_was_read_is_still_told(
+    inspector: PromiseInspector,
+) -> None:
     endless = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}\n{{ spec.sise }}"
-    found = await pool.lint(read(promise({"files": [{"path": "x", "template": endless}]})))
+    found = await inspector.find_errors(read(promise({"files": [{"path": "x", "template": endless}]})))
     assert [error.code for error in found.errors] == ["T101", "T208"]
     assert "did not finish" in found.errors[1].message
 
 
 @pytest.mark.slow
-async def test_several_promises_at_once_are_looked_at_one_after_the_other(pool: RenderPool) -> None:
+async def test_several_promises_at_once_are_looked_at_one_after_the_other(inspector: PromiseInspector) -> None:
     promises = [
         read(promise({"files": [{"path": "x.yaml", "template": PORT.replace("web", f"web{n}")}]}))
         for n in range(4)
     ]
-    found = await asyncio.gather(*(pool.lint(each) for each in promises))
+    found = await asyncio.gather(*(inspector.find_errors(each) for each in promises))
     assert [report.count for report in found] == [1] * 4
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes through /proc")
-async def test_whoever_is_cancelled_leaves_no_process_behind(pool: RenderPool) -> None:
+async def test_whoever_is_cancelled_leaves_no_process_behind(inspector: PromiseInspector) -> None:
     subject = read(promise({"files": [{"path": "x", "template": "{{ spec.size }}"}]}))
     before = children()
-    looking = asyncio.create_task(pool.lint(subject))
+    looking = asyncio.create_task(inspector.find_errors(subject))
     await eventually(lambda: children() != before or looking.done(), "it is under way")
     looking.cancel()
     await asyncio.gather(looking, return_exceptions=True)
     await eventually(lambda: children() == before, "the process is gone")
-    assert await pool.lint(subject) == LintReport()
+    assert await inspector.find_errors(subject) == LintReport()
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes through /proc")
-async def test_a_process_that_is_kept_for_somebody_who_gives_up_ends(pool: RenderPool) -> None:
+async def test_a_process_that_is_kept_for_somebody_who_gives_up_ends(inspector: PromiseInspector) -> None:
     subject = read(promise({"files": [{"path": "x", "template": "{{ spec.size }}"}]}))
     before = children()
-    first, second = (asyncio.create_task(pool.lint(subject)) for _ in range(2))
+    first, second = (asyncio.create_task(inspector.find_errors(subject)) for _ in range(2))
     first.add_done_callback(lambda _: second.cancel())
     assert await first == LintReport()
     await asyncio.gather(second, return_exceptions=True)
     await eventually(lambda: children() == before, "the process is gone")
-    assert await pool.lint(subject) == LintReport()
+    assert await inspector.find_errors(subject) == LintReport()
 
 
 def test_two_looks_make_one_report() -> None:
@@ -232,11 +233,13 @@ def test_two_looks_make_one_report() -> None:
 
 
 @pytest.mark.slow
-async def test_templates_that_take_too_long_are_said_to_be_unfinished(pool: RenderPool) -> None:
+async def test_templates_that_take_too_long_are_said_to_be_unfinished(inspector: PromiseInspector) -> None:
     spec = {**SPEC, "properties": {f"p{number}": {"type": "string"} for number in range(200)}}
     macro = "{% macro m(a) %}" + "{% if a.p1 is defined %}{{ a.p2 | default(a.p3) }}{% endif %}" * 3000
     macro += "{% endmacro %}" + "{{ m(spec) }}" * 400
     obj = promise({"files": [{"path": "x", "template": macro}]}, {**spec, "required": []})
-    found = await pool.lint(read_promise(as_served(obj)))
+    found = await inspector.find_errors(read_promise(as_served(obj)))
     assert found.unfinished
-    assert await pool.lint(read_promise(as_served(promise({"files": [{"path": "x", "template": "a"}]}))))
+    assert await inspector.find_errors(
+        read_promise(as_served(promise({"files": [{"path": "x", "template": "a"}]})))
+    )

@@ -11,7 +11,7 @@ from troth.engine.admission.unfit import Unfit, consequence, named
 from troth.engine.promises.definitions import build_definition
 from troth.engine.promises.fitting import Fitting
 from troth.engine.rendering.limits import Limits
-from troth.engine.workers.pool import RenderPool
+from troth.engine.workers.inspection import PromiseInspector
 
 
 def request(name: str, **spec: Any) -> dict[str, Any]:
@@ -33,14 +33,12 @@ def unfit(number: int, *, held: bool = False) -> Unfit:
 async def test_of_a_thousand_requests_those_that_do_not_fit_are_found() -> None:
     built = build_definition("things", definition(SPEC))
     requests = [request(f"r{number}", size="small" if number % 100 else "odd") for number in range(1000)]
-    pool = RenderPool(size=1, limits=Limits())
-    try:
-        found = await pool.unfit("one", built, requests)
-        assert sorted(one.name for one in found) == sorted(f"r{number}" for number in range(0, 1000, 100))
-        assert found == Fitting(built).unfit(requests)
-        assert await pool.unfit("two", build_definition("things", definition({"type": "object"})), requests) == []
-    finally:
-        await pool.close()
+    inspector = PromiseInspector(Limits())
+    found = await inspector.find_unfit("one", built, requests)
+    assert sorted(one.name for one in found) == sorted(f"r{number}" for number in range(0, 1000, 100))
+    assert found == Fitting(built).unfit(requests)
+    other = build_definition("things", definition({"type": "object"}))
+    assert await inspector.find_unfit("two", other, requests) == []
 
 
 def test_three_are_named_those_first_that_cannot_be_written() -> None:

@@ -27,6 +27,7 @@ from troth.engine.rendering.limits import Limits
 from troth.engine.rendering.render import Rendered
 from troth.engine.workers import system_calls as calls
 from troth.engine.workers.confinement import FILES, SYSTEM_CALLS, missing
+from troth.engine.workers.inspection import PromiseInspector
 from troth.engine.workers.pool import RenderPool
 from troth.engine.workers.process import ProcessError, RenderProcess
 from troth.engine.workers.wire import pack
@@ -335,12 +336,9 @@ async def test_a_time_zone_that_the_system_has_and_a_worker_must_not_read_is_tak
 
 @pytest.mark.slow
 async def test_every_promise_of_the_library_is_linted_confined() -> None:
-    pool = RenderPool(size=1, limits=Limits())
-    try:
-        for name in sorted(path.parent.name for path in PROMISES.glob("*/promise.yaml")):
-            assert await pool.lint(read_promise(as_served(load_promise(name)))) == LintReport(), name
-    finally:
-        await pool.close()
+    inspector = PromiseInspector(Limits())
+    for name in sorted(path.parent.name for path in PROMISES.glob("*/promise.yaml")):
+        assert await inspector.find_errors(read_promise(as_served(load_promise(name)))) == LintReport(), name
 
 
 def definition(rule: str) -> dict[str, Any]:
@@ -380,14 +378,11 @@ def definition(rule: str) -> dict[str, Any]:
 async def test_requests_are_held_confined_against_rules_about_time() -> None:
     spec = {"at": "2024-05-05T01:00:00Z", "text": "5m", "when": "2024-05-05T01:00:00Z", "long": "5m"}
     thing = {"kind": "Thing", "metadata": {"name": "one", "namespace": "shop"}, "spec": spec}
-    pool = RenderPool(size=1, limits=Limits())
-    try:
-        for rule in RULES:
-            assert await pool.unfit(rule, definition(rule), [thing]) == [], rule
-            (found,) = await pool.unfit("not " + rule, definition(f"!({rule})"), [thing])
-            assert rule in found.problem or "failed rule" in found.problem, "it was read, and does not hold"
-    finally:
-        await pool.close()
+    inspector = PromiseInspector(Limits())
+    for rule in RULES:
+        assert await inspector.find_unfit(rule, definition(rule), [thing]) == [], rule
+        (found,) = await inspector.find_unfit("not " + rule, definition(f"!({rule})"), [thing])
+        assert rule in found.problem or "failed rule" in found.problem, "it was read, and does not hold"
 
 
 @pytest.mark.parametrize("lacking", ["platform", "machine", "kernel"])

@@ -26,8 +26,10 @@ _MOST_REQUESTS: Final = 200
 _LARGEST_PART: Final = 256 * 1024
 
 
-class LintProcess:
+class PromiseInspector:
     """Looks at one Promise after the other; each look has a deadline, waiting for one's turn has none.
+
+    There is nothing to start or to close: its process is there while somebody asks.
 
     Args:
         limits: what one rendering may cost.
@@ -39,7 +41,7 @@ class LintProcess:
         self._waiting = 0
         self._process: RenderProcess | None = None
 
-    async def lint(self, promise: Promise) -> LintReport:
+    async def find_errors(self, promise: Promise) -> LintReport:
         """The errors of a Promise that the operator would take; a report that says so when they cannot be found."""
         payload = await asyncio.to_thread(_job, promise)
         self._waiting += 1
@@ -51,7 +53,7 @@ class LintProcess:
             if not self._waiting:  # it may have been kept for somebody who gave up
                 await self._end()
 
-    async def unfit(
+    async def find_unfit(
         self, edition: str, definition: Mapping[str, Any], requests: Iterable[Mapping[str, Any]]
     ) -> list[Unfit]:
         """Which requests do not fit their API; some at a time, so that whoever else waits has a turn.
