@@ -1,7 +1,7 @@
 """What is wrong with a Promise, found before anybody asks for anything."""
 
+from troth.authoring.known_kinds import Known, known_from, read_schemas
 from troth.authoring.lint.findings import Finding
-from troth.authoring.lint.known import Known, known_from, read_schemas
 from troth.authoring.lint.linting import Earlier, Live, lint
 from troth.engine.linting.remarks import CODES, Code
 

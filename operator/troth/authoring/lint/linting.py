@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from troth.authoring.home import Home, RefusedPromise, load_home, offer_of, refused
+from troth.authoring.known_kinds import Known
 from troth.authoring.lint.breaking import compare_apis
 from troth.authoring.lint.earlier import earlier_api
 from troth.authoring.lint.findings import Finding
-from troth.authoring.lint.known import Known
 from troth.authoring.lint.live import check_requests
 from troth.authoring.lint.places import Files, place, shown
 from troth.authoring.lint.readme import check_readme

@@ -9,10 +9,10 @@ from typing import Any
 from troth.api.objects import Promise
 from troth.api.pipelines import JinjaPipeline
 from troth.authoring.home import Home
-from troth.authoring.lint.known import Known, schemas_of
+from troth.authoring.known_kinds import Known, schemas_of
 from troth.authoring.rendering.requests import Rendering, Requests
+from troth.authoring.testing.written_requests import written_requests
 from troth.authoring.workers.bounded_worker import BoundedWorker
-from troth.authoring.written_requests import written_requests
 from troth.engine.linting.asking import reached
 from troth.engine.linting.objects import Subject, Tried
 from troth.engine.promises.offers import Offer

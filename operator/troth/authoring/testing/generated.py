@@ -32,8 +32,8 @@ import orjson
 from troth.authoring.home import Home
 from troth.authoring.rendering.requests import Requests
 from troth.authoring.testing.kept import RENDERS, SAME_TWICE, VALID_OBJECTS, GeneratedFailure, Promises
+from troth.authoring.testing.written_requests import written_requests
 from troth.authoring.workers.bounded_worker import BoundedWorker
-from troth.authoring.written_requests import written_requests
 from troth.engine.failure import Failure
 from troth.engine.linting.asking import NOTHING_RENDERED, SILENCE, Asking, Frame, Tally, may_depend_on_metadata
 from troth.engine.linting.boundaries import around

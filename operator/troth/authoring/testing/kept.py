@@ -10,7 +10,7 @@ from typing import Any, Final
 from troth.api.files import holds_manifests
 from troth.api.pipelines import JinjaPipeline
 from troth.authoring.home import Home, locate_failure, offer_of
-from troth.authoring.lint.known import schemas_of
+from troth.authoring.known_kinds import schemas_of
 from troth.authoring.rendering.promise import render_promise
 from troth.authoring.rendering.requests import Rendering
 from troth.authoring.workers.bounded_worker import BoundedWorker

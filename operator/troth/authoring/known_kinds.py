@@ -1,6 +1,6 @@
 """What is known of kinds beside what a Promise brings: Kubernetes' own, and definitions out of files or a cluster.
 
-Documents come from whoever asks, so that this package needs no network.
+Documents come from whoever asks, so that this needs no network.
 """
 
 from __future__ import annotations
