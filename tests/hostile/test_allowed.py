@@ -23,7 +23,7 @@ from tests.platforms import (
 from troth.api.objects import Allow, read_destination
 from troth.api.resources import DESTINATION, PROMISE, WORK, WORK_PLACEMENT
 from troth.dev import CommandResult
-from troth.engine.placement.allowing import _NAMESPACED, fingerprint, judge_files
+from troth.engine.placement.allowing import NAMESPACED, fingerprint, judge_files
 from troth.kube import Client, Invalid
 
 RULES = {
@@ -246,8 +246,8 @@ async def test_the_kinds_that_live_in_namespaces_are_those_of_an_api_server(
         columns = row.split()
         at = next(number for number, column in enumerate(columns) if column in ("true", "false"))
         group = columns[at - 1].rpartition("/")[0]
-        if group in _NAMESPACED:
+        if group in NAMESPACED:
             found.add((group, columns[at + 1], columns[at] == "true"))
     assert len(found) > 40
-    wrong = {each for each in found if (each[1] in _NAMESPACED[each[0]]) != each[2]}
+    wrong = {each for each in found if (each[1] in NAMESPACED[each[0]]) != each[2]}
     assert not wrong

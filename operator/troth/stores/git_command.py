@@ -36,7 +36,7 @@ PASSED_ON: Final = (
     "SSL_CERT_DIR",
 )
 _USERINFO: Final = re.compile(r"(?<=://)[^/\s'\"]+@")
-_LONGEST_TEXT: Final = 4000
+LONGEST_TEXT: Final = 4000
 _MISSING: Final = 127  # of a shell, when there is no such program
 
 LARGEST_OUTPUT: Final = 24 * 1024 * 1024
@@ -162,5 +162,5 @@ class GitCommand:
             raise StoreError(
                 Reason.GIT_FAILED, "the git program is not installed", "install git where the operator runs"
             )
-        text = self._scrub(err.decode(errors="replace")[-_LONGEST_TEXT:])
+        text = self._scrub(err.decode(errors="replace")[-LONGEST_TEXT:])
         return Completed(code, out, text)

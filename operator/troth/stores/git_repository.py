@@ -192,8 +192,8 @@ class GitRepository:
                 "give this store a repository or a branch of its own, or remove what is not needed there",
             ) from None
         if listed.count(b"\0") > _BIG:
-            return await asyncio.to_thread(_understood, _parse_tree, listed)
-        return _understood(_parse_tree, listed)
+            return await asyncio.to_thread(_understood, parse_tree, listed)
+        return _understood(parse_tree, listed)
 
     async def difference(self, old: str, new: str) -> list[tuple[str, str | None]] | None:
         """What differs between two commits that are here: path and new blob id, None where a file has gone.
@@ -206,7 +206,7 @@ class GitRepository:
             )
         except OutputTooLarge:
             return None
-        return _understood(lambda answer: list(_parse_difference(answer)), listed)
+        return _understood(lambda answer: list(parse_difference(answer)), listed)
 
     async def culprits(
         self, old: str, new: str, paths: Iterable[str], *, ours: Collection[str]
@@ -238,7 +238,7 @@ class GitRepository:
         commits = [commit for commit in between.decode(errors="replace").split() if commit not in ours]
         names = ("diff-tree", "--stdin", "-r", "-z", "--no-renames", "--name-only")  # of a merge, it names nothing
         changed = self._require(await self._run(*names, stdin="\n".join([*commits, ""]).encode()), "reading")
-        return _parse_names(changed, frozenset(commits), frozenset(paths))
+        return parse_names(changed, frozenset(commits), frozenset(paths))
 
     async def read(
         self, blobs: Iterable[str], *, largest: int = LARGEST_BLOB, together: int = LARGEST_READ
@@ -250,11 +250,11 @@ class GitRepository:
         """
         wanted = "".join(f"{blob}\n" for blob in blobs).encode()
         sizes = self._require(await self._run("cat-file", "--batch-check", stdin=wanted), "reading")
-        chosen, size = _small_blobs(sizes, largest, together)
+        chosen, size = small_blobs(sizes, largest, together)
         if not chosen:
             return {}
         content = await self._run("cat-file", "--batch", stdin=b"".join(chosen), most=size + 100 * len(chosen))
-        return _understood(lambda found: dict(_parse_batch(found)), self._require(content, "reading"))
+        return _understood(lambda found: dict(parse_batch(found)), self._require(content, "reading"))
 
     @contextlib.asynccontextmanager
     async def importing(self) -> AsyncIterator[Import]:
@@ -387,7 +387,8 @@ def _understood(parse: Callable[[bytes], _Answer], answer: bytes) -> _Answer:
         ) from None
 
 
-def _parse_tree(listed: bytes) -> PathTree:
+def parse_tree(listed: bytes) -> PathTree:
+    """The files that ``git ls-tree -r -z`` lists; raises ValueError when it is not such a list."""
     tree = PathTree()
     at = 0
     while (end := listed.find(b"\0", at)) >= 0:
@@ -398,7 +399,8 @@ def _parse_tree(listed: bytes) -> PathTree:
     return tree
 
 
-def _parse_difference(listed: bytes) -> Iterator[tuple[str, str | None]]:
+def parse_difference(listed: bytes) -> Iterator[tuple[str, str | None]]:
+    """Path and new blob id of each change in what ``git diff-tree -z`` lists; None where a file has gone."""
     fields = iter(listed.decode(errors="surrogateescape").split("\0"))
     for facts in fields:
         if facts.startswith(":"):
@@ -407,7 +409,8 @@ def _parse_difference(listed: bytes) -> Iterator[tuple[str, str | None]]:
             yield next(fields), None if status == "D" else kept
 
 
-def _parse_names(listed: bytes, commits: Set[str], paths: Set[str]) -> dict[str, tuple[str, ...]]:
+def parse_names(listed: bytes, commits: Set[str], paths: Set[str]) -> dict[str, tuple[str, ...]]:
+    """Which of the paths each commit changed, from ``git diff-tree --stdin -z --name-only``."""
     found: dict[str, tuple[str, ...]] = {}
     commit = ""
     for name in listed.decode(errors="surrogateescape").split("\0"):
@@ -418,7 +421,8 @@ def _parse_names(listed: bytes, commits: Set[str], paths: Set[str]) -> dict[str,
     return found
 
 
-def _parse_batch(answer: bytes) -> Iterator[tuple[str, bytes]]:
+def parse_batch(answer: bytes) -> Iterator[tuple[str, bytes]]:
+    """Id and content of each blob in the answer of ``git cat-file --batch``."""
     at = 0
     while at < len(answer):
         end = answer.index(b"\n", at)
@@ -433,7 +437,7 @@ def _parse_batch(answer: bytes) -> Iterator[tuple[str, bytes]]:
             at += size + 1
 
 
-def _small_blobs(answer: bytes, largest: int, together: int) -> tuple[list[bytes], int]:
+def small_blobs(answer: bytes, largest: int, together: int) -> tuple[list[bytes], int]:
     """The lines to ask for, and how many bytes they stand for."""
     sizes: list[tuple[int, bytes]] = []
     for line in answer.splitlines():

@@ -105,7 +105,8 @@ class Inventories:
         """Read every record of this store; raises an error of the client."""
         selector = f"{_MANAGED_BY}=troth,{_STORE}={self._store}"
         listing = await self._client.list(CONFIG_MAP, self._namespace, label_selector=selector)
-        known = await asyncio.to_thread(lambda: {item["metadata"]["name"]: _read(item) for item in listing.items})
+        items = listing.items
+        known = await asyncio.to_thread(lambda: {item["metadata"]["name"]: read_inventory(item) for item in items})
         self._known = known
         self._is_read = True
         for name, inventory in known.items():
@@ -154,7 +155,7 @@ class Inventories:
             if is_missing(error):
                 return None
             raise
-        inventory = await asyncio.to_thread(_read, found)
+        inventory = await asyncio.to_thread(read_inventory, found)
         self._note(name, inventory)
         return inventory
 
@@ -231,7 +232,7 @@ def _render(inventory: Inventory, name: str, *, namespace: str, store: str) -> d
     }
 
 
-def _read(obj: Object) -> Inventory:
+def read_inventory(obj: Object) -> Inventory:
     """The record in any ConfigMap whatever."""
     data = obj.get("data")
     data = data if isinstance(data, Mapping) else {}

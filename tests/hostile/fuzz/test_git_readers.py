@@ -25,7 +25,7 @@ from troth.dev.git_server import create_repository, git
 from troth.stores import StoreError
 from troth.stores.edits import Edit
 from troth.stores.git import GitSettings, GitWriter
-from troth.stores.git_command import _LONGEST_TEXT, Completed, GitCommand, Scrubber
+from troth.stores.git_command import LONGEST_TEXT, Completed, GitCommand, Scrubber
 from troth.stores.git_errors import explain, redirected, refused
 from troth.stores.git_message import Entry as Carried
 from troth.stores.git_message import commit_message
@@ -160,7 +160,7 @@ def test_what_a_server_says_of_a_push() -> None:
 
 def test_what_git_and_a_server_say_of_a_failure() -> None:
     def check(content: bytes) -> None:
-        text = content.decode(errors="replace")[-_LONGEST_TEXT:]
+        text = content.decode(errors="replace")[-LONGEST_TEXT:]
         for error in (
             explain(text, doing="fetching from", remote="https://git.example.com/a", branch="main"),
             refused(text, text, remote="https://git.example.com/a", branch="main"),

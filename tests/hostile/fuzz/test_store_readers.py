@@ -24,7 +24,7 @@ from troth.stores import StoreEnvironment, StoreError, open_writer
 from troth.stores.directory import DirectoryWriter
 from troth.stores.edits import Edit
 from troth.stores.handover import Spared, keep_back, objects_of
-from troth.stores.kubernetes_inventory import _read
+from troth.stores.kubernetes_inventory import read_inventory
 from troth.stores.kubernetes_objects import read_manifests
 from troth.stores.paths import confine, confine_file
 from troth.stores.state_file import parse_state_file, recorded_files
@@ -66,7 +66,7 @@ def test_an_inventory_of_a_cluster() -> None:
             [text],
             {"objects": [text], "stamps": {text: 1}, "owner": 5, "digest": None},
         ):
-            inventory = _read(cast("dict[str, Any]", {"metadata": {"name": "troth-x"}, "data": data}))
+            inventory = read_inventory(cast("dict[str, Any]", {"metadata": {"name": "troth-x"}, "data": data}))
             assert not CONTROL.search(inventory.problem)
             assert not (inventory.problem and inventory.entries)
             assert set(inventory.stamps) <= inventory.entries

@@ -15,8 +15,8 @@ from tests.unit.stores.test_edits import Simulation, claim
 from troth.stores import Former
 from troth.stores.errors import StoreError
 from troth.stores.foreign import LARGEST, Unreadable, read_json, read_yaml
-from troth.stores.git_repository import _parse_batch, _parse_difference, _parse_names, _parse_tree, _small_blobs
-from troth.stores.kubernetes_inventory import Inventory, _read
+from troth.stores.git_repository import parse_batch, parse_difference, parse_names, parse_tree, small_blobs
+from troth.stores.kubernetes_inventory import Inventory, read_inventory
 from troth.stores.state_file import Record, parse_state_file, recorded_files, render_state_file
 
 YAML_LIKE = st.text(alphabet="[]{}:,-&*!<>|'\"#% \n\tfiles0129e_.~?@`é\x00\x07", max_size=80)
@@ -81,19 +81,19 @@ def test_a_date_in_a_state_file_is_a_path_whether_there_is_such_a_day_or_not() -
 
 @given(st.one_of(st.none(), st.text(), JSON.map(json.dumps), st.integers()))
 def test_an_inventory_of_any_text_is_read_or_set_aside(objects: Any) -> None:
-    inventory = _read({"data": {"owner": "o", "digest": "d", "objects": objects, "stamps": objects}})
+    inventory = read_inventory({"data": {"owner": "o", "digest": "d", "objects": objects, "stamps": objects}})
     assert isinstance(inventory, Inventory)
     assert not (inventory.problem and (inventory.entries or inventory.digest))
 
 
 @given(JSON)
 def test_a_config_map_of_any_shape_is_read_or_set_aside(data: Any) -> None:
-    assert isinstance(_read({"data": data}), Inventory)
+    assert isinstance(read_inventory({"data": data}), Inventory)
 
 
 @pytest.mark.parametrize("objects", ["[" * 100_000, '["abcd"]', '[["v1","Pod","",1]]', "{}", "[1e999]", "NaN"])
 def test_a_bad_inventory_names_nothing_and_says_why(objects: str) -> None:
-    inventory = _read({"data": {"owner": "o", "digest": "d", "objects": objects}})
+    inventory = read_inventory({"data": {"owner": "o", "digest": "d", "objects": objects}})
     assert inventory.problem.startswith("cannot be read")
     assert (inventory.owner, inventory.entries, inventory.digest) == ("o", frozenset(), "")
 
@@ -153,20 +153,20 @@ GIT_NAMES = st.binary(min_size=1, max_size=30).filter(lambda name: b"\0" not in 
 def test_file_names_of_any_bytes_are_read_from_git(names: dict[bytes, bytes]) -> None:
     blob = b"a" * 40
     listed = b"".join(b"%s blob %s\t%s\0" % (mode, blob, name) for name, mode in names.items())
-    found = {path.encode(errors="surrogateescape") for path in _parse_tree(listed).files()}
+    found = {path.encode(errors="surrogateescape") for path in parse_tree(listed).files()}
     assert any(b"/" in name for name in names) or found == set(names)
     changed = b"".join(b":%s %s %s %s M\0%s\0" % (m, m, blob, blob, name) for name, m in names.items())
-    assert [path.encode(errors="surrogateescape") for path, _ in _parse_difference(changed)] == list(names)
-    assert _parse_names(b"\0".join(names), frozenset(), frozenset()) == {}
+    assert [path.encode(errors="surrogateescape") for path, _ in parse_difference(changed)] == list(names)
+    assert parse_names(b"\0".join(names), frozenset(), frozenset()) == {}
 
 
 @given(st.lists(st.binary(max_size=100)))
 def test_blobs_of_any_bytes_are_read_from_git(blobs: list[bytes]) -> None:
     answer = b"".join(b"%040d blob %d\n%s\n" % (n, len(each), each) for n, each in enumerate(blobs))
-    assert [content for _, content in _parse_batch(answer + b"f" * 40 + b" missing\n")] == blobs
+    assert [content for _, content in parse_batch(answer + b"f" * 40 + b" missing\n")] == blobs
     checked = b"".join(b"%040d blob %d\n" % (n, len(each)) for n, each in enumerate(blobs)) + b"f missing\n"
     sizes = sorted((len(each), n) for n, each in enumerate(blobs) if len(each) <= 50)
-    small, total = _small_blobs(checked, 50, 200)
+    small, total = small_blobs(checked, 50, 200)
     assert small == [b"%040d\n" % n for _, n in sizes][: len(small)]
     assert total == sum(size for size, _ in sizes[: len(small)]) <= 200
     assert len(small) == len(sizes) or total + sizes[len(small)][0] > 200

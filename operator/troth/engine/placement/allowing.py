@@ -39,7 +39,7 @@ DEFAULT_NAMESPACE: Final = "default"
 _LONGEST: Final = 100
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
-_NAMESPACED: Final[Mapping[str, frozenset[str]]] = {
+NAMESPACED: Final[Mapping[str, frozenset[str]]] = {
     "": frozenset(
         {
             "Binding", "ConfigMap", "Endpoints", "Event", "LimitRange", "PersistentVolumeClaim", "Pod", "PodTemplate",
@@ -139,7 +139,7 @@ def _judge(path: str, obj: Any, allow: Allow) -> Violation | None:
         return Violation(path, "", "", rule)
     version, kind, name, namespace = (str(text) for text in texts)
     group = version.rpartition("/")[0]
-    known = _NAMESPACED.get(group)
+    known = NAMESPACED.get(group)
     shown = f"{kind}.{group}" if group else kind
     if known is None:
         inside = any(entry.kind == kind and _matches(entry.group, group) for entry in allow.kinds or ())
@@ -182,7 +182,7 @@ def _objects(document: Any) -> Iterator[Any]:
             yield found
             continue
         own, written = str(found.get("kind")), str(found.get("apiVersion"))
-        is_list = own.endswith("List") and written.rpartition("/")[0] in _NAMESPACED
+        is_list = own.endswith("List") and written.rpartition("/")[0] in NAMESPACED
         if not is_list:
             yield found  # of a kind that may be one of its own, so it may be applied as it is
         inner = own.removesuffix("List") if is_list and own != "List" else ""
