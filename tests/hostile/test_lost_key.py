@@ -258,7 +258,7 @@ async def test_an_operator_that_may_not_have_a_key_begins_nothing_and_says_what_
                 said.append((await asyncio.to_thread(running.get, "/readyz"))[1])
             except OSError:
                 return False
-            return all("holds no key of 32 bytes" in text and "delete it, and" in text for text in said)
+            return all("does not contain a key of 32 bytes" in text and "delete it, and" in text for text in said)
 
         await eventually(says, "the log and the probe say what to do", within=20)
         log = await asyncio.to_thread(running.text)

@@ -195,7 +195,7 @@ class Stage:
         for repository in {each.path: each for each in self.repositories}.values():
             for path, content in repository.files().items():
                 found += self._objects(path, content, label)
-        assert len(found) == len(set(found)), f"something is there twice: {sorted(found)}"
+        assert len(found) == len(set(found)), f"something occurs twice: {sorted(found)}"
         return set(found)
 
     def _objects(self, path: str, content: str, label: str = "") -> list[tuple[str, str]]:

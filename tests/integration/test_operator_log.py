@@ -66,7 +66,7 @@ async def test_an_outage_of_a_store_is_one_line_and_nobody_is_called_well_before
                 namespace=namespace,
             )
         during = running.text()[before:]
-        assert "well again" not in during, during
+        assert "succeeded again" not in during, during
         assert len(re.findall(f"{unique}.*not ready", during)) == 1, during
         assert "trying again" not in during, during
         counts = ready_counts(running, unique)

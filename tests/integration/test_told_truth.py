@@ -132,7 +132,7 @@ async def test_a_promise_whose_api_is_a_strangers_takes_it_when_the_stranger_has
     await corner.platform.make(PROMISE, made)
     await corner.promise(says("Ready", "False", "Troth did not make it"))
     await corner.platform.delete(CUSTOM_RESOURCE_DEFINITION, theirs["metadata"]["name"])
-    await corner.promise(available, within=40)  # nobody tells of definitions that are not ours: it is tried again
+    await corner.promise(available, within=40)  # nobody tells of definitions that are not ours: Troth tries again
 
 
 # ---- requests of a Promise that cannot fulfil them
@@ -201,7 +201,7 @@ async def test_a_paused_promise_and_its_requests_are_not_ready_and_say_what_to_d
     await corner.platform.ask(corner.name, "new", corner.namespace)
     await corner.request("new", paused)
     await corner.platform.delete(api_of(corner.name), "going", namespace=corner.namespace)
-    await corner.request("going", says("Ready", "False", "it is not deleted until that is taken off"))
+    await corner.request("going", says("Ready", "False", "it is not deleted until the label is removed"))
     await corner.pause(PROMISE, corner.name, paused=False)
     await corner.promise(says("Ready", "True"))
     await corner.platform.ready(corner.name, "orders", corner.namespace)

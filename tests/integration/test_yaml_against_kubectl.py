@@ -32,7 +32,7 @@ FORMS = (
 
 STRICTER = {
     "the tag": "an unknown tag means something to whoever wrote it",
-    "there twice": "kubectl takes the last, and the reader of a diff the first that they see",
+    "occurs twice": "kubectl takes the last, and the reader of a diff the first that they see",
     "there already": "readers of YAML do not agree on what wins",
     "which kubectl drops": "nobody writes what shall be dropped",
     "'!!binary'": "kubectl makes replacement characters of the bytes",

@@ -152,7 +152,7 @@ class Operator:
 
     async def stop(self) -> None:
         """Ends everything, within the grace that the settings give."""
-        logger.info("ending: what is being written is finished first")
+        logger.info("shutting down: finishing what is being written")
         self._stopping = True
         for task in reversed(self._tasks):
             task.cancel()
@@ -161,7 +161,7 @@ class Operator:
             async with asyncio.timeout(self._settings.shutdown_grace):
                 await self._stack.aclose()
         except TimeoutError:
-            logger.warning("not everything was finished in time; what is missing is made up at the next start")
+            logger.warning("not everything was finished in time; the rest is done at the next start")
 
     # ---- parts
 
@@ -233,7 +233,7 @@ class Operator:
                 key, since = await load_seal_key(self._client, self._settings.system_namespace)
                 self._seals.use(key, since=since)
             except (KubeError, NoSealKey) as error:
-                # An API server in trouble is no reason to end: the probes say meanwhile that this is not ready.
+                # An API server in trouble does not end the operator: meanwhile the probes report that it is not ready.
                 self._lacking = str(error)
                 if self._lacking != said:
                     said = self._lacking

@@ -50,7 +50,8 @@ async def load_seal_key(client: Client, namespace: str) -> tuple[bytes, str]:
     key = _read(found)
     if len(key) < KEY_BYTES:
         raise NoSealKey(
-            f"{where} holds no key of {KEY_BYTES} bytes under data.{_FIELD}; delete it, and the operator makes another"
+            f"{where} does not contain a key of {KEY_BYTES} bytes under data.{_FIELD}; delete it, "
+            "and the operator creates a new one"
         )
     return key, found["metadata"].get("creationTimestamp", "")
 
@@ -64,7 +65,8 @@ async def _make(client: Client, namespace: str) -> dict[str, Any]:
             "namespace": namespace,
             "labels": {"app.kubernetes.io/part-of": "troth"},
             "annotations": {
-                "troth.dev/description": "The operator knows by this key what it wrote itself. Keep it from everybody."
+                "troth.dev/description": "With this key the operator recognizes what it wrote itself. "
+                "Nobody else should be able to read it."
             },
         },
         "immutable": True,

@@ -26,5 +26,5 @@ def read_kubeconfig(content: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise CredentialsError("the kubeconfig is not YAML as kubectl reads it") from None
     if not isinstance(document, dict):
-        raise CredentialsError("the kubeconfig holds no map: put one with kind: Config there")
+        raise CredentialsError("the kubeconfig is not a map: it must begin with kind: Config")
     return document

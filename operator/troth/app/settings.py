@@ -54,13 +54,13 @@ class Settings:
     render_workers: int = setting(2, "Processes that render templates.")
     render_timeout: float = setting(2.0, "Longest time that the templates of one object may take.", unit="seconds")
     render_memory: int = setting(
-        192, "Memory that one render process may use; there is one more that lints.", unit="MiB"
+        192, "Memory that each render process may use; one additional process lints.", unit="MiB"
     )
     resync_interval: float = setting(
         900.0, "How often every kind is listed again, in case a watch missed something.", unit="seconds"
     )
     store_poll: float = setting(
-        10.0, "How often a state store is looked at for lost files and changed Secrets.", unit="seconds"
+        10.0, "How often a state store is checked for lost files and changed Secrets.", unit="seconds"
     )
     failing_store_poll: float = setting(3.0, "The same while the store is not ready.", unit="seconds")
     contents_cache: int = setting(

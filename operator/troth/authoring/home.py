@@ -217,7 +217,7 @@ def offer_of(home: Home) -> tuple[Promise, Offer]:
     except (AttributeError, TypeError, ValueError, KeyError, OverflowError):
         # The API server's schema of a Promise lets nothing of the kind reach the operator.
         raise RefusedPromise(
-            home.file, "the spec is not shaped as that of a Promise", "compare it with docs/concepts.md"
+            home.file, "the spec does not have the structure of a Promise", "compare it with docs/concepts.md"
         ) from None
 
 

@@ -48,7 +48,7 @@ A parameter is NAME=KIND/NAME:PATH[=PART]
 @click.option("--kind", default="", help="What people ask for. By default it follows from NAME.")
 @click.option("--group", default="", help="The API's group.  [default: platform.example.com]")
 @click.option("--plural", default="", help="The kind's plural. By default it follows from the kind.")
-@click.option("--field", "fields", multiple=True, metavar="FIELD", help="A field of the API; can be given again.")
+@click.option("--field", "fields", multiple=True, metavar="FIELD", help="A field of the API; can be repeated.")
 @click.option("--from-crd", type=click.Path(path_type=Path), help="This CustomResourceDefinition becomes the API.")
 @click.option(
     "--from-manifests", type=click.Path(path_type=Path), help="The manifests in this folder become templates."
@@ -58,10 +58,10 @@ A parameter is NAME=KIND/NAME:PATH[=PART]
     "parameters",
     multiple=True,
     metavar="PARAM",
-    help="A value in the manifests, or a part of one, that becomes a field; can be given again.",
+    help="A value in the manifests, or a part of one, that becomes a field; can be repeated.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
-@click.option("--yes", "-y", is_flag=True, help="Ask nothing, not on a terminal either.")
+@click.option("--dry-run", is_flag=True, help="Show what would be written, without writing it.")
+@click.option("--yes", "-y", is_flag=True, help="Ask no questions, even on a terminal.")
 def init(
     folder: Path,
     kind: str,
@@ -105,7 +105,7 @@ def init(
         )
         _say(began)
         if any(finding.severity == "error" for finding in began.findings):
-            click.echo("troth init: nothing was written: mend this first", err=True)
+            click.echo("troth init: nothing was written: correct this first", err=True)
             sys.exit(1)
         if dry_run:
             return
@@ -129,13 +129,13 @@ def _check_flags(
     plural: str,
 ) -> None:
     if from_crd and from_manifests:
-        raise click.UsageError("--from-crd and --from-manifests exclude each other")
+        raise click.UsageError("--from-crd and --from-manifests cannot be combined")
     if fields and (from_crd or from_manifests):
         raise click.UsageError("--field is for a Promise that starts from nothing")
     if parameters and not from_manifests:
         raise click.UsageError("--param names values in manifests: give --from-manifests")
     if from_crd and (group or plural):
-        raise click.UsageError("--group and --plural stand in the CustomResourceDefinition already")
+        raise click.UsageError("--group and --plural are already in the CustomResourceDefinition")
 
 
 def _ask(folder: Path) -> tuple[str, str, tuple[str, ...]]:

@@ -37,15 +37,15 @@ there: # troth:ignore T107 the portal shows it
 @click.option(
     "--against",
     metavar="REVISION|FILE|cluster[:CONTEXT]",
-    help="Compare the API with an older one, and say what breaks. Requests that live in a cluster are held"
-    " against it, too.",
+    help="Compare the API with an older one, and say what breaks. Requests in a cluster are checked"
+    " against it as well.",
 )
 @click.option(
     "--schemas",
     metavar="FILE|DIR|cluster[:CONTEXT]",
     multiple=True,
-    help="CustomResourceDefinitions and OpenAPI that objects are held against. OpenAPI takes the place of the"
-    " schemas of Kubernetes that come with Troth. May be given several times.",
+    help="CustomResourceDefinitions and OpenAPI to check objects with. OpenAPI replaces the"
+    " schemas of Kubernetes that come with Troth. Can be repeated.",
 )
 @click.option(
     "--format",
@@ -92,7 +92,9 @@ def lint(folders: tuple[Path, ...], against: str | None, schemas: tuple[str, ...
         click.echo(report.as_text(findings, colour=has_colour(sys.stdout)), nl=False)
     click.echo(f"troth lint: {report.summary(findings)}", err=True)
     if any(finding.unbounded for finding in findings):
-        click.echo("troth lint: a template asks for more than there is; the rest was not looked at", err=True)
+        click.echo(
+            "troth lint: a template exceeded its time or memory limit; the remaining checks were skipped", err=True
+        )
         sys.exit(2)
     sys.exit(1 if any(finding.severity != "note" for finding in findings) else 0)
 
@@ -147,7 +149,7 @@ def _live(against: str) -> Live | None:
         try:
             return cluster.read_requests(context, api)
         except cluster.ClusterError as error:
-            click.echo(f"troth lint: {home.name}: requests were not held against the API: {error}", err=True)
+            click.echo(f"troth lint: {home.name}: requests were not checked against the API: {error}", err=True)
             return ()
 
     return read

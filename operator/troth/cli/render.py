@@ -34,7 +34,7 @@ Exit codes:
     "requests",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="A file with requests, or a folder of such files; can be given again.",
+    help="A file with requests, or a folder of such files; can be repeated.",
 )
 @click.option(
     "--destinations", type=click.Path(path_type=Path), help="A file with the platform's Destinations and stores."
@@ -112,7 +112,7 @@ def _problems(file: Path, rendering: Rendering) -> list[str]:
     found = [f"{start}: refused: {refusal}" for refusal in rendering.refusals]
     if rendering.refusals:
         spec = rendering.request.get("spec")
-        found += [f"{start}: {field} is there{became_boolean(field)}" for field in boolean_keys(spec, "spec")]
+        found += [f"{start}: {field} is set{became_boolean(field)}" for field in boolean_keys(spec, "spec")]
     if rendering.complaint:
         found.append(f"{start}: {rendering.complaint}")
     found += [f"{start}: {words}" for words in rendering.withheld]

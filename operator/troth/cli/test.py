@@ -63,8 +63,8 @@ class _Asked:
 @click.option(
     "-k", "words", metavar="EXPR", default="", help="Only cases whose PROMISE::FILE::CASE has these words."
 )
-@click.option("--update", is_flag=True, help="Write golden folders; what is written is told first.")
-@click.option("--watch", is_flag=True, help="Run again whenever a file is different, until Ctrl-C.")
+@click.option("--update", is_flag=True, help="List what will be written, then write the golden folders.")
+@click.option("--watch", is_flag=True, help="Run again whenever a file changes, until Ctrl-C.")
 @click.option(
     "--junit", metavar="FILE", type=click.Path(path_type=Path), help="Write JUnit XML to this file, too."
 )
@@ -83,15 +83,17 @@ class _Asked:
     type=click.IntRange(0, 100_000),
     help=f"How many inputs to generate for each Promise; 0 for none.  [default: {_EXAMPLES}; none with --watch]",
 )
-@click.option("--seed", metavar="N", type=int, default=0, show_default=True, help="What they are generated from.")
+@click.option(
+    "--seed", metavar="N", type=int, default=0, show_default=True, help="The seed that inputs are generated from."
+)
 @click.option("--jobs", metavar="N", type=click.IntRange(1, 256), help="How many processes.  [default: the cores]")
 @click.option(
     "--min-coverage",
     metavar="PERCENT",
     type=click.FloatRange(0, 100),
-    help="Fail if a Promise's templates are covered less.",
+    help="Fail if the coverage of a Promise's templates is lower.",
 )
-@click.option("--generated-coverage", is_flag=True, help="What generated inputs reach counts as covered, too.")
+@click.option("--generated-coverage", is_flag=True, help="Count what generated inputs reach as covered, too.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of PromiseTest, for editors, and end.")
 @click.option("-v", "--verbose", is_flag=True, help="Name the cases that passed, too.")
 def test(
@@ -210,7 +212,7 @@ def _again_and_again(asked: _Asked) -> int:
         while True:
             before = state(folders)
             code = _once(asked)
-            _say("waits for a change; Ctrl-C ends")
+            _say("waiting for a change; stop with Ctrl-C")
             changed = wait_for_change(folders, before)
             _say(f"{changed[0]} is different" if len(changed) == 1 else f"{len(changed)} files are different")
     except HomeError as error:

@@ -102,7 +102,7 @@ def describe_unsealed(unsealed: Sequence[WorkPlacement], path: str) -> str:
     names = sorted(f"{each.metadata.namespace}/{each.metadata.name}" for each in unsealed)
     shown = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
     return (
-        f"what is in {path} and belongs to no placement that Troth knows stays there, since it may be of "
+        f"what is in {path} and belongs to no placement that Troth knows stays there, because it may belong to "
         f"{shown}: somebody has edited that WorkPlacement, or an earlier release made it. Let its request be carried "
         "out again (is it paused, or does it fail?), or delete it"
     )

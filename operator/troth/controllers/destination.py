@@ -88,11 +88,11 @@ class DestinationReconciler:
             destination = await self._keep_finalizer(key, destination)
             destination = await self._name_file(key, destination)
         except Conflict:
-            return Retry("the Destination changed while it was looked at")
+            return Retry("the Destination changed while it was being reconciled")
         ref = destination.store
         store = self._platform.open_stores.get(ref)
         if store is None and self._platform.caches.get_store(ref) is not None:
-            return Waits(f"{ref} was not looked at yet")  # its reconciler queues its destinations
+            return Waits(f"{ref} has not been checked yet")  # its reconciler queues its destinations
         try:
             neighbours = self._check(destination)
             own = destination_files(destination, store_path=store.path if store else "")
@@ -266,7 +266,10 @@ class DestinationReconciler:
             others = ", ".join(destination.metadata.finalizers)
             if others:
                 await self._report(
-                    key, destination, ref, deleting=f"waiting for whoever has the finalizers {others}"
+                    key,
+                    destination,
+                    ref,
+                    deleting=f"waiting for other controllers to remove the finalizers {others}",
                 )
             return DONE
         if destination.cleanup != "all":

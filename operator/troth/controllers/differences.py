@@ -93,7 +93,7 @@ def as_component(request: Request | None) -> object:
 
 
 def told_differs(old: Work | WorkPlacement | None, new: Work | WorkPlacement | None) -> bool:
-    """Whether there is news for whoever it belongs to, who made it and needs not be told that it is there."""
+    """Whether the owner must be queued: the object is gone, or its status changed."""
     return new is None or (old is not None and old.status != new.status)
 
 

@@ -61,7 +61,7 @@ def _place_of(destination: Destination, store: StateStore | None) -> tuple[str, 
     path = destination_prefix(destination, store_path=path_in_store(store) if store else "")
     made = destination.metadata.creation_timestamp
     if not destination.store.holds_files:
-        # There are no folders in a cluster: only the whole name is anybody's.
+        # There are no folders in a cluster, so only whole names have an owner.
         return place.name, Folder(destination.name, made, path.replace("/", "\0"), ref, mode="")
     if place.folder:
         path = posixpath.normpath(posixpath.join(place.folder, path)).strip("/")

@@ -23,7 +23,7 @@ def why_kept(kind: str, meta: ObjectMeta) -> str:
     """Why an object that is being deleted does not go, and what to do."""
     return (
         f"The {kind} {meta.namespace}/{meta.name} is being deleted, and nothing can be written until it is gone: "
-        f"it waits for whoever has the finalizers {', '.join(meta.finalizers)}"
+        f"it waits for other controllers to remove the finalizers {', '.join(meta.finalizers)}"
     )
 
 

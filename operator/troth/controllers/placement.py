@@ -122,7 +122,7 @@ class PlacementReconciler:
             return Waits(standing.waits_for)
         left = self._refusals.patience(key, asyncio.get_running_loop().time())
         if left:
-            return After(left, "whoever it belongs to may put it right")
+            return After(left, "its owner may correct it")
         meta = placement.metadata
         reason = NOT_SEALED_YET if standing.former else NOT_MADE_BY_TROTH
         status = refused_status(
@@ -147,10 +147,10 @@ class PlacementReconciler:
     async def _write(self, key: Key, placement: WorkPlacement, destination: Destination) -> Result:
         store_ref = destination.store
         store = self._platform.open_stores.get(store_ref)
-        # In all three cases the store's reconciler queues its placements when there is news.
+        # In all three cases the store's reconciler queues its placements when something changes.
         if store is None:
             if self._platform.caches.get_store(store_ref) is not None:
-                return Waits(f"{store_ref} was not looked at yet")
+                return Waits(f"{store_ref} has not been checked yet")
             try:
                 require_store_kind(store_ref.kind, f"spec.stateStoreRef.kind of Destination {destination.name}")
             except InvalidObject as error:
@@ -171,7 +171,7 @@ class PlacementReconciler:
         if location.aggregate and _one_file(destination, location) is None:
             return await self._wait_for_one_file(key, placement, destination, location)
         if location.aggregate and self._is_settling_in(placement.destination, location):
-            return After(_SETTLING_IN_AGAIN, "what else belongs into its file is being sealed")
+            return After(_SETTLING_IN_AGAIN, "other parts of its file are being sealed")
         placement = await self._announce(key, placement, location)
         claim = self._with_handover(claim, placement, location)
         try:
@@ -186,7 +186,7 @@ class PlacementReconciler:
         if not written.held:
             return DONE
         self._platform.settling.wait(owner_of(self._platform, placement), key)
-        return After(_HELD_AGAIN, "what it no longer wants is on its way to another place")
+        return After(_HELD_AGAIN, "what it no longer wants is being moved to another place")
 
     def _require_own_place(self, destination: Destination, claim: Claim, store_path: str) -> None:
         """Raises InvalidObject when files would lie in the folder of another Destination.
@@ -216,7 +216,7 @@ class PlacementReconciler:
         self, key: Key, placement: WorkPlacement, destination: Destination, location: Location
     ) -> Result:
         """Until its Destination has looked whether the one file may be written; it queues its placements then."""
-        waits = Waits(f"Destination {destination.name} has not looked at {location.aggregate} yet")
+        waits = Waits(f"Destination {destination.name} has not checked {location.aggregate} yet")
         ready = find_condition(destination.status.get("conditions"), READY) or {}
         if ready.get("status") != "False" or not ready.get("message"):
             return waits
@@ -478,7 +478,7 @@ class PlacementReconciler:
             stores.append(destination.store)
         for store in stores:
             if self._is_unknown(store):
-                return Retry(f"state store {store} was not looked at yet")
+                return Retry(f"state store {store} has not been checked yet")
         # What somebody else has made or edited tells nothing; what its status proves is still there.
         places = places_of(self._platform, placement) if placement.sealed_for else list(recorded)
         for location in places:

@@ -127,7 +127,7 @@ class PromiseReconciler:
             promise = await self._claim(key, promise, offer)
             return await self._install(key, promise, offer)
         except Conflict:
-            return Retry("the Promise changed while it was looked at")
+            return Retry("the Promise changed while it was being reconciled")
         except InvalidObject as error:
             # Not the spec alone is at fault, as it was found sound: something outside may change without our hearing.
             self._follow_existing(promise)
@@ -233,7 +233,7 @@ class PromiseReconciler:
         if seconds is not None:
             return After(seconds, "its pipeline asked for it")
         if self._obstacles(promise, run):
-            return After(_OUTSIDE_AGAIN, "others keep what has the name of its Work")
+            return After(_OUTSIDE_AGAIN, "finalizers of others keep an object with the name of its Work")
         return DONE if established else After(_LOOK_AGAIN, "its API is not served yet")
 
     async def _keep_definition(self, promise: Promise, offer: Offer) -> bool:
@@ -270,7 +270,7 @@ class PromiseReconciler:
                 f"the operator may not list {offer.resource.name}",
                 f"allow it: add {offer.resource.group} to rbac.requestApis.groups of the chart",
             )
-        # After a restart the list takes a moment, which is no reason to call an available Promise unavailable.
+        # After a restart the list takes a moment. An available Promise does not become unavailable for that.
         return informer.synced.is_set() or promise.status.get("status") == "Available"
 
     async def _create_definition(self, promise: Promise, definition: Mapping[str, Any]) -> Definition:

@@ -87,9 +87,9 @@ class PromiseDeletion:
                 self._platform, self._platform.caches.promises, PROMISE, key, promise.metadata, OURS
             )
         except Conflict:
-            return Retry("the Promise changed while its finalizers were taken off")
+            return Retry("the Promise changed while its finalizers were being removed")
         except (Forbidden, Invalid) as error:
-            message = f"the API server does not let the operator take its finalizers off: {error.message}"
+            message = f"the API server does not let the operator remove its finalizers: {error.message}"
             await self._report(key, promise, "", refusal=message)
             return after_refusal(error)
         self._workflows.forget(key)
@@ -137,7 +137,7 @@ class PromiseDeletion:
             await delete_object(
                 self._platform, self._platform.caches.definitions, CUSTOM_RESOURCE_DEFINITION, live.metadata
             )
-        return f"the API {left[0].metadata.name} to go" if left else ""
+        return f"the API {left[0].metadata.name} to be deleted" if left else ""
 
     async def _wait(self, key: Key, promise: Promise, waiting_for: str) -> Result:
         await self._report(key, promise, waiting_for)

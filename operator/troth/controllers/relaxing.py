@@ -26,8 +26,8 @@ async def relax(platform: Platform, api: RequestApi, promise: Promise) -> bool:
 def remedy(api: RequestApi, error: Forbidden | Invalid) -> str:
     """What somebody can do about it, as a sentence without a full stop."""
     if isinstance(error, Forbidden):
-        return "Have it allowed by whoever refuses it; it is tried again by itself"
+        return "Allow it in the policy that refuses it; Troth tries again by itself"
     return (
-        f"Change this {api.resource.kind} so that it fits its API, which is possible also while it is being deleted, "
-        f"or allow in the API of the Promise {api.promise} what it says; it is tried again by itself"
+        f"Change this {api.resource.kind} so that it fits its API, which is possible even while it is being deleted, "
+        f"or change the API of the Promise {api.promise} so that it allows it; Troth tries again by itself"
     )

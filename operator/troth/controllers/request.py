@@ -128,7 +128,7 @@ class RequestReconciler:
             live = await self._claim(live)
             pipelines = self._pipelines(bound, "configure")
         except Conflict:
-            return Retry("the request changed while it was looked at")
+            return Retry("the request changed while it was being reconciled")
         except (Forbidden, Invalid) as error:
             message = f"the API server does not let the operator put its finalizers on this: {error.message}"
             await self._reports.refused(live, "FinalizersRefused", message)
@@ -158,7 +158,7 @@ class RequestReconciler:
         if seconds is not None:
             return After(seconds, "its pipeline asked for it")
         if self._reports.obstacles(owner, run):
-            return After(_KEPT_AGAIN, "others keep what has the name of its Work")
+            return After(_KEPT_AGAIN, "finalizers of others keep an object with the name of its Work")
         return DONE if reported else After(_COMPONENTS_AGAIN, _COMPONENTS_LISTED)
 
     async def _delete(self, live: LiveRequest, promise: Promise) -> Result:
@@ -196,7 +196,7 @@ class RequestReconciler:
     async def _report_unavailable(self, live: LiveRequest, promise: Promise) -> Result:
         """What was carried out stands; what was asked for since then waits, and says for what."""
         if not promise.status.get("status"):
-            return _WAITS_FOR_PROMISE  # it was not looked at yet; its first status queues this request
+            return _WAITS_FOR_PROMISE  # it has not been checked yet; its first status queues this request
         if (find_condition(promise.status.get("conditions"), READY) or {}).get("reason") == PAUSED:
             return _WAITS_FOR_PROMISE  # it is no longer paused, and looks at itself first
         owner = _owner(promise, promise_spec_for(promise, live.request), live.request)

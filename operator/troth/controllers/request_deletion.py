@@ -96,10 +96,12 @@ class RequestDeletion:
                 self._platform, live.api.informer, live.api.resource, live.key, meta, FINALIZERS
             )
         except Conflict:
-            return Retry("the request changed while its finalizers were taken off")
+            return Retry("the request changed while its finalizers were being removed")
         except (Forbidden, Invalid) as error:
             if isinstance(error, Invalid) and await relax(self._platform, live.api, promise):
-                return Retry("its API goes as well, and refuses nothing any more", longest=_RELAXED_AGAIN)
+                return Retry(
+                    "its API is being deleted as well, and no longer refuses anything", longest=_RELAXED_AGAIN
+                )
             await self._reports.held(live, error)
             return after_refusal(error)
         self._workflows.forget(live.key)

@@ -175,7 +175,7 @@ class RequestReports:
     async def held(self, live: LiveRequest, error: Forbidden | Invalid) -> None:
         """Everything of it is gone, and the API server does not let it go."""
         message = (
-            f"the API server does not let the operator take its finalizers off: {error.message}. "
+            f"the API server does not let the operator remove its finalizers: {error.message}. "
             f"{remedy(live.api, error)}"
         )
         self._record(live, "Warning", "DeletionRefused", message, "Delete")

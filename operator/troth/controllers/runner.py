@@ -188,7 +188,7 @@ class Runner:
                 logger.info("the API server answers again; %d reconciles had to wait for it", missed)
         failed = self._complaints.settle(key)
         if failed > 1:
-            logger.info("%s: well again, after %d failed attempts", key, failed, extra=_fields(key))
+            logger.info("%s: succeeded again after %d failed attempts", key, failed, extra=_fields(key))
 
 
 def _fields(key: Key) -> dict[str, str]:

@@ -39,7 +39,7 @@ class Settling:
         self._waiting.pop(owner, None)
 
     def wait(self, owner: str, key: Key) -> None:
-        """The key is queued when there is news of the owner."""
+        """The key is queued when the owner changes."""
         self._waiting.setdefault(owner, set()).add(key)
 
     def tell(self, owner: str) -> None:

@@ -82,13 +82,13 @@ def _unsealed(obj: Work | WorkPlacement, kind: str, owner: str) -> Standing:
 
 
 _FORMER = (
-    "This {0} is from before Troth sealed what it writes (or its key was made anew), so nothing more of it is written "
-    "and nothing is removed for it; what is written stays. It is sealed when its request or Promise is carried out "
-    "again; one that belongs to none can be deleted"
+    "This {0} was written before Troth sealed its objects, or the key of the seals was replaced since. Nothing more is "
+    "written or removed for it, and what is already written stays. It is sealed when its request or Promise is "
+    "reconciled again; if it belongs to none, it can be deleted"
 )
 _UNSEALED = (
     "Somebody other than Troth made this {0} or has edited it, so nothing of it is written and nothing is removed for "
-    "it. If it belongs to a {1} that exists, that one puts it right as soon as it can; any other can be deleted"
+    "it. If it belongs to an existing {1}, it is corrected as soon as possible; otherwise it can be deleted"
 )
 
 

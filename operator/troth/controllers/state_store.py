@@ -87,7 +87,8 @@ class StateStoreReconciler:
     async def _leave(self, key: Key, resource: Resource, ref: StoreRef, store: StateStore) -> Result:
         """A store whose deletion somebody else's finalizer holds up takes nothing more, and says so."""
         before = self._platform.open_stores.get(ref)
-        message = f"Deleting: waiting for whoever has the finalizers {', '.join(store.metadata.finalizers)}"
+        others = ", ".join(store.metadata.finalizers)
+        message = f"Deleting: waiting for other controllers to remove the finalizers {others}"
         if before is None or before.problem != message:
             self._close(before)
             self._platform.writes.forget_store(ref)

@@ -139,7 +139,7 @@ class WorkReconciler:
             return Waits(standing.waits_for)
         left = self._refusals.patience(key, asyncio.get_running_loop().time())
         if left:
-            return After(left, "whoever it belongs to may put it right")
+            return After(left, "its owner may correct it")
         reason = NOT_SEALED_YET if standing.former else NOT_MADE_BY_TROTH
         status = refused_status(
             work.status,
@@ -579,7 +579,7 @@ class WorkReconciler:
                 )
 
     def _patience(self, key: Key, facts: WorkFacts) -> float:
-        """For how many seconds longer it is no news that placements are being written; 0: all is news."""
+        """For how many more seconds placements that are in progress are not reported; 0: all changes are."""
         if facts.state != "Pending" or facts.unscheduled:
             self._pending.pop(key, None)
             return 0.0
@@ -587,7 +587,7 @@ class WorkReconciler:
         return max(0.0, self._pending.setdefault(key, now) + _LONG_WRITE - now)
 
     def _tell_owner(self, key: Key, work: Work, facts: WorkFacts, left: float) -> None:
-        # The owner's status repeats where its files are: it is queued when that is news.
+        # The owner's status repeats where its files are, so the owner is queued when that changes.
         news = (facts, left > 0)
         if self._told.get(key) != news:
             self._told[key] = news

@@ -131,7 +131,7 @@ class Works:
         """The Work of a pipeline.
 
         By its label, since the name of a Work that Kratix made is not computed; or by its name, since somebody may
-        have changed the label, and another Work with the same files is no cure.
+        have changed the label, and another Work with the same files would not help.
         """
         labelled = (work for work in existing if work.metadata.labels.get(names.PIPELINE_NAME) == pipeline)
         return next(labelled, None) or self._find_named(

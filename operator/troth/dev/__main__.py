@@ -20,7 +20,7 @@ def main(wanted: list[str]) -> int:
             elif name == "helm":
                 print(find_helm())
             else:
-                print(f"troth: there is no program {name!r}; say control-plane or helm", file=sys.stderr)
+                print(f"troth: unknown program {name!r}; use control-plane or helm", file=sys.stderr)
                 return 2
     except DevError as error:
         print(f"troth: {error}", file=sys.stderr)

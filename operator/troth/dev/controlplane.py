@@ -124,7 +124,7 @@ class ControlPlane:
     def kubeconfig_for(self, user: str, groups: Sequence[str] = ()) -> Path:
         """A kubeconfig with a client certificate of this user, such as ``system:serviceaccount:troth:troth``.
 
-        A service account gets the groups that its tokens would have. The user needs not exist; what it may do is
+        A service account gets the groups that its tokens would have. The user does not have to exist; what it may do is
         what RBAC says. User names are at most 64 characters.
         """
         if match := _SERVICE_ACCOUNT.match(user):

@@ -31,7 +31,7 @@ class BinariesUnavailable(DevError):
         self.attempts = tuple(attempts)
         tried = "\n".join(f"  - {attempt}" for attempt in attempts)
         super().__init__(
-            f"{', '.join(programs)} cannot be had on this machine. Tried, in this order:\n{tried}\n"
+            f"{', '.join(programs)} are not available on this machine. Tried, in this order:\n{tried}\n"
             "Install Go (https://go.dev/dl), or set KUBEBUILDER_ASSETS to a folder that holds them."
         )
 

@@ -243,7 +243,7 @@ class _Handler(BaseHTTPRequestHandler):
         with self.server.program(environment) as process:
             assert process.stdin is not None  # noqa: S101 - it was asked for
             assert process.stdout is not None  # noqa: S101
-            # git may answer before it has read everything (a refusal), so a broken pipe is no failure
+            # git may answer before it has read everything (a refusal), so a broken pipe is not a failure
             try:
                 for piece in self._chunks() if chunked else self._body():
                     process.stdin.write(piece)

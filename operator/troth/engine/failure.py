@@ -51,7 +51,7 @@ class Failure:
         value: that input as JSON, cut short, or "".
         message: what is wrong, without a full stop.
         hint: what to do about it, or "".
-        again: after how many seconds it is tried again by itself; 0 when nobody has decided that. Not told to people.
+        again: after how many seconds Troth tries again by itself; 0 when nobody has decided that. Not told to people.
     """
 
     reason: Reason

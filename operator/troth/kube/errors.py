@@ -151,7 +151,7 @@ class DeadlineExceeded(_NoAnswer):
 
 
 class CredentialsError(KubeError):
-    """There is no way to log in; the message says which file or plugin, and what is wrong with it."""
+    """The login failed; the message says which file or plugin is wrong, and why."""
 
 
 _BY_STATUS: Mapping[int, type[ApiError]] = {

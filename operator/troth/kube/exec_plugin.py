@@ -58,7 +58,7 @@ async def run_exec_plugin(
     if not command:
         raise CredentialsError("the kubeconfig's exec section does not name a command")
     if section.get("interactiveMode") == "Always":
-        raise CredentialsError(f"{name} wants to ask a person; use one that does not")
+        raise CredentialsError(f"{name} needs to ask a person; use one that does not")
     if "/" in command and not Path(command).is_absolute():
         command = str(folder / command)
     version = str(section.get("apiVersion") or "")

@@ -231,7 +231,7 @@ class Informer(Generic[T]):
             self._gone(key, old.metadata.uid, _number(old.metadata.resource_version))
 
     def clear(self) -> None:
-        """Reports all objects as gone: the kind is no more. Call it when `run` has ended."""
+        """Reports all objects as gone: the kind no longer exists. Call it when `run` has ended."""
         self.synced.clear()
         for key in self.keys():
             self._set(key, None)

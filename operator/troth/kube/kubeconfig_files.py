@@ -149,7 +149,7 @@ def entry_named(
             if node.value.get(content) is None and content == "user":
                 node.value["user"] = {}
             elif node.value.get(content) is None:
-                raise CredentialsError(f"{name}: its {content}{_shown(wanted, quote)} says nothing")
+                raise CredentialsError(f"{name}: its {content}{_shown(wanted, quote)} is empty")
             return node
     names = [entry.value["name"] if isinstance(entry, ConfigNode) else entry["name"] for entry in entries]
     if not quote:

@@ -88,7 +88,7 @@ async def read_object(body: bytes) -> Object:
 
 
 async def read_page(body: bytes) -> Page:
-    """A page of a list; items that are no objects are left out. Raises Unintelligible as `read_object` does."""
+    """A page of a list; items that are not objects are left out. Raises Unintelligible as `read_object` does."""
     if _is_light(body):
         try:
             answer = _map(orjson.loads(body))

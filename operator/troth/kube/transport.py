@@ -338,7 +338,7 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     """The body, unless it is longer than anything that an API server answers, or packed: a kilobyte may hold more."""
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
         response.close()
-        raise Unintelligible("the answer is packed, which nobody asked for")
+        raise Unintelligible("the answer is compressed, although no compression was requested")
     parts: list[bytes] = []
     size = 0
     async for part in response.content.iter_any():

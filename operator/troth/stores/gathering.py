@@ -7,8 +7,8 @@ the wait depends on what happened lately:
 * Busy, which means that claims came while the batch before was being written: the next batch waits as long as
   claims keep coming, and longer with every busy batch in a row: up to 0.2 s, then up to 1 s. A pause in the
   arrivals ends the wait, so the last claims of a burst do not pay for the ones before.
-* After a batch of many, a short silence is no idleness: the API server that everybody waits for has stalled, and
-  the rest of the burst comes after. Taking it for idle would make a commit of each handful.
+* After a batch of many, a short silence does not mean that all is done: the API server that everybody waits for
+  has stalled, and the rest of the burst comes after. Taking it for idle would make a commit of each handful.
 * Large claims go a few at a time: a small one that comes meanwhile is in the next commit and not behind a gigabyte.
 
 Rejected: a fixed window (every idle claim would pay for it), and a limit of commits a second (the second of two

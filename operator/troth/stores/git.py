@@ -288,7 +288,7 @@ class GitWriter:
             reason,
             f"{self._remote.url} ({self._branch_name}) could not be pushed in {self._settings.attempts} tries: "
             f"{outcome.value}",
-            "it is tried again; give this store a branch of its own if others push all the time",
+            "Troth tries again; give this store a branch of its own if others push all the time",
         )
 
     def _take_back(self, before: Mapping[str, frozenset[str] | None]) -> None:

@@ -150,7 +150,7 @@ class GitCommand:
             raise StoreError(
                 Reason.DEADLINE_EXCEEDED,
                 f"git {name} was not done within {timeout:g} s",
-                "look whether the Git server is slow or out of reach",
+                "check whether the Git server is slow or out of reach",
             ) from error
         except SaysTooMuch as error:
             raise OutputTooLarge(

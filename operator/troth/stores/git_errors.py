@@ -90,7 +90,7 @@ _FAILURES: Final = (
         r"|transfer closed|recv failure|send failure|unexpected disconnect|name or service not known",
         Reason.UNREACHABLE,
         "{remote} cannot be reached",
-        "it is tried again; look whether the server is up and the network lets the operator through",
+        "Troth tries again; check whether the server is up and the network lets the operator through",
         quote=True,
     ),
     _failure(
@@ -103,7 +103,7 @@ _FAILURES: Final = (
         r"unable to create .*\.lock|cannot lock ref|failed to lock|unable to lock",
         Reason.LOCKED,
         "another process holds a lock of {remote}",
-        "it is tried again; if it stays, remove the stale lock file on the server",
+        "Troth tries again; if it stays, remove the stale lock file on the server",
         quote=True,
     ),
 )
@@ -145,7 +145,7 @@ def redirected(address: str, *, remote: str) -> StoreError:
     """The error for a server that sends us elsewhere; ``address`` is empty when it is not known where."""
     return StoreError(
         Reason.REDIRECTED,
-        f"{remote} sends its clients to {address or 'another address'}, and the credentials are not taken along",
+        f"{remote} redirects its clients to {address or 'another address'}, and the credentials are not sent there",
         "put the new address into spec.url if it is right",
     )
 

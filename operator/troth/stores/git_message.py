@@ -59,7 +59,7 @@ def _undoing(undone: Sequence[Undone], placements: int) -> str:
         commits = " and ".join(one.commits[:_MOST_COMMITS]) + (
             " and others" if one.commits[_MOST_COMMITS:] else ""
         )
-        by = f"changed by {commits}" if commits else "changed earlier, by which commit is not known"
+        by = f"changed by {commits}" if commits else "changed earlier, in an unknown commit"
         lines.append(f"* {_line(one.path)}: {by}")
     if len(undone) > _MOST_NAMED:
         lines.append(f"* and {len(undone) - _MOST_NAMED} more")

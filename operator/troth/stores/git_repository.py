@@ -309,7 +309,7 @@ class GitRepository:
         tried = await self._run("push", "--porcelain", "--no-verify", "--dry-run", "origin", target)
         if tried.code != 0 and is_redirected(tried.stderr):
             await self._refuse_redirect("push", "--no-verify", "--dry-run", "origin", target)
-        # a branch that has moved since the fetch is no objection to us
+        # a branch that has moved since the fetch does not concern us
         if tried.code != 0 and not _MOVED.search(tried.stdout.decode(errors="replace")):
             raise self._explain(tried.stderr, "pushing to")
 
@@ -383,7 +383,7 @@ def _understood(parse: Callable[[bytes], _Answer], answer: bytes) -> _Answer:
         return parse(answer)
     except (ValueError, RuntimeError):
         raise StoreError(
-            Reason.GIT_FAILED, "git answered something that is not in its own form", "it is tried again"
+            Reason.GIT_FAILED, "git answered something that is not in its own form", "Troth tries again"
         ) from None
 
 

@@ -81,7 +81,7 @@ class Conflict(TrothError):
     """
 
     def __init__(self, key: ObjectKey, first: str, holder: str, footing: Footing) -> None:
-        super().__init__(f"{key} is on record as {first}'s")
+        super().__init__(f"{key} is recorded as belonging to {first}")
         self.key = key
         self.first = first
         self.holder = holder

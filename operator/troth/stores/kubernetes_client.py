@@ -96,5 +96,5 @@ def explain_refusal(error: Exception, *, doing: str) -> StoreError:
     return StoreError(
         Reason.UNREACHABLE,
         f"the cluster cannot be reached: {error}",
-        "it is tried again; look whether the API server is up and the network lets the operator through",
+        "Troth tries again; check whether the API server is up and the network lets the operator through",
     )

@@ -69,7 +69,7 @@ def refused(owner: str, failures: Sequence[ObjectFailure], *, of: int, doing: st
         f"{len(sentences)} of {of} objects of {owner} could not be {doing}: {'; '.join(sentences[:_NAMED])}{more}"
     )
     if all(failure.missing_kind for failure in failures):
-        return StoreError(Reason.KIND_MISSING, text, "install what defines the kind; it is tried again")
+        return StoreError(Reason.KIND_MISSING, text, "install what defines the kind; Troth tries again")
     if all(failure.foreign for failure in failures):
         return StoreError(Reason.NOT_OURS, text)
     return StoreError(Reason.OBJECTS_REFUSED, text)

@@ -1,4 +1,4 @@
-"""From the files of a claim to Kubernetes objects: which they are, in which order, and that none is there twice.
+"""From the files of a claim to Kubernetes objects: which they are, in which order, and that none occurs twice.
 
 Only files that end in ``.yaml``, ``.yml`` or ``.json`` are read; a README beside them is not an object. A ``List``
 counts as its items. An object of a namespaced kind that names no namespace goes to ``default``, and a namespace

@@ -99,7 +99,7 @@ class PathTree:
             self._note(above, name, there=True)
 
     def remove(self, path: str) -> None:
-        """Remove a file, and the folders that are empty without it; a path that is not there is no error."""
+        """Remove a file, and the folders that are empty without it; it is not an error if the path does not exist."""
         node = self._root
         trail: list[tuple[Node, str]] = []
         *folders, name = path.split("/")

@@ -63,7 +63,7 @@ def test_a_case_that_fails_says_where_and_what_and_the_exit_code_is_1(tmp_path: 
     result = quick(home)
     assert result.exit_code == 1
     assert "  FAIL second\n" in result.stdout
-    assert "counts.ConfigMap: expected 2, there is 1: ConfigMap/test" in result.stdout
+    assert "counts.ConfigMap: expected 2, found 1: ConfigMap/test" in result.stdout
     assert "1 passed, 1 failed" in result.stderr
 
 
@@ -258,7 +258,7 @@ def test_pytest_runs_cases_and_lends_a_fixture(pytester: pytest.Pytester) -> Non
     )
     result = pytester.runpytest_subprocess("-p", "no:xdist", "-q", ".")
     result.assert_outcomes(passed=5, failed=1)
-    result.stdout.fnmatch_lines(["*cases.yaml:*: counts.ConfigMap: expected 2, there is 1: ConfigMap/test"])
+    result.stdout.fnmatch_lines(["*cases.yaml:*: counts.ConfigMap: expected 2, found 1: ConfigMap/test"])
 
 
 def test_pytest_tells_a_file_that_cannot_be_used(pytester: pytest.Pytester) -> None:

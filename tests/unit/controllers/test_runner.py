@@ -157,10 +157,10 @@ async def test_what_fails_again_and_again_is_logged_once_and_its_end_too(caplog:
         return DONE
 
     with caplog.at_level(logging.INFO, logger="troth.controllers.runner"):
-        await run_with(reconcile, [KEY], until=lambda: "well again" in caplog.text)
+        await run_with(reconcile, [KEY], until=lambda: "succeeded again" in caplog.text)
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
         ("WARNING", f"{KEY}: works is forbidden: no right to create it; trying again"),
-        ("INFO", f"{KEY}: well again, after 5 failed attempts"),
+        ("INFO", f"{KEY}: succeeded again after 5 failed attempts"),
     ]
 
 
@@ -176,15 +176,18 @@ async def test_what_waits_is_not_called_well_until_it_is(caplog: pytest.LogCaptu
     async def reconcile(_: Key) -> Result:
         if answers:
             return answers.pop(0)
-        done.append(len([record for record in caplog.records if "well again" in record.getMessage()]))
+        done.append(len([record for record in caplog.records if "succeeded again" in record.getMessage()]))
         return DONE
 
     with caplog.at_level(logging.INFO, logger="troth.controllers.runner"):
         await run_with(
-            reconcile, [KEY], until=lambda: bool(done) and "well again" in caplog.text, again=lambda: not answers
+            reconcile,
+            [KEY],
+            until=lambda: bool(done) and "succeeded again" in caplog.text,
+            again=lambda: not answers,
         )
     assert done[0] == 0, "nothing was said while it waited"
-    assert caplog.messages[-1] == f"{KEY}: well again, after 3 failed attempts"
+    assert caplog.messages[-1] == f"{KEY}: succeeded again after 3 failed attempts"
 
 
 async def test_what_a_store_says_for_itself_is_not_repeated_by_each_that_waits_for_it(

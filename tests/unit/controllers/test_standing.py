@@ -37,4 +37,4 @@ def test_what_somebody_made_or_edited_is_told_from_what_is_older_than_the_key(ca
         assert older.former
         assert not older.accepted
         assert "Somebody" not in older.refusal
-        assert "sealed when its request or Promise is carried out again" in older.refusal
+        assert "sealed when its request or Promise is reconciled again" in older.refusal

@@ -16,7 +16,7 @@ PATIENT = GitSettings(minimum_fetch_interval=3600.0)
 FOLDER = "resources/default/a"
 FILE = f"{FOLDER}/x.yaml"
 SAYS = "This undoes what others changed in files of the placement above:"
-UNKNOWN = "changed earlier, by which commit is not known"
+UNKNOWN = "changed earlier, in an unknown commit"
 
 
 @pytest.fixture

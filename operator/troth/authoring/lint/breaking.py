@@ -174,7 +174,7 @@ def _default(old: Mapping[str, Any], new: Mapping[str, Any], words: str, field: 
     becomes = "is gone" if now is _ABSENT else f"is {now!r}"
     message = f"the default of {words} was {was!r} and {becomes}: a new request means something else"
     where = field if now is _ABSENT else f"{field}.default"
-    yield Remark("T304", where, message, "keep the default, or say it in the changelog")
+    yield Remark("T304", where, message, "keep the default, or mention it in the changelog")
 
 
 def _type_of(schema: Mapping[str, Any]) -> str:

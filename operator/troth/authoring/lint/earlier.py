@@ -82,7 +82,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
             check=False,
         )
     except FileNotFoundError:
-        raise HomeError(folder, "there is no git to ask", "install it, or compare with a file") from None
+        raise HomeError(folder, "git is not installed", "install it, or compare with a file") from None
     except (OSError, subprocess.TimeoutExpired):
         raise HomeError(folder, "git does not answer", "compare with a file") from None
     return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None

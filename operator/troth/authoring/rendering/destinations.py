@@ -69,7 +69,7 @@ def read_destinations(path: Path) -> Destinations:
                 policies[ref] = policy_of(kind.kind, spec)
                 paths[ref] = kind.prefix_of(spec)
         except (AttributeError, TypeError, ValueError, KeyError):
-            raise HomeError(path, f"a {obj['kind']} in it is not shaped as one") from None
+            raise HomeError(path, f"a {obj['kind']} in it is malformed") from None
     if not found:
         raise HomeError(path, "has no Destination", "put the platform's Destinations in it")
     return Destinations(tuple(found), paths, policies)
@@ -104,7 +104,7 @@ def _check_allow(path: Path, obj: Mapping[str, Any]) -> None:
             case _:
                 fits, remedy = False, "there are namespaces, kinds, clusterKinds and files"
         if not fits:
-            problem = f"spec.allow.{name} of the Destination {obj['metadata']['name']!r} is not what it should be"
+            problem = f"spec.allow.{name} of the Destination {obj['metadata']['name']!r} has the wrong type"
             raise HomeError(path, problem, remedy)
 
 

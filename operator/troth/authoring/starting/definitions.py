@@ -171,8 +171,8 @@ def adopt(file: Path, kind: str) -> Offered:
     except InvalidObject as error:
         raise HomeError(file, error.problem, error.remedy, field=error.field.removeprefix("spec.api.")) from None
     except (AttributeError, TypeError, KeyError, ValueError):
-        problem = f"is not shaped as a {_DEFINITION}"
-        raise HomeError(file, problem, "compare it with one that the API server took") from None
+        problem = f"is not a valid {_DEFINITION}"
+        raise HomeError(file, problem, "compare it with one that the API server has accepted") from None
     if refusals:
         field = refusals[0].field
         raise HomeError(file, refusals[0].message, line=_line(file, field), field=field)

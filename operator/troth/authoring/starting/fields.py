@@ -58,7 +58,7 @@ def parse_fields(texts: Sequence[str]) -> tuple[Field, ...]:
     fields = tuple(parse_field(text) for text in texts)
     for index, field in enumerate(fields):
         if any(other.name == field.name for other in fields[:index]):
-            raise CannotStart(f"--field {field.name}: is there twice; leave one out")
+            raise CannotStart(f"--field {field.name}: occurs twice; leave one out")
     return fields
 
 
@@ -130,7 +130,7 @@ def _options(text: str, parts: Sequence[str]) -> dict[str, str]:
             hint = f"did you mean {meant}?" if meant and meant != name else f"there is {_listed()}"
             raise _wrong(text, f"{part!r} is not an option", rf"{hint} (a colon inside of a value is written \:)")
         if name in options:
-            raise _wrong(text, f"{name} is there twice", "leave one out")
+            raise _wrong(text, f"{name} occurs twice", "leave one out")
         options[name] = value
     return options
 

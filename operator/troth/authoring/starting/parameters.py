@@ -203,7 +203,7 @@ class Parameters:
                     if span is None:
                         continue
                     if span == (0, len(value)):
-                        span = None  # all of it is no part, and stays a text
+                        span = None  # the whole text is not a part of it, and stays a text
                 self._reached.add(parameter.text)
                 self._take(index, path, span, parameter)
                 self._remember(parameter, obj, path, value, span, shown)

@@ -126,7 +126,7 @@ def begin(
     except (AttributeError, TypeError, KeyError, ValueError):
         # The API server's schema of a definition lets nothing of the kind in.
         raise CannotStart(
-            f"the schema of {offered.kind} is not shaped as one; ask kubectl apply --dry-run"
+            f"the schema of {offered.kind} is malformed; kubectl apply --dry-run=server shows why"
         ) from None
     if least is None or most is None:
         why = why_refused(offered)
@@ -143,7 +143,7 @@ def begin(
 
 
 _ORIGIN_FIELDS: Final = "Say here what people get."
-_ORIGIN_DEFINITION: Final = "The API is that of a CustomResourceDefinition that existed. Say here what people get."
+_ORIGIN_DEFINITION: Final = "The API comes from an existing CustomResourceDefinition. Say here what people get."
 _ORIGIN_MANIFESTS: Final = (
     "Made of manifests that existed. A request that chooses nothing gives exactly these; every request gives\n"
     "objects of the same names, unless a field or the request's name is a part of them."

@@ -62,7 +62,7 @@ def config_template(offered: Offered, either: Container[str]) -> str:
     """
     required = set(offered.spec.get("required") or ())
     lines = [
-        "{# Replace this ConfigMap with what people shall get. A value needs no quotes: it stays what it is. #}",
+        "{# Replace this ConfigMap with what people should get. Values need no quotes. #}",
         "apiVersion: v1",
         "kind: ConfigMap",
         "metadata:",
@@ -120,7 +120,7 @@ def readme_text(name: str, offered: Offered, files: Sequence[str], origin: str) 
     parts.append(
         f"""```sh
 troth test                                         # the cases in tests/, and requests of its own
-troth lint                                         # what is wrong without anybody asking
+troth lint                                         # what is wrong, without a request
 troth render . -f examples/example.yaml --status   # look at what a request gives
 troth build . | kubectl apply --server-side -f -
 kubectl apply -f examples/example.yaml

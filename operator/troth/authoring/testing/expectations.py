@@ -80,7 +80,7 @@ def judge(
             Problem("golden", f"{golden.folder} is empty or does not exist; write it with --update", where)
         )
     else:
-        words = {"new": "was not there before", "missing": "is not rendered any more", "changed": "is different"}
+        words = {"new": "is new", "missing": "is no longer rendered", "changed": "is different"}
         problems += [
             Problem("golden", f"{one.path} {words[one.word]}; if that is right, use --update", where, one.diff)
             for one in found
@@ -123,7 +123,7 @@ def _judge_failure(expect: Expectation, rendering: Rendering) -> list[Problem]:
         problems.append(
             Problem(
                 "failure.reason",
-                f"expected {wanted.reason}, is {failure.reason}: {rendering.complaint}",
+                f"expected {wanted.reason}, got {failure.reason}: {rendering.complaint}",
                 expect.at("failure.reason"),
             )
         )
@@ -137,7 +137,7 @@ def _judge_failure(expect: Expectation, rendering: Rendering) -> list[Problem]:
         )
     if wanted.file not in ("", failure.file):
         problems.append(
-            Problem("failure.file", f"expected {wanted.file}, is {failure.file}", expect.at("failure.file"))
+            Problem("failure.file", f"expected {wanted.file}, got {failure.file}", expect.at("failure.file"))
         )
     return problems
 
@@ -172,7 +172,7 @@ def _judge_objects(expect: Expectation, rendering: Rendering) -> Iterator[Proble
             message = f"{selection(wanted)} is more than one object: {those}; give its metadata.name"
             yield Problem(path, message, expect.at(path))
         else:
-            yield Problem(path, f"there is no {selection(wanted)}; there is {there}", expect.at(path))
+            yield Problem(path, f"there is no {selection(wanted)}; available: {there}", expect.at(path))
     for index, wanted in enumerate(expect.absent):
         path = f"absent[{index}]"
         for obj in objects:
@@ -196,9 +196,8 @@ def _judge_count(
     if len(found) != number:
         those = _listed(found)
         kinds = sorted({str(obj.get("kind")) for obj in objects})
-        rest = f": {those}" if those else f"; there is {', '.join(kinds)}" if kinds else "; there is nothing"
-        yield Problem(path, f"expected {number}, there {'is' if len(found) == 1 else 'are'} {len(found)}{rest}",
-                      expect.at(path))  # fmt: skip
+        rest = f": {those}" if those else f"; available: {', '.join(kinds)}" if kinds else "; nothing was rendered"
+        yield Problem(path, f"expected {number}, found {len(found)}{rest}", expect.at(path))
 
 
 def _judge_files(expect: Expectation, rendering: Rendering) -> Iterator[Problem]:

@@ -182,7 +182,7 @@ class _Trial:
             _Broken: a promise does not hold.
         """
         if self._left <= 0:
-            return  # enough shrinking: whatever is tried now is no failure
+            return  # enough shrinking: nothing that is tried from here on counts as a failure
         answer = self._ask(body, frame)
         if answer.words:
             reject()

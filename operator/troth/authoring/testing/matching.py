@@ -20,19 +20,19 @@ def differences(expected: Any, actual: Any, path: str = "") -> list[tuple[str, s
     """Path and problem of everything that is not as expected."""
     if isinstance(expected, Mapping):
         if not isinstance(actual, Mapping):
-            return [(path, f"expected a map, is {_shown(actual)}")]
+            return [(path, f"expected a map, got {_shown(actual)}")]
         found: list[tuple[str, str]] = []
         for key, value in expected.items():
             where = f"{path}.{key}" if path else str(key)
             if key not in actual:
                 if value is not None:
-                    found.append((where, f"expected {_shown(value)}, is not there{_like(str(key), actual)}"))
+                    found.append((where, f"expected {_shown(value)}, but it is missing{_like(str(key), actual)}"))
             else:
                 found += differences(value, actual[key], where)
         return found
     if isinstance(expected, list):
         if not isinstance(actual, list):
-            return [(path, f"expected a list, is {_shown(actual)}")]
+            return [(path, f"expected a list, got {_shown(actual)}")]
         if len(expected) != len(actual):
             number = "1 entry" if len(expected) == 1 else f"{len(expected)} entries"
             return [(path, f"expected {number}, has {len(actual)}: {_shown(actual)}")]
@@ -43,7 +43,7 @@ def differences(expected: Any, actual: Any, path: str = "") -> list[tuple[str, s
         ]
     if _is_same(expected, actual):
         return []
-    return [(path, f"expected {_shown(expected)}, is {_shown(actual)}{_kinds(expected, actual)}")]
+    return [(path, f"expected {_shown(expected)}, got {_shown(actual)}{_kinds(expected, actual)}")]
 
 
 def select(wanted: Mapping[str, Any], objects: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -117,7 +117,7 @@ def _like(key: str, actual: Mapping[str, Any]) -> str:
     import difflib
 
     found = difflib.get_close_matches(key, [str(name) for name in actual], n=1)
-    return f"; there is {found[0]}" if found else ""
+    return f"; did you mean {found[0]}?" if found else ""
 
 
 def _shown(value: Any) -> str:

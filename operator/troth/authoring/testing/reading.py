@@ -401,7 +401,7 @@ class _File:
         found = tuple(self._text(entry, f"{path}[{index}]") for index, entry in enumerate(self._list(value, path)))
         for index, entry in enumerate(found):
             if entry in found[:index]:
-                raise self._error(f"{path}[{index}]", f"{entry} is there twice", "write it once")
+                raise self._error(f"{path}[{index}]", f"{entry} occurs twice", "write it once")
             if entry.startswith("/") or ".." in entry.split("/"):
                 raise self._error(f"{path}[{index}]", f"{entry!r} is not the path of a rendered file", _PATH)
         return found

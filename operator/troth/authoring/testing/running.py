@@ -62,7 +62,7 @@ class Options:
     """How to run.
 
     Attributes:
-        update: a golden folder that is different is no problem but an answer.
+        update: a golden folder that differs is not a problem: it is written anew.
         coverage: remember what of the templates was reached.
         generated_coverage: by generated inputs, too.
         examples: how many inputs to generate for each Promise; 0 for none.

@@ -25,7 +25,7 @@ class Collected:
         subjects: Promises with their chosen cases.
         problems: files that cannot be used.
         deselected: how many cases were not chosen.
-        notes: what is no mistake, and good to know.
+        notes: what is not a mistake, but good to know.
     """
 
     subjects: tuple[Subject, ...]

@@ -297,7 +297,7 @@ class Reckoning:
         cost, value = self._visit(inner, scope)
         if not signs:
             return cost, value
-        # Two in a row are no operators, nor is the sign of a number.
+        # Two in a row are not operators, and neither is the sign of a number.
         return cost + (len(signs) % 2 if set(signs) == {"unary_not"} else 0), _Value(value.kind)
 
     def _member_dot(self, children: list[Any], scope: _Scope) -> tuple[int, _Value]:

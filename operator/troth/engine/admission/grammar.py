@@ -28,7 +28,7 @@ _OPTIONS: Final[dict[str, Any]] = {
     "lexer_callbacks": {"IDENT": celparser.CELParser.ambiguous_literals},
     "tree_class": lark.Tree,
 }
-"""Of cel-python's parser, what is no data."""
+"""The attributes of cel-python's parser that are not data."""
 
 
 @functools.cache

@@ -83,12 +83,12 @@ def shown_float(value: float) -> str:
 
 
 def invalid(field: str, value: Any, detail: str, reason: str = INVALID) -> Refusal:
-    """The value is not what it should be."""
+    """The value is wrong."""
     return Refusal(field, f"Invalid value: {shown(value)}: {detail}", reason)
 
 
 def invalid_without_value(field: str, detail: str) -> Refusal:
-    """The value is not what it should be, and too large to be shown."""
+    """The value is wrong, and too large to be shown."""
     return Refusal(field, f"Invalid value: {detail}")
 
 

@@ -57,7 +57,7 @@ class Schemas:
             named = _kind_of(obj)
             if named:
                 lacks = f": it lacks {error.args[0]}" if isinstance(error, KeyError) else ""
-                self._useless[named] = f"its CustomResourceDefinition is not shaped as one{lacks}"
+                self._useless[named] = f"its CustomResourceDefinition is malformed{lacks}"
 
     def problems(self, obj: Mapping[str, Any]) -> Sequence[tuple[str, str]] | None:
         """Field and problem of each thing that the schema does not allow; None when there is no schema."""

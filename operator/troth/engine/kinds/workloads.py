@@ -47,7 +47,7 @@ def _selector(obj: Mapping[str, Any]) -> Iterator[Problem]:
     labels = _map(obj, "spec", "template", "metadata", "labels")
     selector = _map(obj, "spec", "selector")
     if not selector.get("matchLabels") and not selector.get("matchExpressions"):
-        yield "spec.selector", "selects nothing, and must select the Pods of the template"
+        yield "spec.selector", "selects nothing, but must select the Pods of the template"
     for name, value in _map(selector, "matchLabels").items():
         if labels.get(name) != value:
             has = f"is {labels[name]!r}" if name in labels else "is missing"
@@ -65,7 +65,7 @@ def _restart(kind: tuple[str, str], pod: Mapping[str, Any], where: str) -> Itera
 def _containers(obj: Mapping[str, Any], pod: Mapping[str, Any], where: str) -> Iterator[Problem]:
     containers = _list(pod.get("containers"))
     if isinstance(pod.get("containers"), list) and not containers:
-        yield f"{where}.containers", "is empty, and a Pod has a container"
+        yield f"{where}.containers", "is empty, but a Pod needs a container"
     everyone = [*_list(pod.get("initContainers")), *containers]
     yield from _twice((each.get("name") for each in everyone), f"{where}.containers", "containers")
     yield from _twice((each.get("name") for each in _list(pod.get("volumes"))), f"{where}.volumes", "volumes")
@@ -84,7 +84,7 @@ def _containers(obj: Mapping[str, Any], pod: Mapping[str, Any], where: str) -> I
 def _service(spec: Mapping[str, Any]) -> Iterator[Problem]:
     ports = _list(spec.get("ports"))
     if len(ports) > 1 and not all(port.get("name") for port in ports):
-        yield "spec.ports", "has several ports, and then each needs a name"
+        yield "spec.ports", "has several ports, so each of them needs a name"
     yield from _twice((port.get("name") for port in ports), "spec.ports", "ports")
     if not ports and spec.get("clusterIP") != "None" and spec.get("type") != "ExternalName":
         yield "spec.ports", "is required"

@@ -29,7 +29,7 @@ class Calls(Operators):
         wanted = filtering.unfit(node.name, shape)
         if wanted:
             self.remark(
-                "T103", node.node, f"{words_of(node.node)} is {shape.words}, and {node.name} wants {wanted}"
+                "T103", node.node, f"{words_of(node.node)} is {shape.words}, but {node.name} needs {wanted}"
             )
         elif shape.declared and "null" in (shape.kinds or ()) and node.name in filtering.WANT_NO_NULL:
             message = f"{words_of(node.node)} may be null, and {node.name} makes text of that"
@@ -103,7 +103,7 @@ class Calls(Operators):
             for argument, shape in zip(node.args, shapes, strict=False):
                 if shape.never(NUMBERS):
                     self.remark(
-                        "T103", argument, f"{words_of(argument)} is {shape.words}, and range wants a number"
+                        "T103", argument, f"{words_of(argument)} is {shape.words}, but range needs a number"
                     )
             return Shape(kinds=frozenset(("list",)), items=WHOLE)
         if called.name == "caller":
@@ -120,10 +120,10 @@ class Calls(Operators):
             self.mark(owner, whole=True)
             return Shape(paths=owner.paths)
         if name in filtering.TEXT_METHODS and owner.never({"text"}):
-            self.remark("T103", called.node, f"{words_of(called.node)} is {owner.words}, and {name}() is of text")
+            self.remark("T103", called.node, f"{words_of(called.node)} is {owner.words}, but {name}() needs text")
             return filtering.TEXT_METHODS[name]
         if name in filtering.MAP_METHODS and owner.never({"map"}):
-            self.remark("T103", called.node, f"{words_of(called.node)} is {owner.words}, and {name}() is of a map")
+            self.remark("T103", called.node, f"{words_of(called.node)} is {owner.words}, but {name}() needs a map")
             return UNKNOWN
         if owner.is_map and name in filtering.MAP_METHODS:
             return self._map_method(owner, name, node, arguments)

@@ -35,9 +35,9 @@ def check_descriptions(promise: Mapping[str, Any], offer: Offer) -> Iterator[Rem
         schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
         if not _described(schema):
             message = (
-                f"kubectl explain says nothing of the kind {offer.resource.kind}: its schema has no description"
+                f"kubectl explain shows nothing for the kind {offer.resource.kind}: its schema has no description"
             )
-            yield Remark("T112", field, message, "say what one gets for it", needle="openAPIV3Schema")
+            yield Remark("T112", field, message, "describe what people get", needle="openAPIV3Schema")
         yield from _fields(schema, (), field, 0)
         if version.get("name") == offer.resource.version:
             yield from _status(schema, field, offer)
@@ -86,7 +86,7 @@ def _remark(path: Path, field: str) -> Remark:
         message = f"kubectl explain does not say what {words} is: the API does not describe it"
         fix = "declare it in the schema's status, with a description"
     else:
-        message = f"kubectl explain says nothing of {words}: it has no description"
+        message = f"kubectl explain shows nothing for {words}: it has no description"
         fix = "say what it means, in whole sentences"
     return Remark("T112", field, message, fix, needle=path[-1])
 

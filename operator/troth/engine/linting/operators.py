@@ -61,7 +61,7 @@ class Operators(Lookups):
 
     def _number(self, node: nodes.Node, shape: Shape, operator: str) -> None:
         if shape.never({*NUMBERS}) and not shape.only("null"):
-            self.remark("T103", node, f"{words_of(node)} is {shape.words}, and {operator} wants a number")
+            self.remark("T103", node, f"{words_of(node)} is {shape.words}, but {operator} needs a number")
 
     def _disjoint(
         self, left: nodes.Node, first: Shape, right: nodes.Node, second: Shape, operator: str, fix: str
@@ -118,7 +118,7 @@ class Operators(Lookups):
     def check_iterable(self, node: nodes.Node, shape: Shape) -> None:
         """Says when a loop goes over something that has no items."""
         if shape.never({"list", "map", "text"}) and not shape.only("null"):
-            self.remark("T103", node, f"{words_of(node)} is {shape.words}, and a loop wants a list or a map")
+            self.remark("T103", node, f"{words_of(node)} is {shape.words}, but a loop needs a list or a map")
         elif shape.declared and shape.only("text"):
             self.remark("T103", node, f"{words_of(node)} is text, and a loop over it gives its letters")
 
@@ -146,6 +146,6 @@ class Operators(Lookups):
             self.remark(
                 "T105",
                 subject,
-                f"no branch is for {enumerated(forgotten)}, which {origin_of(shape, words_of(subject))} may be",
+                f"no branch handles {enumerated(forgotten)}, which {origin_of(shape, words_of(subject))} may be",
                 "add a branch for it, or an else",
             )

@@ -35,9 +35,9 @@ CODES: Final[Mapping[str, Code]] = MappingProxyType(
         "T001": Code("error", "The operator refuses the Promise"),
         "T002": Code("error", "A comment that silences is not complete"),
         "T003": Code("warning", "A comment silences nothing"),
-        "T004": Code("note", "Not everything was looked at"),
+        "T004": Code("note", "Not everything was checked"),
         "T005": Code("error", "A field that is lost between two versions of the API"),
-        "T006": Code("note", "A README that tells of another API"),
+        "T006": Code("note", "A README that does not match the API"),
         "T101": Code("error", "A field that does not exist"),
         "T102": Code("error", "A field that may be missing is used without a default"),
         "T103": Code("error", "A value of the wrong type"),
@@ -61,7 +61,7 @@ CODES: Final[Mapping[str, Code]] = MappingProxyType(
         "T208": Code("error", "A request that the API allows and no template can render"),
         "T209": Code("note", "A rule that was not checked"),
         "T210": Code("error", "The Promise's own workflow cannot be rendered"),
-        "T211": Code("warning", "Nothing was rendered, so nothing was looked at"),
+        "T211": Code("warning", "Nothing was rendered, so nothing was checked"),
         "T301": Code("error", "A field was removed"),
         "T302": Code("error", "What a field allows was narrowed"),
         "T303": Code("error", "A field is newly required"),
@@ -69,7 +69,7 @@ CODES: Final[Mapping[str, Code]] = MappingProxyType(
         "T305": Code("error", "A version is no longer served"),
         "T306": Code("error", "The type of a field was changed"),
         "T307": Code("error", "The API has another name"),
-        "T308": Code("error", "Requests that live in the cluster do not fit the API"),
+        "T308": Code("error", "Requests in the cluster do not fit the API"),
     }
 )
 

@@ -37,17 +37,17 @@ def check_versions(promise: Mapping[str, Any]) -> Iterator[Remark]:
         if index == kept:
             continue
         name, stored = version["name"], storage["name"]
-        is_kept = f"which is the stored version, and nothing converts from {name}"
+        is_kept = f"{stored} is the stored version, and nothing converts from {name}"
         for path, where, problem in _lost(_schema(version), _schema(storage), (), "", 0):
             said = problem.format(words=_words(path), here=name, there=stored)
-            message = f"{said}, {is_kept}: what requests have there is lost"
+            message = f"{said}; {is_kept}: what requests have there is lost"
             yield Remark("T005", f"{_VERSIONS}[{index}].schema.openAPIV3Schema{where}", message, _FIX)
         if not version.get("served"):
             continue  # nobody reads or writes it, but requests may still be stored in it
         for path, where, problem in _lost(_schema(storage), _schema(version), (), "", 0, types=False):
             message = (
                 f"{problem.format(words=_words(path), here=stored, there=name)}, and nothing converts between them: "
-                f"whoever reads {name} does not see it, and whoever writes {name} removes it"
+                f"clients that read {name} do not see it, and clients that write {name} remove it"
             )
             yield Remark("T005", f"{_VERSIONS}[{kept}].schema.openAPIV3Schema{where}", message, _FIX)
 
@@ -71,7 +71,7 @@ def _lost(
         if name in others:
             yield from _lost(child, others[name], inner, place, depth + 1, types=types)
         elif not _is_open(there) and inner not in _ANYWAY:
-            yield inner, place, "{here} has {words} and {there} has not"
+            yield inner, place, "{here} has {words}, but {there} does not"
     for key, step in (("items", "[]"), ("additionalProperties", "*")):
         child, other = here.get(key), there.get(key)
         if isinstance(child, Mapping) and isinstance(other, Mapping):

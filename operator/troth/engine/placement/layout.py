@@ -98,7 +98,7 @@ def place(destination: Destination, placement: WorkPlacement, *, store_path: str
         store_path: the ``spec.path`` of the state store.
 
     Raises:
-        InvalidObject: a path leaves the destination's folder, is not a path, or is there twice.
+        InvalidObject: a path leaves the destination's folder, is not a path, or occurs twice.
     """
     prefix = destination_prefix(destination, store_path=store_path)
     if destination.mode == AGGREGATED:
@@ -256,7 +256,7 @@ def _place_files(folder: str, workloads: Sequence[Workload]) -> dict[str, str]:
     for index, workload in enumerate(workloads):
         path = _join(folder, confine(workload.filepath, _field_of(index)))
         if path in files:
-            raise InvalidObject(_field_of(index), f"{workload.filepath} is there twice", "choose another name")
+            raise InvalidObject(_field_of(index), f"{workload.filepath} occurs twice", "choose another name")
         if not workload.blob:
             raise InvalidObject(
                 f"spec.workloads[{index}].content",

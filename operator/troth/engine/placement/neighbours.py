@@ -91,23 +91,23 @@ class Neighbours:
         said = []
         if self.around:
             said.append(
-                f"its folder lies in that of {_named(self.around)}: whoever reads that folder as a whole applies what "
-                "is meant for this one, too"
+                f"its folder is inside that of {_named(self.around)}: a tool that reads that folder as a whole also "
+                "applies what is meant for this one"
             )
         if self.inside:
             said.append(
-                f"in its folder lies that of {_named(self.inside.values())}: whoever reads this folder as a whole "
-                "applies what is meant for others, too"
+                f"its folder contains that of {_named(self.inside.values())}: a tool that reads this folder as a whole "
+                "also applies what is meant for others"
             )
         if self.sharing:
             said.append(
-                f"its folder is that of {_named(self.sharing)}, through another store: of two that want one path "
+                f"its folder is that of {_named(self.sharing)}, through another store: if both want the same path "
                 "there, the second is refused"
             )
         if self.twins:
             said.append(
-                f"some file systems take its folder for that of {_named(self.twins)}: their names differ in case or in "
-                "their Unicode form only"
+                f"some file systems treat its folder as that of {_named(self.twins)}: their names differ only "
+                "in case or in their Unicode form"
             )
         return "; ".join(said)
 

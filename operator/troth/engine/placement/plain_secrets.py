@@ -118,15 +118,15 @@ def describe(found: Iterable[tuple[str, str]]) -> str:
 def exposed(secrets: str, store: str) -> str:
     """What is said of Secrets that are written all the same."""
     return (
-        f"{secrets}: goes to {store} in the clear, where everybody who reads the store can read it. {REMEDY}; "
-        "plainSecrets: allow on the store says that it is meant"
+        f"{secrets}: goes to {store} in the clear, so everybody who can read the store can read it. {REMEDY}; "
+        "if this is intended, set plainSecrets: allow on the store"
     )
 
 
 def withheld(secrets: str, store: str) -> str:
     """What is said of Secrets that are not written."""
     return (
-        f"{secrets}: not written, since {store} refuses Secrets in the clear (plainSecrets: refuse). {REMEDY}. "
+        f"{secrets}: not written, because {store} refuses Secrets in the clear (plainSecrets: refuse). {REMEDY}. "
         "What is in the store already stays as it is"
     )
 

@@ -229,7 +229,7 @@ def _place(
         fitting = {target.name for target in candidates}
         kept_by = tuple(home for home in homes if home.held and home.destination not in fitting)
         at_home = {home.destination for home in homes}
-        # A destination as good as the one that is about to get it is no reason to begin again.
+        # A destination that is only as good as the one that is about to get it does not justify a new beginning.
         best = max(
             candidates,
             key=lambda target: (

@@ -126,7 +126,7 @@ def sha256(value: Any) -> str:
 def hash_of(value: Any, algorithm: str = "sha1") -> str:
     """A digest in hex: md5, sha1, sha224, sha256, sha384 or sha512."""
     if algorithm not in ("md5", "sha1", "sha224", "sha256", "sha384", "sha512"):
-        raise ValueError(f"there is no hash {algorithm!r}")
+        raise ValueError(f"unknown hash {algorithm!r}")
     value = plain_value(value)
     data = value.encode() if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     return hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()

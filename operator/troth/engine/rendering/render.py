@@ -253,7 +253,7 @@ class Rendering:
             items = []
         if not isinstance(items, list):
             raise Problem(
-                "TemplateError", "forEach gives no list", "give it a list, or a map for its keys and values"
+                "TemplateError", "forEach does not give a list", "give it a list, or a map for its keys and values"
             )
         if len(items) > self._limits.items:
             raise Oversized(f"forEach gives {len(items)} items, and at most {self._limits.items} are allowed")
@@ -293,7 +293,7 @@ class Rendering:
                 "DuplicatePath",
                 f"two files have the path {path!r}"
                 if twin == path
-                else f"{twin!r} and {path!r} are one file to some readers",
+                else f"{twin!r} and {path!r} are the same file to some readers",
                 "put what differs into the path, such as {{ item.name }} or {{ index }}",
                 value=path,
             )

@@ -322,7 +322,7 @@ class Environment(ImmutableSandboxedEnvironment):
         return tree
 
     def names_in(self, source: str) -> frozenset[str]:
-        """The names that a template may read; of ``values.x`` it is ``x``. None when it does not compile."""
+        """The names that a template may read; for ``values.x`` this is ``x``. Empty when it does not compile."""
         return self.codes.names(source, make=lambda: self._names_in(source))
 
     def _names_in(self, source: str) -> frozenset[str]:

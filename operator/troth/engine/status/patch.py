@@ -43,7 +43,7 @@ def apply_patch(old: Mapping[str, Any], patch: Mapping[str, Any] | None) -> dict
 
 
 def same(left: Any, right: Any) -> bool:
-    """Whether two JSON values are equal; unlike Python's ``==``, true is not 1. A None in a map is no key."""
+    """Whether two JSON values are equal; unlike in Python, true is not 1. A None in a map is a missing key."""
     if isinstance(left, Mapping) and isinstance(right, Mapping):
         keys = {key for key, value in left.items() if value is not None}
         if keys != {key for key, value in right.items() if value is not None}:

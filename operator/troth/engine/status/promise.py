@@ -145,8 +145,8 @@ def promise_deletion_status(old: Mapping[str, Any], told: Mapping[str, Any], *, 
 
 
 def _why_paused(facts: PromiseFacts) -> str:
-    waits = "it is not deleted" if facts.deleting else "neither it nor its requests are carried out"
-    return f"Paused: it has the label {labels.PAUSED}=true, and {waits} until that is taken off"
+    waits = "it is not deleted" if facts.deleting else "neither it nor its requests are reconciled"
+    return f"Paused: it has the label {labels.PAUSED}=true, and {waits} until the label is removed"
 
 
 def _requirements(facts: PromiseFacts) -> list[Condition]:

@@ -39,7 +39,9 @@ _PLACED: Final = frozenset(
 def why_unavailable(promise: str, status: Mapping[str, Any], *, deleting: bool = False) -> Obstacle:
     """Why a Promise fulfils no requests, from its own status."""
     if deleting:
-        return Obstacle(UNAVAILABLE, f"the Promise {promise} is being deleted, and its requests go with it")
+        return Obstacle(
+            UNAVAILABLE, f"the Promise {promise} is being deleted, and its requests are deleted with it"
+        )
     ready = find_condition(status.get("conditions"), types.READY) or {}
     reason = UNFULFILLED if ready.get("reason") == "RequirementsNotFulfilled" else UNAVAILABLE
     said = ready.get("message") if ready.get("status") == "False" else ""
@@ -51,7 +53,7 @@ def why_paused(promise: str, label: str, *, by_promise: bool, deleting: bool) ->
     """Why a request is left alone: it or its Promise has the label."""
     owner = f"its Promise {promise}" if by_promise else "it"
     waits = "it is not deleted" if deleting else "nothing is done for it"
-    return Obstacle(PAUSED, f"Paused: {owner} has the label {label}=true, and {waits} until that is taken off")
+    return Obstacle(PAUSED, f"Paused: {owner} has the label {label}=true, and {waits} until the label is removed")
 
 
 def paused_conditions(message: str) -> list[Condition]:

@@ -91,7 +91,7 @@ class PromiseInspector:
                 healthy = not (await process.receive())["exhausted"]
                 return found
         except (TimeoutError, ProcessEnded, OSError) as error:
-            raise ProcessError(f"requests could not be held against their API: {error}") from error
+            raise ProcessError(f"requests could not be checked against their API: {error}") from error
         finally:
             if healthy:
                 self._process = process
@@ -115,11 +115,11 @@ class PromiseInspector:
                     reports.append(_report(read_answer(reply["outcome"]), self._limits))
             healthy = not reply["exhausted"]
         except TimeoutError:
-            reports.append(LintReport(unfinished=f"nothing was found out within {_PATIENCE_SECONDS:g} seconds"))
+            reports.append(LintReport(unfinished=f"the check did not finish within {_PATIENCE_SECONDS:g} seconds"))
         except ProcessEnded:
-            reports.append(LintReport(unfinished="the process that looks at it ended before it was done"))
+            reports.append(LintReport(unfinished="the process that checks it ended before it had finished"))
         except (ProcessError, OSError) as error:
-            reports.append(LintReport(unfinished=f"the process that looks at it does not start: {error}"))
+            reports.append(LintReport(unfinished=f"the process that checks it does not start: {error}"))
         finally:
             if healthy and self._waiting > 1:
                 self._process = process  # for whoever is next

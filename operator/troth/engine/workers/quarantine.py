@@ -254,7 +254,7 @@ class Quarantine:
         failure = Failure(
             "TemplateTimeout",
             message,
-            hint="nothing has to be done here: it is tried again later, and at once when it is edited",
+            hint="nothing has to be done here: Troth tries again later, and at once when it is edited",
             again=again,
         )
         return Held(index, failure.within(names[index]))

@@ -126,7 +126,7 @@ class Leaves(Protocol):
         """A scalar without this character is left alone."""
 
     def leaf(self, text: str, *, plain: bool) -> Any:
-        """The value of a scalar; ``plain`` says that it stood without quotes and is no block."""
+        """The value of a scalar; ``plain`` says that it stood without quotes and is not a block."""
 
     def key(self, text: str) -> str:
         """The text of a key."""
@@ -294,7 +294,7 @@ class _Builder:
             key = self._key(key_node)
             if key in result:
                 why = f", as {key_node.value!r} without quotes is {key}" if key_node.tag == BOOL else ""
-                raise _at(key_node, f"the key {key!r} is there twice{why}")
+                raise _at(key_node, f"the key {key!r} occurs twice{why}")
             result[key] = self.build(value_node)
         return {**merged, **result} if merged else result
 

@@ -1,6 +1,6 @@
 """From a YAML text to nodes: libyaml's parser with Kubernetes' reading of plain words, and a bound on depth.
 
-libyaml's binding composes nodes itself, in C, and refuses an anchor that is there twice in one document. YAML allows
+libyaml's binding composes nodes itself, in C, and refuses an anchor that occurs twice in one document. YAML allows
 that, and kubectl reads it: the later one counts from where it stands. Such a text is composed here, from events,
 which takes twice as long; so only such a text is.
 """

@@ -49,9 +49,9 @@ def test_the_kind_and_each_field_without_a_description_are_named() -> None:
         "properties": {"a": {"type": "string"}},
     }
     assert said(obj) == [
-        ("", "kubectl explain says nothing of the kind Thing: its schema has no description"),
+        ("", "kubectl explain shows nothing for the kind Thing: its schema has no description"),
         *(
-            (field, f"kubectl explain says nothing of {words}: it has no description")
+            (field, f"kubectl explain shows nothing for {words}: it has no description")
             for field, words in (
                 (".properties.spec", "spec"),
                 (".properties.spec.properties.size", "spec.size"),
@@ -77,7 +77,7 @@ def test_a_field_of_the_status_that_the_api_does_not_describe_is_named_where_it_
     assert said(obj) == [
         (
             ".properties.status.properties.region",
-            "kubectl explain says nothing of status.region: it has no description",
+            "kubectl explain shows nothing for status.region: it has no description",
         ),
         (
             "spec.workflows.resource.configure[0].spec.status.port",

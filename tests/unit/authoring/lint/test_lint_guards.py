@@ -157,6 +157,6 @@ def test_a_branch_of_a_macro_that_a_call_never_takes_is_not_held_against_it(give
 
 def test_types_have_their_articles_and_attributes_their_owner() -> None:
     (found,) = of_template("{{ spec.n | length }}", spec=spec(n={"type": "integer", "default": 1}))
-    assert "spec.n is a whole number, and length wants a list" in found.message
+    assert "spec.n is a whole number, but length needs a list" in found.message
     (found,) = of_template("{{ spec.l | selectattr('on') | list }}", spec=ITEMS)
     assert (found.code, found.message) == ("T101", "the items of spec.l have no 'on': the API server drops it")

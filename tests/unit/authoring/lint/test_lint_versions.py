@@ -45,15 +45,15 @@ def remove(spec: dict[str, Any]) -> None:
 
 
 LOSING = {
-    "a field of the new version": (add, "v2 has spec.retention and v1 has not"),
-    "a field of the old version": (remove, "v1 has spec.owner and v2 has not"),
+    "a field of the new version": (add, "v2 has spec.retention, but v1 does not"),
+    "a field of the old version": (remove, "v1 has spec.owner, but v2 does not"),
     "a field within": (
         lambda spec: spec["properties"]["backup"]["properties"].update(at=TEXT),
-        "v2 has spec.backup.at and v1 has not",
+        "v2 has spec.backup.at, but v1 does not",
     ),
     "a field of the items of a list": (
         lambda spec: spec["properties"]["members"]["items"]["properties"].pop("role"),
-        "v1 has spec.members[].role and v2 has not",
+        "v1 has spec.members[].role, but v2 does not",
     ),
     "another type": (
         lambda spec: spec["properties"]["replicas"].update(type="string", default="1"),

@@ -70,12 +70,12 @@ def test_two_of_one_name_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("allow", "words"),
     [
-        ({"namespace": ["a"]}, "spec.allow.namespace of the Destination 'a' is not what it should be"),
+        ({"namespace": ["a"]}, "spec.allow.namespace of the Destination 'a' has the wrong type"),
         ({"namespaces": "team-*"}, "use a list of texts"),
         ({"kinds": ["Deployment"]}, "use a list such as"),
         ({"clusterKinds": [{"kind": "Namespace"}]}, "use a list such as"),
         ({"files": "true"}, "use true or false"),
-        (["a"], "not shaped as one"),
+        (["a"], "is malformed"),
     ],
 )
 def test_rules_that_an_api_server_does_not_take_are_refused(tmp_path: Path, allow: object, words: str) -> None:

@@ -142,12 +142,12 @@ def test_an_expectation_holds_when_it_is_so_and_says_the_line_when_it_is_not(
 
 def test_a_number_that_should_be_a_text_is_said_to_be_one(outcome: Callable[..., CaseResult]) -> None:
     failed = outcome(one({"objects": [{"kind": "Service", "spec": {"ports": [{"port": "80"}]}}]}))
-    assert sentences(failed) == ['objects[0].spec.ports[0].port: expected "80", is 80 (not a text)']
+    assert sentences(failed) == ['objects[0].spec.ports[0].port: expected "80", got 80 (not a text)']
 
 
 def test_a_missing_object_is_told_with_those_that_are_there(outcome: Callable[..., CaseResult]) -> None:
     failed = outcome(one({"objects": [{"kind": "Secret"}]}))
-    assert sentences(failed) == ["objects[0]: there is no Secret; there is ConfigMap/test, Service/test"]
+    assert sentences(failed) == ["objects[0]: there is no Secret; available: ConfigMap/test, Service/test"]
 
 
 def test_a_refusal_is_expected_by_field_and_words(outcome: Callable[..., CaseResult]) -> None:
@@ -241,7 +241,7 @@ def test_a_golden_folder_is_written_compared_and_brought_up_to_date(
     changed, gone = outcome(case).problems
     assert "-other: text" in changed.diff
     assert "+kind: ConfigMap" in changed.diff
-    assert gone.message.endswith("old.yaml is not rendered any more; if that is right, use --update")
+    assert gone.message.endswith("old.yaml is no longer rendered; if that is right, use --update")
     done = outcome(case, update=True)
     assert done.problems == ()
     lines = golden.plan(done.goldens)
@@ -286,7 +286,7 @@ WRONG: list[tuple[Any, str]] = [
     (one({"failure": {"reason": "Refuse"}}), "did you mean Refused"),
     (one({"refused": True, "golden": "a"}), "stands beside refused"),
     (one({"golden": "../out"}), "is not a valid folder name"),
-    (one({"files": ["a", "a"]}), "is there twice"),
+    (one({"files": ["a", "a"]}), "occurs twice"),
     (one({"files": ["../a"]}), "is not the path"),
     (one({"objects": [{}]}), "selects nothing"),
     (one({"unscheduled": "yes please"}), "neither true nor false"),
@@ -441,8 +441,8 @@ def test_maps_match_by_the_keys_given_and_lists_entry_by_entry() -> None:
     actual = {"a": {"b": 1, "c": [{"d": 1, "e": 2}]}, "n": None}
     assert differences({"a": {"c": [{"d": 1}]}, "n": None, "x": None}, actual) == []
     assert differences({"a": {"c": []}}, actual) == [("a.c", 'expected 0 entries, has 1: [{"d":1,"e":2}]')]
-    assert differences({"a": {"b": True}}, actual) == [("a.b", "expected true, is 1")]
-    assert differences({"a": {"bb": 1}}, actual) == [("a.bb", "expected 1, is not there; there is b")]
+    assert differences({"a": {"b": True}}, actual) == [("a.b", "expected true, got 1")]
+    assert differences({"a": {"bb": 1}}, actual) == [("a.bb", "expected 1, but it is missing; did you mean b?")]
 
 
 @pytest.mark.parametrize(

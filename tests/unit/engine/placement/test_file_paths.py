@@ -143,4 +143,4 @@ def test_two_spellings_of_one_path_are_refused(first: str, second: str) -> None:
 
     assert isinstance(made, Failure)
     assert made.reason == "DuplicatePath"
-    assert "are one file to some readers" in made.message
+    assert "are the same file to some readers" in made.message

@@ -248,7 +248,7 @@ def test_a_placement_whose_names_are_no_names_is_refused(changes: dict[str, Any]
 
 def test_files_that_exclude_one_another_are_refused() -> None:
     for paths in (("a", "./a"), ("a", "a/b"), ("a/b/c", "a")):
-        with pytest.raises(InvalidObject, match=r"there twice|both a file and a folder"):
+        with pytest.raises(InvalidObject, match=r"occurs twice|both a file and a folder"):
             place(destination(), placement(*paths), store_path="")
 
 

@@ -166,7 +166,7 @@ def test_json_is_read_as_json_also_before_documents_of_yaml() -> None:
     assert load_document('{"a": "\\/", "b": " \u2028 ", "c": 1.0}') == {"a": "/", "b": " \u2028 ", "c": 1}
     assert load_documents('{"a": "\\/"}\n---\na: |\n  x') == [{"a": "/"}, {"a": "x\n"}]
     assert load_documents('{"a": 1} {"a": 2}\n{"a": 3}') == [{"a": 1}, {"a": 2}, {"a": 3}]
-    with pytest.raises(InvalidManifest, match="there twice") as caught:
+    with pytest.raises(InvalidManifest, match="occurs twice") as caught:
         load_documents('{"a": 1}\n---\na: 1\na: 2\n')
     assert caught.value.line == 4
 
@@ -180,7 +180,7 @@ def test_aliases_share_nothing() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("a: 1\nb: 2\na: 3\n", 3, "there twice"),
+        ("a: 1\nb: 2\na: 3\n", 3, "occurs twice"),
         ("a: 1\n b: 2\n", 2, "': '"),
         ("a: b: c\n", 1, "': '"),
         ("a:\n- b\n  c: 1\n", 3, "': '"),
@@ -194,7 +194,7 @@ def test_aliases_share_nothing() -> None:
         ("? [a]\n: 1\n", 1, "a key that is a map or a list"),
         ("{a: 1}: 2\n", 1, "a key that is a map or a list"),
         ("null: 1\n", 1, "without a name"),
-        ("y: 1\non: 2\n", 2, "the key 'true' is there twice, as 'on' without quotes is true"),
+        ("y: 1\non: 2\n", 2, "the key 'true' occurs twice, as 'on' without quotes is true"),
         ("a: \x01\n", None, "control character"),
         ("a: &x [*x]\n", 1, "holds itself"),
         ("a: {<<: 1}\n", 1, "merges maps"),
