@@ -7,7 +7,7 @@ needs another encoding.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -42,39 +42,29 @@ def framed(payload: bytes) -> bytes:
 
 
 def pack_pipelines(pipelines: Sequence[JinjaPipeline]) -> bytes:
-    """The pipelines of one list; equal lists give equal bytes."""
-    return pack([asdict_shallow(pipeline) for pipeline in pipelines])
+    """The pipelines of one list; equal lists give equal bytes. orjson writes a dataclass as a map of its fields."""
+    return pack(list(pipelines))
 
 
 def read_pipelines(messages: Sequence[Mapping[str, Any]]) -> tuple[JinjaPipeline, ...]:
     """The pipelines as they were packed."""
     return tuple(
-        JinjaPipeline(
-            name=message["name"],
-            values=message["values"],
-            files=tuple(FileTemplate(*file) for file in message["files"]),
-            partials=message["partials"],
-            destinations=tuple(DestinationRule(*rule) for rule in message["destinations"]),
-            status=message["status"],
-            control=message["control"],
-            moved=tuple(Move(*move) for move in message["moved"]),
-        )
+        JinjaPipeline(**{name: _read_field(name, value) for name, value in message.items()})
         for message in messages
     )
 
 
-def asdict_shallow(pipeline: JinjaPipeline) -> dict[str, Any]:
-    """A pipeline as a message."""
-    return {
-        "name": pipeline.name,
-        "values": pipeline.values,
-        "files": [(file.path, file.template, file.when, file.for_each) for file in pipeline.files],
-        "partials": pipeline.partials,
-        "destinations": [(rule.directory, rule.match_labels) for rule in pipeline.destinations],
-        "status": pipeline.status,
-        "control": pipeline.control,
-        "moved": [(move.kind, move.old, move.new) for move in pipeline.moved],
-    }
+def _read_field(name: str, value: Any) -> Any:
+    part = _PARTS.get(name)
+    return value if part is None else tuple(part(**each) for each in value)
+
+
+_PARTS: Final[Mapping[str, Callable[..., Any]]] = {
+    "files": FileTemplate,
+    "destinations": DestinationRule,
+    "moved": Move,
+}
+"""The fields of a pipeline that are lists of values of their own; all others are JSON as they are."""
 
 
 def pack_context(context: RenderContext) -> bytes:
