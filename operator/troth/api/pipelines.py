@@ -1,24 +1,24 @@
-"""JinjaPipeline: what an author writes in a Promise's workflows to render manifests in process.
+"""The pipelines of a Promise's workflows: of templates that are rendered in process, or of containers.
 
-The parse is strict, unlike the lenient views of `objects`: a pipeline is embedded in a Promise, where no
-schema of the API server looks at it, so a misspelt field would be dropped in silence and its author would
-search for hours. Every mistake names its field and what was probably meant.
+A workflow is a list of both, in any order. Their parse is strict, unlike the lenient views of `objects`: a pipeline is
+embedded in a Promise, where no schema of the API server looks at it (`troth.api.strict`).
 
-Leaves stay as they were written. Which of them hold expressions, and whether these compile, is the engine's
-business (`engine.rendering.check`): this module knows no Jinja.
+A JinjaPipeline's leaves stay as they were written. Which of them hold expressions, and whether these compile, is the
+engine's business (`engine.rendering.check`): this module knows no Jinja.
 """
 
 from __future__ import annotations
 
-import difflib
 import posixpath
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from troth.api.container_pipelines import ContainerPipeline, read_container_pipeline
 from troth.api.errors import InvalidObject
 from troth.api.resources import PLATFORM_API_VERSION, TROTH_API_VERSION
+from troth.api.strict import expect_list, expect_map, expect_type, name_type, refuse_unknown_fields
 
 JINJA_PIPELINE: Final = "JinjaPipeline"
 CONTAINER_PIPELINE: Final = "Pipeline"
@@ -37,6 +37,11 @@ SCOPE: Final = (
 )
 """The names that templates find; a value cannot take one of them."""
 
+_API_VERSIONS: Final[Mapping[Any, str]] = {
+    JINJA_PIPELINE: TROTH_API_VERSION,
+    CONTAINER_PIPELINE: PLATFORM_API_VERSION,
+}
+
 Action = Literal["configure", "delete"]
 
 _SPEC_FIELDS: Final = ("values", "files", "partials", "destinations", "moved", "status", "control")
@@ -44,7 +49,6 @@ _OWNED_STATUS: Final = ("kratix", "troth")
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _LONGEST_NAME: Final = 63
 _EXPRESSION: Final = re.compile(r"\{\{|\{%")
-_WANTED: Final[Mapping[type, str]] = {dict: "a map", list: "a list", str: "text"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +105,20 @@ class JinjaPipeline:
     control: Mapping[str, Any] = field(default_factory=dict)
 
 
+Pipeline = JinjaPipeline | ContainerPipeline
+"""One step of a workflow."""
+
+
 def parse_pipelines(
     objs: Sequence[Mapping[str, Any]], field: str, *, action: Action = "configure"
-) -> tuple[JinjaPipeline, ...]:
+) -> tuple[Pipeline, ...]:
     """The pipelines of one workflow, in their order; ``field`` is their path in the object.
 
     Raises:
         InvalidObject: a pipeline is not as it should be, or two have one name.
     """
-    _expect(objs, list, field)
-    pipelines: list[JinjaPipeline] = []
+    expect_type(objs, list, field)
+    pipelines: list[Pipeline] = []
     for index, obj in enumerate(objs):
         pipeline = parse_pipeline(obj, f"{field}[{index}]", action=action)
         if any(other.name == pipeline.name for other in pipelines):
@@ -123,31 +131,38 @@ def parse_pipelines(
     return tuple(pipelines)
 
 
-def parse_pipeline(obj: Mapping[str, Any], field: str, *, action: Action = "configure") -> JinjaPipeline:
+def parse_pipeline(obj: Mapping[str, Any], field: str, *, action: Action = "configure") -> Pipeline:
     """One pipeline; ``field`` is its path in the object that embeds it, for errors.
 
     Raises:
         InvalidObject: an unknown kind or field, a wrong type, or a rule of the action is broken.
     """
-    _expect(obj, dict, field)
-    _check_kind(obj, field)
-    _check_fields(obj, ("apiVersion", "kind", "metadata", "spec"), field)
-    name = _read_name(obj.get("metadata"), f"{field}.metadata")
-    spec = _mapping(obj.get("spec"), f"{field}.spec")
-    _check_fields(spec, _SPEC_FIELDS, f"{field}.spec")
-    pipeline = JinjaPipeline(
-        name=name,
-        values=_read_values(spec.get("values"), f"{field}.spec.values"),
-        files=_read_files(spec.get("files"), f"{field}.spec.files"),
-        partials=_read_partials(spec.get("partials"), f"{field}.spec.partials"),
-        destinations=_read_destinations(spec.get("destinations"), f"{field}.spec.destinations"),
-        moved=_read_moved(spec.get("moved"), f"{field}.spec.moved"),
-        status=_read_status(spec.get("status"), f"{field}.spec.status"),
-        control=_read_control(spec.get("control"), f"{field}.spec.control"),
-    )
+    expect_type(obj, dict, field)
+    kind = _read_kind(obj, field)
+    refuse_unknown_fields(obj, ("apiVersion", "kind", "metadata", "spec"), field)
+    metadata = expect_map(obj.get("metadata"), f"{field}.metadata")
+    name = _read_name(metadata, f"{field}.metadata")
+    spec = expect_map(obj.get("spec"), f"{field}.spec")
+    if kind == CONTAINER_PIPELINE:
+        return read_container_pipeline(name, metadata, spec, field)
+    pipeline = _read_jinja_pipeline(name, spec, f"{field}.spec")
     if action == "delete":
         _check_delete(pipeline, f"{field}.spec")
     return pipeline
+
+
+def _read_jinja_pipeline(name: str, spec: Mapping[str, Any], field: str) -> JinjaPipeline:
+    refuse_unknown_fields(spec, _SPEC_FIELDS, field)
+    return JinjaPipeline(
+        name=name,
+        values=_read_values(spec.get("values"), f"{field}.values"),
+        files=_read_files(spec.get("files"), f"{field}.files"),
+        partials=_read_partials(spec.get("partials"), f"{field}.partials"),
+        destinations=_read_destinations(spec.get("destinations"), f"{field}.destinations"),
+        moved=_read_moved(spec.get("moved"), f"{field}.moved"),
+        status=_read_status(spec.get("status"), f"{field}.status"),
+        control=_read_control(spec.get("control"), f"{field}.control"),
+    )
 
 
 def check_built(value: Any, field: str) -> None:
@@ -164,40 +179,27 @@ def check_built(value: Any, field: str) -> None:
         )
 
 
-def close_match(word: str, known: Iterable[str]) -> str:
-    """What was probably meant by ``word``, or ""."""
-    candidates = list(known)
-    by_folded = {candidate.casefold(): candidate for candidate in candidates}
-    found = difflib.get_close_matches(word.casefold(), list(by_folded), n=1, cutoff=0.6)
-    return by_folded[found[0]] if found else ""
-
-
-def _check_kind(obj: Mapping[str, Any], field: str) -> None:
+def _read_kind(obj: Mapping[str, Any], field: str) -> str:
     kind, api_version = obj.get("kind"), obj.get("apiVersion")
-    if kind == CONTAINER_PIPELINE and api_version in (PLATFORM_API_VERSION, None):
-        raise InvalidObject(
-            f"{field}.kind",
-            "container pipelines are not supported yet",
-            f"write the pipeline as a {JINJA_PIPELINE} of {TROTH_API_VERSION}",
-        )
-    if kind != JINJA_PIPELINE:
+    if kind not in _API_VERSIONS:
         raise InvalidObject(
             f"{field}.kind",
             f"{kind!r} is not a kind of pipeline" if kind else "is missing",
             f"use {JINJA_PIPELINE}",
         )
-    if api_version != TROTH_API_VERSION:
-        problem = f"{JINJA_PIPELINE} has no version {api_version!r}" if api_version else "is missing"
-        raise InvalidObject(f"{field}.apiVersion", problem, f"use {TROTH_API_VERSION}")
+    wanted = _API_VERSIONS[kind]
+    if api_version != wanted:
+        problem = f"{kind} has no version {api_version!r}" if api_version else "is missing"
+        raise InvalidObject(f"{field}.apiVersion", problem, f"use {wanted}")
+    return str(kind)
 
 
-def _read_name(metadata: Any, field: str) -> str:
-    metadata = _mapping(metadata, field)
-    _check_fields(metadata, ("name", "namespace", "labels", "annotations", "creationTimestamp"), field)
+def _read_name(metadata: Mapping[str, Any], field: str) -> str:
+    refuse_unknown_fields(metadata, ("name", "namespace", "labels", "annotations", "creationTimestamp"), field)
     name = metadata.get("name")
     if name is None:
         raise InvalidObject(f"{field}.name", "is missing", "give the pipeline a name")
-    _expect(name, str, f"{field}.name")
+    expect_type(name, str, f"{field}.name")
     if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
         raise InvalidObject(
             f"{field}.name",
@@ -208,9 +210,9 @@ def _read_name(metadata: Any, field: str) -> str:
 
 
 def _read_values(values: Any, field: str) -> Mapping[str, Any]:
-    values = _mapping(values, field)
+    values = expect_map(values, field)
     for name in values:
-        _expect(name, str, field)
+        expect_type(name, str, field)
         if name in SCOPE:
             raise InvalidObject(
                 f"{field}.{name}",
@@ -224,15 +226,15 @@ def _read_values(values: Any, field: str) -> Mapping[str, Any]:
 def _read_files(files: Any, field: str) -> tuple[FileTemplate, ...]:
     parsed: list[FileTemplate] = []
     certain: dict[str, int] = {}
-    for index, entry in enumerate(_list(files, field)):
+    for index, entry in enumerate(expect_list(files, field)):
         where = f"{field}[{index}]"
-        _expect(entry, dict, where)
-        _check_fields(entry, ("path", "template", "when", "forEach"), where)
+        expect_type(entry, dict, where)
+        refuse_unknown_fields(entry, ("path", "template", "when", "forEach"), where)
         for required in ("path", "template"):
             if required not in entry:
                 raise InvalidObject(f"{where}.{required}", "is missing")
             check_built(entry[required], f"{where}.{required}")
-            _expect(entry[required], str, f"{where}.{required}")
+            expect_type(entry[required], str, f"{where}.{required}")
         file = FileTemplate(
             path=entry["path"],
             template=entry["template"],
@@ -275,7 +277,7 @@ def _read_condition(value: Any, field: str) -> str | None:
         return None
     if isinstance(value, bool):
         return f"{{{{ {str(value).lower()} }}}}"
-    _expect(value, str, field)
+    expect_type(value, str, field)
     if not _EXPRESSION.search(value):
         raise InvalidObject(
             field, f"{value!r} is text, not an expression", f"write {{{{ {value.strip() or '…'} }}}}"
@@ -284,44 +286,44 @@ def _read_condition(value: Any, field: str) -> str | None:
 
 
 def _read_partials(partials: Any, field: str) -> Mapping[str, str]:
-    partials = _mapping(partials, field)
+    partials = expect_map(partials, field)
     for name, source in partials.items():
-        _expect(name, str, field)
+        expect_type(name, str, field)
         check_built(source, f"{field}.{name}")
-        _expect(source, str, f"{field}.{name}")
+        expect_type(source, str, f"{field}.{name}")
     return dict(partials)
 
 
 def _read_destinations(rules: Any, field: str) -> tuple[DestinationRule, ...]:
     parsed: list[DestinationRule] = []
-    for index, entry in enumerate(_list(rules, field)):
+    for index, entry in enumerate(expect_list(rules, field)):
         where = f"{field}[{index}]"
-        _expect(entry, dict, where)
-        _check_fields(entry, ("directory", "matchLabels"), where)
+        expect_type(entry, dict, where)
+        refuse_unknown_fields(entry, ("directory", "matchLabels"), where)
         directory = entry.get("directory")
         if directory is not None:
-            _expect(directory, str, f"{where}.directory")
+            expect_type(directory, str, f"{where}.directory")
         labels = entry.get("matchLabels")
         if not labels:
             raise InvalidObject(f"{where}.matchLabels", "is empty", "say which labels a destination must have")
-        _expect(labels, dict, f"{where}.matchLabels")
+        expect_type(labels, dict, f"{where}.matchLabels")
         for label, value in labels.items():
             if isinstance(value, (dict, list)) or value is None:
-                raise InvalidObject(f"{where}.matchLabels.{label}", f"a label is text, not {_kind_of(value)}")
+                raise InvalidObject(f"{where}.matchLabels.{label}", f"a label is text, not {name_type(value)}")
         parsed.append(DestinationRule(directory or ".", dict(labels)))
     return tuple(parsed)
 
 
 def _read_moved(moves: Any, field: str) -> tuple[Move, ...]:
     parsed: list[Move] = []
-    for index, entry in enumerate(_list(moves, field)):
+    for index, entry in enumerate(expect_list(moves, field)):
         where = f"{field}[{index}]"
-        _expect(entry, dict, where)
-        _check_fields(entry, ("kind", "from", "to"), where)
+        expect_type(entry, dict, where)
+        refuse_unknown_fields(entry, ("kind", "from", "to"), where)
         for name in ("kind", "from", "to"):
             if not entry.get(name):
                 raise InvalidObject(f"{where}.{name}", "is missing", "say the kind, and its name before and now")
-            _expect(entry[name], str, f"{where}.{name}")
+            expect_type(entry[name], str, f"{where}.{name}")
         if entry["from"] == entry["to"]:
             raise InvalidObject(f"{where}.to", "is the name that it had", "remove the entry")
         parsed.append(Move(entry["kind"], entry["from"], entry["to"]))
@@ -329,7 +331,7 @@ def _read_moved(moves: Any, field: str) -> tuple[Move, ...]:
 
 
 def _read_status(status: Any, field: str) -> Mapping[str, Any]:
-    status = _mapping(status, field)
+    status = expect_map(status, field)
     for name in _OWNED_STATUS:
         if name in status:
             raise InvalidObject(f"{field}.{name}", "is written by the platform itself", "choose another field")
@@ -337,12 +339,12 @@ def _read_status(status: Any, field: str) -> Mapping[str, Any]:
 
 
 def _read_control(control: Any, field: str) -> Mapping[str, Any]:
-    control = _mapping(control, field)
-    _check_fields(control, ("suspend", "message", "retryAfter"), field)
+    control = expect_map(control, field)
+    refuse_unknown_fields(control, ("suspend", "message", "retryAfter"), field)
     for name, value in control.items():
         allowed = (str, bool, type(None)) if name == "suspend" else (str, type(None))
         if not isinstance(value, allowed):
-            raise InvalidObject(f"{field}.{name}", f"is {_kind_of(value)}", "write text or an expression")
+            raise InvalidObject(f"{field}.{name}", f"is {name_type(value)}", "write text or an expression")
     return dict(control)
 
 
@@ -358,49 +360,3 @@ def _check_delete(pipeline: JinjaPipeline, field: str) -> None:
                 f"a delete pipeline has no {name}: what the configure pipelines rendered is removed anyway",
                 f"remove {name}, or move the pipeline to configure",
             )
-
-
-def _check_fields(obj: Mapping[str, Any], known: Sequence[str], field: str) -> None:
-    for name in obj:
-        if name not in known:
-            meant = close_match(str(name), known)
-            remedy = f"did you mean {meant}?" if meant else f"known fields: {', '.join(known)}"
-            raise InvalidObject(f"{field}.{name}", "is not a known field", remedy)
-
-
-def _mapping(value: Any, field: str) -> Mapping[str, Any]:
-    if value is None:
-        return {}
-    _expect(value, dict, field)
-    found: Mapping[str, Any] = value
-    return found
-
-
-def _list(value: Any, field: str) -> Sequence[Any]:
-    if value is None:
-        return ()
-    _expect(value, list, field)
-    found: Sequence[Any] = value
-    return found
-
-
-def _expect(value: Any, kind: type, field: str) -> None:
-    if kind is list and isinstance(value, tuple):
-        return
-    if kind is dict and isinstance(value, Mapping):
-        return
-    if not isinstance(value, kind):
-        wanted = _WANTED[kind]
-        raise InvalidObject(field, f"is {_kind_of(value)}, not {wanted}", f"write {wanted}")
-
-
-def _kind_of(value: Any) -> str:
-    if value is None:
-        return "empty"
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, (int, float)):
-        return "a number"
-    if isinstance(value, str):
-        return "text"
-    return "a map" if isinstance(value, Mapping) else "a list"

@@ -16,7 +16,7 @@ from troth.api import InvalidObject, Key
 from troth.api import labels as names
 from troth.api.conditions import READY, find_condition
 from troth.api.objects import Promise, PromiseSpec, Request
-from troth.api.pipelines import Action, JinjaPipeline, parse_pipelines
+from troth.api.pipelines import Action, JinjaPipeline
 from troth.controllers.components import Components
 from troth.controllers.live_request import LiveRequest
 from troth.controllers.obstacles import after_refusal, why_refused
@@ -29,6 +29,7 @@ from troth.controllers.turn_waiting import Overtaken
 from troth.controllers.workflow import Run, Workflows, after_failure, retry_seconds
 from troth.controllers.workflow_works import NameTaken, WorkOwner, Works, keep_or_make_again
 from troth.engine.promises.definitions import declared_status
+from troth.engine.promises.offers import read_pipelines
 from troth.engine.rendering.render import render_context
 from troth.engine.status import PAUSED
 from troth.kube import REFUSALS, Conflict, Forbidden, Invalid, TooLarge
@@ -244,7 +245,7 @@ class RequestReconciler:
         if known is None:
             workflows = bound.spec.resource_workflows
             chosen = workflows.configure if action == "configure" else workflows.delete
-            known = parse_pipelines(chosen, f"spec.workflows.resource.{action}", action=action)
+            known = read_pipelines(chosen, f"spec.workflows.resource.{action}", action=action)
             if len(self._parsed) > 500:
                 self._parsed.clear()
             self._parsed[bound.revision, action] = known

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from troth.api import InvalidObject
-from troth.api.pipelines import DestinationRule, FileTemplate, Move, parse_pipeline, parse_pipelines
+from troth.api.pipelines import (
+    DestinationRule,
+    FileTemplate,
+    JinjaPipeline,
+    Move,
+    parse_pipeline,
+    parse_pipelines,
+)
 
 META = {"apiVersion": "troth.dev/v1alpha1", "kind": "JinjaPipeline", "metadata": {"name": "instance"}}
 
@@ -22,8 +29,14 @@ def problem_of(given: Any, **kwargs: Any) -> InvalidObject:
     return caught.value
 
 
+def templates(given: dict[str, Any], **kwargs: Any) -> JinjaPipeline:
+    parsed = parse_pipeline(given, "pipeline", **kwargs)
+    assert isinstance(parsed, JinjaPipeline)
+    return parsed
+
+
 def test_everything_that_an_author_may_write_is_read() -> None:
-    parsed = parse_pipeline(
+    parsed = templates(
         {
             **META,
             "metadata": {"name": "instance", "labels": {"a": "b"}, "annotations": {"c": "d"}},
@@ -44,7 +57,6 @@ def test_everything_that_an_author_may_write_is_read() -> None:
                 "control": {"suspend": "{{ spec.x }}", "message": "m", "retryAfter": "10m"},
             },
         },
-        "pipeline",
     )
     assert parsed.name == "instance"
     assert list(parsed.values) == ["sizes", "size"]
@@ -62,18 +74,14 @@ def test_everything_that_an_author_may_write_is_read() -> None:
 
 
 def test_an_empty_spec_is_fine() -> None:
-    assert parse_pipeline({**META, "spec": None}, "p").files == ()
-    assert parse_pipeline(META, "p").files == ()
+    assert templates({**META, "spec": None}).files == ()
+    assert templates(META).files == ()
 
 
 @pytest.mark.parametrize(
     ("given", "field", "words"),
     [
-        (
-            {**META, "kind": "Pipeline", "apiVersion": "platform.kratix.io/v1alpha1"},
-            "kind",
-            "container pipelines are not supported yet",
-        ),
+        ({**META, "kind": "Pipeline"}, "apiVersion", "use platform.kratix.io/v1alpha1"),
         ({**META, "kind": "JinjaPipline"}, "kind", "use JinjaPipeline"),
         ({**META, "apiVersion": "troth.dev/v1"}, "apiVersion", "use troth.dev/v1alpha1"),
         ({**META, "apiVersion": None}, "apiVersion", "missing"),
@@ -157,7 +165,7 @@ def test_a_mistake_names_its_field(given: Any, field: str, words: str) -> None:
 
 def test_either_or_may_share_a_path() -> None:
     files = [{"path": "a", "template": "x", "when": f"{{{{ {word} }}}}"} for word in ("spec.x", "not spec.x")]
-    assert len(parse_pipeline(obj(files=files), "p").files) == 2
+    assert len(templates(obj(files=files)).files) == 2
 
 
 @pytest.mark.parametrize(
@@ -170,7 +178,7 @@ def test_either_or_may_share_a_path() -> None:
 )
 def test_a_delete_pipeline_has_no_files(spec: dict[str, Any]) -> None:
     assert "delete pipeline" in problem_of(obj(**spec), action="delete").problem
-    assert parse_pipeline(obj(status={"message": "bye"}), "p", action="delete").status == {"message": "bye"}
+    assert templates(obj(status={"message": "bye"}), action="delete").status == {"message": "bye"}
 
 
 def test_pipelines_keep_their_order_and_have_names_of_their_own() -> None:
@@ -199,4 +207,4 @@ def test_a_promise_that_was_not_built_is_refused_with_how_to_build_it(spec: dict
 
 def test_a_value_may_have_a_field_called_from() -> None:
     values = {"route": {"from": "a", "to": "b"}, "mail": [{"from": "x"}]}
-    assert parse_pipeline(obj(values=values), "p").values == values
+    assert templates(obj(values=values)).values == values

@@ -26,7 +26,7 @@ ENVIRONMENT = Environment()
 def pipeline(template: str = "", *, path: str = "file.yaml", name: str = "main", **spec: Any) -> JinjaPipeline:
     """A pipeline with one file, or with what ``spec`` says."""
     files = [{"path": path, "template": template}] if template else []
-    return parse_pipeline(
+    parsed = parse_pipeline(
         {
             "apiVersion": "troth.dev/v1alpha1",
             "kind": "JinjaPipeline",
@@ -35,6 +35,8 @@ def pipeline(template: str = "", *, path: str = "file.yaml", name: str = "main",
         },
         "pipeline",
     )
+    assert isinstance(parsed, JinjaPipeline)
+    return parsed
 
 
 def context(spec: Mapping[str, Any] | None = None, **metadata: Any) -> RenderContext:

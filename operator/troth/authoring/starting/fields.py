@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from troth.api.pipelines import close_match
+from troth.api.strict import close_match
 from troth.authoring.starting.errors import CannotStart
 
 SYNTAX: Final = "NAME:TYPE[:OPTION]..."

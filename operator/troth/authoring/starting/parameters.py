@@ -17,7 +17,7 @@ from fnmatch import fnmatchcase
 from itertools import islice
 from typing import Any, Final
 
-from troth.api.pipelines import close_match
+from troth.api.strict import close_match
 from troth.authoring.starting.errors import CannotStart
 from troth.authoring.starting.parts import Part, Span, digits, narrowed, number_of, parse_part, text_schema
 from troth.authoring.starting.shapes import Path, longest_name, schema_of

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, get_args
 
-from troth.api.pipelines import close_match
+from troth.api.strict import close_match
 from troth.authoring.home import Home, Source, offer_of
 from troth.authoring.input_files import HomeError, read_documents, read_objects, read_text
 from troth.authoring.rendering.destinations import Destinations, read_destinations

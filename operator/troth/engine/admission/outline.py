@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from troth.api.pipelines import close_match
+from troth.api.strict import close_match
 from troth.engine.admission.refusals import (
     Refusal,
     duplicate,

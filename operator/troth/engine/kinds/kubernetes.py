@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from troth.api.pipelines import close_match
+from troth.api.strict import close_match
 from troth.engine.kinds.values import wrong_value
 from troth.engine.kinds.workloads import broken_rules
 

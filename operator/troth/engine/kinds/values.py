@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from troth.api.pipelines import close_match
+from troth.api.strict import close_match
 
 _INTEGERS: Final[Mapping[str, int]] = {"int32": 2**31, "int64": 2**63}
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")

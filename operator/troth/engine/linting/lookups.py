@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from jinja2 import nodes
 
-from troth.api.pipelines import close_match
+from troth.api.strict import close_match
 from troth.engine.linting.comparing import enumerated, origin_of
 from troth.engine.linting.following import Following
 from troth.engine.linting.scope import Key, Scope, key_of

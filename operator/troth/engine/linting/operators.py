@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from jinja2 import nodes
 
-from troth.api.pipelines import close_match
+from troth.api.strict import close_match
 from troth.engine.linting.comparing import (
     GROUPS,
     are_alike,

@@ -13,7 +13,8 @@ from typing import Any
 
 from troth.api import InvalidObject, Promise, Resource
 from troth.api.objects import Object
-from troth.api.pipelines import JinjaPipeline, check_built, parse_pipelines
+from troth.api.pipelines import JINJA_PIPELINE, Action, JinjaPipeline, check_built, parse_pipelines
+from troth.api.resources import TROTH_API_VERSION
 from troth.api.typed import require_map
 from troth.engine.promises.definitions import build_definition, declared_status, request_resource
 from troth.engine.status.schema import derived_fields
@@ -60,22 +61,36 @@ def read_offer(promise: Promise) -> Offer:
     """
     spec = promise.spec
     resource, own = spec.resource_workflows, spec.promise_workflows
-    configure = _parse(resource.configure, "spec.workflows.resource.configure")
+    configure = read_pipelines(resource.configure, "spec.workflows.resource.configure", action="configure")
     definition = build_definition(promise.name, spec.api, derived_fields(configure)) if spec.api else None
     offer = Offer(
         definition=definition,
         resource=request_resource(definition) if definition else None,
         resource_configure=configure,
-        resource_delete=parse_pipelines(resource.delete, "spec.workflows.resource.delete", action="delete"),
-        promise_configure=_parse(own.configure, "spec.workflows.promise.configure"),
-        promise_delete=parse_pipelines(own.delete, "spec.workflows.promise.delete", action="delete"),
+        resource_delete=read_pipelines(resource.delete, "spec.workflows.resource.delete", action="delete"),
+        promise_configure=read_pipelines(own.configure, "spec.workflows.promise.configure", action="configure"),
+        promise_delete=read_pipelines(own.delete, "spec.workflows.promise.delete", action="delete"),
     )
     _check_dependencies(spec.dependencies)
     return offer
 
 
-def _parse(pipelines: Sequence[Object], field: str) -> tuple[JinjaPipeline, ...]:
-    return parse_pipelines(pipelines, field, action="configure")
+def read_pipelines(pipelines: Sequence[Object], field: str, *, action: Action) -> tuple[JinjaPipeline, ...]:
+    """The pipelines of one workflow, all of which this release of Troth can run; ``field`` is their path.
+
+    Raises:
+        InvalidObject: one is not as it should be, or it is of containers, which are read here and not run yet.
+    """
+    found: list[JinjaPipeline] = []
+    for index, pipeline in enumerate(parse_pipelines(pipelines, field, action=action)):
+        if not isinstance(pipeline, JinjaPipeline):
+            raise InvalidObject(
+                f"{field}[{index}].kind",
+                "container pipelines are not supported yet",
+                f"write the pipeline as a {JINJA_PIPELINE} of {TROTH_API_VERSION}",
+            )
+        found.append(pipeline)
+    return tuple(found)
 
 
 def _check_dependencies(dependencies: Sequence[Object]) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 
 from jinja2 import meta, nodes
 
-from troth.api.pipelines import SCOPE, JinjaPipeline, close_match
+from troth.api.pipelines import SCOPE, JinjaPipeline
+from troth.api.strict import close_match
 from troth.engine.failure import Failure
 from troth.engine.rendering.diagnosis import Attempt, diagnose
 from troth.engine.rendering.limits import Limits

@@ -19,7 +19,8 @@ from jinja2 import TemplateNotFound
 from jinja2.exceptions import SecurityError, TemplateRuntimeError
 from jinja2.utils import missing as no_object
 
-from troth.api.pipelines import SCOPE, close_match
+from troth.api.pipelines import SCOPE
+from troth.api.strict import close_match
 from troth.engine.bookkeeping import is_hidden
 from troth.engine.failure import ENDLESS, Failure, Reason
 from troth.engine.rendering.filters import Refusal

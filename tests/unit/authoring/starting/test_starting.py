@@ -14,7 +14,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from troth.api.pipelines import parse_pipeline
+from troth.api.pipelines import JinjaPipeline, parse_pipeline
 from troth.authoring.home import build, load_home
 from troth.authoring.input_files import HomeError
 from troth.authoring.lint import lint
@@ -560,6 +560,7 @@ def test_escaped_text_comes_back_character_for_character(spicy: str, text: str) 
         },
         "",
     )
+    assert isinstance(pipeline, JinjaPipeline)
     context = RenderContext(promise={}, request={"metadata": {"name": "x"}, "spec": {}})
     outcome = render_pipeline(pipeline, context, limits=Limits(), nonce="0")
     assert isinstance(outcome, Rendered), outcome
