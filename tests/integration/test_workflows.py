@@ -161,6 +161,29 @@ async def test_a_suspended_pipeline_says_so_and_goes_on_when_its_condition_is_me
     assert len([path for path in await all_files(repository) if "/orders/" in path]) == 2
 
 
+async def test_the_status_records_for_what_a_pipeline_ran_and_another_request_for_the_same_has_the_same(
+    platform: Platform, repository: Repository, unique: str, namespace: str
+) -> None:
+    def hashes(live: Any) -> list[str]:
+        return [entry["hash"] for entry in live["status"]["kratix"]["workflows"]["pipelines"]]
+
+    made = promise(unique)
+    own = jinja("own", files=[file("a.yaml", "kind: A\n")])
+    made["spec"]["workflows"]["promise"] = {"configure": [own]}
+    await platform.publish(made)
+    live = await platform.client.get(PROMISE, unique)
+    assert [bool(each) for each in hashes(live)] == [True]
+    for name in ("orders", "users"):
+        await platform.ask(unique, name, namespace, size="small")
+    orders, users = [await platform.ready(unique, name, namespace) for name in ("orders", "users")]
+    assert hashes(orders) == hashes(users)
+    await platform.client.merge_patch(api_of(unique), "orders", {"spec": {"size": "large"}}, namespace=namespace)
+    changed = await platform.wait(
+        api_of(unique), "orders", lambda live: hashes(live) != hashes(orders), namespace=namespace
+    )
+    assert [len(each) for each in hashes(changed)] == [32]
+
+
 async def test_a_promise_waits_for_the_promises_that_it_requires_and_its_requests_wait_with_it(
     platform: Platform, repository: Repository, unique: str, namespace: str
 ) -> None:

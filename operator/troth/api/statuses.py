@@ -53,6 +53,7 @@ _PIPELINES: Final = _Each(
     {
         "name": str,
         "phase": str,
+        "hash": str,
         "message": str,
         "lastTransitionTime": str,
         "attempts": _is_whole,
@@ -83,6 +84,7 @@ _STATUS: Final[Mapping[str, Shape]] = {
             "suspendedGeneration": _is_whole,
             "lastSuccessfulConfigureWorkflowTime": str,
             "configure": {"lastSuccessfulTime": str, "pipelines": _PIPELINES},
+            "delete": {"pipelines": _PIPELINES},
         },
     },
     "troth": {

@@ -22,6 +22,7 @@ from typing import Any
 
 from troth.api import InvalidObject
 from troth.api.objects import read_metadata
+from troth.api.pipelines import JinjaPipeline
 from troth.api.resources import DESTINATION, NAMESPACE, PROMISE, WORK, WORK_PLACEMENT
 from troth.api.store_kinds import STORE_KINDS
 from troth.app.heartbeat import Heartbeat
@@ -42,6 +43,7 @@ from troth.controllers.runner import Runner
 from troth.controllers.settling import Settling
 from troth.controllers.slots import Slots
 from troth.controllers.state_store import StateStoreReconciler
+from troth.controllers.steps import JinjaRunner
 from troth.controllers.stores import OpenStores
 from troth.controllers.work import WorkReconciler
 from troth.controllers.workflow import Workflows
@@ -166,7 +168,8 @@ class Operator:
     # ---- parts
 
     def _runner(self, platform: Platform) -> Runner:
-        workflows, works = Workflows(platform), Works(platform)
+        workflows = Workflows(platform, {JinjaPipeline: JinjaRunner(platform)})
+        works = Works(platform)
         requests = RequestReconciler(platform, workflows, works)
         promises = PromiseReconciler(platform, workflows, works)
         self._stack.push_async_callback(promises.close)

@@ -27,13 +27,14 @@ from troth.controllers.promise_deletion import PromiseDeletion
 from troth.controllers.promise_fit import PromiseFit
 from troth.controllers.promise_lint import PromiseLint
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
+from troth.controllers.steps import Workflow
 from troth.controllers.workflow import (
     Run,
     Workflows,
     after_failure,
+    after_run,
     is_passing,
     remember_contents,
-    retry_seconds,
 )
 from troth.controllers.workflow_works import NameTaken, WorkOwner, Works, keep_or_make_again
 from troth.engine.failure import Failure
@@ -42,7 +43,6 @@ from troth.engine.promises.definition_changes import definition_patch
 from troth.engine.promises.definitions import Definition, read_definition, request_resource
 from troth.engine.promises.offers import Offer, read_offer
 from troth.engine.promises.reach import check_pipeline_namespace
-from troth.engine.rendering.outputs import workflow_facts
 from troth.engine.rendering.render import render_context
 from troth.engine.status import (
     INVALID_PROMISE,
@@ -56,6 +56,8 @@ from troth.engine.status import (
     requirement_state,
 )
 from troth.engine.status.facts import INSTALLED
+from troth.engine.workflow.outputs import workflow_facts
+from troth.engine.workflow.progress import spec_hash, workflow_hash
 from troth.engine.yaml.manifests import dump_documents
 from troth.kube import REFUSALS, ApiError, Conflict, Forbidden, Invalid, TooLarge
 
@@ -94,6 +96,7 @@ class PromiseReconciler:
         self._lint = PromiseLint(platform)
         self._fit = PromiseFit(platform)
         self._checked: dict[str, tuple[tuple[str, int], Offer | Unsound]] = {}
+        self._hashes: dict[str, tuple[tuple[str, int], str]] = {}
         self._dependencies: dict[str, tuple[tuple[str, int], tuple[WorkloadGroup, ...]]] = {}
 
     async def close(self) -> None:
@@ -108,6 +111,7 @@ class PromiseReconciler:
             self._workflows.forget(key)
             self._checked.pop(key.name, None)
             self._dependencies.pop(key.name, None)
+            self._hashes.pop(key.name, None)
             self._lint.forget(key.name)
             self._fit.forget(key.name)
             await self._platform.caches.unfollow_requests(key.name)
@@ -227,11 +231,8 @@ class PromiseReconciler:
             self._record(promise, "Normal", "Available", "Promise is available")
         if await self._write_status(key, promise, facts):
             self._announce_findings(promise)
-        if run.failure is not None:
-            return after_failure(run.failure)
-        seconds = retry_seconds(run)
-        if seconds is not None:
-            return After(seconds, "its pipeline asked for it")
+        if (follows := after_run(run)) is not None:
+            return follows
         if self._obstacles(promise, run):
             return After(_OUTSIDE_AGAIN, "finalizers of others keep an object with the name of its Work")
         return DONE if established else After(_LOOK_AGAIN, "its API is not served yet")
@@ -353,22 +354,35 @@ class PromiseReconciler:
         owner = self._owner(promise)
         self._platform.settling.unsettle(owner.index)
         await self._keep_dependencies(promise, owner)
+        workflow = await self._workflow(key, promise, offer)
         return await keep_or_make_again(
-            await self._run(key, promise, offer, fresh=False),
+            await self._workflows.run(workflow),
             lambda run: self._works.keep_all(owner, names.WORK_TYPE_PROMISE, run),
-            lambda: self._run(key, promise, offer, fresh=True),
+            lambda: self._workflows.run(workflow, fresh=True),
         )
 
-    async def _run(self, key: Key, promise: Promise, offer: Offer, *, fresh: bool) -> Run:
-        return await self._workflows.run(
-            key,
-            offer.promise_configure,
-            render_context(promise, None),
-            revision=f"{promise.metadata.uid}/{promise.metadata.generation}/{promise.version}",
-            selectors=promise.spec.destination_selectors,
+    async def _workflow(self, key: Key, promise: Promise, offer: Offer) -> Workflow:
+        meta = promise.metadata
+        return Workflow(
+            key=key,
+            pipelines=offer.promise_configure,
+            context=render_context(promise, None),
             source="promise-workflow",
-            fresh=fresh,
+            status=promise.status,
+            hash=await self._hash(promise) if offer.promise_configure else "",
+            revision=f"{meta.uid}/{meta.generation}/{promise.version}",
+            selectors=promise.spec.destination_selectors,
         )
+
+    async def _hash(self, promise: Promise) -> str:
+        """The hash of the spec, made once for each generation."""
+        generation = (promise.metadata.uid, promise.metadata.generation)
+        known = self._hashes.get(promise.name)
+        if known is None or known[0] != generation:
+            # With the manifests of an operator's release this would hold the loop.
+            made = await asyncio.to_thread(spec_hash, promise.raw.get("spec"))
+            known = self._hashes[promise.name] = (generation, workflow_hash((made,)))
+        return known[1]
 
     async def _keep_dependencies(self, promise: Promise, owner: WorkOwner) -> None:
         """One Work with all static manifests (kratix-compatibility.md#dependencies), or none."""
@@ -434,7 +448,11 @@ class PromiseReconciler:
             required_by=tuple(self._required_by(promise)),
             workflow=(
                 workflow_facts(
-                    run, promise.status, generation=promise.metadata.generation, now=self._platform.now()
+                    run,
+                    promise.status,
+                    generation=promise.metadata.generation,
+                    now=self._platform.now(),
+                    progress=run.progress,
                 )
                 if run
                 else WorkflowFacts()

@@ -6,6 +6,7 @@ crash between any two steps costs nothing. The finalizers go last and together; 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -13,18 +14,20 @@ from troth.api import Key, find_condition
 from troth.api import labels as names
 from troth.api.conditions import READY
 from troth.api.objects import Promise, Request
-from troth.api.pipelines import JinjaPipeline
+from troth.api.pipelines import Pipeline
 from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, PROMISE
 from troth.controllers.caches import BY_PROMISE
 from troth.controllers.object_writes import delete_object, take_finalizers_off
 from troth.controllers.obstacles import after_refusal
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Terminal
+from troth.controllers.steps import Workflow
 from troth.controllers.workflow import Workflows
 from troth.controllers.workflow_works import WorkOwner, Works
 from troth.engine.promises.definitions import request_resource
 from troth.engine.rendering.render import render_context
 from troth.engine.status import deletion_status, promise_deletion_status
+from troth.engine.workflow.progress import spec_hash
 from troth.kube import Conflict, Forbidden, Invalid
 
 OURS = frozenset(
@@ -58,13 +61,21 @@ class PromiseDeletion:
         self._works = works
         self._owner_of = owner_of
 
-    async def proceed(self, key: Key, promise: Promise, delete_pipelines: Sequence[JinjaPipeline]) -> Result:
+    async def proceed(self, key: Key, promise: Promise, delete_pipelines: Sequence[Pipeline]) -> Result:
         """Does the next step, or says what the deletion waits for."""
         if not OURS & set(promise.metadata.finalizers):
             return DONE
         if names.DELETE_WORKFLOWS in promise.metadata.finalizers:
-            context = render_context(promise, None)
-            blocked = await self._workflows.finish(key, delete_pipelines, context, source="promise-workflow")
+            workflow = Workflow(
+                key=key,
+                pipelines=tuple(delete_pipelines),
+                context=render_context(promise, None),
+                source="promise-workflow",
+                action="delete",
+                status=promise.status,
+                hash=await asyncio.to_thread(spec_hash, promise.raw.get("spec")),
+            )
+            blocked = await self._workflows.finish(workflow)
             if blocked is not None:
                 await self._report(
                     key,

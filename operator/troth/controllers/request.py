@@ -8,6 +8,7 @@ rendered with comes from one function, `promise_spec_for`, so that revisions can
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from troth.api import InvalidObject, Key
 from troth.api import labels as names
 from troth.api.conditions import READY, find_condition
 from troth.api.objects import Promise, PromiseSpec, Request
-from troth.api.pipelines import Action, JinjaPipeline
+from troth.api.pipelines import Action, Pipeline
 from troth.controllers.components import Components
 from troth.controllers.live_request import LiveRequest
 from troth.controllers.obstacles import after_refusal, why_refused
@@ -25,13 +26,15 @@ from troth.controllers.platform import Platform
 from troth.controllers.request_deletion import RequestDeletion
 from troth.controllers.request_reports import RequestReports
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
+from troth.controllers.steps import Workflow
 from troth.controllers.turn_waiting import Overtaken
-from troth.controllers.workflow import Run, Workflows, after_failure, retry_seconds
+from troth.controllers.workflow import Workflows, after_run
 from troth.controllers.workflow_works import NameTaken, WorkOwner, Works, keep_or_make_again
 from troth.engine.promises.definitions import declared_status
 from troth.engine.promises.offers import read_pipelines
 from troth.engine.rendering.render import render_context
 from troth.engine.status import PAUSED
+from troth.engine.workflow.progress import spec_hash, workflow_hash
 from troth.kube import REFUSALS, Conflict, Forbidden, Invalid, TooLarge
 
 _WAITS_FOR_PROMISE = Waits("its Promise")
@@ -40,6 +43,7 @@ _COMPONENTS_AGAIN = 10.0
 _COMPONENTS_LISTED = "the requests that it has as components are being listed"
 _NAME_TAKEN_AGAIN = 60.0
 _KEPT_AGAIN = 10.0
+_MOST_REMEMBERED = 500
 FINALIZERS = (names.WORK_CLEANUP, names.WORKFLOWS_CLEANUP, names.DELETE_WORKFLOWS)
 
 
@@ -76,7 +80,8 @@ class RequestReconciler:
         components = Components(platform)
         self._reports = RequestReports(platform, works, components)
         self._deletion = RequestDeletion(platform, workflows, works, components, self._reports)
-        self._parsed: dict[tuple[str, str], tuple[JinjaPipeline, ...]] = {}
+        self._parsed: dict[tuple[str, str], tuple[Pipeline, ...]] = {}
+        self._hashes: dict[str, str] = {}
 
     async def reconcile(self, key: Key) -> Result:
         """Brings the Works and the status of one request to what it and its Promise say."""
@@ -127,7 +132,7 @@ class RequestReconciler:
         bound = promise_spec_for(promise, live.request)
         try:
             live = await self._claim(live)
-            pipelines = self._pipelines(bound, "configure")
+            workflow = await self._workflow(live, promise, bound, "configure")
         except Conflict:
             return Retry("the request changed while it was being reconciled")
         except (Forbidden, Invalid) as error:
@@ -137,13 +142,13 @@ class RequestReconciler:
         except InvalidObject as error:
             return Terminal("InvalidPromise", str(error))
         owner = _owner(promise, bound, live.request)
-        run = await self._run(live, promise, bound, pipelines)
+        run = await self._workflows.run(workflow)
         live = await self._reports.announce_components(live, run)
         try:
             run = await keep_or_make_again(
                 run,
                 lambda run: self._works.keep_all(owner, names.WORK_TYPE_RESOURCE, run),
-                lambda: self._run(live, promise, bound, pipelines, fresh=True),
+                lambda: self._workflows.run(workflow, fresh=True),
             )
         except REFUSALS as error:
             reason, message = why_refused(error, owner.work_namespace)
@@ -153,11 +158,8 @@ class RequestReconciler:
             await self._reports.refused(live, "NameTaken", str(error))
             return Retry(str(error), longest=_NAME_TAKEN_AGAIN)
         reported = await self._reports.carried_out(live, bound.version, owner, run)
-        if run.failure is not None:
-            return after_failure(run.failure)
-        seconds = retry_seconds(run)
-        if seconds is not None:
-            return After(seconds, "its pipeline asked for it")
+        if (follows := after_run(run)) is not None:
+            return follows
         if self._reports.obstacles(owner, run):
             return After(_KEPT_AGAIN, "finalizers of others keep an object with the name of its Work")
         return DONE if reported else After(_COMPONENTS_AGAIN, _COMPONENTS_LISTED)
@@ -168,29 +170,32 @@ class RequestReconciler:
             live,
             promise,
             _owner(promise, bound, live.request),
-            lambda: self._pipelines(bound, "delete"),
-            render_context(promise, live.request, version=bound.version),
-            _Attendant(self._platform, self._reports, live, promise),
+            lambda: self._workflow(live, promise, bound, "delete"),
         )
 
-    async def _run(
-        self,
-        live: LiveRequest,
-        promise: Promise,
-        bound: BoundPromise,
-        pipelines: Sequence[JinjaPipeline],
-        *,
-        fresh: bool = False,
-    ) -> Run:
-        return await self._workflows.run(
-            live.key,
-            pipelines,
-            render_context(promise, live.request, version=bound.version),
+    async def _workflow(
+        self, live: LiveRequest, promise: Promise, bound: BoundPromise, action: Action
+    ) -> Workflow:
+        """A workflow of a request. Raises InvalidObject when its pipelines cannot be read."""
+        pipelines = self._pipelines(bound, action)
+        of_promise = self._hashes.get(bound.revision)
+        if of_promise is None:
+            # A Promise may have megabytes of dependencies, which would hold the loop.
+            of_promise = await asyncio.to_thread(spec_hash, promise.raw.get("spec"))
+            if len(self._hashes) > _MOST_REMEMBERED:
+                self._hashes.clear()
+            self._hashes[bound.revision] = of_promise
+        return Workflow(
+            key=live.key,
+            pipelines=pipelines,
+            context=render_context(promise, live.request, version=bound.version),
+            source="resource-workflow",
+            action=action,
+            status=live.status,
+            hash=workflow_hash((of_promise, spec_hash(live.request.raw.get("spec")))),
             revision=bound.revision,
             selectors=bound.spec.destination_selectors,
-            source="resource-workflow",
             declared_status=declared_status(bound.spec.api or {}, live.api.resource.version),
-            fresh=fresh,
             attendant=_Attendant(self._platform, self._reports, live, promise),
         )
 
@@ -240,13 +245,13 @@ class RequestReconciler:
             labels=labels,
         )
 
-    def _pipelines(self, bound: BoundPromise, action: Action) -> tuple[JinjaPipeline, ...]:
+    def _pipelines(self, bound: BoundPromise, action: Action) -> tuple[Pipeline, ...]:
         known = self._parsed.get((bound.revision, action))
         if known is None:
             workflows = bound.spec.resource_workflows
             chosen = workflows.configure if action == "configure" else workflows.delete
             known = read_pipelines(chosen, f"spec.workflows.resource.{action}", action=action)
-            if len(self._parsed) > 500:
+            if len(self._parsed) > _MOST_REMEMBERED:
                 self._parsed.clear()
             self._parsed[bound.revision, action] = known
         return known

@@ -6,12 +6,11 @@ still there and does the next thing, so a crash between any two steps costs noth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from troth.api import InvalidObject, Key
 from troth.api import labels as names
 from troth.api.objects import Promise, Work
-from troth.api.pipelines import JinjaPipeline
 from troth.controllers.caches import BY_OWNER, BY_WORK, RequestApi
 from troth.controllers.components import Components
 from troth.controllers.live_request import LiveRequest
@@ -22,10 +21,9 @@ from troth.controllers.platform import Platform
 from troth.controllers.relaxing import relax
 from troth.controllers.request_reports import RequestReports
 from troth.controllers.result import DONE, After, Result, Retry, Terminal
-from troth.controllers.turn_waiting import Attendant
+from troth.controllers.steps import Workflow
 from troth.controllers.workflow import Workflows
 from troth.controllers.workflow_works import WorkOwner, Works
-from troth.engine.rendering.render import RenderContext
 from troth.kube import Conflict, Forbidden, Invalid
 
 _RELAXED_AGAIN = 2.0  # a changed schema is served a moment after it was accepted
@@ -61,9 +59,7 @@ class RequestDeletion:
         live: LiveRequest,
         promise: Promise,
         owner: WorkOwner,
-        pipelines: Callable[[], Sequence[JinjaPipeline]],
-        context: RenderContext,
-        attendant: Attendant,
+        workflow: Callable[[], Awaitable[Workflow]],
     ) -> Result:
         """Does what can be done, and says what the deletion waits for.
 
@@ -71,9 +67,7 @@ class RequestDeletion:
             live: the request.
             promise: the Promise that it is of.
             owner: whom its Works belong to.
-            pipelines: answers its delete pipelines; raises InvalidObject when they cannot be read.
-            context: what these may read.
-            attendant: who is told when it has to wait long for its turn.
+            workflow: answers its delete workflow; raises InvalidObject when its pipelines cannot be read.
 
         Raises:
             Overtaken: the request has changed while it waited for its turn.
@@ -83,7 +77,7 @@ class RequestDeletion:
             self._workflows.forget(live.key)
             return DONE
         if names.DELETE_WORKFLOWS in meta.finalizers:
-            blocked = await self._run_pipelines(live, pipelines, context, attendant)
+            blocked = await self._run_pipelines(live, workflow)
             if blocked is not None:
                 return blocked
         if left := await self._works.remove_all(owner):
@@ -108,26 +102,20 @@ class RequestDeletion:
         return DONE
 
     async def _run_pipelines(
-        self,
-        live: LiveRequest,
-        pipelines: Callable[[], Sequence[JinjaPipeline]],
-        context: RenderContext,
-        attendant: Attendant,
+        self, live: LiveRequest, workflow: Callable[[], Awaitable[Workflow]]
     ) -> Result | None:
         """Runs the delete pipelines; None when they let the request go."""
         try:
-            found = pipelines()
+            found = await workflow()
         except InvalidObject as error:
             return await self._fail(live, str(error))
-        if found and live.metadata.unread:
+        if found.pipelines and live.metadata.unread:
             failure = (
                 f"its delete pipelines cannot be run: {live.metadata.unread}; or, to let it go without them, "
                 f"take the finalizer {names.DELETE_WORKFLOWS} off"
             )
             return await self._fail(live, failure, stalled=True)
-        blocked = await self._workflows.finish(
-            live.key, found, context, source="resource-workflow", attendant=attendant
-        )
+        blocked = await self._workflows.finish(found)
         if blocked is None:
             return None
         await self._reports.deleting(

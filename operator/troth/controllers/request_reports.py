@@ -19,7 +19,6 @@ from troth.controllers.platform import Platform
 from troth.controllers.relaxing import remedy
 from troth.controllers.workflow import Run
 from troth.controllers.workflow_works import WorkOwner, Works
-from troth.engine.rendering.outputs import workflow_facts
 from troth.engine.status import (
     PAUSED,
     RequestFacts,
@@ -33,6 +32,7 @@ from troth.engine.status import (
     why_unavailable,
 )
 from troth.engine.status.request import parse_time
+from troth.engine.workflow.outputs import workflow_facts
 from troth.kube import Forbidden, Invalid
 
 logger = logging.getLogger(__name__)
@@ -126,7 +126,9 @@ class RequestReports:
         Answers False when nothing was reported, since it cannot be known yet how the components fare.
         """
         now = self._platform.now()
-        workflow = workflow_facts(run, live.status, generation=live.metadata.generation, now=now)
+        workflow = workflow_facts(
+            run, live.status, generation=live.metadata.generation, now=now, progress=run.progress
+        )
         components = self._components.facts(
             live.key, live.parent, run.components, live.status, complete=workflow.state == "Succeeded"
         )

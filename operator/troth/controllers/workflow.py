@@ -1,7 +1,8 @@
-"""Runs the pipelines of a workflow, for a request and for a Promise alike (kratix-compatibility.md#requests).
+"""Runs the workflow of a request or a Promise and remembers what came of it (kratix-compatibility.md#requests).
 
-Rendering is a pure function, so its result is remembered by the hash of its inputs, as blob ids only; contents are
-rendered again in the rare case that they are needed after they were forgotten. Pipelines stop at the first failure, as
+Rendering is a pure function, so the result of a workflow of templates is remembered by the hash of its inputs, as blob
+ids only; contents are rendered again in the rare case that they are needed after they were forgotten. That memory saves
+work and decides nothing: how far a workflow is stands in the object's status. Pipelines stop at the first failure, as
 Kratix's do: what the ones before it produced is kept up to date, the Work of the failed one stays as its last success
 left it. What becomes of the output is `troth.controllers.workflow_works`'.
 """
@@ -11,43 +12,48 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import orjson
 
 from troth.api import Key
 from troth.api.objects import Workload, WorkloadGroup
-from troth.api.pipelines import JinjaPipeline, Move
+from troth.api.pipelines import Move
 from troth.controllers.platform import Platform
-from troth.controllers.result import After, Result, Retry, Terminal
-from troth.controllers.turn_waiting import Attendant, render_in_turn
+from troth.controllers.result import After, Result, Retry, Terminal, Waits
+from troth.controllers.steps import Runners, Workflow, run_steps
 from troth.engine.failure import Failure, passes
 from troth.engine.placement.work import GroupContent, Packed, pack_content
 from troth.engine.rendering.components import Component, Parent, find_components, may_hold_components
-from troth.engine.rendering.outputs import WorkflowOutput, judge_outcomes
 from troth.engine.rendering.render import Control, RenderContext
 from troth.engine.status import AuthorStatus
+from troth.engine.workflow.outcomes import Running
+from troth.engine.workflow.outputs import WorkflowOutput
+from troth.engine.workflow.progress import Progress
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Produced:
-    """What one pipeline produced; its groups hold blob ids, the contents are in `Contents` for a while."""
+    """What one pipeline produced; its groups hold blob ids, the contents are in `Contents` for a while.
+
+    ``kept``: it did not run, and what it produced before stands.
+    """
 
     pipeline: str
     groups: tuple[WorkloadGroup, ...]
     control: Control | None
     moved: tuple[Move, ...] = ()
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The outcome of a workflow: what its pipelines produced, up to the first failure.
+    """The outcome of a workflow: what its pipelines produced, up to the first that did not end.
 
-    ``components`` are the requests of other Promises among it.
+    ``components`` are the requests of other Promises among it; ``progress`` is how far the pipelines are.
     """
 
     pipelines: tuple[str, ...]
@@ -55,6 +61,7 @@ class Run:
     failure: Failure | None
     author: AuthorStatus
     components: tuple[Component, ...] = ()
+    progress: Progress = field(default_factory=Progress)
 
 
 _HELD_OVER = 0.5
@@ -74,91 +81,71 @@ class Blocked:
 class Workflows:
     """Runs workflows and remembers their outcomes."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Platform, runners: Runners) -> None:
         self._platform = platform
+        self._runners = runners
         self._remembered: dict[Key, tuple[str, Run]] = {}
 
     def forget(self, key: Key) -> None:
         """Drops what is remembered of an owner."""
         self._remembered.pop(key, None)
 
-    async def run(
-        self,
-        key: Key,
-        pipelines: Sequence[JinjaPipeline],
-        context: RenderContext,
-        *,
-        revision: str,
-        selectors: Mapping[str, str],
-        source: str,
-        declared_status: Mapping[str, Any] | None = None,
-        fresh: bool = False,
-        attendant: Attendant | None = None,
-    ) -> Run:
-        """Renders the pipelines, or answers from memory when nothing that they read has changed.
+    async def run(self, workflow: Workflow, *, fresh: bool = False) -> Run:
+        """Brings the steps forward, or answers from memory when nothing that they read has changed.
 
         Args:
-            key: the owner.
-            pipelines: in their order.
-            context: what they may read.
-            revision: changes whenever the pipelines or the selectors do.
-            selectors: the Promise's destination selectors.
-            source: ``resource-workflow`` or ``promise-workflow``.
-            declared_status: what the API says of the status of its requests.
+            workflow: a configure workflow.
             fresh: render in any case, because the contents are needed.
-            attendant: who is told when it has to wait long for its turn.
 
         Raises:
             Overtaken: the owner has changed while it waited for its turn.
         """
-        if not pipelines:
+        if not workflow.pipelines:
             return _NOTHING
-        inputs = _hash_inputs(context, revision)
-        remembered = self._remembered.get(key)
+        inputs = _hash_inputs(workflow)
+        remembered = self._remembered.get(workflow.key)
         if remembered and remembered[0] == inputs and not fresh:
             return remembered[1]
-        outcomes = await render_in_turn(self._platform, key, pipelines, context, attendant)
-        found = judge_outcomes(outcomes, selectors=selectors, source=source, declared_status=declared_status)
+        found, progress = await run_steps(workflow, self._runners, now=self._platform.now())
         run = Run(
-            pipelines=tuple(pipeline.name for pipeline in pipelines),
+            pipelines=workflow.names,
             outputs=tuple(
                 Produced(
-                    output.pipeline, remember_contents(self._platform, output.groups), output.control, output.moved
+                    output.pipeline,
+                    remember_contents(self._platform, output.groups),
+                    output.control,
+                    output.moved,
+                    output.kept,
                 )
                 for output in found.outputs
             ),
             failure=found.failure,
             author=found.author,
-            components=await _components(found, context),
+            components=await _components(found, workflow.context),
+            progress=progress,
         )
-        if run.failure is None or not is_passing(run.failure):
-            self._remembered[key] = (inputs, run)
+        repeatable = all(self._runners[type(pipeline)].repeatable for pipeline in workflow.pipelines)
+        if repeatable and (run.failure is None or not is_passing(run.failure)):
+            self._remembered[workflow.key] = (inputs, run)
         return run
 
-    async def finish(
-        self,
-        key: Key,
-        pipelines: Sequence[JinjaPipeline],
-        context: RenderContext,
-        *,
-        source: str,
-        attendant: Attendant | None = None,
-    ) -> Blocked | None:
-        """Runs the delete pipelines of an owner, all of them in order; None when they let it go.
+    async def finish(self, workflow: Workflow) -> Blocked | None:
+        """Runs the delete workflow of an owner, all of its steps in order; None when they let it go.
 
         Raises:
             Overtaken: the owner has changed while it waited for its turn.
         """
-        if not pipelines:
+        if not workflow.pipelines:
             return None
-        outcomes = await render_in_turn(self._platform, key, pipelines, context, attendant)
-        found = judge_outcomes(outcomes, selectors={}, source=source)
+        found, progress = await run_steps(workflow, self._runners, now=self._platform.now())
         if found.failure is not None:
             sentence = found.failure.sentence()
-            logger.warning("%s: its delete pipeline failed: %s", key, sentence)
+            logger.warning("%s: its delete pipeline failed: %s", workflow.key, sentence)
             again = after_failure(found.failure)
             result = Terminal("DeleteWorkflowFailed", sentence) if isinstance(again, Terminal) else again
             return Blocked(sentence, suspended=False, result=result)
+        if progress.running is not None:
+            return Blocked("", suspended=False, result=_wait_for(progress.running))
         if found.outputs and found.outputs[-1].suspended:
             control = found.outputs[-1].control
             seconds = control.retry_after if control and control.retry_after is not None else _SUSPENDED_RETRY
@@ -201,10 +188,22 @@ def after_failure(failure: Failure) -> Result:
     return Terminal(failure.reason, sentence)
 
 
-def retry_seconds(run: Run) -> float | None:
-    """After how many seconds a suspended workflow wants to run again, or None."""
+def after_run(run: Run) -> Result | None:
+    """What follows from a workflow that has not come to its end, or that wants to run again; else None."""
+    if run.failure is not None:
+        return after_failure(run.failure)
+    if run.progress.running is not None:
+        return _wait_for(run.progress.running)
     controls = (output.control for output in run.outputs)
-    return next((control.retry_after for control in controls if control and control.retry_after is not None), None)
+    seconds = next(
+        (control.retry_after for control in controls if control and control.retry_after is not None), None
+    )
+    return None if seconds is None else After(seconds, "its pipeline asked for it")
+
+
+def _wait_for(step: Running) -> Result:
+    """Whoever runs a step queues its owner when it has news of it."""
+    return Waits(f"its pipeline {step.pipeline} is running")
 
 
 async def _components(found: WorkflowOutput, context: RenderContext) -> tuple[Component, ...]:
@@ -233,6 +232,9 @@ def _find_components(files: Sequence[tuple[str, bytes | Packed]], parent: Parent
     return find_components(unpacked, parent)
 
 
-def _hash_inputs(context: RenderContext, revision: str) -> str:
-    packed = orjson.dumps([revision, context.promise, context.request], option=orjson.OPT_SORT_KEYS, default=dict)
+def _hash_inputs(workflow: Workflow) -> str:
+    context = workflow.context
+    packed = orjson.dumps(
+        [workflow.revision, context.promise, context.request], option=orjson.OPT_SORT_KEYS, default=dict
+    )
     return hashlib.sha256(packed).hexdigest()

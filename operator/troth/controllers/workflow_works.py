@@ -26,8 +26,8 @@ from troth.controllers.platform import Platform
 from troth.controllers.workflow import Run
 from troth.engine.placement.seals import WORK_LABELS
 from troth.engine.placement.work import work_name as compute_work_name
-from troth.engine.rendering.outputs import is_suspended
 from troth.engine.status import WorkFacts, read_placement, read_work
+from troth.engine.workflow.outputs import is_suspended
 
 Made = TypeVar("Made")
 
@@ -111,7 +111,8 @@ class Works:
         settling.unsettle(owner.index)
         candidates = [*self.of(owner), *self.to_take_over(owner)]
         existing = [work for work in candidates if work.type == work_type and not is_kept_by_others(work.metadata)]
-        outputs = [output for output in run.outputs if not is_suspended(output.control)]
+        ended = [output for output in run.outputs if not is_suspended(output.control)]
+        outputs = [output for output in ended if not output.kept]
         found = {output.pipeline: self._find(owner, work_type, output.pipeline, existing) for output in outputs}
         kept = {work.metadata.name for work in found.values() if work}
         for work in existing:
@@ -123,7 +124,7 @@ class Works:
             labels = {names.WORK_TYPE: work_type, names.PIPELINE_NAME: output.pipeline}
             await self.keep(owner, found[output.pipeline], output.groups, labels, write_moves(output.moved))
         going = any(work and work.metadata.deleting for work in found.values())
-        if run.failure is None and len(outputs) == len(run.pipelines) and not going:
+        if run.failure is None and len(ended) == len(run.pipelines) and not going:
             settling.settle(owner.index)
             await self._delete_retired(owner)
 

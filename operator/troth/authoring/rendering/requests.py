@@ -30,7 +30,6 @@ from troth.engine.placement.layout import aggregate
 from troth.engine.promises.offers import Offer
 from troth.engine.rendering.components import Parent, find_components
 from troth.engine.rendering.context import RenderContext, render_context
-from troth.engine.rendering.outputs import Output, WorkflowOutput, judge_outcomes, workflow_facts
 from troth.engine.rendering.render import Outcome
 from troth.engine.status import request_status
 from troth.engine.status.facts import (
@@ -39,6 +38,7 @@ from troth.engine.status.facts import (
     RequestFacts,
     WorkFacts,
 )
+from troth.engine.workflow.outputs import Output, WorkflowOutput, judge_outcomes, workflow_facts
 
 _TIMES: Final = ("lastTransitionTime", "lastSuccessfulConfigureWorkflowTime", "nextRetryAt", "lastAvailableTime")
 

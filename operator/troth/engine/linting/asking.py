@@ -18,8 +18,8 @@ from typing import Any, Final, TypeVar
 import orjson
 
 from troth.engine.failure import Failure
-from troth.engine.rendering.outputs import is_suspended
 from troth.engine.rendering.render import Outcome, Rendered
+from troth.engine.workflow.outputs import is_suspended
 
 NOTHING_RENDERED: Final = "T211"
 """The code of lint that says so; a comment with it says that it is meant."""

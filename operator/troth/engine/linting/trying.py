@@ -14,8 +14,8 @@ from troth.engine.linting.asking import reached
 from troth.engine.linting.objects import Tried
 from troth.engine.promises.offers import Offer
 from troth.engine.rendering.context import render_context
-from troth.engine.rendering.outputs import judge_outcomes
 from troth.engine.rendering.render import Outcome, RenderContext, Rendered
+from troth.engine.workflow.outputs import judge_outcomes
 
 Render = Callable[[Sequence[JinjaPipeline], RenderContext], Sequence[Outcome]]
 """Renders pipelines, up to and including the first that fails."""

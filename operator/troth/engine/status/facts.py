@@ -161,13 +161,23 @@ class WorkFacts:
 
 @dataclass(frozen=True, slots=True)
 class PipelineFacts:
-    """How far one pipeline of a configure workflow came. ``retry_at`` is RFC 3339, or empty."""
+    """How far one pipeline of a configure workflow came.
+
+    Attributes:
+        name: the pipeline's name.
+        phase: how far it is.
+        message: why it is suspended or has failed, or what it waits for.
+        retry_at: when it runs again, RFC 3339; or empty.
+        attempts: how often it asked to be run again.
+        hash: of what it got there for; empty while it has not run.
+    """
 
     name: str
     phase: PipelinePhase
     message: str = ""
     retry_at: str = ""
     attempts: int = 0
+    hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)

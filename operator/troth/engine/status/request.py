@@ -291,7 +291,7 @@ def author_fields(old: Mapping[str, Any], workflow: WorkflowFacts) -> tuple[dict
 def author_conditions(old: Mapping[str, Any], workflow: WorkflowFacts) -> tuple[list[Condition], list[str]]:
     """The author's own conditions, and the types to remember."""
     conditions = [
-        Condition(item["type"], _status(item["status"]), item["reason"], item["message"])
+        Condition(item["type"], condition_status(item["status"]), item["reason"], item["message"])
         for item in workflow.author.conditions
     ]
     kinds = {condition.type for condition in conditions}
@@ -337,15 +337,18 @@ def kratix_block(
         **before,
         "workflows": {
             **(before.get("workflows") or {}),
-            "pipelines": _pipelines(old, workflow, now=now) or None,
+            "pipelines": _pipelines(old, workflow, generation=generation, now=now) or None,
             "suspendedGeneration": generation if workflow.state == "Suspended" else None,
             "lastSuccessfulConfigureWorkflowTime": succeeded,
         },
     }
 
 
-def _pipelines(old: Mapping[str, Any], workflow: WorkflowFacts, *, now: str) -> list[dict[str, Any]]:
+def _pipelines(
+    old: Mapping[str, Any], workflow: WorkflowFacts, *, generation: int, now: str
+) -> list[dict[str, Any]]:
     before = _old_pipelines(old)
+    same_generation = old.get("observedGeneration") == generation
     entries = []
     for pipeline in workflow.pipelines:
         past = before.get(pipeline.name) or {}
@@ -355,6 +358,9 @@ def _pipelines(old: Mapping[str, Any], workflow: WorkflowFacts, *, now: str) -> 
             "phase": pipeline.phase,
             "lastTransitionTime": now if moved else past["lastTransitionTime"],
         }
+        # An entry of a release that wrote no hash gets one with its next run: an update writes nothing.
+        if pipeline.hash and (moved or past.get("hash") or not same_generation):
+            entry["hash"] = pipeline.hash
         if pipeline.message:
             entry["message"] = pipeline.message
         if pipeline.retry_at:
@@ -428,5 +434,6 @@ def _phase(facts: RequestFacts) -> str:
             return state
 
 
-def _status(text: str) -> types.Status:
+def condition_status(text: str) -> types.Status:
+    """The status of a condition that an author wrote; Unknown for anything that is not True or False."""
     return "True" if text == "True" else "False" if text == "False" else "Unknown"

@@ -232,7 +232,8 @@ def _own_schema() -> dict[str, Any]:
         "type": "object",
         "properties": {
             "name": _text("Name of the pipeline."),
-            "phase": _text("Pending, Succeeded, Suspended or Failed."),
+            "phase": _text("Pending, Running, Succeeded, Suspended or Failed."),
+            "hash": _text("The hash of the specs for which it came into this phase."),
             "message": _text("Why it is in this phase."),
             "nextRetryAt": _text("When it is run again, if it asked for that."),
             "attempts": _number("How often it has asked to be run again."),

@@ -20,9 +20,9 @@ from troth.engine.admission.serving import as_served
 from troth.engine.failure import Failure
 from troth.engine.promises.definitions import build_definition
 from troth.engine.promises.offers import Offer, read_offer
-from troth.engine.rendering.outputs import judge_outcomes
 from troth.engine.rendering.render import Rendered
 from troth.engine.status.schema import misfit
+from troth.engine.workflow.outputs import judge_outcomes
 
 OPEN = {"x-kubernetes-preserve-unknown-fields": True}
 STATUS: dict[str, Any] = {

@@ -463,6 +463,23 @@ def test_times_of_a_taken_over_status_stay_in_either_layout() -> None:
         assert status["kratix"]["workflows"]["pipelines"] == [entry]
 
 
+def test_an_entry_says_for_what_its_pipeline_ran() -> None:
+    ran = WorkflowFacts((PipelineFacts("instance", "Succeeded", hash="now"),))
+    status = request(asked(ran), {})
+    assert [entry["hash"] for entry in status["kratix"]["workflows"]["pipelines"]] == ["now"]
+    ran_again = WorkflowFacts((PipelineFacts("instance", "Succeeded", hash="later"),))
+    (entry,) = request(asked(ran_again), status, now=NOON)["kratix"]["workflows"]["pipelines"]
+    assert (entry["hash"], entry["lastTransitionTime"]) == ("later", MORNING)
+
+
+def test_an_entry_from_before_there_were_hashes_gets_one_with_its_next_run_and_not_before() -> None:
+    ran = WorkflowFacts((PipelineFacts("instance", "Succeeded", hash="now"),))
+    before = request(asked(done()), {})
+    assert status_patch(before, request(asked(ran), before, now=NOON)) is None
+    status = request(asked(ran, generation=4), before, now=NOON)
+    assert [entry["hash"] for entry in status["kratix"]["workflows"]["pipelines"]] == ["now"]
+
+
 def test_a_deletion_says_what_it_waits_for() -> None:
     status = deletion_status({}, waiting_for="2 works to go", now=MORNING)
     assert reason_of(status, "Ready") == ("False", "Deleting", "Deleting: waiting for 2 works to go")

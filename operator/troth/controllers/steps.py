@@ -1,0 +1,152 @@
+"""Running the steps of a workflow, each by the runner of its kind.
+
+The order, what ends a workflow early and which step has already run are decided for all kinds alike
+(`troth.engine.workflow`). A runner knows one kind only. It is given consecutive steps of its kind together, since
+rendering ten pipelines in one visit to a worker costs as much as rendering one; it answers for as many of them as it
+can, and is asked again for the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from troth.api import Key
+from troth.api.pipelines import Action, JinjaPipeline, Pipeline
+from troth.controllers.platform import Platform
+from troth.controllers.turn_waiting import Attendant, render_in_turn
+from troth.engine.rendering.render import RenderContext
+from troth.engine.workflow.outcomes import StepOutcome
+from troth.engine.workflow.outputs import WorkflowOutput, judge_outcomes, status_left
+from troth.engine.workflow.progress import (
+    Progress,
+    Step,
+    StepAction,
+    held_records,
+    plan_steps,
+    read_progress,
+)
+
+PipelineT = TypeVar("PipelineT", contravariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """One workflow of one object, with all that its steps may need.
+
+    Attributes:
+        key: of the object: a request, or a Promise.
+        pipelines: the steps, in their order.
+        context: what templates may read.
+        source: who speaks through the pipelines' own rules: ``resource-workflow`` or ``promise-workflow``.
+        action: ``configure`` or ``delete``.
+        status: of the object as the API server has it, with the record of its progress.
+        hash: of the specs that the steps run for; empty when nothing has to be recorded.
+        revision: changes whenever the pipelines or the selectors do.
+        selectors: the Promise's destination selectors.
+        declared_status: what the API says of the status of its requests.
+        attendant: who is told when it has to wait long for its turn.
+    """
+
+    key: Key
+    pipelines: tuple[Pipeline, ...]
+    context: RenderContext
+    source: str
+    action: Action = "configure"
+    status: Mapping[str, Any] = field(default_factory=dict)
+    hash: str = ""
+    revision: str = ""
+    selectors: Mapping[str, str] = field(default_factory=dict)
+    declared_status: Mapping[str, Any] | None = None
+    attendant: Attendant | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the steps."""
+        return tuple(pipeline.name for pipeline in self.pipelines)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What a runner is told besides its steps.
+
+    Attributes:
+        workflow: of the steps.
+        actions: what to do with each step of the workflow, by name.
+        status: of the object, as the steps before left it.
+    """
+
+    workflow: Workflow
+    actions: Mapping[str, StepAction]
+    status: Mapping[str, Any]
+
+
+class StepRunner(Protocol[PipelineT]):
+    """Runs the steps of one kind of pipeline."""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a step ends in one reconcile and has no effect but its output (`Step.repeatable`)."""
+
+    async def run(self, steps: Sequence[PipelineT], visit: Visit) -> Sequence[StepOutcome]:
+        """Brings steps forward and answers their outcomes, in order.
+
+        It answers for one step at least, and for none after one that did not end. It may answer for fewer than
+        there are.
+
+        Raises:
+            Overtaken: the object has changed while it waited for its turn.
+        """
+
+
+Runners = Mapping[type[Pipeline], StepRunner[Any]]
+"""The runner of each kind of pipeline."""
+
+
+class JinjaRunner:
+    """Runs pipelines of templates: all of them at once, in a worker."""
+
+    repeatable: ClassVar[bool] = True
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    async def run(self, steps: Sequence[JinjaPipeline], visit: Visit) -> Sequence[StepOutcome]:
+        """The outcomes of the pipelines, up to the first that failed or is suspended."""
+        workflow = visit.workflow
+        return await render_in_turn(self._platform, workflow.key, steps, workflow.context, workflow.attendant)
+
+
+async def run_steps(workflow: Workflow, runners: Runners, *, now: str) -> tuple[WorkflowOutput, Progress]:
+    """Brings the steps of a workflow forward as far as they come; what they produced, and how far they are.
+
+    Raises:
+        Overtaken: the object has changed while it waited for its turn.
+    """
+    steps = [
+        Step(pipeline.name, workflow.hash, runners[type(pipeline)].repeatable) for pipeline in workflow.pipelines
+    ]
+    recorded = read_progress(workflow.status, workflow.action)
+    actions = dict(zip(workflow.names, plan_steps(steps, recorded), strict=True))
+    outcomes: list[StepOutcome] = []
+    output = _judge(workflow, outcomes)
+    for kind, group in groupby(workflow.pipelines, key=type):
+        rest = list(group)
+        while rest and not output.stopped:
+            visit = Visit(workflow, actions, status_left(workflow.status, output.author, now=now))
+            found = await runners[kind].run(rest, visit)
+            outcomes += found
+            output = _judge(workflow, outcomes)
+            rest = rest[len(found) :]
+    return output, Progress(workflow.hash, output.running, held_records(steps, recorded))
+
+
+def _judge(workflow: Workflow, outcomes: Sequence[StepOutcome]) -> WorkflowOutput:
+    return judge_outcomes(
+        outcomes,
+        selectors=workflow.selectors,
+        source=workflow.source,
+        declared_status=workflow.declared_status,
+    )
