@@ -17,12 +17,13 @@ from troth.api import InvalidObject, Key
 from troth.api import labels as names
 from troth.api.conditions import LINTED, REQUESTS_FIT, find_condition
 from troth.api.objects import Promise, WorkloadGroup
-from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, PROMISE
+from troth.api.resources import PROMISE
 from troth.controllers.caches import BY_PROMISE, BY_REQUIREMENT
-from troth.controllers.object_writes import create_or_patch, delete_object, object_reference, patch_object
+from troth.controllers.object_writes import object_reference
 from troth.controllers.obstacles import after_refusal, why_refused
 from troth.controllers.owners import owner_index
 from troth.controllers.platform import Platform
+from troth.controllers.promise_api import PromiseApi, UnfitApi
 from troth.controllers.promise_deletion import PromiseDeletion
 from troth.controllers.promise_fit import PromiseFit
 from troth.controllers.promise_lint import PromiseLint
@@ -39,8 +40,6 @@ from troth.controllers.workflow import (
 from troth.controllers.workflow_works import NameTaken, WorkOwner, Works, keep_or_make_again
 from troth.engine.failure import Failure
 from troth.engine.placement.work import Packed, build_groups, pack_content
-from troth.engine.promises.definition_changes import definition_patch
-from troth.engine.promises.definitions import Definition, read_definition, request_resource
 from troth.engine.promises.offers import Offer, read_offer
 from troth.engine.promises.reach import check_pipeline_namespace
 from troth.engine.rendering.render import render_context
@@ -59,7 +58,7 @@ from troth.engine.status.facts import INSTALLED
 from troth.engine.workflow.outputs import workflow_facts
 from troth.engine.workflow.progress import spec_hash, workflow_hash
 from troth.engine.yaml.manifests import dump_documents
-from troth.kube import REFUSALS, ApiError, Conflict, Forbidden, Invalid, TooLarge
+from troth.kube import REFUSALS, ApiError, Conflict, Forbidden, TooLarge
 
 FINALIZERS = (names.DEPENDENCIES_CLEANUP, names.WORKFLOWS_CLEANUP, names.REVISION_CLEANUP)
 API_FINALIZERS = (
@@ -81,10 +80,6 @@ class Unsound:
     passes: bool = False
 
 
-class _UnfitApi(InvalidObject):
-    """The API server does not take the CustomResourceDefinition as the Promise has it."""
-
-
 class PromiseReconciler:
     """Installs Promises, keeps them installed, and takes them back."""
 
@@ -93,6 +88,7 @@ class PromiseReconciler:
         self._workflows = workflows
         self._works = works
         self._deletion = PromiseDeletion(platform, workflows, works, self._owner)
+        self._api = PromiseApi(platform)
         self._lint = PromiseLint(platform)
         self._fit = PromiseFit(platform)
         self._checked: dict[str, tuple[tuple[str, int], Offer | Unsound]] = {}
@@ -124,7 +120,7 @@ class PromiseReconciler:
             return await self._deletion.proceed(key, promise, pipelines)
         offer = await self._check(promise)
         if isinstance(offer, Unsound):
-            self._follow_existing(promise)
+            self._api.follow_existing(promise)
             return await self._report_unsound(key, promise, offer)
         self._lint.begin(promise)
         try:
@@ -134,12 +130,12 @@ class PromiseReconciler:
             return Retry("the Promise changed while it was being reconciled")
         except InvalidObject as error:
             # Not the spec alone is at fault, as it was found sound: something outside may change without our hearing.
-            self._follow_existing(promise)
-            unfit = isinstance(error, _UnfitApi) and "storedVersions" not in error.problem
+            self._api.follow_existing(promise)
+            unfit = isinstance(error, UnfitApi) and "storedVersions" not in error.problem
             await self._report_unsound(key, promise, Unsound(str(error), passes=not unfit))
             return Retry(str(error), longest=_OUTSIDE_AGAIN)
         except Forbidden as error:
-            self._follow_existing(promise)
+            self._api.follow_existing(promise)
             message = f"the API server refused what its API needs: {error.message}"
             return await self._report_refusal(key, promise, error, "APIRefused", message)
 
@@ -213,7 +209,7 @@ class PromiseReconciler:
     # ---- installing
 
     async def _install(self, key: Key, promise: Promise, offer: Offer) -> Result:
-        established = await self._keep_definition(promise, offer)
+        established = await self._api.keep(promise, offer)
         is_new = promise.status.get("observedGeneration") != promise.metadata.generation
         if established and is_new and self._platform.caches.is_reading_requests(promise.name):
             # Its status lets the requests be rendered, and they have to be what the new schema makes of them.
@@ -236,119 +232,6 @@ class PromiseReconciler:
         if self._obstacles(promise, run):
             return After(_OUTSIDE_AGAIN, "finalizers of others keep an object with the name of its Work")
         return DONE if established else After(_LOOK_AGAIN, "its API is not served yet")
-
-    async def _keep_definition(self, promise: Promise, offer: Offer) -> bool:
-        """Creates or updates the CRD and follows its requests. Whether the API is served."""
-        await self._leave_other_definitions(promise, offer)
-        if offer.definition is None or offer.resource is None:
-            await self._platform.caches.unfollow_requests(promise.name)
-            return True
-        name = offer.definition["metadata"]["name"]
-        live = self._platform.caches.definitions.get("", name)
-        if live is None:
-            live = await self._create_definition(promise, offer.definition)
-        elif live.metadata.labels.get(names.PROMISE_NAME) != promise.name:
-            owner = live.metadata.labels.get(names.PROMISE_NAME)
-            raise InvalidObject(
-                "spec.api.metadata.name", f"{name} is the API of the Promise {owner}", "choose another name"
-            )
-        if live.metadata.deleting:
-            self._follow_live(promise, live)  # its requests go first, and each of them needs its clean-up
-            return False  # when it is gone its informer queues this Promise, which makes it anew
-        patch = definition_patch(live, offer.definition)
-        if patch is not None:
-            live = await self._patch_definition(live, patch)
-        if live.refusal:
-            raise InvalidObject(
-                "spec.api.spec.names", live.refusal, "choose names that no other API of this group has"
-            )
-        if not live.established:
-            return False
-        informer = self._platform.caches.follow_requests(promise.name, offer.resource, live.metadata)
-        if not informer.synced.is_set() and isinstance(informer.last_error, Forbidden):
-            raise InvalidObject(
-                "spec.api",
-                f"the operator may not list {offer.resource.name}",
-                f"allow it: add {offer.resource.group} to rbac.requestApis.groups of the chart",
-            )
-        # After a restart the list takes a moment. An available Promise does not become unavailable for that.
-        return informer.synced.is_set() or promise.status.get("status") == "Available"
-
-    async def _create_definition(self, promise: Promise, definition: Mapping[str, Any]) -> Definition:
-        name = definition["metadata"]["name"]
-
-        def leave_existing(live: Mapping[str, Any]) -> None:
-            owner = (live["metadata"].get("labels") or {}).get(names.PROMISE_NAME)
-            if owner != promise.name:
-                whose = f"is the API of the Promise {owner}" if owner else "exists, and Troth did not make it"
-                raise InvalidObject(
-                    "spec.api.metadata.name",
-                    f"the CustomResourceDefinition {name} {whose}",
-                    "choose another name"
-                    + ("" if owner else f", or adopt it: label it {names.PROMISE_NAME}={promise.name}"),
-                )
-
-        try:
-            answer = await create_or_patch(
-                self._platform,
-                self._platform.caches.definitions,
-                CUSTOM_RESOURCE_DEFINITION,
-                definition,
-                leave_existing,
-            )
-        except Invalid as error:
-            raise _UnfitApi("spec.api", error.message) from None
-        return read_definition(answer)
-
-    async def _patch_definition(self, live: Definition, patch: Mapping[str, Any]) -> Definition:
-        definitions = self._platform.caches.definitions
-        try:
-            answer = await patch_object(
-                self._platform, definitions, CUSTOM_RESOURCE_DEFINITION, live.metadata, patch
-            )
-        except Invalid as error:
-            raise _UnfitApi("spec.api", error.message) from None
-        return read_definition(answer) if answer else live
-
-    async def _leave_other_definitions(self, promise: Promise, offer: Offer) -> None:
-        """An API that was renamed or taken out goes when nobody uses it; else the Promise is refused."""
-        kept = offer.definition["metadata"]["name"] if offer.definition else ""
-        for live in self._platform.caches.definitions.by_index(BY_PROMISE, promise.name):
-            name = live.metadata.name
-            if name == kept or live.metadata.deleting:
-                continue
-            requests = await self._count_requests(live)
-            if requests:
-                raise InvalidObject(
-                    "spec.api",
-                    f"was {name}, and {requests} of its requests exist",
-                    "the API of a Promise cannot be renamed or removed while it is used: "
-                    "restore it, or delete the requests first",
-                )
-            await self._platform.caches.unfollow_requests(promise.name, besides=kept)
-            await delete_object(
-                self._platform, self._platform.caches.definitions, CUSTOM_RESOURCE_DEFINITION, live.metadata
-            )
-
-    async def _count_requests(self, live: Definition) -> int:
-        # Read from the API server, not from a cache: a wrong zero here would delete what people asked for.
-        if not live.established:
-            return 0
-        resource = request_resource({"spec": live.spec})
-        count = 0
-        async for page in self._platform.client.list_pages(resource):
-            count += len(page.items)
-        return count
-
-    def _follow_existing(self, promise: Promise) -> None:
-        """While a new version is unsound, the requests of the API that is installed can still be deleted."""
-        for live in self._platform.caches.definitions.by_index(BY_PROMISE, promise.name):
-            self._follow_live(promise, live)
-
-    def _follow_live(self, promise: Promise, live: Definition) -> None:
-        if live.established:
-            resource = request_resource({"spec": live.spec})
-            self._platform.caches.follow_requests(promise.name, resource, live.metadata)
 
     async def _keep_works(self, key: Key, promise: Promise, offer: Offer) -> Run:
         owner = self._owner(promise)
@@ -520,7 +403,7 @@ class PromiseReconciler:
         return after_refusal(error)
 
     async def _report_paused(self, key: Key, promise: Promise) -> Result:
-        self._follow_existing(promise)  # after a restart, too: its requests are to say that they are paused
+        self._api.follow_existing(promise)  # after a restart, too: its requests are to say that they are paused
         meta = promise.metadata
         facts = PromiseFacts(generation=meta.generation, paused=True, deleting=meta.deleting)
         if await self._write_status(key, promise, facts):

@@ -1,0 +1,151 @@
+"""The API of a Promise: its CustomResourceDefinition, kept as the Promise has it, and its requests, followed.
+
+See kratix-compatibility.md#a-promises-api. A definition is compared with what the API server has before it is written
+(docs/architecture.md), and one that people still use is never taken away from under them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from troth.api import InvalidObject
+from troth.api import labels as names
+from troth.api.objects import Promise
+from troth.api.resources import CUSTOM_RESOURCE_DEFINITION
+from troth.controllers.caches import BY_PROMISE
+from troth.controllers.object_writes import create_or_patch, delete_object, patch_object
+from troth.controllers.platform import Platform
+from troth.engine.promises.definition_changes import definition_patch
+from troth.engine.promises.definitions import Definition, read_definition, request_resource
+from troth.engine.promises.offers import Offer
+from troth.kube import Forbidden, Invalid
+
+
+class UnfitApi(InvalidObject):
+    """The API server does not take the CustomResourceDefinition as the Promise has it."""
+
+
+class PromiseApi:
+    """Keeps the APIs of Promises."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    async def keep(self, promise: Promise, offer: Offer) -> bool:
+        """Creates or updates the CRD and follows its requests. Answers whether the API is served.
+
+        Raises:
+            InvalidObject: the API cannot be installed as the Promise has it.
+            UnfitApi: the same, because the API server refuses it.
+        """
+        await self._leave_others(promise, offer)
+        if offer.definition is None or offer.resource is None:
+            await self._platform.caches.unfollow_requests(promise.name)
+            return True
+        name = offer.definition["metadata"]["name"]
+        live = self._platform.caches.definitions.get("", name)
+        if live is None:
+            live = await self._create(promise, offer.definition)
+        elif live.metadata.labels.get(names.PROMISE_NAME) != promise.name:
+            owner = live.metadata.labels.get(names.PROMISE_NAME)
+            raise InvalidObject(
+                "spec.api.metadata.name", f"{name} is the API of the Promise {owner}", "choose another name"
+            )
+        if live.metadata.deleting:
+            self._follow_live(promise, live)  # its requests go first, and each of them needs its clean-up
+            return False  # when it is gone its informer queues this Promise, which makes it anew
+        patch = definition_patch(live, offer.definition)
+        if patch is not None:
+            live = await self._patch(live, patch)
+        if live.refusal:
+            raise InvalidObject(
+                "spec.api.spec.names", live.refusal, "choose names that no other API of this group has"
+            )
+        if not live.established:
+            return False
+        informer = self._platform.caches.follow_requests(promise.name, offer.resource, live.metadata)
+        if not informer.synced.is_set() and isinstance(informer.last_error, Forbidden):
+            raise InvalidObject(
+                "spec.api",
+                f"the operator may not list {offer.resource.name}",
+                f"allow it: add {offer.resource.group} to rbac.requestApis.groups of the chart",
+            )
+        # After a restart the list takes a moment. An available Promise does not become unavailable for that.
+        return informer.synced.is_set() or promise.status.get("status") == "Available"
+
+    async def _create(self, promise: Promise, definition: Mapping[str, Any]) -> Definition:
+        name = definition["metadata"]["name"]
+
+        def leave_existing(live: Mapping[str, Any]) -> None:
+            owner = (live["metadata"].get("labels") or {}).get(names.PROMISE_NAME)
+            if owner != promise.name:
+                whose = f"is the API of the Promise {owner}" if owner else "exists, and Troth did not make it"
+                raise InvalidObject(
+                    "spec.api.metadata.name",
+                    f"the CustomResourceDefinition {name} {whose}",
+                    "choose another name"
+                    + ("" if owner else f", or adopt it: label it {names.PROMISE_NAME}={promise.name}"),
+                )
+
+        try:
+            answer = await create_or_patch(
+                self._platform,
+                self._platform.caches.definitions,
+                CUSTOM_RESOURCE_DEFINITION,
+                definition,
+                leave_existing,
+            )
+        except Invalid as error:
+            raise UnfitApi("spec.api", error.message) from None
+        return read_definition(answer)
+
+    async def _patch(self, live: Definition, patch: Mapping[str, Any]) -> Definition:
+        definitions = self._platform.caches.definitions
+        try:
+            answer = await patch_object(
+                self._platform, definitions, CUSTOM_RESOURCE_DEFINITION, live.metadata, patch
+            )
+        except Invalid as error:
+            raise UnfitApi("spec.api", error.message) from None
+        return read_definition(answer) if answer else live
+
+    async def _leave_others(self, promise: Promise, offer: Offer) -> None:
+        """An API that was renamed or taken out goes when nobody uses it; else the Promise is refused."""
+        kept = offer.definition["metadata"]["name"] if offer.definition else ""
+        for live in self._platform.caches.definitions.by_index(BY_PROMISE, promise.name):
+            name = live.metadata.name
+            if name == kept or live.metadata.deleting:
+                continue
+            requests = await self._count_requests(live)
+            if requests:
+                raise InvalidObject(
+                    "spec.api",
+                    f"was {name}, and {requests} of its requests exist",
+                    "the API of a Promise cannot be renamed or removed while it is used: "
+                    "restore it, or delete the requests first",
+                )
+            await self._platform.caches.unfollow_requests(promise.name, besides=kept)
+            await delete_object(
+                self._platform, self._platform.caches.definitions, CUSTOM_RESOURCE_DEFINITION, live.metadata
+            )
+
+    async def _count_requests(self, live: Definition) -> int:
+        # Read from the API server, not from a cache: a wrong zero here would delete what people asked for.
+        if not live.established:
+            return 0
+        resource = request_resource({"spec": live.spec})
+        count = 0
+        async for page in self._platform.client.list_pages(resource):
+            count += len(page.items)
+        return count
+
+    def follow_existing(self, promise: Promise) -> None:
+        """While a new version is unsound, the requests of the API that is installed can still be deleted."""
+        for live in self._platform.caches.definitions.by_index(BY_PROMISE, promise.name):
+            self._follow_live(promise, live)
+
+    def _follow_live(self, promise: Promise, live: Definition) -> None:
+        if live.established:
+            resource = request_resource({"spec": live.spec})
+            self._platform.caches.follow_requests(promise.name, resource, live.metadata)
