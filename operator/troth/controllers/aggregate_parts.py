@@ -26,8 +26,9 @@ from troth.controllers.placement_claims import (
     load_placement,
     remembered_workloads,
 )
-from troth.controllers.placement_location import Location, read_whereabouts
+from troth.controllers.placement_location import read_whereabouts
 from troth.controllers.platform import Platform
+from troth.engine.placement.locations import Location
 from troth.kube import NotFound
 from troth.stores.handover import Spared
 from troth.stores.kubernetes_objects import ObjectKey

@@ -47,6 +47,12 @@ def read_one_file(status: Mapping[str, Any]) -> OneFile | None:
     return OneFile(str(record["path"]), str(record.get("address") or ""), bool(record.get("adopted")))
 
 
+def one_file_at(destination: Destination, path: str, address: str) -> OneFile | None:
+    """The Destination's one file, if it is recorded to have it at this path of the store at this address."""
+    found = read_one_file(destination.status)
+    return found if found is not None and (found.path, found.address) == (path, address) else None
+
+
 def has_one_file(destination: Destination) -> bool:
     """Whether everything on a Destination is in one file; a cluster that is written to directly has no files."""
     return destination.mode == AGGREGATED and destination.store.holds_files

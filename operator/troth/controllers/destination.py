@@ -3,8 +3,8 @@
 See kratix-compatibility.md#paths-in-a-state-store, #destinations.
 
 What a Destination itself has in its store (canaries, or the placeholders that keep its folders) is recorded in its
-status, so that a Destination that changes its path or its store leaves nothing behind, in the same order as
-placements move: the new place is noted (``alsoIn``), written, the old one cleared, then the record changes.
+status, so that a Destination that changes its path or its store leaves nothing behind. It moves as placements do, by
+a plan (`troth.engine.placement.moves`).
 
 This record has no seal, as that of a placement has: Destinations belong to the cluster, and whoever may write their
 status may write them, too, and so decide anyway what is written where.
@@ -12,9 +12,7 @@ status may write them, too, and so decide anyway what is written where.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from troth.api import InvalidObject, Key
 from troth.api import labels as names
@@ -23,44 +21,34 @@ from troth.api.resources import DESTINATION, WORK_PLACEMENT
 from troth.api.store_kinds import StoreRef, require_store_kind
 from troth.controllers.aggregates import OneFile, has_one_file, take_one_file, was_ready
 from troth.controllers.caches import BY_CLAIM, BY_DESTINATION
+from troth.controllers.moving import release, states_of, waiting_for, writer_for
 from troth.controllers.neighbourhood import Neighbourhood
-from troth.controllers.object_writes import delete_object, patch_object
+from troth.controllers.object_writes import delete_object, object_reference, patch_object
 from troth.controllers.owners import claim_of_destination, is_kept_for_files
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
 from troth.controllers.stores import OpenStore
 from troth.engine.placement.layout import DestinationFiles, destination_files, destination_prefix, has_own_files
+from troth.engine.placement.locations import Location, read_locations
+from troth.engine.placement.moves import (
+    Abandon,
+    Leave,
+    Note,
+    Record,
+    Release,
+    Remove,
+    Step,
+    TakeOut,
+    Wait,
+    Write,
+    plan_move,
+    plan_removal,
+)
 from troth.engine.placement.neighbours import Neighbours
 from troth.engine.placement.work import blob_id
 from troth.engine.status import DestinationFacts, destination_status
 from troth.kube import Conflict
 from troth.stores import Claim, StateStoreWriter, StoreError
-
-
-@dataclass(frozen=True, slots=True)
-class OwnFiles:
-    """The record of a Destination's own files: which store, where that was (`StoreKind.address_of`), which paths."""
-
-    store: StoreRef
-    paths: tuple[str, ...]
-    address: str = ""
-
-    def as_status(self) -> dict[str, Any]:
-        """The record in ``status.troth.location``."""
-        store = {"kind": self.store.kind, "name": self.store.name}
-        return {"store": store, "address": self.address, "files": list(self.paths)}
-
-
-def read_own_files(status: Mapping[str, Any]) -> tuple[OwnFiles, ...]:
-    """The recorded files, and after them those of places that a move has not come to or left yet."""
-    ours = status.get("troth") or {}
-    records = [record for record in (ours.get("location"), *(ours.get("alsoIn") or ())) if record]
-    return tuple(_read(record) for record in records if record.get("store"))
-
-
-def _read(record: Mapping[str, Any]) -> OwnFiles:
-    store = StoreRef(record["store"].get("kind", ""), record["store"].get("name", ""))
-    return OwnFiles(store, tuple(record.get("files") or ()), record.get("address", ""))
 
 
 class _PlaceTaken(InvalidObject):
@@ -104,15 +92,15 @@ class DestinationReconciler:
         if store is None or store.writer is None or store.problem:
             await self._report(key, destination, ref, store=store, remark=remark)
             return Waits(f"{ref} is not ready")  # its reconciler queues its destinations when something changes
-        record = OwnFiles(ref, tuple(sorted(own.files)), store.address)
-        recorded = read_own_files(destination.status)
-        settled = was_ready(destination) and (not recorded or record in recorded)
-        destination = await self._announce(key, destination, record)
-        written: OwnFiles | None = None
+        wanted = Location(ref, files=tuple(sorted(own.files)), address=store.address)
+        recorded = read_locations(destination.status)
+        settled = was_ready(destination) and (not recorded.places or wanted in recorded.places)
+        plan = plan_move(recorded, wanted, states_of(self._platform, [wanted, *recorded.places]))
+        destination = await self._note(key, destination, plan)
+        written: Location | None = None
         try:
             async with self._platform.slots.lent():
-                await self._write(destination, store.writer, own, record)
-                written = record
+                written = await self._carry_out(destination, plan, store.writer, own)
                 one_file = await take_one_file(
                     destination, store.writer, store_path=store.path, address=store.address, settled=settled
                 )
@@ -146,88 +134,54 @@ class DestinationReconciler:
             )
         return neighbours
 
-    async def _announce(self, key: Key, destination: Destination, record: OwnFiles) -> Destination:
-        """Before own files that are elsewhere are written to another place, the status says so."""
-        recorded = read_own_files(destination.status)
-        if not recorded or not record.paths or record in recorded:
-            return destination
-        also = [place.as_status() for place in (*recorded[1:], record)]
-        await self._platform.write_status(
-            self._platform.caches.destinations,
-            DESTINATION,
-            key,
-            destination.status,
-            {"troth": {**(destination.status.get("troth") or {}), "alsoIn": also}},
-        )
-        return self._platform.caches.destinations.get("", key.name) or destination
+    async def _note(self, key: Key, destination: Destination, plan: Sequence[Step]) -> Destination:
+        """Records where else own files may be from now on, if the plan says so; answers the Destination."""
+        for step in plan:
+            if isinstance(step, Note):
+                also = [place.as_status() for place in step.also]
+                await self._platform.write_status(
+                    self._platform.caches.destinations,
+                    DESTINATION,
+                    key,
+                    destination.status,
+                    {"troth": {**(destination.status.get("troth") or {}), "alsoIn": also}},
+                )
+                return self._platform.caches.destinations.get("", key.name) or destination
+        return destination
 
-    async def _write(
-        self, destination: Destination, writer: StateStoreWriter, own: DestinationFiles, record: OwnFiles
-    ) -> None:
-        async def load() -> Mapping[str, bytes]:
-            return own.files
+    async def _carry_out(
+        self, destination: Destination, plan: Sequence[Step], writer: StateStoreWriter, own: DestinationFiles
+    ) -> Location | None:
+        """Takes the steps of a plan; answers what is to be recorded. Raises StoreError at the first that fails."""
+        found: Location | None = None
+        for step in plan:
+            match step:
+                case Note():
+                    pass  # it was recorded before
+                case Write(location):
+                    written = await writer.write(_claim(destination, own))
+                    key = Key(DESTINATION.name, "", destination.name)
+                    self._platform.writes.passed(location.store, key, changed=written.changed)
+                case Record(location):
+                    found = location
+                case _:
+                    await self._leave(destination, step)
+        return found
 
-        written = await writer.write(
-            Claim(
-                owner=destination_owner(destination),
-                files={path: blob_id(content) for path, content in own.files.items()},
-                load=load,
-                obsolete=own.obsolete,
-                message="kratix-canary",
-                by_name=True,
-            )
-        )
-        key = Key(DESTINATION.name, "", destination.name)
-        self._platform.writes.passed(record.store, key, changed=written.changed)
-        for old in read_own_files(destination.status):
-            if old != record:
-                await self._leave(destination, old, record)
-
-    async def _leave(self, destination: Destination, old: OwnFiles, new: OwnFiles) -> None:
-        """Removes own files of a place that was left, as far as they are not at the new place too.
-
-        Two stores may be one branch or one folder; then only the new one's writer knows what is wanted there now.
-        """
-        known = old.address or (new.address if old.store == new.store else "")
-        if not known or (old.store.kind, known) != (new.store.kind, new.address):
-            await self._clear(destination, old)
-            return
-        left = tuple(path for path in old.paths if path not in new.paths)
-        await self._clear(destination, OwnFiles(new.store, left, new.address), stays=True)
-        before = self._platform.open_stores.get(old.store)
-        if old.store != new.store and before is not None and before.writer is not None:
-            await before.writer.release(destination_owner(destination))
-
-    async def _clear(self, destination: Destination, old: OwnFiles, *, stays: bool = False) -> None:
-        """Removes own files of a place that was left; if that store is gone or is another now, nobody can.
-
-        ``stays``: the Destination has others in that store, so what it left counts as another owner's there.
-        """
-        if not old.paths:
-            return
-        store = self._platform.open_stores.get(old.store)
-        if store is None and self._platform.caches.get_store(old.store) is None:
-            return
-        if store is not None and old.address and old.address != store.address:
-            return
-        if store is None or store.writer is None or store.problem:
-            raise StoreError(
-                "StateStoreNotReady", f"waiting for {old.store} to remove {', '.join(old.paths)}", retryable=True
-            )
-
-        async def load() -> Mapping[str, bytes]:
-            return {}
-
-        await store.writer.write(
-            Claim(
-                owner=f"{destination_owner(destination)}@{old.store}" if stays else destination_owner(destination),
-                files={},
-                load=load,
-                obsolete=old.paths,
-                message="kratix-canary",
-                by_name=True,
-            )
-        )
+    async def _leave(self, destination: Destination, step: Leave | Wait) -> None:
+        """Takes one step away from a place; raises StoreError."""
+        owner = destination_owner(destination)
+        match step:
+            case Remove(old):
+                left = DestinationFiles({}, old.files or ())
+                claim = _claim(destination, left, owner=f"{owner}@{step.through}" if step.apart else owner)
+                await writer_for(self._platform, step).write(claim)
+            case Release():
+                await release(self._platform, step, owner)
+            case Wait():
+                raise waiting_for(step)
+            case Abandon() | TakeOut():
+                pass  # what nobody can reach stays there; and own files are shared with nobody
 
     # ---- the end
 
@@ -288,20 +242,21 @@ class DestinationReconciler:
             waiting = f"waiting for {len(placements)} {'placements' if len(placements) > 1 else 'placement'}"
             await self._report(key, destination, ref, deleting=f"{waiting} to be removed")
             return After(5.0, f"{waiting} to be removed")
-        for own in self._own_places(destination):
+        places = self._own_places(destination)
+        for step in plan_removal(places, states_of(self._platform, places)):
             try:
                 async with self._platform.slots.lent():
-                    await self._clear(destination, own)
+                    await self._leave(destination, step)
             except StoreError as error:
                 await self._report(key, destination, ref, deleting=str(error))
-                return self._platform.writes.failed(own.store, key, error)
+                return self._platform.writes.failed(step.location.store, key, error)
         self._platform.writes.forget(key)
         await self._set_finalizer(key, destination, present=False)
         return DONE
 
-    def _own_places(self, destination: Destination) -> list[OwnFiles]:
+    def _own_places(self, destination: Destination) -> list[Location]:
         """Where its own files may be: as recorded, and where it wants them, if that write was not recorded."""
-        places = list(read_own_files(destination.status))
+        places = list(read_locations(destination.status).places)
         ref = destination.store
         store = self._platform.open_stores.get(ref)
         try:
@@ -309,7 +264,7 @@ class DestinationReconciler:
             own = destination_files(destination, store_path=store.path if store else "")
         except InvalidObject:
             return places
-        wanted = OwnFiles(ref, tuple(sorted(own.files)), store.address if store else "")
+        wanted = Location(ref, files=tuple(sorted(own.files)), address=store.address if store else "")
         return places if wanted in places else [wanted, *places]
 
     # ---- status
@@ -325,7 +280,7 @@ class DestinationReconciler:
         unfit: bool = False,
         failure: str = "",
         deleting: str = "",
-        written: OwnFiles | None = None,
+        written: Location | None = None,
         remark: str = "",
         one_file: OneFile | None = None,
     ) -> None:
@@ -361,17 +316,28 @@ class DestinationReconciler:
             return
         ready = next(item for item in status["conditions"] if item["type"] == "Ready")
         self._platform.events.record(
-            {
-                "apiVersion": DESTINATION.api_version,
-                "kind": DESTINATION.kind,
-                "name": destination.name,
-                "uid": destination.metadata.uid,
-            },
+            object_reference(DESTINATION, destination.metadata),
             type="Normal" if ready["status"] == "True" else "Warning",
             reason="DestinationReady" if ready["status"] == "True" else "DestinationNotReady",
             message="Destination is Ready" if ready["status"] == "True" else ready["message"],
             action="Check",
         )
+
+
+def _claim(destination: Destination, own: DestinationFiles, *, owner: str = "") -> Claim:
+    """The claim to a Destination's own files; in the name of another owner for what it has left behind."""
+
+    async def load() -> Mapping[str, bytes]:
+        return own.files
+
+    return Claim(
+        owner=owner or destination_owner(destination),
+        files={path: blob_id(content) for path, content in own.files.items()},
+        load=load,
+        obsolete=own.obsolete,
+        message="kratix-canary",
+        by_name=True,
+    )
 
 
 def destination_owner(destination: Destination) -> str:

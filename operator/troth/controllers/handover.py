@@ -29,9 +29,10 @@ from troth.controllers.placement_claims import (
     removal,
     wanted_claim,
 )
-from troth.controllers.placement_location import Location, read_whereabouts
+from troth.controllers.placement_location import read_whereabouts
 from troth.controllers.placement_owners import owner_at
 from troth.controllers.platform import Platform
+from troth.engine.placement.locations import Location
 from troth.engine.placement.scheduling import Home, asked_by_pipelines, describe_labels
 from troth.engine.status import read_placement
 from troth.engine.yaml.manifests import load_documents
@@ -288,7 +289,7 @@ def _shares_files(place: Location, location: Location) -> bool:
     """Whether one commit can change both places."""
     return (
         place.is_at_address_of(location)
-        and not place.is_on_cluster
+        and place.store.holds_files
         and not place.aggregate
         and not location.aggregate
     )

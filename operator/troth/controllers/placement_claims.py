@@ -11,11 +11,12 @@ from troth.api import InvalidObject, TrothError
 from troth.api.objects import Destination, Workload, WorkPlacement
 from troth.api.resources import WORK_PLACEMENT
 from troth.api.store_kinds import StoreRef
-from troth.controllers.placement_location import Location, read_whereabouts
+from troth.controllers.placement_location import read_whereabouts
 from troth.controllers.placement_owners import owner_at
 from troth.controllers.platform import Platform
 from troth.controllers.stores import OpenStore
 from troth.engine.placement.layout import NESTED, Layout, place
+from troth.engine.placement.locations import Location
 from troth.engine.placement.work import LARGEST_WORK, declared_size, decode_contents, digest_content
 from troth.stores import Claim
 

@@ -15,11 +15,12 @@ from troth.api import InvalidObject
 from troth.api.objects import WorkPlacement
 from troth.api.store_kinds import StoreRef
 from troth.controllers.aggregates import read_one_file
-from troth.controllers.destination import destination_owner, read_own_files
+from troth.controllers.destination import destination_owner
 from troth.controllers.owners import is_of_old
-from troth.controllers.placement_location import Location, read_whereabouts
+from troth.controllers.placement_location import read_whereabouts
 from troth.controllers.platform import Platform
 from troth.engine.placement.layout import place
+from troth.engine.placement.locations import Location, read_locations
 from troth.stores import Former
 
 _AT_ONCE: Final = 200
@@ -53,11 +54,11 @@ async def former_owners(platform: Platform, ref: StoreRef, *, path: str, address
     ones = [read_one_file(destination.status) for destination in platform.caches.destinations.items()]
     adopted = {one.path for one in ones if one is not None and one.adopted and one.address in {"", address}}
     for destination in platform.caches.destinations.items():
-        places = read_own_files(destination.status)
+        places = read_locations(destination.status).places
         own = next((found for found in places if _is_at(found.store, found.address, ref, address)), None)
         if own is not None:
             owner = destination_owner(destination)
-            certain[owner] = Former(owner, own.paths)
+            certain[owner] = Former(owner, own.files or ())
     for number, placement in enumerate(list(platform.caches.placements.items())):
         if number % _AT_ONCE == _AT_ONCE - 1:
             await asyncio.sleep(0)

@@ -16,9 +16,10 @@ from troth.api import labels as names
 from troth.api.objects import WorkPlacement
 from troth.controllers.allowance import note_of, why_forbidden
 from troth.controllers.placement_claims import load_encoded, load_placement
-from troth.controllers.placement_location import Location, read_whereabouts
+from troth.controllers.placement_location import read_whereabouts
 from troth.controllers.plain_secrets import PlainSecrets
 from troth.controllers.platform import Platform
+from troth.engine.placement.locations import Location
 from troth.engine.placement.plain_secrets import withheld
 
 _STAYS = "what was written there before stays as it was"
