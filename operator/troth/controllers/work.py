@@ -2,45 +2,43 @@
 
 See kratix-compatibility.md#scheduling, #conditions-of-works-and-placements.
 
-The decision is `engine.placement.scheduling`, a pure function; this file carries it out. A Work that we make
-carries its finalizer from the start, and so do its placements, so that neither costs a write of its own.
+Two pure functions decide: `engine.placement.scheduling`, which Destinations each group goes to, and
+`engine.placement.placements`, what is to be done to the placements for that. It is done here and in work_placements.py.
+A Work that we make carries its finalizer from the start, so it costs no write of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from troth.api import Key, find_condition
 from troth.api import labels as names
 from troth.api.conditions import SCHEDULE_SUCCEEDED
 from troth.api.naming import short_group_id
-from troth.api.objects import ObjectMeta, Work, Workload, WorkloadGroup, WorkPlacement
-from troth.api.resources import WORK, WORK_PLACEMENT
+from troth.api.objects import ObjectMeta, Work
+from troth.api.resources import WORK
 from troth.controllers.allowance import note_of, summed_up, why_forbidden
-from troth.controllers.caches import BY_CLAIM, BY_WORK
+from troth.controllers.caches import BY_CLAIM
 from troth.controllers.differences import was_ever_written
 from troth.controllers.handover import has_arrived, homes_of, is_leaving, is_retired
 from troth.controllers.object_writes import (
-    create_or_patch,
-    delete_object,
     object_reference,
-    patch_object,
     take_finalizers_off,
 )
 from troth.controllers.obstacles import after_refusal, is_kept_by_others, why_kept
-from troth.controllers.owners import claim_of_work, is_kept_for_files, is_named_for, slot_of, work_owner
-from troth.controllers.placement_claims import ContentsChanged, contents_of_work, find_contents
+from troth.controllers.owners import claim_of_work, is_kept_for_files, is_named_for, work_owner
+from troth.controllers.placement_claims import ContentsChanged
 from troth.controllers.placement_state import placement_facts
 from troth.controllers.plain_secrets import Exposure, PlainSecrets, decode_readable, said_before
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Waits
 from troth.controllers.standing import Refusals, Standing, judge_work
+from troth.controllers.work_placements import Contents, WorkPlacements
+from troth.engine.placement.placements import Apply, Hold, Remove, Withhold, destinations_of, plan_placements
 from troth.engine.placement.scheduling import (
     Existing,
-    GroupPlan,
     Home,
     SchedulePlan,
     Target,
@@ -63,8 +61,6 @@ from troth.kube import REFUSALS, Forbidden
 _LONG_WRITE = 10.0
 _FAILING = frozenset({"NotAllowed", "WorkplacementsFailing"})
 _KEPT_AGAIN = 10.0
-# No selector is written like this, so a placement that has it as its record stays held until its Destination matches.
-_UNKNOWN = "unknown"
 
 
 class WorkReconciler:
@@ -73,6 +69,7 @@ class WorkReconciler:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._plain_secrets = PlainSecrets(platform)
+        self._placements = WorkPlacements(platform)
         self._told: dict[Key, object] = {}
         self._pending: dict[Key, float] = {}
         self._refusals = Refusals()
@@ -104,15 +101,15 @@ class WorkReconciler:
             self._platform.settling.tell(
                 work_owner(work)
             )  # what takes its place may wait for one of its placements
-            for placement in self._former_placements(work):
-                await self._claim_leaving(work, placement)
+            for placement in self._placements.former(work):
+                await self._placements.claim_leaving(work, placement)
             return DONE  # it goes when what takes its place is written
         plan = self._plan(key, work, await homes_of(self._platform, work))
         if any(group.kept_by for group in plan.groups):
             self._platform.settling.wait(work_owner(work), key)
         exposure = await self._expose(work, plan)
         try:
-            forbidden = await self._carry_out(key, work, plan, exposure)
+            forbidden = await self._make_so(key, work, plan, exposure)
         except ContentsChanged as error:
             return Retry(str(error), quiet=True)
         except REFUSALS as error:
@@ -125,10 +122,10 @@ class WorkReconciler:
         """Which Secrets in the clear would come into which stores, and which stores refuse them."""
 
         async def load() -> Mapping[str, bytes]:
-            return await asyncio.to_thread(decode_readable, await self._contents(work))
+            return await asyncio.to_thread(decode_readable, await self._placements.contents(work))
 
         places = {
-            group.group_id: [destination for destination, _ in _destinations(group)] for group in plan.groups
+            group.group_id: [destination for destination, _ in destinations_of(group)] for group in plan.groups
         }
         return await self._plain_secrets.expose(work.groups, places, load)
 
@@ -183,267 +180,50 @@ class WorkReconciler:
                     misplaced=names.MISPLACED in placement.metadata.labels and bool(placement.sealed_for),
                     current=placement.workloads == groups.get(slot[1]),
                 )
-                for slot, placement in self._existing(work).items()
+                for slot, placement in self._placements.existing(work).items()
                 if not placement.metadata.deleting
             ],
             homes=homes,
             dry_run=work.metadata.labels.get(names.DRY_RUN) == "true",
         )
 
-    async def _carry_out(self, key: Key, work: Work, plan: SchedulePlan, exposure: Exposure) -> str:
+    async def _make_so(self, key: Key, work: Work, plan: SchedulePlan, exposure: Exposure) -> str:
         """Makes the placements so; answers what a Destination does not allow, which is left as it is there."""
+        wanted = {destination for group in plan.groups for destination, _ in destinations_of(group)}
+        targets = {name: self._platform.caches.destinations.get("", name) for name in wanted}
+        rules = {name: note for name, target in targets.items() if (note := note_of(target))}
+        existing = self._placements.existing(work)
+        contents: Contents | None = None
         forbidden: list[str] = []
-        groups = {group.id: group for group in work.groups}
-        existing = self._existing(work)
-        content: dict[str, list[dict[str, str]]] | None = None
-        for group_plan in plan.groups:
-            group = groups[group_plan.group_id]
-            for destination, misplaced in _destinations(group_plan):
-                placement = existing.get((destination, group.id))
-                if placement and placement.metadata.deleting:
-                    continue  # its end queues this Work again, which makes it anew
-                if placement and destination in group_plan.held:
-                    await self._hold(placement)
-                    continue
-                target = self._platform.caches.destinations.get("", destination)
-                marks = _marks(work, group_plan, destination, misplaced=misplaced, allowed=note_of(target))
-                current = placement and placement.workloads == group.workloads
-                if not current and (group.id, destination) in exposure.withheld:
-                    exposure.refused.append(exposure.withheld[group.id, destination])
-                    continue
-                if placement and self._is_current(work, placement, group, destination, marks):
-                    continue
-                if content is None:
-                    content = await self._contents(work)
-                if problem := await why_forbidden(target, content[group.id]):
-                    forbidden.append(problem)
-                    continue
-                await self._write_placement(work, group, destination, placement, content[group.id], marks)
-                if placement and misplaced:
-                    self._announce_misplaced(placement, "no longer match the expected labels")
-        for gone in plan.remove:
-            placement = existing.get((gone.destination, gone.group_id))
-            if placement is None or placement.metadata.deleting:
-                continue
-            if gone.group_id not in groups and not has_arrived(self._platform, work_owner(work)):
-                # What the group held may be on its way to others.
-                self._platform.settling.wait(work_owner(work), key)
-                continue
-            if not placement.sealed_for:
-                await self._claim_leaving(work, placement)
-            await self._delete_placement(placement)
+        for step in plan_placements(work, plan, existing, rules=rules, withheld=exposure.withheld):
+            match step:
+                case Apply():
+                    contents = contents or await self._placements.contents(work)
+                    files, target = contents[step.group.id], targets[step.destination]
+                    if problem := await why_forbidden(target, files):
+                        forbidden.append(problem)
+                    else:
+                        await self._placements.apply(work, step, files, target)
+                case Hold():
+                    await self._placements.hold(step)
+                case Withhold(problem):
+                    exposure.refused.append(problem)
+                case Remove(outlives_group=True) if not has_arrived(self._platform, work_owner(work)):
+                    self._platform.settling.wait(work_owner(work), key)
+                case Remove(placement):
+                    await self._placements.remove(work, placement)
         return summed_up(forbidden)
-
-    def _is_current(
-        self, work: Work, placement: WorkPlacement, group: WorkloadGroup, destination: str, marks: _Marks
-    ) -> bool:
-        meta = placement.metadata
-        return (
-            placement.workloads == group.workloads
-            and (placement.destination, placement.group_id) == (destination, group.id)
-            and (placement.promise_name, placement.resource_name) == (work.promise_name, work.resource_name)
-            and all(meta.labels.get(name) == value for name, value in marks.labels.items())
-            # One from before this was recorded learns it with the next content: a restart writes nothing.
-            and meta.annotations.get(names.ASKED_FOR) in (None, marks.annotations[names.ASKED_FOR])
-            and marks.annotations[names.ALLOWED] in (None, meta.annotations.get(names.ALLOWED))
-            and placement.sealed_for == work.sealed_for
-        )
-
-    def _existing(self, work: Work) -> dict[tuple[str, str], WorkPlacement]:
-        """The placements of a Work by destination and group: the sealed ones, and those that it takes over."""
-        former = {slot_of(work.metadata.name, placement): placement for placement in self._former_placements(work)}
-        key = _key(work)
-        return former | {(each.destination, each.group_id): each for each in self._placements(key)}
-
-    def _former_placements(self, work: Work) -> list[WorkPlacement]:
-        """The placements without a valid seal that hold files of a Work all the same (`is_of_old`).
-
-        Where they are, their names tell, which nobody can change.
-        """
-        meta = work.metadata
-        found = self._platform.caches.placements.by_index(BY_CLAIM, claim_of_work(meta.namespace, meta.name))
-        return [placement for placement in found if is_named_for(meta.name, placement)]
-
-    async def _claim_leaving(self, work: Work, placement: WorkPlacement) -> None:
-        """Seals a former placement of a Work as one that holds nothing: then its files can be removed or handed on."""
-        destination, group_id = slot_of(work.metadata.name, placement)
-        labels = {
-            names.WORK: work.metadata.name,
-            names.WORKLOAD_GROUP_ID: group_id,
-            names.TARGET_DESTINATION: destination,
-            names.PIPELINE_NAME: work.metadata.labels.get(names.PIPELINE_NAME),
-            names.RESOURCE_NAMESPACE: work.metadata.labels.get(names.RESOURCE_NAMESPACE),
-            names.MISPLACED: None,
-        }
-        marks = _Marks(labels, {names.ASKED_FOR: None, names.ALLOWED: None})
-        spec = _spec(work, group_id, destination, [])
-        seal = self._seal(work, placement.metadata.name, destination, group_id, (), marks)
-        await self._patch_placement(placement, {"metadata": marks.as_patch(seal), "spec": spec})
-
-    def _seal(
-        self,
-        work: Work,
-        name: str,
-        destination: str,
-        group_id: str,
-        workloads: tuple[Workload, ...],
-        marks: _Marks,
-    ) -> str:
-        wanted = WorkPlacement(
-            metadata=ObjectMeta(
-                name=name,
-                namespace=work.metadata.namespace,
-                labels={key: value for key, value in marks.labels.items() if value is not None},
-                annotations={key: value for key, value in marks.annotations.items() if value is not None},
-            ),
-            destination=destination,
-            promise_name=work.promise_name,
-            resource_name=work.resource_name,
-            group_id=group_id,
-            workloads=workloads,
-            status={},
-        )
-        return self._platform.caches.seals.seal_placement(wanted, work.sealed_for)
-
-    async def _hold(self, placement: WorkPlacement) -> None:
-        """Labels a placement as misplaced, and leaves its content as it is."""
-        meta = placement.metadata
-        asked = meta.annotations.get(names.ASKED_FOR, _UNKNOWN)
-        if (meta.labels.get(names.MISPLACED), meta.annotations.get(names.ASKED_FOR)) == ("true", asked):
-            return
-        if not placement.sealed_for:
-            return  # what it holds is not known to be what was asked for, so it cannot be sealed; its files stay
-        held = replace(
-            placement,
-            metadata=replace(
-                meta,
-                labels={**meta.labels, names.MISPLACED: "true"},
-                annotations={**meta.annotations, names.ASKED_FOR: asked},
-            ),
-        )
-        seal = self._platform.caches.seals.seal_placement(held, placement.sealed_for)
-        marks = {
-            "labels": {names.MISPLACED: "true"},
-            "annotations": {names.ASKED_FOR: asked, names.SEAL: seal},
-        }
-        if await self._patch_placement(placement, {"metadata": marks}):
-            self._announce_misplaced(placement, "are not those that the request asks for now")
-
-    async def _patch_placement(self, placement: WorkPlacement, patch: Mapping[str, Any]) -> bool:
-        """Whether it was there to be patched; when it was not, its end queues its Work again."""
-        placements = self._platform.caches.placements
-        answer = await patch_object(self._platform, placements, WORK_PLACEMENT, placement.metadata, patch)
-        return answer is not None
-
-    def _announce_misplaced(self, placement: WorkPlacement, how: str) -> None:
-        if names.MISPLACED not in placement.metadata.labels:
-            self._platform.events.record(
-                object_reference(WORK_PLACEMENT, placement.metadata),
-                type="Warning",
-                reason="DestinationSelectorMismatch",
-                message=f"labels for destination: {placement.destination} {how}, "
-                "marking this workplacement as misplaced",
-                action="Schedule",
-            )
-
-    async def _contents(self, work: Work) -> dict[str, list[dict[str, str]]]:
-        """The workloads of each group with their encoded contents, from memory or from the API server."""
-        found: dict[str, list[dict[str, str]]] = {}
-        for group in work.groups:
-            workloads = []
-            for workload in group.workloads:
-                encoded = self._platform.contents.get(workload.blob)
-                if encoded is None:
-                    return await self._fetch(work)
-                workloads.append({"filepath": workload.filepath, "content": encoded})
-            found[group.id] = workloads
-        return found
-
-    async def _fetch(self, work: Work) -> dict[str, list[dict[str, str]]]:
-        """The same from the API server, as far as it is what was sealed: somebody may have edited it just now.
-
-        Raises:
-            ContentsChanged: the Work holds something else by now.
-        """
-        obj = await self._platform.client.get(WORK, work.metadata.name, work.metadata.namespace)
-        files = [workload for group in work.groups for workload in group.workloads]
-        found = iter(await find_contents(files, contents_of_work(obj)))
-        return {group.id: [dict(next(found)) for _ in group.workloads] for group in work.groups}
-
-    async def _write_placement(
-        self,
-        work: Work,
-        group: WorkloadGroup,
-        destination: str,
-        placement: WorkPlacement | None,
-        workloads: list[dict[str, str]],
-        marks: _Marks,
-    ) -> None:
-        spec = _spec(work, group.id, destination, workloads)
-        if placement is None:
-            await self._create_placement(work, destination, group, spec, marks)
-            return
-        name = placement.metadata.name
-        seal = self._seal(work, name, destination, group.id, group.workloads, marks)
-        patch = marks.as_patch(seal)
-        if not placement.sealed_for and placement.metadata.owner_uids != (work.metadata.uid,):
-            patch["ownerReferences"] = _owner_references(work)
-        await self._patch_placement(placement, {"metadata": patch, "spec": spec})
-
-    async def _create_placement(
-        self,
-        work: Work,
-        destination: str,
-        group: WorkloadGroup,
-        spec: Mapping[str, Any],
-        marks: _Marks,
-    ) -> None:
-        target = self._platform.caches.destinations.get("", destination)
-        finalizers = [names.REPO_CLEANUP]
-        if target and target.mode == "none":
-            finalizers.append(names.DOT_FILES_CLEANUP)
-        name, namespace = (
-            placement_name(work.metadata.name, destination, short_group_id(group.id)),
-            work.metadata.namespace,
-        )
-        seal = self._seal(work, name, destination, group.id, group.workloads, marks)
-        body = {
-            "apiVersion": WORK_PLACEMENT.api_version,
-            "kind": WORK_PLACEMENT.kind,
-            "metadata": {
-                "name": name,
-                "namespace": namespace,
-                "labels": {key: value for key, value in marks.labels.items() if value is not None},
-                "annotations": {
-                    **{key: value for key, value in marks.annotations.items() if value is not None},
-                    names.SEAL: seal,
-                },
-                "finalizers": finalizers,
-                "ownerReferences": _owner_references(work),
-            },
-            "spec": dict(spec),
-        }
-
-        def patch_existing(live: Mapping[str, Any]) -> Mapping[str, Any] | None:
-            if "deletionTimestamp" in live["metadata"]:
-                return None
-            metadata = {**marks.as_patch(seal), "ownerReferences": _owner_references(work)}
-            return {"metadata": metadata, "spec": spec}
-
-        await create_or_patch(
-            self._platform, self._platform.caches.placements, WORK_PLACEMENT, body, patch_existing
-        )
 
     # ---- the end
 
     async def _finish(self, key: Key, work: Work) -> Result:
         if work.sealed_for:
-            for placement in self._former_placements(work):
-                await self._claim_leaving(work, placement)
+            for placement in self._placements.former(work):
+                await self._placements.claim_leaving(work, placement)
         await self._remove_placements(key)
         if names.WORK_CLEANUP not in work.metadata.finalizers:
             return DONE
-        left = [each for each in self._placements(key) if is_kept_for_files(each)]
+        left = [each for each in self._placements.of(key.namespace, key.name) if is_kept_for_files(each)]
         if left:
             failures = [failure for placement in left if (failure := read_placement(placement).failure)]
             if failures and self._told.get(key) != failures:
@@ -466,13 +246,10 @@ class WorkReconciler:
         claim = claim_of_work(key.namespace, key.name)
         # Of those that somebody has edited, too, as far as their status proves what was written.
         edited = [each for each in self._platform.caches.placements.by_index(BY_CLAIM, claim) if each.recorded]
-        for placement in (*self._placements(key), *(each for each in edited if is_named_for(key.name, each))):
-            await self._delete_placement(placement)
+        own = self._placements.of(key.namespace, key.name)
+        for placement in (*own, *(each for each in edited if is_named_for(key.name, each))):
+            await self._placements.delete(placement)
         return DONE
-
-    async def _delete_placement(self, placement: WorkPlacement) -> None:
-        placements = self._platform.caches.placements
-        await delete_object(self._platform, placements, WORK_PLACEMENT, placement.metadata)
 
     # ---- status
 
@@ -494,7 +271,7 @@ class WorkReconciler:
             held=tuple(self._held(work, plan)),
             placements=tuple(
                 placement_facts(self._platform, placement)
-                for placement in self._placements(key)
+                for placement in self._placements.of(key.namespace, key.name)
                 if not is_leaving(work, placement)
             ),
             generation=work.metadata.generation,
@@ -547,7 +324,7 @@ class WorkReconciler:
     def _going(self, work: Work, plan: SchedulePlan) -> Iterator[ObjectMeta]:
         """The placements that are wanted and are being deleted, so that they cannot be made anew yet."""
         for group in plan.groups:
-            for destination, _ in _destinations(group):
+            for destination, _ in destinations_of(group):
                 name = placement_name(work.metadata.name, destination, short_group_id(group.group_id))
                 found = self._platform.caches.placements.get(work.metadata.namespace, name)
                 if found and found.metadata.deleting:
@@ -593,68 +370,6 @@ class WorkReconciler:
             self._told[key] = news
             if not left:
                 self._platform.caches.queue_owner(work)
-
-    def _placements(self, key: Key) -> list[WorkPlacement]:
-        found = self._platform.caches.placements.by_index(BY_WORK, f"{key.namespace}/{key.name}")
-        return sorted(found, key=lambda placement: placement.metadata.name)
-
-
-@dataclass(frozen=True, slots=True)
-class _Marks:
-    """Labels and annotations of a placement; None for those that it must not have."""
-
-    labels: Mapping[str, str | None]
-    annotations: Mapping[str, str | None]
-
-    def as_patch(self, seal: str) -> dict[str, Any]:
-        return {"labels": dict(self.labels), "annotations": {**self.annotations, names.SEAL: seal}}
-
-
-def _marks(work: Work, group: GroupPlan, destination: str, *, misplaced: bool, allowed: str | None) -> _Marks:
-    return _Marks(
-        labels={
-            names.WORK: work.metadata.name,
-            names.WORKLOAD_GROUP_ID: group.group_id,
-            names.TARGET_DESTINATION: destination,
-            names.PIPELINE_NAME: work.metadata.labels.get(names.PIPELINE_NAME),
-            names.RESOURCE_NAMESPACE: work.metadata.labels.get(names.RESOURCE_NAMESPACE),
-            names.MISPLACED: "true" if misplaced else None,
-        },
-        annotations={names.ASKED_FOR: describe_labels(group.asked), names.ALLOWED: allowed},
-    )
-
-
-def _spec(work: Work, group_id: str, destination: str, workloads: list[dict[str, str]]) -> dict[str, Any]:
-    return {
-        "targetDestinationName": destination,
-        "workloads": workloads,
-        "promiseName": work.promise_name,
-        "resourceName": work.resource_name,
-        "id": group_id,
-        "generation": work.metadata.generation,
-    }
-
-
-def _owner_references(work: Work) -> list[dict[str, Any]]:
-    return [
-        {
-            "apiVersion": WORK.api_version,
-            "kind": WORK.kind,
-            "name": work.metadata.name,
-            "uid": work.metadata.uid,
-            "controller": True,
-            "blockOwnerDeletion": True,
-        }
-    ]
-
-
-def _key(work: Work) -> Key:
-    return Key(WORK.name, work.metadata.namespace, work.metadata.name)
-
-
-def _destinations(plan: GroupPlan) -> list[tuple[str, bool]]:
-    chosen = [(destination, False) for destination in plan.destinations]
-    return chosen + [(destination, True) for destination in plan.misplaced]
 
 
 def _waiting_for(waiting: Waiting) -> str:
