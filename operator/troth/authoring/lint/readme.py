@@ -54,7 +54,7 @@ def check_readme(home: Home) -> Iterator[Finding]:
 def _stale(rows: list[_Row], fields: Mapping[str, Any], told: set[str]) -> Iterator[tuple[int, str]]:
     for name in fields:
         if name not in told:
-            yield rows[0].line, f"the table of fields does not tell of spec.{name}"
+            yield rows[0].line, f"the table of fields does not list spec.{name}"
     for row in rows:
         for name in row.names:
             if name not in fields:

@@ -37,7 +37,7 @@ def test_what_init_writes_is_up_to_date(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda spec: spec["properties"].update(new={"type": "string"}), "does not tell of spec.new"),
+        (lambda spec: spec["properties"].update(new={"type": "string"}), "does not list spec.new"),
         (lambda spec: spec["properties"].pop("on"), "the API has no spec.on"),
         (lambda spec: spec["properties"]["size"]["enum"].append("l"), "spec.size may also be l"),
         (lambda spec: spec["properties"]["n"].update(default=4), "the default of spec.n is 4, and not 3"),
