@@ -71,6 +71,7 @@ def environment(**variables: str) -> dict[str, str]:
     return {**kept, **variables}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not TROTH.exists(), reason="troth is not installed as a command")
 @pytest.mark.parametrize(
     "arguments",
@@ -141,6 +142,7 @@ async def test_the_processes_that_render_take_none(planted: Path, monkeypatch: p
     assert isinstance(outcome, Rendered)
 
 
+@pytest.mark.slow
 def test_what_forks_for_a_process_with_threads_takes_none(planted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if threading.active_count() == 1:
         server().close()  # one that was started elsewhere
@@ -152,6 +154,7 @@ def test_what_forks_for_a_process_with_threads_takes_none(planted: Path, monkeyp
     assert isinstance(outcome, Rendered)
 
 
+@pytest.mark.slow
 def test_the_operator_of_troth_dev_takes_none(planted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(planted)
     surroundings = environment(PYTHONPATH=".", PYTHONSTARTUP="sitecustomize.py", PYTHONINSPECT="1")
@@ -179,6 +182,7 @@ def test_git_of_the_development_plane_is_the_installed_one(planted: Path, monkey
     assert git(planted, "version").startswith(b"git version")
 
 
+@pytest.mark.slow
 def test_a_repository_whose_settings_name_programs_runs_none_when_promises_are_compared(planted: Path) -> None:
     trace = planted.parent / "traces" / "by a setting"
     program = planted.parent / "program"

@@ -101,6 +101,7 @@ def test_without_a_folder_all_promises_below_the_current_one_are_tested(
     assert "1 passed in" in quick().stderr
 
 
+@pytest.mark.slow
 def test_processes_share_the_cases_and_the_order_stays(tmp_path: Path) -> None:
     home = make(tmp_path, *(case(f"case {number}") for number in range(60)))
     results = [
@@ -185,6 +186,7 @@ def test_the_schema_is_printed_for_editors() -> None:
     assert json.loads(result.stdout)["title"] == "PromiseTest"
 
 
+@pytest.mark.slow
 def test_what_changes_is_run_again_until_it_is_ended(tmp_path: Path) -> None:
     home = make(tmp_path, case("first"))
     command = [sys.executable, "-m", "troth.cli", "test", str(home), "--examples", "0", "--jobs", "1", "--watch"]
@@ -213,6 +215,7 @@ def _said(process: subprocess.Popen[str], end: str) -> list[str]:
     return lines
 
 
+@pytest.mark.slow
 def test_no_process_is_left_when_it_is_interrupted(tmp_path: Path) -> None:
     home = write_home(tmp_path, 2000)
     command = [sys.executable, "-m", "troth.cli", "test", str(home), "--examples", "0", "--jobs", "2"]
@@ -246,6 +249,7 @@ def _members(group: int) -> list[int]:
 # ---- the plug-in of pytest
 
 
+@pytest.mark.slow
 def test_pytest_runs_cases_and_lends_a_fixture(pytester: pytest.Pytester) -> None:
     home = make(pytester.path, case("first"), case("second", counts={"ConfigMap": 2}))
     (home / "tests" / "data.yaml").write_text("kind: Other\n", "utf-8")

@@ -89,6 +89,7 @@ class Simulation:
         return {path: self.tree.get(path) for path in self.tree.files()}
 
 
+@pytest.mark.slow
 @given(trees)
 def test_a_tree_holds_what_was_put_and_forgets_what_was_removed(files: dict[str, str]) -> None:
     files = clean(files)
@@ -102,6 +103,7 @@ def test_a_tree_holds_what_was_put_and_forgets_what_was_removed(files: dict[str,
     assert tree.get("a") is None
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from(["one", "two", "three"]), trees, st.booleans()), max_size=12))
 def test_after_any_sequence_the_store_is_what_the_last_claims_say(
     steps: list[tuple[str, dict[str, str], bool]],
@@ -121,6 +123,7 @@ def test_after_any_sequence_the_store_is_what_the_last_claims_say(
     assert store.files() == expected | {"stranger.txt": "s"}
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from(["one", "two"]), trees), max_size=10))
 def test_owners_that_share_a_folder_never_touch_each_others_files(steps: list[tuple[str, dict[str, str]]]) -> None:
     store = Simulation()
@@ -138,6 +141,7 @@ def test_owners_that_share_a_folder_never_touch_each_others_files(steps: list[tu
     assert found == {path: blob for files in wanted.values() for path, blob in files.items()}
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sets(paths, max_size=4), st.none() | paths), max_size=12))
 def test_ownership_never_gives_one_place_to_two(
     steps: list[tuple[str, set[str], str | None]],

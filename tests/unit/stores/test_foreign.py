@@ -86,6 +86,7 @@ def test_an_inventory_of_any_text_is_read_or_set_aside(objects: Any) -> None:
     assert not (inventory.problem and (inventory.entries or inventory.digest))
 
 
+@pytest.mark.slow
 @given(JSON)
 def test_a_config_map_of_any_shape_is_read_or_set_aside(data: Any) -> None:
     assert isinstance(read_inventory({"data": data}), Inventory)

@@ -18,6 +18,8 @@ from troth.stores.gathering import Pace
 from troth.stores.git import GitSettings
 from troth.stores.git_command import GitCommand, OutputTooLarge, Scrubber
 
+pytestmark = pytest.mark.slow
+
 MIB = 1 << 20
 
 
