@@ -104,7 +104,7 @@ async def test_a_promise_that_refuses_whatever_lint_asks_for_is_not_said_to_be_r
     live = await platform.wait(PROMISE, unique, linted("Unknown"))
     found = condition(live, "Linted")
     assert found["reason"] == "LintUnfinished"
-    assert 'refused: nothing was tested; the first was told "add the label team"' in found["message"]
+    assert 'refused: nothing was tested; the first refusal was "add the label team"' in found["message"]
     comment = "{# troth:ignore T211 the pilot asks by hand #}"
     await platform.client.merge_patch(PROMISE, unique, {"spec": written(unique, refusing + comment)["spec"]})
     await platform.wait(PROMISE, unique, linted("True", 2))

@@ -174,7 +174,7 @@ def check_built(value: Any, field: str) -> None:
     if isinstance(value, Mapping) and list(value) == ["from"] and isinstance(value["from"], str):
         raise InvalidObject(
             field,
-            f"names the file {value['from']!r}, which only stands in the Promise's folder",
+            f"names the file {value['from']!r}, which only exists in the Promise's folder",
             "build the Promise first: troth build DIR | kubectl apply --server-side -f -",
         )
 

@@ -37,10 +37,14 @@ Exit codes:
 @click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
-    help="The folder for kubeconfig, gitops.git and operator.log. By default a temporary one that goes away.",
+    help="The folder for kubeconfig, gitops.git and operator.log. By default a temporary folder.",
 )
 @click.option("--no-operator", is_flag=True, help="Only the control plane and the repository.")
-@click.option("--keep", is_flag=True, help="Keep the control plane's data; the next run in this folder goes on.")
+@click.option(
+    "--keep",
+    is_flag=True,
+    help="Keep the control plane's data, so that the next run in this folder continues with it.",
+)
 @click.option(
     "--verbose", is_flag=True, help="Show the operator's log here instead of writing it to operator.log."
 )

@@ -181,7 +181,7 @@ class PlacementReconciler:
             if stranger := neighbours.stranger_at(path[len(folder) + 1 :] if folder else path):
                 raise InvalidObject(
                     "spec.workloads",
-                    f"{path} lies in the folder of Destination {stranger}",
+                    f"{path} is in the folder of Destination {stranger}",
                     "choose another folder",
                 )
 

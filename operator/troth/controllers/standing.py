@@ -55,9 +55,9 @@ def judge_placement(caches: Caches, placement: WorkPlacement) -> Standing:
     if work is None:
         return Standing(refusal=f"the Work {name} that it belongs to does not exist; nothing is written for it")
     if not work.sealed_for:
-        return Standing(waits_for=f"the Work {name}, which somebody has edited, to be put right")
+        return Standing(waits_for=f"the Work {name}, which somebody has edited, to be corrected")
     if work.sealed_for != placement.sealed_for:
-        return Standing(waits_for=f"the Work {name} to be carried out for its new owner")
+        return Standing(waits_for=f"the Work {name} to be reconciled for its new owner")
     return _judge_work(caches, work, _key(placement))
 
 
@@ -70,7 +70,7 @@ def _judge_work(caches: Caches, work: Work, waiting: Key) -> Standing:
     if not uid:
         return Standing(refusal=f"{_owner(work)} does not exist (any more); nothing is written for it")
     if uid != work.sealed_for:
-        return Standing(waits_for=f"{_owner(work)}, which was made anew, to take it over")
+        return Standing(waits_for=f"{_owner(work)}, which was created again, to take it over")
     return Standing()
 
 

@@ -578,7 +578,7 @@ class GitWriter:
         try:
             await self._repository.compact()
         except StoreError as error:
-            logger.info("the clone of %s is made anew: %s", self._remote.url, error)
+            logger.info("the clone of %s is created again: %s", self._remote.url, error)
             await self._repository.drop()
 
 

@@ -34,7 +34,7 @@ def render_files(
 
     Raises:
         RefusedPromise: the API server or the operator would refuse the Promise.
-        HomeError: a file or the Promise cannot be used, or a template asks for more than there is: the same would
+        HomeError: a file or the Promise cannot be used, or a template exceeds its time or memory limit: the same would
             hold for the next request, and each would take its seconds.
     """
     files = [file for path in requests for file in (yaml_files(path) if path.is_dir() else (path,))]

@@ -120,7 +120,7 @@ def offer(name: str, *, kind: str, group: str, plural: str, fields: Sequence[Fie
     plural = plural or plural_of(kind)
     if not _PLURAL.fullmatch(plural):
         raise CannotStart(f"--plural {plural}: use lower-case letters, digits and dashes")
-    spec: dict[str, Any] = {"description": f"What is asked of the Promise {name}.", "type": "object"}
+    spec: dict[str, Any] = {"description": f"What the Promise {name} is asked for.", "type": "object"}
     if any(field.required for field in fields):
         spec["required"] = [field.name for field in fields if field.required]
     spec["properties"] = {field.name: dict(field.schema) for field in fields}

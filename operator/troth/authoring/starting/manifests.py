@@ -172,7 +172,7 @@ def _objects(file: Path, documents: Sequence[Any]) -> list[Mapping[str, Any]]:
             raise HomeError(
                 file,
                 "something in it is not an object: apiVersion or kind is missing",
-                "give manifests as a cluster takes them; of a Helm chart, those that helm template prints",
+                "give manifests that a cluster accepts; for a Helm chart, the output of helm template",
             )
         items = document.get("items")
         if document["kind"].endswith("List") and isinstance(items, list):

@@ -226,7 +226,7 @@ class Parameters:
             if missing:
                 raise _wrong(parameter.text, missing, "")
             meant = close_match(selector, self._known)
-            hint = f"did you mean {meant}?" if meant else f"there is {', '.join(self._known[:8]) or 'nothing'}"
+            hint = f"did you mean {meant}?" if meant else f"available: {', '.join(self._known[:8]) or 'nothing'}"
             raise _wrong(parameter.text, f"no manifest is {selector}", hint)
 
     def _values(self, parameter: Parameter, obj: Mapping[str, Any], shown: str) -> Iterator[tuple[Path, Any]]:

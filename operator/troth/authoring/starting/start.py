@@ -131,8 +131,8 @@ def begin(
     if least is None or most is None:
         why = why_refused(offered)
         reason = f" ({why})" if why else ""
-        remedy = "loosen its schema, or give the field an enum of what it lets in"
-        raise CannotStart(f"no request was found that the API of {offered.kind} lets in{reason}; {remedy}")
+        remedy = "loosen its schema, or give the field an enum of the allowed values"
+        raise CannotStart(f"no request was found that the API of {offered.kind} allows{reason}; {remedy}")
     either = set(most.get("spec") or ()) - set(least.get("spec") or ())
     made = _Making(name, offered, {FIRST_FILE: config_template(offered, either)}, origin)
     made.said += [f"left out {what}" for what in offered.dropped]
@@ -161,12 +161,12 @@ def _from_manifests(
     made = _Making(name, offered, texts, _ORIGIN_MANIFESTS)
     for value in found.values():
         what = "the request's name" if value.name == REQUEST_NAME else f"spec.{value.name}"
-        made.said.append(f"{what} takes the place of {', '.join(value.places)}")
+        made.said.append(f"{what} replaces {', '.join(value.places)}")
     made.said += [f"left out {what}" for what in read.left_out]
     asked = found[REQUEST_NAME].value if REQUEST_NAME in found else EXAMPLE
     request = smallest(offered, asked)
     if request is None:
-        raise CannotStart(f"the API of {offered.kind} does not let in what the manifests hold")
+        raise CannotStart(f"the API of {offered.kind} does not allow what the manifests contain")
     made.examples[EXAMPLE] = request
     return made, read
 
@@ -175,7 +175,7 @@ def _explained(found: Found) -> dict[str, Any]:
     """The schema of a parameter's field, which says where its value goes."""
     shown = ", ".join(found.places[:_PLACES_SHOWN])
     more = len(found.places) - _PLACES_SHOWN
-    return {"description": f"Takes the place of {shown}{f' and {more} more' if more > 0 else ''}.", **found.schema}
+    return {"description": f"Replaces {shown}{f' and {more} more' if more > 0 else ''}.", **found.schema}
 
 
 def check_empty(folder: Path) -> None:

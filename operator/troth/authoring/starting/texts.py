@@ -45,7 +45,7 @@ def promise_text(name: str, offered: Offered, files: Sequence[str]) -> str:
         },
     }
     header = (
-        f"# {offered.kind}: what people ask for stands under spec.api, what they get in templates/.\n"
+        f"# {offered.kind}: what people ask for is under spec.api, what they get is in templates/.\n"
         "#\n"
         "#   troth test && troth lint\n"
         "#   troth build . | kubectl apply --server-side -f -\n"

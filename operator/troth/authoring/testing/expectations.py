@@ -99,8 +99,8 @@ def _judge_refusal(expect: Expectation, rendering: Rendering) -> list[Problem]:
     where = expect.at("refused")
     if not rendering.refusals:
         if rendering.failure is not None:
-            return [Problem("refused", f"the API server takes it, and then: {rendering.complaint}", where)]
-        return [Problem("refused", "expected a refusal, but the API server takes the request", where)]
+            return [Problem("refused", f"the API server accepts it, but: {rendering.complaint}", where)]
+        return [Problem("refused", "expected a refusal, but the API server accepts the request", where)]
 
     def meets(refusal: Refusal) -> bool:
         return wanted.field in ("", refusal.field) and wanted.message in str(refusal)

@@ -114,7 +114,7 @@ class Promises:
         if refusal is not None and refusal.reason == "Refused":
             if may_refuse:
                 return None
-            message = f"{refusal.sentence()}; as long as it refuses, nobody can ask for anything"
+            message = f"{refusal.sentence()}; as long as it refuses, nobody can make a request"
             return GeneratedFailure(RENDERS, {}, message, self.place(refusal), own=True)
         found = self.broken({}, rendering, offered[1].promise_configure)
         return replace(found[0], own=True) if found is not None else None

@@ -194,7 +194,7 @@ class Runner:
         for number, step in enumerate(case.steps, start=1):
             rendering = self._rendered(index, suite, step, held)
             if rendering is None:
-                found = [Problem("edit", "there is nothing to edit: no request before was taken", step.source)]
+                found = [Problem("edit", "there is nothing to edit: no earlier request was accepted", step.source)]
             else:
                 failure = rendering.failure
                 if failure is not None and failure.is_unbounded and step.expect.failure is None:

@@ -82,7 +82,9 @@ class Commands:
         said = result.stdout + result.stderr
         if (result.code != 0) != refused:
             expected = "another code than 0" if refused else "code 0"
-            raise DemoFailed(f"this command was to end with {expected}, not {result.code}: {line}\n{said.strip()}")
+            raise DemoFailed(
+                f"this command should have ended with {expected}, not {result.code}: {line}\n{said.strip()}"
+            )
         (show or self._show)(said)
         return said
 

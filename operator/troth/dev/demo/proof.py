@@ -110,7 +110,7 @@ class Proof:
     def require_no_commit(self, since: str) -> None:
         """The branch is where it was."""
         head = self._branch.head
-        self.require(head == since, f"no file differs, so there was to be no commit; and there is {head}")
+        self.require(head == since, f"no file differs, so there should be no commit, but there is {head}")
 
 
 def _is_true(status: Mapping[str, Any], condition: str) -> bool:

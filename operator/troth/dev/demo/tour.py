@@ -106,7 +106,7 @@ class Tour:
         self._proof.require(version == "16", f'a request without a version was to get "16", and got {version!r}')
         said = self._kubectl(*_patch("first", '{"spec":{"size":"huge"}}'), refused=True)
         self._proof.require(
-            'Unsupported value: "huge"' in said, f"the size was to be refused by name, not: {said}"
+            'Unsupported value: "huge"' in said, f"the size should have been refused by name, not: {said}"
         )
         self._screen.say("With a Promise go its requests and its API.")
         self._kubectl("delete", "promise", "postgresql", _TIMEOUT)

@@ -108,7 +108,7 @@ def cost_refusals(versions: list[Any]) -> Iterator[Refusal]:
         if total > TOTAL_LIMIT and not refused:
             what = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema"
             said = _too_much(what, total, TOTAL_LIMIT)
-            yield forbidden(path, f"an API server refuses its rules for what they cost together: {said}")
+            yield forbidden(path, f"an API server refuses its rules for their total cost: {said}")
 
 
 def _too_much(what: str, cost: int, limit: int) -> str:

@@ -51,7 +51,7 @@ def _selector(obj: Mapping[str, Any]) -> Iterator[Problem]:
     for name, value in _map(selector, "matchLabels").items():
         if labels.get(name) != value:
             has = f"is {labels[name]!r}" if name in labels else "is missing"
-            yield "spec.template.metadata.labels", f"{name} {has}, and the selector wants {value!r}"
+            yield "spec.template.metadata.labels", f"{name} {has}, but the selector needs {value!r}"
 
 
 def _restart(kind: tuple[str, str], pod: Mapping[str, Any], where: str) -> Iterator[Problem]:
@@ -76,7 +76,10 @@ def _containers(obj: Mapping[str, Any], pod: Mapping[str, Any], where: str) -> I
         name = container.get("name")
         for mount in _list(container.get("volumeMounts")):
             if mount.get("name") not in volumes:
-                yield f"{where}.containers", f"{name} mounts the volume {mount.get('name')!r}, which is not there"
+                yield (
+                    f"{where}.containers",
+                    f"{name} mounts the volume {mount.get('name')!r}, which does not exist",
+                )
         mounted = (mount.get("mountPath") for mount in _list(container.get("volumeMounts")))
         yield from _twice(mounted, f"{where}.containers", f"mounts of {name}")
 

@@ -184,7 +184,7 @@ class Tally:
             what = f"the pipeline {', '.join(missing)} was never rendered: {why}"
         first = next(iter(self.refusals.values()), None)
         if first is not None:
-            return f'{what}; the first was told "{first.message}"'
+            return f'{what}; the first refusal was "{first.message}"'
         return f"{what}; the API said first: {self.words}" if self.words else what
 
 

@@ -106,5 +106,5 @@ def _unwritten(steps: list[str], written: list[Mapping[str, Any]]) -> tuple[str,
 
 def _missing(what: str, steps: list[str], known: Iterable[str]) -> tuple[str, str]:
     near = difflib.get_close_matches(steps[-1], sorted(map(str, known)), n=1)
-    fix = f"did you mean {near[0]}?" if near else "name a field that is there, or remove the column"
+    fix = f"did you mean {near[0]}?" if near else "name an existing field, or remove the column"
     return f"{what} {'.'.join(steps)}", fix

@@ -300,7 +300,7 @@ class _Checking:
         self._version(rendered, api_version, kind)
         if next(plain_secrets_of(obj), None) is not None:
             message = (
-                "a Secret with its content goes to the store, where everybody who reads it can read the content"
+                "a Secret with its content is written to the store, where whoever reads the store can read it"
             )
             fix = "let External Secrets, Sealed Secrets or an operator of the destination make it"
             self._say("T204", rendered.field, message, fix, "kind: Secret")

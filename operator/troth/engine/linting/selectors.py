@@ -35,14 +35,12 @@ def check_selectors(
         unfixed: ``labels`` or ``annotations`` where these are read for it, which no rule can fix; or "".
     """
     if unfixed:
-        message = f"{unfixed} of a request decide where it goes, and anybody may edit them"
+        message = f"{unfixed} of a request decide where it is placed, and anybody may edit them"
         yield Remark("T111", field, message, "read a field of spec that the API fixes", needle=unfixed)
     for path in sorted(paths):
         if path[:1] == ("spec",) and not is_fixed(schema, path):
             words = path_words(path)
-            message = (
-                f"{words} decides where a request goes, and an edit may change it: the request would be held back"
-            )
+            message = f"{words} decides where a request is placed, and an edit of it would hold the request back"
             yield Remark("T111", field, message, _FIX, needle=words)
 
 

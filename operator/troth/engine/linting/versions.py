@@ -63,7 +63,7 @@ def _lost(
             yield path, where, f"{{words}} is {_kind(here)} in {{here}} and {_kind(there)} in {{there}}"
         return
     if _is_open(here) and not _is_open(there):
-        yield path, where, "{words} takes fields of any name in {here} and not in {there}"
+        yield path, where, "{words} allows fields of any name in {here}, but not in {there}"
         return
     properties, others = here.get("properties") or {}, there.get("properties") or {}
     for name, child in properties.items():

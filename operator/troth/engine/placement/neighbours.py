@@ -148,7 +148,7 @@ def _taken(
     for above in _above(folder.path):
         for outer in accepted.get(above, ()):
             if _writes_at(outer, folder.path):
-                return outer.destination, f"lies in what is written for Destination {outer.destination}"
+                return outer.destination, f"is inside what is written for Destination {outer.destination}"
     for inner in below.get(folder.path, ()):
         if _writes_at(folder, inner.path):
             name = inner.destination

@@ -94,8 +94,8 @@ def build_definition(
     if api.get("kind") == "CustomResourceDefinition" and api.get("apiVersion") == "apiextensions.k8s.io/v1beta1":
         raise InvalidObject(
             f"{field}.apiVersion",
-            "is apiextensions.k8s.io/v1beta1, which Kubernetes has not since 1.22",
-            "write it as apiextensions.k8s.io/v1: the schema stands in each of spec.versions there",
+            "is apiextensions.k8s.io/v1beta1, which Kubernetes no longer has since 1.22",
+            "write it as apiextensions.k8s.io/v1: there the schema is in each of spec.versions",
         )
     if api.get("kind") != "CustomResourceDefinition" or api.get("apiVersion") != "apiextensions.k8s.io/v1":
         raise InvalidObject(

@@ -337,7 +337,7 @@ def _missing_item(told: str, failure: Failure, span: Span | None, place: _Place,
     return replace(
         failure,
         message=f"the list is empty, and has no {which} item",
-        hint="write | default(…) behind it, or ask first whether there is something in the list",
+        hint="write | default(…) after it, or check first that the list is not empty",
     )
 
 
@@ -414,7 +414,7 @@ def _yaml_hint(problem: str) -> str:
     if "twice" in problem:
         return "remove one of them"
     if "indent" in problem or "': '" in problem:
-        return "look at the spaces before this line, and at the line break that {% … %} takes with it"
+        return "check the spaces before this line, and the line break that {% … %} removes"
     if "keeps for itself" in problem:
         return "put the value into quotes"
     if "aliases" in problem:
@@ -424,7 +424,7 @@ def _yaml_hint(problem: str) -> str:
 
 def _words(error: BaseException) -> str:
     if isinstance(error, MemoryError):
-        return "the template asks for more memory than it may have"
+        return "the template needs more memory than it may use"
     if isinstance(error, RecursionError):
         return ENDLESS
     if isinstance(error, SecurityError):

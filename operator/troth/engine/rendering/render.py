@@ -283,7 +283,7 @@ class Rendering:
         if meant := meaning_made_by_a_value(path, source):
             raise Problem(
                 "InvalidPath",
-                f"the path {path!r} has the name {meant!r}, which tools that read the repository give a meaning",
+                f"the path {path!r} has the name {meant!r}, which has a meaning for tools that read the repository",
                 "write such a name into the template, or put something before the value, such as app-{{ name }}",
                 value=path,
             )

@@ -322,7 +322,7 @@ def _why_unscheduled(works: Iterable[WorkFacts]) -> str:
     if not wants:
         return ""
     if "" in wants:
-        return "No destination takes workloads that ask for no labels; waiting for one"
+        return "No destination accepts workloads that ask for no labels; waiting for one"
     return f"No destination has the labels {' nor the labels '.join(sorted(wants))}; waiting for one"
 
 
@@ -382,8 +382,8 @@ def _why_abandoned(gone: Sequence[str], works: Sequence[WorkFacts]) -> str:
     )
     others = f" (and {len(gone) - 1} more Destinations do not exist)" if len(gone) > 1 else ""
     return (
-        f"{_NO_DESTINATION.format(gone[0])}{others}: the files in its store stay as they are, and nobody keeps them up "
-        f"to date until it is there again. To place them elsewhere: `kubectl delete workplacement {placement.name} "
+        f"{_NO_DESTINATION.format(gone[0])}{others}: the files in its store stay as they are, and they are "
+        f"not updated until it exists again. To place them elsewhere: `kubectl delete workplacement {placement.name} "
         f"--namespace {placement.namespace}`"
     )
 

@@ -180,7 +180,7 @@ class Worker:
             yield timed_out(self._limits.seconds)
         except Exception as error:  # noqa: BLE001 - what is only advice must not fail a Promise
             self._armed = False
-            yield LintReport(unfinished=f"{type(error).__name__} while it was looked at")
+            yield LintReport(unfinished=f"{type(error).__name__} while it was being checked")
         else:
             yield report
         finally:
@@ -200,7 +200,7 @@ class Worker:
         try:
             yield find_object_errors(document, render, time.thread_time)
         except Exception as error:  # noqa: BLE001 - what is only advice must not fail a Promise
-            yield LintReport(unfinished=f"{type(error).__name__} while what it renders was looked at")
+            yield LintReport(unfinished=f"{type(error).__name__} while its output was being checked")
 
     def _fit(self, job: Mapping[str, Any]) -> dict[str, Any]:
         """Which of some requests do not fit their API; the definition is compiled once for all that follow."""

@@ -372,9 +372,9 @@ def _text_of_bytes(node: Any) -> str:
     try:
         return base64.b64decode(text.replace("\n", "").replace("\r", ""), validate=True).decode()
     except UnicodeDecodeError:
-        raise _at(node, "these bytes are not text, and kubectl would spoil them: leave '!!binary' out") from None
+        raise _at(node, "these bytes are not text, and kubectl would damage them: leave '!!binary' out") from None
     except ValueError:
-        raise _at(node, "'!!binary' stands before something that is not base64") from None
+        raise _at(node, "'!!binary' is followed by something that is not base64") from None
 
 
 def _unknown_tag(node: Any) -> InvalidManifest:

@@ -46,7 +46,7 @@ ENVIRONMENT = {"environment": "{{ spec.environment }}"}
 def test_a_selector_that_reads_a_field_that_can_be_edited_is_told_with_the_field() -> None:
     [message] = found(ENVIRONMENT)
 
-    assert message.startswith("spec.environment decides where a request goes")
+    assert message.startswith("spec.environment decides where a request is placed")
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_what_no_edit_can_change_is_not_told(labels: dict[str, str]) -> None:
 def test_labels_and_annotations_can_always_be_edited(labels: dict[str, str], word: str) -> None:
     [message] = found(labels, values={"team": "{{ labels.team | default('none') }}"})
 
-    assert message.startswith(f"{word} of a request decide where it goes")
+    assert message.startswith(f"{word} of a request decide where it is placed")
 
 
 @pytest.mark.parametrize(

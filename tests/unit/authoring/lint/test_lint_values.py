@@ -60,7 +60,7 @@ def test_a_rule_is_said_once_the_shape_is_right() -> None:
         "template: {metadata: {labels: {app: b}}, spec: {containers: [{name: a, image: 'a:1'}]}}}}"
     )
     assert Kubernetes().problems(obj) == [
-        ("spec.template.metadata.labels", "app is 'b', and the selector wants 'a'")
+        ("spec.template.metadata.labels", "app is 'b', but the selector needs 'a'")
     ]
     obj["spec"]["replicas"] = "two"
     assert [field for field, _ in Kubernetes().problems(obj) or ()] == ["spec.replicas"]

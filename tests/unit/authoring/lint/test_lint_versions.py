@@ -65,11 +65,11 @@ LOSING = {
     ),
     "fields of any name": (
         lambda spec: spec["properties"]["backup"].update({"x-kubernetes-preserve-unknown-fields": True}),
-        "spec.backup takes fields of any name in v2 and not in v1",
+        "spec.backup allows fields of any name in v2, but not in v1",
     ),
     "no fields of any name": (
         lambda spec: spec["properties"]["tags"].pop("additionalProperties"),
-        "spec.tags takes fields of any name in v1 and not in v2",
+        "spec.tags allows fields of any name in v1, but not in v2",
     ),
 }
 

@@ -307,7 +307,7 @@ def test_an_api_that_no_request_was_found_for_says_which_rule_stood_in_the_way(t
     spec = {"type": "object", "required": ["path"], "properties": {"path": path}}
     file = tmp_path / "crd.yaml"
     file.write_text(yaml.safe_dump(definition_of(spec)), "utf-8")
-    with pytest.raises(CannotStart, match=r"lets in \(spec.path: .*no path\); loosen its schema, or give"):
+    with pytest.raises(CannotStart, match=r"allows \(spec.path: .*no path\); loosen its schema, or give"):
         begin(tmp_path / "queue", definition=file)
 
 
@@ -343,7 +343,7 @@ def test_manifests_become_templates_and_their_values_fields(tmp_path: Path) -> N
     api = load_home(folder).promise["spec"]["api"]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     fields = api["properties"]["spec"]["properties"]
     assert fields["replicas"] == {
-        "description": "Takes the place of Deployment/web:spec.replicas.",
+        "description": "Replaces Deployment/web:spec.replicas.",
         "type": "integer",
         "minimum": 0,
         "maximum": 2147483647,

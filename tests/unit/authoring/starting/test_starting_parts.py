@@ -66,7 +66,7 @@ def template_of(home: Path) -> str:
 def fields_of(home: Path) -> Mapping[str, Any]:
     api = load_home(home).promise["spec"]["api"]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     fields: Mapping[str, Mapping[str, Any]] = api["properties"]["spec"]["properties"]
-    assert all(field["description"].startswith("Takes the place of ") for field in fields.values())
+    assert all(field["description"].startswith("Replaces ") for field in fields.values())
     return {
         name: {key: said for key, said in field.items() if key != "description"} for name, field in fields.items()
     }

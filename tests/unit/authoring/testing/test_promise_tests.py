@@ -156,7 +156,7 @@ def test_a_refusal_is_expected_by_field_and_words(outcome: Callable[..., CaseRes
     (told,) = sentences(outcome(one({"refused": {"field": "spec.ports"}}, size="huge")))
     assert "spec.size: Unsupported value" in told
     assert sentences(outcome(one({"refused": True}))) == [
-        "refused: expected a refusal, but the API server takes the request"
+        "refused: expected a refusal, but the API server accepts the request"
     ]
 
 

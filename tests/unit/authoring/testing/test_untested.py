@@ -125,7 +125,7 @@ def test_what_refuses_everything_is_said_to_be_unmade(tmp_path: Path, what: str)
     assert failure.name == "renders"
     tried, refused = failure.message.replace(",", "").split(" ")[0:3:2]
     assert tried == refused
-    assert "refused: nothing was tested; the first was told" in failure.message
+    assert "refused: nothing was tested; the first refusal was" in failure.message
     assert "write an example or a case" in failure.message
     assert failure.request["kind"] == "Thing"
     findings = [finding for finding in lint(folder) if finding.code == "T211"]

@@ -40,7 +40,7 @@ from troth.engine.failure import ENDLESS, Failure
                 "expression": "spec.databases[2:] | first",
                 "input": "spec.databases",
                 "message": "the list is empty, and has no first item",
-                "hint": "write | default(…) behind it, or ask first whether there is something in the list",
+                "hint": "write | default(…) after it, or check first that the list is not empty",
             },
         ),
         ("a: {{ ([] | last).name }}\n", {"message": "the list is empty, and has no last item"}),
