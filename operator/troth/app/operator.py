@@ -32,9 +32,9 @@ from troth.app.seal_key import NoSealKey, load_seal_key
 from troth.app.secret_kubeconfig import read_kubeconfig
 from troth.app.settings import Settings
 from troth.app.web import ProbeServer, listening_address
-from troth.controllers.caches import Caches
 from troth.controllers.contents import Contents
 from troth.controllers.destination import DestinationReconciler
+from troth.controllers.informers import Informers
 from troth.controllers.placement import PlacementReconciler
 from troth.controllers.platform import ControllerSettings, OpenWriter, Platform
 from troth.controllers.promise import PromiseReconciler
@@ -102,7 +102,7 @@ class Operator:
         queue = WorkQueue(on_wait=self.metrics.waited)
         self._queue = queue
         events = EventRecorder(self._client, instance=socket.gethostname())
-        caches = Caches(
+        informers = Informers(
             client=self._client,
             queue=queue,
             random=random.Random(),  # noqa: S311 - spreads delays, guards nothing
@@ -111,7 +111,7 @@ class Operator:
             seals=self._seals,
             system_namespace=settings.system_namespace,
         )
-        self._caches = caches
+        self._informers = informers
         limits = Limits(seconds=settings.render_timeout, memory_bytes=settings.render_memory * MIB)
         pool = RenderPool(size=settings.render_workers, limits=limits)
         slots = Slots(size=settings.workers, bound=settings.waiting)
@@ -123,7 +123,7 @@ class Operator:
         )
         platform = Platform(
             client=self._client,
-            caches=caches,
+            caches=informers.caches,
             queue=queue,
             events=events,
             renderer=MeteredRenderer(pool, self.metrics, time.monotonic),
@@ -149,7 +149,7 @@ class Operator:
         self._own(self._heartbeat.run(), "heartbeat")
         runner = self._runner(platform)
         self._stack.push_async_callback(self._stores.close)
-        self._stack.push_async_callback(caches.stop)
+        self._stack.push_async_callback(informers.stop)
         self._own(self._reconcile(runner), "reconciling")
 
     async def stop(self) -> None:
@@ -192,8 +192,8 @@ class Operator:
 
     async def _reconcile(self, runner: Runner) -> None:
         await self._prepare()
-        self._caches.start()
-        await self._caches.wait_synced()
+        self._informers.start()
+        await self._informers.wait_synced()
         # What the lists left is there to stay: looking through it again and again would hold the loop for 50 ms.
         gc.collect()
         gc.freeze()
@@ -290,20 +290,20 @@ class Operator:
             return "stopping"
         if self._lacking:
             return self._lacking
-        missing = [informer.resource.name for informer in self._caches.fixed() if not informer.synced.is_set()]
+        missing = [informer.resource.name for informer in self._informers.fixed() if not informer.synced.is_set()]
         if missing:
             return f"not listed yet: {', '.join(missing)}"
         return "" if self._reconciling else "not reconciling yet"
 
     def _snapshot(self) -> Snapshot:
-        informers = self._caches.informers()
+        informers = self._informers.all()
         return Snapshot(
             queue_depth=len(self._queue),
             queue_delayed=self._queue.delayed,
             queue_processing=self._queue.processing,
             queue_oldest_seconds=self._queue.oldest_wait(),
             objects={informer.resource.name: len(informer) for informer in informers},
-            ready=self._caches.readiness(),
+            ready=self._informers.readiness(),
             watch_restarts={informer.resource.name: informer.counters.watch_restarts for informer in informers},
             outages={informer.resource.name: informer.outage.seconds for informer in informers},
         )

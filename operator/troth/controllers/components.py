@@ -78,7 +78,7 @@ class Components:
             components += [old for old in reported(status) if old.identity not in known]
         if not components:
             return ()
-        self._platform.caches.note_parent(key, {(item.group, item.kind) for item in components})
+        self._platform.caches.request_apis.note_parent(key, {(item.group, item.kind) for item in components})
         found: list[ComponentFacts] = []
         for component in components:
             look = self._look(component)
@@ -90,7 +90,7 @@ class Components:
     def remaining(self, key: Key, parent: Parent, status: Mapping[str, Any]) -> list[str]:
         """What is still there of the components that were reported, in words; for a parent that is being deleted."""
         components = reported(status)
-        self._platform.caches.note_parent(key, {(item.group, item.kind) for item in components})
+        self._platform.caches.request_apis.note_parent(key, {(item.group, item.kind) for item in components})
         found: list[str] = []
         for component in components:
             look = self._look(component)
@@ -104,7 +104,7 @@ class Components:
 
     def _look(self, component: Component) -> _Look:
         caches = self._platform.caches
-        api = caches.api_of_kind(component.group, component.kind)
+        api = caches.request_apis.of_kind(component.group, component.kind)
         if api is not None:
             informer = api.informer
             live = informer.get(component.namespace, component.name)
@@ -133,7 +133,7 @@ class Components:
             return facts.with_state("Failing", look.problem)
         if live is None:
             return facts.with_state("Pending", MISSING)
-        api = self._platform.caches.api_of_kind(component.group, component.kind)
+        api = self._platform.caches.request_apis.of_kind(component.group, component.kind)
         if api and Key(api.resource.name, component.namespace, component.name) == key:
             return facts.with_state("Failing", "is this request itself, which cannot wait for itself")
         if live.metadata.deleting:

@@ -28,6 +28,7 @@ from troth.controllers.owners import claim_of_destination, is_kept_for_files
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
 from troth.controllers.stores import OpenStore
+from troth.controllers.triggers import placements_on
 from troth.engine.placement.layout import DestinationFiles, destination_files, destination_prefix, has_own_files
 from troth.engine.placement.locations import Location, read_locations
 from troth.engine.placement.moves import (
@@ -123,9 +124,8 @@ class DestinationReconciler:
         neighbours = self._neighbourhood.of(destination)
         if self._told.setdefault(destination.name, neighbours) != neighbours:
             self._told[destination.name] = neighbours
-            self._platform.caches.queue_placements(
-                [destination.name]
-            )  # those that were refused may be written now
+            # those that were refused may be written now
+            self._platform.trigger(placements_on([destination.name], self._platform.caches))
         if neighbours.taken_by:
             raise _PlaceTaken(
                 "spec.path",

@@ -8,8 +8,8 @@ from typing import Any
 
 from troth.api import Key
 from troth.api.objects import ObjectMeta, Request
-from troth.controllers.caches import RequestApi
 from troth.controllers.object_writes import object_reference
+from troth.controllers.request_apis import RequestApi
 from troth.engine.rendering.components import Parent
 
 

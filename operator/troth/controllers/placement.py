@@ -33,6 +33,7 @@ from troth.controllers.placement_state import placement_facts
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
 from troth.controllers.standing import Refusals, Standing, judge_placement
+from troth.controllers.triggers import works_of
 from troth.controllers.welcome import Welcome
 from troth.engine.placement.layout import destination_prefix, has_own_files
 from troth.engine.placement.locations import Location
@@ -104,7 +105,7 @@ class PlacementReconciler:
     async def _refuse(self, key: Key, placement: WorkPlacement, standing: Standing) -> Result:
         """Nothing is done for a placement that is not the operator's; what lasts is said on it."""
         self._platform.writes.forget(key)
-        self._platform.caches.queue_work(placement)
+        self._platform.trigger(works_of(placement, self._platform.caches))
         if standing.waits_for:
             return Waits(standing.waits_for)
         left = self._refusals.patience(key, asyncio.get_running_loop().time())
@@ -297,7 +298,7 @@ class PlacementReconciler:
         await take_finalizers_off(self._platform, placements, WORK_PLACEMENT, key, placement.metadata, ours)
         self._platform.writes.forget(key)
         if still := self._platform.caches.placements.get(key.namespace, key.name):
-            self._platform.caches.queue_work(still)  # others keep it, and its Work says so
+            self._platform.trigger(works_of(still, self._platform.caches))  # others keep it, and its Work says so
         return DONE
 
     def _is_unknown(self, ref: StoreRef) -> bool:

@@ -18,6 +18,7 @@ from troth.controllers.contents import Contents
 from troth.controllers.settling import Settling
 from troth.controllers.slots import Slots
 from troth.controllers.stores import OpenStores
+from troth.controllers.triggers import Trigger, queue_all
 from troth.controllers.writes import Writes
 from troth.engine.admission.unfit import Unfit
 from troth.engine.failure import Failure
@@ -103,6 +104,10 @@ class Platform:
     slots: Slots
     settings: ControllerSettings
     clock: Callable[[], float]
+
+    def trigger(self, triggers: Iterable[Trigger]) -> None:
+        """Queues what `troth.controllers.triggers` says."""
+        queue_all(self.queue, triggers)
 
     def now(self) -> str:
         """The time as Kubernetes writes it: RFC 3339, UTC, whole seconds."""

@@ -29,6 +29,7 @@ from troth.controllers.promise_fit import PromiseFit
 from troth.controllers.promise_lint import PromiseLint
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
 from troth.controllers.steps import Workflow
+from troth.controllers.triggers import requests_of
 from troth.controllers.workflow import (
     Run,
     Workflows,
@@ -110,7 +111,7 @@ class PromiseReconciler:
             self._hashes.pop(key.name, None)
             self._lint.forget(key.name)
             self._fit.forget(key.name)
-            await self._platform.caches.unfollow_requests(key.name)
+            await self._platform.caches.request_apis.unfollow(key.name)
             return DONE
         if promise.metadata.labels.get(names.PAUSED) == "true":
             return await self._report_paused(key, promise)
@@ -203,7 +204,7 @@ class PromiseReconciler:
             labels=labels,
         )
         if names.RECONCILE_RESOURCES in labels:
-            self._platform.caches.queue_requests(promise.name)
+            self._platform.trigger(requests_of(promise.name, self._platform.caches))
         return self._platform.caches.promises.get("", promise.name) or promise
 
     # ---- installing
@@ -211,7 +212,7 @@ class PromiseReconciler:
     async def _install(self, key: Key, promise: Promise, offer: Offer) -> Result:
         established = await self._api.keep(promise, offer)
         is_new = promise.status.get("observedGeneration") != promise.metadata.generation
-        if established and is_new and self._platform.caches.is_reading_requests(promise.name):
+        if established and is_new and self._platform.caches.request_apis.is_listing(promise.name):
             # Its status lets the requests be rendered, and they have to be what the new schema makes of them.
             return After(_LOOK_AGAIN, "its requests are being listed")
         try:
@@ -341,7 +342,7 @@ class PromiseReconciler:
                 else WorkflowFacts()
             ),
             works=(*self._works.facts(self._owner(promise)), *self._obstacles(promise, run)),
-            requests=self._platform.caches.requests_of(promise.name),
+            requests=self._platform.caches.request_apis.facts_of(promise.name),
         )
 
     def _obstacles(self, promise: Promise, run: Run | None) -> list[WorkFacts]:
@@ -408,7 +409,7 @@ class PromiseReconciler:
         facts = PromiseFacts(generation=meta.generation, paused=True, deleting=meta.deleting)
         if await self._write_status(key, promise, facts):
             self._record(promise, "Warning", "PausedReconciliation", "Paused")
-            self._platform.caches.queue_requests(promise.name)
+            self._platform.trigger(requests_of(promise.name, self._platform.caches))
         return Waits("it is paused")
 
     async def _write_status(self, key: Key, promise: Promise, facts: PromiseFacts) -> bool:

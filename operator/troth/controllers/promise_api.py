@@ -41,7 +41,7 @@ class PromiseApi:
         """
         await self._leave_others(promise, offer)
         if offer.definition is None or offer.resource is None:
-            await self._platform.caches.unfollow_requests(promise.name)
+            await self._platform.caches.request_apis.unfollow(promise.name)
             return True
         name = offer.definition["metadata"]["name"]
         live = self._platform.caches.definitions.get("", name)
@@ -64,7 +64,7 @@ class PromiseApi:
             )
         if not live.established:
             return False
-        informer = self._platform.caches.follow_requests(promise.name, offer.resource, live.metadata)
+        informer = self._platform.caches.request_apis.follow(promise.name, offer.resource, live.metadata)
         if not informer.synced.is_set() and isinstance(informer.last_error, Forbidden):
             raise InvalidObject(
                 "spec.api",
@@ -125,7 +125,7 @@ class PromiseApi:
                     "the API of a Promise cannot be renamed or removed while it is used: "
                     "restore it, or delete the requests first",
                 )
-            await self._platform.caches.unfollow_requests(promise.name, besides=kept)
+            await self._platform.caches.request_apis.unfollow(promise.name, besides=kept)
             await delete_object(
                 self._platform, self._platform.caches.definitions, CUSTOM_RESOURCE_DEFINITION, live.metadata
             )
@@ -148,4 +148,4 @@ class PromiseApi:
     def _follow_live(self, promise: Promise, live: Definition) -> None:
         if live.established:
             resource = request_resource({"spec": live.spec})
-            self._platform.caches.follow_requests(promise.name, resource, live.metadata)
+            self._platform.caches.request_apis.follow(promise.name, resource, live.metadata)

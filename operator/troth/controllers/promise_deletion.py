@@ -28,7 +28,7 @@ from troth.engine.promises.definitions import request_resource
 from troth.engine.rendering.render import render_context
 from troth.engine.status import deletion_status, promise_deletion_status
 from troth.engine.workflow.progress import spec_hash
-from troth.kube import Conflict, Forbidden, Invalid
+from troth.kube import PRIORITY_DEPENDENT, Conflict, Forbidden, Invalid
 
 OURS = frozenset(
     {
@@ -88,7 +88,7 @@ class PromiseDeletion:
                 return blocked.result
         if waiting := await self._remove_requests(promise):
             return await self._wait(key, promise, waiting)
-        await self._platform.caches.unfollow_requests(promise.name)
+        await self._platform.caches.request_apis.unfollow(promise.name)
         if waiting := await self._remove_works(promise):
             return await self._wait(key, promise, waiting)
         if waiting := await self._remove_definitions(promise):
@@ -113,7 +113,7 @@ class PromiseDeletion:
             if not live.established:
                 continue
             resource = request_resource({"spec": live.spec})
-            informer = caches.follow_requests(promise.name, resource, live.metadata, reread=False)
+            informer = caches.request_apis.follow(promise.name, resource, live.metadata, reread=False)
             if not informer.synced.is_set():
                 return f"the list of {resource.plural}"
             left = list(informer.items())
@@ -122,7 +122,9 @@ class PromiseDeletion:
                 if not meta.deleting:
                     await delete_object(self._platform, informer, resource, meta)
                 else:
-                    caches.queue.add(Key(resource.name, meta.namespace, meta.name), priority=-10)
+                    self._platform.queue.add(
+                        Key(resource.name, meta.namespace, meta.name), priority=PRIORITY_DEPENDENT
+                    )
             if left:
                 noun = "request" if len(left) == 1 else "requests"
                 return f"{len(left)} {noun} of {resource.kind} to be deleted{_obstacle(left)}"

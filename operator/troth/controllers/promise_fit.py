@@ -15,10 +15,11 @@ from typing import Any, Final
 
 from troth.api import Key, Promise, TrothError
 from troth.api.objects import Request
-from troth.controllers.caches import DEPENDENT, RequestApi
 from troth.controllers.platform import Platform
+from troth.controllers.request_apis import RequestApi
 from troth.engine.admission.unfit import Unfit
 from troth.engine.promises.definitions import Definition
+from troth.kube import PRIORITY_DEPENDENT
 
 _FIRST: Final = 1
 _AGAIN: Final = 30.0
@@ -47,7 +48,7 @@ class PromiseFit:
 
     def report(self, key: Key, promise: Promise) -> tuple[Unfit, ...] | None:
         """What does not fit; None while it is not known, and then the Promise is queued as soon as it is."""
-        api = self._platform.caches.api_of_promise(promise.name)
+        api = self._platform.caches.request_apis.of_promise(promise.name)
         live = self._platform.caches.definitions.get("", api.resource.name) if api else None
         if api is None or live is None or live.metadata.generation == _FIRST:
             self.forget(promise.name)  # every request was taken by the API that there is
@@ -102,14 +103,14 @@ class PromiseFit:
                 look.edition, _definition(live), (request.raw for request in requests)
             )
         except TrothError:
-            self._platform.queue.add(key, priority=DEPENDENT, after=_AGAIN)
+            self._platform.queue.add(key, priority=PRIORITY_DEPENDENT, after=_AGAIN)
             return
         unfit = dict(look.unfit or {})
         for request in requests if unfit else ():
             unfit.pop((request.metadata.namespace, request.metadata.name), None)
         look.unfit = unfit | {(one.namespace, one.name): one for one in found}
         self._watch(api, look)
-        self._platform.queue.add(key, priority=DEPENDENT)
+        self._platform.queue.add(key, priority=PRIORITY_DEPENDENT)
 
     def _watch(self, api: RequestApi, look: _Look) -> None:
         self._platform.caches.unfit[api.promise] = frozenset(look.unfit or ())

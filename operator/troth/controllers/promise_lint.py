@@ -11,9 +11,9 @@ import asyncio
 from dataclasses import dataclass
 
 from troth.api import Key, Promise, TrothError
-from troth.controllers.caches import DEPENDENT
 from troth.controllers.platform import Platform
 from troth.engine.lint_report import LintReport
+from troth.kube import PRIORITY_DEPENDENT
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class PromiseLint:
 
     def _queue(self, key: Key, task: asyncio.Task[LintReport]) -> None:
         if not task.cancelled():
-            self._platform.queue.add(key, priority=DEPENDENT)
+            self._platform.queue.add(key, priority=PRIORITY_DEPENDENT)
 
     async def _ask(self, promise: Promise) -> LintReport:
         try:

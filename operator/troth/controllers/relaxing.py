@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from troth.api import Promise
 from troth.api.resources import CUSTOM_RESOURCE_DEFINITION
-from troth.controllers.caches import RequestApi
 from troth.controllers.object_writes import patch_object
 from troth.controllers.platform import Platform
+from troth.controllers.request_apis import RequestApi
 from troth.engine.promises.relaxing import relaxing_patch
 from troth.kube import Forbidden, Invalid
 

@@ -92,14 +92,14 @@ class RequestReconciler:
             return _WAS_OVERTAKEN
         except Invalid as error:
             # Whatever else is refused was told in the status. This is the status.
-            api = self._platform.caches.requests.get(key.kind)
+            api = self._platform.caches.request_apis.get(key.kind)
             request = api.informer.get(key.namespace, key.name) if api else None
             if api and request:
                 self._reports.status_refused(LiveRequest(key, api, request), error)
             return after_refusal(error)
 
     async def _reconcile(self, key: Key) -> Result:
-        api = self._platform.caches.requests.get(key.kind)
+        api = self._platform.caches.request_apis.get(key.kind)
         if api is None:
             return DONE  # the Promise's reconciler queues all requests once it follows the API
         request = api.informer.get(key.namespace, key.name)
@@ -274,13 +274,13 @@ class _Attendant:
 
     def is_overtaken(self) -> bool:
         caches = self.platform.caches
-        now, promise = caches.get_request(self.live.key), caches.promises.get("", self.promise.name)
+        now, promise = caches.request_apis.get_request(self.live.key), caches.promises.get("", self.promise.name)
         if now is None or promise is None:
             return True
         return _meant(now, promise) != _meant(self.live.request, self.promise)
 
     async def tell(self, before: int) -> None:
-        now = self.platform.caches.get_request(self.live.key)
+        now = self.platform.caches.request_apis.get_request(self.live.key)
         if now is not None:
             await self.reports.waiting(replace(self.live, request=now), before)
 

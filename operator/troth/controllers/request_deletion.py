@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from troth.api import InvalidObject, Key
 from troth.api import labels as names
 from troth.api.objects import Promise, Work
-from troth.controllers.caches import BY_OWNER, BY_WORK, RequestApi
+from troth.controllers.caches import BY_OWNER, BY_WORK
 from troth.controllers.components import Components
 from troth.controllers.live_request import LiveRequest
 from troth.controllers.object_writes import take_finalizers_off
@@ -19,6 +19,7 @@ from troth.controllers.obstacles import after_refusal
 from troth.controllers.owners import owner_index
 from troth.controllers.platform import Platform
 from troth.controllers.relaxing import relax
+from troth.controllers.request_apis import RequestApi
 from troth.controllers.request_reports import RequestReports
 from troth.controllers.result import DONE, After, Result, Retry, Terminal
 from troth.controllers.steps import Workflow

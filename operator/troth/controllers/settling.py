@@ -8,8 +8,7 @@ known what is wanted. It lives in memory; after a restart, everybody says it ane
 from __future__ import annotations
 
 from troth.api import Key
-from troth.controllers.caches import DEPENDENT
-from troth.kube import WorkQueue
+from troth.kube import PRIORITY_DEPENDENT, WorkQueue
 
 
 class Settling:
@@ -45,4 +44,4 @@ class Settling:
     def tell(self, owner: str) -> None:
         """Something of the owner was written, or is not wanted any more."""
         for key in self._waiting.pop(owner, ()):
-            self._queue.add(key, priority=DEPENDENT)
+            self._queue.add(key, priority=PRIORITY_DEPENDENT)

@@ -30,6 +30,7 @@ from troth.controllers.placement_owners import former_owners
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result
 from troth.controllers.stores import OpenStore, address_of, path_in_store
+from troth.controllers.triggers import destinations_of, destinations_on, placements_on
 from troth.engine.status import StateStoreFacts, secret_not_found, state_store_status
 from troth.kube import Forbidden, KubeError, NotFound
 from troth.stores import StateStoreWriter, StoreError
@@ -76,7 +77,8 @@ class StateStoreReconciler:
         if moved or became_ready or became_unready or replaced:
             self._wake(ref)  # before the report: if that fails, the next look finds no news to wake anybody for
         if bool(facts.reason) != (store.status.get("status") == "NotReady"):
-            self._platform.caches.queue_destinations(ref)  # a store that refuses every write is open all the same
+            # a store that refuses every write is open all the same
+            self._platform.trigger(destinations_on(ref, self._platform.caches))
         await self._report(key, resource, store, facts)
         self._pass_on(opened, key, resource, store)
         settings = self._platform.settings
@@ -194,7 +196,9 @@ class StateStoreReconciler:
             logger.info("%s: ready", key, extra=extra)
 
     def _wake(self, ref: StoreRef) -> None:
-        self._platform.caches.queue_placements(self._platform.caches.queue_destinations(ref))
+        caches = self._platform.caches
+        self._platform.trigger(destinations_on(ref, caches))
+        self._platform.trigger(placements_on(destinations_of(ref, caches), caches))
 
     def _close(self, store: OpenStore | None) -> None:
         """Closes a writer in a task of its own, so that nothing waits for a push that hangs."""

@@ -35,6 +35,7 @@ from troth.controllers.plain_secrets import Exposure, PlainSecrets, decode_reada
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Waits
 from troth.controllers.standing import Refusals, Standing, judge_work
+from troth.controllers.triggers import owner_of
 from troth.controllers.work_placements import Contents, WorkPlacements
 from troth.engine.placement.placements import Apply, Hold, Remove, Withhold, destinations_of, plan_placements
 from troth.engine.placement.scheduling import (
@@ -131,7 +132,7 @@ class WorkReconciler:
 
     async def _refuse(self, key: Key, work: Work, standing: Standing) -> Result:
         """Nothing is done for a Work that is not the operator's; what lasts is said on it."""
-        self._platform.caches.queue_owner(work)
+        self._platform.trigger(owner_of(work, self._platform.caches))
         if standing.waits_for:
             return Waits(standing.waits_for)
         left = self._refusals.patience(key, asyncio.get_running_loop().time())
@@ -232,13 +233,14 @@ class WorkReconciler:
                 waiting_for = f"{noun} to be removed: {min(failures)}"
                 status = deletion_status(work.status, waiting_for=waiting_for, now=self._platform.now())
                 await self._platform.write_status(self._platform.caches.works, WORK, key, work.status, status)
-                self._platform.caches.queue_owner(work)  # its owner says what keeps it
+                self._platform.trigger(owner_of(work, self._platform.caches))  # its owner says what keeps it
             return DONE  # the end of each queues this Work again
         works = self._platform.caches.works
         await take_finalizers_off(self._platform, works, WORK, key, work.metadata, {names.WORK_CLEANUP})
         still = self._platform.caches.works.get(key.namespace, key.name)
         if still and is_kept_by_others(still.metadata):
-            self._platform.caches.queue_owner(still)  # it says who keeps the name that its Work needs
+            # it says who keeps the name that its Work needs
+            self._platform.trigger(owner_of(still, self._platform.caches))
         return DONE
 
     async def _remove_placements(self, key: Key) -> Result:
@@ -369,7 +371,7 @@ class WorkReconciler:
         if self._told.get(key) != news:
             self._told[key] = news
             if not left:
-                self._platform.caches.queue_owner(work)
+                self._platform.trigger(owner_of(work, self._platform.caches))
 
 
 def _waiting_for(waiting: Waiting) -> str:

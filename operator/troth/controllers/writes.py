@@ -20,11 +20,10 @@ from dataclasses import dataclass, field
 from troth.api import Key
 from troth.api.store_kinds import StoreRef
 from troth.controllers.result import After, Result, Retry
-from troth.kube import WorkQueue
+from troth.kube import PRIORITY_DEPENDENT, WorkQueue
 from troth.stores import Reason, StoreError
 
 _LOOK_AGAIN_SECONDS = 60.0
-_PRIORITY = -10
 _ANYBODY: frozenset[str] = frozenset(
     {
         Reason.AUTHENTICATION_REFUSED,
@@ -89,7 +88,7 @@ class Writes:
             self._look_at(store)
             first = next(iter(found.refused))
             if first != key:
-                self._queue.add(first, priority=_PRIORITY, after=self._longest_wait / 2)
+                self._queue.add(first, priority=PRIORITY_DEPENDENT, after=self._longest_wait / 2)
                 return Retry(str(error), quiet=quiet)
         if not error.retryable:
             return After(_LOOK_AGAIN_SECONDS, str(error), failed=True)
@@ -110,7 +109,7 @@ class Writes:
         self._look_at(store)
         if was_refused:
             for other in found.refused:
-                self._queue.add(other, priority=_PRIORITY)
+                self._queue.add(other, priority=PRIORITY_DEPENDENT)
 
     def forget(self, key: Key) -> None:
         """Nobody will write for that key any more."""
@@ -127,4 +126,4 @@ class Writes:
     def _look_at(self, store: StoreRef) -> None:
         kind = self._stores.get(store.kind)
         if kind:
-            self._queue.add(Key(kind, "", store.name), priority=_PRIORITY)
+            self._queue.add(Key(kind, "", store.name), priority=PRIORITY_DEPENDENT)

@@ -52,10 +52,11 @@ class Known:
             read_metadata({"metadata": {"labels": {"kratix.io/promise-name": "redis"}}}), {}, True, "", ()
         )
         caches = SimpleNamespace(
-            api_of_kind=lambda _group, _kind: api if self.followed else None,
+            request_apis=SimpleNamespace(
+                of_kind=lambda _group, _kind: api if self.followed else None, note_parent=self._note
+            ),
             definition_of_kind=lambda _group, _kind: definition if self.defined else None,
             promises=SimpleNamespace(get=lambda _namespace, _name: promise if self.promised else None),
-            note_parent=self._note,
         )
         return cast("Platform", SimpleNamespace(caches=caches))
 

@@ -44,7 +44,7 @@ class Parts:
         self.live = live
         caches = SimpleNamespace(
             unfit={},
-            api_of_promise=lambda name: self.api,
+            request_apis=SimpleNamespace(of_promise=lambda name: self.api),
             definitions=SimpleNamespace(get=lambda namespace, name: self._live()),
         )
         self.caches = caches

@@ -1,0 +1,134 @@
+"""Keeps the caches: runs an informer for each followed kind, and queues what its changes trigger.
+
+Wiring only. Which kinds there are is said in `troth.controllers.kinds`, and what their changes mean in
+`troth.controllers.triggers`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from troth.api import InvalidObject, Key, Resource
+from troth.api.objects import Request
+from troth.controllers import triggers
+from troth.controllers.caches import Caches
+from troth.controllers.differences import readiness
+from troth.controllers.kinds import Kind, fixed_kinds, request_kind
+from troth.controllers.request_apis import RequestApis
+from troth.controllers.triggers import Change, queue_all
+from troth.engine.placement.seals import Seals
+from troth.kube import Client, Informer, Outages, WorkQueue
+from troth.kube.informer import HasMetadata
+
+_BY_READY: Final = "ready"
+
+T = TypeVar("T", bound=HasMetadata)
+
+
+class Informers:
+    """The informers of all kinds, and the `caches` that they keep."""
+
+    def __init__(
+        self,
+        *,
+        client: Client,
+        queue: WorkQueue,
+        random: random.Random,
+        relist_interval: float,
+        seals: Seals,
+        system_namespace: str,
+        on_unreadable: Callable[[Mapping[str, Any], InvalidObject], None] | None = None,
+    ) -> None:
+        """Knows nothing before `start`.
+
+        Args:
+            client: where objects come from.
+            queue: gets the keys that changes trigger.
+            random: draws the jitter.
+            relist_interval: seconds between the lists that make up for anything missed.
+            seals: tells what the operator wrote itself.
+            system_namespace: where the Works of Promises are.
+            on_unreadable: told of an object of any kind that no view can be made of.
+        """
+        self._client = client
+        self._queue = queue
+        self._random = random
+        self._relist_interval = relist_interval
+        self._on_unreadable = on_unreadable
+        self._outages = Outages()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._request_apis = RequestApis(
+            make_informer=self._make_request_informer, listed=self._requests_listed, ended=self._api_ended
+        )
+        self.caches = Caches(seals, system_namespace, self._request_apis)
+        self._kinds = fixed_kinds(seals, self.caches.digests)
+        for kind in self._kinds:
+            self.caches.informers[kind.resource.name] = self._make_informer(kind)
+
+    def start(self) -> None:
+        """Starts the informers of the fixed kinds."""
+        for informer in self.fixed():
+            self._tasks.append(asyncio.create_task(informer.run(), name=f"informer {informer.resource.name}"))
+
+    async def wait_synced(self) -> None:
+        """Waits until every fixed kind has been listed once."""
+        for informer in self.fixed():
+            await informer.synced.wait()
+
+    async def stop(self) -> None:
+        """Ends all informers."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, self._request_apis.stop(), return_exceptions=True)
+
+    def fixed(self) -> list[Informer[Any]]:
+        """The informers that run from start to end."""
+        return list(self.caches.informers.values())
+
+    def all(self) -> list[Informer[Any]]:
+        """All informers that run now."""
+        return [*self.fixed(), *(api.informer for api in self._request_apis.all())]
+
+    def readiness(self) -> dict[tuple[str, str, str], int]:
+        """How many objects there are of each kind with each status and reason of Ready."""
+        found: dict[tuple[str, str, str], int] = {}
+        counted = [self.caches.informers[kind.resource.name] for kind in self._kinds if kind.has_ready]
+        for informer in (*counted, *(api.informer for api in self._request_apis.all())):
+            for value, count in informer.index_sizes(_BY_READY).items():
+                status, _, reason = value.partition("/")
+                found[informer.resource.name, status, reason] = count
+        return found
+
+    def _make_informer(self, kind: Kind[T]) -> Informer[T]:
+        def changed(key: Key, old: T | None, new: T | None) -> None:
+            change = Change(key, old, new, listed=informer.synced.is_set(), ours=informer.observing)
+            queue_all(self._queue, kind.changed(change, self.caches))
+            if kind.has_ready:
+                queue_all(self._queue, triggers.status_changed_by_others(change))
+
+        informer: Informer[T] = Informer(
+            client=self._client,
+            resource=kind.resource,
+            decode=kind.read,
+            on_change=changed,
+            indexes={**kind.indexes, _BY_READY: readiness} if kind.has_ready else kind.indexes,
+            label_selector=kind.label_selector,
+            relist_interval=self._relist_interval,
+            random=self._random,
+            outages=self._outages,
+            is_heavy=kind.is_heavy,
+            on_unreadable=self._on_unreadable,
+        )
+        return informer
+
+    def _make_request_informer(self, resource: Resource) -> Informer[Request]:
+        return self._make_informer(request_kind(resource))
+
+    def _requests_listed(self, promise: str, waiting: Sequence[Key], parents: Sequence[Key]) -> None:
+        queue_all(self._queue, triggers.requests_listed(promise, waiting, parents, self.caches))
+
+    def _api_ended(self, parents: Sequence[Key]) -> None:
+        queue_all(self._queue, triggers.api_ended(parents))

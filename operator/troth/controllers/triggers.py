@@ -1,0 +1,366 @@
+"""Which keys are queued when something changes. This is the only place that says "when that changes, look at this".
+
+Pure: from a change and what is known to keys. A trigger never decides what is to be done; whoever is queued once too
+often finds nothing to do. Changes that we wrote ourselves arrive here at once, through `Informer.observe`, so the
+watch is a safety net and not the path.
+
+A change of status alone that we made does not queue the object itself: its reconciler wrote it, and would find
+nothing. One that somebody else made does, after a moment: two who want the same field to say different things must not
+keep each other busy. What somebody else writes into a Work or a placement queues whoever made it, who knows better.
+Our own writes are not left out in any other way: the answer to a write may carry what somebody else changed a moment
+before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from troth.api import Key, Resource
+from troth.api.objects import Destination, ObjectMeta, Promise, Request, StateStore, Work, WorkPlacement
+from troth.api.resources import DESTINATION, PROMISE, WORK, WORK_PLACEMENT
+from troth.api.store_kinds import StoreRef
+from troth.controllers.caches import (
+    BY_DESTINATION,
+    BY_PROMISE,
+    BY_REQUIREMENT,
+    BY_STORE,
+    BY_UNWRITTEN,
+    BY_WORK,
+    Caches,
+)
+from troth.controllers.differences import (
+    as_component,
+    as_dependent,
+    as_keeper,
+    as_offer,
+    as_place,
+    as_target,
+    failing,
+    meant_differs,
+    rewritten,
+    told_differs,
+)
+from troth.controllers.owners import may_be_works, promise_of
+from troth.controllers.request_apis import BY_FAILING
+from troth.controllers.stores import place_of
+from troth.engine.placement.scheduling import may_be_ready
+from troth.engine.promises.definitions import Definition
+from troth.engine.rendering.components import Parent, read_parent
+from troth.kube import PRIORITY_CHANGE, PRIORITY_DEPENDENT, PRIORITY_RESYNC, WorkQueue
+
+# Somebody else's status is put right, but not at the speed at which two operators would correct each other.
+_STATUS_DELAY: Final = 1.0
+
+# How soon a Promise says how many of its requests fail: a burst of them costs it a write in that time, not one each.
+_COUNT_DELAY: Final = 10.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Generic[T]):
+    """What has become of an object.
+
+    Attributes:
+        key: the object.
+        old: its older view; None when it is new.
+        new: its newer view; None when it is gone. Both, with different uids: it was deleted and made again.
+        listed: whether its kind has been listed once: before that, what is new is only new to us.
+        ours: whether it is the answer to a write of our own.
+    """
+
+    key: Key
+    old: T | None
+    new: T | None
+    listed: bool
+    ours: bool = False
+
+    @property
+    def views(self) -> list[T]:
+        """The views that there are, the older one first."""
+        return [view for view in (self.old, self.new) if view is not None]
+
+
+class Trigger(NamedTuple):
+    """A key that is to be queued: with which priority, and after how many seconds."""
+
+    key: Key
+    priority: int = PRIORITY_DEPENDENT
+    after: float = 0.0
+
+
+def queue_all(queue: WorkQueue, triggers: Iterable[Trigger]) -> None:
+    """Queues what was triggered."""
+    for trigger in triggers:
+        queue.add(trigger.key, priority=trigger.priority, after=trigger.after)
+
+
+# ---- an object has changed
+
+
+def promise_changed(change: Change[Promise], caches: Caches) -> Iterator[Trigger]:
+    """The Promise itself, its requests, and the Promises that require it or are required by it."""
+    old, new = change.old, change.new
+    if meant_differs(old, new):
+        yield _itself(change, PRIORITY_CHANGE)
+    # A new spec reaches the requests through the status that says it was found sound.
+    if as_offer(old) != as_offer(new):
+        for other in caches.promises.by_index(BY_REQUIREMENT, change.key.name):
+            yield _promise(other.name)
+        if change.listed:
+            yield from requests_of(change.key.name, caches)
+    if as_dependent(old) != as_dependent(new) and change.listed:
+        for required in {entry.name for each in change.views for entry in each.spec.required_promises}:
+            yield _promise(required)
+
+
+def request_changed(change: Change[Request], caches: Caches) -> Iterator[Trigger]:
+    """The request itself, its Promise where that counts or awaits it, and the request that it is a component of."""
+    old, new = change.old, change.new
+    api = caches.request_apis.get(change.key.kind)
+    if meant_differs(old, new) or (old and new and old.raw.get("spec") != new.raw.get("spec")):
+        yield _itself(change, PRIORITY_CHANGE) if api else Trigger(change.key)
+    if api is None:
+        return
+    if (change.key.namespace, change.key.name) in caches.unfit.get(api.promise, ()) and (
+        old is None or new is None or old.metadata.generation != new.metadata.generation
+    ):
+        yield _promise(api.promise)
+    if new is None:
+        promise = caches.promises.get("", api.promise)
+        # A Promise that is deleted, or whose new API cannot take the place of the old, waits for the last one.
+        if promise and (promise.metadata.deleting or promise.status.get("status") != "Available"):
+            yield _promise(api.promise)
+    if not change.listed:
+        return
+    if as_component(old) != as_component(new):
+        for parent in {read_parent(each.metadata.labels) for each in change.views}:
+            yield from _parent(parent, caches)
+    fails_otherwise = bool(failing(old)) != bool(failing(new))
+    counts_otherwise = (old is None or new is None) and api.informer.index_sizes(BY_FAILING)
+    if fails_otherwise or counts_otherwise:
+        yield Trigger(Key(PROMISE.name, "", api.promise), after=_COUNT_DELAY)
+
+
+def work_changed(change: Change[Work], caches: Caches) -> Iterator[Trigger]:
+    """The Work itself, its owner, and its placements."""
+    old, new = change.old, change.new
+    if meant_differs(old, new):
+        yield _itself(change, PRIORITY_DEPENDENT)
+    work = new or old
+    if work and change.listed and told_differs(old, new):
+        yield from owner_of(work, caches)
+    if old and new and as_keeper(old) != as_keeper(new):
+        for placement in caches.placements.by_index(BY_WORK, f"{change.key.namespace}/{change.key.name}"):
+            yield _object(WORK_PLACEMENT, placement.metadata)
+    if rewritten(old, new) and not change.ours:
+        for seen in change.views:  # whose it is may be what was changed
+            yield from owner_of(seen, caches)
+
+
+def placement_changed(change: Change[WorkPlacement], caches: Caches) -> Iterator[Trigger]:
+    """The placement itself, its Work, and a Destination that is waiting for it to go."""
+    old, new = change.old, change.new
+    if meant_differs(old, new):
+        yield _itself(change, PRIORITY_DEPENDENT)
+    placement = new or old
+    if placement and change.listed and told_differs(old, new):
+        yield from works_of(placement, caches)
+    if rewritten(old, new) and not change.ours:
+        for seen in change.views:
+            yield from works_of(seen, caches)
+    if new is None and placement:
+        destination = caches.destinations.get("", placement.destination)
+        if destination and destination.metadata.deleting:
+            yield _destination(destination.name)
+
+
+def destination_changed(change: Change[Destination], caches: Caches) -> Iterator[Trigger]:
+    """The Destination itself, the Works that may be scheduled otherwise, its placements, and its neighbours."""
+    old, new = change.old, change.new
+    if meant_differs(old, new):
+        yield _itself(change, PRIORITY_CHANGE)
+    if not change.listed:
+        return
+    if as_target(old) != as_target(new) or _store_of(old) != _store_of(new):
+        yield from _sealed_works(caches)
+    elif may_be_ready(old) != may_be_ready(new):
+        yield from _works_never_written(caches)
+    if as_place(old) != as_place(new):
+        yield from placements_on([change.key.name], caches)
+        for store in {store for each in change.views for store in _stores_at_place_of(each, caches)}:
+            for other in caches.destinations.by_index(BY_STORE, str(store)):
+                if other.name != change.key.name:  # whoever was refused the same path may have it now
+                    yield _destination(other.name)
+
+
+def store_changed(change: Change[StateStore], caches: Caches) -> Iterator[Trigger]:
+    """The store itself, and everything that is or may be written to it when it allows other Secrets than before."""
+    old, new = change.old, change.new
+    if meant_differs(old, new):
+        yield _itself(change, PRIORITY_CHANGE)
+    if old and new and old.spec.get("plainSecrets") != new.spec.get("plainSecrets"):
+        yield from _sealed_works(caches)
+        ref = StoreRef(new.kind, change.key.name)
+        yield from placements_on(destinations_of(ref, caches), caches)
+
+
+def definition_changed(change: Change[Definition], caches: Caches) -> Iterator[Trigger]:
+    """The Promise that has installed the definition, and those that want it when somebody else has it."""
+    old, new = change.old, change.new
+    definition = new or old
+    if definition is None or not change.listed:
+        return
+    if old and new and _as_installed(old) == _as_installed(new):
+        return
+    yield _promise(promise_of(definition.metadata))
+    if old is None or new is None or old.metadata.labels != new.metadata.labels:
+        for promise in caches.promises.items():
+            api = promise.spec.api or {}
+            if (api.get("metadata") or {}).get("name") == change.key.name:  # whose it is may have changed
+                yield _promise(promise.name)
+
+
+def status_changed_by_others(change: Change[Any]) -> Iterator[Trigger]:
+    """The object itself, after a moment, when somebody else has written its status."""
+    if change.old and change.new and not change.ours and change.old.status != change.new.status:
+        yield Trigger(change.key, after=_STATUS_DELAY)
+
+
+# ---- an API has come or gone
+
+
+def requests_listed(
+    promise: str, waiting: Iterable[Key], parents: Iterable[Key], caches: Caches
+) -> Iterator[Trigger]:
+    """What follows when the requests of a Promise are known.
+
+    The Promise; the requests that have Works and vanished while nobody was looking; the keys that ``waiting`` for the
+    list; the ``parents`` of components of this kind.
+    """
+    yield _promise(promise)
+    for work in caches.works.by_index(BY_PROMISE, promise):
+        owner = caches.owner_key(work)
+        if owner and owner.kind != PROMISE.name and caches.request_apis.get_request(owner) is None:
+            yield Trigger(owner)
+    for key in waiting:
+        yield Trigger(key, PRIORITY_RESYNC)
+    yield from api_ended(parents)
+
+
+def api_ended(parents: Iterable[Key]) -> Iterator[Trigger]:
+    """The parents of components whose API is not followed any more."""
+    for parent in parents:
+        yield Trigger(parent)
+
+
+# ---- whoever belongs to something
+
+
+def requests_of(promise: str, caches: Caches, *, priority: int = PRIORITY_DEPENDENT) -> Iterator[Trigger]:
+    """Every request of a Promise."""
+    api = caches.request_apis.of_promise(promise)
+    if api:
+        for request in api.informer.items():
+            yield _object(api.resource, request.metadata)._replace(priority=priority)
+
+
+def owner_of(work: Work, caches: Caches) -> Iterator[Trigger]:
+    """The request or the Promise that a Work belongs to, or may belong to."""
+    if not work.sealed_for and not caches.is_at_home(work):
+        return
+    owner = caches.owner_key(work)
+    if owner:
+        yield Trigger(owner)
+
+
+def works_of(placement: WorkPlacement, caches: Caches) -> Iterator[Trigger]:
+    """The Work that a placement belongs to, or those that it may belong to."""
+    for namespace, name in may_be_works(placement):
+        if caches.works.get(namespace, name) is not None or placement.sealed_for:
+            yield Trigger(Key(WORK.name, namespace, name))
+
+
+def placements_on(destinations: Iterable[str], caches: Caches) -> Iterator[Trigger]:
+    """The placements on Destinations, which are given by their names."""
+    for destination in destinations:
+        for placement in caches.placements.by_index(BY_DESTINATION, destination):
+            yield _object(WORK_PLACEMENT, placement.metadata)
+
+
+def destinations_on(store: StoreRef, caches: Caches) -> Iterator[Trigger]:
+    """The Destinations that use a store."""
+    for name in destinations_of(store, caches):
+        yield _destination(name)
+
+
+def destinations_of(store: StoreRef, caches: Caches) -> list[str]:
+    """The names of the Destinations that use a store."""
+    return [destination.name for destination in caches.destinations.by_index(BY_STORE, str(store))]
+
+
+def _itself(change: Change[Any], priority: int) -> Trigger:
+    """The object that has changed; one that was there when the operator started is not urgent."""
+    is_start = change.old is None and not change.listed
+    return Trigger(change.key, PRIORITY_RESYNC if is_start else priority)
+
+
+def _parent(parent: Parent | None, caches: Caches) -> Iterator[Trigger]:
+    api = caches.request_apis.of_promise(parent.promise) if parent else None
+    if parent and api:
+        yield Trigger(Key(api.resource.name, parent.namespace, parent.name))
+
+
+def _sealed_works(caches: Caches) -> Iterator[Trigger]:
+    for work in caches.works.items():
+        if work.sealed_for:
+            yield _object(WORK, work.metadata)
+
+
+def _works_never_written(caches: Caches) -> Iterator[Trigger]:
+    """The Works of which nothing has been written somewhere: there may be a better place now."""
+    for placement in caches.placements.by_index(BY_UNWRITTEN, BY_UNWRITTEN):
+        yield from works_of(placement, caches)
+
+
+def _stores_at_place_of(destination: Destination, caches: Caches) -> set[StoreRef]:
+    """The stores that are the same repository or file system as a Destination's, its own among them."""
+    own = destination.store
+    store = caches.get_store(own)
+    if store is None:
+        return {own}
+    place = place_of(store).name
+    same = (other for other in caches.stores[own.kind].items() if place_of(other).name == place)
+    return {own, *(StoreRef(own.kind, other.metadata.name) for other in same)}
+
+
+def _as_installed(definition: Definition) -> object:
+    """What a definition is to its Promise; which versions it was stored in decides what the API server accepts."""
+    meta = definition.metadata
+    return (
+        definition.spec,
+        definition.established,
+        definition.refusal,
+        definition.stored_versions,
+        meta.labels,
+        meta.annotations,
+        meta.deleting,
+    )
+
+
+def _store_of(destination: Destination | None) -> object:
+    return destination and destination.store
+
+
+def _promise(name: str) -> Trigger:
+    return Trigger(Key(PROMISE.name, "", name))
+
+
+def _destination(name: str) -> Trigger:
+    return Trigger(Key(DESTINATION.name, "", name))
+
+
+def _object(resource: Resource, meta: ObjectMeta) -> Trigger:
+    return Trigger(Key(resource.name, meta.namespace, meta.name))

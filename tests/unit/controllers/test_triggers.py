@@ -1,0 +1,440 @@
+"""Which keys a change queues, from the table of kinds and what is known. No API server and no queue."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from typing import Any, cast
+
+import pytest
+
+from troth.api import Key, Resource
+from troth.api import labels as names
+from troth.api.objects import read_metadata
+from troth.api.resources import (
+    CUSTOM_RESOURCE_DEFINITION,
+    DESTINATION,
+    GIT_STATE_STORE,
+    PROMISE,
+    WORK,
+    WORK_PLACEMENT,
+)
+from troth.controllers import triggers
+from troth.controllers.informers import Informers
+from troth.controllers.kinds import Kind, fixed_kinds, request_kind
+from troth.controllers.triggers import Change, Trigger
+from troth.engine.placement.seals import Seals
+from troth.engine.placement.work import ContentDigests, read_work, read_work_placement
+from troth.kube import (
+    PRIORITY_CHANGE,
+    PRIORITY_DEPENDENT,
+    PRIORITY_RESYNC,
+    Client,
+    Listing,
+    WatchEvent,
+    WorkQueue,
+)
+
+Object = dict[str, Any]
+
+SYSTEM = "kratix-platform-system"
+REDIS = Resource("db.example.com", "v1", "redises", "Redis")
+REDISES = read_metadata({"metadata": {"name": REDIS.name, "uid": "crd", "generation": 1}})
+FIXED = (PROMISE, DESTINATION, WORK, WORK_PLACEMENT, GIT_STATE_STORE)
+AVAILABLE = {"status": "Available"}
+READY = {"conditions": [{"type": "Ready", "status": "True", "reason": "Ready"}]}
+FAILING = {"conditions": [{"type": "Ready", "status": "False", "reason": "RenderFailed"}]}
+
+
+class Empty:
+    """An API server on which nothing is, and nothing happens."""
+
+    async def list_pages(self, *_: Any, **__: Any) -> AsyncGenerator[Listing, None]:
+        yield Listing([], "1")
+
+    async def watch(self, *_: Any, **__: Any) -> AsyncGenerator[WatchEvent, None]:
+        await asyncio.Event().wait()
+        yield WatchEvent("BOOKMARK", {})
+
+
+class World:
+    """What is known; `change` tells what a further change triggers."""
+
+    def __init__(self) -> None:
+        self.queue = WorkQueue()
+        self.seals = Seals()
+        self.seals.use(bytes(32), since="2026-01-01T00:00:00Z")
+        self.informers = Informers(
+            client=cast("Client", Empty()),
+            queue=self.queue,
+            random=random.Random(0),
+            relist_interval=3600,
+            seals=self.seals,
+            system_namespace=SYSTEM,
+        )
+        self.caches = self.informers.caches
+        self.kinds: dict[str, Kind[Any]] = {
+            kind.resource.name: kind for kind in fixed_kinds(self.seals, ContentDigests())
+        }
+        self.kinds[REDIS.name] = request_kind(REDIS)
+        self._version = 100
+
+    async def serve_redises(self) -> None:
+        """The Promise ``redis`` has an API, whose requests have been listed."""
+        self.caches.request_apis.follow("redis", REDIS, REDISES)
+        assert await self.queued() == {key(PROMISE, "redis")}
+
+    async def queued(self) -> set[Key]:
+        """What has been queued, which is something."""
+        found: Key | None = await asyncio.wait_for(self.queue.get(), 10)
+        keys = set()
+        while found is not None:
+            keys.add(found)
+            self.queue.done(found)
+            found = self.queue.get_nowait()
+        return keys
+
+    def put(self, resource: Resource, obj: Object) -> None:
+        """The object is known."""
+        self._version += 1
+        obj["metadata"]["resourceVersion"] = str(self._version)
+        api = self.caches.request_apis.get(resource.name)
+        (api.informer if api else self.caches.informers[resource.name]).observe(obj)
+
+    def change(
+        self,
+        resource: Resource,
+        old: Object | None,
+        new: Object | None,
+        *,
+        listed: bool = True,
+        ours: bool = False,
+    ) -> set[Trigger]:
+        """What is triggered when an object becomes another one."""
+        kind = self.kinds[resource.name]
+        meta = (new or old or {})["metadata"]
+        change: Change[Any] = Change(
+            Key(resource.name, meta.get("namespace", ""), meta["name"]),
+            kind.read(old) if old else None,
+            kind.read(new) if new else None,
+            listed=listed,
+            ours=ours,
+        )
+        found = list(kind.changed(change, self.caches))
+        if kind.has_ready:
+            found += triggers.status_changed_by_others(change)
+        return set(found)
+
+    def sealed(self, resource: Resource, obj: Object) -> Object:
+        """The same object with the operator's seal."""
+        if resource is WORK:
+            seal = self.seals.seal_work(read_work(obj), "owner")
+        else:
+            seal = self.seals.seal_placement(read_work_placement(obj), "owner")
+        return with_metadata(obj, annotations={names.SEAL: seal})
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    world = World()
+    yield world
+    await world.informers.stop()
+
+
+def made(name: str, namespace: str = "", *, generation: int = 1, **fields: Any) -> Object:
+    metadata = {"name": name, "namespace": namespace, "uid": f"uid-{name}", "generation": generation}
+    return {"metadata": metadata, "spec": {}, **fields}
+
+
+def with_metadata(obj: Object, **fields: Any) -> Object:
+    return {**obj, "metadata": {**obj["metadata"], **fields}}
+
+
+def promise(name: str, *, status: Mapping[str, Any] = AVAILABLE, requires: tuple[str, ...] = ()) -> Object:
+    return made(
+        name, status=status, spec={"requiredPromises": [{"name": each, "version": "v1"} for each in requires]}
+    )
+
+
+def redis(name: str, *, status: Mapping[str, Any] = READY, labels: Mapping[str, str] | None = None) -> Object:
+    return with_metadata(made(name, "team", status=status), labels=labels or {})
+
+
+def work(name: str, *, request: str, namespace: str = "team") -> Object:
+    labels = {
+        names.WORK_TYPE: names.WORK_TYPE_RESOURCE,
+        names.PROMISE_NAME: "redis",
+        names.RESOURCE_NAME: request,
+        names.RESOURCE_NAMESPACE: "team",
+    }
+    return with_metadata(
+        made(name, namespace, spec={"promiseName": "redis", "resourceName": request}), labels=labels
+    )
+
+
+def placement(name: str, *, of_work: str, destination: str = "prod") -> Object:
+    labels = {names.WORK: of_work, names.TARGET_DESTINATION: destination}
+    return with_metadata(made(name, "team", spec={"targetDestinationName": destination}), labels=labels)
+
+
+def destination(name: str, *, store: str = "git", path: str = "", **fields: Any) -> Object:
+    spec = {"stateStoreRef": {"kind": "GitStateStore", "name": store}, "path": path or name}
+    return made(name, spec=spec, **fields)
+
+
+def deleted(obj: Object) -> Object:
+    return with_metadata(obj, deletionTimestamp="2026-02-01T00:00:00Z", finalizers=["keep"])
+
+
+def key(resource: Resource, name: str, namespace: str = "") -> Key:
+    return Key(resource.name, namespace, name)
+
+
+def example(resource: Resource) -> Object:
+    return {
+        PROMISE: promise("redis"),
+        DESTINATION: destination("prod"),
+        WORK: work("cache", request="cache"),
+        WORK_PLACEMENT: placement("cache.prod", of_work="cache"),
+        GIT_STATE_STORE: made("git", spec={"url": "https://git.example.com/prod"}),
+    }[resource]
+
+
+# ---- what holds for every kind
+
+
+@pytest.mark.parametrize("resource", FIXED, ids=lambda resource: resource.plural)
+async def test_what_was_there_at_the_start_is_less_urgent_than_what_comes_later(
+    world: World, resource: Resource
+) -> None:
+    obj = example(resource)
+    itself = key(resource, obj["metadata"]["name"], obj["metadata"]["namespace"])
+    assert world.change(resource, None, obj, listed=False) == {Trigger(itself, PRIORITY_RESYNC)}
+    later = PRIORITY_DEPENDENT if resource in {WORK, WORK_PLACEMENT} else PRIORITY_CHANGE
+    assert Trigger(itself, later) in world.change(resource, None, obj)
+
+
+@pytest.mark.parametrize("resource", FIXED, ids=lambda resource: resource.plural)
+async def test_a_change_that_changes_nothing_triggers_nothing(world: World, resource: Resource) -> None:
+    assert world.change(resource, example(resource), example(resource)) == set()
+
+
+@pytest.mark.parametrize("resource", FIXED, ids=lambda resource: resource.plural)
+async def test_a_status_of_somebody_else_is_looked_at_after_a_moment_and_our_own_is_not(
+    world: World, resource: Resource
+) -> None:
+    obj = example(resource)
+    told = {**obj, "status": {**obj.get("status", {}), "note": "new"}}
+    itself = key(resource, obj["metadata"]["name"], obj["metadata"]["namespace"])
+    assert Trigger(itself, PRIORITY_DEPENDENT, after=1.0) in world.change(resource, obj, told)
+    assert itself not in {trigger.key for trigger in world.change(resource, obj, told, ours=True)}
+
+
+# ---- Promises and their requests
+
+
+async def test_a_promise_that_becomes_available_queues_its_requests_and_whoever_requires_it(world: World) -> None:
+    await world.serve_redises()
+    world.put(REDIS, redis("cache"))
+    world.put(PROMISE, promise("shop", requires=("redis",)))
+    found = world.change(PROMISE, promise("redis", status={}), promise("redis"), ours=True)
+    assert found == {Trigger(key(REDIS, "cache", "team")), Trigger(key(PROMISE, "shop"))}
+
+
+async def test_a_promise_that_requires_another_is_told_of_in_the_others_status(world: World) -> None:
+    found = world.change(PROMISE, promise("shop"), promise("shop", requires=("redis",)))
+    assert Trigger(key(PROMISE, "redis")) in found
+
+
+async def test_a_new_spec_of_a_promise_reaches_its_requests_only_through_its_status(world: World) -> None:
+    await world.serve_redises()
+    world.put(REDIS, redis("cache"))
+    newer = with_metadata(promise("redis"), generation=2)
+    assert world.change(PROMISE, promise("redis"), newer) == {Trigger(key(PROMISE, "redis"), PRIORITY_CHANGE)}
+
+
+async def test_the_last_request_that_goes_queues_a_promise_that_waits_for_it(world: World) -> None:
+    await world.serve_redises()
+    world.put(PROMISE, promise("redis"))
+    assert key(PROMISE, "redis") not in {each.key for each in world.change(REDIS, redis("cache"), None)}
+    world.put(PROMISE, deleted(promise("redis")))
+    assert Trigger(key(PROMISE, "redis")) in world.change(REDIS, redis("cache"), None)
+
+
+async def test_a_request_that_begins_or_ceases_to_fail_is_counted_after_a_while(world: World) -> None:
+    await world.serve_redises()
+    counted = {Trigger(key(PROMISE, "redis"), after=10.0)}
+    assert world.change(REDIS, redis("cache"), redis("cache", status=FAILING), ours=True) == counted
+    assert world.change(REDIS, redis("cache", status=FAILING), redis("cache"), ours=True) == counted
+
+
+async def test_a_request_that_does_not_fit_its_api_queues_its_promise_when_it_is_edited(world: World) -> None:
+    await world.serve_redises()
+    edited = with_metadata(redis("cache"), generation=2)
+    assert Trigger(key(PROMISE, "redis")) not in world.change(REDIS, redis("cache"), edited)
+    world.caches.unfit["redis"] = frozenset({("team", "cache")})
+    assert Trigger(key(PROMISE, "redis")) in world.change(REDIS, redis("cache"), edited)
+
+
+async def test_a_component_that_becomes_ready_queues_its_parent(world: World) -> None:
+    await world.serve_redises()
+    labels = {
+        names.PARENT_PROMISE_NAME: "redis",
+        names.PARENT_RESOURCE_NAME: "parent",
+        names.PARENT_RESOURCE_NAMESPACE: "shop",
+    }
+    waiting, ready = redis("cache", status={}, labels=labels), redis("cache", labels=labels)
+    assert world.change(REDIS, waiting, ready, ours=True) == {Trigger(key(REDIS, "parent", "shop"))}
+
+
+# ---- Works and placements
+
+
+async def test_news_of_a_work_queue_its_owner(world: World) -> None:
+    await world.serve_redises()
+    old = world.sealed(WORK, work("w", request="cache"))
+    told = {**old, "status": {"note": "written"}}
+    assert world.change(WORK, old, told, ours=True) == {Trigger(key(REDIS, "cache", "team"))}
+    assert Trigger(key(REDIS, "cache", "team")) in world.change(WORK, old, None)
+
+
+async def test_a_work_that_somebody_made_in_another_namespace_queues_no_owner(world: World) -> None:
+    await world.serve_redises()
+    at_home, abroad = (work("w", request="cache", namespace=where) for where in (SYSTEM, "elsewhere"))
+    owner = Trigger(key(REDIS, "cache", "team"))
+    assert owner in world.change(WORK, at_home, None)
+    assert owner not in world.change(WORK, abroad, None)
+
+
+async def test_an_edit_of_a_work_queues_those_it_belonged_to_and_belongs_to_now_unless_we_made_it(
+    world: World,
+) -> None:
+    await world.serve_redises()
+    old, new = work("w", request="cache"), work("w", request="other")
+    owners = {Trigger(key(REDIS, name, "team")) for name in ("cache", "other")}
+    assert owners <= world.change(WORK, old, new)
+    assert not owners & world.change(WORK, old, new, ours=True)
+
+
+async def test_a_work_that_is_retired_queues_its_placements(world: World) -> None:
+    world.put(WORK_PLACEMENT, world.sealed(WORK_PLACEMENT, placement("w.prod", of_work="w")))
+    old = work("w", request="cache")
+    retired = with_metadata(old, labels={**old["metadata"]["labels"], names.RETIRED: "true"})
+    assert Trigger(key(WORK_PLACEMENT, "w.prod", "team")) in world.change(WORK, old, retired)
+
+
+async def test_a_placement_that_goes_queues_its_work_and_a_destination_that_waits_for_it(world: World) -> None:
+    gone = world.sealed(WORK_PLACEMENT, placement("w.prod", of_work="w"))
+    itself, its_work = key(WORK_PLACEMENT, "w.prod", "team"), key(WORK, "w", "team")
+    world.put(DESTINATION, destination("prod"))
+    assert world.change(WORK_PLACEMENT, gone, None) == {Trigger(itself), Trigger(its_work)}
+    world.put(DESTINATION, deleted(destination("prod")))
+    assert Trigger(key(DESTINATION, "prod")) in world.change(WORK_PLACEMENT, gone, None)
+
+
+# ---- Destinations, stores and definitions
+
+
+async def test_labels_of_a_destination_queue_every_sealed_work_and_readiness_only_what_was_never_written(
+    world: World,
+) -> None:
+    for name in ("written", "unwritten", "without-placement"):
+        world.put(WORK, world.sealed(WORK, work(name, request="cache")))
+    world.put(WORK, work("forged", request="cache"))
+    world.put(WORK_PLACEMENT, world.sealed(WORK_PLACEMENT, placement("unwritten.prod", of_work="unwritten")))
+    recorded = world.sealed(WORK_PLACEMENT, placement("written.prod", of_work="written"))
+    seal = world.seals.seal_record(read_metadata(recorded), {"troth": {}}, 1)
+    world.put(WORK_PLACEMENT, {**recorded, "status": {"troth": {"seal": seal}}})
+
+    plain = destination("prod", status=READY)
+    labelled = with_metadata(plain, labels={"zone": "b"})
+    works = {each.key.name for each in world.change(DESTINATION, plain, labelled) if each.key.kind == WORK.name}
+    assert works == {"written", "unwritten", "without-placement"}
+
+    troubled = destination("prod", status={"conditions": [{"type": "Ready", "status": "False"}]})
+    found = world.change(DESTINATION, troubled, plain, ours=True)
+    assert {each.key.name for each in found if each.key.kind == WORK.name} == {"unwritten"}
+
+
+async def test_a_destination_that_leaves_a_path_queues_its_placements_and_its_neighbours_in_the_repository(
+    world: World,
+) -> None:
+    url = "https://git.example.com/shared"
+    for name, where in (("git", url), ("mirror", f"{url}.git"), ("elsewhere", "https://git.example.com/other")):
+        world.put(GIT_STATE_STORE, {**made(name, spec={"url": where}), "kind": "GitStateStore"})
+    for name, store in (("prod", "git"), ("same", "git"), ("mirrored", "mirror"), ("far", "elsewhere")):
+        world.put(DESTINATION, destination(name, store=store))
+    world.put(WORK_PLACEMENT, world.sealed(WORK_PLACEMENT, placement("w.prod", of_work="w")))
+    found = world.change(DESTINATION, destination("prod", path="a"), destination("prod", path="b"), ours=True)
+    assert found == {
+        Trigger(key(WORK_PLACEMENT, "w.prod", "team")),
+        Trigger(key(DESTINATION, "same")),
+        Trigger(key(DESTINATION, "mirrored")),
+    }
+
+
+async def test_a_store_that_allows_other_secrets_queues_works_and_what_is_written_to_it(world: World) -> None:
+    world.put(WORK, world.sealed(WORK, work("w", request="cache")))
+    for name, store in (("prod", "git"), ("far", "elsewhere")):
+        world.put(DESTINATION, destination(name, store=store))
+        each = placement(f"w.{name}", of_work="w", destination=name)
+        world.put(WORK_PLACEMENT, world.sealed(WORK_PLACEMENT, each))
+    old, new = (
+        {**made("git", spec={"url": "x", "plainSecrets": allowed}), "kind": "GitStateStore"}
+        for allowed in ("Refuse", "Allow")
+    )
+    assert world.change(GIT_STATE_STORE, old, new) == {
+        Trigger(key(WORK, "w", "team")),
+        Trigger(key(WORK_PLACEMENT, "w.prod", "team")),
+    }
+
+
+async def test_a_definition_that_changes_hands_queues_every_promise_that_wants_it(world: World) -> None:
+    for name in ("redis", "rival"):
+        wanted = promise(name)
+        wanted["spec"]["api"] = {"metadata": {"name": REDIS.name}}
+        world.put(PROMISE, wanted)
+    owned = with_metadata(made(REDIS.name), labels={names.PROMISE_NAME: "redis"})
+    established = {**owned, "status": {"conditions": [{"type": "Established", "status": "True"}]}}
+    both = {Trigger(key(PROMISE, name)) for name in ("redis", "rival")}
+    assert world.change(CUSTOM_RESOURCE_DEFINITION, owned, established) == {Trigger(key(PROMISE, "redis"))}
+    assert world.change(CUSTOM_RESOURCE_DEFINITION, owned, None) == both
+    assert world.change(CUSTOM_RESOURCE_DEFINITION, None, owned, listed=False) == set()
+
+
+# ---- APIs that come and go
+
+
+async def test_an_api_that_has_been_listed_queues_whoever_waited_and_the_owners_that_have_vanished(
+    world: World,
+) -> None:
+    await world.serve_redises()
+    world.put(REDIS, redis("here"))
+    for name in ("here", "vanished"):
+        world.put(WORK, world.sealed(WORK, work(f"of-{name}", request=name)))
+    waiting, parent = key(WORK, "w", "team"), key(REDIS, "here", "team")
+    found = triggers.requests_listed("redis", [waiting], [parent], world.caches)
+    assert set(found) == {
+        Trigger(key(PROMISE, "redis")),
+        Trigger(key(REDIS, "vanished", "team")),
+        Trigger(waiting, PRIORITY_RESYNC),
+        Trigger(parent),
+    }
+
+
+async def test_a_parent_is_told_when_the_api_of_its_components_comes_and_when_it_goes(world: World) -> None:
+    await world.serve_redises()
+    parent = key(REDIS, "parent", "team")
+    world.put(REDIS, redis("parent"))
+    world.caches.request_apis.note_parent(parent, [("web.example.com", "Site")])
+    assert await world.queued() == {parent}
+    site = Resource("web.example.com", "v1", "sites", "Site")
+    world.caches.request_apis.follow("site", site, REDISES)
+    assert await world.queued() == {parent, key(PROMISE, "site")}
+    await world.caches.request_apis.unfollow("site")
+    assert await world.queued() == {parent}
+    world.caches.request_apis.get(REDIS.name).informer.forget(parent)  # type: ignore[union-attr]
+    assert parent in await world.queued()
+    world.caches.request_apis.follow("site", site, REDISES)
+    assert await world.queued() == {key(PROMISE, "site")}
