@@ -231,8 +231,7 @@ async def test_a_deleted_request_goes_after_its_components_and_their_files(
     assert await all_files(repository, f"{compound.name}/resources/{compound.namespace}")
     await compound.hold("shop-data", [HELD])
     await compound.platform.delete(api_of(compound.whole), "shop", namespace=compound.namespace)
-    live = await compound.shop(unready("Deleting", f"Kind{compound.part} shop-data to be removed"))
-    assert "shop-cache" not in condition(live, "Ready")["message"]
+    await compound.shop(unready("Deleting", f"waiting for Kind{compound.part} shop-data to be removed"))
     await compound.hold("shop-data", [])
     await compound.platform.gone(api_of(compound.whole), "shop", namespace=compound.namespace)
     assert not (await compound.platform.client.list(api_of(compound.part), compound.namespace)).items
