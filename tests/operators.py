@@ -81,6 +81,11 @@ class OperatorProcess:
         self._process.signal(signal.SIGTERM)
         return self._process.wait(within)
 
+    def wait_ended(self, within: float = 15.0) -> int:
+        """Wait until it ends by itself, as it should; returns the exit code."""
+        self._expected_to_end = True
+        return self._process.wait(within)
+
     def end(self) -> None:
         """End it, whatever its state."""
         if self.running:

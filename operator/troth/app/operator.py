@@ -62,6 +62,7 @@ from troth.kube import (
     EventRecorder,
     Forbidden,
     KubeError,
+    LastingRefusal,
     NotFound,
     ObjectReference,
     WorkQueue,
@@ -108,6 +109,8 @@ class Operator:
             random=random.Random(),  # noqa: S311 - spreads delays, guards nothing
             relist_interval=settings.resync_interval,
             on_unreadable=partial(_tell_unreadable, events),
+            refusal_limit=settings.refusal_limit,
+            on_refusal=self._refused,
             seals=self._seals,
             system_namespace=settings.system_namespace,
         )
@@ -317,6 +320,10 @@ class Operator:
         task = asyncio.create_task(run(), name=name)
         task.add_done_callback(self._ended)
         self._tasks.append(task)
+
+    def _refused(self, refusal: LastingRefusal) -> None:
+        logger.critical("%s; the operator ends", refusal)
+        self._failed(str(refusal))
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if task.cancelled() or self._stopping:

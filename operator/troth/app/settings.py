@@ -59,6 +59,11 @@ class Settings:
     resync_interval: float = setting(
         900.0, "How often every kind is listed again, in case a watch missed something.", unit="seconds"
     )
+    refusal_limit: float = setting(
+        30.0,
+        "How long the API server may answer that Promises are forbidden or unknown before the operator ends.",
+        unit="seconds",
+    )
     store_poll: float = setting(
         10.0, "How often a state store is checked for lost files and changed Secrets.", unit="seconds"
     )

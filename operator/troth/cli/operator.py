@@ -31,7 +31,8 @@ given by --config (storePoll: 30). A flag wins over a variable, a variable over 
 \b
 Exit codes:
   0  ended by SIGTERM or SIGINT, everything finished
-  1  a part of the operator failed; the log says which
+  1  a part of the operator failed, or the API server has refused Promises for too long;
+     the log says which, and what to do
   2  a flag, a variable or the file cannot be used
   3  no way to log in to a cluster
 """

@@ -20,7 +20,7 @@ from troth.controllers.kinds import Kind, fixed_kinds, request_kind
 from troth.controllers.request_apis import RequestApis
 from troth.controllers.triggers import Change, queue_all
 from troth.engine.placement.seals import Seals
-from troth.kube import Client, Informer, Outages, WorkQueue
+from troth.kube import Client, Informer, LastingRefusal, Outages, WorkQueue
 from troth.kube.informer import HasMetadata
 
 _BY_READY: Final = "ready"
@@ -41,6 +41,8 @@ class Informers:
         seals: Seals,
         system_namespace: str,
         on_unreadable: Callable[[Mapping[str, Any], InvalidObject], None] | None = None,
+        refusal_limit: float | None = None,
+        on_refusal: Callable[[LastingRefusal], None] = lambda _: None,
     ) -> None:
         """Knows nothing before `start`.
 
@@ -52,12 +54,16 @@ class Informers:
             seals: tells what the operator wrote itself.
             system_namespace: where the Works of Promises are.
             on_unreadable: told of an object of any kind that no view can be made of.
+            refusal_limit: for how many seconds the API server may refuse an indispensable kind; None: for ever.
+            on_refusal: told when it has done so for longer. That kind is not followed any more.
         """
         self._client = client
         self._queue = queue
         self._random = random
         self._relist_interval = relist_interval
         self._on_unreadable = on_unreadable
+        self._refusal_limit = refusal_limit
+        self._on_refusal = on_refusal
         self._outages = Outages()
         self._tasks: list[asyncio.Task[None]] = []
         self._request_apis = RequestApis(
@@ -71,7 +77,9 @@ class Informers:
     def start(self) -> None:
         """Starts the informers of the fixed kinds."""
         for informer in self.fixed():
-            self._tasks.append(asyncio.create_task(informer.run(), name=f"informer {informer.resource.name}"))
+            task = asyncio.create_task(informer.run(), name=f"informer {informer.resource.name}")
+            task.add_done_callback(self._ended)
+            self._tasks.append(task)
 
     async def wait_synced(self) -> None:
         """Waits until every fixed kind has been listed once."""
@@ -121,8 +129,14 @@ class Informers:
             outages=self._outages,
             is_heavy=kind.is_heavy,
             on_unreadable=self._on_unreadable,
+            refusal_limit=self._refusal_limit if kind.is_indispensable else None,
         )
         return informer
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, LastingRefusal):
+            self._on_refusal(error)
 
     def _make_request_informer(self, resource: Resource) -> Informer[Request]:
         return self._make_informer(request_kind(resource))

@@ -72,6 +72,7 @@ class Kind(Generic[T]):
         is_heavy: whether reading an object takes so long that a thread has to do it.
         has_ready: whether our reconcilers write its ``Ready`` condition: then its objects are counted by it, and a
             status that somebody else has written is looked at.
+        is_indispensable: whether the operator gives up when the API server refuses the kind for too long.
     """
 
     resource: Resource
@@ -81,6 +82,7 @@ class Kind(Generic[T]):
     label_selector: str = ""
     is_heavy: Callable[[dict[str, Any]], bool] | None = None
     has_ready: bool = True
+    is_indispensable: bool = False
 
 
 def fixed_kinds(seals: Seals, digests: ContentDigests) -> tuple[Kind[Any], ...]:
@@ -106,6 +108,7 @@ def fixed_kinds(seals: Seals, digests: ContentDigests) -> tuple[Kind[Any], ...]:
             read_promise,
             triggers.promise_changed,
             {BY_REQUIREMENT: lambda promise: [entry.name for entry in promise.spec.required_promises]},
+            is_indispensable=True,
         ),
         Kind(
             WORK_PLACEMENT,

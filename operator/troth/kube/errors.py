@@ -15,7 +15,8 @@
     ├── ConnectionFailed      no answer: refused, cut, TLS, DNS
     │   └── Unintelligible    an answer, and not one that an API server gives
     ├── DeadlineExceeded      no answer in time
-    └── CredentialsError      no way to log in: a kubeconfig, a plugin, a token that cannot be read
+    ├── CredentialsError      no way to log in: a kubeconfig, a plugin, a token that cannot be read
+    └── LastingRefusal        a kind that has been refused (403, 404) for too long; says what to install or to grant
 
 Nothing of aiohttp's leaks: who handles these must not have to know what carries the bytes. A write whose
 answer was lost raises ConnectionFailed or DeadlineExceeded with ``ambiguous`` set: it may have been carried
@@ -152,6 +153,10 @@ class DeadlineExceeded(_NoAnswer):
 
 class CredentialsError(KubeError):
     """The login failed; the message says which file or plugin is wrong, and why."""
+
+
+class LastingRefusal(KubeError):
+    """A kind that is indispensable has been forbidden or unknown for too long; one sentence, with what to do."""
 
 
 _BY_STATUS: Mapping[int, type[ApiError]] = {

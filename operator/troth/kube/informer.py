@@ -11,7 +11,8 @@ since 1.35 Kubernetes promises that they can be.
 
 A kind that is not there (404), not yet ready (429 "storage is (re)initializing") or not allowed (403) is only
 "not yet": measured, a fresh CustomResourceDefinition takes two seconds to be served. The owner who knows that
-a kind is gone for good cancels `run` and calls `clear`.
+a kind is gone for good cancels `run` and calls `clear`. Where nothing can be done without a kind, a
+``refusal_limit`` says for how long "not yet" is believed.
 
 Rejected: a watch without the periodic list (a bug in it would never heal); listing again after every lost
 connection (ten thousand objects for one restart of a load balancer: a watch may go on where it was).
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
@@ -30,7 +32,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from troth.api import InvalidObject, Key, Resource
 from troth.api.objects import ObjectMeta
 from troth.kube.client import Listing
-from troth.kube.errors import ApiError, Gone, KubeError, Unintelligible
+from troth.kube.errors import ApiError, Forbidden, Gone, KubeError, NotFound, Unintelligible
 from troth.kube.outage import Outage, Outages
 from troth.kube.watch import BOOKMARK, DELETED, WatchEvent, is_versioned
 
@@ -111,6 +113,7 @@ class Informer(Generic[T]):
         outages: Outages | None = None,
         is_heavy: Callable[[dict[str, Any]], bool] | None = None,
         on_unreadable: Callable[[dict[str, Any], InvalidObject], None] | None = None,
+        refusal_limit: float | None = None,
     ) -> None:
         """Begins empty; `run` fills it.
 
@@ -129,6 +132,8 @@ class Informer(Generic[T]):
                 then remembers what it found, and must bear being called in a thread.
             on_unreadable: told once of each version of an object that ``decode`` refuses with InvalidObject. It must
                 not block.
+            refusal_limit: for how many seconds the server may answer that the kind is forbidden or unknown before
+                `run` gives up; None: for ever.
         """
         self.resource = resource
         self.synced = asyncio.Event()
@@ -145,6 +150,7 @@ class Informer(Generic[T]):
         self._relist_interval = relist_interval
         self._random = random or Random()  # noqa: S311 - spreads delays, guards nothing
         self._on_unreadable = on_unreadable
+        self._refusal_limit = refusal_limit
         self._set_aside: dict[Key, int] = {}
         self._store: dict[Key, T] = {}
         self._indexes: dict[str, dict[str, dict[Key, None]]] = {name: {} for name in self._index_functions}
@@ -241,7 +247,11 @@ class Informer(Generic[T]):
         self._newest = 0
 
     async def run(self) -> None:
-        """Keeps the copy until it is cancelled. Nothing that a server does ends it."""
+        """Keeps the copy until it is cancelled. Nothing that a server does ends it but a refusal beyond the limit.
+
+        Raises:
+            LastingRefusal: the server has refused the kind for ``refusal_limit`` seconds.
+        """
         failures = 0
         while True:
             watching: float | None = None
@@ -262,6 +272,8 @@ class Informer(Generic[T]):
                 logger.debug("watching %s: %s", self.resource.name, error)
                 if not isinstance(error, Gone):  # it has been away for long, and a list makes up for it
                     self.outage.failed(error)
+                if isinstance(error, Forbidden | NotFound) and self._patience() <= 0:
+                    raise self.outage.lasting_refusal(error) from error
                 at_least = (error.retry_after or 0.0) if isinstance(error, ApiError) else 0.0
                 if isinstance(error, ApiError | Unintelligible):
                     self._version = ""  # else only the connection was lost, and the watch goes on where it was
@@ -431,9 +443,14 @@ class Informer(Generic[T]):
     def _key(self, metadata: Mapping[str, Any]) -> Key:
         return Key(self.resource.name, metadata.get("namespace", ""), metadata["name"])
 
+    def _patience(self) -> float:
+        """For how many seconds the server may go on refusing the kind."""
+        limit = self._refusal_limit
+        return math.inf if limit is None else limit - self.outage.refused_seconds
+
     async def _back_off(self, failures: int, at_least: float) -> None:
         ceiling = min(_LONGEST_DELAY, _FIRST_DELAY * _DELAY_FACTOR ** min(failures - 1, 20))
-        delay = max(at_least, self._random.uniform(ceiling / 2, ceiling))
+        delay = max(at_least, min(self._random.uniform(ceiling / 2, ceiling), max(self._patience(), _FIRST_DELAY)))
         with suppress(TimeoutError):
             async with asyncio.timeout(delay):
                 await self._poked.wait()

@@ -4,6 +4,9 @@ An informer mends itself and keeps what it knows, so without a word about it an 
 was taken away would look idle. A watch that is cut, expires or meets a server that restarts is daily life and said to
 nobody: only what lasts is, and a refusal at once, since it does not go away by itself. A server that gives no answer
 gives none to any kind, and definitions that are missing are missing together: `Outages` says each once for all kinds.
+
+A kind without which nothing can be done may be refused for so long, and then whoever follows it gives up with a
+`LastingRefusal`, as controller-runtime's managers do when a cache does not fill (Manager.Start, CacheSyncTimeout).
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from troth.kube.errors import (
     DeadlineExceeded,
     Forbidden,
     KubeError,
+    LastingRefusal,
     NotFound,
     Unauthorized,
 )
@@ -28,6 +32,7 @@ REMINDER = 600.0
 _REFUSALS = (Forbidden, Unauthorized, CredentialsError)
 _NO_ANSWER = (ConnectionFailed, DeadlineExceeded)
 _OURS = (".kratix.io", ".troth.dev")
+_GRANT = "grant the operator's account the rights to get, list and watch it (the chart does with rbac.create)"
 _INSTALL = "install the CRDs: kubectl apply --server-side -f crds/, or helm with Troth's chart"
 
 
@@ -63,6 +68,7 @@ class Outage:
         self._clock = clock
         self._outages = outages or Outages()
         self._since: float | None = None
+        self._refused_since: float | None = None
         self._said_at: float | None = None
         self._cause = ""
 
@@ -71,9 +77,18 @@ class Outage:
         """For how long changes have not been seen; 0 when they are."""
         return 0.0 if self._since is None else self._clock() - self._since
 
+    @property
+    def refused_seconds(self) -> float:
+        """For how long the answers have been, without any other between them, that the kind is forbidden or unknown."""
+        return 0.0 if self._refused_since is None else self._clock() - self._refused_since
+
     def failed(self, error: KubeError) -> None:
         """A list or a watch failed."""
         now = self._clock()
+        if not isinstance(error, Forbidden | NotFound):
+            self._refused_since = None
+        elif self._refused_since is None:
+            self._refused_since = now
         if self._since is None:
             self._since = now
         missing = isinstance(error, NotFound) and self._kind.endswith(_OURS)
@@ -103,4 +118,13 @@ class Outage:
         if self._said_at is not None and self._outages.end(self._cause, self._kind):
             what = "the API server" if self._cause == "silent" else self._kind
             logger.info("%s: changes are seen again, after %.0f s", what, self.seconds)
-        self._since = self._said_at = None
+        self._since = self._said_at = self._refused_since = None
+
+    def lasting_refusal(self, error: Forbidden | NotFound) -> LastingRefusal:
+        """What is to be said when the refusal has lasted for too long: what, for how long, and what to do."""
+        lasting = f"for {self.refused_seconds:.0f} s"
+        if isinstance(error, NotFound):
+            return LastingRefusal(f"{self._kind}: the API server has not known this kind {lasting}; {_INSTALL}")
+        return LastingRefusal(
+            f"{self._kind}: the API server has not let this kind be followed {lasting} ({error}); {_GRANT}"
+        )

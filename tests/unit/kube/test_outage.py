@@ -10,8 +10,8 @@ import pytest
 
 from tests.unit.kube.test_informer_races import THING, Source, read, thing
 from tests.waiting import eventually
-from troth.kube import Informer
-from troth.kube.errors import ConnectionFailed, Forbidden, NotFound
+from troth.kube import Informer, LastingRefusal
+from troth.kube.errors import ConnectionFailed, Forbidden, KubeError, NotFound
 from troth.kube.outage import PATIENCE, REMINDER, Outage, Outages
 
 FORBIDDEN = Forbidden(403, "Forbidden", 'User "operator" cannot watch resource "things"')
@@ -114,3 +114,62 @@ async def test_an_informer_that_may_not_watch_any_more_says_so_and_when_it_may_a
         f"{THING.name}: changes are not seen",
         f"{THING.name}: changes are seen again, after 0 s",
     ]
+
+
+@pytest.mark.parametrize("between", [CUT, None], ids=["another failure", "a watch that works"])
+def test_only_refusals_with_nothing_else_between_them_count_as_a_lasting_one(between: KubeError | None) -> None:
+    clock = Clock()
+    outage = Outage("things", clock)
+    outage.failed(FORBIDDEN)
+    clock.now += 10
+    outage.failed(NotFound(404, "NotFound", "the server could not find the requested resource"))
+    assert outage.refused_seconds == 10
+    if between:
+        outage.failed(between)
+    else:
+        outage.over()
+    clock.now += 10
+    outage.failed(FORBIDDEN)
+    assert outage.refused_seconds == 0
+
+
+async def test_an_informer_gives_up_a_kind_that_is_refused_beyond_the_limit_and_says_what_to_grant() -> None:
+    source = Source()
+    source.failures = [FORBIDDEN] * 1000
+    informer = Informer(
+        client=source,
+        resource=THING,
+        decode=read,
+        on_change=lambda *_: None,
+        random=Random(1),
+        refusal_limit=0.3,
+    )
+    with pytest.raises(LastingRefusal) as raised:
+        await asyncio.wait_for(informer.run(), 30)
+    assert "grant the operator's account the rights to get, list and watch it" in str(raised.value)
+    assert str(FORBIDDEN) in str(raised.value)
+    assert informer.outage.refused_seconds >= 0.3
+    assert 2 <= informer.counters.failures < 20, "it is tried again before it is given up, and not in a tight loop"
+
+
+async def test_a_refusal_that_is_over_at_the_last_try_ends_nothing() -> None:
+    source = Source()
+    source.failures = [FORBIDDEN, ConnectionFailed("cut", ambiguous=False), FORBIDDEN]
+    informer = Informer(
+        client=source,
+        resource=THING,
+        decode=read,
+        on_change=lambda *_: None,
+        random=Random(1),
+        refusal_limit=30,
+    )
+    task = asyncio.create_task(informer.run())
+    try:
+        assert await informer.wait_synced(10)
+        source.send("ADDED", thing("a", 11))
+        await eventually(lambda: informer.outage.seconds == 0, "the first event shows that it is seen")
+        assert informer.outage.refused_seconds == 0
+        assert not task.done()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
