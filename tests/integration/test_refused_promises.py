@@ -14,7 +14,7 @@ from tests.platforms import Platform, promise
 from tests.waiting import eventually
 from troth.api import Resource
 from troth.api.resources import PROMISE
-from troth.dev import ControlPlane
+from troth.dev import AuditLog, ControlPlane
 from troth.kube import Client
 
 RBAC = "rbac.authorization.k8s.io"
@@ -148,6 +148,15 @@ async def test_definitions_that_come_in_time_are_waited_for_and_others_end_the_o
     )
     await asyncio.to_thread(bare_plane.apply_crds)
     await asyncio.to_thread(patient.wait_ready, 60)
+
+
+async def test_kopf_asks_the_api_server_nothing(
+    rights: Rights, control_plane: ControlPlane, operator: Callable[..., OperatorProcess], audit: AuditLog
+) -> None:
+    await start(operator, control_plane, rights, limit=30)
+    asked = [entry for entry in audit.read() if entry.user == rights.user]
+    assert asked
+    assert [entry.uri for entry in asked if not entry.user_agent.startswith("troth")] == []
 
 
 async def start(

@@ -1,1 +1,1 @@
-"""What kopf runs: start-up, login, probes, metrics, settings. Wires everything, decides nothing."""
+"""The running operator: kopf starts and ends it; login, probes, metrics and settings are ours. Decides nothing."""

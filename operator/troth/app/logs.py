@@ -44,5 +44,6 @@ def set_up_logs(log_format: str, level: str, stream: TextIO | None = None) -> No
     root.setLevel(level.upper())
     # kopf reports its own progress, which says nothing that ours does not.
     logging.getLogger("kopf").setLevel(max(logging.WARNING, root.level))
+    logging.getLogger("kopf.activities.authentication").setLevel(logging.ERROR)  # it ends by being cancelled
     logging.getLogger("aiohttp").setLevel(max(logging.WARNING, root.level))
     logging.getLogger("asyncio").setLevel(max(logging.WARNING, root.level))

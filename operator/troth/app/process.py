@@ -1,14 +1,14 @@
 """The process: kopf runs its life from the first signal to the last clean-up.
 
-kopf gives us start-up and clean-up in the right order, login, and signals. It watches nothing: its watches end the
-whole operator on a lasting 403 or 404, never report what was deleted during a gap, and cost ten times an informer's
-event (docs/architecture.md). So it is given no handlers for resources, and its discovery is switched off.
+kopf gives us start-up and clean-up in the right order, the handling of signals, and an end in spite of whatever hangs.
+It asks the API server nothing (docs/architecture.md): its watches cannot be trusted with what others write, so it is
+given no handlers for resources. It would nevertheless read at its start which kinds there are, for itself, and end the
+process when that fails for 54 seconds. So it is told that it needs none, and it is not logged in.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import ctypes
 import logging
 import resource
@@ -16,11 +16,12 @@ from contextlib import suppress
 from typing import Any, Final
 
 import kopf
+from kopf._cogs.structs.references import Insights  # `kopf.operator` takes one, and no public module has it
 
 from troth.app.operator import Operator
 from troth.app.settings import Settings
 from troth.engine.workers.confinement import missing
-from troth.kube import Credentials, load_credentials
+from troth.kube import load_credentials
 
 _PR_SET_DUMPABLE: Final = 4
 
@@ -46,8 +47,9 @@ async def run_operator(settings: Settings) -> str:
 
     operator = Operator(settings, credentials, failed=failed)
     await kopf.operator(
-        registry=_registry(operator, credentials, stop),
+        registry=_registry(operator, stop),
         settings=_kopf_settings(settings),
+        insights=_no_kinds(),
         standalone=True,
         clusterwide=True,
         stop_flag=stop,
@@ -63,22 +65,12 @@ def keep_memory_private() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-def _registry(operator: Operator, credentials: Credentials, ended: asyncio.Event) -> kopf.OperatorRegistry:
+def _registry(operator: Operator, ended: asyncio.Event) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry, id="login")
-    async def login(**_: Any) -> kopf.ConnectionInfo:
-        identity = credentials.identity
-        scheme, token = [*(identity.authorization or "").split(" ", 1), "", ""][:2]
-        return kopf.ConnectionInfo(
-            server=identity.server,
-            ca_data=base64.b64encode(identity.authority).decode() if identity.authority else None,
-            insecure=not identity.verify,
-            scheme=scheme or None,
-            token=token or None,
-            certificate_data=base64.b64encode(identity.certificate).decode() if identity.certificate else None,
-            private_key_data=base64.b64encode(identity.key).decode() if identity.key else None,
-        )
+    async def login(**_: Any) -> None:
+        await asyncio.Event().wait()  # until kopf cancels it at the end
 
     @kopf.on.startup(registry=registry, id="start", errors=kopf.ErrorsMode.PERMANENT)
     async def start(**_: Any) -> None:
@@ -92,11 +84,16 @@ def _registry(operator: Operator, credentials: Credentials, ended: asyncio.Event
     return registry
 
 
+def _no_kinds() -> Insights:
+    """What kopf is to find out about the cluster: nothing."""
+    insights = Insights()
+    insights.backbone.selectors.clear()
+    return insights
+
+
 def _kopf_settings(settings: Settings) -> kopf.OperatorSettings:
     chosen = kopf.OperatorSettings()
-    chosen.peering.standalone = True
     chosen.posting.enabled = False
     chosen.scanning.disabled = True
-    chosen.persistence.finalizer = "troth.dev/kopf"
     chosen.process.ultimate_exiting_timeout = settings.shutdown_grace + 10
     return chosen
