@@ -299,9 +299,7 @@ class _Checking:
             return
         self._version(rendered, api_version, kind)
         if next(plain_secrets_of(obj), None) is not None:
-            message = (
-                "a Secret with its content is written to the store, where whoever reads the store can read it"
-            )
+            message = "a Secret with its content is written to the store, where everybody with access can read it"
             fix = "let External Secrets, Sealed Secrets or an operator of the destination make it"
             self._say("T204", rendered.field, message, fix, "kind: Secret")
         for image in _images(obj, 0):

@@ -54,7 +54,7 @@ def test_a_column_that_reads_what_is_there_is_left_alone(path: str) -> None:
     ("path", "said"),
     [
         (".spec.sise", "the API has no spec.sise; did you mean size?"),
-        (".spec.backup.when", "the API has no spec.backup.when; name a field"),
+        (".spec.backup.when", "the API has no spec.backup.when; name an existing field"),
         (".metadata.creationTime", "objects have no metadata.creationTime; did you mean creationTimestamp?"),
         (".status.adress", "no pipeline writes status.adress; did you mean address?"),
         (".status.endpoint.hots", "no pipeline writes status.endpoint.hots; did you mean host?"),
