@@ -5,7 +5,7 @@ speaks in these terms, so a circular import has no place to start.
 """
 
 from troth.api.conditions import Condition, find_condition, merge_conditions, set_condition
-from troth.api.errors import InvalidObject, TrothError
+from troth.api.errors import InvalidObject, NoAnswer, ServerRefusal, TrothError
 from troth.api.keys import Key, key_of
 from troth.api.objects import Promise, Request
 from troth.api.resources import Resource
@@ -14,9 +14,11 @@ __all__ = [
     "Condition",
     "InvalidObject",
     "Key",
+    "NoAnswer",
     "Promise",
     "Request",
     "Resource",
+    "ServerRefusal",
     "TrothError",
     "find_condition",
     "key_of",

@@ -2,7 +2,9 @@
 
     TrothError
     ├── InvalidObject          an object says something that cannot be carried out (api)
-    ├── KubeError …            the API server (kube/errors.py)
+    ├── ServerRefusal          a server answered, and the answer is no: its status
+    ├── NoAnswer               a server did not answer: whether it may have done what was asked
+    ├── KubeError …            the API server (kube/errors.py); most of them are one of the two above, too
     └── StoreError             a state store (stores/errors.py)
 
 Expected outcomes of a reconcile are values, not exceptions; these are for boundaries. Each carries what is
@@ -14,6 +16,26 @@ from __future__ import annotations
 
 class TrothError(Exception):
     """Base of every exception that is raised on purpose."""
+
+
+class ServerRefusal(TrothError):
+    """A server answered that it does not do what was asked. Here, so that a store need not know who carries its calls.
+
+    Attributes:
+        status: the HTTP status of the answer.
+    """
+
+    status: int
+
+
+class NoAnswer(TrothError):
+    """A server did not answer.
+
+    Attributes:
+        ambiguous: the request had left, so a write may have been carried out.
+    """
+
+    ambiguous: bool
 
 
 class InvalidObject(TrothError):

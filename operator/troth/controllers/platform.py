@@ -76,7 +76,6 @@ class ControllerSettings:
         failing_store_poll_seconds: the same while it is not ready.
         write_retry_seconds: how long a refused write waits to be tried again, at most.
         reach: which namespaces Promises may have their Works kept in.
-        versions: what a version of the running operator is called, for the log.
     """
 
     system_namespace: str = "kratix-platform-system"

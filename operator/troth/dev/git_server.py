@@ -13,7 +13,6 @@ import base64
 import contextlib
 import hmac
 import os
-import shutil
 import ssl
 import subprocess
 import threading
@@ -297,8 +296,3 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _basic(username: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
-
-
-def is_available() -> bool:
-    """Whether git is installed here."""
-    return shutil.which("git") is not None

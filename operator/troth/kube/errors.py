@@ -31,14 +31,14 @@ from typing import Any, Final
 
 import orjson
 
-from troth.api import TrothError
+from troth.api import NoAnswer, ServerRefusal, TrothError
 
 
 class KubeError(TrothError):
     """Base of everything that talking to an API server raises."""
 
 
-class ApiError(KubeError):
+class ApiError(KubeError, ServerRefusal):
     """The server refused.
 
     Attributes:
@@ -119,7 +119,7 @@ class ServerError(ApiError):
     """5xx: the server, its storage or a webhook failed. A write may have been carried out."""
 
 
-class _NoAnswer(KubeError):
+class _NoAnswer(KubeError, NoAnswer):
     def __init__(self, message: str, *, ambiguous: bool) -> None:
         self.ambiguous = ambiguous
         super().__init__(message)

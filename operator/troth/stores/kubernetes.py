@@ -29,14 +29,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from troth.api import Resource, TrothError
+from troth.api import NoAnswer, Resource, TrothError
 from troth.budget import Budget
 from troth.stores.content import content_version, load_content
 from troth.stores.edits import Wish, read_claim
 from troth.stores.errors import Reason, StoreError
 from troth.stores.handover import Handover, Spared
 from troth.stores.kubernetes_applying import Conflict, Objects, Task
-from troth.stores.kubernetes_client import KubernetesClient, explain_refusal, status_of
+from troth.stores.kubernetes_client import KubernetesClient, explain_refusal
 from troth.stores.kubernetes_failures import ObjectFailure, conflict, read_failure, refused, told, without_failed
 from troth.stores.kubernetes_inventory import Inventories, Inventory
 from troth.stores.kubernetes_objects import (
@@ -411,7 +411,7 @@ class KubernetesWriter:
                 try:
                     await act(manifest)
                 except TrothError as error:
-                    if not isinstance(error, StoreError) and not status_of(error) and _has_no_answer(error):
+                    if isinstance(error, NoAnswer):
                         raise explain_refusal(error, doing="applying") from error
                     return read_failure(manifest.key, error)
                 return None
@@ -573,7 +573,3 @@ async def _all(calls: Iterable[Awaitable[ObjectFailure | None]]) -> list[ObjectF
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _has_no_answer(error: TrothError) -> bool:
-    return hasattr(error, "ambiguous")

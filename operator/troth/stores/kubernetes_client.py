@@ -1,7 +1,7 @@
 """What the Kubernetes store asks of an API server: the part of a client that it needs, as a protocol.
 
-Stores and the API server's client do not know each other, so errors are told apart by what they
-carry: ``status`` is the HTTP status of an answer, and an error without one means that there was no answer.
+Stores and the API server's client do not know each other, so errors are told apart by the types that both know: a
+`ServerRefusal` has the HTTP status of the answer, and a `NoAnswer` says that there was none.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from troth.api import Resource
+from troth.api import Resource, ServerRefusal
 from troth.stores.errors import Reason, StoreError
 
 Object = Mapping[str, Any]
@@ -24,7 +24,7 @@ class KubernetesListing(Protocol):
 
 
 class KubernetesClient(Protocol):
-    """An API server. Every method raises a TrothError when it is refused or not answered."""
+    """An API server. Every method raises a TrothError: a ServerRefusal when it says no, a NoAnswer when it is away."""
 
     async def get(self, resource: Resource, name: str, namespace: str = "") -> Object:
         """One object."""
@@ -73,8 +73,7 @@ class KubernetesClient(Protocol):
 
 def status_of(error: Exception) -> int:
     """The HTTP status of an answer; 0 when there was none."""
-    status = getattr(error, "status", 0)
-    return status if isinstance(status, int) else 0
+    return error.status if isinstance(error, ServerRefusal) else 0
 
 
 def is_missing(error: Exception) -> bool:

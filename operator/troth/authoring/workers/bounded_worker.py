@@ -38,7 +38,11 @@ class WorkerError(TrothError):
 
 
 class _Gone(Exception):
-    """The child ended, or did not answer in time."""
+    """The child ended."""
+
+
+class _Late(Exception):
+    """The child did not answer in time."""
 
 
 class BoundedWorker:
@@ -146,10 +150,10 @@ class BoundedWorker:
             self._hits.update((pipeline, place, point) for pipeline, place, point in reply.get("hits") or ())
             if reply["exhausted"]:
                 self.close()
-        except _Gone as error:
+        except (_Gone, _Late) as error:
             self.close()
             name = pipelines[min(len(outcomes), len(pipelines) - 1)].name
-            outcomes.append((timed_out(seconds) if str(error) == "late" else _crashed()).within(name))
+            outcomes.append((timed_out(seconds) if isinstance(error, _Late) else _crashed()).within(name))
         return outcomes
 
     def _send(self, payload: bytes, end: float) -> None:
@@ -161,12 +165,12 @@ class BoundedWorker:
             except BlockingIOError:
                 continue
             except OSError:
-                raise _Gone("ended") from None
+                raise _Gone from None
 
     def _receive(self, end: float) -> Any:
         (length,) = LENGTH.unpack(self._read(LENGTH.size, end))
         if length > _LONGEST_REPLY:
-            raise _Gone("ended")
+            raise _Gone
         return unpack(self._read(length, end))
 
     def _read(self, length: int, end: float) -> bytes:
@@ -175,7 +179,7 @@ class BoundedWorker:
             self._wait(self._replies, end, writing=False)
             part = os.read(self._replies, min(length - len(content), _CHUNK))
             if not part:
-                raise _Gone("ended")
+                raise _Gone
             content += part
         return bytes(content)
 
@@ -183,7 +187,7 @@ class BoundedWorker:
         poll = select.poll()
         poll.register(descriptor, select.POLLOUT if writing else select.POLLIN)
         if not poll.poll(max(0, (end - time.monotonic()) * 1000)):
-            raise _Gone("late")
+            raise _Late
 
 
 def _crashed() -> Failure:
