@@ -214,11 +214,6 @@ def offer_of(home: Home) -> tuple[Promise, Offer]:
         source = locate(home, error.field)
         kind = UnboundedRule if ENDLESS in error.problem else RefusedPromise
         raise kind(source.path, error.problem, error.remedy, line=source.line, field=error.field) from None
-    except (AttributeError, TypeError, ValueError, KeyError, OverflowError):
-        # The API server's schema of a Promise lets nothing of the kind reach the operator.
-        raise RefusedPromise(
-            home.file, "the spec does not have the structure of a Promise", "compare it with docs/concepts.md"
-        ) from None
 
 
 def _sound(offer: Offer) -> Offer:

@@ -1,4 +1,4 @@
-"""What the API server does with a Promise when it is applied: its own definition is Troth's, and ships with it."""
+"""What the API server does with the objects that people apply: the definitions of their kinds ship with Troth."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from troth.api.resources import PROMISE
+from troth.api.resources import PROMISE, Resource
 from troth.authoring.input_files import HomeError, read_documents
 from troth.engine.admission import Admission, Admitted
 from troth.engine.admission.refusals import Refusal
@@ -23,7 +23,20 @@ def apply_promise(promise: Mapping[str, Any]) -> Admitted | tuple[Refusal, ...]:
     Raises:
         HomeError: Troth's definitions are missing.
     """
-    return _admission().admit(promise)
+    return _admission(PROMISE).admit(promise)
+
+
+def misshapen(obj: Mapping[str, Any], resource: Resource) -> Refusal | None:
+    """The first field of an object's spec that has another type than the API server lets through.
+
+    Args:
+        obj: as it was written; its metadata is not looked at.
+        resource: which of Troth's kinds it is.
+
+    Raises:
+        HomeError: Troth's definitions are missing.
+    """
+    return _admission(resource).mistyped({**obj, "apiVersion": resource.api_version, "metadata": {}})
 
 
 def unknown_fields(promise: Mapping[str, Any], kept: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -46,21 +59,21 @@ def unknown_fields(promise: Mapping[str, Any], kept: Mapping[str, Any]) -> list[
 def _known_in(field: str) -> list[str]:
     if field == "metadata":
         return ["annotations", "labels", "name"]
-    schema: Mapping[str, Any] = _definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    schema: Mapping[str, Any] = _definition(PROMISE)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     for part in re.findall(r"[^.\[\]]+", field):
         schema = schema.get("items", {}) if part.isdigit() else schema.get("properties", {}).get(part, {})
     return list(schema.get("properties", {}))
 
 
 @cache
-def _admission() -> Admission:
-    return Admission(_definition())
+def _admission(resource: Resource) -> Admission:
+    return Admission(_definition(resource))
 
 
 @cache
-def _definition() -> Mapping[str, Any]:
+def _definition(resource: Resource) -> Mapping[str, Any]:
     try:
-        file = shipped_folder("crds") / f"{PROMISE.group}_{PROMISE.plural}.yaml"
+        file = shipped_folder("crds") / f"{resource.group}_{resource.plural}.yaml"
     except NotShipped as error:
         raise HomeError(Path("crds"), str(error)) from None
     (definition,) = read_documents(file)

@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from troth.api.objects import Destination, read_destination
+from troth.api import InvalidObject, Resource
+from troth.api.objects import Destination, read_destination, read_state_store
 from troth.api.resources import DESTINATION
 from troth.api.store_kinds import STORE_KINDS, StoreRef
+from troth.api.typed import require_map, require_text
 from troth.authoring.input_files import HomeError, read_objects
+from troth.authoring.promise_admission import misshapen
 from troth.engine.placement.plain_secrets import Policy, policy_of
 
 ANYWHERE: Final = "anywhere"
@@ -53,26 +56,52 @@ def read_destinations(path: Path) -> Destinations:
     paths: dict[StoreRef, str] = {}
     policies: dict[StoreRef, Policy] = {}
     for obj in read_objects(path):
-        try:
-            if obj["kind"] == DESTINATION.kind:
-                _check_allow(path, obj)
-                destination = read_destination(obj)
-                if not _NAME.fullmatch(destination.name) or len(destination.name) > _LONGEST_NAME:
-                    remedy = "use lower-case letters, digits, dashes and dots"
-                    raise HomeError(path, f"{destination.name!r} is not a valid name of a Destination", remedy)
-                if destination.name in (known.name for known in found):
-                    raise HomeError(path, f"has two Destinations {destination.name!r}", "give each its own name")
-                _check(path, destination, obj["metadata"].get("labels") or {})
-                found.append(destination)
-            elif kind := STORE_KINDS.get(obj["kind"]):
-                ref, spec = StoreRef(kind.kind, obj["metadata"]["name"]), obj.get("spec") or {}
-                policies[ref] = policy_of(kind.kind, spec)
-                paths[ref] = kind.prefix_of(spec)
-        except (AttributeError, TypeError, ValueError, KeyError):
-            raise HomeError(path, f"a {obj['kind']} in it is malformed") from None
+        if obj["kind"] == DESTINATION.kind:
+            labels = _check_shape(path, obj, DESTINATION)
+            destination = read_destination(obj)
+            if not _NAME.fullmatch(destination.name) or len(destination.name) > _LONGEST_NAME:
+                problem = f"{destination.name!r} is not a valid name of a Destination"
+                remedy = "use lower-case letters, digits, dashes and dots"
+                raise HomeError(path, problem, remedy, field="metadata.name")
+            if destination.name in (known.name for known in found):
+                raise HomeError(path, f"has two Destinations {destination.name!r}", "give each its own name")
+            _check(path, destination, labels)
+            found.append(destination)
+        elif kind := STORE_KINDS.get(obj["kind"]):
+            _check_shape(path, obj, kind.resource)
+            store = read_state_store(obj)
+            if not store.metadata.name:
+                raise HomeError(path, f"is missing in a {kind.kind}", field="metadata.name")
+            ref = StoreRef(kind.kind, store.metadata.name)
+            policies[ref] = policy_of(kind.kind, store.spec)
+            paths[ref] = kind.prefix_of(store.spec)
     if not found:
         raise HomeError(path, "has no Destination", "put the platform's Destinations in it")
     return Destinations(tuple(found), paths, policies)
+
+
+def _check_shape(path: Path, obj: Mapping[str, Any], resource: Resource) -> Mapping[str, Any]:
+    """Refuses what has another type than an API server lets through; answers the labels, whose values may be anything.
+
+    Raises:
+        HomeError: names the field.
+    """
+    try:
+        metadata = require_map(obj.get("metadata"), "metadata")
+        name = require_text(metadata.get("name"), "metadata.name")
+        labels = require_map(metadata.get("labels"), "metadata.labels")
+        for key, text in require_map(metadata.get("annotations"), "metadata.annotations").items():
+            require_text(text, f"metadata.annotations.{key}")
+        spec = require_map(obj.get("spec"), "spec")
+        allow = require_map(spec.get("allow"), "spec.allow") if resource is DESTINATION else {}
+    except InvalidObject as error:
+        problem = f"{error.problem} in a {resource.kind}"
+        raise HomeError(path, problem, error.remedy, field=error.field) from None
+    _check_allow(path, name, allow)
+    refusal = misshapen(obj, resource)
+    if refusal is not None:
+        raise HomeError(path, f"{refusal.message} (in the {resource.kind} {name!r})", field=refusal.field)
+    return labels
 
 
 def _check(path: Path, destination: Destination, labels: Mapping[str, object]) -> None:
@@ -86,11 +115,8 @@ def _check(path: Path, destination: Destination, labels: Mapping[str, object]) -
         raise HomeError(path, problem, f"use {', '.join(_MODES[:-1])} or {_MODES[-1]}")
 
 
-def _check_allow(path: Path, obj: Mapping[str, Any]) -> None:
+def _check_allow(path: Path, destination: str, allow: Mapping[str, Any]) -> None:
     """Rules that an API server refuses or drops would be other rules there than here."""
-    allow = (obj.get("spec") or {}).get("allow")
-    if allow is None:
-        return
     for name, value in allow.items():
         match name:
             case "namespaces":
@@ -104,7 +130,7 @@ def _check_allow(path: Path, obj: Mapping[str, Any]) -> None:
             case _:
                 fits, remedy = False, "there are namespaces, kinds, clusterKinds and files"
         if not fits:
-            problem = f"spec.allow.{name} of the Destination {obj['metadata']['name']!r} has the wrong type"
+            problem = f"spec.allow.{name} of the Destination {destination!r} has the wrong type"
             raise HomeError(path, problem, remedy)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from troth.api import InvalidObject
+from troth.api.typed import read_list, read_map
 from troth.authoring.input_files import HomeError, read_objects, read_text
 from troth.authoring.starting.errors import CannotStart
 from troth.authoring.starting.fields import Field
@@ -170,9 +171,6 @@ def adopt(file: Path, kind: str) -> Offered:
         refusals = definition_refusals(build_definition("new", definition))
     except InvalidObject as error:
         raise HomeError(file, error.problem, error.remedy, field=error.field.removeprefix("spec.api.")) from None
-    except (AttributeError, TypeError, KeyError, ValueError):
-        problem = f"is not a valid {_DEFINITION}"
-        raise HomeError(file, problem, "compare it with one that the API server has accepted") from None
     if refusals:
         field = refusals[0].field
         raise HomeError(file, refusals[0].message, line=_line(file, field), field=field)
@@ -241,8 +239,10 @@ def _cleaned(obj: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     if isinstance(conversion, dict) and conversion.get("strategy") == "Webhook":
         del spec["conversion"]
         dropped.append("the conversion webhook, which belongs to another operator")
-    for version in spec.get("versions") or ():
-        properties = ((version.get("schema") or {}).get("openAPIV3Schema") or {}).get("properties")
+    for version in read_list(spec.get("versions")):
+        if not isinstance(version, dict):
+            continue  # `build_definition` says so
+        properties = read_map(read_map(version.get("schema")).get("openAPIV3Schema")).get("properties")
         if isinstance(properties, dict) and properties.pop("status", None) is not None:
             dropped.append(f"the status of {version.get('name')}: the operator writes its own")
         if isinstance(version.get("subresources"), dict):

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from troth.engine.admission.refusals import (
     BLOCKING,
+    TYPE_INVALID,
     Refusal,
     invalid,
     required,
@@ -125,6 +126,16 @@ class Admission:
             return self._judge(obj, old)
         except RecursionError:
             return (Refusal("<nil>", "Invalid value: the object is nested too deeply"),)
+
+    def mistyped(self, obj: Mapping[str, Any]) -> Refusal | None:
+        """The first field of another type than the schema lets through; nothing else is asked, and no rule.
+
+        Args:
+            obj: of this kind and of a version that is served.
+        """
+        version = self._version(str(obj["apiVersion"]).rpartition("/")[2])
+        found = version.validator.check(version.shape(obj, keep_status=None), "", ABSENT)
+        return next((refusal for refusal in found if refusal.reason == TYPE_INVALID), None)
 
     def _judge(self, obj: Mapping[str, Any], old: Mapping[str, Any] | None) -> Admitted | tuple[Refusal, ...]:
         version = self._version(str(obj["apiVersion"]).rpartition("/")[2])

@@ -142,7 +142,7 @@ def _definition(spec: Mapping[str, Any], metadata: Mapping[str, Any]) -> Iterato
             yield invalid("spec.versions", name, "must contain unique version names")
         else:
             seen.add(name)
-        for flag in ("served", "storage"):
+        for flag in ("served", "storage", "deprecated"):
             if not isinstance(version.get(flag, False), bool):
                 yield invalid(f"{field}.{flag}", version[flag], "must be true or false")
         yield from _root(version["schema"]["openAPIV3Schema"], f"{field}.schema.openAPIV3Schema")
@@ -178,7 +178,11 @@ def _names(names: Mapping[str, Any]) -> Iterator[Refusal]:
     if names.get("singular"):
         words.append(("singular", names["singular"]))
     for part in ("shortNames", "categories"):
-        words += [(f"{part}[{index}]", word) for index, word in enumerate(names.get(part) or ())]
+        listed_words = names.get(part) or ()
+        if not isinstance(listed_words, list | tuple):
+            yield invalid(f"spec.names.{part}", listed_words, "must be a list")
+            continue
+        words += [(f"{part}[{index}]", word) for index, word in enumerate(listed_words)]
     for part, word in words:
         text = word.lower() if isinstance(word, str) and part in ("kind", "listKind") else word
         if not isinstance(text, str) or not _LABEL.fullmatch(text):
@@ -320,6 +324,9 @@ def _value(schema: Mapping[str, Any], field: str) -> Iterator[Refusal]:
 def _rule(rule: Mapping[str, Any], field: str) -> Iterator[Refusal]:
     """What is wrong with a rule beside its expressions."""
     yield from unknown_words(rule, _RULE, field)
+    for word in ("rule", "message", "messageExpression", "fieldPath"):
+        if rule.get(word) is not None and not isinstance(rule[word], str):
+            yield invalid(f"{field}.{word}", rule[word], "must be a text")
     message = rule.get("message")
     if message:
         if not str(message).strip():

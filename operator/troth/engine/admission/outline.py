@@ -115,6 +115,9 @@ def _columns(columns: Any, field: str) -> Iterator[Refusal]:
         yield from unknown_words(column, _COLUMN, where)
         if not column.get("name"):
             yield required(f"{where}.name")
+        for word in ("name", "description"):
+            if column.get(word) and not isinstance(column[word], str):
+                yield invalid(f"{where}.{word}", column[word], "must be a text")
         if column.get("type") not in _COLUMN_TYPES:
             yield not_supported(f"{where}.type", column.get("type"), _COLUMN_TYPES)
         if column.get("format") and column["format"] not in _COLUMN_FORMATS:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from troth.api import InvalidObject, Resource
 from troth.api import labels as names
 from troth.api.objects import Object, ObjectMeta, read_metadata
-from troth.api.typed import read_list, read_map, read_maps, read_text
+from troth.api.typed import read_list, read_map, read_maps, read_text, require_map, require_text
 from troth.engine.promises.reach import check_group
 from troth.engine.status.schema import request_status_schema
 
@@ -111,7 +111,8 @@ def build_definition(
             raise InvalidObject(f"{field}.{inside}.{required}", "is missing")
     check_group(spec["group"])
     expected = f"{names_['plural']}.{spec['group']}"
-    actual = (api.get("metadata") or {}).get("name")
+    metadata = require_map(api.get("metadata"), f"{field}.metadata")
+    actual = metadata.get("name")
     if actual != expected:
         raise InvalidObject(
             f"{field}.metadata.name", f"is {actual!r}", f"it must be the plural and the group: {expected!r}"
@@ -130,11 +131,13 @@ def build_definition(
     storage = _storage_index(versions, f"{field}.spec.versions")
     for index, version in enumerate(versions):
         _complete_version(version, f"{field}.spec.versions[{index}]", derived_status, is_storage=index == storage)
-    metadata = definition["metadata"]
+    labels, annotations = (
+        _texts(metadata.get(part), f"{field}.metadata.{part}") for part in ("labels", "annotations")
+    )
     definition["metadata"] = {
         "name": metadata["name"],
-        "labels": {**(metadata.get("labels") or {}), names.PROMISE_NAME: promise_name},
-        "annotations": dict(metadata.get("annotations") or {}),
+        "labels": {**labels, names.PROMISE_NAME: promise_name},
+        "annotations": annotations,
     }
     return definition
 
@@ -176,17 +179,19 @@ def _complete_version(
 ) -> None:
     schema = _mapping(version.get("schema"), f"{field}.schema")
     root = _mapping(schema.get("openAPIV3Schema"), f"{field}.schema.openAPIV3Schema")
-    version.setdefault("subresources", {})
-    version["subresources"]["status"] = {}
+    version["subresources"] = {**require_map(version.get("subresources"), f"{field}.subresources"), "status": {}}
     version.setdefault("additionalPrinterColumns", _printer_columns())
     root.setdefault("type", "object")
-    properties = root.setdefault("properties", {})
+    where = f"{field}.schema.openAPIV3Schema.properties"
+    properties = dict(require_map(root.get("properties"), where))
     properties["status"] = request_status_schema(properties.get("status"), derived_status)
     if is_storage:
-        metadata = properties.setdefault("metadata", {"type": "object"})
-        metadata.setdefault("properties", {}).setdefault("name", {"type": "string"})["maxLength"] = (
-            LONGEST_REQUEST_NAME
-        )
+        metadata = require_map(properties.get("metadata"), f"{where}.metadata") or {"type": "object"}
+        inner = require_map(metadata.get("properties"), f"{where}.metadata.properties")
+        name = require_map(inner.get("name"), f"{where}.metadata.properties.name") or {"type": "string"}
+        named = {**inner, "name": {**name, "maxLength": LONGEST_REQUEST_NAME}}
+        properties["metadata"] = {**metadata, "properties": named}
+    root["properties"] = properties
 
 
 def _printer_columns() -> list[dict[str, Any]]:
@@ -203,6 +208,10 @@ def _printer_columns() -> list[dict[str, Any]]:
         {"name": "version", "type": "string", "jsonPath": ".status.promiseVersion", "priority": 1},
         {"name": "age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
     ]
+
+
+def _texts(value: Any, field: str) -> dict[str, str]:
+    return {name: require_text(text, f"{field}.{name}") for name, text in require_map(value, field).items()}
 
 
 def _mapping(value: Any, field: str) -> dict[str, Any]:

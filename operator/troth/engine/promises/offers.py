@@ -15,7 +15,7 @@ from troth.api import InvalidObject, Promise, Resource
 from troth.api.objects import Object
 from troth.api.pipelines import JINJA_PIPELINE, Action, JinjaPipeline, check_built, parse_pipelines
 from troth.api.resources import TROTH_API_VERSION
-from troth.api.typed import require_map
+from troth.api.typed import require_map, require_text
 from troth.engine.promises.definitions import build_definition, declared_status, request_resource
 from troth.engine.status.schema import derived_fields
 
@@ -101,5 +101,6 @@ def _check_dependencies(dependencies: Sequence[Object]) -> None:
         for required in ("apiVersion", "kind"):
             if not isinstance(manifest.get(required), str) or not manifest[required]:
                 raise InvalidObject(f"{field}.{required}", "is missing", "a dependency is a whole manifest")
-        if not require_map(manifest.get("metadata"), f"{field}.metadata").get("name"):
+        metadata = require_map(manifest.get("metadata"), f"{field}.metadata")
+        if not require_text(metadata.get("name"), f"{field}.metadata.name"):
             raise InvalidObject(f"{field}.metadata.name", "is missing", "a dependency needs a name")

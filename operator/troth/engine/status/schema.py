@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from troth.api.pipelines import JinjaPipeline
+from troth.api.typed import read_text
 from troth.engine.status.author import OWNED_KEYS
 
 _OPENERS: Final = ("{{", "{%", "{#")
@@ -81,7 +82,7 @@ def misfit(declared: Any, status: Mapping[str, Any]) -> tuple[str, str] | None:
 
 def _misfit(schema: Any, value: Any, where: str, depth: int) -> tuple[str, str] | None:
     schema = _mapping(schema)
-    kind = schema.get("type")
+    kind = _type_of(schema)
     if value is None or depth > _DEEPEST:
         return None
     if kind in _WORDS and not _is_of(kind, value):
@@ -127,7 +128,7 @@ def _loosened(schema: Any, depth: int) -> dict[str, Any]:
     loose: dict[str, Any] = {}
     if isinstance(schema.get("description"), str):
         loose["description"] = schema["description"]
-    kind = schema.get("type")
+    kind = _type_of(schema)
     if depth > _DEEPEST or kind not in _WORDS:
         return {**loose, **({_EITHER: True} if schema.get(_EITHER) else _OPEN)}
     loose["type"] = kind
@@ -221,6 +222,10 @@ def _is_template(source: str) -> bool:
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+def _type_of(schema: Mapping[str, Any]) -> str:
+    return read_text(schema.get("type"))
 
 
 # ---- what Troth writes
