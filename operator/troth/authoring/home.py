@@ -24,7 +24,7 @@ from troth.api.resources import PROMISE
 from troth.authoring.input_files import HomeError, confined, read_documents, read_text
 from troth.authoring.promise_admission import apply_promise, unknown_fields
 from troth.engine.admission import Admitted
-from troth.engine.admission.cost import ENDLESS
+from troth.engine.admission.cost import EndlessRules
 from troth.engine.admission.definitions import definition_refusals
 from troth.engine.admission.serving import as_created, as_served
 from troth.engine.failure import Failure
@@ -212,8 +212,12 @@ def offer_of(home: Home) -> tuple[Promise, Offer]:
         return promise, _sound(offer)
     except InvalidObject as error:
         source = locate(home, error.field)
-        kind = UnboundedRule if ENDLESS in error.problem else RefusedPromise
+        kind = UnboundedRule if isinstance(error, _EndlessRules) else RefusedPromise
         raise kind(source.path, error.problem, error.remedy, line=source.line, field=error.field) from None
+
+
+class _EndlessRules(InvalidObject):
+    """The API's rules cost far more than an API server lets them."""
 
 
 def _sound(offer: Offer) -> Offer:
@@ -222,7 +226,8 @@ def _sound(offer: Offer) -> Offer:
         return offer
     for problem in definition_refusals(offer.definition):
         remedy = "spell out what the schema and its rules ask for" if problem.field.endswith(".default") else ""
-        raise InvalidObject(f"spec.api.{problem.field}", problem.message, remedy)
+        kind = _EndlessRules if isinstance(problem, EndlessRules) else InvalidObject
+        raise kind(f"spec.api.{problem.field}", problem.message, remedy)
     return offer
 
 
@@ -257,7 +262,8 @@ def _with_derived_status(promise: dict[str, Any], offer: Offer) -> dict[str, Any
         return promise
     built = copy.deepcopy(promise)
     for version in built["spec"]["api"]["spec"]["versions"]:
-        properties = version["schema"]["openAPIV3Schema"].setdefault("properties", {})
+        schema = version["schema"]["openAPIV3Schema"]
+        properties = schema["properties"] = schema.get("properties") or {}
         if not isinstance(properties.get("status"), dict):
             properties["status"] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
         fields = properties["status"].get("properties")

@@ -27,9 +27,6 @@ Reason = Literal[
     "RenderCrashed",
 ]
 
-ENDLESS: Final = "the template calls itself without end, or what it builds nests too deep"
-"""Said of a template whose includes or macros form a circle."""
-
 _UNBOUNDED: Final = ("TemplateTimeout", "TemplateTooLarge", "RenderCrashed")
 _PASSING: Final = frozenset({"RenderCrashed", "TemplateTimeout"})
 _LONGEST_VALUE: Final = 80
@@ -51,6 +48,7 @@ class Failure:
         value: that input as JSON, cut short, or "".
         message: what is wrong, without a full stop.
         hint: what to do about it, or "".
+        endless: the templates asked for more stack than there is: includes or macros form a circle. Not told to people.
         again: after how many seconds Troth tries again by itself; 0 when nobody has decided that. Not told to people.
     """
 
@@ -64,6 +62,7 @@ class Failure:
     input: str = ""
     value: str = ""
     hint: str = ""
+    endless: bool = False
     again: float = field(default=0.0, compare=False)
 
     @property
@@ -75,7 +74,7 @@ class Failure:
     @property
     def is_unbounded(self) -> bool:
         """Whether the templates asked for more time, memory or stack than there is, instead of being wrong."""
-        return self.reason in _UNBOUNDED or self.message == ENDLESS
+        return self.reason in _UNBOUNDED or self.endless
 
     def sentence(self) -> str:
         """One line for people: where, what, and what to do. A refusal is shown as its author wrote it."""

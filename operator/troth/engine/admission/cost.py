@@ -23,12 +23,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from troth.engine.admission.cel_reading import LONGEST_RULE, RuleReader
-from troth.engine.admission.refusals import Refusal, forbidden, invalid_without_value
+from troth.engine.admission.refusals import FORBIDDEN, Refusal, forbidden, invalid_without_value
 
 EXPRESSION_LIMIT: Final = 10_000_000
 TOTAL_LIMIT: Final = 100_000_000
-ENDLESS: Final = "exceeds budget by factor of more than 100x"
-"""Said by the API server, and here, of a rule that costs more than a hundred times of what it may."""
 
 _LONGEST_SHOWN: Final = 100
 _REQUEST: Final = 3 * 1024 * 1024
@@ -103,18 +101,26 @@ def cost_refusals(versions: list[Any]) -> Iterator[Refusal]:
             if cost > EXPRESSION_LIMIT:
                 refused = True
                 shown = rule.text if len(rule.text) <= _LONGEST_SHOWN else f"{rule.text[:_LONGEST_SHOWN]}…"
-                said = _too_much("estimated rule cost", cost, EXPRESSION_LIMIT)
-                yield forbidden(rule.place, f"an API server refuses {shown!r} for its cost: {said}")
+                what = f"an API server refuses {shown!r} for its cost: estimated rule cost"
+                yield _refused(rule.place, what, cost / EXPRESSION_LIMIT)
         if total > TOTAL_LIMIT and not refused:
-            what = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema"
-            said = _too_much(what, total, TOTAL_LIMIT)
-            yield forbidden(path, f"an API server refuses its rules for their total cost: {said}")
+            measured = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema"
+            what = f"an API server refuses its rules for their total cost: {measured}"
+            yield _refused(path, what, total / TOTAL_LIMIT)
 
 
-def _too_much(what: str, cost: int, limit: int) -> str:
-    factor = cost / limit
-    said = ENDLESS if factor > 100 else f"exceeds budget by factor of {factor:{'f' if factor < 1.5 else '.1f'}}x"
-    return f"{what} {said} ({_ADVICE})"
+@dataclass(frozen=True, slots=True)
+class EndlessRules(Refusal):
+    """Rules that cost more than a hundred times of what they may: to evaluate them here would hardly ever end."""
+
+
+def _refused(field: str, what: str, factor: float) -> Refusal:
+    if factor > 100:
+        said = f"{what} exceeds budget by factor of more than 100x ({_ADVICE})"
+        return EndlessRules(field, f"Forbidden: {said}", FORBIDDEN)
+    return forbidden(
+        field, f"{what} exceeds budget by factor of {factor:{'f' if factor < 1.5 else '.1f'}}x ({_ADVICE})"
+    )
 
 
 @dataclass(frozen=True, slots=True)

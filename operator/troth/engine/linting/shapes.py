@@ -56,11 +56,6 @@ class Shape:
     declared: bool = False
 
     @property
-    def is_known(self) -> bool:
-        """Whether anything can be said of it."""
-        return self.kinds is not None
-
-    @property
     def is_map(self) -> bool:
         """Whether it is a map and nothing else, whose fields are known."""
         return self.kinds is not None and self.kinds - {"null"} == {"map"}

@@ -22,7 +22,7 @@ from jinja2.utils import missing as no_object
 from troth.api.pipelines import SCOPE
 from troth.api.strict import close_match
 from troth.engine.bookkeeping import is_hidden
-from troth.engine.failure import ENDLESS, Failure, Reason
+from troth.engine.failure import Failure, Reason
 from troth.engine.rendering.filters import Refusal
 from troth.engine.rendering.inputs import INPUTS, NAME, Chain, Inputs, Span, path_text, short_json, spans_of
 from troth.engine.rendering.suggestions import hint_for_tag
@@ -38,6 +38,7 @@ from troth.engine.rendering.templates import (
 )
 from troth.engine.rendering.values import NoValue, Oversized, Tokens
 from troth.engine.yaml.manifests import InvalidManifest
+from troth.engine.yaml.nodes import Mistake
 
 _LOCAL: Final = re.compile(r"l_(\d+)_(\w+)")
 _TRACE: Final = re.compile(f"{TRACE_OPEN}([^{TRACE_CLOSE}]*):(\\d+){TRACE_CLOSE}")
@@ -161,6 +162,8 @@ def _by_kind(error: BaseException, failure: Failure, attempt: Attempt) -> Failur
         return replace(failure, reason=error.reason, hint=error.hint, value=value)
     if isinstance(error, Refusal):
         return replace(failure, reason="Refused")
+    if isinstance(error, RecursionError):
+        return replace(failure, endless=True)
     if isinstance(error, (Oversized, MemoryError)):
         return replace(failure, reason="TemplateTooLarge", hint="render less, or split it over several pipelines")
     if isinstance(error, TemplateNotFound):
@@ -177,11 +180,6 @@ def _by_kind(error: BaseException, failure: Failure, attempt: Attempt) -> Failur
     if isinstance(error, NoValue):
         return replace(failure, hint="print a text, a number, a list or a map")
     return failure
-
-
-def syntax_failure(error: DoesNotCompile, environment: Environment) -> Failure:
-    """The failure of a source that does not compile."""
-    return _syntax(error, Attempt(environment, {}))
 
 
 # ---- where
@@ -404,29 +402,25 @@ def _invalid_output(error: InvalidOutput, attempt: Attempt) -> Failure:
         file=error.display,
         line=error.line,
         expression=span.text if span else "",
-        hint=_yaml_hint(error.error.problem),
+        hint=_HINTS[error.error.mistake] if error.error.mistake else "",
     )
     chain = _input(span, place, attempt)
     return replace(failure, input=chain.path, value=short_json(chain.value)) if chain else failure
 
 
-def _yaml_hint(problem: str) -> str:
-    if "twice" in problem:
-        return "remove one of them"
-    if "indent" in problem or "': '" in problem:
-        return "check the spaces before this line, and the line break that {% … %} removes"
-    if "keeps for itself" in problem:
-        return "put the value into quotes"
-    if "aliases" in problem:
-        return "write the values out, or repeat them with {% for %}"
-    return ""
+_HINTS: Final[Mapping[Mistake, str]] = {
+    "RepeatedKey": "remove one of them",
+    "Indentation": "check the spaces before this line, and the line break that {% … %} removes",
+    "ReservedCharacter": "put the value into quotes",
+    "TooManyAliases": "write the values out, or repeat them with {% for %}",
+}
 
 
 def _words(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return "the template needs more memory than it may use"
     if isinstance(error, RecursionError):
-        return ENDLESS
+        return "the template calls itself without end, or what it builds nests too deep"
     if isinstance(error, SecurityError):
         return f"not allowed in a template: {error}"
     if isinstance(error, NoValue):

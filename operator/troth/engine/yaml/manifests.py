@@ -23,6 +23,7 @@ from __future__ import annotations
 import base64
 import math
 import re
+from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 import yaml
@@ -41,6 +42,7 @@ from troth.engine.yaml.nodes import (
     STR,
     WHOLE,
     InvalidManifest,
+    Mistake,
     compose,
 )
 from troth.engine.yaml.words import (
@@ -83,12 +85,14 @@ _BYTE_ORDER_MARK: Final = re.compile(r"(\n---[ \t\r]*(?:#[^\n]*)?\n)\ufeff")
 _TWO_ESCAPES: Final = re.compile(r"\\\\|\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
 """A pair of escapes; a backslash that is escaped itself is found first, so that it begins none."""
 
+_SECOND_VALUE: Final = "mapping values are not allowed in this context"
+_NO_KEY: Final = "did not find expected key"
 _CANNOT_START: Final = "found character that cannot start any token"
 _TAB: Final = "found a tab character that violates indentation"
 
 _PLAIN_WORDS: Final = {
-    "mapping values are not allowed in this context": "a second ': ' in one line, or a key indented too far",
-    "did not find expected key": "this line is not indented like the lines that it belongs to",
+    _SECOND_VALUE: "a second ': ' in one line, or a key indented too far",
+    _NO_KEY: "this line is not indented like the lines that it belongs to",
     "did not find expected '-' indicator": "an item of a list is missing its '- '",
     "could not find expected ':'": "a key is missing its ':'",
     _CANNOT_START: "a value starts with a character that YAML keeps for itself",
@@ -112,6 +116,12 @@ _PLAIN_WORDS: Final = {
     "found invalid Unicode character escape code": "an escape that stands for no character",
     "control characters are not allowed": "a control character",
 }
+_MISTAKES: Final[Mapping[str, Mistake]] = {
+    _SECOND_VALUE: "Indentation",
+    _NO_KEY: "Indentation",
+    _CANNOT_START: "ReservedCharacter",
+}
+"""Which mistake is behind what libyaml says."""
 
 
 class TooManyDocuments(InvalidManifest):
@@ -172,7 +182,7 @@ def load_documents(text: str, *, leaves: Leaves | None = None, most: int | None 
         line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
         if problem == _CANNOT_START and mark and text[mark.index : mark.index + 1] == "\t":
             problem = _TAB
-        raise InvalidManifest(_in_plain_words(problem), line, column) from None
+        raise InvalidManifest(_in_plain_words(problem), line, column, mistake=_MISTAKES.get(problem)) from None
     except yaml.YAMLError as error:
         problem = getattr(error, "reason", "") or "this is not YAML"
         raise InvalidManifest(_in_plain_words(problem)) from None
@@ -269,7 +279,7 @@ class _Builder:
         if self._within_alias:
             self._aliased += 1 + len(node.value)
             if self._aliased > _MOST_ALIASED:
-                raise _at(node, f"aliases that add more than {_MOST_ALIASED} values")
+                raise _at(node, f"aliases that add more than {_MOST_ALIASED} values", "TooManyAliases")
         return again
 
     def _mapping(self, node: Any) -> dict[str, Any]:
@@ -294,7 +304,7 @@ class _Builder:
             key = self._key(key_node)
             if key in result:
                 why = f", as {key_node.value!r} without quotes is {key}" if key_node.tag == BOOL else ""
-                raise _at(key_node, f"the key {key!r} occurs twice{why}")
+                raise _at(key_node, f"the key {key!r} occurs twice{why}", "RepeatedKey")
             result[key] = self.build(value_node)
         return {**merged, **result} if merged else result
 
@@ -384,9 +394,9 @@ def _unknown_tag(node: Any) -> InvalidManifest:
     )
 
 
-def _at(node: Any, problem: str) -> InvalidManifest:
+def _at(node: Any, problem: str, mistake: Mistake | None = None) -> InvalidManifest:
     mark = node.start_mark
-    return InvalidManifest(problem, mark.line + 1, mark.column + 1)
+    return InvalidManifest(problem, mark.line + 1, mark.column + 1, mistake=mistake)
 
 
 def _in_plain_words(problem: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import yaml
 from yaml._yaml import CParser
@@ -32,6 +32,10 @@ _WORDS: Final = {**dict.fromkeys(TRUE | FALSE, BOOL), **dict.fromkeys(NULL, NULL
 _ANCHOR_AGAIN: Final = "found duplicate anchor"
 
 
+Mistake = Literal["RepeatedKey", "Indentation", "ReservedCharacter", "TooManyAliases"]
+"""Mistakes for which whoever writes the text by a template can be told what to do."""
+
+
 class InvalidManifest(TrothError):
     """A text that is not YAML as Kubernetes reads it.
 
@@ -39,10 +43,19 @@ class InvalidManifest(TrothError):
         problem: what is wrong, in plain words, without a full stop.
         line: line in the text, from 1; None when it is not known.
         column: column in that line, from 1.
+        mistake: which of the frequent mistakes it is; None for any other.
     """
 
-    def __init__(self, problem: str, line: int | None = None, column: int | None = None) -> None:
+    def __init__(
+        self,
+        problem: str,
+        line: int | None = None,
+        column: int | None = None,
+        *,
+        mistake: Mistake | None = None,
+    ) -> None:
         self.problem = problem
+        self.mistake = mistake
         self.line = line
         self.column = column
         super().__init__(f"line {line}: {problem}" if line is not None else problem)

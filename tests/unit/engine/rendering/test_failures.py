@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
 from tests.unit.engine.pipelines import context, failure, pipeline, render
-from troth.engine.failure import ENDLESS, Failure
+from troth.engine.failure import Failure
+
+ENDLESS = "the template calls itself without end, or what it builds nests too deep"
 
 
 @pytest.mark.parametrize(
@@ -142,6 +145,14 @@ def test_a_failure_says_where_and_why(template: str, expected: dict[str, Any]) -
     assert {key: found.get(key) for key in expected} == expected, found
     assert found["pipeline"] == "main"
     assert found["message"]
+
+
+def test_a_template_is_unbounded_when_it_calls_itself_and_not_when_it_says_so() -> None:
+    calling = failure("{% macro m() %}{{ m() }}{% endmacro %}\na: {{ m() }}\n")
+    assert (calling.message, calling.is_unbounded) == (ENDLESS, True)
+    assert Failure.from_wire(asdict(calling)).is_unbounded
+    saying = failure(f"a: {{{{ fail('{ENDLESS}') }}}}\n")
+    assert (saying.message, saying.is_unbounded) == (ENDLESS, False)
 
 
 def test_a_value_looked_up_by_an_input_names_the_input() -> None:
