@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import orjson
 
+from troth.api import InvalidObject
 from troth.authoring.home import Home
 from troth.authoring.input_files import (
     LARGEST_FILE,
@@ -21,7 +22,7 @@ from troth.authoring.input_files import (
     read_text,
     yaml_files,
 )
-from troth.engine.kinds import Kubernetes, Schemas, is_openapi, reduce_openapi
+from troth.engine.kinds import Kubernetes, Schemas, check_openapi, is_openapi, reduce_openapi
 
 _DEFINITION: Final = "CustomResourceDefinition"
 _STRUCTURED: Final = (".yaml", ".yml", ".json")
@@ -82,9 +83,12 @@ def read_schemas(path: Path) -> list[Any]:
     for file in yaml_files(path) if path.is_dir() else (path,):
         documents.extend(_documents(file))
     try:
-        known = known_from(documents)
-    except (AttributeError, KeyError, TypeError, ValueError):
-        raise HomeError(path, "is OpenAPI of another shape than Kubernetes'", _SOURCE) from None
+        for document in filter(is_openapi, documents):
+            check_openapi(document)
+    except InvalidObject as error:
+        problem = f"{error.problem}, so this is not OpenAPI as Kubernetes has it"
+        raise HomeError(path, problem, _SOURCE, field=error.field) from None
+    known = known_from(documents)
     if not known.definitions and not any(is_openapi(document) for document in documents):
         raise HomeError(path, "holds neither a CustomResourceDefinition nor OpenAPI", _SOURCE)
     return documents

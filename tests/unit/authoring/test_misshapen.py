@@ -20,6 +20,7 @@ from troth.api import InvalidObject
 from troth.api.objects import read_promise
 from troth.authoring.home import load_home, offer_of
 from troth.authoring.input_files import HomeError
+from troth.authoring.known_kinds import read_schemas
 from troth.authoring.rendering.destinations import read_destinations
 from troth.authoring.rendering.requests import Requests
 from troth.authoring.starting.definitions import adopt
@@ -67,6 +68,26 @@ metadata: {name: g}
 spec: {path: /a, plainSecrets: refuse}
 """,
 )
+OPENAPI: Final = """
+swagger: "2.0"
+info: {title: Kubernetes, version: v1.36.3}
+definitions:
+  com.example.v1.Thing:
+    type: object
+    required: [spec]
+    x-kubernetes-group-version-kind: [{group: example.com, version: v1, kind: Thing}]
+    properties:
+      metadata: {$ref: "#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}
+      spec: {allOf: [{$ref: "#/definitions/com.example.v1.Spec"}]}
+  com.example.v1.Spec:
+    type: object
+    properties:
+      list: {type: array, items: {type: string, enum: [a]}}
+      map: {type: object, additionalProperties: {type: integer, format: int32}}
+  io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta:
+    type: object
+    properties: {name: {type: string}}
+"""
 REQUEST: Final = """
 apiVersion: example.com/v1
 kind: Thing
@@ -174,6 +195,20 @@ def test_every_misshapen_part_of_a_platform_is_named(tmp_path: Path, index: int)
     assert [one for one in found if not is_named(one)] == []
 
 
+def test_every_misshapen_part_of_openapi_is_named(tmp_path: Path) -> None:
+    file = openapi_file(tmp_path)
+    read_schemas(file)
+
+    def act(changed: dict[str, Any]) -> None:
+        file.write_text(json.dumps(changed))
+        read_schemas(file)
+
+    found = told(variants(yaml.safe_load(OPENAPI)), act)
+    assert len(found) > 100
+    whole = ("swagger", "definitions")
+    assert [one for one in found if not is_about(one.field, one.place) and one.place not in whole] == []
+
+
 def test_every_misshapen_part_of_a_request_is_named(tmp_path: Path) -> None:
     requests = Requests(load_home(promise_file(tmp_path)), destinations=None)
     request = yaml.safe_load(REQUEST)
@@ -204,6 +239,12 @@ def definition_file(folder: Path) -> Path:
     return file
 
 
+def openapi_file(folder: Path) -> Path:
+    file = folder / "openapi.json"
+    file.write_text(json.dumps(yaml.safe_load(OPENAPI)))
+    return file
+
+
 def platform_file(folder: Path) -> Path:
     file = folder / "platform.yaml"
     file.write_text(DESTINATION)
@@ -213,6 +254,7 @@ def platform_file(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("callee", "act"),
     [
+        ("troth.authoring.known_kinds.reduce_openapi", lambda folder: read_schemas(openapi_file(folder))),
         ("troth.authoring.home.read_offer", lambda folder: offer_of(load_home(promise_file(folder)))),
         ("troth.authoring.home.definition_refusals", lambda folder: offer_of(load_home(promise_file(folder)))),
         (
@@ -228,7 +270,7 @@ def platform_file(folder: Path) -> Path:
             lambda folder: begin(folder / "things", definition=definition_file(folder)),
         ),
     ],
-    ids=["promise", "definition of a promise", "destination", "definition", "start"],
+    ids=["openapi", "promise", "definition of a promise", "destination", "definition", "start"],
 )
 def test_a_bug_of_ours_is_not_blamed_on_what_somebody_wrote(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, callee: str, act: Callable[[Path], object]

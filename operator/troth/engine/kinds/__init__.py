@@ -5,7 +5,7 @@ of Kubernetes (data/) are read when the first object asks for one.
 """
 
 from troth.engine.kinds.kubernetes import Kubernetes
-from troth.engine.kinds.openapi import is_openapi, reduce_openapi
+from troth.engine.kinds.openapi import check_openapi, is_openapi, reduce_openapi
 from troth.engine.kinds.schemas import Judgement, Schemas
 
-__all__ = ["Judgement", "Kubernetes", "Schemas", "is_openapi", "reduce_openapi"]
+__all__ = ["Judgement", "Kubernetes", "Schemas", "check_openapi", "is_openapi", "reduce_openapi"]

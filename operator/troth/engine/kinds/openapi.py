@@ -11,12 +11,15 @@ import copy
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from troth.api import InvalidObject
+from troth.api.typed import require_list, require_map, require_text
 from troth.engine.kinds.data.fixed import FIXED, REQUIRED
 
 _PREFIXES: Final = ("#/definitions/", "#/components/schemas/")
 _FORMATS: Final = ("int32", "int64", "byte", "date-time")
 _META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _FREE: Final = "x-kubernetes-preserve-unknown-fields"
+_KINDS: Final = "x-kubernetes-group-version-kind"
 _DEEPEST: Final = 60
 # What the published schema describes as text, or not at all, and what it is in JSON.
 _SPECIAL: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -31,6 +34,50 @@ def is_openapi(document: Any) -> bool:
     return isinstance(document, Mapping) and bool(_published(document))
 
 
+def check_openapi(document: Mapping[str, Any]) -> None:
+    """Whether a document with schemas can be reduced: whoever hands one in may have made it with anything.
+
+    Raises:
+        InvalidObject: names the first field that has another type than Kubernetes' OpenAPI gives it.
+    """
+    require_map(document.get("info"), "info")
+    place = "definitions" if "swagger" in document else "components.schemas"
+    for name, schema in _published(document).items():
+        field = f"{place}.{name}"
+        _check_schema(schema, field, 0)
+        listed = f"{field}.{_KINDS}"
+        for index, entry in enumerate(require_list(schema.get(_KINDS), listed)):
+            for part in ("group", "version", "kind"):
+                found = require_map(entry, f"{listed}[{index}]").get(part)
+                if not isinstance(found, str):
+                    raise InvalidObject(f"{listed}[{index}].{part}", "is not text")
+
+
+def _check_schema(schema: Any, field: str, depth: int) -> None:
+    if depth > _DEEPEST:
+        return
+    if not isinstance(schema, Mapping):
+        raise InvalidObject(field, "is not a map")
+    for part in ("type", "format", "$ref"):
+        require_text(schema.get(part), f"{field}.{part}")
+    require_list(schema.get("enum"), f"{field}.enum")
+    for index, name in enumerate(require_list(schema.get("required"), f"{field}.required")):
+        require_text(name, f"{field}.required[{index}]")
+    children = [
+        (f"properties.{name}", child)
+        for name, child in require_map(schema.get("properties"), f"{field}.properties").items()
+    ]
+    children += [
+        (f"allOf[{index}]", child)
+        for index, child in enumerate(require_list(schema.get("allOf"), f"{field}.allOf"))
+    ]
+    children += [("items", schema["items"])] if "items" in schema else []
+    rest = schema.get("additionalProperties")
+    children += [("additionalProperties", rest)] if not isinstance(rest, bool | None) else []
+    for name, child in children:
+        _check_schema(child, f"{field}.{name}", depth + 1)
+
+
 def reduce_openapi(documents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """``kinds`` (``group/version/Kind`` to the name of a definition) and ``definitions``."""
     published: dict[str, Any] = {}
@@ -41,7 +88,7 @@ def reduce_openapi(documents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     kinds: dict[str, str] = {}
     for name, schema in published.items():
         if _reference(((schema.get("properties") or {}).get("metadata")) or {}) == _META:
-            for entry in schema.get("x-kubernetes-group-version-kind", ()):
+            for entry in schema.get(_KINDS) or ():
                 group = f"{entry['group']}/" if entry["group"] else ""
                 kinds[f"{group}{entry['version']}/{entry['kind']}"] = name
     needed = list(kinds.values())

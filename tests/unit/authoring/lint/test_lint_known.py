@@ -148,8 +148,11 @@ def test_a_definition_that_cannot_be_used_is_not_asked_for_but_named(
     [
         ("a: 1", "neither a CustomResourceDefinition nor OpenAPI"),
         ("[1, 2]", "neither a CustomResourceDefinition nor OpenAPI"),
-        ('{"swagger": "2.0", "definitions": {"a": 5}}', "another shape"),
-        ('{"openapi": "3.0.0", "components": {"schemas": {"a": {"properties": [1]}}}}', "another shape"),
+        ('{"swagger": "2.0", "definitions": {"a": 5}}', "definitions.a: is not a map"),
+        (
+            '{"openapi": "3.0.0", "components": {"schemas": {"a": {"properties": [1]}}}}',
+            "schemas.a.properties: is not a map",
+        ),
         ('{"a": ', ""),
         ("{" + '"a": {' * 5000, ""),
         ("\x00\x01", ""),
