@@ -181,7 +181,7 @@ def check_built(value: Any, field: str) -> None:
 
 def _read_kind(obj: Mapping[str, Any], field: str) -> str:
     kind, api_version = obj.get("kind"), obj.get("apiVersion")
-    if kind not in _API_VERSIONS:
+    if not isinstance(kind, str) or kind not in _API_VERSIONS:
         raise InvalidObject(
             f"{field}.kind",
             f"{kind!r} is not a kind of pipeline" if kind else "is missing",
@@ -191,7 +191,7 @@ def _read_kind(obj: Mapping[str, Any], field: str) -> str:
     if api_version != wanted:
         problem = f"{kind} has no version {api_version!r}" if api_version else "is missing"
         raise InvalidObject(f"{field}.apiVersion", problem, f"use {wanted}")
-    return str(kind)
+    return kind
 
 
 def _read_name(metadata: Mapping[str, Any], field: str) -> str:
