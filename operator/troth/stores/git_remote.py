@@ -107,7 +107,7 @@ def open_remote(
     """
     if re.search(r"[\x00-\x1f\x7f]" if url.startswith("/") else r"[\x00-\x20\x7f]", url):
         raise _invalid(url, "holds a space or a control character")
-    if url.startswith("//"):
+    if url.startswith(("//", "-")):  # a program would take what begins with a dash for an option
         raise _invalid(url, "is not an address that Git understands")
     if url.startswith(("/", "file:")):
         return GitRemote(_local_path(url, local_root), "file", None)

@@ -49,6 +49,7 @@ def test_addresses_for_keys(url: str) -> None:
         "https://example.com:port/a",
         "--upload-pack=touch",
         "-oProxyCommand=touch:a",
+        "-ogit@git.example.com:a/b.git",
         "ssh://-oProxyCommand=touch/a",
         "https://example.com/a\n[core]",
         "/a path",
