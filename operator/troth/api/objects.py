@@ -50,6 +50,11 @@ class ObjectMeta:
     unread: str = ""
     """Which fields of the object are left out because they are beyond the bounds, and what to do; "" for none."""
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether a label asks that nothing be done for the object (kratix-compatibility.md#requests)."""
+        return self.labels.get(names.PAUSED) == "true"
+
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
@@ -106,6 +111,16 @@ class Promise:
     def version(self) -> str:
         """The author's version, or "" (kratix-compatibility.md#kinds: an unlabelled Promise has none)."""
         return self.metadata.labels.get(names.PROMISE_VERSION, "")
+
+    @property
+    def is_available(self) -> bool:
+        """Whether its status says that it can fulfil requests."""
+        return self.status.get("status") == "Available"
+
+    @property
+    def is_observed(self) -> bool:
+        """Whether its status is about its newest spec."""
+        return bool(self.status.get("observedGeneration") == self.metadata.generation)
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,7 @@ class Components:
         )
         if definition is None or promise is None:
             return _Look(problem=f"no Promise offers {component.kind} of {component.group}")
-        if promise.metadata.labels.get(names.PAUSED) == "true":
+        if promise.metadata.is_paused:
             return _Look(promise.name, problem=f"its Promise {promise.name} is paused")
         # Its Promise was not looked at since the start, or its definition is on its way in or out.
         return _Look(promise.name, unknown=definition.established and not definition.metadata.deleting)

@@ -113,7 +113,7 @@ class PromiseReconciler:
             self._fit.forget(key.name)
             await self._platform.caches.request_apis.unfollow(key.name)
             return DONE
-        if promise.metadata.labels.get(names.PAUSED) == "true":
+        if promise.metadata.is_paused:
             return await self._report_paused(key, promise)
         if promise.metadata.deleting:
             offer = await self._check(promise)

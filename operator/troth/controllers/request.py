@@ -1,9 +1,8 @@
 """Resource requests: from what somebody asked for to Works, and back to a status that tells the story.
 
 Kratix's order (kratix-compatibility.md#requests, #deleting-a-request) without its detours: one pass does everything
-that can be done, where
-Kratix ends a pass after each write and waits for its own watch event. The Promise's spec that a request is
-rendered with comes from one function, `promise_spec_for`, so that revisions can answer it.
+that can be done, where Kratix ends a pass after each write and waits for its own watch event. What is to be done is
+decided elsewhere, by a pure function (`troth.engine.judgement`), and carried out here.
 """
 
 from __future__ import annotations
@@ -13,11 +12,9 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from troth.api import InvalidObject, Key
+from troth.api import Key
 from troth.api import labels as names
-from troth.api.conditions import READY, find_condition
-from troth.api.objects import Promise, PromiseSpec, Request
-from troth.api.pipelines import Action, Pipeline
+from troth.api.objects import Promise, Request
 from troth.controllers.components import Components
 from troth.controllers.live_request import LiveRequest
 from troth.controllers.obstacles import after_refusal, why_refused
@@ -30,10 +27,17 @@ from troth.controllers.steps import Workflow
 from troth.controllers.turn_waiting import Overtaken
 from troth.controllers.workflow import Workflows, after_run
 from troth.controllers.workflow_works import NameTaken, WorkOwner, Works, keep_or_make_again
-from troth.engine.promises.definitions import declared_status
-from troth.engine.promises.offers import read_pipelines
-from troth.engine.rendering.render import render_context
-from troth.engine.status import PAUSED
+from troth.engine.judgement import (
+    SOURCE,
+    BoundPromise,
+    Leaving,
+    Paused,
+    PipelineMemory,
+    Refused,
+    Renders,
+    Waiting,
+    judge_request,
+)
 from troth.engine.workflow.progress import spec_hash, workflow_hash
 from troth.kube import REFUSALS, Conflict, Forbidden, Invalid, TooLarge
 
@@ -47,29 +51,6 @@ _MOST_REMEMBERED = 500
 FINALIZERS = (names.WORK_CLEANUP, names.WORKFLOWS_CLEANUP, names.DELETE_WORKFLOWS)
 
 
-@dataclass(frozen=True, slots=True)
-class BoundPromise:
-    """The Promise's spec that a request uses.
-
-    Attributes:
-        spec: the spec.
-        version: the version that the spec belongs to.
-        revision: changes whenever the spec does.
-    """
-
-    spec: PromiseSpec
-    version: str
-    revision: str
-
-
-def promise_spec_for(promise: Promise, request: Request) -> BoundPromise:
-    """The spec that a request is rendered with: today the newest, later the one its revision says."""
-    del request
-    meta = promise.metadata
-    version = promise.version or names.VERSION_NOT_SET
-    return BoundPromise(promise.spec, version, f"{meta.uid}/{meta.generation}/{version}")
-
-
 class RequestReconciler:
     """Renders requests and keeps their Works."""
 
@@ -80,7 +61,7 @@ class RequestReconciler:
         components = Components(platform)
         self._reports = RequestReports(platform, works, components)
         self._deletion = RequestDeletion(platform, workflows, works, components, self._reports)
-        self._parsed: dict[tuple[str, str], tuple[Pipeline, ...]] = {}
+        self._pipelines = PipelineMemory()
         self._hashes: dict[str, str] = {}
 
     async def reconcile(self, key: Key) -> Result:
@@ -109,39 +90,34 @@ class RequestReconciler:
         if promise is None:
             return DONE
         live = LiveRequest(key, api, request)
-        if self._is_paused(promise, request):
-            await self._reports.paused(live, promise)
-            return Waits("it is paused")
-        if request.metadata.deleting:
-            return await self._delete(live, promise)
-        if promise.metadata.deleting:
-            if request.status.get("observedGeneration") == request.metadata.generation:
-                return _WAITS_FOR_PROMISE  # it goes in a moment, and what it says is so until then
-            return await self._report_unavailable(live, promise)
-        if promise.status.get("observedGeneration") != promise.metadata.generation:
-            return _WAITS_FOR_PROMISE  # its reconciler looks at the new spec first, and then queues its requests
-        if promise.status.get("status") != "Available":
-            return await self._report_unavailable(await self._label(live), promise)
-        return await self._configure(live, promise)
+        found = judge_request(promise, request, api_version=api.resource.version, read=self._pipelines.read)
+        match found:
+            case Paused():
+                await self._reports.paused(live, found.obstacle)
+                return Waits("it is paused")
+            case Leaving():
+                owner = _owner(found.bound, request)
+                return await self._deletion.proceed(live, found, owner, lambda: self._workflow(live, found))
+            case Waiting():
+                return await self._wait(live, found)
+            case Refused():
+                if not found.by_promise:
+                    await self._reports.refused(live, found.reason, found.why, stalled=True)
+                return Terminal(found.reason, found.why)
+            case Renders():
+                return await self._configure(live, found)
 
-    async def _configure(self, live: LiveRequest, promise: Promise) -> Result:
-        if live.metadata.unread:
-            message = f"it cannot be read: {live.metadata.unread}; what was written for it before stays as it is"
-            await self._reports.refused(live, "Unreadable", message, stalled=True)
-            return Terminal("Unreadable", message)
-        bound = promise_spec_for(promise, live.request)
+    async def _configure(self, live: LiveRequest, found: Renders) -> Result:
         try:
             live = await self._claim(live)
-            workflow = await self._workflow(live, promise, bound, "configure")
+            workflow = await self._workflow(live, found)
         except Conflict:
             return Retry("the request changed while it was being reconciled")
         except (Forbidden, Invalid) as error:
             message = f"the API server does not let the operator put its finalizers on this: {error.message}"
             await self._reports.refused(live, "FinalizersRefused", message)
             return after_refusal(error)
-        except InvalidObject as error:
-            return Terminal("InvalidPromise", str(error))
-        owner = _owner(promise, bound, live.request)
+        owner = _owner(found.bound, live.request)
         run = await self._workflows.run(workflow)
         live = await self._reports.announce_components(live, run)
         try:
@@ -157,56 +133,44 @@ class RequestReconciler:
         except NameTaken as error:
             await self._reports.refused(live, "NameTaken", str(error))
             return Retry(str(error), longest=_NAME_TAKEN_AGAIN)
-        reported = await self._reports.carried_out(live, bound.version, owner, run)
+        reported = await self._reports.carried_out(live, found.bound.version, owner, run)
         if (follows := after_run(run)) is not None:
             return follows
         if self._reports.obstacles(owner, run):
             return After(_KEPT_AGAIN, "finalizers of others keep an object with the name of its Work")
         return DONE if reported else After(_COMPONENTS_AGAIN, _COMPONENTS_LISTED)
 
-    async def _delete(self, live: LiveRequest, promise: Promise) -> Result:
-        bound = promise_spec_for(promise, live.request)
-        return await self._deletion.proceed(
-            live,
-            promise,
-            _owner(promise, bound, live.request),
-            lambda: self._workflow(live, promise, bound, "delete"),
-        )
-
-    async def _workflow(
-        self, live: LiveRequest, promise: Promise, bound: BoundPromise, action: Action
-    ) -> Workflow:
-        """A workflow of a request. Raises InvalidObject when its pipelines cannot be read."""
-        pipelines = self._pipelines(bound, action)
+    async def _workflow(self, live: LiveRequest, found: Renders | Leaving) -> Workflow:
+        """The workflow that a request is carried out, or deleted, with."""
+        bound = found.bound
         of_promise = self._hashes.get(bound.revision)
         if of_promise is None:
             # A Promise may have megabytes of dependencies, which would hold the loop.
-            of_promise = await asyncio.to_thread(spec_hash, promise.raw.get("spec"))
+            of_promise = await asyncio.to_thread(spec_hash, bound.promise.raw.get("spec"))
             if len(self._hashes) > _MOST_REMEMBERED:
                 self._hashes.clear()
             self._hashes[bound.revision] = of_promise
         return Workflow(
             key=live.key,
-            pipelines=pipelines,
-            context=render_context(promise, live.request, version=bound.version),
-            source="resource-workflow",
-            action=action,
+            pipelines=found.pipelines,
+            context=bound.context(live.request),
+            source=SOURCE,
+            action="configure" if isinstance(found, Renders) else "delete",
             status=live.status,
             hash=workflow_hash((of_promise, spec_hash(live.request.raw.get("spec")))),
             revision=bound.revision,
             selectors=bound.spec.destination_selectors,
-            declared_status=declared_status(bound.spec.api or {}, live.api.resource.version),
-            attendant=_Attendant(self._platform, self._reports, live, promise),
+            declared_status=bound.declared_status(live.api.resource.version),
+            attendant=_Attendant(self._platform, self._reports, live, bound.promise),
         )
 
-    async def _report_unavailable(self, live: LiveRequest, promise: Promise) -> Result:
+    async def _wait(self, live: LiveRequest, found: Waiting) -> Result:
         """What was carried out stands; what was asked for since then waits, and says for what."""
-        if not promise.status.get("status"):
-            return _WAITS_FOR_PROMISE  # it has not been checked yet; its first status queues this request
-        if (find_condition(promise.status.get("conditions"), READY) or {}).get("reason") == PAUSED:
-            return _WAITS_FOR_PROMISE  # it is no longer paused, and looks at itself first
-        owner = _owner(promise, promise_spec_for(promise, live.request), live.request)
-        if not await self._reports.unavailable(live, promise, owner):
+        if found.obstacle is None:
+            return _WAITS_FOR_PROMISE
+        if not found.bound.promise.metadata.deleting:
+            live = await self._label(live)
+        if not await self._reports.unavailable(live, found.obstacle, _owner(found.bound, live.request)):
             return After(_COMPONENTS_AGAIN, _COMPONENTS_LISTED)
         return _WAITS_FOR_PROMISE
 
@@ -245,23 +209,6 @@ class RequestReconciler:
             labels=labels,
         )
 
-    def _pipelines(self, bound: BoundPromise, action: Action) -> tuple[Pipeline, ...]:
-        known = self._parsed.get((bound.revision, action))
-        if known is None:
-            workflows = bound.spec.resource_workflows
-            chosen = workflows.configure if action == "configure" else workflows.delete
-            known = read_pipelines(chosen, f"spec.workflows.resource.{action}", action=action)
-            if len(self._parsed) > _MOST_REMEMBERED:
-                self._parsed.clear()
-            self._parsed[bound.revision, action] = known
-        return known
-
-    def _is_paused(self, promise: Promise, request: Request) -> bool:
-        return "true" in (
-            promise.metadata.labels.get(names.PAUSED),
-            request.metadata.labels.get(names.PAUSED),
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class _Attendant:
@@ -293,8 +240,8 @@ def _meant(request: Request, promise: Promise) -> object:
     ]
 
 
-def _owner(promise: Promise, bound: BoundPromise, request: Request) -> WorkOwner:
-    meta = request.metadata
+def _owner(bound: BoundPromise, request: Request) -> WorkOwner:
+    promise, meta = bound.promise, request.metadata
     return WorkOwner(
         promise=promise.name,
         name=meta.name,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from troth.api import InvalidObject, Key
+from troth.api import Key
 from troth.api import labels as names
 from troth.api.objects import Promise, Work
 from troth.controllers.caches import BY_OWNER, BY_WORK
@@ -25,6 +25,7 @@ from troth.controllers.result import DONE, After, Result, Retry, Terminal
 from troth.controllers.steps import Workflow
 from troth.controllers.workflow import Workflows
 from troth.controllers.workflow_works import WorkOwner, Works
+from troth.engine.judgement import Leaving
 from troth.kube import Conflict, Forbidden, Invalid
 
 _RELAXED_AGAIN = 2.0  # a changed schema is served a moment after it was accepted
@@ -58,7 +59,7 @@ class RequestDeletion:
     async def proceed(
         self,
         live: LiveRequest,
-        promise: Promise,
+        found: Leaving,
         owner: WorkOwner,
         workflow: Callable[[], Awaitable[Workflow]],
     ) -> Result:
@@ -66,9 +67,9 @@ class RequestDeletion:
 
         Args:
             live: the request.
-            promise: the Promise that it is of.
+            found: the spec that it is bound to, and whether its delete pipelines can be run.
             owner: whom its Works belong to.
-            workflow: answers its delete workflow; raises InvalidObject when its pipelines cannot be read.
+            workflow: answers its delete workflow; asked only when that has to run.
 
         Raises:
             Overtaken: the request has changed while it waited for its turn.
@@ -78,7 +79,7 @@ class RequestDeletion:
             self._workflows.forget(live.key)
             return DONE
         if names.DELETE_WORKFLOWS in meta.finalizers:
-            blocked = await self._run_pipelines(live, workflow)
+            blocked = await self._run_pipelines(live, found, workflow)
             if blocked is not None:
                 return blocked
         if left := await self._works.remove_all(owner):
@@ -93,7 +94,7 @@ class RequestDeletion:
         except Conflict:
             return Retry("the request changed while its finalizers were being removed")
         except (Forbidden, Invalid) as error:
-            if isinstance(error, Invalid) and await relax(self._platform, live.api, promise):
+            if isinstance(error, Invalid) and await relax(self._platform, live.api, found.bound.promise):
                 return Retry(
                     "its API is being deleted as well, and no longer refuses anything", longest=_RELAXED_AGAIN
                 )
@@ -103,20 +104,12 @@ class RequestDeletion:
         return DONE
 
     async def _run_pipelines(
-        self, live: LiveRequest, workflow: Callable[[], Awaitable[Workflow]]
+        self, live: LiveRequest, found: Leaving, workflow: Callable[[], Awaitable[Workflow]]
     ) -> Result | None:
         """Runs the delete pipelines; None when they let the request go."""
-        try:
-            found = await workflow()
-        except InvalidObject as error:
-            return await self._fail(live, str(error))
-        if found.pipelines and live.metadata.unread:
-            failure = (
-                f"its delete pipelines cannot be run: {live.metadata.unread}; or, to let it go without them, "
-                f"take the finalizer {names.DELETE_WORKFLOWS} off"
-            )
-            return await self._fail(live, failure, stalled=True)
-        blocked = await self._workflows.finish(found)
+        if found.failure:
+            return await self._fail(live, found.failure, stalled=found.stalled)
+        blocked = await self._workflows.finish(await workflow())
         if blocked is None:
             return None
         await self._reports.deleting(

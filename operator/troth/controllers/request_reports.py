@@ -12,7 +12,6 @@ from typing import Any
 
 from troth.api import labels as names
 from troth.api.conditions import READY, find_condition
-from troth.api.objects import Promise
 from troth.controllers.components import Components
 from troth.controllers.live_request import LiveRequest
 from troth.controllers.platform import Platform
@@ -28,9 +27,8 @@ from troth.engine.status import (
     refusal_status,
     request_status,
     waiting_status,
-    why_paused,
-    why_unavailable,
 )
+from troth.engine.status.facts import Obstacle
 from troth.engine.status.request import parse_time
 from troth.engine.workflow.outputs import workflow_facts
 from troth.kube import Forbidden, Invalid
@@ -50,24 +48,19 @@ class RequestReports:
         self._works = works
         self._components = components
 
-    async def paused(self, live: LiveRequest, promise: Promise) -> None:
+    async def paused(self, live: LiveRequest, obstacle: Obstacle) -> None:
         """It is paused, itself or with its Promise."""
         facts = RequestFacts(
             generation=live.metadata.generation,
             promise_version="",
             workflow=_NOTHING,
             paused=True,
-            obstacle=why_paused(
-                promise.name,
-                names.PAUSED,
-                by_promise=promise.metadata.labels.get(names.PAUSED) == "true",
-                deleting=live.metadata.deleting,
-            ),
+            obstacle=obstacle,
         )
         if await self._write(live, request_status(live.status, facts, now=self._platform.now())):
-            self._record(live, "Warning", PAUSED, facts.obstacle.message, "Reconcile")
+            self._record(live, "Warning", PAUSED, obstacle.message, "Reconcile")
 
-    async def unavailable(self, live: LiveRequest, promise: Promise, owner: WorkOwner) -> bool:
+    async def unavailable(self, live: LiveRequest, obstacle: Obstacle, owner: WorkOwner) -> bool:
         """Its Promise is not available: what was carried out stands, and what was asked for since then waits.
 
         Answers False when nothing was reported, since it cannot be known yet how the components fare.
@@ -82,7 +75,7 @@ class RequestReports:
             works=self._works.facts(owner),
             promise_available=False,
             components=components,
-            obstacle=why_unavailable(promise.name, promise.status, deleting=promise.metadata.deleting),
+            obstacle=obstacle,
         )
         await self._write_outcome(live, request_status(live.status, facts, now=self._platform.now()))
         return True

@@ -4,6 +4,7 @@ Each package answers one question, and imports only those below it (`make lint` 
 
 * `workers`: in which processes are templates run, and who waits for whom?
 * `linting`: what is wrong with what a Promise's templates read, and with what they render?
+* `judgement`, a single module: what becomes of a request?
 * `rendering`: what do pipelines make of a request? `promises`: what is a Promise's API on a cluster, and what does a
   change of it mean? `kinds`: what may stand in an object of some kind?
 * `status`: what do the objects say of all that?

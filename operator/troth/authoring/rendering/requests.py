@@ -23,13 +23,14 @@ from troth.authoring.rendering.destinations import Destinations
 from troth.authoring.rendering.placement import Owner, Placement, place_works
 from troth.engine.admission import Admission, Admitted
 from troth.engine.admission.refusals import Refusal
-from troth.engine.admission.serving import NOW, as_watched
+from troth.engine.admission.serving import NOW, as_available, as_watched
 from troth.engine.admission.structure import dropped_fields
 from troth.engine.failure import Failure
+from troth.engine.judgement import PipelineMemory, Renders, judge_request
 from troth.engine.placement.layout import aggregate
 from troth.engine.promises.offers import Offer
 from troth.engine.rendering.components import Parent, find_components
-from troth.engine.rendering.context import RenderContext, render_context
+from troth.engine.rendering.context import RenderContext
 from troth.engine.rendering.render import Outcome
 from troth.engine.status import request_status
 from troth.engine.status.facts import (
@@ -38,7 +39,7 @@ from troth.engine.status.facts import (
     RequestFacts,
     WorkFacts,
 )
-from troth.engine.workflow.outputs import Output, WorkflowOutput, judge_outcomes, workflow_facts
+from troth.engine.workflow.outputs import Output, WorkflowOutput, workflow_facts
 
 _TIMES: Final = ("lastTransitionTime", "lastSuccessfulConfigureWorkflowTime", "nextRetryAt", "lastAvailableTime")
 
@@ -119,6 +120,7 @@ class Requests:
             raise HomeError(home.file, "offers no API", "only a Promise with spec.api has requests")
         self._definition, self._resource = definition, resource
         self._admission = _admission(definition)
+        self._available, self._pipelines = as_available(self.promise), PipelineMemory()
 
     def render_with(
         self,
@@ -137,21 +139,15 @@ class Requests:
         admitted = self._admit(request, old)
         if admitted.refusals:
             return admitted
-        return self._judge(admitted, render(self.offer.resource_configure, self._context(admitted.request)))
+        view = read_request(admitted.request)
+        found = judge_request(self._available, view, api_version=self._resource.version, read=self._pipelines.read)
+        if not isinstance(found, Renders):
+            raise HomeError(self.home.file, found.why)
+        return self._judge(admitted, found, render(found.pipelines, found.bound.context(view)))
 
-    @property
-    def _version(self) -> str:
-        return self.promise.version or names.VERSION_NOT_SET
-
-    def _context(self, request: Mapping[str, Any]) -> RenderContext:
-        return render_context(self.promise, read_request(request), version=self._version)
-
-    def _judge(self, admitted: Rendering, outcomes: Sequence[Outcome]) -> Rendering:
+    def _judge(self, admitted: Rendering, found: Renders, outcomes: Sequence[Outcome]) -> Rendering:
         served = admitted.request
-        selectors = self.promise.spec.destination_selectors
-        output = judge_outcomes(
-            outcomes, selectors=selectors, source="resource-workflow", declared_status=self.offer.status
-        )
+        output = found.judge(outcomes)
         name, namespace = served["metadata"]["name"], served["metadata"]["namespace"]
         owner = Owner(
             self.promise,
@@ -172,7 +168,7 @@ class Requests:
             waiting=placed.waiting,
             withheld=placed.withheld,
             exposed=placed.exposed,
-            status=self._status(output, placed.works, served),
+            status=self._status(found, output, placed.works, served),
             failure=failure,
             unchecked=admitted.unchecked,
             dropped=admitted.dropped,
@@ -217,17 +213,17 @@ class Requests:
         }
 
     def _status(
-        self, output: WorkflowOutput, works: Sequence[WorkFacts], request: Mapping[str, Any]
+        self, found: Renders, output: WorkflowOutput, works: Sequence[WorkFacts], request: Mapping[str, Any]
     ) -> dict[str, Any]:
         run = WorkflowRun(
-            tuple(pipeline.name for pipeline in self.offer.resource_configure),
+            tuple(pipeline.name for pipeline in found.pipelines),
             output.outputs,
             output.failure,
             output.author,
         )
         facts = RequestFacts(
             generation=1,
-            promise_version=self._version,
+            promise_version=found.bound.version,
             workflow=workflow_facts(run, {}, generation=1, now=NOW),
             works=tuple(works),
             components=self._components(output, request),

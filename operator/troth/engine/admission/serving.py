@@ -6,36 +6,44 @@ What only a server knows is fixed, so that the same object gives the same bytes 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
 
 from troth.api import labels as names
+from troth.api.objects import Promise
 
 UID: Final = "00000000-0000-0000-0000-000000000000"
 NOW: Final = "1970-01-01T00:00:00Z"
 _LARGEST_INTEGER: Final = 2**63
+_NOT_CREATED: Final = ("managedFields", "resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 
 def as_created(obj: Mapping[str, Any]) -> dict[str, Any]:
     """An object with what the API server makes up when it creates it: always the same, as if there was one."""
-    metadata = {
-        "creationTimestamp": NOW,
-        "generation": 1,
-        "uid": UID,
-        **{
-            key: value for key, value in obj["metadata"].items() if key not in ("managedFields", "resourceVersion")
-        },
-    }
+    given = {key: value for key, value in obj["metadata"].items() if key not in _NOT_CREATED}
+    metadata = {"creationTimestamp": NOW, "generation": 1, "uid": UID, **given}
     return {**{key: value for key, value in obj.items() if key != "status"}, "metadata": metadata}
 
 
 def as_watched(request: Mapping[str, Any], promise: str) -> dict[str, Any]:
-    """A request as the operator sees it when it renders: created, claimed for that Promise, and read back."""
+    """A request as the operator sees it when it renders: created, claimed for that Promise, not paused, read back."""
     created = as_created(request)
-    labels = created["metadata"].get("labels") or {}
+    labels = _unpaused(created["metadata"].get("labels") or {})
     created["metadata"]["labels"] = {**labels, names.PROMISE_NAME: promise}
     return as_served(created)
+
+
+def as_available(promise: Promise) -> Promise:
+    """A Promise as the operator sees it when it renders a request: looked at, available, and not paused."""
+    metadata = replace(promise.metadata, deleting=False, labels=_unpaused(promise.metadata.labels))
+    status = {"observedGeneration": metadata.generation, "status": "Available"}
+    return replace(promise, metadata=metadata, status=status)
+
+
+def _unpaused(labels: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in labels.items() if (name, value) != (names.PAUSED, "true")}
 
 
 def as_served(obj: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from troth.api import labels as names
 from troth.api.objects import Promise, read_request
 from troth.api.pipelines import JinjaPipeline
 from troth.engine.admission import Admission, Admitted
-from troth.engine.admission.serving import as_watched
+from troth.engine.admission.serving import as_available, as_watched
+from troth.engine.judgement import PipelineMemory, Renders, judge_request
 from troth.engine.linting.asking import reached
 from troth.engine.linting.objects import Tried
 from troth.engine.promises.offers import Offer
-from troth.engine.rendering.context import render_context
 from troth.engine.rendering.render import Outcome, RenderContext, Rendered
-from troth.engine.workflow.outputs import judge_outcomes
 
 Render = Callable[[Sequence[JinjaPipeline], RenderContext], Sequence[Outcome]]
 """Renders pipelines, up to and including the first that fails."""
@@ -32,7 +30,10 @@ class Trial:
 
     def __init__(self, promise: Promise, offer: Offer, render: Render) -> None:
         assert offer.definition is not None  # noqa: S101 - whoever has no API does not ask
-        self._promise, self._offer, self._render = promise, offer, render
+        assert offer.resource is not None  # noqa: S101 - it has one where it has a definition
+        self._promise, self._render = as_available(promise), render
+        self._api_version = offer.resource.version
+        self._pipelines = PipelineMemory()
         self._admission = Admission(offer.definition)
 
     def try_request(self, request: Mapping[str, Any]) -> Tried:
@@ -41,13 +42,12 @@ class Trial:
         if not isinstance(admitted, Admitted):
             return Tried(refused=str(admitted[0]))
         request = as_watched(admitted.object, self._promise.name)
-        version = self._promise.version or names.VERSION_NOT_SET
-        context = render_context(self._promise, read_request(request), version=version)
-        outcomes = self._render(self._offer.resource_configure, context)
-        selectors = self._promise.spec.destination_selectors
-        output = judge_outcomes(
-            outcomes, selectors=selectors, source="resource-workflow", declared_status=self._offer.status
-        )
+        view = read_request(request)
+        found = judge_request(self._promise, view, api_version=self._api_version, read=self._pipelines.read)
+        if not isinstance(found, Renders):
+            return Tried(refused=found.why)
+        outcomes = self._render(found.pipelines, found.bound.context(view))
+        output = found.judge(outcomes)
         files = [
             (outcome.pipeline, file)
             for outcome in outcomes
