@@ -324,6 +324,17 @@ async def test_a_work_that_is_retired_queues_its_placements(world: World) -> Non
     assert Trigger(key(WORK_PLACEMENT, "w.prod", "team")) in world.change(WORK, old, retired)
 
 
+async def test_an_edit_of_a_placement_queues_the_works_it_belonged_to_and_belongs_to_now_unless_we_made_it(
+    world: World,
+) -> None:
+    for name in ("w", "other"):
+        world.put(WORK, world.sealed(WORK, work(name, request="cache")))
+    old, new = placement("w.prod", of_work="w"), placement("w.prod", of_work="other")
+    works = {Trigger(key(WORK, name, "team")) for name in ("w", "other")}
+    assert works <= world.change(WORK_PLACEMENT, old, new)
+    assert not works & world.change(WORK_PLACEMENT, old, new, ours=True)
+
+
 async def test_a_placement_that_goes_queues_its_work_and_a_destination_that_waits_for_it(world: World) -> None:
     gone = world.sealed(WORK_PLACEMENT, placement("w.prod", of_work="w"))
     itself, its_work = key(WORK_PLACEMENT, "w.prod", "team"), key(WORK, "w", "team")
