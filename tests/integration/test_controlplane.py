@@ -105,6 +105,29 @@ def test_a_namespace_goes_away_with_what_is_in_it_but_not_before_its_finalizers(
     control_plane.finish_namespace(unique)
 
 
+def test_a_namespace_goes_although_objects_in_it_are_too_deep_for_a_parser(
+    control_plane: ControlPlane, unique: str, tmp_path: Path
+) -> None:
+    group = f"{unique}.example.com"
+    manifests = Manifests(control_plane, unique)
+    manifests(widgets(group))
+    control_plane.kubectl("wait", "--for=condition=Established", f"crd/widgets.{group}", "--timeout=10s")
+    control_plane.kubectl("create", "namespace", unique)
+    widget = {
+        "apiVersion": f"{group}/v1",
+        "kind": "Widget",
+        "metadata": {"name": "deep", "finalizers": ["example.com/hold"]},
+        "spec": "deep",
+    }
+    file = tmp_path / "deep.json"
+    file.write_text(json.dumps(widget).replace('"deep"}', '{"a":' * 4_000 + "1" + "}" * 4_000 + "}"))
+    path = f"/apis/{group}/v1/namespaces/{unique}/widgets"
+    control_plane.kubectl("create", "--raw", path, "-f", file)
+    control_plane.finish_namespace(unique, strip_finalizers=True)
+    assert "NotFound" in control_plane.kubectl("get", "namespace", unique, check=False).stderr
+    manifests.remove()
+
+
 def test_what_a_test_applies_goes_away_with_the_test(
     control_plane: ControlPlane, namespace: str, unique: str
 ) -> None:
