@@ -214,8 +214,12 @@ class Platform:
     async def make(self, resource: Resource, obj: Object) -> Object:
         """Creates or updates an object with server-side apply."""
         metadata = obj["metadata"]
-        self._made.append((resource, metadata["name"], metadata.get("namespace", "")))
+        self.note(resource, metadata["name"], metadata.get("namespace", ""))
         return await self.client.apply(resource, obj, field_manager="tests")
+
+    def note(self, resource: Resource, name: str, namespace: str = "") -> None:
+        """What somebody else has made here goes with the rest."""
+        self._made.append((resource, name, namespace))
 
     async def publish(self, obj: Object, *, within: float = 20) -> Object:
         """Applies a Promise and waits until it is Available."""
@@ -267,9 +271,14 @@ class Platform:
         with contextlib.suppress(NotFound):
             await self.client.delete(resource, name, namespace)
 
+    def made(self, *resources: Resource) -> list[tuple[Resource, str, str]]:
+        """What was made of some kinds, or of all: resource, name and namespace."""
+        made = dict.fromkeys(self._made)
+        return [entry for entry in made if not resources or entry[0] in resources]
+
     async def clean(self) -> None:
         """Takes away everything, requests first, and whatever finalizers hold it."""
-        made = list(dict.fromkeys(self._made))
+        made = self.made()
         rank = {
             PROMISE.name: 1,
             DESTINATION.name: 2,

@@ -6,13 +6,13 @@ mended, and goes when it is deleted.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.deep_objects import LISTS, Hand, nest
 from tests.operators import OperatorProcess
 from tests.platforms import (
     Platform,
@@ -29,7 +29,6 @@ from tests.platforms import (
     says,
 )
 from tests.waiting import eventually
-from troth.api import Resource
 from troth.api.nesting import DEEPEST, MOST_VALUES
 from troth.api.resources import DESTINATION, GIT_STATE_STORE, PROMISE
 from troth.dev import CommandResult
@@ -38,39 +37,7 @@ from troth.kube import Client
 Object = dict[str, Any]
 Kubectl = Callable[..., Awaitable[CommandResult]]
 
-HOLE = '"the hole"'
 LEVELS = (DEEPEST + 1, 260, 1_100, 4_000)
-LISTS = "[" + ",".join(["[]"] * 300_000) + "]"
-
-
-def nest(levels: int) -> str:
-    """The JSON of maps in maps."""
-    return '{"a":' * levels + "1" + "}" * levels
-
-
-class Hand:
-    """Somebody who writes what Python would not: objects whose JSON is put together as text."""
-
-    def __init__(self, kubectl: Kubectl, folder: Path) -> None:
-        self._kubectl = kubectl
-        self._folder = folder
-
-    async def post(self, resource: Resource, obj: Object, filling: str) -> None:
-        """Creates an object, with a text in the place of `HOLE`."""
-        await self._send("create", resource, obj, filling, name="")
-
-    async def put(self, resource: Resource, obj: Object, filling: str, *, subresource: str = "") -> None:
-        """Replaces an object."""
-        await self._send("replace", resource, obj, filling, name=obj["metadata"]["name"], subresource=subresource)
-
-    async def _send(
-        self, verb: str, resource: Resource, obj: Object, filling: str, *, name: str, subresource: str = ""
-    ) -> None:
-        file = self._folder / "object.json"
-        file.write_text(json.dumps(obj).replace(HOLE, filling))
-        path = resource.path(obj["metadata"].get("namespace", ""), name, subresource)
-        result = await self._kubectl(verb, "--raw", path, "-f", file, check=False)
-        assert result.code == 0, result.stderr[-500:]
 
 
 @pytest.fixture

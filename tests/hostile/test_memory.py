@@ -7,69 +7,27 @@ kernel kills nothing in it, the probe answers within a second, and somebody else
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import gzip
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from tests.memory_limit import MemoryLimit, memory_limit
-from tests.operators import OperatorProcess
+from tests.hostile.attackers.editors import BOMB, MIB
+from tests.hostile.attackers.requesters import FILLS_MEMORY, pipeline, seven_megabytes
+from tests.hostile.limited import Limited, chart_limit
+from tests.memory_limit import memory_limit
 from tests.platforms import Platform, Repository, api_of, destination, failure, promise
 from troth.api.resources import DESTINATION, WORK
 from troth.dev import ControlPlane
 
 Object = dict[str, Any]
-CHART = Path(__file__).parents[2] / "charts" / "troth" / "values.yaml"
-MIB = 1 << 20
 SLOWEST_PROBE = 2.0  # a second is promised on a machine of its own; others are at work here
 REQUESTS = 60
-TEXT = '{{ "a" * 1400000 }}'
 pytestmark = pytest.mark.filterwarnings("ignore:Sending a large body")
-BOMB = base64.b64encode(gzip.compress(bytes(32 * MIB))).decode()
-
-
-def chart_limit() -> int:
-    """The limit of the chart's pod, in bytes."""
-    limit = yaml.safe_load(CHART.read_text())["resources"]["limits"]["memory"]
-    assert limit.endswith("Gi")
-    return int(limit.removesuffix("Gi")) << 30
-
-
-@dataclass
-class Limited:
-    """An operator under the limit."""
-
-    control_plane: ControlPlane
-    limit: MemoryLimit
-    folder: Path
-    processes: list[OperatorProcess]
-
-    @property
-    def process(self) -> OperatorProcess:
-        return self.processes[-1]
-
-    def start(self) -> None:
-        process = OperatorProcess(
-            self.control_plane.kubeconfig,
-            ["--local-stores", self.folder, "--store-poll", "1", "--failing-store-poll", "0.5"],
-            log=self.folder / f"operator-{len(self.processes)}.log",
-            environment=self.control_plane.environment(),
-            interpreter=self.limit.interpreter,
-        )
-        self.processes.append(process)
-        process.wait_ready()
-
-    def restart(self) -> None:
-        self.process.terminate()
-        self.start()
 
 
 @pytest.fixture(scope="module")
@@ -126,24 +84,9 @@ def watched(limited: Limited) -> Iterator[Limited]:
     assert slowest < SLOWEST_PROBE, f"a probe took too long {peak}"
 
 
-def pipeline(name: str, files: list[Object]) -> Object:
-    """A pipeline."""
-    return {
-        "apiVersion": "troth.dev/v1alpha1",
-        "kind": "JinjaPipeline",
-        "metadata": {"name": name},
-        "spec": {"files": files},
-    }
-
-
 def with_pipelines(name: str, pipelines: list[Object]) -> Object:
     """A Promise with pipelines of its own."""
     return promise(name, workflows={"resource": {"configure": pipelines}})
-
-
-def seven_megabytes(path: str = "text") -> Object:
-    """A file template that gives five files of 1.4 MB each, which gzip makes small."""
-    return {"path": path + "-{{ index }}.txt", "template": TEXT, "forEach": "{{ range(5) | list }}"}
 
 
 async def require_honest(platform: Platform, repository: Repository, unique: str, within: float = 20) -> None:
@@ -197,13 +140,9 @@ async def test_all_at_once(
     watched: Limited, platform: Platform, repository: Repository, namespace: str, unique: str
 ) -> None:
     many, greedy, texts = (f"{unique}{letter}" for letter in "mgt")
-    fills_memory = (
-        "{% set a = namespace(x=[]) %}{% for i in range(99) %}"
-        '{% set a.x = a.x + [("a" * 7000000) + i | string] %}{% endfor %}{{ a.x | length }}'
-    )
     pipelines = [pipeline(f"p{index}", [seven_megabytes()]) for index in range(100)]
     await platform.publish(with_pipelines(many, pipelines))
-    await platform.publish(promise(greedy, selectors={"for": unique}, template="a: " + fills_memory))
+    await platform.publish(promise(greedy, selectors={"for": unique}, template="a: " + FILLS_MEMORY))
     await platform.publish(promise(texts, selectors={"for": unique}, files=[seven_megabytes()]))
     asked = [(many, 5), (greedy, 20), (texts, 15)]
     await asyncio.gather(

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.hostile.attackers import flood
+from tests.hostile.attackers.requesters import CANNOT_BE_INTERRUPTED, TIMES_OUT
 from tests.operators import OperatorProcess, running_operator
 from tests.platforms import Object, Platform, Repository, api_of, condition, failure, is_ready, promise, request
 from tests.waiting import eventually, stretched
@@ -18,13 +20,11 @@ from troth.dev import ControlPlane
 from troth.kube import Client
 
 SOON = 2.0
-IN_FLIGHT = 16
 STRANGERS = 4
 EDITORS = 8
-LOOP = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
 ATTACKS = {
-    "that time out": (200, f"kind: A\n{{% if spec.n %}}b: {LOOP}{{% endif %}}\n"),
-    "that cannot be interrupted": (40, "kind: A\nb: {{ (10**100) | round(0 - spec.n) if spec.n else 1 }}\n"),
+    "that time out": (200, TIMES_OUT),
+    "that cannot be interrupted": (40, CANNOT_BE_INTERRUPTED),
 }
 
 
@@ -70,7 +70,7 @@ async def test_strangers_are_ready_at_once_beside_requests(
     await platform.ask(unique, "well", namespace, n=0)
     await platform.ready(unique, "well", namespace)
     async with healthy(process[0]):
-        await flood(client, unique, namespace, count)
+        await flood(client, unique, namespace, [{"n": 10**9 + number} for number in range(count)])
         for number in range(STRANGERS):
             assert await seconds_to_ready(platform, others, f"s{number}", stranger, size="small") < stretched(SOON)
             assert await seconds_to_ready(platform, unique, f"s{number}", stranger, n=0) < stretched(SOON)
@@ -116,18 +116,6 @@ async def test_edits_without_end_of_one_namespace_hold_up_no_stranger(
     finally:
         ended.set()
         await asyncio.gather(*editors)
-
-
-async def flood(client: Client, promise_name: str, namespace: str, count: int) -> None:
-    """Creates requests of which none ends by itself."""
-    numbers = iter(range(count))
-
-    async def send() -> None:
-        for number in numbers:
-            body = request(promise_name, f"r{number}", namespace, n=10**9 + number)
-            await client.create(api_of(promise_name), body)
-
-    await asyncio.gather(*(send() for _ in range(IN_FLIGHT)))
 
 
 async def seconds_to_ready(
