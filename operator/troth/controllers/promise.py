@@ -17,6 +17,7 @@ from troth.api import InvalidObject, Key
 from troth.api import labels as names
 from troth.api.conditions import LINTED, REQUESTS_FIT, find_condition
 from troth.api.objects import Promise, WorkloadGroup
+from troth.api.pipelines import Pipeline
 from troth.api.resources import PROMISE
 from troth.controllers.caches import BY_PROMISE, BY_REQUIREMENT
 from troth.controllers.object_writes import object_reference
@@ -24,12 +25,13 @@ from troth.controllers.obstacles import after_refusal, why_refused
 from troth.controllers.owners import owner_index
 from troth.controllers.platform import Platform
 from troth.controllers.promise_api import PromiseApi, UnfitApi
-from troth.controllers.promise_deletion import PromiseDeletion
+from troth.controllers.promise_deletion import PromiseDeletion, UntilDeleted
 from troth.controllers.promise_fit import PromiseFit
 from troth.controllers.promise_lint import PromiseLint
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
 from troth.controllers.steps import Workflow
 from troth.controllers.triggers import requests_of
+from troth.controllers.turn_waiting import Overtaken
 from troth.controllers.workflow import (
     Run,
     Workflows,
@@ -116,9 +118,7 @@ class PromiseReconciler:
         if promise.metadata.is_paused:
             return await self._report_paused(key, promise)
         if promise.metadata.deleting:
-            offer = await self._check(promise)
-            pipelines = offer.promise_delete if isinstance(offer, Offer) else ()
-            return await self._deletion.proceed(key, promise, pipelines)
+            return await self._deletion.proceed(key, promise, await self._delete_pipelines(promise))
         offer = await self._check(promise)
         if isinstance(offer, Unsound):
             self._api.follow_existing(promise)
@@ -127,6 +127,9 @@ class PromiseReconciler:
         try:
             promise = await self._claim(key, promise, offer)
             return await self._install(key, promise, offer)
+        except Overtaken:
+            self._platform.queue.add(key)
+            return Waits("it is being deleted")
         except Conflict:
             return Retry("the Promise changed while it was being reconciled")
         except InvalidObject as error:
@@ -139,6 +142,13 @@ class PromiseReconciler:
             self._api.follow_existing(promise)
             message = f"the API server refused what its API needs: {error.message}"
             return await self._report_refusal(key, promise, error, "APIRefused", message)
+
+    async def _delete_pipelines(self, promise: Promise) -> Sequence[Pipeline]:
+        """What a Promise that goes has still to run. Whatever else it says is not checked: that may have to wait."""
+        if names.DELETE_WORKFLOWS not in promise.metadata.finalizers:
+            return ()
+        offer = await self._check(promise)
+        return offer.promise_delete if isinstance(offer, Offer) else ()
 
     # ---- what it says
 
@@ -256,6 +266,7 @@ class PromiseReconciler:
             hash=await self._hash(promise) if offer.promise_configure else "",
             revision=f"{meta.uid}/{meta.generation}/{promise.version}",
             selectors=promise.spec.destination_selectors,
+            attendant=UntilDeleted(self._platform, promise),
         )
 
     async def _hash(self, promise: Promise) -> str:

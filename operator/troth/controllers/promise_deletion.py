@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from troth.api import Key, find_condition
@@ -179,6 +180,26 @@ class PromiseDeletion:
         )
         status = promise_deletion_status(promise.status, told, now=now)
         await self._platform.write_status(self._platform.caches.promises, PROMISE, key, promise.status, status)
+
+
+@dataclass(frozen=True, slots=True)
+class UntilDeleted:
+    """Waits beside a Promise whose own pipelines wait for their turn, and gives the turn up when the Promise goes.
+
+    One that was edited keeps its turn, and takes another one afterwards: to give it up would mean to wait for all
+    others again.
+    """
+
+    platform: Platform
+    promise: Promise
+
+    def is_overtaken(self) -> bool:
+        """Whether it is being deleted, so that nothing that it says need be rendered any more."""
+        now = self.platform.caches.promises.get("", self.promise.name)
+        return now is None or now.metadata.deleting or now.metadata.uid != self.promise.metadata.uid
+
+    async def tell(self, before: int) -> None:
+        """Nothing: a Promise's status says what was found, and not how long that takes."""
 
 
 def _obstacle(requests: Iterable[Request]) -> str:

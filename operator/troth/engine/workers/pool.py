@@ -42,6 +42,7 @@ _logger = logging.getLogger(__name__)
 _SHORT_SECONDS: Final = 0.15  # of a processor
 _SHORT_PATIENCE_SECONDS: Final = 1.0  # on the wall, for what does not stop by itself
 _GRACE_SECONDS: Final = 0.5
+_CHECKS: Final = "(checks)"  # in the place of a namespace: Promises whose own pipelines do not end slow no check down
 _LEAST_LOOK_SECONDS: Final = 0.02
 
 
@@ -176,7 +177,7 @@ class RenderPool:
         if not pipelines:
             return None
         program = hashlib.sha256(b"check" + pack_pipelines(pipelines)).digest()
-        answer = await self._submit(pipelines, None, Identity(program, program, ""), Place())
+        answer = await self._submit(pipelines, None, Identity(program, program, _CHECKS), Place())
         if isinstance(answer, Held):
             return answer.failure
         return next((outcome for outcome in answer if isinstance(outcome, Failure)), None)

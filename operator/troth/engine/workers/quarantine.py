@@ -48,7 +48,7 @@ class Identity:
     Attributes:
         key: hash of everything that its outcome depends on.
         program: hash of its templates.
-        namespace: that of the request; "" for a Promise's own workflow.
+        namespace: that of the request; "" for a Promise's own workflow, and another word for checks of Promises.
         subject: hash of who asks, whatever the inputs; b"" when that is not known.
     """
 
