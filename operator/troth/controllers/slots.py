@@ -11,6 +11,10 @@ What exists is bounded, and nobody fills the bound: a namespace, or the requests
 reconciles as there is still room for, and a namespace's requests of one Promise half as many. So one that takes all
 it can get leaves a half, two leave a third, and there is room for a stranger whatever they do.
 
+The last slots are kept for namespaces that hold none. So a stranger begins, and goes on after whatever it has waited
+for, as soon as it wants to: without a turn of each of those that are there, which together is long where the API server
+is slow. Who has many requests in one namespace holds a slot as a rule, and waits for the others.
+
 Rejected: a second pool for each store (more queues, and the order between them to reason about); a fixed share for
 each namespace (nobody knows how many there will be); a semaphore (it serves in the order of arrival).
 """
@@ -27,6 +31,7 @@ from dataclasses import dataclass
 from troth.turns import Turns
 
 Party = tuple[str, str]
+_KEPT = 8  # one slot of so many is kept for namespaces that hold none
 
 
 @dataclass(eq=False, slots=True)
@@ -58,6 +63,8 @@ class Slots:
         self.size = size
         self._bound = bound
         self._free = size
+        self._kept = size // _KEPT
+        self._holding: Counter[str] = Counter()
         self._existing = 0
         self._rows: Counter[str] = Counter()
         self._columns: Counter[str] = Counter()
@@ -75,7 +82,7 @@ class Slots:
         """Whether one more reconcile of a party may begin now."""
         room = self._bound - self._existing
         return (
-            self._free > 0
+            self._has_slot_for(row)
             and self._rows[row] < room
             and self._columns[column] < room
             and 2 * self._parties[row, column] < room
@@ -83,16 +90,15 @@ class Slots:
 
     def take(self, party: Party) -> Slot:
         """The slot of a new reconcile, which `admits` has admitted; `end` is its counterpart."""
-        self._free -= 1
+        slot = Slot(party, held=False)
+        self._hold(slot)
         self._count(party, 1)
-        return Slot(party)
+        return slot
 
     def end(self, slot: Slot) -> None:
         """A reconcile has ended."""
         self._count(slot.party, -1)
-        if slot.held:
-            slot.held = False
-            self._free += 1
+        self._release(slot)
         self.offer()
 
     def use(self, slot: Slot) -> None:
@@ -126,8 +132,7 @@ class Slots:
             return
         slot.lends += 1
         if slot.held:
-            slot.held = False
-            self._free += 1
+            self._release(slot)
             self.offer()
         try:
             yield
@@ -155,14 +160,31 @@ class Slots:
             self._returning.remove(slot, *slot.party)
 
     def _resume(self) -> bool:
-        slot = self._returning.take()
+        slot = self._returning.take(lambda row, _: self._has_slot_for(row))
         if slot is None:
             return False
-        slot.held = True
-        self._free -= 1
+        self._hold(slot)
         if slot.turn is not None and not slot.turn.done():
             slot.turn.set_result(None)
         return True
+
+    def _has_slot_for(self, row: str) -> bool:
+        return self._free > (self._kept if self._holding[row] else 0)
+
+    def _hold(self, slot: Slot) -> None:
+        slot.held = True
+        self._free -= 1
+        self._holding[slot.party[0]] += 1
+
+    def _release(self, slot: Slot) -> None:
+        if not slot.held:
+            return
+        slot.held = False
+        self._free += 1
+        row = slot.party[0]
+        self._holding[row] -= 1
+        if not self._holding[row]:
+            del self._holding[row]
 
     def _count(self, party: Party, change: int) -> None:
         self._existing += change

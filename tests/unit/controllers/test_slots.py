@@ -55,9 +55,7 @@ class Work:
     def lend_all(self) -> None:
         """All that run wait for templates, for ever."""
         for _, slot in self.running:
-            if slot.held:
-                slot.held = False
-                self.slots._free += 1
+            self.slots._release(slot)
         self.slots.offer()
 
 
@@ -90,6 +88,44 @@ def test_a_stranger_begins_within_a_few_turns_whatever_the_others_add(
         crowd()
         work.end(random.randrange(len(work.running)))
     assert len(work.begun) - before <= 2 * min(namespaces, kinds) + 2
+
+
+@settings(max_examples=50)
+@given(size=st.integers(8, 40), namespaces=st.integers(1, 30))
+def test_a_stranger_begins_at_once_beside_namespaces_that_hold_slots(size: int, namespaces: int) -> None:
+    queue = WorkQueue(clock=itertools.count(100.0).__next__)
+    work = Work(Slots(size=size, bound=10_000), queue)
+    kept = size // 8
+    for number in range(100):
+        for namespace in range(min(namespaces, size - kept)):
+            queue.add(key(f"{CROWD}{namespace}", str(number)))
+        work.slots.offer()
+    assert len(work.begun) == size - kept
+    stranger = key("stranger", kind="others.example.com")
+    queue.add(stranger)
+    work.slots.offer()
+    assert work.begun[-1] == stranger
+
+
+async def test_a_stranger_goes_on_at_once_beside_namespaces_that_hold_slots() -> None:
+    slots = Slots(size=16, bound=1000)
+    release, gone_on = asyncio.Event(), asyncio.Event()
+
+    async def reconcile(slot: Slot) -> None:
+        slots.use(slot)
+        async with slots.lent():
+            await release.wait()
+        gone_on.set()
+
+    stranger = asyncio.create_task(reconcile(slots.take(("stranger", "others.example.com"))))
+    await asyncio.sleep(0)
+    crowd = []
+    while slots.admits(CROWD, "things.example.com"):
+        crowd.append(slots.take((CROWD, "things.example.com")))
+    assert len(crowd) == 14
+    release.set()
+    await asyncio.wait_for(gone_on.wait(), 5)
+    await stranger
 
 
 @pytest.mark.parametrize("crowds", [1, 2, 5])

@@ -42,7 +42,9 @@ _logger = logging.getLogger(__name__)
 _SHORT_SECONDS: Final = 0.15  # of a processor
 _SHORT_PATIENCE_SECONDS: Final = 1.0  # on the wall, for what does not stop by itself
 _GRACE_SECONDS: Final = 0.5
-_CHECKS: Final = "(checks)"  # in the place of a namespace: Promises whose own pipelines do not end slow no check down
+_CHECKS: Final = (
+    "(checks)"  # in the place of a namespace: Promises whose own pipelines do not end slow no check down
+)
 _LEAST_LOOK_SECONDS: Final = 0.02
 
 
