@@ -148,7 +148,7 @@ METADATA = st.fixed_dictionaries(
         "labels": st.dictionaries(
             st.sampled_from([names.PAUSED, "team"]), st.sampled_from(["true", "false", "a"])
         ),
-        "annotations": st.dictionaries(st.sampled_from(["a", "b"]), st.text(max_size=3)),
+        "annotations": st.dictionaries(st.sampled_from(["a", "b"]), st.sampled_from(["", "one", "two words"])),
         "deletionTimestamp": st.just("2026-01-01T00:00:00Z"),
         "finalizers": st.lists(st.sampled_from([names.DELETE_WORKFLOWS, "example.com/other"]), unique=True),
         "generation": st.integers(0, 5),
