@@ -67,10 +67,10 @@ async def requests_that_time_out(ground: Ground) -> AsyncGenerator[None, None]:
 async def requests_that_cannot_be_interrupted(ground: Ground) -> AsyncGenerator[None, None]:
     corner = await ground.corner("rounds", template=CANNOT_BE_INTERRUPTED)
     yield
-    await flood(ground.client, corner.name, corner.name, [{"n": _NEVER + n} for n in range(40)])
+    await flood(ground.client, corner.name, corner.name, [{"n": _NEVER + n} for n in range(20)])
     for number in count(1):
         yield
-        await edit(ground.client, corner.name, corner.name, f"r{number % 40}", n=_NEVER - number)
+        await edit(ground.client, corner.name, corner.name, f"r{number % 20}", n=_NEVER - number)
 
 
 async def requests_that_backtrack(ground: Ground) -> AsyncGenerator[None, None]:
@@ -79,11 +79,11 @@ async def requests_that_backtrack(ground: Ground) -> AsyncGenerator[None, None]:
     second = pipeline("second", [{"path": "second.yaml", "template": BACKTRACKS}])
     corner = await ground.corner("regex", workflows=of_pipelines(first, second))
     yield
-    notes = ["a" * (30 + n) + "!" for n in range(20)]
+    notes = ["a" * (30 + n) + "!" for n in range(10)]
     await flood(ground.client, corner.name, corner.name, [{"note": n, "password": PASSWORD} for n in notes])
     for number in count(1):
         yield
-        await edit(ground.client, corner.name, corner.name, f"r{number % 20}", note="a" * (50 + number) + "!")
+        await edit(ground.client, corner.name, corner.name, f"r{number % 10}", note="a" * (50 + number) + "!")
 
 
 async def requests_that_render_much(ground: Ground) -> AsyncGenerator[None, None]:
@@ -91,10 +91,10 @@ async def requests_that_render_much(ground: Ground) -> AsyncGenerator[None, None
     greedy = {"path": "greedy.yaml", "when": "{{ spec.greedy }}", "template": "a: " + FILLS_MEMORY}
     corner = await ground.corner("texts", files=[seven_megabytes(), greedy])
     yield
-    await flood(ground.client, corner.name, corner.name, [{"greedy": number % 2 == 0} for number in range(20)])
+    await flood(ground.client, corner.name, corner.name, [{"greedy": number % 2 == 0} for number in range(12)])
     for number in count():
         yield
-        await edit(ground.client, corner.name, corner.name, f"r{number % 20}", edition=number)
+        await edit(ground.client, corner.name, corner.name, f"r{number % 12}", edition=number)
 
 
 async def requests_that_nest_deep(ground: Ground) -> AsyncGenerator[None, None]:
@@ -151,17 +151,17 @@ async def values_that_would_be_documents(ground: Ground) -> AsyncGenerator[None,
 
 
 async def promises_that_time_out(ground: Ground) -> AsyncGenerator[None, None]:
-    """Forty whose own pipelines do not end, and which are edited while they wait."""
+    """Twenty whose own pipelines do not end, and which are edited while they wait."""
 
     yield
-    for number in range(40):
+    for number in range(20):
         with tried():
             await ground.platform.make(PROMISE, slow_promise(f"{ground.name}slow{number}"))
     for number in count():
         yield
         with tried():
             await ground.platform.make(
-                PROMISE, slow_promise(f"{ground.name}slow{number % 40}", edition=1 + number // 40)
+                PROMISE, slow_promise(f"{ground.name}slow{number % 20}", edition=1 + number // 20)
             )
 
 
