@@ -131,6 +131,11 @@ class Request:
     status: Object
     raw: Object
 
+    @property
+    def is_observed(self) -> bool:
+        """Whether its status is about its newest spec."""
+        return bool(self.status.get("observedGeneration") == self.metadata.generation)
+
 
 @dataclass(frozen=True, slots=True)
 class Workload:

@@ -18,6 +18,7 @@ from typing import Any, Literal, get_args, get_origin
 import yaml
 
 from troth.api import TrothError
+from troth.api import labels as names
 
 
 class InvalidSettings(TrothError):
@@ -38,7 +39,7 @@ class Settings:
     )
     context: str = setting("", "Context of the kubeconfig; empty: its current one.")
     system_namespace: str = setting(
-        "kratix-platform-system", "Namespace of the operator's own objects and of the Works of Promises."
+        names.SYSTEM_NAMESPACE, "Namespace of the operator's own objects and of the Works of Promises."
     )
     pipeline_namespaces: str = setting(
         "",

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from troth.api import Key, Promise, Resource
+from troth.api import labels as names
 from troth.api.pipelines import JinjaPipeline
 from troth.controllers.caches import Caches
 from troth.controllers.contents import Contents
@@ -78,7 +79,7 @@ class ControllerSettings:
         reach: which namespaces Promises may have their Works kept in.
     """
 
-    system_namespace: str = "kratix-platform-system"
+    system_namespace: str = names.SYSTEM_NAMESPACE
     store_poll_seconds: float = 10.0
     failing_store_poll_seconds: float = 3.0
     write_retry_seconds: float = 15.0

@@ -37,7 +37,6 @@ from troth.controllers.workflow import (
     Workflows,
     after_failure,
     after_run,
-    is_passing,
     remember_contents,
 )
 from troth.controllers.workflow_works import NameTaken, WorkOwner, Works, keep_or_make_again
@@ -159,7 +158,7 @@ class PromiseReconciler:
         if known and known[0] == (meta.uid, meta.generation):
             return known[1]
         found = await self._read(promise)
-        if isinstance(found, Unsound) and found.failure is not None and is_passing(found.failure):
+        if isinstance(found, Unsound) and found.failure is not None and found.failure.passes:
             return found
         self._checked[promise.name] = ((meta.uid, meta.generation), found)
         return found
@@ -221,7 +220,7 @@ class PromiseReconciler:
 
     async def _install(self, key: Key, promise: Promise, offer: Offer) -> Result:
         established = await self._api.keep(promise, offer)
-        is_new = promise.status.get("observedGeneration") != promise.metadata.generation
+        is_new = not promise.is_observed
         if established and is_new and self._platform.caches.request_apis.is_listing(promise.name):
             # Its status lets the requests be rendered, and they have to be what the new schema makes of them.
             return After(_LOOK_AGAIN, "its requests are being listed")
@@ -234,7 +233,7 @@ class PromiseReconciler:
             raise InvalidObject("metadata.name", str(error), "give one of the two another name") from None
         facts = self._facts(promise, offer, run, established=established)
         facts = replace(facts, lint=self._lint.report(key), misfits=self._fit.report(key, promise))
-        if promise_available(facts) and promise.status.get("status") != "Available":
+        if promise_available(facts) and not promise.is_available:
             self._record(promise, "Normal", "Available", "Promise is available")
         if await self._write_status(key, promise, facts):
             self._announce_findings(promise)
@@ -372,7 +371,7 @@ class PromiseReconciler:
                 requirement.version,
                 installed=other is not None,
                 versions=frozenset({other.version or names.VERSION_NOT_SET} if other else ()),
-                available=bool(other and other.status.get("status") == "Available"),
+                available=bool(other and other.is_available),
             )
             found.append(RequirementFacts(requirement.name, requirement.version, state))
         return found
@@ -387,7 +386,7 @@ class PromiseReconciler:
 
     async def _report_unsound(self, key: Key, promise: Promise, unsound: Unsound) -> Result:
         facts = self._facts(promise, None, None, established=True, problem=unsound.problem)
-        unfit = not unsound.passes and not (unsound.failure and is_passing(unsound.failure))
+        unfit = not unsound.passes and not (unsound.failure and unsound.failure.passes)
         facts = replace(facts, problem_reason=unsound.reason, unfit=unfit)
         if unsound.failure is not None:
             facts = _with_failure(facts, unsound.failure)
@@ -403,11 +402,7 @@ class PromiseReconciler:
         """The API server takes not what the Promise needs. A Promise that can be used stays so: its API is there."""
         definitions = self._platform.caches.definitions.by_index(BY_PROMISE, promise.name)
         served = not promise.spec.api or any(live.established for live in definitions)
-        if (
-            served
-            and promise.status.get("status") == "Available"
-            and promise.status.get("observedGeneration") == promise.metadata.generation
-        ):
+        if served and promise.is_available and promise.is_observed:
             raise error
         await self._report_unsound(
             key, promise, Unsound(message, reason=reason, passes=not isinstance(error, TooLarge))
@@ -428,7 +423,7 @@ class PromiseReconciler:
         wrote = await self._platform.write_status(
             self._platform.caches.promises, PROMISE, key, promise.status, status
         )
-        if wrote and not facts.paused and promise.status.get("status") == "Available" != status["status"]:
+        if wrote and not facts.paused and promise.is_available and status["status"] != "Available":
             unmet = any(requirement.state != INSTALLED for requirement in facts.requirements)
             why = "Requirements have changed" if unmet and not facts.problem else status["message"]
             self._record(promise, "Warning", "Unavailable", f"Promise no longer available: {why}")

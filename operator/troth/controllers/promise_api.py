@@ -72,7 +72,7 @@ class PromiseApi:
                 f"allow it: add {offer.resource.group} to rbac.requestApis.groups of the chart",
             )
         # After a restart the list takes a moment. An available Promise does not become unavailable for that.
-        return informer.synced.is_set() or promise.status.get("status") == "Available"
+        return informer.synced.is_set() or promise.is_available
 
     async def _create(self, promise: Promise, definition: Mapping[str, Any]) -> Definition:
         name = definition["metadata"]["name"]

@@ -102,7 +102,7 @@ class RequestReports:
         """It, or its deletion, waits for its turn to be rendered; ``before`` are rendered first."""
         if live.metadata.deleting:
             await self.deleting(live, f"its delete pipeline, which waits for its turn, {before} before it")
-        elif live.status.get("observedGeneration") != live.metadata.generation:
+        elif not live.request.is_observed:
             await self._write(live, waiting_status(live.status, before=before, now=self._platform.now()))
 
     async def announce_components(self, live: LiveRequest, run: Run) -> LiveRequest:

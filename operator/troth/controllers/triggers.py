@@ -131,7 +131,7 @@ def request_changed(change: Change[Request], caches: Caches) -> Iterator[Trigger
     if new is None:
         promise = caches.promises.get("", api.promise)
         # A Promise that is deleted, or whose new API cannot take the place of the old, waits for the last one.
-        if promise and (promise.metadata.deleting or promise.status.get("status") != "Available"):
+        if promise and (promise.metadata.deleting or not promise.is_available):
             yield _promise(api.promise)
     if not change.listed:
         return

@@ -23,7 +23,7 @@ from troth.api.pipelines import Move
 from troth.controllers.platform import Platform
 from troth.controllers.result import After, Result, Retry, Terminal, Waits
 from troth.controllers.steps import Runners, Workflow, run_steps
-from troth.engine.failure import Failure, passes
+from troth.engine.failure import Failure
 from troth.engine.placement.work import GroupContent, Packed, pack_content
 from troth.engine.rendering.components import Component, Parent, find_components, may_hold_components
 from troth.engine.rendering.render import Control, RenderContext
@@ -125,7 +125,7 @@ class Workflows:
             progress=progress,
         )
         repeatable = all(self._runners[type(pipeline)].repeatable for pipeline in workflow.pipelines)
-        if repeatable and (run.failure is None or not is_passing(run.failure)):
+        if repeatable and (run.failure is None or not run.failure.passes):
             self._remembered[workflow.key] = (inputs, run)
         return run
 
@@ -173,17 +173,12 @@ def remember_contents(platform: Platform, groups: Sequence[GroupContent]) -> tup
     )
 
 
-def is_passing(failure: Failure) -> bool:
-    """Whether the same render may go well another time: what failed was the process or the time that it had."""
-    return passes(failure.reason)
-
-
 def after_failure(failure: Failure) -> Result:
     """What follows from a workflow that failed."""
     sentence = failure.sentence()
     if failure.again:
         return After(failure.again + _HELD_OVER, sentence, failed=True)
-    if is_passing(failure):
+    if failure.passes:
         return Retry(sentence)
     return Terminal(failure.reason, sentence)
 

@@ -101,6 +101,11 @@ class Failure:
         }
         return {name: value for name, value in fields.items() if value not in (None, "")}
 
+    @property
+    def passes(self) -> bool:
+        """Whether the same render may go well another time."""
+        return passes(self.reason)
+
     def within(self, pipeline: str) -> Failure:
         """The same failure, of that pipeline, with its texts cut to a length that a status can hold."""
         return replace(

@@ -215,7 +215,7 @@ def judge_request(
     if meta.deleting:
         return _judge_deletion(bound, request, read)
     if of_promise.deleting:
-        if request.status.get("observedGeneration") == meta.generation:
+        if request.is_observed:
             return Waiting(bound, None)  # it goes in a moment, and what it says is so until then
         return Waiting(bound, _why_unavailable(promise))
     if not promise.is_observed:

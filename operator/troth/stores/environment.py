@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from troth.api import labels as names
 from troth.budget import Budget
 from troth.stores.git import GitSettings
 from troth.stores.kubernetes import KubernetesSettings
@@ -41,7 +42,7 @@ class StoreEnvironment:
     cluster: KubernetesClient
     connect: Connect
     parse: Parse
-    inventory_namespace: str = "kratix-platform-system"
+    inventory_namespace: str = names.SYSTEM_NAMESPACE
     surroundings: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     ownerships: Ownerships = field(default_factory=Ownerships)
     budget: Budget = field(default_factory=Budget)

@@ -30,6 +30,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from troth.api import NoAnswer, Resource, TrothError
+from troth.api import labels as names
 from troth.budget import Budget
 from troth.stores.content import content_version, load_content
 from troth.stores.edits import Wish, read_claim
@@ -104,7 +105,7 @@ class KubernetesWriter:
         *,
         store: str,
         parse: Parse,
-        namespace: str = "kratix-platform-system",
+        namespace: str = names.SYSTEM_NAMESPACE,
         owns_client: bool = False,
         settings: KubernetesSettings | None = None,
     ) -> None:

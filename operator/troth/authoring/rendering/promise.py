@@ -26,7 +26,6 @@ from troth.engine.status.facts import INSTALLED, WorkFacts
 from troth.engine.workflow.outputs import WorkflowOutput, judge_outcomes, workflow_facts
 from troth.engine.yaml.emit import dump_documents
 
-SYSTEM_NAMESPACE = "kratix-platform-system"
 _SOURCE = "promise-workflow"
 
 
@@ -45,7 +44,7 @@ def render_promise(
     *,
     destinations: Destinations | None,
     render: Callable[[Sequence[JinjaPipeline], RenderContext], Sequence[Outcome]],
-    system_namespace: str = SYSTEM_NAMESPACE,
+    system_namespace: str = names.SYSTEM_NAMESPACE,
 ) -> Rendering:
     """What becomes of a Promise: the files of its dependencies and of its own workflow, and its status.
 
