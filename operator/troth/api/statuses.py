@@ -8,9 +8,12 @@ reads stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
+
+from troth.api.typed import read_list, read_map, read_maps, read_text, read_whole
 
 Shape = Any
 """A type, the shapes of a map's members, `_Each` for a list, or a check."""
@@ -104,6 +107,67 @@ _STATUS: Final[Mapping[str, Shape]] = {
     },
 }
 _NOT_THERE: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class OwnStatus:
+    """What stands under ``status.troth``: the operator's own notes, which nobody else is meant to write.
+
+    Whoever has the right may have written them all the same. So every answer has its type whatever is there, and a
+    note of another form counts as not there.
+
+    Attributes:
+        fields: all of it, as it is.
+    """
+
+    fields: Mapping[str, Any]
+
+    @property
+    def observed_generation(self) -> int | None:
+        """The generation of the object that the notes are about."""
+        return read_whole(self.fields.get("observedGeneration")) or None
+
+    @property
+    def placements(self) -> Sequence[Mapping[str, Any]]:
+        """Where the files of a request are, and in which version."""
+        return read_maps(self.fields.get("placements"))
+
+    @property
+    def components(self) -> Sequence[Mapping[str, Any]]:
+        """The requests of other Promises that belong to a request."""
+        return read_maps(self.fields.get("components"))
+
+    @property
+    def unscheduled(self) -> Sequence[Mapping[str, Any]]:
+        """The groups of a Work for which there is no Destination."""
+        return read_maps(self.fields.get("unscheduled"))
+
+    @property
+    def held(self) -> Sequence[Mapping[str, Any]]:
+        """The placements of a Work that keep what they have, since something else is asked for now."""
+        return read_maps(self.fields.get("held"))
+
+    @property
+    def status_keys(self) -> frozenset[str]:
+        """The fields of the status that the author's pipelines have written."""
+        return self._names("statusKeys")
+
+    @property
+    def condition_types(self) -> frozenset[str]:
+        """The conditions that the author's pipelines have written."""
+        return self._names("conditionTypes")
+
+    def text(self, name: str) -> str:
+        """A note that is a text; an empty one when there is none."""
+        return read_text(self.fields.get(name))
+
+    def _names(self, name: str) -> frozenset[str]:
+        return frozenset(entry for entry in read_list(self.fields.get(name)) if isinstance(entry, str))
+
+
+def read_own(status: Mapping[str, Any]) -> OwnStatus:
+    """The operator's own notes in a status. Never raises, whatever somebody has put there."""
+    return OwnStatus(read_map(status.get("troth")))
 
 
 def read_status(obj: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -20,6 +20,7 @@ from typing import Any
 from troth.api import Key
 from troth.api import labels as names
 from troth.api.objects import Request
+from troth.api.statuses import read_own
 from troth.controllers.platform import Platform
 from troth.engine.rendering.components import Component, Parent, first_difference, read_parent
 from troth.engine.status import (
@@ -58,7 +59,7 @@ class Components:
             ComponentFacts(item.api_version, item.kind, item.name, item.namespace, message=MISSING)
             for item in fresh
         ]
-        return [*((status.get("troth") or {}).get("components") or ()), *components_block(facts)]
+        return [*read_own(status).components, *components_block(facts)]
 
     def facts(
         self, key: Key, parent: Parent, rendered: Iterable[Component], status: Mapping[str, Any], *, complete: bool
@@ -156,10 +157,9 @@ class Components:
 
 def reported(status: Mapping[str, Any]) -> list[Component]:
     """The components that a request's status names."""
-    entries = (status.get("troth") or {}).get("components") or ()
     return [
         Component(
             entry.get("apiVersion", ""), entry.get("kind", ""), entry.get("namespace", ""), entry.get("name", "")
         )
-        for entry in entries
+        for entry in read_own(status).components
     ]

@@ -13,6 +13,7 @@ from troth.api import find_condition
 from troth.api import labels as names
 from troth.api.conditions import READY
 from troth.api.objects import Destination, ObjectMeta, Promise, Request, Work, WorkPlacement
+from troth.api.statuses import read_own
 from troth.engine.placement.layout import AGGREGATED
 from troth.engine.rendering.components import read_parent
 from troth.engine.status import is_failing
@@ -124,7 +125,7 @@ def was_ever_written(placement: WorkPlacement) -> bool:
     One from before there were seals is taken at its word: then its group stays where it is.
     """
     status = placement.status
-    said = bool(status.get("versionID") or (status.get("troth") or {}).get("location"))
+    said = bool(status.get("versionID") or read_own(status).fields.get("location"))
     return placement.recorded > 0 or (placement.former and said)
 
 
@@ -147,7 +148,7 @@ def as_place(destination: Destination | None) -> object:
 def _as_one_file(destination: Destination) -> object:
     """Whether a Destination has its one file, or why not."""
     ready = find_condition(destination.status.get("conditions"), READY) or {}
-    return (destination.status.get("troth") or {}).get("aggregate"), ready.get("message")
+    return read_own(destination.status).fields.get("aggregate"), ready.get("message")
 
 
 def readiness(obj: Any) -> tuple[str]:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from troth.api import InvalidObject
 from troth.api.objects import Workload, WorkloadGroup
+from troth.api.statuses import read_own
 from troth.controllers.platform import Platform
 from troth.engine.placement.plain_secrets import Policy, describe, exposed, find_plain_secrets, policy_of, withheld
 from troth.engine.placement.work import decode_content
@@ -106,8 +107,8 @@ class PlainSecrets:
 
 def said_before(status: Mapping[str, Any]) -> tuple[str, ...]:
     """What the status of a Work says of Secrets in the clear already."""
-    ours = status.get("troth") or {}
-    return (ours.get("withheld") or "", ours.get("exposed") or "")
+    ours = read_own(status)
+    return ours.text("withheld"), ours.text("exposed")
 
 
 def decode_readable(groups: Mapping[str, Sequence[Mapping[str, str]]]) -> dict[str, bytes]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from troth.api import InvalidObject, Key
+from troth.api import InvalidObject, Key, reasons
 from troth.api import labels as names
 from troth.api.conditions import LINTED, REQUESTS_FIT, find_condition
 from troth.api.objects import Promise, WorkloadGroup
@@ -414,7 +414,7 @@ class PromiseReconciler:
         meta = promise.metadata
         facts = PromiseFacts(generation=meta.generation, paused=True, deleting=meta.deleting)
         if await self._write_status(key, promise, facts):
-            self._record(promise, "Warning", "PausedReconciliation", "Paused")
+            self._record(promise, "Warning", reasons.PAUSED, "Paused")
             self._platform.trigger(requests_of(promise.name, self._platform.caches))
         return Waits("it is paused")
 

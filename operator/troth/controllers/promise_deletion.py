@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from troth.api import Key, find_condition
+from troth.api import Key, find_condition, reasons
 from troth.api import labels as names
 from troth.api.conditions import READY
 from troth.api.objects import Promise, Request
@@ -43,7 +43,7 @@ OURS = frozenset(
     }
 )
 _LOOK_AGAIN = 5.0
-_OBSTACLES: Final = frozenset({"Deleting", "DeleteWorkflowFailed", "PausedReconciliation"})
+_OBSTACLES: Final = frozenset({reasons.DELETING, reasons.DELETE_WORKFLOW_FAILED, reasons.PAUSED})
 
 
 class PromiseDeletion:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from troth.api import Key
+from troth.api import Key, reasons
 from troth.api import labels as names
 from troth.api.objects import Promise, Work
 from troth.controllers.caches import BY_OWNER, BY_WORK
@@ -123,7 +123,7 @@ class RequestDeletion:
 
     async def _fail(self, live: LiveRequest, failure: str, *, stalled: bool = False) -> Result:
         await self._reports.deleting(live, "its delete pipeline", failure=failure, stalled=stalled)
-        return Terminal("DeleteWorkflowFailed", failure)
+        return Terminal(reasons.DELETE_WORKFLOW_FAILED, failure)
 
     async def _wait(self, live: LiveRequest, waiting_for: str) -> Result:
         if await self._reports.deleting(live, waiting_for):

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from troth.api import labels as names
+from troth.api import reasons
 from troth.api.conditions import READY, find_condition
+from troth.api.statuses import read_own
 from troth.controllers.components import Components
 from troth.controllers.live_request import LiveRequest
 from troth.controllers.platform import Platform
@@ -19,7 +21,6 @@ from troth.controllers.relaxing import remedy
 from troth.controllers.workflow import Run
 from troth.controllers.workflow_works import WorkOwner, Works
 from troth.engine.status import (
-    PAUSED,
     RequestFacts,
     WorkFacts,
     WorkflowFacts,
@@ -58,7 +59,7 @@ class RequestReports:
             obstacle=obstacle,
         )
         if await self._write(live, request_status(live.status, facts, now=self._platform.now())):
-            self._record(live, "Warning", PAUSED, obstacle.message, "Reconcile")
+            self._record(live, "Warning", reasons.PAUSED, obstacle.message, "Reconcile")
 
     async def unavailable(self, live: LiveRequest, obstacle: Obstacle, owner: WorkOwner) -> bool:
         """Its Promise is not available: what was carried out stands, and what was asked for since then waits.
@@ -110,7 +111,7 @@ class RequestReports:
         entries = self._components.announce(run.components, live.status)
         if entries is None:
             return live
-        await self._write(live, {"troth": {**(live.status.get("troth") or {}), "components": entries}})
+        await self._write(live, {"troth": {**read_own(live.status).fields, "components": entries}})
         return live.reread()
 
     async def carried_out(self, live: LiveRequest, version: str, owner: WorkOwner, run: Run) -> bool:
@@ -164,7 +165,7 @@ class RequestReports:
             stalled=stalled,
         )
         if await self._write(live, status) and failure:
-            self._record(live, "Warning", "DeleteWorkflowFailed", failure, "Delete")
+            self._record(live, "Warning", reasons.DELETE_WORKFLOW_FAILED, failure, "Delete")
         return True
 
     async def held(self, live: LiveRequest, error: Forbidden | Invalid) -> None:
@@ -202,7 +203,7 @@ class RequestReports:
                 "%s: %s", key, message, extra={"kind": key.kind, "namespace": key.namespace, "object": key.name}
             )
             self._record(live, "Normal", "ReconcileSucceeded", message, "Reconcile")
-        elif reason not in ("WorksPending", "WorkflowPending", "ComponentsPending"):
+        elif reason not in reasons.IN_PROGRESS:
             self._record(live, "Warning", reason, str(ready.get("message")), "Reconcile")
 
     def _record(self, live: LiveRequest, event_type: str, reason: str, message: str, action: str) -> None:
@@ -216,8 +217,7 @@ def _ready(status: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _versions(status: Mapping[str, Any]) -> set[str]:
-    placements = (status.get("troth") or {}).get("placements") or ()
-    return {str(placement["version"])[:12] for placement in placements if placement.get("version")}
+    return {str(place["version"])[:12] for place in read_own(status).placements if place.get("version")}
 
 
 def _is_younger(live: LiveRequest, seconds: float, now: float) -> bool:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from troth.api import Key
+from troth.api import Key, reasons
 from troth.api.objects import Workload, WorkloadGroup
 from troth.api.pipelines import Move
 from troth.controllers.platform import Platform
@@ -142,7 +142,7 @@ class Workflows:
             sentence = found.failure.sentence()
             logger.warning("%s: its delete pipeline failed: %s", workflow.key, sentence)
             again = after_failure(found.failure)
-            result = Terminal("DeleteWorkflowFailed", sentence) if isinstance(again, Terminal) else again
+            result = Terminal(reasons.DELETE_WORKFLOW_FAILED, sentence) if isinstance(again, Terminal) else again
             return Blocked(sentence, suspended=False, result=result)
         if progress.running is not None:
             return Blocked("", suspended=False, result=_wait_for(progress.running))

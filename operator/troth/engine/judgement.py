@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from troth.api import InvalidObject, Promise, Request, find_condition
+from troth.api import InvalidObject, Promise, Request, find_condition, reasons
 from troth.api import labels as names
 from troth.api.conditions import READY
 from troth.api.objects import PromiseSpec
@@ -28,7 +28,7 @@ from troth.engine.promises import offers
 from troth.engine.promises.definitions import declared_status
 from troth.engine.rendering.context import RenderContext, render_context
 from troth.engine.rendering.render import Outcome
-from troth.engine.status import PAUSED, why_paused, why_unavailable
+from troth.engine.status import why_paused, why_unavailable
 from troth.engine.status.facts import Obstacle
 from troth.engine.workflow.outputs import WorkflowOutput, judge_outcomes
 
@@ -237,7 +237,7 @@ def _why_unavailable(promise: Promise) -> Obstacle | None:
     """Why a Promise fulfils no requests; None when it is about to say so."""
     if not promise.status.get("status"):
         return None  # it was not looked at yet; its first status queues its requests
-    if (find_condition(promise.status.get("conditions"), READY) or {}).get("reason") == PAUSED:
+    if (find_condition(promise.status.get("conditions"), READY) or {}).get("reason") == reasons.PAUSED:
         return None  # it is no longer paused, and looks at itself first
     return why_unavailable(promise.name, promise.status, deleting=promise.metadata.deleting)
 

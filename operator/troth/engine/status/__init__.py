@@ -45,7 +45,7 @@ from troth.engine.status.request import (
 )
 from troth.engine.status.requests import NAMED, is_failing
 from troth.engine.status.store import destination_status, secret_not_found, state_store_status
-from troth.engine.status.unattended import PAUSED, why_paused, why_unavailable
+from troth.engine.status.unattended import why_paused, why_unavailable
 
 __all__ = [
     "BEING_DELETED",
@@ -55,7 +55,6 @@ __all__ = [
     "NOT_MADE_BY_TROTH",
     "NOT_SEALED_YET",
     "ON_ITS_WAY",
-    "PAUSED",
     "AuthorStatus",
     "ComponentFacts",
     "DependentFacts",

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from troth.api import Condition, find_condition
+from troth.api import Condition, find_condition, reasons
 from troth.api import conditions as types
 from troth.engine.status.facts import ComponentFacts
 
@@ -18,8 +18,6 @@ ON_ITS_WAY: Final = "is on its way"
 MISSING: Final = "does not exist yet"
 BEING_DELETED: Final = "is being deleted"
 
-# Reasons of Ready that pass by themselves within moments.
-_PASSING: Final = frozenset({"WorksPending", "WorkflowPending", "ComponentsPending", "APIPending"})
 _NAMED: Final = 3
 
 
@@ -32,7 +30,7 @@ def judge_component(
     """The facts of a component that is there and holds what was rendered, with what its own status says."""
     ready = find_condition(status.get("conditions"), types.READY) or {}
     current = status.get("observedGeneration") == generation
-    passing = not ready or ready.get("reason") in _PASSING
+    passing = not ready or ready.get("reason") in reasons.IN_PROGRESS
     if current and ready.get("status") == "True":
         return facts.with_state("Ready", "")
     if passing or (not current and ready.get("status") == "True"):
@@ -49,7 +47,7 @@ def components_condition(components: Sequence[ComponentFacts]) -> Condition | No
         return None
     unready.sort(key=lambda item: item.state != "Failing")
     failing = unready[0].state == "Failing"
-    reason = "ComponentsNotReady" if failing else "ComponentsPending"
+    reason = reasons.COMPONENTS_NOT_READY if failing else reasons.COMPONENTS_PENDING
     texts = [_sentence(item) for item in unready[:_NAMED]]
     if len(unready) > _NAMED:
         texts.append(f"and {len(unready) - _NAMED} more")

@@ -16,10 +16,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from troth.api import Condition, find_condition, labels, merge_conditions
+from troth.api import Condition, find_condition, labels, merge_conditions, reasons
 from troth.api import conditions as types
 from troth.api.conditions import Status
 from troth.api.objects import Work, WorkPlacement
+from troth.api.statuses import read_own
 from troth.engine.placement.scheduling import describe_labels
 from troth.engine.status.facts import Held, PlacementFacts, Waiting, WorkFacts
 
@@ -35,15 +36,15 @@ def read_placement(placement: WorkPlacement, *, abandoned: bool = False) -> Plac
 
     ``abandoned``: its Destination does not exist, so what the status says of writing is over.
     """
-    ours = placement.status.get("troth") or {}
-    current = ours.get("observedGeneration") == placement.metadata.generation
+    ours = read_own(placement.status)
+    current = ours.observed_generation == placement.metadata.generation
     write = find_condition(placement.status.get("conditions"), types.WRITE_SUCCEEDED) or {}
     failed = current and write.get("status") == "False" and not abandoned
     return PlacementFacts(
         name=placement.metadata.name,
         group_id=placement.group_id,
         destination=placement.destination,
-        path=ours.get("path", ""),
+        path=ours.text("path"),
         files=len(placement.workloads),
         written=current and write.get("status") == "True" and placement.recorded == placement.metadata.generation,
         version=placement.status.get("versionID", "") if placement.recorded else "",
@@ -66,7 +67,7 @@ def placement_status(old: Mapping[str, Any], facts: PlacementFacts, *, now: str)
         "versionID": facts.version or old.get("versionID") or None,
         "observedGeneration": facts.generation,
         "troth": {
-            **{name: value for name, value in (old.get("troth") or {}).items() if name in _RECORD},
+            **{name: value for name, value in read_own(old).fields.items() if name in _RECORD},
             "observedGeneration": facts.generation,
             "path": facts.path or None,
             "files": facts.files,
@@ -79,24 +80,24 @@ def read_work(work: Work, placements: Iterable[PlacementFacts]) -> WorkFacts:
 
     A status that the operator did not write says nothing, not even that the Work was scheduled.
     """
-    ours = (work.status.get("troth") or {}) if work.reported else {}
+    ours = read_own(work.status if work.reported else {})
     known = tuple(placements)
-    elsewhere = [entry.get("id", "") for entry in ours.get("unscheduled") or ()]
+    elsewhere = [entry.get("id", "") for entry in ours.unscheduled]
     placed = {*(placement.group_id for placement in known), *elsewhere}
     # A placement that somebody has deleted is made anew when it is gone; until then nothing of its group is placed.
-    complete = bool(ours.get("held")) or all(group.id in placed for group in work.groups)
+    complete = bool(ours.held) or all(group.id in placed for group in work.groups)
     return WorkFacts(
         name=work.metadata.name,
         groups=len(work.groups),
-        scheduled=complete and ours.get("observedGeneration") == work.metadata.generation,
+        scheduled=complete and ours.observed_generation == work.metadata.generation,
         unscheduled=tuple(
-            Waiting(entry.get("id", ""), entry.get("matchLabels") or {}) for entry in ours.get("unscheduled") or ()
+            Waiting(entry.get("id", ""), entry.get("matchLabels") or {}) for entry in ours.unscheduled
         ),
         placements=known,
         generation=work.metadata.generation,
-        refusal=ours.get("refusal") or "",
-        forbidden=ours.get("forbidden") or "",
-        obstacle=ours.get("obstacle") or "",
+        refusal=ours.text("refusal"),
+        forbidden=ours.text("forbidden"),
+        obstacle=ours.text("obstacle"),
         held=tuple(
             Held(
                 entry.get("name", ""),
@@ -104,11 +105,11 @@ def read_work(work: Work, placements: Iterable[PlacementFacts]) -> WorkFacts:
                 entry.get("matchLabels") or {},
                 entry.get("has"),
             )
-            for entry in ours.get("held") or ()
+            for entry in ours.held
         ),
         namespace=work.metadata.namespace,
-        exposed=ours.get("exposed") or "",
-        withheld=ours.get("withheld") or "",
+        exposed=ours.text("exposed"),
+        withheld=ours.text("withheld"),
     )
 
 
@@ -173,20 +174,28 @@ def works_report(works: Sequence[WorkFacts], noun: str) -> WorksReport:
     failing = [work for work in works if work.state == "Failing"]
     if failing:
         message = f"Some works associated with this {noun} failed: {_names(work.name for work in failing)}"
-        return WorksReport(_works("False", "WorksFailing", message), "WorksFailing", _why_failing(failing))
+        return WorksReport(
+            _works("False", reasons.WORKS_FAILING, message), reasons.WORKS_FAILING, _why_failing(failing)
+        )
     pending = [work for work in works if work.state == "Pending"]
     waiting = _why_unscheduled(pending)
     if waiting:
-        return WorksReport(_works("Unknown", "WorksPending", waiting), "UnscheduledWorkloads", waiting)
+        return WorksReport(
+            _works("Unknown", reasons.WORKS_PENDING, waiting), reasons.UNSCHEDULED_WORKLOADS, waiting
+        )
     if pending:
         message = f"Some works associated with this {noun} are not ready: {_names(work.name for work in pending)}"
-        return WorksReport(_works("Unknown", "WorksPending", message), "WorksPending", _why_pending(pending))
+        return WorksReport(
+            _works("Unknown", reasons.WORKS_PENDING, message), reasons.WORKS_PENDING, _why_pending(pending)
+        )
     misplaced = [work for work in works if work.state == "Misplaced"]
     if misplaced:
         message = f"Some works associated with this {noun} are misplaced: {_names(w.name for w in misplaced)}"
-        return WorksReport(_works("False", "WorksMisplaced", message), "WorksMisplaced", _why_misplaced(misplaced))
+        return WorksReport(
+            _works("False", reasons.WORKS_MISPLACED, message), reasons.WORKS_MISPLACED, _why_misplaced(misplaced)
+        )
     condition = _works("True", types.WORKS_SUCCEEDED, f"All works associated with this {noun} are ready")
-    return WorksReport(condition, "Reconciled", _where_written(works))
+    return WorksReport(condition, reasons.RECONCILED, _where_written(works))
 
 
 def placements_block(works: Iterable[WorkFacts]) -> list[dict[str, Any]]:
@@ -274,7 +283,7 @@ def _work_conditions(facts: WorkFacts) -> list[Condition]:
     if facts.unscheduled:
         ids = _names(group.group_id for group in facts.unscheduled)
         message = f"No matching destination found for workloadGroups: {ids}"
-        return both("UnscheduledWorkloads", message, "UnscheduledWorkloads", "Pending")
+        return both(reasons.UNSCHEDULED_WORKLOADS, message, reasons.UNSCHEDULED_WORKLOADS, "Pending")
     if facts.state == "Misplaced" and (gone := _abandoned([facts])):
         message = "; ".join(_NO_DESTINATION.format(name) for name in gone)
         return both(DESTINATION_NOT_FOUND, message, DESTINATION_NOT_FOUND, "Misplaced")

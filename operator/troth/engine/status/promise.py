@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
-from troth.api import Condition, labels, merge_conditions
+from troth.api import Condition, labels, merge_conditions, reasons
 from troth.api import conditions as types
+from troth.api.statuses import read_own
 from troth.engine.admission.unfit import consequence, named
 from troth.engine.status.facts import INSTALLED, NOT_INSTALLED, NOT_INSTALLED_AT_VERSION, PromiseFacts
 from troth.engine.status.placement import (
@@ -34,7 +35,7 @@ from troth.engine.status.request import (
 )
 from troth.engine.status.requests import requests_condition
 from troth.engine.status.stalled import merge_with_stalled, message_of
-from troth.engine.status.unattended import PAUSED, paused_conditions
+from troth.engine.status.unattended import paused_conditions
 
 _AVAILABLE: Final = "Available"
 _UNAVAILABLE: Final = "Unavailable"
@@ -65,7 +66,7 @@ def promise_status(old: Mapping[str, Any], facts: PromiseFacts, *, now: str) -> 
     status = _AVAILABLE if available else _UNAVAILABLE
     mirror = old.get("kratix") or {}
     if facts.paused:
-        available_condition = Condition(types.AVAILABLE, "False", PAUSED, "Paused")
+        available_condition = Condition(types.AVAILABLE, "False", reasons.PAUSED, "Paused")
         conditions = [available_condition, *paused_conditions(_why_paused(facts))]
         told = merge_with_stalled(old.get("conditions"), conditions, stalled=False, now=now)
         return {
@@ -125,7 +126,7 @@ def promise_status(old: Mapping[str, Any], facts: PromiseFacts, *, now: str) -> 
         "conditions": merged,
         "kratix": {**workflows, **same},
         "troth": {
-            **{key: value for key, value in (old.get("troth") or {}).items() if key not in _OWNED_TROTH},
+            **{key: value for key, value in read_own(old).fields.items() if key not in _OWNED_TROTH},
             "placements": placements_block(facts.works),
             "failure": dict(facts.workflow.failure) or None,
             **_findings(facts),
@@ -135,7 +136,7 @@ def promise_status(old: Mapping[str, Any], facts: PromiseFacts, *, now: str) -> 
 
 def promise_deletion_status(old: Mapping[str, Any], told: Mapping[str, Any], *, now: str) -> dict[str, Any]:
     """The status of a Promise that is being deleted: what `deletion_status` says, and that it takes no requests."""
-    available = Condition(types.AVAILABLE, "False", "PromiseUnavailable", "Cannot fulfil resource requests")
+    available = Condition(types.AVAILABLE, "False", reasons.PROMISE_UNAVAILABLE, "Cannot fulfil resource requests")
     return {
         **told,
         "status": _UNAVAILABLE,
@@ -165,8 +166,8 @@ def _available(facts: PromiseFacts) -> Condition:
     if promise_available(facts):
         return Condition(types.AVAILABLE, "True", "PromiseAvailable", "Ready to fulfil resource requests")
     if facts.workflow.state == "Suspended":
-        return Condition(types.AVAILABLE, "False", "WorkflowSuspended", "Suspended")
-    return Condition(types.AVAILABLE, "False", "PromiseUnavailable", "Cannot fulfil resource requests")
+        return Condition(types.AVAILABLE, "False", reasons.WORKFLOW_SUSPENDED, "Suspended")
+    return Condition(types.AVAILABLE, "False", reasons.PROMISE_UNAVAILABLE, "Cannot fulfil resource requests")
 
 
 def _reconciled(facts: PromiseFacts, report: WorksReport) -> Condition:
@@ -175,9 +176,9 @@ def _reconciled(facts: PromiseFacts, report: WorksReport) -> Condition:
     if facts.workflow.state in {"Failed", "Suspended"}:
         return reconciled(facts.workflow, report)
     if _unmet(facts):
-        return Condition(types.RECONCILED, "Unknown", "RequirementsNotFulfilled", PENDING)
+        return Condition(types.RECONCILED, "Unknown", reasons.REQUIREMENTS_NOT_FULFILLED, PENDING)
     if not facts.api_established:
-        return Condition(types.RECONCILED, "Unknown", "APIPending", PENDING)
+        return Condition(types.RECONCILED, "Unknown", reasons.API_PENDING, PENDING)
     return reconciled(facts.workflow, report)
 
 
@@ -188,9 +189,9 @@ def _ready(facts: PromiseFacts, report: WorksReport) -> Condition:
     if unready is not None and facts.workflow.state != "Pending":
         return unready
     if unmet := _unmet(facts):
-        return Condition(types.READY, "False", "RequirementsNotFulfilled", unmet)
+        return Condition(types.READY, "False", reasons.REQUIREMENTS_NOT_FULFILLED, unmet)
     if not facts.api_established:
-        return Condition(types.READY, "False", "APIPending", _api_pending(facts))
+        return Condition(types.READY, "False", reasons.API_PENDING, _api_pending(facts))
     if unready is not None:
         return unready
     status: types.Status = "True" if report.status == "True" else "False"

@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from troth.api import Condition, find_condition
+from troth.api import Condition, find_condition, reasons
 from troth.api import conditions as types
+from troth.api.statuses import read_own
 from troth.engine.status.components import components_block, components_condition
 from troth.engine.status.facts import ComponentFacts, RequestFacts, WorkflowFacts
 from troth.engine.status.placement import (
@@ -80,7 +81,7 @@ def request_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str) -> 
         "conditions": merged,
         "kratix": kratix_block(old, workflow, generation=facts.generation, succeeded=succeeded, now=now),
         "troth": {
-            **{key: value for key, value in (old.get("troth") or {}).items() if key not in _OWNED_TROTH},
+            **{key: value for key, value in read_own(old).fields.items() if key not in _OWNED_TROTH},
             "phase": _phase(facts),
             "placements": placements_block(facts.works),
             "components": components_block(facts.components) or None,
@@ -104,8 +105,8 @@ def waiting_status(old: Mapping[str, Any], *, before: int, now: str) -> dict[str
         message = f"This change is waiting for its turn to be rendered, {before} before it; what was written stays"
     conditions = [
         Condition(types.CONFIGURE_WORKFLOW_COMPLETED, "False", "PipelinesInProgress", _IN_PROGRESS),
-        Condition(types.RECONCILED, "Unknown", "WorkflowPending", PENDING),
-        Condition(types.READY, "False", "WorkflowPending", message),
+        Condition(types.RECONCILED, "Unknown", reasons.WORKFLOW_PENDING, PENDING),
+        Condition(types.READY, "False", reasons.WORKFLOW_PENDING, message),
     ]
     return {
         "message": message,
@@ -159,14 +160,17 @@ def deletion_status(
         refusal: what the API server does not let the operator do, and what helps; or empty.
     """
     what = refusal or f"waiting for {waiting_for}"
-    conditions = [Condition(types.READY, "False", "Deleting", f"Deleting: {what}")]
+    conditions = [Condition(types.READY, "False", reasons.DELETING, f"Deleting: {what}")]
     if failure:
         conditions.append(
             Condition(
-                types.DELETE_WORKFLOW_COMPLETED, "False", "DeleteWorkflowFailed", "The Delete Pipeline has failed"
+                types.DELETE_WORKFLOW_COMPLETED,
+                "False",
+                reasons.DELETE_WORKFLOW_FAILED,
+                "The Delete Pipeline has failed",
             )
         )
-        conditions[0] = Condition(types.READY, "False", "DeleteWorkflowFailed", failure)
+        conditions[0] = Condition(types.READY, "False", reasons.DELETE_WORKFLOW_FAILED, failure)
     elif suspended:
         conditions.append(
             Condition(
@@ -238,16 +242,16 @@ def reconciled(workflow: WorkflowFacts, report: WorksReport) -> Condition:
         case "Failed":
             return Condition(types.RECONCILED, "False", "ConfigureWorkflowFailed", "Failing")
         case "Suspended":
-            return Condition(types.RECONCILED, "Unknown", "WorkflowSuspended", "Suspended")
+            return Condition(types.RECONCILED, "Unknown", reasons.WORKFLOW_SUSPENDED, "Suspended")
         case "Pending":
-            return Condition(types.RECONCILED, "Unknown", "WorkflowPending", PENDING)
+            return Condition(types.RECONCILED, "Unknown", reasons.WORKFLOW_PENDING, PENDING)
     match report.status:
         case "True":
-            return Condition(types.RECONCILED, "True", "Reconciled", "Reconciled")
+            return Condition(types.RECONCILED, "True", reasons.RECONCILED, "Reconciled")
         case "Unknown":
-            return Condition(types.RECONCILED, "Unknown", "WorksPending", PENDING)
+            return Condition(types.RECONCILED, "Unknown", reasons.WORKS_PENDING, PENDING)
         case "False":
-            return Condition(types.RECONCILED, "False", "WorksFailing", "Failing")
+            return Condition(types.RECONCILED, "False", reasons.WORKS_FAILING, "Failing")
 
 
 def workflow_unready(workflow: WorkflowFacts) -> Condition | None:
@@ -256,9 +260,9 @@ def workflow_unready(workflow: WorkflowFacts) -> Condition | None:
         case "Failed":
             return Condition(types.READY, "False", "ConfigureWorkflowFailed", failure_sentence(workflow))
         case "Suspended":
-            return Condition(types.READY, "False", "WorkflowSuspended", suspension_sentence(workflow))
+            return Condition(types.READY, "False", reasons.WORKFLOW_SUSPENDED, suspension_sentence(workflow))
         case "Pending":
-            return Condition(types.READY, "False", "WorkflowPending", _IN_PROGRESS)
+            return Condition(types.READY, "False", reasons.WORKFLOW_PENDING, _IN_PROGRESS)
         case "Succeeded":
             return None
 
@@ -282,7 +286,7 @@ def author_fields(old: Mapping[str, Any], workflow: WorkflowFacts) -> tuple[dict
     Until all pipelines succeeded nobody can tell that a key is no longer written, so nothing goes.
     """
     written = {key: value for key, value in workflow.author.fields.items() if key != "message"}
-    before = set((old.get("troth") or {}).get("statusKeys") or ())
+    before = read_own(old).status_keys
     if workflow.state != "Succeeded":
         return written, sorted(before | written.keys())
     return {**dict.fromkeys(sorted(before - written.keys())), **written}, sorted(written)
@@ -296,7 +300,7 @@ def author_conditions(old: Mapping[str, Any], workflow: WorkflowFacts) -> tuple[
     ]
     kinds = {condition.type for condition in conditions}
     if workflow.state != "Succeeded":
-        kinds |= set((old.get("troth") or {}).get("conditionTypes") or ())
+        kinds |= read_own(old).condition_types
     return conditions, sorted(kinds)
 
 
@@ -382,7 +386,7 @@ def _old_pipelines(old: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def _dropped_conditions(old: Mapping[str, Any], workflow: WorkflowFacts, kept: list[str]) -> set[str]:
-    dropped = set((old.get("troth") or {}).get("conditionTypes") or ()) - set(kept)
+    dropped = set(read_own(old).condition_types) - set(kept)
     if not workflow.pipelines:
         dropped.add(types.CONFIGURE_WORKFLOW_COMPLETED)
     return dropped
@@ -411,13 +415,13 @@ def _what_stays(former: Sequence[str]) -> str:
 
 def _is_held(conditions: Sequence[Condition], facts: RequestFacts) -> bool:
     """What it asks for now is not written, because the place that it has is another: it must be taken back or moved."""
-    misplaced = any(condition.reason == "WorksMisplaced" for condition in conditions)
+    misplaced = any(condition.reason == reasons.WORKS_MISPLACED for condition in conditions)
     return misplaced and any(work.held for work in facts.works)
 
 
 def _waits_for_stalled(conditions: Sequence[Condition], components: Sequence[ComponentFacts]) -> bool:
     """What holds it up is a component, and nothing but an edit helps that one."""
-    waits = any(condition.reason == "ComponentsNotReady" for condition in conditions)
+    waits = any(condition.reason == reasons.COMPONENTS_NOT_READY for condition in conditions)
     return waits and any(component.stalled for component in components)
 
 

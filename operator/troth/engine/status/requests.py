@@ -9,22 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from troth.api import Condition, find_condition
+from troth.api import Condition, find_condition, reasons
 from troth.api import conditions as types
 from troth.engine.status.facts import RequestsFacts
 
 NAMED: Final = 3
-_PASSING: Final = frozenset(
-    {
-        "APIPending",
-        "ComponentsPending",
-        "Deleting",
-        "PausedReconciliation",
-        "WorkflowPending",
-        "WorkflowSuspended",
-        "WorksPending",
-    }
-)
+_PASSING: Final = reasons.IN_PROGRESS | {reasons.DELETING, reasons.PAUSED, reasons.WORKFLOW_SUSPENDED}
 
 
 def is_failing(status: Mapping[str, Any]) -> bool:

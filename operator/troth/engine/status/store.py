@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from troth.api import Condition
+from troth.api import Condition, reasons
 from troth.api import conditions as types
 from troth.engine.status.facts import DestinationFacts, StateStoreFacts
 from troth.engine.status.stalled import merge_with_stalled
@@ -44,7 +44,7 @@ def secret_not_found(name: str, namespace: str, *, generation: int) -> StateStor
 def _destination_ready(facts: DestinationFacts) -> Condition:
     store = f"{facts.store_kind}/{facts.store_name}"
     if facts.deleting:
-        return Condition(types.READY, "False", "Deleting", f"Deleting: {facts.deleting}")
+        return Condition(types.READY, "False", reasons.DELETING, f"Deleting: {facts.deleting}")
     if facts.problem:
         return Condition(types.READY, "False", "DestinationNotReady", facts.problem)
     if facts.store == "NotFound":

@@ -11,39 +11,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from troth.api import Condition, find_condition, merge_conditions
+from troth.api import Condition, find_condition, merge_conditions, reasons
 from troth.api import conditions as types
+from troth.api.statuses import read_own
 from troth.engine.status.facts import Obstacle, RequestFacts
 from troth.engine.status.placement import WorksReport, placements_block
 from troth.engine.status.stalled import merge_with_stalled, message_of
 
-PAUSED: Final = "PausedReconciliation"
-UNAVAILABLE: Final = "PromiseUnavailable"
-UNFULFILLED: Final = "PromiseRequirementsNotInstalled"
 _UNFULFILLED_MESSAGE: Final = "Promise Requirements are not installed"
-_WAITING: Final = frozenset({"", PAUSED, UNAVAILABLE, UNFULFILLED})
-# What Ready says of Works and components, which can be judged without rendering anything.
-_PLACED: Final = frozenset(
-    {
-        "Reconciled",
-        "WorksPending",
-        "UnscheduledWorkloads",
-        "WorksFailing",
-        "WorksMisplaced",
-        "ComponentsPending",
-        "ComponentsNotReady",
-    }
-)
+_WAITING: Final = frozenset({"", reasons.PAUSED, reasons.PROMISE_UNAVAILABLE, reasons.REQUIREMENTS_NOT_INSTALLED})
 
 
 def why_unavailable(promise: str, status: Mapping[str, Any], *, deleting: bool = False) -> Obstacle:
     """Why a Promise fulfils no requests, from its own status."""
     if deleting:
         return Obstacle(
-            UNAVAILABLE, f"the Promise {promise} is being deleted, and its requests are deleted with it"
+            reasons.PROMISE_UNAVAILABLE,
+            f"the Promise {promise} is being deleted, and its requests are deleted with it",
         )
     ready = find_condition(status.get("conditions"), types.READY) or {}
-    reason = UNFULFILLED if ready.get("reason") == "RequirementsNotFulfilled" else UNAVAILABLE
+    reason = (
+        reasons.REQUIREMENTS_NOT_INSTALLED
+        if ready.get("reason") == reasons.REQUIREMENTS_NOT_FULFILLED
+        else reasons.PROMISE_UNAVAILABLE
+    )
     said = ready.get("message") if ready.get("status") == "False" else ""
     cause = f": {said}" if said else ""
     return Obstacle(reason, f"the Promise {promise} cannot fulfil requests{cause}")
@@ -53,14 +44,16 @@ def why_paused(promise: str, label: str, *, by_promise: bool, deleting: bool) ->
     """Why a request is left alone: it or its Promise has the label."""
     owner = f"its Promise {promise}" if by_promise else "it"
     waits = "it is not deleted" if deleting else "nothing is done for it"
-    return Obstacle(PAUSED, f"Paused: {owner} has the label {label}=true, and {waits} until the label is removed")
+    return Obstacle(
+        reasons.PAUSED, f"Paused: {owner} has the label {label}=true, and {waits} until the label is removed"
+    )
 
 
 def paused_conditions(message: str) -> list[Condition]:
     """``Reconciled`` and ``Ready`` of an object that is paused."""
     return [
-        Condition(types.RECONCILED, "Unknown", PAUSED, "Paused"),
-        Condition(types.READY, "False", PAUSED, message or "Paused"),
+        Condition(types.RECONCILED, "Unknown", reasons.PAUSED, "Paused"),
+        Condition(types.READY, "False", reasons.PAUSED, message or "Paused"),
     ]
 
 
@@ -93,23 +86,27 @@ def unavailable_status(
         stalled: as far as it depends on those, only an edit helps.
         now: RFC 3339.
     """
-    conditions = [Condition(types.PROMISE_AVAILABLE, "False", UNFULFILLED, _UNFULFILLED_MESSAGE)]
+    conditions = [
+        Condition(types.PROMISE_AVAILABLE, "False", reasons.REQUIREMENTS_NOT_INSTALLED, _UNFULFILLED_MESSAGE)
+    ]
     status: dict[str, Any] = {}
     ready = find_condition(old.get("conditions"), types.READY) or {}
-    ours = old.get("troth") or {}
+    ours = read_own(old)
     carried_out = old.get("observedGeneration") == facts.generation
     if facts.works:
         conditions.append(report.condition)
-        status["troth"] = {**ours, "placements": placements_block(facts.works)}
-    if carried_out and ready.get("reason") in _PLACED and (facts.works or not ours.get("placements")):
+        status["troth"] = {**ours.fields, "placements": placements_block(facts.works)}
+    if carried_out and ready.get("reason") in reasons.PLACED and (facts.works or not ours.placements):
         told = merge_with_stalled(old.get("conditions"), [*conditions, *as_placed], stalled=stalled, now=now)
         written = str(old.get("message") or "") if ready.get("status") == "True" else "Resource requested"
         return {**status, "message": message_of(told, written), "conditions": told}
-    if carried_out and ready.get("reason", "") not in _WAITING | _PLACED:
+    if carried_out and ready.get("reason", "") not in _WAITING | reasons.PLACED:
         return {**status, "conditions": merge_conditions(old.get("conditions"), conditions, now=now)}
     message = _waiting(facts, edited=bool(old.get("observedGeneration")) and not carried_out)
-    conditions.append(Condition(types.RECONCILED, "Unknown", "WorkflowPending", "Pending"))
-    conditions.append(Condition(types.READY, "False", facts.obstacle.reason or UNFULFILLED, message))
+    conditions.append(Condition(types.RECONCILED, "Unknown", reasons.WORKFLOW_PENDING, "Pending"))
+    conditions.append(
+        Condition(types.READY, "False", facts.obstacle.reason or reasons.REQUIREMENTS_NOT_INSTALLED, message)
+    )
     told = merge_with_stalled(old.get("conditions"), conditions, stalled=False, now=now)
     return {**status, "message": message, "conditions": told}
 
