@@ -211,9 +211,8 @@ def test_a_file_of_manifests_that_is_there() -> None:
         b"a: &a [1]\nb: *a\n",
         b"--- # x\n--- |\n ---\n",
     ]
-    fuzz(
-        "manifests", check, seeds=seeds, tokens=[*YAML_TOKENS, manifest, b"kind: List\nitems:\n- ", b"metadata: "]
-    )
+    tokens = [*YAML_TOKENS, manifest, b"kind: List\nitems:\n- ", b"metadata: "]
+    fuzz("manifests", check, seeds=seeds, tokens=tokens, reads=6)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))

@@ -54,7 +54,7 @@ PROMISE_PROBLEMS = ("InvalidPromise", "APIRefused", "WorksRefused", "NamespaceTe
 
 def rows() -> list[Row]:
     """The table: object, status and reason of each line."""
-    text = PAGE.read_text().partition("| Object | State of the world |")[2].partition("\n\n")[0]
+    text = PAGE.read_text().partition("| Object | Situation |")[2].partition("\n\n")[0]
     found: list[Row] = []
     kind = ""
     for line in text.splitlines()[2:]:
