@@ -40,7 +40,8 @@ from troth.engine.workers.wire import Answer, pack_context, pack_pipelines, read
 _logger = logging.getLogger(__name__)
 
 _SHORT_SECONDS: Final = 0.15  # of a processor
-_SHORT_PATIENCE_SECONDS: Final = 1.0  # on the wall, for what does not stop by itself
+_SHORT_PATIENCE_SECONDS: Final = 1.0  # on the wall, where nobody tells how much of a processor was used
+_STARVED_PATIENCE_SECONDS: Final = 6.0  # on the wall: a process that waits for a processor does not hang
 _GRACE_SECONDS: Final = 0.5
 _CHECKS: Final = (
     "(checks)"  # in the place of a namespace: Promises whose own pipelines do not end slow no check down
@@ -297,28 +298,26 @@ class RenderPool:
         seconds = self._limits.seconds if slow else min(_SHORT_SECONDS, self._limits.seconds)
         short = seconds < self._limits.seconds
         begun = now()
-        outcomes, healthy, quick = await self._ask(process, job, seconds, short=short)
-        if outcomes and is_unended(outcomes[-1]) and short:
+        reply = await self._ask(process, job, seconds, short=short)
+        if reply.outcomes and is_unended(reply.outcomes[-1]) and short:
             # A crash may be the end of a process that had been idle, which says nothing about this job.
             job.patient = True
-            self._quarantine.took_long(job.identity, now() - begun, now())
+            self._quarantine.took_long(job.identity, reply.seconds, now())
             if not job.answer.done():
                 self._enqueue(job)
         else:
-            self._conclude(job, outcomes, now(), seconds=now() - begun, quick=quick)
-        return process if healthy else None
+            self._conclude(job, reply.outcomes, now(), seconds=now() - begun, quick=reply.quick)
+        return process if reply.healthy else None
 
-    async def _ask(
-        self, process: RenderProcess, job: _Job, seconds: float, *, short: bool
-    ) -> tuple[tuple[Answer | None, ...], bool, bool]:
-        """What a process answers within a time, whether it can go on, and whether it was quick.
-
-        One that cannot go on is ended.
-        """
+    async def _ask(self, process: RenderProcess, job: _Job, seconds: float, *, short: bool) -> _Reply:
+        """What a process answers within a time. One that cannot go on is ended."""
+        clock = asyncio.get_running_loop().time
+        begun, before = clock(), process.spent()
         outcomes: list[Answer | None] = []
         healthy = quick = False
+        used = 0.0
         try:
-            async with asyncio.timeout(_SHORT_PATIENCE_SECONDS if short else seconds + _GRACE_SECONDS) as deadline:
+            async with asyncio.timeout(_patience(process) if short else seconds + _GRACE_SECONDS) as deadline:
                 watch = _Watch(process, deadline, seconds + _GRACE_SECONDS / 2) if short else None
                 try:
                     await process.send(job.payload(seconds, short=short))
@@ -335,9 +334,10 @@ class RenderPool:
             code = await process.end()
             outcomes.append(_crashed(job, len(outcomes), f"exit code {code}"))
         finally:
+            used = process.spent() - before  # of one that is ended the system tells nothing
             if not healthy:
                 await process.end()
-        return tuple(outcomes), healthy, quick
+        return _Reply(tuple(outcomes), healthy, quick, used if before and used >= 0 else clock() - begun)
 
     def _conclude(
         self, job: _Job, outcomes: tuple[Answer | None, ...], now: float, *, seconds: float, quick: bool
@@ -353,6 +353,23 @@ class RenderPool:
                     self._enqueue(other)
         if not job.answer.done():
             job.answer.set_result(outcomes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """What a process answered to a job.
+
+    Attributes:
+        outcomes: for each pipeline, up to the first failure; the last may be that it did not end.
+        healthy: whether the process can go on; else it has been ended.
+        quick: whether it took less than the short time.
+        seconds: of a processor that it took; on the wall, where the system does not tell.
+    """
+
+    outcomes: tuple[Answer | None, ...]
+    healthy: bool
+    quick: bool
+    seconds: float
 
 
 class _Watch:
@@ -375,6 +392,11 @@ class _Watch:
 
     def cancel(self) -> None:
         self._handle.cancel()
+
+
+def _patience(process: RenderProcess) -> float:
+    """How long the wall's clock may run for what gets a short time. What hangs uses that up at once (`_Watch`)."""
+    return _STARVED_PATIENCE_SECONDS if process.spent() else _SHORT_PATIENCE_SECONDS
 
 
 def _identity_of(pipelines: Sequence[JinjaPipeline], context: RenderContext) -> Identity:

@@ -323,6 +323,45 @@ async def test_a_crowd_of_whatever_hangs_holds_up_no_stranger() -> None:
         await asyncio.gather(*crowd, return_exceptions=True)
 
 
+async def test_who_waits_for_a_processor_does_not_hang_and_keeps_its_lane() -> None:
+    """On a machine where others want the processors, a worker gets none for seconds; the slow lane takes minutes."""
+    pool = RenderPool(size=2, limits=Limits(seconds=60))
+    await pool.start()
+    endless = asyncio.create_task(one(pool, LOOP))
+    try:
+        await eventually(lambda: pool._slow_running, "the slow lane is taken", within=20)
+        assert isinstance(await one(pool, "a: 0\n"), Rendered), "the other worker is there"
+        for pid in workers_of(os.getpid()):
+            os.kill(pid, signal.SIGSTOP)
+            asyncio.get_running_loop().call_later(2.0, os.kill, pid, signal.SIGCONT)
+        outcome = await asyncio.wait_for(one(pool, "a: 1\n"), 30)
+        assert isinstance(outcome, Rendered)
+        assert not endless.done()
+    finally:
+        await pool.close()
+        await asyncio.gather(endless, return_exceptions=True)
+
+
+async def test_what_got_no_processor_at_all_sends_none_of_its_namespace_into_the_slow_lane() -> None:
+    pool = RenderPool(size=2, limits=Limits(seconds=60))
+    await pool.start()
+    endless = asyncio.create_task(one(pool, LOOP))
+    starved: asyncio.Task[Outcome] | None = None
+    try:
+        await eventually(lambda: pool._slow_running, "the slow lane is taken", within=20)
+        assert isinstance(await one(pool, "a: 0\n"), Rendered), "the other worker is there"
+        stopped = workers_of(os.getpid())
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        starved = asyncio.create_task(one(pool, "a: 1\n"))
+        await eventually(lambda: set(workers_of(os.getpid())) - set(stopped), "its worker is given up", within=20)
+        assert isinstance(await asyncio.wait_for(one(pool, "a: 2\n"), 30), Rendered)
+        assert not endless.done()
+    finally:
+        await pool.close()
+        await asyncio.gather(endless, *([starved] if starved else []), return_exceptions=True)
+
+
 async def test_who_waits_is_told_how_many_are_before_it_and_leaves_no_place_behind() -> None:
     pool = RenderPool(size=1, limits=Limits(seconds=1))
     await pool.start()
