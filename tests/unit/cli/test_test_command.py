@@ -193,9 +193,9 @@ def test_what_changes_is_run_again_until_it_is_ended(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as watching:
         assert watching.stderr is not None
         try:
-            assert _said(watching, "waits for a change")[-2].startswith("troth test: 1 passed")
+            assert _said(watching, "waiting for a change")[-2].startswith("troth test: 1 passed")
             (home / "tests" / "cases.yaml").write_text(suite(case("first"), case("second")), "utf-8")
-            assert any("2 passed" in line for line in _said(watching, "waits for a change"))
+            assert any("2 passed" in line for line in _said(watching, "waiting for a change"))
         finally:
             watching.send_signal(signal.SIGINT)
             code = watching.wait(20)
