@@ -135,7 +135,7 @@ async def test_a_request_that_cannot_go_says_why_and_goes_once_it_fits(
     ready = condition(live, "Ready")
     assert (ready["status"], ready["reason"]) == ("False", "Deleting")
     assert "spec: Required value" in ready["message"]
-    assert f"in the API of the Promise {unique}" in ready["message"]
+    assert f"the API of the Promise {unique}" in ready["message"]
     assert await _noted(platform, live, "DeletionRefused", "spec: Required value")
     fits = {"spec": {"size": "small"}}
     await platform.client.merge_patch(resource, "early", fits, namespace=namespace)
