@@ -79,12 +79,12 @@ def test_a_surrounding_git_does_not_reach_the_commands(commands: Commands) -> No
 def test_a_command_that_fails_ends_the_demo_with_what_it_said(
     commands: Commands, feeding: tuple[tuple[str, ...], ...]
 ) -> None:
-    with pytest.raises(DemoFailed, match=r"was to end with code 0, not 3: (.|\n)*\nno luck$"):
+    with pytest.raises(DemoFailed, match=r"should have ended with code 0, not 3: (.|\n)*\nno luck$"):
         commands.run(*_python("import sys; print('no luck', file=sys.stderr); sys.exit(3)"), feeding=feeding)
 
 
 def test_a_command_that_was_to_be_refused_and_is_not_ends_the_demo(commands: Commands) -> None:
-    with pytest.raises(DemoFailed, match="was to end with another code than 0, not 0"):
+    with pytest.raises(DemoFailed, match="should have ended with another code than 0, not 0"):
         commands.run(*_python("pass"), refused=True)
     assert commands.run(*_python("import sys; sys.exit('refused')"), refused=True) == "refused\n"
 
