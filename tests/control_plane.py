@@ -139,13 +139,26 @@ def operator(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Callable[.
 
 
 @pytest.fixture(scope="module")
-def stores(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of the local stores of one operator, which runs for all tests of a file."""
-    folder = tmp_path_factory.mktemp("stores")
+def store_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the local stores of all tests of a file."""
+    return tmp_path_factory.mktemp("stores")
+
+
+@pytest.fixture(scope="module")
+def shared_operator(control_plane: ControlPlane, store_folder: Path) -> Iterator[OperatorProcess]:
+    """The operator that runs for all tests of a file, unless the file has another fixture `stores`."""
     with running_operator(
-        control_plane, folder, "--local-stores", folder, "--store-poll", "1", "--failing-store-poll", "0.5"
-    ):
-        yield folder
+        control_plane,
+        store_folder,
+        *("--local-stores", store_folder, "--store-poll", "1", "--failing-store-poll", "0.5"),
+    ) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def stores(shared_operator: OperatorProcess, store_folder: Path) -> Path:
+    """The folder of the local stores of one operator, which runs for all tests of a file."""
+    return store_folder
 
 
 @pytest.fixture
