@@ -13,7 +13,7 @@ from typing import Any
 from troth.api import Key, Resource
 from troth.api.objects import ObjectMeta
 from troth.controllers.platform import Platform
-from troth.kube import AlreadyExists, Conflict, Informer, NotFound
+from troth.kube import AlreadyExists, Informer, NotFound
 
 
 async def create_or_patch(
@@ -66,12 +66,17 @@ async def patch_object(
 
 
 async def delete_object(platform: Platform, informer: Informer[Any], resource: Resource, meta: ObjectMeta) -> None:
-    """Starts the deletion of an object, unless it has begun, or the object with that uid is gone."""
+    """Starts the deletion of an object, unless it has begun, or the object is gone.
+
+    Raises:
+        Conflict: another object has its name now, or the API server could not delete it at this moment. It does not
+            tell which of the two, so whoever asks has to look again.
+    """
     if meta.deleting:
         return
     try:
         answer = await platform.client.delete(resource, meta.name, meta.namespace, uid=meta.uid)
-    except (NotFound, Conflict):  # a conflict: another object has its name now
+    except NotFound:
         return
     if answer.get("kind") == resource.kind:
         informer.observe(answer)

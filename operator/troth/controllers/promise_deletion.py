@@ -7,6 +7,7 @@ crash between any two steps costs nothing. The finalizers go last and together; 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -121,7 +122,8 @@ class PromiseDeletion:
             for request in left:
                 meta = request.metadata
                 if not meta.deleting:
-                    await delete_object(self._platform, informer, resource, meta)
+                    with contextlib.suppress(Conflict):  # the others first; this is called until none is left
+                        await delete_object(self._platform, informer, resource, meta)
                 else:
                     self._platform.queue.add(
                         Key(resource.name, meta.namespace, meta.name), priority=PRIORITY_DEPENDENT
