@@ -103,8 +103,8 @@ class Caches:
 
     def get_store(self, ref: StoreRef) -> StateStore | None:
         """A state store of any kind."""
-        informer = self.stores.get(ref.kind)
-        return informer.get("", ref.name) if informer else None
+        kind = STORE_KINDS.get(ref.kind)
+        return self.of(kind.resource, StateStore).get("", ref.name) if kind else None
 
     def definition_of_kind(self, group: str, kind: str) -> Definition | None:
         """The definition of that group and kind that a Promise has installed, followed or not."""

@@ -58,7 +58,7 @@ from troth.engine.status import (
 )
 from troth.engine.status.facts import INSTALLED
 from troth.engine.workflow.outputs import workflow_facts
-from troth.engine.workflow.progress import spec_hash, workflow_hash
+from troth.engine.workflow.progress import workflow_hash
 from troth.engine.yaml.manifests import dump_documents
 from troth.kube import REFUSALS, ApiError, Conflict, Forbidden, TooLarge
 
@@ -94,7 +94,6 @@ class PromiseReconciler:
         self._lint = PromiseLint(platform)
         self._fit = PromiseFit(platform)
         self._checked: dict[str, tuple[tuple[str, int], Offer | Unsound]] = {}
-        self._hashes: dict[str, tuple[tuple[str, int], str]] = {}
         self._dependencies: dict[str, tuple[tuple[str, int], tuple[WorkloadGroup, ...]]] = {}
 
     async def close(self) -> None:
@@ -109,7 +108,6 @@ class PromiseReconciler:
             self._workflows.forget(key)
             self._checked.pop(key.name, None)
             self._dependencies.pop(key.name, None)
-            self._hashes.pop(key.name, None)
             self._lint.forget(key.name)
             self._fit.forget(key.name)
             await self._platform.caches.request_apis.unfollow(key.name)
@@ -262,21 +260,11 @@ class PromiseReconciler:
             context=render_context(promise, None),
             source="promise-workflow",
             status=promise.status,
-            hash=await self._hash(promise) if offer.promise_configure else "",
+            hash=workflow_hash((await self._workflows.hash_of(promise),)) if offer.promise_configure else "",
             revision=f"{meta.uid}/{meta.generation}/{promise.version}",
             selectors=promise.spec.destination_selectors,
             attendant=UntilDeleted(self._platform, promise),
         )
-
-    async def _hash(self, promise: Promise) -> str:
-        """The hash of the spec, made once for each generation."""
-        generation = (promise.metadata.uid, promise.metadata.generation)
-        known = self._hashes.get(promise.name)
-        if known is None or known[0] != generation:
-            # With the manifests of an operator's release this would hold the loop.
-            made = await asyncio.to_thread(spec_hash, promise.raw.get("spec"))
-            known = self._hashes[promise.name] = (generation, workflow_hash((made,)))
-        return known[1]
 
     async def _keep_dependencies(self, promise: Promise, owner: WorkOwner) -> None:
         """One Work with all static manifests (kratix-compatibility.md#dependencies), or none."""

@@ -6,7 +6,6 @@ crash between any two steps costs nothing. The finalizers go last and together; 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from troth.controllers.workflow_works import WorkOwner, Works
 from troth.engine.promises.definitions import request_resource
 from troth.engine.rendering.render import render_context
 from troth.engine.status import deletion_status, promise_deletion_status
-from troth.engine.workflow.progress import spec_hash
+from troth.engine.workflow.progress import workflow_hash
 from troth.kube import PRIORITY_DEPENDENT, Conflict, Forbidden, Invalid
 
 OURS = frozenset(
@@ -75,7 +74,7 @@ class PromiseDeletion:
                 source="promise-workflow",
                 action="delete",
                 status=promise.status,
-                hash=await asyncio.to_thread(spec_hash, promise.raw.get("spec")),
+                hash=workflow_hash((await self._workflows.hash_of(promise),)),
             )
             blocked = await self._workflows.finish(workflow)
             if blocked is not None:

@@ -7,7 +7,6 @@ decided elsewhere, by a pure function (`troth.engine.judgement`), and carried ou
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -47,7 +46,6 @@ _COMPONENTS_AGAIN = 10.0
 _COMPONENTS_LISTED = "the requests that it has as components are being listed"
 _NAME_TAKEN_AGAIN = 60.0
 _KEPT_AGAIN = 10.0
-_MOST_REMEMBERED = 500
 FINALIZERS = (names.WORK_CLEANUP, names.WORKFLOWS_CLEANUP, names.DELETE_WORKFLOWS)
 
 
@@ -62,7 +60,6 @@ class RequestReconciler:
         self._reports = RequestReports(platform, works, components)
         self._deletion = RequestDeletion(platform, workflows, works, components, self._reports)
         self._pipelines = PipelineMemory()
-        self._hashes: dict[str, str] = {}
 
     async def reconcile(self, key: Key) -> Result:
         """Brings the Works and the status of one request to what it and its Promise say."""
@@ -143,13 +140,7 @@ class RequestReconciler:
     async def _workflow(self, live: LiveRequest, found: Renders | Leaving) -> Workflow:
         """The workflow that a request is carried out, or deleted, with."""
         bound = found.bound
-        of_promise = self._hashes.get(bound.revision)
-        if of_promise is None:
-            # A Promise may have megabytes of dependencies, which would hold the loop.
-            of_promise = await asyncio.to_thread(spec_hash, bound.promise.raw.get("spec"))
-            if len(self._hashes) > _MOST_REMEMBERED:
-                self._hashes.clear()
-            self._hashes[bound.revision] = of_promise
+        of_promise = await self._workflows.hash_of(bound.promise)
         return Workflow(
             key=live.key,
             pipelines=found.pipelines,

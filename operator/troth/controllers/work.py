@@ -42,10 +42,9 @@ from troth.engine.placement.scheduling import (
     Existing,
     Home,
     SchedulePlan,
-    Target,
     describe_labels,
-    may_be_ready,
     schedule,
+    target_of,
 )
 from troth.engine.placement.work import placement_name
 from troth.engine.status import (
@@ -163,16 +162,7 @@ class WorkReconciler:
             owner=f"{key.namespace}/{key.name}",
             work_type=work.type,
             groups=work.groups,
-            targets=[
-                Target(
-                    name=destination.name,
-                    labels=destination.metadata.labels,
-                    strict=destination.strict_match_labels,
-                    deleting=destination.metadata.deleting,
-                    ready=may_be_ready(destination),
-                )
-                for destination in self._platform.caches.destinations.items()
-            ],
+            targets=[target_of(destination) for destination in self._platform.caches.destinations.items()],
             existing=[
                 Existing(
                     *slot,

@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 import orjson
 
 from troth.api import Key, reasons
-from troth.api.objects import Workload, WorkloadGroup
+from troth.api.objects import Promise, Workload, WorkloadGroup
 from troth.api.pipelines import Move
+from troth.api.resources import PROMISE
 from troth.controllers.platform import Platform
 from troth.controllers.result import After, Result, Retry, Terminal, Waits
 from troth.controllers.steps import Runners, Workflow, run_steps
@@ -30,7 +31,7 @@ from troth.engine.rendering.render import Control, RenderContext
 from troth.engine.status import AuthorStatus
 from troth.engine.workflow.outcomes import Running
 from troth.engine.workflow.outputs import WorkflowOutput
-from troth.engine.workflow.progress import Progress
+from troth.engine.workflow.progress import Progress, spec_hash
 
 logger = logging.getLogger(__name__)
 
@@ -85,10 +86,25 @@ class Workflows:
         self._platform = platform
         self._runners = runners
         self._remembered: dict[Key, tuple[str, Run]] = {}
+        self._hashes: dict[Key, tuple[tuple[str, int], str]] = {}
 
     def forget(self, key: Key) -> None:
         """Drops what is remembered of an owner."""
         self._remembered.pop(key, None)
+        self._hashes.pop(key, None)
+
+    async def hash_of(self, promise: Promise) -> str:
+        """The hash of a Promise's spec (`spec_hash`), made once for each generation.
+
+        With the manifests of an operator's release, making it would hold the loop.
+        """
+        key = Key(PROMISE.name, "", promise.name)
+        generation = (promise.metadata.uid, promise.metadata.generation)
+        known = self._hashes.get(key)
+        if known is None or known[0] != generation:
+            made = await asyncio.to_thread(spec_hash, promise.raw.get("spec"))
+            known = self._hashes[key] = (generation, made)
+        return known[1]
 
     async def run(self, workflow: Workflow, *, fresh: bool = False) -> Run:
         """Brings the steps forward, or answers from memory when nothing that they read has changed.

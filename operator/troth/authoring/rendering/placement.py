@@ -17,7 +17,7 @@ from troth.engine.failure import Failure
 from troth.engine.placement.allowing import Violation, judge_files
 from troth.engine.placement.layout import Layout, aggregate, destination_files, place
 from troth.engine.placement.plain_secrets import describe, exposed, find_plain_secrets, withheld
-from troth.engine.placement.scheduling import Target, effective_selector, may_be_ready, schedule
+from troth.engine.placement.scheduling import effective_selector, schedule, target_of
 from troth.engine.placement.work import GroupContent, blob_id, placement_name, work_name
 from troth.engine.rendering.sources import field_of, line_of_kind, value_at
 from troth.engine.status.facts import PlacementFacts, Waiting, WorkFacts
@@ -289,16 +289,7 @@ def _schedule(
         owner=f"{owner.work_namespace}/{work}",
         work_type=owner.work_type,
         groups=[WorkloadGroup(group.id, group.directory, group.selectors, ()) for group in groups],
-        targets=[
-            Target(
-                name=destination.name,
-                labels=destination.metadata.labels,
-                strict=destination.strict_match_labels,
-                deleting=destination.metadata.deleting,
-                ready=may_be_ready(destination),
-            )
-            for destination in destinations.destinations
-        ],
+        targets=[target_of(destination) for destination in destinations.destinations],
         existing=(),
     )
     by_id = {group.id: group for group in groups}

@@ -159,6 +159,17 @@ def may_be_ready(destination: Destination | None) -> bool:
     return ready.get("status") != "False"
 
 
+def target_of(destination: Destination) -> Target:
+    """A Destination as scheduling sees it."""
+    return Target(
+        name=destination.name,
+        labels=destination.metadata.labels,
+        strict=destination.strict_match_labels,
+        deleting=destination.metadata.deleting,
+        ready=may_be_ready(destination),
+    )
+
+
 def asked_by_pipelines(selectors: Iterable[Selector]) -> Mapping[str, str]:
     """The part of `effective_selector` that comes from pipelines, and so may change with an edit of the request."""
     found = list(selectors)
