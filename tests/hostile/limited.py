@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import yaml
 
-from tests.memory_limit import MemoryLimit
+from tests.memory_limit import MemoryLimit, memory_limit
 from tests.operators import OperatorProcess
 from troth.dev import ControlPlane
 
+POLLS = ("--store-poll", "1", "--failing-store-poll", "0.5")
 CHART = Path(__file__).parents[2] / "charts" / "troth" / "values.yaml"
 
 
@@ -29,7 +33,7 @@ class Limited:
     limit: MemoryLimit
     folder: Path
     processes: list[OperatorProcess]
-    flags: tuple[str, ...] = ("--store-poll", "1", "--failing-store-poll", "0.5")
+    flags: Sequence[str]
 
     @property
     def process(self) -> OperatorProcess:
@@ -49,3 +53,25 @@ class Limited:
     def restart(self) -> None:
         self.process.terminate()
         self.start()
+
+
+@contextmanager
+def running_limited(control_plane: ControlPlane, folder: Path, flags: Sequence[str] = POLLS) -> Iterator[Limited]:
+    """A running operator under the limit, which must not have logged a traceback when it is ended.
+
+    Skips the test on a machine that lets no control group be made.
+    """
+    with ExitStack() as stack:
+        try:
+            limit = stack.enter_context(memory_limit(chart_limit()))
+        except OSError as error:
+            pytest.skip(f"this machine lets no control group be made: {error}")
+        limited = Limited(control_plane, limit, folder, [], flags)
+        try:
+            limited.start()
+            yield limited
+        finally:
+            for process in limited.processes:
+                process.end()
+    for process in limited.processes:
+        process.check()

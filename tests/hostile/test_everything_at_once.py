@@ -24,7 +24,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, aclosing, contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,9 +34,8 @@ from tests.broken_secrets import marker, shapes
 from tests.deep_objects import Hand, Kubectl
 from tests.forging import MARK
 from tests.hostile.attackers import Attack, Ground, editors, requesters, servers
-from tests.hostile.limited import Limited, chart_limit
+from tests.hostile.limited import Limited, running_limited
 from tests.idleness import idle
-from tests.memory_limit import memory_limit
 from tests.platforms import Platform, Repository, api_of, destination, git_store, is_ready, promise
 from tests.waiting import eventually, stretched
 from troth.api import Resource
@@ -116,20 +115,8 @@ def watched(limited: Limited) -> Iterator[Watch]:
 @pytest.fixture
 def limited(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Limited]:
     """An operator under the chart's limit."""
-    with ExitStack() as stack:
-        try:
-            limit = stack.enter_context(memory_limit(chart_limit()))
-        except OSError as error:
-            pytest.skip(f"this machine lets no control group be made: {error}")
-        limited = Limited(control_plane, limit, tmp_path, [], flags=())
-        try:
-            limited.start()
-            yield limited
-        finally:
-            for process in limited.processes:
-                process.end()
-    for process in limited.processes:
-        process.check()
+    with running_limited(control_plane, tmp_path, flags=()) as limited:
+        yield limited
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ kernel kills nothing in it, the probe answers within a second, and somebody else
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -18,8 +17,7 @@ import pytest
 
 from tests.hostile.attackers.editors import BOMB, MIB
 from tests.hostile.attackers.requesters import FILLS_MEMORY, pipeline, seven_megabytes
-from tests.hostile.limited import Limited, chart_limit
-from tests.memory_limit import memory_limit
+from tests.hostile.limited import Limited, running_limited
 from tests.platforms import Platform, Repository, api_of, destination, failure, promise
 from troth.api.resources import DESTINATION, WORK
 from troth.dev import ControlPlane
@@ -33,21 +31,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:Sending a large body")
 @pytest.fixture(scope="module")
 def limited(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Limited]:
     """One operator under the chart's limit, for all tests of this file."""
-    folder = tmp_path_factory.mktemp("stores")
-    with contextlib.ExitStack() as stack:
-        try:
-            limit = stack.enter_context(memory_limit(chart_limit()))
-        except OSError as error:
-            pytest.skip(f"this machine lets no control group be made: {error}")
-        limited = Limited(control_plane, limit, folder, [])
-        try:
-            limited.start()
-            yield limited
-        finally:
-            for process in limited.processes:
-                process.end()
-    for process in limited.processes:
-        process.check()
+    with running_limited(control_plane, tmp_path_factory.mktemp("stores")) as limited:
+        yield limited
 
 
 @pytest.fixture(scope="module")
