@@ -70,6 +70,7 @@ def test_a_definition_with_a_rule_without_an_end_starts_no_promise(tmp_path: Pat
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AUTHORING)
 def test_a_rule_that_takes_long_is_given_up_for_all_requests_together(tmp_path: Path, name: str) -> None:
     ended = command(name, home(tmp_path, LONG))

@@ -36,6 +36,7 @@ def home(tmp_path: Path, template: str, **pipeline: Any) -> tuple[Path, Path]:
     return folder, asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_template_without_bounds_is_unusable_input(name: str, tmp_path: Path) -> None:
     folder, asked = home(tmp_path, HOSTILE[name], partials=PARTIALS)

@@ -311,6 +311,7 @@ async def test_a_lost_clone_is_made_anew(store: GitStore, claims: Claims) -> Non
     assert await store.contents() == {"resources/a/x.yaml": "2"}
 
 
+@pytest.mark.slow
 async def test_the_clone_does_not_grow_for_ever(store: GitStore, claims: Claims) -> None:
     writer = store.writer(settings=GitSettings(compact_after=10))
     for number in range(25):

@@ -323,6 +323,7 @@ async def test_a_crowd_of_whatever_hangs_holds_up_no_stranger() -> None:
         await asyncio.gather(*crowd, return_exceptions=True)
 
 
+@pytest.mark.slow
 async def test_who_waits_for_a_processor_does_not_hang_and_keeps_its_lane() -> None:
     """On a machine where others want the processors, a worker gets none for seconds; the slow lane takes minutes."""
     pool = RenderPool(size=2, limits=Limits(seconds=60))
@@ -342,6 +343,7 @@ async def test_who_waits_for_a_processor_does_not_hang_and_keeps_its_lane() -> N
         await asyncio.gather(endless, return_exceptions=True)
 
 
+@pytest.mark.slow
 async def test_what_got_no_processor_at_all_sends_none_of_its_namespace_into_the_slow_lane() -> None:
     pool = RenderPool(size=2, limits=Limits(seconds=60))
     await pool.start()
