@@ -6,6 +6,7 @@ Writes are counted by the server, not by the operator: its own counters could on
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ rules:
 """
 
 _WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
+_BLOCK = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class AuditLog:
         self._path = path
         self._settle = settle
         settle()
-        self._offset = 0 if from_start or not path.exists() else path.stat().st_size
+        self._offset = 0 if from_start else _end_of_last_line(path)
 
     def read(self) -> list[AuditEntry]:
         """What was added since the last call; a line that is only half written comes with the next one."""
@@ -93,6 +95,23 @@ class AuditLog:
     def writes(self, by: Callable[[AuditEntry], bool] = lambda _: True) -> list[AuditEntry]:
         """The writes among what was added since the last call, of those for whom ``by`` is true."""
         return [entry for entry in self.read() if entry.is_write and by(entry)]
+
+
+def _end_of_last_line(path: Path) -> int:
+    """Where the last complete line ends, in bytes: the server may be in the middle of the next one."""
+    try:
+        with path.open("rb") as file:
+            offset = file.seek(0, os.SEEK_END)
+            while offset:
+                start = max(0, offset - _BLOCK)
+                file.seek(start)
+                newline = file.read(offset - start).rfind(b"\n")
+                if newline >= 0:
+                    return start + newline + 1
+                offset = start
+    except FileNotFoundError:
+        pass
+    return 0
 
 
 def _parse(data: bytes) -> Iterator[AuditEntry]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from troth.dev.audit import AuditLog
 
 
@@ -42,3 +44,16 @@ def test_a_line_that_is_still_being_written_comes_whole_later(tmp_path: Path) ->
     assert log.read() == []
     path.write_text(text)
     assert [entry.name for entry in log.read()] == ["x"]
+
+
+@pytest.mark.parametrize("before", ["", _line("get", "before")], ids=["the first line", "a later line"])
+@pytest.mark.parametrize("padding", [0, 200_000], ids=["short", "longer than one block"])
+def test_a_reader_that_begins_in_the_middle_of_a_line_gets_that_line_whole(
+    tmp_path: Path, before: str, padding: int
+) -> None:
+    path = tmp_path / "audit.log"
+    text = _line("update", "x" * (padding + 1))
+    path.write_text(before + text[:-20])
+    log = AuditLog(path)
+    path.write_text(before + text + _line("get", "after"))
+    assert [entry.verb for entry in log.read()] == ["update", "get"]
