@@ -64,6 +64,10 @@ TROUBLES: dict[str, list[Trouble]] = {
     "500 to writes": [Trouble(server_error(500), WRITES)],
     "503 to everything": [Trouble(server_error(503))],
     "409 to writes": [Trouble(conflict(), "PATCH|PUT|DELETE")],
+    "409 to deletions": [
+        Trouble(conflict(), "DELETE", f"/{kind.plural}/", probability=1.0, times=12)
+        for kind in (WORK, WORK_PLACEMENT)
+    ],
     "answers to creations are lost": [Trouble(LoseAnswer(), "POST", probability=0.4)],
     "answers to changes are lost": [Trouble(LoseAnswer(), "PATCH|PUT", probability=0.4)],
     "answers to deletions are lost": [Trouble(LoseAnswer(), "DELETE", probability=1.0, times=4)],
