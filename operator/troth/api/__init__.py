@@ -1,7 +1,7 @@
 """The vocabulary of Troth: kinds, labels, conditions, names and typed, frozen views of the objects.
 
-Everything here is plain data and pure functions, and it imports nothing else of ours: every other package
-speaks in these terms, so a circular import has no place to start.
+Everything here is plain data and pure functions, and it imports nothing else of ours: every other package speaks in
+these terms, so circular imports cannot arise.
 """
 
 from troth.api.conditions import Condition, find_condition, merge_conditions, set_condition

@@ -41,14 +41,14 @@ class Condition:
 
 
 def find_condition(conditions: Iterable[Mapping[str, Any]] | None, kind: str) -> Mapping[str, Any] | None:
-    """The condition of that type as the API server has it, or None."""
+    """Returns the condition of type ``kind`` as the API server has it, or None when there is none."""
     return next((item for item in conditions or () if item.get("type") == kind), None)
 
 
 def set_condition(
     conditions: Iterable[Mapping[str, Any]] | None, new: Condition, *, now: str
 ) -> list[dict[str, Any]]:
-    """The list with ``new`` in the place of its older self, or at the end. ``now`` is RFC 3339."""
+    """Returns the conditions with ``new`` in place of the one of its type, or appended; ``now`` is RFC 3339."""
     return merge_conditions(conditions, (new,), now=now)
 
 
@@ -59,9 +59,10 @@ def merge_conditions(
     now: str,
     drop: Iterable[str] = (),
 ) -> list[dict[str, Any]]:
-    """The list with each of ``new`` merged in by type and the types in ``drop`` left out.
+    """Returns the conditions with each of ``new`` merged in by type, and without the types in ``drop``.
 
-    The order of what was there stays; a condition whose status is the same keeps its transition time.
+    The existing order is kept. A condition whose status does not change keeps its transition time. ``now`` is the
+    transition time of the others, in RFC 3339.
     """
     dropped = set(drop)
     merged = [dict(item) for item in conditions or () if item.get("type") not in dropped]

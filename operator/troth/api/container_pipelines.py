@@ -1,11 +1,12 @@
 """ContainerPipeline: Kratix's Pipeline, whose containers run in a Job (kratix-compatibility.md#container-pipelines).
 
-Read here as strictly as Kratix decodes it: an unknown field is refused with its path. Kratix's own fields, and the
-fields of the Kubernetes types that it embeds (a container's environment, a volume, a toleration, a rule), are looked
-at. What is deeper inside a Kubernetes type (the source of a volume, an affinity) is left to the API server, which
-judges it when the Job is made.
+It is read here as strictly as Kratix decodes it: an unknown field is refused with its path. Kratix's own fields are
+checked, and so are the fields of the Kubernetes types that it embeds (a container's environment, a volume, a
+toleration, a rule). What is deeper inside a Kubernetes type (the source of a volume, an affinity) is left to the API
+server, which validates it when the Job is created.
 
-Values that Kubernetes defines stay as they were written: they are passed on, and no two readers of them can differ.
+Values that Kubernetes defines stay as they were written and are passed on unchanged, so that this reader and the API
+server cannot disagree about them.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ _SECURITY_CONTEXT: Final = (
 )
 _TOLERATION: Final = ("key", "operator", "value", "effect", "tolerationSeconds")
 _RULE: Final = ("apiGroups", "resources", "resourceNames", "verbs", "nonResourceURLs", "resourceNamespace")
-_RESTART_POLICIES: Final = ("OnFailure", "Never")  # what a Job takes
+_RESTART_POLICIES: Final = ("OnFailure", "Never")  # the values that a Job accepts
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ class Permission:
 
     Attributes:
         rule: the PolicyRule, with the names that Kubernetes gives its fields.
-        namespace: where it holds: empty for the pipeline's own namespace, ``*`` for all of them.
+        namespace: where it applies: empty for the pipeline's own namespace, ``*`` for all namespaces.
     """
 
     rule: Object
@@ -116,7 +117,7 @@ class ContainerPipeline:
         tolerations: as they were written.
         restart_policy: of the Pod.
         backoff_limit: how often the Job tries again; None leaves it to the configuration.
-        service_account: the ServiceAccount to run as; empty for one that is made for the pipeline.
+        service_account: the ServiceAccount to run as; empty for one that is created for the pipeline.
         permissions: what that account may do.
     """
 
@@ -135,10 +136,10 @@ class ContainerPipeline:
 
 
 def read_container_pipeline(name: str, metadata: Object, spec: Object, field: str) -> ContainerPipeline:
-    """A pipeline of containers from its ``metadata`` and ``spec``; ``field`` is its path in the Promise.
+    """Reads a pipeline of containers from its ``metadata`` and ``spec``; ``field`` is its path in the Promise.
 
     Raises:
-        InvalidObject: an unknown field, a wrong type, or no container.
+        InvalidObject: a field is unknown or has the wrong type, or there is no container.
     """
     where = f"{field}.spec"
     refuse_unknown_fields(spec, _SPEC, where)

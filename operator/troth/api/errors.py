@@ -19,7 +19,9 @@ class TrothError(Exception):
 
 
 class ServerRefusal(TrothError):
-    """A server answered that it does not do what was asked. Here, so that a store need not know who carries its calls.
+    """A server answered that it does not do what was asked.
+
+    It is defined here so that a store can recognise a refusal without knowing the client that makes its calls.
 
     Attributes:
         status: the HTTP status of the answer.
@@ -32,7 +34,7 @@ class NoAnswer(TrothError):
     """A server did not answer.
 
     Attributes:
-        ambiguous: the request had left, so a write may have been carried out.
+        ambiguous: whether the request had been sent, so that a write may have been carried out.
     """
 
     ambiguous: bool
@@ -42,7 +44,7 @@ class InvalidObject(TrothError):
     """An object that a person wrote says something that cannot be carried out.
 
     Attributes:
-        field: path of the offending field, such as ``spec.workflows.resource.configure[0].spec.files[1].path``.
+        field: path of the wrong field, such as ``spec.workflows.resource.configure[0].spec.files[1].path``.
         problem: what is wrong, in one sentence without a full stop.
         remedy: what to do about it, in one sentence; empty when the problem says it all.
     """

@@ -1,7 +1,8 @@
-"""What a file is, by its name: one answer for whoever renders, joins, applies or reads it.
+"""What kind of file a path names: one answer for everything that renders, joins, applies or reads files.
 
-Two answers are a hole: what the renderer takes for text it does not check, and whoever then applies it as YAML reads
-documents that a value has made. So upper and lower case are the same here, as they are for most readers.
+Two different answers would be a security hole: the renderer does not check what it takes for plain text, so a value in
+it could add documents that are then applied as YAML. Upper and lower case are therefore the same here, as they are for
+most readers.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ FileKind = Literal["YAML", "JSON", "text"]
 
 
 def file_kind(path: str) -> FileKind:
-    """``YAML`` or ``JSON`` for what holds manifests, ``text`` for all else; upper and lower case are the same."""
+    """Returns ``YAML`` or ``JSON`` for a file of manifests, else ``text``. The case of the suffix does not matter."""
     name = path.lower()
     if name.endswith((".yaml", ".yml")):
         return "YAML"
@@ -20,5 +21,5 @@ def file_kind(path: str) -> FileKind:
 
 
 def holds_manifests(path: str) -> bool:
-    """Whether a file is read for the objects in it."""
+    """Whether a file of that name is read as manifests, which is to say as YAML or JSON."""
     return file_kind(path) != "text"

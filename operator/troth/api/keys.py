@@ -1,4 +1,4 @@
-"""The key of an object: what a queue holds and a reconciler receives, never the object itself."""
+"""The key of an object. Queues hold keys and reconcilers receive them, never the object itself."""
 
 from __future__ import annotations
 

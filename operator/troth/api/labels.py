@@ -25,12 +25,13 @@ PARENT_PROMISE_NAME: Final = "kratix.io/parent-promise-name"
 PARENT_RESOURCE_NAME: Final = "kratix.io/parent-resource-name"
 PARENT_RESOURCE_NAMESPACE: Final = "kratix.io/parent-resource-namespace"
 
-# What the pipelines asked for that made a placement's files. Ours: Kratix keeps no record of it.
+# The destination labels that the pipelines asked for when they made a placement's files. Kratix keeps no record of
+# it.
 ASKED_FOR: Final = "troth.dev/asked-for"
-# By which rules of its Destination a placement's files were judged.
+# The hash of the Destination's rules (spec.allow) by which a placement's files were judged.
 ALLOWED: Final = "troth.dev/allowed"
 
-# The operator's own mark on what it wrote (engine/placement/seals.py).
+# The operator's seal on an object that it wrote (engine/placement/seals.py).
 SEAL: Final = "troth.dev/seal"
 
 WORK_TYPE_PROMISE: Final = "promise"

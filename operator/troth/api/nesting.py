@@ -1,12 +1,12 @@
-"""How deep and how wide a value from outside may be, and what becomes of an object that is more than that.
+"""How deep and how large a value from outside may be, and what becomes of an object that exceeds these bounds.
 
-What people write, and what others answer, is walked over by functions that call themselves for each level: to render,
-compare, hash, check and write it. Instead of a bound in each of them there is one here. It is far below what the
-interpreter's stack and orjson (254 levels) can take, and far above what Kubernetes has: the deepest schema among the
-definitions of well-known operators nests forty levels.
+Recursive functions render, compare, hash, check and write what people write and what other servers answer. Instead of a
+bound in each of them there is one here. It is far below what the interpreter's stack and orjson (254 levels) can take,
+and far above what Kubernetes needs: the deepest schema among the definitions of well-known operators nests forty
+levels.
 
-An object of which a part is beyond the bounds is not refused as a whole, for somebody has to be told, and it has to go
-when it is deleted. It becomes a `PartialObject`: without that part, and with a sentence that says why.
+An object with a part beyond the bounds is not refused as a whole: its status has to say what is wrong, and it must
+still be possible to delete it. It becomes a `PartialObject`, without that part and with a sentence that says why.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ DEEPEST: Final = 100
 """Levels that an object, a document or a value may nest; a map or a list is a level, and so is the object itself."""
 
 MOST_VALUES: Final = 100_000
-"""Values that one object may hold, keys not counted. The densest definitions that people have take 16 bytes a value,
-so this is what fits into an object of the API server (1.5 MiB). Reading that many takes 10 ms."""
+"""Values that one object may hold, not counting keys. The densest known definitions take 16 bytes a value, so this many
+fit into an object of the API server (1.5 MiB). Reading that many takes 10 ms."""
 
 _BOOKKEEPING: Final = 10
-"""Levels more for ``metadata.managedFields``, which repeat the fields of the object further down."""
+"""Additional levels for ``metadata.managedFields``, which repeat the object's fields at a greater depth."""
 
 _SHOWN: Final = 4
 
@@ -46,7 +46,7 @@ class PartialObject(dict[str, Any]):
 
 
 def nests_within(values: Iterable[Any], levels: int) -> bool:
-    """Whether none of the values nests deeper than ``levels``. Takes no stack, whatever the depth."""
+    """Whether none of the values nests deeper than ``levels``. It does not recurse, so any depth is safe."""
     open_ = [value for value in values if value.__class__ is dict or value.__class__ is list]
     for _ in range(levels):
         if not open_:
@@ -61,7 +61,7 @@ def nests_within(values: Iterable[Any], levels: int) -> bool:
 
 
 def find_deep(value: Any, levels: int = DEEPEST) -> str:
-    """The beginning of the path to a place that is deeper than ``levels``, such as ``.spec.a[0]…``; "" for none."""
+    """Returns the start of the path to a value deeper than ``levels``, such as ``.spec.a[0]…``; "" if there is none."""
     trail: list[tuple[str, Any]] = []
     pending: list[tuple[int, str, Any]] = [(1, "", value)]
     while pending:
@@ -83,10 +83,10 @@ def find_deep(value: Any, levels: int = DEEPEST) -> str:
 
 
 def bound_object(obj: dict[str, Any]) -> dict[str, Any]:
-    """The object itself when it is within the bounds, else what of it is, as a `PartialObject`.
+    """Returns the object itself if it is within the bounds, and otherwise a `PartialObject` of the parts that are.
 
-    A status that is too deep loses the fields that make it so, and the object is whole all the same: a status is
-    what was reported, and the next report puts it right. The same for ``managedFields``.
+    A status that is too deep only loses the fields that make it so, and the object still counts as whole: the operator
+    reports its status anew anyway. The same holds for ``managedFields``.
     """
     if nests_within((obj,), DEEPEST):
         return obj
@@ -94,7 +94,7 @@ def bound_object(obj: dict[str, Any]) -> dict[str, Any]:
 
 
 def bound_objects(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """`bound_object` of each, at the cost of one look at all of them."""
+    """Applies `bound_object` to each object. When all are within the bounds, one check of all together suffices."""
     return objects if nests_within(objects, DEEPEST) else [bound_object(obj) for obj in objects]
 
 

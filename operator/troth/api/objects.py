@@ -33,7 +33,7 @@ Object = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ObjectMeta:
-    """What reconciling reads of ``metadata``."""
+    """The fields of ``metadata`` that reconciling reads."""
 
     name: str
     namespace: str = ""
@@ -48,11 +48,11 @@ class ObjectMeta:
     creation_timestamp: str = ""
     owner_uids: tuple[str, ...] = ()
     unread: str = ""
-    """Which fields of the object are left out because they are beyond the bounds, and what to do; "" for none."""
+    """Which fields were left out because they exceed the bounds of `nesting`, and what to do; "" if none was."""
 
     @property
     def is_paused(self) -> bool:
-        """Whether a label asks that nothing be done for the object (kratix-compatibility.md#requests)."""
+        """Whether the object has the label that pauses its reconciliation (kratix-compatibility.md#requests)."""
         return self.labels.get(names.PAUSED) == "true"
 
 
@@ -66,7 +66,7 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """Labels that a destination must have, and who asked: promise, promise-workflow or resource-workflow."""
+    """Labels that a destination must have, and who asks for them: promise, promise-workflow or resource-workflow."""
 
     match_labels: Mapping[str, str]
     source: str = "promise"
@@ -109,7 +109,7 @@ class Promise:
 
     @property
     def version(self) -> str:
-        """The author's version, or "" (kratix-compatibility.md#kinds: an unlabelled Promise has none)."""
+        """The version that the author gave it as a label, or "" without that label (kratix-compatibility.md#kinds)."""
         return self.metadata.labels.get(names.PROMISE_VERSION, "")
 
     @property
@@ -141,8 +141,8 @@ class Request:
 class Workload:
     """One file of a Work or WorkPlacement: its path, and the Git blob id and size of its decoded content.
 
-    ``may_hold_secrets``: its content may hold a Secret in the clear; False is certain. It says nothing that the blob id
-    does not say, so two files are equal without it.
+    ``may_hold_secrets``: whether the content may hold a Secret in the clear; False is certain. It follows from the
+    content, so it is ignored when two files are compared.
     """
 
     filepath: str
@@ -165,12 +165,13 @@ class WorkloadGroup:
 class Work:
     """A Work: the durable record of what one pipeline produced for one owner.
 
-    What it says counts only as far as seals prove that the operator said it (`troth.engine.placement.seals`).
+    Its content is acted on only as far as seals prove that the operator wrote it (`troth.engine.placement.seals`).
 
     Attributes:
         sealed_for: the uid of the owner for whom the operator sealed it; empty when it is not as the operator wrote it.
-        reported: its status is as the operator wrote it.
-        former: it has no seal and is older than the operator's key, so it may be from before there were seals.
+        reported: whether its status is as the operator wrote it.
+        former: whether it has no seal and is older than the operator's key, so that it may be from before there were
+            seals.
     """
 
     metadata: ObjectMeta
@@ -192,14 +193,14 @@ class Work:
 class WorkPlacement:
     """A WorkPlacement: one group of a Work on one destination.
 
-    What it says counts only as far as seals prove that the operator said it (`troth.engine.placement.seals`).
+    Its content is acted on only as far as seals prove that the operator wrote it (`troth.engine.placement.seals`).
 
     Attributes:
         sealed_for: the uid of the owner for whom the operator sealed it; empty when it is not as the operator wrote it.
-        recorded: the generation that was written to the place on record in its status; 0 when that record is not the
-            operator's.
-        former: it, or its record, has no seal and is older than the operator's key, so it may be from before there were
-            seals.
+        recorded: the generation whose files were written to the location that its status records; 0 when the operator
+            did not write that record.
+        former: whether it, or its record, has no seal and it is older than the operator's key, so that it may be from
+            before there were seals.
     """
 
     metadata: ObjectMeta
@@ -216,7 +217,7 @@ class WorkPlacement:
 
 @dataclass(frozen=True, slots=True)
 class KindPattern:
-    """Kinds of an API group; in both, ``*`` stands for any characters."""
+    """A pattern for kinds of API groups. In both ``group`` and ``kind``, ``*`` stands for any characters."""
 
     group: str
     kind: str
@@ -228,9 +229,9 @@ class Allow:
 
     Attributes:
         namespaces: patterns of the namespaces that objects may be in; None for any.
-        kinds: the kinds that may be in them; None for every kind that is known to live in namespaces.
-        cluster_kinds: the kinds that may be there outside of namespaces.
-        files: files that hold no manifests may be there.
+        kinds: the kinds of namespaced objects that may be placed; None for every kind that is known to be namespaced.
+        cluster_kinds: the cluster-scoped kinds that may be placed.
+        files: whether files that do not hold manifests may be placed.
     """
 
     namespaces: tuple[str, ...] | None = None
@@ -243,8 +244,8 @@ class Allow:
 class Destination:
     """A Destination. ``mode`` is nestedByMetadata, aggregatedYAML or none (kratix-compatibility.md#destinations).
 
-    ``adopts``: what is there and was not made by Troth may be taken over. ``allow``: what may be placed there; None for
-    everything.
+    ``adopts``: whether existing objects that Troth did not make may be taken over. ``allow``: what may be placed there;
+    None for everything.
     """
 
     metadata: ObjectMeta
@@ -276,7 +277,7 @@ class SecretReference:
 
 @dataclass(frozen=True, slots=True)
 class StateStore:
-    """A state store of any kind; ``spec`` is as written, each kind of store reads its own fields."""
+    """A state store of any kind. ``spec`` is as written; each kind of store reads its own fields."""
 
     metadata: ObjectMeta
     kind: str
@@ -286,7 +287,7 @@ class StateStore:
 
 
 def read_metadata(obj: Object) -> ObjectMeta:
-    """The view of an object's ``metadata``; what has another type than the API server lets through is not there."""
+    """The view of an object's ``metadata``. A field of a type that the API server does not accept is missing."""
     metadata = read_map(obj.get("metadata"))
     return ObjectMeta(
         name=read_text(metadata.get("name")),
@@ -308,10 +309,11 @@ def read_metadata(obj: Object) -> ObjectMeta:
 def read_promise_spec(spec: Object) -> PromiseSpec:
     """The view of a Promise's or a PromiseRevision's spec.
 
-    Of the squashed ``destinationSelectors`` the EARLIER entry wins on a duplicate key (kratix-compatibility.md#kinds).
+    The ``destinationSelectors`` are merged into one map; the EARLIER entry wins on a duplicate key
+    (kratix-compatibility.md#kinds).
 
     Raises:
-        InvalidObject: a field has another type than the API server lets through.
+        InvalidObject: a field has a type that the API server would not accept.
     """
     workflows = require_map(spec.get("workflows"), "spec.workflows")
     config = require_map(workflows.get("config"), "spec.workflows.config")
@@ -342,7 +344,7 @@ def read_promise_spec(spec: Object) -> PromiseSpec:
 
 
 def read_promise(obj: Object) -> Promise:
-    """The view of a Promise. Raises InvalidObject as `read_promise_spec` does."""
+    """The view of a Promise. Raises InvalidObject, as `read_promise_spec` does."""
     return Promise(
         metadata=read_metadata(obj),
         spec=read_promise_spec(require_map(obj.get("spec"), "spec")),

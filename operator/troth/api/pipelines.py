@@ -1,7 +1,7 @@
-"""The pipelines of a Promise's workflows: of templates that are rendered in process, or of containers.
+"""The pipelines of a Promise's workflows: templates that Troth renders itself, or containers.
 
-A workflow is a list of both, in any order. Their parse is strict, unlike the lenient views of `objects`: a pipeline is
-embedded in a Promise, where no schema of the API server looks at it (`troth.api.strict`).
+A workflow is a list of both, in any order. They are parsed strictly, unlike the lenient views of `objects`: a pipeline
+is embedded in a Promise, where the API server does not validate it by a schema (`troth.api.strict`).
 
 A JinjaPipeline's leaves stay as they were written. Which of them hold expressions, and whether these compile, is the
 engine's business (`engine.rendering.check`): this module knows no Jinja.
@@ -35,7 +35,7 @@ SCOPE: Final = (
     "item",
     "index",
 )
-"""The names that templates find; a value cannot take one of them."""
+"""The names that templates can use; a value cannot have one of these names."""
 
 _API_VERSIONS: Final[Mapping[Any, str]] = {
     JINJA_PIPELINE: TROTH_API_VERSION,
@@ -58,8 +58,8 @@ class FileTemplate:
     Attributes:
         path: where the file goes inside the request's folder; may hold expressions.
         template: the text to render; YAML and JSON (by the path's suffix) are parsed and written canonically.
-        when: a leaf; the file is left out when it is false.
-        for_each: a leaf that gives a list; the file is rendered once for each, with ``item`` and ``index``.
+        when: a leaf; the file is left out when it gives false.
+        for_each: a leaf that gives a list; the file is rendered once for each item, with ``item`` and ``index``.
     """
 
     path: str
@@ -70,7 +70,7 @@ class FileTemplate:
 
 @dataclass(frozen=True, slots=True)
 class DestinationRule:
-    """Labels that destinations of a directory must have; the directory ``.`` is everything else."""
+    """Labels that the destinations of a directory must have; the directory ``.`` stands for everything else."""
 
     directory: str
     match_labels: Mapping[str, str]
@@ -78,10 +78,10 @@ class DestinationRule:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """An object that has another name now: the old one is not removed before the new one is written.
+    """An object that was renamed: the old one is not removed before the new one is written.
 
     Attributes:
-        kind: of both.
+        kind: the kind of both objects.
         old: the name that it had; may hold expressions.
         new: the name that it has; may hold expressions.
     """
@@ -115,7 +115,7 @@ def parse_pipelines(
     """The pipelines of one workflow, in their order; ``field`` is their path in the object.
 
     Raises:
-        InvalidObject: a pipeline is not as it should be, or two have one name.
+        InvalidObject: a pipeline is invalid, or two have the same name.
     """
     expect_type(objs, list, field)
     pipelines: list[Pipeline] = []
@@ -135,7 +135,7 @@ def parse_pipeline(obj: Mapping[str, Any], field: str, *, action: Action = "conf
     """One pipeline; ``field`` is its path in the object that embeds it, for errors.
 
     Raises:
-        InvalidObject: an unknown kind or field, a wrong type, or a rule of the action is broken.
+        InvalidObject: a kind or a field is unknown, a field has the wrong type, or a rule of the action is broken.
     """
     expect_type(obj, dict, field)
     kind = _read_kind(obj, field)
@@ -166,10 +166,10 @@ def _read_jinja_pipeline(name: str, spec: Mapping[str, Any], field: str) -> Jinj
 
 
 def check_built(value: Any, field: str) -> None:
-    """Refuses ``{from: FILE}``: it is for a Promise's folder, and building replaces it by the file's content.
+    """Refuses ``{from: FILE}``, which is only meant for a Promise's folder: building replaces it by the file's content.
 
     Raises:
-        InvalidObject: it is such a reference; says how to build.
+        InvalidObject: the value is such a reference; the error says how to build the Promise.
     """
     if isinstance(value, Mapping) and list(value) == ["from"] and isinstance(value["from"], str):
         raise InvalidObject(

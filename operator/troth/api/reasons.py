@@ -1,8 +1,8 @@
-"""The reasons of conditions by which something is decided, each spelled once.
+"""The reasons of conditions on which code depends, each defined once.
 
-A reason that is only shown stands where its condition is made. As soon as other code asks for it (whether an object
-still makes progress, whether it is worth an Event, whether a request counts as failing), it is named here, so that
-whoever says it and whoever asks for it cannot drift apart.
+A reason that is only shown is defined where its condition is made. As soon as other code asks for it (whether an object
+still makes progress, whether it is worth an Event, whether a request counts as failing), it is named here, so that the
+code that sets it and the code that asks for it cannot drift apart.
 """
 
 from __future__ import annotations
@@ -40,4 +40,4 @@ PLACED: Final = frozenset(
         COMPONENTS_NOT_READY,
     }
 )
-"""What Ready says of Works and components, which can be judged without rendering anything."""
+"""Reasons of Ready that are about Works and components, and can be judged without rendering anything."""

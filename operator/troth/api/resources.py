@@ -1,7 +1,7 @@
 """Where each kind lives on the API server.
 
-A `Resource` is what discovery would say of a kind. The kinds that Troth itself needs are constants, so that
-nothing has to be discovered before the first request can be served.
+A `Resource` holds what discovery would say of a kind. The kinds that Troth itself needs are constants, so that nothing
+has to be discovered before the first request can be served.
 """
 
 from __future__ import annotations
@@ -51,10 +51,11 @@ class Resource:
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
         """The URL path of the collection, or of one object, or of its subresource.
 
-        The namespace and the name stand in it as they are given: who has them from outside quotes them first.
+        The namespace and the name are inserted as they are: a caller that has them from outside must quote them first.
 
         Raises:
-            InvalidObject: the group, the version or the plural would make it the path of something else.
+            InvalidObject: the group, the version or the plural has characters that would make it the path of something
+                else.
         """
         for field, text in (("group", self.group), ("version", self.version), ("plural", self.plural)):
             if not _SEGMENT.fullmatch(text) and (text or field != "group"):

@@ -1,9 +1,9 @@
-"""What an object's status says, as far as it has the form in which a status is written.
+"""Reading the status of an object, of which only the parts with the expected types count.
 
-A status is what somebody reported last, and not always the operator: whoever has the right may have put anything into
-it, and the schema of a request's status lets everything through. So a field that is read here has the type that it is
-written with, or counts as not there. The next report then puts it right, since it differs. Fields that nobody here
-reads stay as they are.
+The operator is not the only one who may write a status: anybody with the right to do so may have put anything into it,
+and the schema of a request's status lets every field through. So a field that is read here has the type that the
+operator writes, or else counts as missing. The next report then differs and corrects it. Fields that Troth does not
+read stay as they are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Shape = Any
 
 
 class _Each(NamedTuple):
-    """The shape of a list's items; an item that lacks the member ``needs`` is none."""
+    """The shape of a list's items; an item without the member ``needs`` is dropped."""
 
     shape: Shape
     needs: str = ""
@@ -111,13 +111,13 @@ _NOT_THERE: Final = object()
 
 @dataclass(frozen=True, slots=True)
 class OwnStatus:
-    """What stands under ``status.troth``: the operator's own notes, which nobody else is meant to write.
+    """The operator's own notes under ``status.troth``, which nobody else is meant to write.
 
-    Whoever has the right may have written them all the same. So every answer has its type whatever is there, and a
-    note of another form counts as not there.
+    Somebody else may still have written them. So every property has its declared type whatever the status holds, and a
+    note of another type counts as missing.
 
     Attributes:
-        fields: all of it, as it is.
+        fields: all of ``status.troth``, unchanged.
     """
 
     fields: Mapping[str, Any]
@@ -129,7 +129,7 @@ class OwnStatus:
 
     @property
     def placements(self) -> Sequence[Mapping[str, Any]]:
-        """Where the files of a request are, and in which version."""
+        """The locations of a request's files, and the version of the files at each."""
         return read_maps(self.fields.get("placements"))
 
     @property
@@ -139,12 +139,12 @@ class OwnStatus:
 
     @property
     def unscheduled(self) -> Sequence[Mapping[str, Any]]:
-        """The groups of a Work for which there is no Destination."""
+        """The groups of a Work for which no Destination was found."""
         return read_maps(self.fields.get("unscheduled"))
 
     @property
     def held(self) -> Sequence[Mapping[str, Any]]:
-        """The placements of a Work that keep what they have, since something else is asked for now."""
+        """The placements of a Work that keep their content, because its pipelines now ask for another Destination."""
         return read_maps(self.fields.get("held"))
 
     @property
@@ -158,7 +158,7 @@ class OwnStatus:
         return self._names("conditionTypes")
 
     def text(self, name: str) -> str:
-        """A note that is a text; an empty one when there is none."""
+        """Returns the note of that name if it is a text, and "" otherwise."""
         return read_text(self.fields.get(name))
 
     def _names(self, name: str) -> frozenset[str]:
@@ -166,12 +166,12 @@ class OwnStatus:
 
 
 def read_own(status: Mapping[str, Any]) -> OwnStatus:
-    """The operator's own notes in a status. Never raises, whatever somebody has put there."""
+    """Returns the operator's own notes in a status. Never raises, whatever the status holds."""
     return OwnStatus(read_map(status.get("troth")))
 
 
 def read_status(obj: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The status of an object, without what has another form than it is written in. Itself where nothing has."""
+    """Returns an object's status without fields of an unexpected type; the status itself if there are none."""
     status = obj.get("status")
     if not status:
         return {}

@@ -1,12 +1,11 @@
-"""The kinds of state store, each a value that answers whatever anybody asks of a kind.
+"""The kinds of state store, each a value that answers all questions about its kind.
 
-A store of one kind is told apart from another, shares a place with another, and holds files or objects; the rest of
+How two stores of a kind are told apart, which place they may share, whether they hold files or objects: the rest of
 Troth asks the kind and never compares its name. A new kind is therefore a value here, a module in `troth.stores` that
 opens its writer, and a line in `troth.stores.factory` (CONTRIBUTING.md says what else belongs to it).
 
-A kind that nobody here knows is taken for one that holds files. Nothing is written to it; what is said of a
-Destination that names it (its paths, its neighbours) is then what would be said of Kratix's own kinds, which all hold
-files.
+A kind that is not known here is treated as one that holds files. Nothing is written to it; what is reported for a
+Destination that names it (its paths, its neighbours) is then the same as for Kratix's own kinds, which all hold files.
 
 Rejected: *a subclass for each kind* (there is no state, and what is different is a handful of answers), *the kind of
 the writer* (the questions are asked where no writer is open: by `troth render`, and while a repository is away).
@@ -26,10 +25,10 @@ from troth.api.typed import read_map, read_text
 Spec = Mapping[str, Any]
 
 GIT_BRANCH: Final = "main"
-"""The branch of a GitStateStore that names none (crds: the default of ``spec.branch``)."""
+"""The branch of a GitStateStore that does not name one (the default of ``spec.branch`` in crds/)."""
 
 KUBECONFIG_KEY: Final = "kubeconfig"
-"""The key of the Secret of a KubernetesStateStore that names none."""
+"""The key in the Secret of a KubernetesStateStore that does not name one."""
 
 NOT_SUPPORTED_YET: Final = frozenset({"BucketStateStore"})
 """Kinds of Kratix for which there is no writer yet."""
@@ -46,17 +45,17 @@ class StoreRef(NamedTuple):
 
     @property
     def holds_files(self) -> bool:
-        """Whether manifests lie in files there; False for a cluster that is written to directly."""
+        """Whether the store holds manifests as files; False for a cluster that is written to directly."""
         return holds_files(self.kind)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a store may share with other stores of its kind.
+    """The place that a store writes to, which other stores of its kind may share.
 
     Attributes:
         name: equal for two stores that are one place, such as one branch of one repository.
-        folder: where in that place the store begins; empty when the store is the whole place.
+        folder: the folder of that place in which the store begins; empty when the store is the whole place.
     """
 
     name: str
@@ -69,12 +68,14 @@ class StoreKind:
 
     Attributes:
         resource: where its objects live on the API server.
-        identify: from a store's spec, what the store means, as it is written there. While the answer is the same, what
-            was written to the store is still in it.
-        find_place: from a store's spec, the place that it may share with others; None when nothing is shared.
-        holds_files: manifests lie in files, which can be laid out in folders and be read by everybody who reads the
-            store. False: they become objects of a cluster.
-        has_prefix: ``spec.path`` is a folder in the store. False: there is none, or it is the store itself.
+        identify: from a store's spec to a text that identifies what the store refers to, such as a repository and its
+            branch. While it stays the same, what was written to the store is still in it.
+        find_place: from a store's spec to the place that it may share with other stores; None when stores of this kind
+            share nothing.
+        holds_files: whether manifests are kept as files, which can be laid out in folders and read by everybody who
+            reads the store. When False, they become objects of a cluster.
+        has_prefix: whether ``spec.path`` is a folder in the store. When False, there is no such field, or it is the
+            store itself.
     """
 
     resource: Resource
@@ -89,20 +90,20 @@ class StoreKind:
         return self.resource.kind
 
     def prefix_of(self, spec: Spec) -> str:
-        """The folder of a store that everything in it goes to, as it is written; empty for the whole store."""
+        """Returns the folder that all files of a store go to, as written in its spec; empty for the whole store."""
         return str(spec.get("path") or "") if self.has_prefix else ""
 
     def address_of(self, spec: Spec) -> str:
-        """A short hash of where a store is: it changes when the same object begins to mean another repository."""
+        """Returns a short hash of where a store is. It changes when the object is pointed at another repository."""
         return hashlib.sha256(self.identify(spec).encode()).hexdigest()[:12]
 
     def place_of(self, name: str, spec: Spec) -> Place:
-        """The place of the store of that name; a place of its own when its kind shares nothing."""
+        """Returns the place of the store of that name; a place of its own when stores of its kind share nothing."""
         return self.find_place(spec) if self.find_place else Place(str(StoreRef(self.kind, name)))
 
 
 class GitBranch(NamedTuple):
-    """The branch of a repository that a GitStateStore means."""
+    """The repository and branch that a GitStateStore refers to."""
 
     url: str
     branch: str
@@ -112,12 +113,12 @@ class GitBranch(NamedTuple):
 
 
 def read_git_branch(spec: Spec) -> GitBranch:
-    """The branch that the spec of a GitStateStore means; the URL is empty when it gives none."""
+    """Returns the repository and branch of a GitStateStore's spec; the URL is empty when the spec has none."""
     return GitBranch(str(spec.get("url") or ""), str(spec.get("branch") or GIT_BRANCH))
 
 
 def read_kubeconfig_key(spec: Spec) -> str:
-    """The key of its Secret that a KubernetesStateStore takes its kubeconfig from."""
+    """Returns the key under which the Secret of a KubernetesStateStore holds its kubeconfig."""
     return str(read_map(spec.get("secretRef")).get("key") or KUBECONFIG_KEY)
 
 
@@ -126,7 +127,7 @@ def _identify_git(spec: Spec) -> str:
 
 
 def _find_git_place(spec: Spec) -> Place:
-    """Addresses are compared as they are written, but for their end: only the server knows which are one repository."""
+    """URLs count as written, without a final ``/`` or ``.git``; only the server knows which others are the same."""
     found = read_git_branch(spec)
     return Place(str(found._replace(url=found.url.rstrip("/").removesuffix(".git"))))
 
@@ -136,7 +137,7 @@ def _identify_directory(spec: Spec) -> str:
 
 
 def _find_directory_place(spec: Spec) -> Place:
-    """All folders are in one file system, where one may lie inside of another."""
+    """All folders are in one file system, so one may lie inside another."""
     return Place(DIRECTORY_STATE_STORE.kind, folder=str(spec.get("path") or "/"))
 
 
@@ -177,13 +178,13 @@ STORE_KINDS: Final[Mapping[str, StoreKind]] = {kind.kind: kind for kind in (GIT,
 
 
 def holds_files(kind: str) -> bool:
-    """Whether manifests lie in files in a store of that kind, known here or not."""
+    """Whether a store of that kind holds manifests as files. True for a kind that is not known here."""
     known = STORE_KINDS.get(kind)
     return known is None or known.holds_files
 
 
 def require_store_kind(kind: str, field: str) -> StoreKind:
-    """The kind of that name; raises InvalidObject, of that field, for one that cannot be written to."""
+    """Returns the kind of that name. Raises InvalidObject for ``field`` if there is no writer for the kind."""
     if known := STORE_KINDS.get(kind):
         return known
     *others, last = STORE_KINDS

@@ -1,7 +1,7 @@
-"""Reading strictly what no schema of the API server looks at.
+"""Strict reading of what the API server does not validate by a schema.
 
-A pipeline is embedded in a Promise with all its fields let through. So a misspelt field would be dropped in silence,
-and its author would search for hours. Every mistake names its field and what was probably meant.
+A pipeline is embedded in a Promise, and the API server lets all of its fields through. A misspelt field would be
+ignored in silence, and its author would search for hours. Here every error names the field and what was probably meant.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _WANTED: Final[Mapping[type, str]] = {dict: "a map", list: "a list", str: "text"
 
 
 def close_match(word: str, known: Iterable[str]) -> str:
-    """What was probably meant by ``word``, or ""."""
+    """Returns the known word that was probably meant by ``word``, or "" when none is close."""
     candidates = list(known)
     by_folded = {candidate.casefold(): candidate for candidate in candidates}
     found = difflib.get_close_matches(word.casefold(), list(by_folded), n=1, cutoff=0.6)
@@ -24,7 +24,7 @@ def close_match(word: str, known: Iterable[str]) -> str:
 
 
 def refuse_unknown_fields(obj: Mapping[str, Any], known: Sequence[str], field: str) -> None:
-    """Raises InvalidObject for the first field of a map that is not one of those known."""
+    """Raises InvalidObject for the first field of a map that is not among the known ones."""
     for name in obj:
         if name not in known:
             meant = close_match(str(name), known)
@@ -33,7 +33,7 @@ def refuse_unknown_fields(obj: Mapping[str, Any], known: Sequence[str], field: s
 
 
 def expect_map(value: Any, field: str) -> Mapping[str, Any]:
-    """A map; an empty one for null. Raises InvalidObject."""
+    """Returns a map, which is empty for null. Raises InvalidObject for anything else."""
     if value is None:
         return {}
     expect_type(value, dict, field)
@@ -42,7 +42,7 @@ def expect_map(value: Any, field: str) -> Mapping[str, Any]:
 
 
 def expect_list(value: Any, field: str) -> Sequence[Any]:
-    """A list; an empty one for null. Raises InvalidObject."""
+    """Returns a list, which is empty for null. Raises InvalidObject for anything else."""
     if value is None:
         return ()
     expect_type(value, list, field)
@@ -51,7 +51,7 @@ def expect_list(value: Any, field: str) -> Sequence[Any]:
 
 
 def expect_type(value: Any, kind: type, field: str) -> None:
-    """Raises InvalidObject unless a value is a dict, list or str, as ``kind`` says."""
+    """Raises InvalidObject unless the value is of the type ``kind``: dict, list or str."""
     if kind is list and isinstance(value, tuple):
         return
     if kind is dict and isinstance(value, Mapping):
@@ -62,7 +62,7 @@ def expect_type(value: Any, kind: type, field: str) -> None:
 
 
 def name_type(value: Any) -> str:
-    """What a value is, in words."""
+    """Returns the type of a value in words, for error messages."""
     if value is None:
         return "empty"
     if isinstance(value, bool):

@@ -1,8 +1,8 @@
-"""Values out of JSON as the types that are expected of them.
+"""Reading values out of JSON with the types that are expected of them.
 
-Two ways, and which it is depends on who can do something about it. ``read_…`` takes what has another type for missing:
-the API server has checked the schema, so it hardly ever happens, and nothing must end because of it. ``require_…``
-refuses it, with the field.
+There are two ways, depending on whether somebody can do something about a wrong type. ``read_…`` takes a value of
+another type for missing: the API server has checked the schema, so it hardly ever happens, and nothing must fail
+because of it. ``require_…`` refuses such a value with an error that names its field.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ Object = Mapping[str, Any]
 
 
 def read_map(value: Any) -> Object:
-    """A map; an empty one for anything else."""
+    """Returns a map; an empty one for anything else."""
     return value if isinstance(value, Mapping) else {}
 
 
 def read_list(value: Any) -> Sequence[Any]:
-    """A list; an empty one for anything else."""
+    """Returns a list; an empty one for anything else."""
     return value if isinstance(value, list | tuple) else ()
 
 
 def read_maps(value: Any) -> Sequence[Object]:
-    """The maps in a list."""
+    """Returns the maps in a list, without its other items."""
     return [entry for entry in read_list(value) if isinstance(entry, Mapping)]
 
 
 def read_text(value: Any) -> str:
-    """A text; an empty one for anything else."""
+    """Returns a text; an empty one for anything else."""
     return value if isinstance(value, str) else ""
 
 
 def read_texts(value: Any) -> Mapping[str, str]:
-    """A map of texts; what is not text in it is not there."""
+    """Returns a map of texts, without the entries that are not texts."""
     found = read_map(value)
     if all(text.__class__ is str for text in found.values()):
         return found
@@ -44,7 +44,7 @@ def read_texts(value: Any) -> Mapping[str, str]:
 
 
 def read_whole(value: Any) -> int:
-    """A whole number; 0 for anything else."""
+    """Returns a whole number; 0 for anything else."""
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
@@ -63,7 +63,7 @@ def require_list(value: Any, field: str) -> Sequence[Any]:
 
 
 def require_text(value: Any, field: str) -> str:
-    """A text; an empty one for null. Raises InvalidObject."""
+    """Returns a text, which is empty for null. Raises InvalidObject for anything else."""
     if value is None or isinstance(value, str):
         return value or ""
     raise InvalidObject(field, "is not text", "put the value in quotes")
