@@ -1,11 +1,11 @@
 """The calls that Troth makes to an API server, for any kind, with plain objects in and out.
 
-One method for each verb, typed errors, no generated models: an object is what JSON says it is, within the bounds of
-`troth.api.nesting`, and who needs a typed view decodes it once where it enters. A call costs about half a millisecond
-of CPU, most of it HTTP.
+One method for each verb, typed errors, no generated models: an object is plain JSON, within the bounds of
+`troth.api.nesting`, and code that needs a typed view decodes it once, where it enters. A call costs about half a
+millisecond of CPU, most of it HTTP.
 
-Lists come in pages whose size follows the size of what they hold, so that parsing one stays within a few
-milliseconds: orjson keeps the interpreter's lock, which makes a thread no way out.
+Lists come in pages whose size follows the size of their objects, so that parsing a page takes a few milliseconds at
+most. Parsing in a thread would not help, since orjson holds the interpreter's lock.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from troth.kube.watch import Lines, WatchEvent, read_event
 Object = dict[str, Any]
 
 LARGEST_BODY: Final = 3 * 1024 * 1024
-"""Bytes of an object that an API server reads, whatever its storage would keep."""
+"""The largest object, in bytes, that an API server reads, whatever its storage would accept."""
 
 FIELD_MANAGER: Final = names.FIELD_MANAGER
 _APPLY: Final = "application/apply-patch+yaml"
@@ -46,20 +46,20 @@ _LIST_STARTS = 5
 _WRITES_IN_FLIGHT = 64 * 1024 * 1024
 _WATCH_SECONDS = 290
 
-# An apply is read as YAML. JSON is YAML, but for these characters: YAML 1.1 takes U+0085, U+2028 and U+2029 for line
-# breaks and folds them away with the spaces around them, and refuses the others. Escaped they mean what they are.
+# An apply is read as YAML. JSON is YAML, except for these characters: YAML 1.1 takes U+0085, U+2028 and U+2029 for
+# line breaks and folds them away with the spaces around them, and refuses the others. So they are sent as escapes.
 _NOT_YAML = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]|\xef\xbb\xbf|\xef\xbf[\xbe\xbf]")
 
 
 class Listing(NamedTuple):
-    """Objects, and the version of the collection at which they were read: a watch goes on from there."""
+    """Objects, and the resource version of the collection at which they were read: a watch goes on from there."""
 
     items: list[Object]
     resource_version: str
 
 
 class Client:
-    """An API server. Close it when done; it may be used from one event loop only."""
+    """A client of one API server. Close it when done; it may be used from one event loop only."""
 
     def __init__(
         self,
@@ -76,12 +76,13 @@ class Client:
 
         Args:
             login: the server and the credentials (`load_credentials`).
-            deadline: seconds that a call may take, all its attempts together; a list: each of its pages.
+            deadline: seconds that a call may take, all its attempts together. For a list, it holds for each page.
             connections: how many calls may be on their way at once; watches are not counted.
             user_agent: what the server's logs and audit show.
-            random: spreads delays.
-            on_call: told of each answered call: verb, path, status (0 without an answer), seconds.
-            patience: for how many seconds of a call a server without an answer is tried again; None: for all.
+            random: adds jitter to delays.
+            on_call: is called after each call with its verb, path, status (0 without an answer) and seconds.
+            patience: for how many seconds of a call a server that does not answer is tried again; None for as long as
+                the call may take.
         """
         self._random = random or Random()  # noqa: S311 - spreads delays, guards nothing
         self._transport = Transport(
@@ -102,15 +103,15 @@ class Client:
         return self._transport.server
 
     async def get(self, resource: Resource, name: str, namespace: str = "") -> Object:
-        """The object. Raises NotFound."""
+        """Returns the object. Raises NotFound."""
         return await self._read(_path(resource, namespace, name))
 
     async def list(
         self, resource: Resource, namespace: str = "", *, label_selector: str = "", limit: int = 500
     ) -> Listing:
-        """All objects, in one namespace or in all; begins again when the server forgot where it was.
+        """Returns all objects, in one namespace or in all; begins again when the next page has expired on the server.
 
-        ``limit`` is the most for one page. Raises Gone when five starts were not enough.
+        ``limit`` is the largest number of objects in one page. Raises Gone when pages expired in each of five attempts.
         """
         start = 1
         while True:
@@ -137,7 +138,7 @@ class Client:
         limit: int = 500,
         retry: bool = True,
     ) -> AsyncGenerator[Listing, None]:
-        """All objects, page by page; every page carries the same resource version.
+        """Yields all objects, page by page; every page has the same resource version.
 
         Raises:
             Gone: the rest of the pages expired; begin again.
@@ -162,18 +163,18 @@ class Client:
             if not metadata.get("continue"):
                 return
             query["continue"] = str(metadata["continue"])
-            # Behind small objects there may be large ones: a page is never many times the one before.
+            # Large objects may follow small ones, so the size of a page grows by a limited factor.
             size = max(1, min(limit, _PAGE_BYTES * max(1, len(items)) // len(body), _MORE * size))
 
     async def watch(
         self, resource: Resource, *, resource_version: str, namespace: str = "", label_selector: str = ""
     ) -> AsyncGenerator[WatchEvent, None]:
-        """The changes since a version, bookmarks too, until the server ends the stream (after about 5 min).
+        """Yields the changes since a resource version, with bookmarks, until the server ends the stream (about 5 min).
 
         Raises:
             Gone: the version is too old; list again.
             ApiError: the server refused the watch, or ended it with an error.
-            ConnectionFailed: the stream was cut, or silent for 75 s.
+            ConnectionFailed: the connection was lost, or nothing came for 75 s.
         """
         query = {
             "watch": "1",
@@ -212,7 +213,7 @@ class Client:
         subresource: str = "",
         dry_run: bool = False,
     ) -> Object:
-        """Server-side apply: what the object says becomes so, what it no longer says is removed if it was ours.
+        """Server-side apply: sets the fields of ``obj``, and removes those that only an earlier apply of ours set.
 
         Raises:
             Conflict: without ``force``, a field belongs to another manager.
@@ -234,7 +235,7 @@ class Client:
         field_manager: str = FIELD_MANAGER,
         dry_run: bool = False,
     ) -> Object:
-        """Merges the patch in. With a ``resource_version``, only if the object is still at it (else Conflict)."""
+        """Applies a JSON merge patch. With a ``resource_version``, raises Conflict if the object has another one."""
         if resource_version is not None:
             patch = {**patch, "metadata": {**patch.get("metadata", {}), "resourceVersion": resource_version}}
         path = _path(resource, namespace, name, subresource)
@@ -251,7 +252,7 @@ class Client:
         field_manager: str = FIELD_MANAGER,
         dry_run: bool = False,
     ) -> Object:
-        """Applies the operations, all or none. Raises Invalid when a ``test`` fails."""
+        """Applies the operations of a JSON patch, all or none. Raises Invalid when a ``test`` fails."""
         path = _path(resource, namespace, name, subresource)
         return await self._write("PATCH", path, patch, _JSON_PATCH, _query(field_manager, dry_run=dry_run))
 
@@ -264,7 +265,7 @@ class Client:
         field_manager: str = FIELD_MANAGER,
         dry_run: bool = False,
     ) -> Object:
-        """Replaces the object; with ``metadata.resourceVersion``, only if it is still at it (else Conflict)."""
+        """Replaces the object. With a ``metadata.resourceVersion``, raises Conflict if the object has another one."""
         path = _path(resource, _namespace(resource, obj), _name(obj), subresource)
         return await self._write("PUT", path, obj, JSON, _query(field_manager, dry_run=dry_run))
 
@@ -278,11 +279,11 @@ class Client:
         propagation: str = "Background",
         dry_run: bool = False,
     ) -> Object:
-        """Deletes the object; returns it if finalizers still hold it, else a Status.
+        """Deletes the object. Returns the object if finalizers still keep it, and a Status otherwise.
 
         Raises:
-            NotFound: there is none.
-            Conflict: there is one, but its uid is another.
+            NotFound: there is no such object.
+            Conflict: the object has another uid.
         """
         options: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
         if uid is not None:
@@ -291,22 +292,22 @@ class Client:
         return await self._write("DELETE", _path(resource, namespace, name), options, JSON, query)
 
     async def find_resource(self, api_version: str, kind: str, *, refresh: bool = False) -> Resource | None:
-        """Where a kind lives, or None if it is not served now. Known kinds come from a cache.
+        """Returns the resource of a kind, or None if the server does not serve it now. Known kinds come from a cache.
 
-        ``refresh`` asks the server also for a known kind: after a NotFound with `kind_missing`, say.
+        ``refresh`` asks the server for a known kind, too, for example after a NotFound with `kind_missing`.
         """
         return await self._discovery.find(api_version, kind, refresh=refresh)
 
     async def version(self) -> Mapping[str, str]:
-        """The server's version information; ``gitVersion`` is such as ``v1.36.3``."""
+        """Returns the server's version information, with a ``gitVersion`` such as ``v1.36.3``."""
         return await self._read_document("/version")
 
     async def openapi(self) -> Object:
-        """The OpenAPI of everything that the server serves, of version 2: one document of some megabytes."""
+        """Returns the OpenAPI (version 2) of everything that the server serves: one document of some megabytes."""
         return await self._read_document("/openapi/v2")
 
     async def close(self) -> None:
-        """Closes all connections; what is on its way fails."""
+        """Closes all connections. Calls that have not been answered fail."""
         await self._transport.close()
 
     async def __aenter__(self) -> Client:
@@ -327,7 +328,7 @@ class Client:
         packed = _pack(body)
         if len(packed) > LARGEST_BODY:
             raise TooLarge(413, "", f"it has {len(packed)} bytes, and an API server reads {LARGEST_BODY} at most")
-        # What is sent, what comes back and what is made of it.
+        # Room for what is sent, the answer, and the objects that both are made into.
         async with self._budget.hold(4 * len(packed)):
             answer = await self._transport.call(
                 method,
@@ -343,7 +344,7 @@ class Client:
 def _pack(body: object) -> bytes:
     try:
         return orjson.dumps(body)
-    except TypeError as error:  # too deep, a number of more than 64 bits, half of a character
+    except TypeError as error:  # too deep, a number of more than 64 bits, or a lone surrogate
         raise InvalidObject("", f"cannot be written as JSON: {error}") from None
 
 

@@ -1,13 +1,13 @@
-"""Connections that are gone when they are closed, whatever the other side does.
+"""Connections that are closed at once, whatever the other side does.
 
-aiohttp closes a connection politely: over TLS it tells the server and waits up to 30 s for an answer, which TLS 1.3
-does not ask of anyone. In that time nobody owns the connection any more: the session may be closed and even the event
-loop, and a watch that was given up because its server is silent waits for the same silent server once more. All that
-is closed here is a stream that nobody wants to hear the rest of, a call that was cancelled, or a connection that was
-idle; nothing is lost when it is cut.
+aiohttp closes a TLS connection gracefully: it tells the server and waits up to 30 s for an answer, which TLS 1.3 does
+not require. During that time nobody owns the connection any more: the session and even the event loop may be closed
+already, and a watch that was given up because its server is silent waits for the same silent server once more. What is
+closed here is a stream whose rest is not wanted, a call that was cancelled, or an idle connection; nothing is lost when
+it is cut.
 
-Rejected: aiohttp's ``enable_cleanup_closed``, which Python 3.13 ignores; cutting the transport of a response, which
-a call that is cancelled before its answer does not have.
+Rejected: aiohttp's ``enable_cleanup_closed``, which has no effect on Python 3.13; cutting the transport of a response,
+since a call that is cancelled before its answer does not have one.
 """
 
 from __future__ import annotations
@@ -22,19 +22,20 @@ from aiohttp.client_proto import ResponseHandler
 
 
 class Connector(aiohttp.TCPConnector):
-    """As aiohttp's, but to close a connection is to cut it, and `close` leaves none open."""
+    """aiohttp's connector, except that it closes connections without waiting, and that `close` leaves none open."""
 
     def __init__(self, *, limit: int, context: ssl.SSLContext | None, keepalive: float) -> None:
         """Opens nothing yet.
 
         Args:
-            limit: how many connections there may be at once; 0: as many as are asked for.
-            context: for TLS; None: what the system trusts.
+            limit: how many connections there may be at once; 0 for no limit.
+            context: the TLS context; None for one with the authorities that the system trusts.
             keepalive: seconds for which an idle connection is kept.
         """
         super().__init__(limit=limit, ssl=context if context is not None else True, keepalive_timeout=keepalive)
         self._made: WeakSet[ResponseHandler] = WeakSet()
-        # There is no public way to say what a connection is made with; tests/unit/kube/test_closing.py watches over it.
+        # aiohttp has no public way to set the class of connections; tests/unit/kube/test_closing.py notices if this
+        # breaks.
         self._factory = functools.partial(_make, self._made, self._loop)
 
     async def close(self, *, abort_ssl: bool = True) -> None:

@@ -1,7 +1,7 @@
-"""Who we are to an API server, kept valid: tokens rotate, certificates and plugins' answers expire.
+"""The login at an API server, kept valid: tokens rotate, and certificates and plugins' answers expire.
 
-One object for all who talk to one server. It hands out the headers of a request from memory, reads anew what
-is known to rotate before it expires, and everything when the server answered 401. Renewing never stops the
+All callers of one server share one object. It gives out the headers of a request from memory, reads what is known to
+rotate again before it expires, and reads everything again when the server answered 401. Renewing never stops the
 traffic: while one caller renews, the others go on with what is still valid.
 """
 
@@ -30,10 +30,10 @@ _RETRY = 10.0
 
 
 class IdentitySource(Protocol):
-    """Where an identity is read from."""
+    """A source from which an identity can be read, such as a kubeconfig."""
 
     async def load(self) -> Identity:
-        """Reads it now. Raises CredentialsError."""
+        """Reads the identity now. Raises CredentialsError."""
 
 
 class Credentials:
@@ -59,7 +59,7 @@ class Credentials:
 
     @property
     def identity(self) -> Identity:
-        """What is valid now, for others who log in to the same server. Holds secrets."""
+        """The identity that is valid now, for other programs that log in to the same server. It holds secrets."""
         assert self._identity is not None  # noqa: S101 - set in __init__
         return self._identity
 
@@ -75,12 +75,12 @@ class Credentials:
 
     @property
     def proxy(self) -> str | None:
-        """The URL of a proxy in between."""
+        """The URL of the proxy to the server, or None."""
         return self.identity.proxy
 
     @property
     def ssl(self) -> ssl.SSLContext | None:
-        """The context for TLS; None for plain HTTP. Another object once the certificates have changed."""
+        """The TLS context; None for plain HTTP. It is another object after the certificates have changed."""
         return self._ssl
 
     async def headers(self) -> Mapping[str, str]:
@@ -95,10 +95,10 @@ class Credentials:
         return self._headers
 
     async def refresh(self) -> None:
-        """Reads everything anew, because the server refused what we have. Raises CredentialsError."""
+        """Reads everything again, because the server refused the login. Raises CredentialsError."""
         asked = self._clock()
         async with self._renewing:
-            # Many calls are refused at once; what was read a moment ago is what they need.
+            # Many calls are refused at once. What was read a moment ago serves all of them.
             if self._loaded < asked - _SETTLED:
                 await self._load()
 
@@ -133,9 +133,9 @@ async def load_credentials(
         environ: the environment; this process' own when None.
 
     Raises:
-        CredentialsError: there is none, or it cannot be used.
+        CredentialsError: there is no login, or it cannot be used.
     """
-    # Imported here: the library costs 0.2 s and 21 MB, and who only queues or renders does not need it.
+    # Imported here: the library costs 0.2 s and 21 MB, and many commands do not need it.
     from troth.kube.kubeconfig import InCluster, Kubeconfig
 
     environ = os.environ if environ is None else environ
@@ -155,7 +155,7 @@ async def load_credentials(
 async def from_kubeconfig_dict(
     config: Mapping[str, Any], *, context: str | None = None, trusted: bool = False
 ) -> Credentials:
-    """The login that a kubeconfig document describes, such as one out of a Secret.
+    """The login that a kubeconfig document describes, such as one from a Secret.
 
     Unless it is ``trusted``, it may not name files or programs of this machine, nor switch verification off.
     Raises CredentialsError.
@@ -175,7 +175,7 @@ def _ssl_context(identity: Identity) -> ssl.SSLContext | None:
         return None
     try:
         context = ssl.create_default_context(cadata=identity.authority.decode() if identity.authority else None)
-        # What Go does not ask of a certificate, cluster authorities often do not have (Python 3.13 asks).
+        # Python 3.13 checks more of a certificate than Go does, and many clusters' authorities do not pass that.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         if not identity.verify:
             logger.warning(
@@ -194,7 +194,7 @@ def _ssl_context(identity: Identity) -> ssl.SSLContext | None:
 
 
 def _no_password() -> str:
-    raise ValueError("its key is encrypted")  # else OpenSSL would ask on the terminal
+    raise ValueError("its key is encrypted")  # otherwise OpenSSL would ask on the terminal
 
 
 @contextmanager

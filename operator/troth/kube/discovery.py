@@ -1,8 +1,8 @@
 """Which kinds an API server serves, and where.
 
-Asked for one group version at a time and only when a kind is not known: a full scan of all groups, as most
-clients make, fails whenever any aggregated API is down. What was found is kept; a kind that is not there is
-asked for again each time, because CustomResourceDefinitions come and go.
+The server is asked for one group version at a time, and only when a kind is not known: a full scan of all groups, as
+most clients make, fails whenever any aggregated API is down. Kinds that were found are remembered. A kind that is not
+served is asked for again each time, because CustomResourceDefinitions come and go.
 """
 
 from __future__ import annotations

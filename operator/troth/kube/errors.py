@@ -18,9 +18,9 @@
     ├── CredentialsError      no way to log in: a kubeconfig, a plugin, a token that cannot be read
     └── LastingRefusal        a kind that has been refused (403, 404) for too long; says what to install or to grant
 
-Nothing of aiohttp's leaks: who handles these must not have to know what carries the bytes. A write whose
-answer was lost raises ConnectionFailed or DeadlineExceeded with ``ambiguous`` set: it may have been carried
-out, and only a look at the object tells.
+No exception of aiohttp's is ever raised to callers, so that they need not know which library makes the calls. A write
+whose answer was lost raises ConnectionFailed or DeadlineExceeded with ``ambiguous`` set: it may have been carried out,
+and only a look at the object tells.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class ApiError(KubeError, ServerRefusal):
 
 
 class Unauthorized(ApiError):
-    """401: the credentials are not accepted, also after they were read anew."""
+    """401: the server does not accept the credentials, not even after they were read again."""
 
 
 class Forbidden(ApiError):
@@ -87,7 +87,7 @@ class NotFound(ApiError):
 
     @property
     def kind_missing(self) -> bool:
-        """Whether the server does not serve the kind at all, as opposed to one object that is not there."""
+        """Whether the server does not serve the kind at all; False when only the object is missing."""
         return not self.details.get("name")
 
 
@@ -96,7 +96,7 @@ class AlreadyExists(ApiError):
 
 
 class Conflict(ApiError):
-    """409: the object has moved on, is another one (uid), or a field belongs to another manager."""
+    """409: the object has changed meanwhile or has another uid, or a field belongs to another manager."""
 
 
 class Gone(ApiError):
@@ -108,7 +108,7 @@ class Invalid(ApiError):
 
 
 class TooLarge(ApiError):
-    """The object is larger than the API server reads or its storage keeps (1.5 MiB unless it was told otherwise)."""
+    """The object is larger than the API server reads or its storage accepts (1.5 MiB by default)."""
 
 
 class TooManyRequests(ApiError):
@@ -137,14 +137,14 @@ class ConnectionFailed(_NoAnswer):
 
 
 class Unintelligible(ConnectionFailed):
-    """An answer that is not what an API server says, so whatever was asked is not known."""
+    """An answer that did not come from an API server, or that cannot be read."""
 
     def __init__(self, problem: str = "the answer is not JSON") -> None:
         super().__init__(f"{problem}; what answered is not an API server", ambiguous=True)
 
 
 class AnswerTooLong(Unintelligible):
-    """An answer of more bytes than are read."""
+    """An answer that is longer than the limit."""
 
 
 class DeadlineExceeded(_NoAnswer):
@@ -156,7 +156,7 @@ class CredentialsError(KubeError):
 
 
 class LastingRefusal(KubeError):
-    """A kind that is indispensable has been forbidden or unknown for too long; one sentence, with what to do."""
+    """An indispensable kind was forbidden or unknown for too long. The message is one sentence that says what to do."""
 
 
 _BY_STATUS: Mapping[int, type[ApiError]] = {
@@ -171,9 +171,9 @@ _BY_STATUS: Mapping[int, type[ApiError]] = {
 }
 
 REFUSALS: Final = (Forbidden, Invalid, NotFound, TooLarge)
-"""What the server says to a write as long as nobody changes something: a right, a quota, a namespace, the object."""
+"""Refusals of a write that last until somebody changes something: a right, a quota, a namespace or the object."""
 
-# What etcd and the way to it say comes as an internal error.
+# Messages of etcd, and of the connection to it, which arrive as internal errors.
 _TOO_LARGE = ("request is too large", "message larger than max")
 
 _LONGEST_BODY = 512
@@ -218,16 +218,16 @@ def error_from_answer(code: int, body: bytes, retry_after: str | None = None) ->
 
 
 def _plain(message: object) -> str:
-    """A server's words without control characters and not without end: people read them on a terminal."""
+    """Returns a server's message without control characters and shortened, since people read it on a terminal."""
     text = _UNPRINTABLE.sub(" ", message if isinstance(message, str) else "")
     if len(text) <= _LONGEST_MESSAGE:
         return text
-    # What is wrong stands at the end, behind what the server quotes.
+    # The reason is at the end, after what the server quotes.
     return f"{text[: _LONGEST_MESSAGE - _LONGEST_END]}...{text[-_LONGEST_END:]}"
 
 
 def without_login(server: str) -> str:
-    """The URL of a server, or words with URLs, as they may be shown: a login in one is a secret."""
+    """Returns the URL of a server, or a text with URLs, without the logins in them, which are secrets."""
     return _LOGIN.sub("//", server)
 
 

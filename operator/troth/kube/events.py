@@ -1,13 +1,14 @@
 """Events that people see in ``kubectl describe``, in the API of events.k8s.io/v1.
 
-Reporting must never slow down or break what it reports on. `EventRecorder.record` only notes; one task writes,
-no faster than a rate, and what cannot be written is dropped. The same event again is one object whose count
-grows (a series), written once in a while: an operator that retries for a night leaves one line, not ten thousand.
+Reporting must never slow down or break what it reports on. `EventRecorder.record` only takes note of an event; one task
+writes, with a limited rate, and events that cannot be written are dropped. An event that occurs again is still one
+object, whose count grows (a series) and is written once in a while: an operator that retries for a night leaves one
+line, not ten thousand.
 
-The note is a part of what makes an event the same one: a failure with another message is another event, and the
+Two events are the same only if their messages are equal, too: a failure with another message is another event. The
 limit for each object keeps a message that changes every time from becoming a flood.
 
-Rejected: posting from the reconcile itself (a write that it would wait for); kopf's posting (one object for each
+Rejected: posting from the reconciliation itself (which would wait for the write); kopf's posting (one object for each
 line, no series).
 """
 
@@ -94,7 +95,7 @@ class _Bucket:
         self._tokens, self._at = burst, now
 
     def wait(self, now: float) -> float:
-        """Seconds until there is a token; 0 when there is one."""
+        """Returns the seconds until there is a token; 0 when there is one."""
         self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
         self._at = now
         return 0.0 if self._tokens >= 1.0 else (1.0 - self._tokens) / self._rate
@@ -104,7 +105,7 @@ class _Bucket:
 
 
 class EventRecorder:
-    """Notes events and writes them behind the scenes, while `run` runs."""
+    """Takes note of events and writes them in the background, while `run` runs."""
 
     def __init__(
         self,
@@ -124,7 +125,7 @@ class EventRecorder:
             instance: which process reports, such as the pod's name.
             rate: the most events written in a second, over time.
             burst: the most written at once.
-            capacity: the most that wait; beyond it events are dropped and counted in `dropped`.
+            capacity: the most events that wait; any more are dropped and counted in `dropped`.
             clock: monotonic seconds; the running loop's when None.
             now: the time of day.
         """
@@ -150,7 +151,7 @@ class EventRecorder:
         message: str,
         action: str,
     ) -> None:
-        """Notes an event. Never waits and never raises.
+        """Takes note of an event. Never waits and never raises.
 
         Args:
             regarding: the object, as a reference or as an object reference of the API.
@@ -181,7 +182,7 @@ class EventRecorder:
         self._noted.set()
 
     async def run(self) -> None:
-        """Writes what is noted, until it is cancelled."""
+        """Writes the events that were recorded, until it is cancelled."""
         bucket = _Bucket(self._rate, self._burst, self._clock())
         while True:
             delay = self._next_due()
@@ -201,7 +202,7 @@ class EventRecorder:
             await self._write(self._pop_due())
 
     async def flush(self, timeout: float = 5.0) -> None:
-        """Writes everything that waits, without regard to rates; gives up after ``timeout`` seconds."""
+        """Writes all waiting events without regard to rates; gives up after ``timeout`` seconds."""
         try:
             async with asyncio.timeout(timeout):
                 while self._pending:
@@ -229,7 +230,7 @@ class EventRecorder:
             self._pending.pop(key, None)
 
     def _next_due(self) -> float | None:
-        """Seconds until something may be written: 0 for what is new, later for counts; None for nothing."""
+        """Returns the seconds until something may be written: 0 for a new event, more for a count; None for nothing."""
         soonest: float | None = None
         clock = self._clock()
         for key in self._pending:
@@ -312,7 +313,7 @@ def _reference(regarding: Mapping[str, Any]) -> ObjectReference:
 
 
 def _namespace(regarding: ObjectReference) -> str:
-    return regarding.namespace or "default"  # where Kubernetes looks for events of cluster-scoped objects
+    return regarding.namespace or "default"  # the namespace of events about cluster-scoped objects
 
 
 def _series(series: _Series) -> dict[str, Any]:
@@ -320,7 +321,7 @@ def _series(series: _Series) -> dict[str, Any]:
 
 
 def _event_name(key: _Key, now: datetime) -> str:
-    # Of what it says and when: the name is the same nowhere else, and needs no random.
+    # Made of the event and its time: the name is unique, and needs no randomness.
     seed = "\0".join((*key.regarding, *key[1:], now.isoformat()))
     return f"{key.regarding.name[:_LONGEST_NAME]}.{hashlib.sha256(seed.encode()).hexdigest()[:16]}"
 

@@ -1,7 +1,7 @@
 """Runs a credential plugin of a kubeconfig (client.authentication.k8s.io, an ``exec`` section).
 
-`kubernetes.aio.config` can do this too, but logs a failure and goes on without credentials, has no deadline
-and ignores ``provideClusterInfo``; a person then reads "Unauthorized" where "aws: command not found" was meant.
+`kubernetes.aio.config` can do this too, but logs a failure and goes on without credentials, has no deadline and ignores
+``provideClusterInfo``; a person then reads "Unauthorized" although the cause is "aws: command not found".
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LONGEST_WORDS = 300
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ExecCredential:
-    """What a plugin gave: a token, or a certificate with its key, and when it expires, if it said so."""
+    """The answer of a plugin: a token, or a certificate with its key, and when it expires, if the plugin says so."""
 
     token: str | None
     certificate: bytes | None
@@ -45,13 +45,13 @@ async def run_exec_plugin(
 
     Args:
         section: the user's ``exec`` section.
-        folder: where the kubeconfig lies: a command with a slash is looked for from there.
+        folder: the folder of the kubeconfig; a command with a slash is relative to it.
         cluster: the cluster as plugins see it (``spec.cluster``), sent if the plugin asks for it.
         environ: the environment that the plugin inherits.
         deadline: seconds that it may take.
 
     Raises:
-        CredentialsError: it is not there, failed, took too long, or answered something else.
+        CredentialsError: the plugin does not exist, failed, took too long, or its answer is not an ExecCredential.
     """
     command = str(section.get("command") or "")
     name = f"the credential plugin {command!r}"
@@ -87,7 +87,7 @@ async def _run(command: list[str], environment: Mapping[str, str], name: str, hi
     try:
         process = await ChildProcess.start(*command, environment=environment, group=True)
     except OSError as error:
-        # What the author of the kubeconfig wrote for this very case says it best.
+        # The kubeconfig's own hint (installHint) is meant for this case.
         raise CredentialsError(f"{name} cannot be run: {os.strerror(error.errno or 0)}. {hint}".strip()) from error
     try:
         async with asyncio.timeout(deadline):
@@ -103,7 +103,7 @@ async def _run(command: list[str], environment: Mapping[str, str], name: str, hi
 
 
 def _read(output: bytes, version: str, name: str) -> ExecCredential:
-    # Never quote the output: a plugin that answers almost right answers with a token.
+    # Never quote the output: an answer that is almost right holds a token.
     try:
         answer = orjson.loads(output)
     except orjson.JSONDecodeError:

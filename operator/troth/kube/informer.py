@@ -1,18 +1,17 @@
 """A local copy of all objects of one kind, kept by a list and a watch that never give up.
 
-The copy holds what ``decode`` makes of an object and nothing else. Whoever owns it hears of each change as a
-key with the old and the new view, and decides from state: an event that was missed is made up by the next
-list, which finds deletions too.
+The copy holds what ``decode`` makes of an object and nothing else. Its owner is told of each change as a key with the
+old and the new view, and decides from state: the next list makes up for an event that was missed, deletions included.
 
-Three things write into the copy: the watch, a list, and our own writes' answers (`observe`), which arrive in
-any order. What keeps that right is one rule, the newer resourceVersion wins, and a short memory of the uids
-that are gone, so that a late answer cannot bring back what was deleted. Versions are compared as integers:
-since 1.35 Kubernetes promises that they can be.
+Three things write into the copy: the watch, a list, and our own writes' answers (`observe`), which arrive in any order.
+One rule keeps the copy right, the newer resourceVersion wins, together with a short memory of the uids that are gone,
+so that a late answer cannot bring back what was deleted. Versions are compared as integers: since 1.35 Kubernetes
+promises that they can be.
 
-A kind that is not there (404), not yet ready (429 "storage is (re)initializing") or not allowed (403) is only
-"not yet": measured, a fresh CustomResourceDefinition takes two seconds to be served. The owner who knows that
-a kind is gone for good cancels `run` and calls `clear`. Where nothing can be done without a kind, a
-``refusal_limit`` says for how long "not yet" is believed.
+When a kind is not served (404), not yet ready (429 "storage is (re)initializing") or not allowed (403), the informer
+waits and tries again: by measurement, a new CustomResourceDefinition takes two seconds to be served. An owner that
+knows that a kind is gone for good cancels `run` and calls `clear`. For a kind that is indispensable, ``refusal_limit``
+says for how long the informer waits.
 
 Rejected: a watch without the periodic list (a bug in it would never heal); listing again after every lost
 connection (ten thousand objects for one restart of a load balancer: a watch may go on where it was).
@@ -118,22 +117,23 @@ class Informer(Generic[T]):
         """Begins empty; `run` fills it.
 
         Args:
-            client: where objects come from.
+            client: lists and watches the objects.
             resource: the kind.
-            decode: makes the view that is kept. An object that it fails on is set aside: its older view stays.
-            on_change: told of each change with the key, the older view (None: it is new) and the newer one
-                (None: it is gone). Both, with different uids: deleted and made again. It must not block.
+            decode: makes the view that is kept. When it fails for an object, the older view of that object stays.
+            on_change: is called for each change with the key, the older view (None for a new object) and the newer one
+                (None for an object that is gone). Two views with different uids mean that the object was deleted and
+                created again. It must not block.
             indexes: for each index, the values under which a view is found by `by_index`.
             label_selector: which objects; all when empty.
             relist_interval: seconds between the lists that make up for anything missed, ±20 %.
-            random: draws the jitter.
-            outages: what is said of the outages of all kinds of the same server.
-            is_heavy: whether ``decode`` takes so long for an object that a thread has to do it first; ``decode``
-                then remembers what it found, and must bear being called in a thread.
-            on_unreadable: told once of each version of an object that ``decode`` refuses with InvalidObject. It must
-                not block.
-            refusal_limit: for how many seconds the server may answer that the kind is forbidden or unknown before
-                `run` gives up; None: for ever.
+            random: gives the jitter.
+            outages: the outages of all kinds of the same server, so that a shared cause is reported once.
+            is_heavy: whether ``decode`` takes so long for an object that it has to run in a thread first. In that case
+                ``decode`` must remember its result, and it must be safe to call in a thread.
+            on_unreadable: is called once for each version of an object that ``decode`` refuses with InvalidObject. It
+                must not block.
+            refusal_limit: for how many seconds the server may answer that the kind is forbidden or unknown before `run`
+                gives up; None for ever.
         """
         self.resource = resource
         self.synced = asyncio.Event()
@@ -163,30 +163,30 @@ class Informer(Generic[T]):
         self._reread = False
 
     def get(self, namespace: str, name: str) -> T | None:
-        """The object, as far as is known."""
+        """Returns the view of the object, or None if the copy does not have it."""
         return self._store.get(Key(self.resource.name, namespace, name))
 
     def items(self) -> list[T]:
-        """All objects; a list of the caller's own."""
+        """Returns the views of all objects, in a new list."""
         return list(self._store.values())
 
     def keys(self) -> list[Key]:
-        """The keys of all objects."""
+        """Returns the keys of all objects."""
         return list(self._store)
 
     def __len__(self) -> int:
         return len(self._store)
 
     def by_index(self, index: str, value: str) -> list[T]:
-        """The objects that the index has under a value, oldest entry first. KeyError: no such index."""
+        """Returns the objects under a value of an index, oldest entry first. Raises KeyError for an unknown index."""
         return [self._store[key] for key in self._indexes[index].get(value, ())]
 
     def index_sizes(self, index: str) -> dict[str, int]:
-        """How many objects the index has under each value. KeyError: no such index."""
+        """Returns how many objects an index has under each value. Raises KeyError if the index is unknown."""
         return {value: len(keys) for value, keys in self._indexes[index].items()}
 
     async def wait_synced(self, timeout: float) -> bool:
-        """Waits until the first list is complete; False when it was not within ``timeout`` seconds."""
+        """Waits until the first list is complete. Returns False if it was not within ``timeout`` seconds."""
         try:
             async with asyncio.timeout(timeout):
                 await self.synced.wait()
@@ -195,17 +195,17 @@ class Informer(Generic[T]):
         return True
 
     def poke(self) -> None:
-        """Ends a back-off: there is reason to believe that the kind is there now."""
+        """Ends a back-off, because the kind is probably served now."""
         self._poked.set()
 
     def observe(self, obj: dict[str, Any]) -> None:
         """Takes in the answer of our own write, unless something newer is known.
 
-        An answer that shows the object without a finalizer left in its way, being deleted, means that it is gone.
-        While ``on_change`` is told of it, ``observing`` is True.
+        An answer that shows an object which is being deleted and has no finalizers left means that it is gone.
+        ``observing`` is True while ``on_change`` is called for such an answer.
         """
         if not is_versioned(obj):
-            return  # the watch will tell
+            return  # the watch will report it
         metadata = obj["metadata"]
         self.observing = True
         try:
@@ -221,23 +221,23 @@ class Informer(Generic[T]):
             self.observing = False
 
     def reread(self) -> None:
-        """Has the next list take in every object anew, those of a known version too. Only while `run` is not running.
+        """Makes the next list take in every object again, even at a known version. Not to be called during `run`.
 
-        A new schema changes what the server makes of an object (defaults, pruned fields), and not its version.
-        Until then this counts as not synced; what is known stays.
+        A new schema changes how the server returns an object (defaults, pruned fields) but not the object's version.
+        Until that list, the informer counts as not synced; the copy stays as it is.
         """
         self.synced.clear()
         self._version = ""
         self._reread = True
 
     def forget(self, key: Key, *, uid: str = "") -> None:
-        """Drops an object that we have deleted, without waiting for the watch; with a uid, only that one."""
+        """Drops an object that we have deleted, without waiting for the watch; with a uid, only if it has that uid."""
         old = self._store.get(key)
         if old is not None and uid in {"", old.metadata.uid}:
             self._gone(key, old.metadata.uid, _number(old.metadata.resource_version))
 
     def clear(self) -> None:
-        """Reports all objects as gone: the kind no longer exists. Call it when `run` has ended."""
+        """Reports all objects as gone, because the kind no longer exists. Call it when `run` has ended."""
         self.synced.clear()
         for key in self.keys():
             self._set(key, None)
@@ -247,7 +247,7 @@ class Informer(Generic[T]):
         self._newest = 0
 
     async def run(self) -> None:
-        """Keeps the copy until it is cancelled. Nothing that a server does ends it but a refusal beyond the limit.
+        """Keeps the copy up to date until it is cancelled. Only a refusal beyond the limit ends it earlier.
 
         Raises:
             LastingRefusal: the server has refused the kind for ``refusal_limit`` seconds.
@@ -265,31 +265,31 @@ class Informer(Generic[T]):
                     self.outage.over()
                     failures = 0
                     continue
-                # A watch that ends as soon as it began would otherwise be opened again in a tight loop.
+                # Otherwise a watch that ends as soon as it began would be opened again in a tight loop.
             except KubeError as error:
                 self.counters.failures += 1
                 self.last_error = error
                 logger.debug("watching %s: %s", self.resource.name, error)
-                if not isinstance(error, Gone):  # it has been away for long, and a list makes up for it
+                if not isinstance(error, Gone):  # after Gone, a list makes up for what was missed
                     self.outage.failed(error)
                 if isinstance(error, Forbidden | NotFound) and self._patience() <= 0:
                     raise self.outage.lasting_refusal(error) from error
                 at_least = (error.retry_after or 0.0) if isinstance(error, ApiError) else 0.0
                 if isinstance(error, ApiError | Unintelligible):
-                    self._version = ""  # else only the connection was lost, and the watch goes on where it was
+                    self._version = ""  # after a lost connection the watch goes on where it was
             except Exception:
                 logger.exception("watching %s: unexpected", self.resource.name)
                 self.counters.failures += 1
                 self._version = ""
-            # Only a watch that worked makes up for failures: a list that is allowed with a watch that is not
-            # would otherwise list for ever.
+            # Only a watch that worked resets the failures. Otherwise an informer that may list and not watch would
+            # list in a tight loop.
             lasted = 0.0 if watching is None else self._now() - watching
             worked = self.counters.events > events or lasted > _SHORT_WATCH
             failures = 1 if worked else failures + 1
             await self._back_off(failures, at_least)
 
     async def _relist(self) -> None:
-        """Takes in a list. Objects that it does not have are gone, unless they are newer than the list."""
+        """Takes in a list. Objects that are not in it are gone, unless they are newer than the list."""
         before = self._newest
         reread = self._reread
         seen: set[Key] = set()
@@ -301,8 +301,9 @@ class Informer(Generic[T]):
             async for page in pages:
                 if not version:
                     version = page.resource_version
-                    # A list shows everything that was written before it. If its version is older than what was
-                    # seen before, the server was restored from a backup, and newer is no longer true.
+                    # A list shows everything that was written before it. If its version is older than one that was
+                    # seen before, the server was restored from a backup, and a higher version no longer means a newer
+                    # object.
                     rolled_back = _number(version) < before
                     if rolled_back:
                         self._tombstones.clear()
@@ -355,7 +356,7 @@ class Informer(Generic[T]):
 
     async def _prepare(self, obj: dict[str, Any]) -> None:
         if self._is_heavy is not None and self._is_heavy(obj):
-            with suppress(Exception):  # it is decoded again, and then said
+            with suppress(Exception):  # it is decoded again, and the error is reported then
                 await asyncio.to_thread(self._decode, obj)
 
     def _take(self, event: WatchEvent) -> None:
@@ -404,7 +405,7 @@ class Informer(Generic[T]):
         self._set(key, new)
 
     def _is_newly_aside(self, key: Key, version: int) -> bool:
-        """Sets a version of an object aside; False when it was aside already, and everything has been said of it."""
+        """Sets a version of an object aside. Returns False if it was set aside before, and so has been reported."""
         before = self._set_aside.get(key)
         self._set_aside[key] = version
         return before != version
@@ -415,7 +416,7 @@ class Informer(Generic[T]):
         if len(self._tombstones) > _TOMBSTONES:
             del self._tombstones[next(iter(self._tombstones))]
         old = self._store.get(key)
-        # Another uid is another object, which was made after this one was deleted.
+        # An object with another uid was created after this one was deleted.
         if old is not None and (old.metadata.uid == uid or _number(old.metadata.resource_version) < version):
             self._set(key, None)
 
@@ -444,7 +445,7 @@ class Informer(Generic[T]):
         return Key(self.resource.name, metadata.get("namespace", ""), metadata["name"])
 
     def _patience(self) -> float:
-        """For how many seconds the server may go on refusing the kind."""
+        """Returns for how many more seconds the server may refuse the kind."""
         limit = self._refusal_limit
         return math.inf if limit is None else limit - self.outage.refused_seconds
 
@@ -457,7 +458,7 @@ class Informer(Generic[T]):
         self._poked.clear()
 
     async def _breathe(self) -> None:
-        """Lets others run when this has run for 2 ms: a thousand events may come in one piece."""
+        """Lets other tasks run after 2 ms, since a thousand events may arrive in one chunk."""
         now = self._now()
         if now - self._sliced > _SLICE:
             await asyncio.sleep(0)

@@ -1,9 +1,9 @@
-"""Reads who we are and where the server is: a kubeconfig, or the account of a pod.
+"""Reads where the API server is and how to log in, from a kubeconfig or from the account of a pod.
 
-`kubernetes.aio.config` does the reading (tokens, OpenID Connect); around it stand four things that it lacks. Files
-are merged and looked at in `kubeconfig_files`. Inline keys do not go to temporary files. Plugins run with a deadline
-and real errors (`exec_plugin`). And a kubeconfig out of a Secret may not name files or programs of this machine:
-whoever may write that Secret could otherwise read the operator's files or run what he likes as the operator.
+`kubernetes.aio.config` does the reading (tokens, OpenID Connect). Four things that it lacks are added here. Files are
+merged and checked in `kubeconfig_files`. Inline keys are not written to temporary files. Plugins run with a deadline
+and have clear errors (`exec_plugin`). And a kubeconfig from a Secret may not name files or programs of this machine:
+otherwise anybody who may write that Secret could read the operator's files or run any program as the operator.
 """
 
 from __future__ import annotations
@@ -47,18 +47,18 @@ _USER_PROGRAMS = ("exec", "auth-provider")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Identity:
-    """A server and what proves who we are. Never printed: it holds secrets.
+    """A server and the credentials for it. It holds secrets, and is never printed.
 
     Attributes:
         server: URL of the API server.
         server_name: the name to expect in its certificate, if not the URL's host.
         proxy: URL of a proxy in between.
         verify: whether to check the server's certificate.
-        authority: PEM of who signed it; None: whom the system trusts.
-        certificate: PEM of our own certificate.
+        authority: PEM of the authorities that may sign that certificate; None for those that the system trusts.
+        certificate: PEM of the client's certificate.
         key: PEM of its key.
         authorization: the value of the Authorization header.
-        renew_after: seconds after which to read all this anew; None: only when the server refuses it.
+        renew_after: seconds after which to read all this again; None to do so only when the server refuses it.
     """
 
     server: str
@@ -74,7 +74,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _Chosen:
-    """What a context of a kubeconfig names; PEM data is taken out of ``config``."""
+    """The cluster and the user of a kubeconfig's context. Their PEM data is taken out of ``config``."""
 
     config: ConfigNode
     context: str
@@ -94,7 +94,7 @@ class InCluster:
         self._folder = folder
 
     async def load(self) -> Identity:
-        """Raises CredentialsError."""
+        """Reads the mounted account. Raises CredentialsError."""
         configuration = Configuration()
         token, authority = self._folder / "token", self._folder / "ca.crt"
         try:
@@ -139,7 +139,7 @@ class Kubeconfig:
         self._loader: _Loader | None = None
 
     async def load(self) -> Identity:
-        """Reads it and logs in as far as that is needed. Raises CredentialsError."""
+        """Reads the kubeconfig, and logs in where that is needed. Raises CredentialsError."""
         try:
             async with asyncio.timeout(_DEADLINE):
                 return await self._load()
@@ -156,7 +156,7 @@ class Kubeconfig:
             raise CredentialsError(f"{self._name} cannot be used: {error}") from error
 
     def _unfit(self) -> CredentialsError:
-        """In words of our own: the library's quote what it could not read, and that came out of a Secret."""
+        """Returns an error in our own words: the library's quote what it could not read, which came from a Secret."""
         return CredentialsError(
             f"{self._name} cannot be used: a field of its user or its cluster is not what kubectl reads"
         )

@@ -1,7 +1,7 @@
-"""Kubeconfigs as people hand them in: read from files, merged, and looked at before anything is taken out of them.
+"""Kubeconfigs as people write them: read from files, merged, and checked before anything is taken from them.
 
-Anything may be there: nothing, a manifest, a folder, a section of another type. The library would answer with what
-Python says of it, and quote the file with its secrets. So each fault has its sentence here, which names the field.
+A path may lead to anything: nothing, a manifest, a folder, a section of another type. The library would report Python's
+own exceptions, and quote the file with its secrets. So each fault has a sentence here, which names the field.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _MAPS: Final = {"user": ("exec", "auth-provider")}
 
 
 def read_files(paths: str) -> ConfigNode:
-    """The kubeconfig that files separated as in ``$KUBECONFIG`` give together: who comes first wins, as for kubectl.
+    """Returns the merged kubeconfig of files, separated as in ``$KUBECONFIG``. As for kubectl, the first file wins.
 
     Raises:
-        CredentialsError: there is none, or one cannot be used.
+        CredentialsError: there is no file, or one of them cannot be used.
     """
     merged: dict[str, Any] = {section: [] for section in SECTIONS}
     read = found = 0
@@ -85,12 +85,12 @@ def _read(path: Path, name: str) -> Any:
 
 
 def check_kubeconfig(document: Any, name: str, *, quote: bool = True) -> None:
-    """Sees to it that all that may be taken out of a kubeconfig has its type.
+    """Checks that every field of a kubeconfig that may be read has the right type.
 
-    Unless ``quote``, the message holds nothing of the document but the names of Kubernetes' own fields.
+    Without ``quote``, the message holds nothing of the document but the names of Kubernetes' own fields.
 
     Raises:
-        CredentialsError: something has not; the message quotes no value.
+        CredentialsError: a field has another type; the message does not quote any value.
     """
     if not isinstance(document, Mapping):
         raise CredentialsError(f"{name} is {_kind(document)} and not a kubeconfig: name a file with kind: Config")
@@ -134,10 +134,10 @@ def _check_content(content: Any, where: str, kind: str) -> None:
 def entry_named(
     config: ConfigNode, section: str, wanted: str, name: str, *, why: str = "", quote: bool = True
 ) -> ConfigNode:
-    """The entry of a section with that name.
+    """Returns the entry of a section with that name.
 
     Raises:
-        CredentialsError: there is none; the message says which there are.
+        CredentialsError: there is no such entry; the message lists the names that exist.
     """
     entries = config.value.get(section) or []
     content = SECTIONS[section]
@@ -158,10 +158,10 @@ def entry_named(
 
 
 def current_context(config: ConfigNode, name: str, *, quote: bool = True) -> str:
-    """The context that counts when none is named.
+    """Returns the name of the current context, which is used when no other is named.
 
     Raises:
-        CredentialsError: the kubeconfig says none.
+        CredentialsError: the kubeconfig does not name one.
     """
     chosen = config.value.get("current-context")
     if isinstance(chosen, str) and chosen:
@@ -175,10 +175,10 @@ def current_context(config: ConfigNode, name: str, *, quote: bool = True) -> str
 
 
 def check_server(server: Any, cluster: str, name: str, *, quote: bool = True) -> None:
-    """Sees to it that a cluster's server is an address.
+    """Checks that the server of a cluster is an address.
 
     Raises:
-        CredentialsError: it is none.
+        CredentialsError: it is not an address.
     """
     if not server:
         raise CredentialsError(f"{name}: its cluster{_shown(cluster, quote)} does not name a server")
@@ -190,7 +190,7 @@ def check_server(server: Any, cluster: str, name: str, *, quote: bool = True) ->
 
 
 def is_address(url: Any) -> bool:
-    """Whether it is the URL of something that is reached by HTTP."""
+    """Whether a value is an HTTP or HTTPS URL with a host."""
     if not isinstance(url, str) or not url.isprintable() or " " in url:
         return False
     try:

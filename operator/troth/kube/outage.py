@@ -1,12 +1,13 @@
-"""Tells people that changes are not seen any more, and when they are seen again: one line for what is one cause.
+"""Reports that changes are not seen any more, and when they are seen again, with one line for each cause.
 
-An informer mends itself and keeps what it knows, so without a word about it an operator whose right to watch a kind
-was taken away would look idle. A watch that is cut, expires or meets a server that restarts is daily life and said to
-nobody: only what lasts is, and a refusal at once, since it does not go away by itself. A server that gives no answer
-gives none to any kind, and definitions that are missing are missing together: `Outages` says each once for all kinds.
+An informer recovers by itself and keeps what it knows. So without a report, an operator whose right to watch a kind was
+taken away would look idle. It is normal that a watch is cut, expires or meets a server that restarts, and this is not
+reported. What lasts is reported, and a refusal at once, since it does not go away by itself. A server that does not
+answer does so for all kinds, and definitions tend to be missing together: `Outages` reports each of these once for all
+kinds.
 
-A kind without which nothing can be done may be refused for so long, and then whoever follows it gives up with a
-`LastingRefusal`, as controller-runtime's managers do when a cache does not fill (Manager.Start, CacheSyncTimeout).
+An indispensable kind may only be refused for a limited time. Then its informer gives up with a `LastingRefusal`, as
+controller-runtime's managers do when a cache does not fill (Manager.Start, CacheSyncTimeout).
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ _INSTALL = "install the CRDs: kubectl apply --server-side -f crds/, or helm with
 
 
 class Outages:
-    """Whether the changes of one API server's kinds are seen."""
+    """The outages of the kinds of one API server, so that a cause which they share is reported once."""
 
     def __init__(self) -> None:
         self._said: dict[str, float] = {}
         self._out: dict[str, set[str]] = {}
 
     def begin(self, cause: str, kind: str, now: float) -> bool:
-        """A kind is out for a cause that others share; whether that is to be said now."""
+        """Notes that a kind is out, for a cause that others may share. Returns whether to report it now."""
         self._out.setdefault(cause, set()).add(kind)
         said = self._said.get(cause)
         if said is not None and now - said < REMINDER:
@@ -53,7 +54,7 @@ class Outages:
         return True
 
     def end(self, cause: str, kind: str) -> bool:
-        """A kind is back; whether it was the last one of what was said."""
+        """Notes that a kind is back. Returns whether it was the last one of an outage that was reported."""
         out = self._out.get(cause, set())
         out.discard(kind)
         return not out and self._said.pop(cause, None) is not None
@@ -63,7 +64,7 @@ class Outage:
     """Whether one kind's changes are seen."""
 
     def __init__(self, kind: str, clock: Callable[[], float], outages: Outages | None = None) -> None:
-        """``kind`` as people know it, such as ``works.platform.kratix.io``; ``clock`` counts seconds."""
+        """``kind`` is the name to report, such as ``works.platform.kratix.io``; ``clock`` counts seconds."""
         self._kind = kind
         self._clock = clock
         self._outages = outages or Outages()
@@ -74,16 +75,16 @@ class Outage:
 
     @property
     def seconds(self) -> float:
-        """For how long changes have not been seen; 0 when they are."""
+        """For how many seconds changes have not been seen; 0 when they are."""
         return 0.0 if self._since is None else self._clock() - self._since
 
     @property
     def refused_seconds(self) -> float:
-        """For how long the answers have been, without any other between them, that the kind is forbidden or unknown."""
+        """For how many seconds every answer has been that the kind is forbidden or unknown; 0 after another answer."""
         return 0.0 if self._refused_since is None else self._clock() - self._refused_since
 
     def failed(self, error: KubeError) -> None:
-        """A list or a watch failed."""
+        """Notes that a list or a watch failed."""
         now = self._clock()
         if not isinstance(error, Forbidden | NotFound):
             self._refused_since = None
@@ -114,14 +115,14 @@ class Outage:
             logger.warning("%s: changes are not seen %s(%s); trying again", self._kind, lasting, error)
 
     def over(self) -> None:
-        """A watch works."""
+        """Notes that a watch works again."""
         if self._said_at is not None and self._outages.end(self._cause, self._kind):
             what = "the API server" if self._cause == "silent" else self._kind
             logger.info("%s: changes are seen again, after %.0f s", what, self.seconds)
         self._since = self._said_at = self._refused_since = None
 
     def lasting_refusal(self, error: Forbidden | NotFound) -> LastingRefusal:
-        """What is to be said when the refusal has lasted for too long: what, for how long, and what to do."""
+        """Returns the error for a refusal that lasted too long: what is refused, for how long, and what to do."""
         lasting = f"for {self.refused_seconds:.0f} s"
         if isinstance(error, NotFound):
             return LastingRefusal(f"{self._kind}: the API server has not known this kind {lasting}; {_INSTALL}")

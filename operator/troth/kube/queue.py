@@ -1,20 +1,20 @@
 """The queue of keys to reconcile, with client-go's promises and controller-runtime's priorities.
 
-* A key waits at most once and is worked on by at most one worker. What is added while it is worked on runs
-  once more afterwards: no update is lost, and none runs twice at once.
-* The highest priority first, and after four of it in a row one of those below, so that somebody who edits without
-  end delays what others' edits lead to, and stops nothing.
-* Inside a priority the namespaces take turns, and the kinds do (`troth.turns`), so neither a tenant with a thousand
-  requests nor a Promise with a thousand requesters stands in front of others. At cluster scope a kind counts as a
-  namespace of its own: neither do many Promises delay a state store, nor they all the tenants.
+* A key waits at most once, and at most one worker has it. A key that is added while a worker has it is given out once
+  more afterwards: no update is lost, and no key is worked on twice at the same time.
+* The highest priority comes first, but after four keys of it in a row comes one of a lower priority. So somebody who
+  edits without end can delay lower priorities and never stop them.
+* Within a priority the namespaces take turns, and the kinds do (`troth.turns`), so neither a tenant with a thousand
+  requests nor a Promise with a thousand requesters holds up others. At cluster scope each kind counts as a namespace of
+  its own, so that many Promises delay neither a state store nor the tenants.
 * A key that is added again while it waits keeps the higher priority and the earlier time.
 
-The queue is bounded by what it names: one entry for each object. It holds keys, never objects, so closing it
+The queue is bounded by the number of objects: there is one entry for each. It holds keys, never objects, so closing it
 loses nothing that the next start would not find again.
 
-Rejected: `asyncio.PriorityQueue`, which cannot raise what already waits, nor tell what is being worked on; a
-heap of all keys, in which taking turns between namespaces costs a search; priorities that grow with the time waited
-(under a load that never ends all have waited equally long in the end, and a person's change waits like a resync).
+Rejected: `asyncio.PriorityQueue`, which cannot raise what already waits, nor tell what is being worked on; a heap of
+all keys, in which taking turns between namespaces costs a search; priorities that grow with the time waited (under a
+load that never ends, all keys have waited equally long in the end, and a person's change waits like a resync).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class QueueClosed(TrothError):
 
 @dataclass(slots=True)
 class _Entry:
-    """A key that waits. ``token`` tells its place in the heap of delayed keys from places that it has left."""
+    """A key that waits. ``token`` tells its current place in the heap of delayed keys from its former places."""
 
     priority: int
     due: float
@@ -56,15 +56,15 @@ class _Entry:
 
 
 def party_of(key: Key) -> tuple[str, str]:
-    """Who takes turns with whom: a key's row and its column (`Turns`).
+    """Returns the row and the column in which a key takes turns with others (`Turns`).
 
-    No namespace is called like a kind, whose name has a dot.
+    The name of a namespace is never that of a kind, which has a dot.
     """
     return (key.namespace or key.kind, key.kind)
 
 
 class WorkQueue:
-    """Keys to reconcile. Used from one event loop; nothing but `get`, `news` and `idle` waits."""
+    """Keys to reconcile. To be used from one event loop; only `get`, `news` and `idle` wait."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class WorkQueue:
         self._processing: dict[Key, int] = {}
         self._lanes: dict[int, Turns[Key, str, str]] = {}
         self._priorities: list[int] = []  # ascending, those that have a lane
-        self._in_a_row: dict[int, int] = {}  # taken of a priority while lower ones waited
+        self._in_a_row: dict[int, int] = {}  # keys taken in a row while lower priorities waited
         self._delayed: list[tuple[float, int, Key]] = []
         self._ready = 0
         self._failures: dict[Key, int] = {}
@@ -106,7 +106,7 @@ class WorkQueue:
         self._closed = False
 
     def add(self, key: Key, *, priority: int = PRIORITY_CHANGE, after: float = 0.0) -> None:
-        """Has the key reconciled, ``after`` seconds from now at the earliest.
+        """Adds a key to be reconciled, ``after`` seconds from now at the earliest.
 
         A key that already waits keeps the higher of the priorities and the earlier of the times.
         """
@@ -128,10 +128,10 @@ class WorkQueue:
         self._tell()
 
     def add_rate_limited(self, key: Key, *, priority: int | None = None, longest: float | None = None) -> None:
-        """Has the key reconciled after a back-off that grows with each call until `forget`.
+        """Adds a key to be reconciled after a back-off that grows with each call until `forget`.
 
-        Without a priority it keeps the one with which it was last taken. ``longest`` seconds is the most that the
-        ceiling becomes; without it, what the queue was made with.
+        Without a priority it keeps the one with which it was last taken. ``longest`` is the upper limit of the back-off
+        in seconds; the default is the queue's ``longest_delay``.
         """
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
@@ -142,15 +142,15 @@ class WorkQueue:
         self.add(key, priority=priority, after=self._random.uniform(0.0, ceiling))
 
     def forget(self, key: Key) -> None:
-        """The key did well (or is gone): its back-off begins anew. Does not take it out of the queue."""
+        """Resets the back-off of a key, which succeeded or is gone. Does not take it out of the queue."""
         self._failures.pop(key, None)
 
     def failures(self, key: Key) -> int:
-        """How many back-offs in a row the key has had."""
+        """Returns how many back-offs in a row the key has had."""
         return self._failures.get(key, 0)
 
     async def get(self) -> Key:
-        """The next key, which is then the caller's alone until `done`. Raises QueueClosed."""
+        """Waits for the next key, which belongs to the caller until `done`. Raises QueueClosed."""
         while (key := self.get_nowait()) is None:
             await self.news()
         return key
@@ -169,12 +169,12 @@ class WorkQueue:
                 self._news.remove(turn)
 
     def renewed(self, key: Key) -> asyncio.Future[None]:
-        """Done once a key, which is being processed, is added again from now on, to be done at once."""
+        """Returns a future that is done once a key that is being processed is added again without a delay."""
         renewal = self._renewals[key] = asyncio.get_running_loop().create_future()
         return renewal
 
     def get_nowait(self, admits: Callable[[str, str], bool] | None = None) -> Key | None:
-        """The next key that is ready, or None. Raises QueueClosed.
+        """Returns the next key that is ready, or None. Raises QueueClosed.
 
         Args:
             admits: whether a key of that row and column (`party_of`) may be taken now; None admits all.
@@ -199,7 +199,7 @@ class WorkQueue:
         return None
 
     def _preferred(self, waiting: list[int]) -> list[int]:
-        """The priorities that wait, from the highest, but those behind the others that had enough turns in a row."""
+        """Returns the waiting priorities, the highest first; those that had enough turns in a row come last."""
         served = [each for each in waiting[:-1] if self._in_a_row.get(each, 0) >= _PATIENCE]
         return [*(each for each in waiting if each not in served), *served]
 
@@ -210,7 +210,7 @@ class WorkQueue:
         self._in_a_row[taken] = self._in_a_row.get(taken, 0) + 1 if waiting[-1] != taken else 0
 
     def done(self, key: Key) -> None:
-        """The worker has finished with the key. If it was added meanwhile, it is now ready (or delayed)."""
+        """Gives a key back after it was worked on. If it was added meanwhile, it is now ready (or delayed)."""
         self._renewals.pop(key, None)
         if self._processing.pop(key, None) is None:
             return
@@ -224,7 +224,7 @@ class WorkQueue:
         self._tell()
 
     def __len__(self) -> int:
-        """How many keys are ready for a worker."""
+        """Returns how many keys are ready for a worker."""
         self._promote(self._clock())
         return self._ready
 
@@ -235,18 +235,18 @@ class WorkQueue:
 
     @property
     def delayed(self) -> int:
-        """How many keys wait for their time, or for their own worker to finish."""
+        """How many keys wait for their time, or for the worker that has them."""
         self._promote(self._clock())
         return len(self._waiting) - self._ready
 
     def oldest_wait(self) -> float:
-        """How many seconds the key that has been ready the longest has been so; 0 when none is. For scrapes."""
+        """Returns for how many seconds the oldest of the ready keys has been ready; 0 if none is. Meant for metrics."""
         now = self._clock()
         self._promote(now)
         return max((now - entry.due for entry in self._waiting.values() if entry.ready), default=0.0)
 
     async def idle(self, *, horizon: float = 0.0) -> None:
-        """Waits until no key is ready or worked on, and none comes due within ``horizon`` seconds."""
+        """Waits until no key is ready or worked on, and none becomes due within ``horizon`` seconds."""
         while not self._closed and not self._is_idle(horizon):
             self._schedule()
             watcher = asyncio.get_running_loop().create_future()
@@ -258,7 +258,7 @@ class WorkQueue:
                     self._watchers.remove(watcher)
 
     def close(self) -> None:
-        """Drops what waits, ends all who wait in `get` with QueueClosed; later adds do nothing."""
+        """Drops all waiting keys, and raises QueueClosed in every `get` that waits. Keys added later are ignored."""
         self._closed = True
         self._waiting.clear()
         self._delayed.clear()
@@ -316,14 +316,14 @@ class WorkQueue:
                 self._place(key, entry, now)
 
     def _wake(self) -> None:
-        """Has those who wait for a key look again."""
+        """Makes the callers that wait for a key look again."""
         waiting, self._news = self._news, []
         for turn in waiting:
             if not turn.done():
                 turn.set_result(None)
 
     def _tell(self) -> None:
-        """Has those who wait for idleness look again."""
+        """Makes the callers of `idle` look again."""
         watchers, self._watchers = self._watchers, []
         for watcher in watchers:
             if not watcher.done():
@@ -336,7 +336,7 @@ class WorkQueue:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            return  # without a loop nobody waits; `get` and `idle` come by here again
+            return  # without a running loop nobody waits; `get` and `idle` call this again
         if self._timer is not None:
             self._timer.cancel()
         self._timer_due = self._delayed[0][0]

@@ -1,14 +1,14 @@
 """From the bytes that an API server sends to objects, one at a time and within bounds.
 
-An API server keeps what its schemas allow, and a schema that lets everything through allows ten thousand levels, or
-half a million lists in one object. One such object must not hide the others of its list nor end the watch, and reading
-it must not hold the event loop: parsing those half million takes 180 ms, in which the interpreter's lock is kept, so a
-thread is no way out.
+An API server stores what its schemas allow, and a schema that lets everything through allows ten thousand levels, or
+half a million lists in one object. One such object must neither hide the others of its list nor end the watch, and
+reading it must not block the event loop: parsing those half million lists takes 180 ms. A thread would not help, since
+the parser holds the interpreter's lock.
 
 So nearly everything takes the short way: a text with few enough commas and brackets is parsed at once, and its depth is
-looked at afterwards (3 µs of the 110 that an event costs). What is too heavy or too deep for that is taken apart
-by its text, in a thread: lists into items, items into fields, without building anything; only a field that is within
-the bounds of `troth.api.nesting` is parsed.
+checked afterwards (3 µs of the 110 that an event costs). A text that is too large or too deep for that is taken apart
+in a thread, lists into items and items into fields, without building any objects; only a field that is within the
+bounds of `troth.api.nesting` is parsed.
 
 Rejected: an incremental parser (ten times the time for every object, for the sake of hostile ones); asking again for
 the metadata alone, as PartialObjectMetadata (a call more, and the status is missing).
@@ -39,14 +39,14 @@ Object = dict[str, Any]
 
 _SMALL: Final = 64 * 1024
 _PARSED_LEVELS: Final = 1000
-"""What orjson parses is 1,024 levels deep at most."""
+"""A depth that orjson can still parse; its own limit is 1,024 levels."""
 
 _SPACE: Final = rb"[ \t\r\n]*+"
 _STRING: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _STRINGS: Final = re.compile(_STRING, re.DOTALL)
 _TOKENS: Final = re.compile(rb"%s|[\[\]{}]" % _STRING, re.DOTALL)
 _RUN: Final = re.compile(rb'(?:[^"]{1,256}+|%s){1,400}+' % _STRING, re.DOTALL)
-"""A part of a text that ends outside of a string, and soon enough that others need not wait for the lock."""
+"""A part of a text that ends outside a string, and is short enough that other threads get the lock soon."""
 
 _NEXT: Final = re.compile(rb"%s,?%s" % (_SPACE, _SPACE))
 _KEY: Final = re.compile(rb"(%s)%s:%s" % (_STRING, _SPACE, _SPACE), re.DOTALL)
@@ -74,10 +74,10 @@ class Page(NamedTuple):
 
 
 async def read_object(body: bytes) -> Object:
-    """The object that an API server answered, without what is beyond the bounds (`bound_object`).
+    """Returns the object of an API server's answer, without the parts that are beyond the bounds (`bound_object`).
 
     Raises:
-        Unintelligible: what answered is not an API server.
+        Unintelligible: the answer is not a JSON object.
     """
     if _is_light(body):
         try:
@@ -88,7 +88,7 @@ async def read_object(body: bytes) -> Object:
 
 
 async def read_page(body: bytes) -> Page:
-    """A page of a list; items that are not objects are left out. Raises Unintelligible as `read_object` does."""
+    """Returns a page of a list, without items that are not objects. Raises Unintelligible as `read_object` does."""
     if _is_light(body):
         try:
             answer = _map(orjson.loads(body))
@@ -101,7 +101,7 @@ async def read_page(body: bytes) -> Page:
 
 
 async def read_typed(line: bytes) -> tuple[str, Object]:
-    """The type and the object of a watch's line. Raises Unintelligible as `read_object` does."""
+    """Returns the type and the object of one line of a watch. Raises Unintelligible as `read_object` does."""
     if _is_light(line):
         try:
             event = _map(orjson.loads(line))
@@ -109,14 +109,14 @@ async def read_typed(line: bytes) -> tuple[str, Object]:
             pass
         else:
             obj = _map(event.get("object"))
-            # Nothing is deeper than it has brackets, and most objects have few.
+            # An object cannot be deeper than its number of brackets, and most objects have few.
             deep = line.count(b"{") + line.count(b"[") > DEEPEST
             return _text(event.get("type")), bound_object(obj) if deep else obj
     return await asyncio.to_thread(_read_heavy_event, line)
 
 
 async def read_document(body: bytes) -> Object:
-    """A document about the server itself, such as its OpenAPI: of any size. Raises Unintelligible."""
+    """Returns a document about the server itself, such as its OpenAPI, of any size. Raises Unintelligible."""
     try:
         return _map(orjson.loads(body) if len(body) <= _SMALL else await asyncio.to_thread(orjson.loads, body))
     except orjson.JSONDecodeError as error:
@@ -124,7 +124,7 @@ async def read_document(body: bytes) -> Object:
 
 
 def read_heavy_object(text: bytes) -> Object:
-    """`read_object` by the long way, whatever the text. Blocking."""
+    """Reads any object in the way for large ones. It blocks, so call it in a thread."""
     found: Object = {}
     unread: list[str] = []
     for name, span in _members(text):
@@ -171,7 +171,7 @@ def _read_heavy_event(text: bytes) -> tuple[str, Object]:
 
 
 def _light_members(text: bytes, span: _Span) -> Object:
-    """A map without the members that are beyond the bounds."""
+    """Returns a map without the members that are beyond the bounds."""
     found: Object = {}
     part = text[span.start : span.end]
     for name, member in _members(part):
@@ -180,7 +180,7 @@ def _light_members(text: bytes, span: _Span) -> Object:
 
 
 def _put(found: Object, name: str, text: bytes, span: _Span) -> str:
-    """Puts the value of a span into a map, or answers which bound it is beyond."""
+    """Puts the value of a span into a map; if it is beyond a bound, returns which bound instead."""
     if span.values > MOST_VALUES:
         return TOO_MANY
     try:
@@ -193,7 +193,7 @@ def _put(found: Object, name: str, text: bytes, span: _Span) -> str:
 
 
 def _culprit(text: bytes, span: _Span) -> str:
-    """Which member of a map is beyond the bounds, such as ``.list``; "" when none is by itself."""
+    """Returns the member of a map that is beyond the bounds, such as ``.list``; "" when none is by itself."""
     part = text[span.start : span.end]
     if part[:1] != b"{":
         return ""
@@ -210,7 +210,7 @@ def _is_light(text: bytes) -> bool:
 
 
 def _members(text: bytes) -> Iterator[tuple[str, _Span]]:
-    """The keys of a map and where their values stand."""
+    """Yields the keys of a map with the spans of their values."""
     at = _NEXT.match(text).end()  # type: ignore[union-attr]  # it matches nothing, too
     if text[at : at + 1] != b"{":
         raise Unintelligible
@@ -229,7 +229,7 @@ def _members(text: bytes) -> Iterator[tuple[str, _Span]]:
 
 
 def _elements(text: bytes, span: _Span) -> Iterator[_Span]:
-    """Where the elements of a list stand."""
+    """Yields the spans of a list's elements."""
     at = span.start + 1
     while True:
         at = _NEXT.match(text, at).end()  # type: ignore[union-attr]
@@ -241,7 +241,7 @@ def _elements(text: bytes, span: _Span) -> Iterator[_Span]:
 
 
 def _skip(text: bytes, start: int) -> _Span:
-    """Where the value that begins there ends. A part of the text that cannot hold the end is only counted."""
+    """Returns the span of the value at ``start``. Parts of the text that cannot hold its end are only counted."""
     if text[start : start + 1] not in (b"{", b"["):
         scalar = _SCALAR.match(text, start)
         if scalar is None:
@@ -267,7 +267,7 @@ def _skip(text: bytes, start: int) -> _Span:
 
 
 def _unpaired(bare: bytes) -> bytes:
-    """The brackets that find no partner in a text without strings: closing ones, and then opening ones."""
+    """Returns the unpaired brackets of a text without strings: closing ones, and then opening ones."""
     left = bare.translate(_BRACES, _OTHERS)
     for _ in range(_ROUNDS):
         before = len(left)
@@ -278,7 +278,7 @@ def _unpaired(bare: bytes) -> bytes:
 
 
 def _close(text: bytes, start: int, end: int, level: int) -> tuple[int, int]:
-    """Behind the bracket that closes what ``level`` brackets have opened, and 0; or the end, and how many are open."""
+    """Returns the position after the bracket that closes ``level`` brackets, and 0; or ``end`` and the open level."""
     for token in _TOKENS.finditer(text, start, end):
         first = text[token.start()]
         if first in _OPENING:
@@ -291,7 +291,7 @@ def _close(text: bytes, start: int, end: int, level: int) -> tuple[int, int]:
 
 
 def _levels(text: bytes, span: _Span) -> int:
-    """How deep a value nests."""
+    """Returns how deep a value nests."""
     level = deepest = 0
     for token in _TOKENS.finditer(text, span.start, span.end):
         first = text[token.start()]

@@ -1,12 +1,12 @@
-"""One HTTP exchange with an API server: log in, send, map what goes wrong, try again where that is safe.
+"""One HTTP exchange with an API server: log in, send, turn failures into errors, try again where that is safe.
 
-Reads are tried again on 429, 5xx and lost connections until their deadline. Writes are tried again only where
-the server certainly did nothing: 429 and a connection that was never made. Every other failure of a write is
-raised: whether to write again is known only to who can look at the object. (aiohttp itself repeats a PUT or a
-DELETE once when a kept connection turns out to be closed; the second then meets its own Conflict or NotFound.)
+Reads are tried again on 429, 5xx and lost connections until their deadline. Writes are tried again only where the
+server certainly did nothing: 429 and a connection that was never made. Every other failure of a write is raised: only
+the caller can look at the object and decide whether to write again. (aiohttp itself repeats a PUT or a DELETE once when
+a kept connection turns out to be closed; the second then meets its own Conflict or NotFound.)
 
-Two pools of connections, because a watch holds its connection for minutes: with one pool of 64, the 64th
-informer would leave no connection for a write. Bodies are bytes in and out; nothing here knows what they mean.
+Two pools of connections, because a watch holds its connection for minutes: with one pool of 64, the 64th informer would
+leave no connection for a write. Bodies are bytes, and are not interpreted here.
 
 Rejected: the generated and dynamic clients of ``kubernetes`` and httpx, three to twelve times the CPU for a
 request; aiohttp's own retry middleware, which cannot tell a write that was refused from one whose answer was lost.
@@ -42,21 +42,21 @@ from troth.kube.errors import (
 JSON: Final = "application/json"
 
 LARGEST_ANSWER: Final = 24 << 20
-"""Bytes of one answer: sixteen of the largest objects that are stored. A page of a list that has more is asked for in
-smaller ones."""
+"""The most bytes of one answer: sixteen of the largest objects that are stored. When a page of a list has more, smaller
+pages are asked for."""
 
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 5.0
 _CONNECT_TIMEOUT = 10.0
 _KEEPALIVE = 60.0  # the server closes idle connections after 90 s; being earlier avoids the race
-_SILENCE = 75.0  # a watch has a bookmark a minute: a stream that is silent for longer is dead
+_SILENCE = 75.0  # a watch gets a bookmark every minute, so a stream that is silent for longer is dead
 _TRANSIENT_STATUS = frozenset({500, 502, 503, 504})
 
 Observer = Callable[[str, str, int, float], None]
 
 
 class Login(Protocol):
-    """What the transport needs of credentials."""
+    """The part of `Credentials` that the transport uses."""
 
     @property
     def server(self) -> str:
@@ -64,7 +64,7 @@ class Login(Protocol):
 
     @property
     def ssl(self) -> ssl.SSLContext | None:
-        """The context for TLS; None for plain HTTP."""
+        """The TLS context; None for plain HTTP."""
 
     @property
     def server_name(self) -> str | None:
@@ -72,13 +72,13 @@ class Login(Protocol):
 
     @property
     def proxy(self) -> str | None:
-        """The URL of a proxy in between."""
+        """The URL of the proxy to the server, or None."""
 
     async def headers(self) -> Mapping[str, str]:
         """The headers that authenticate a request now."""
 
     async def refresh(self) -> None:
-        """Reads the credentials anew, after the server refused them."""
+        """Reads the credentials again, after the server refused them."""
 
 
 class Transport:
@@ -100,20 +100,21 @@ class Transport:
             login: the server and the credentials.
             connections: how many calls may be on their way at once; watches are not counted.
             user_agent: what the server's logs and audit show.
-            random: spreads the delays between attempts.
-            on_call: told of each answered call: verb, path, status (0 without an answer), seconds.
-            patience: for how many seconds of a call a server without an answer is tried again; None: for all.
+            random: adds jitter to the delays between attempts.
+            on_call: is called after each call with its verb, path, status (0 without an answer) and seconds.
+            patience: for how many seconds of a call a server that does not answer is tried again; None for as long as
+                the call may take.
         """
         self._login = login
         self._base = without_login(
             login.server.rstrip("/")
-        )  # what it is shown as; the login has headers of its own
+        )  # the server as it is shown in errors; headers hold the login
         self._patience = patience
         self._connections = connections
         self._headers = {
             "User-Agent": user_agent,
             "Accept": JSON,
-            # Gzip costs both sides more CPU than the bytes are worth on the way inside a cluster.
+            # Within a cluster, gzip costs both sides more CPU than the saved bytes are worth.
             "Accept-Encoding": "identity",
         }
         self._random = random or Random()  # noqa: S311 - spreads delays, guards nothing
@@ -149,7 +150,7 @@ class Transport:
             body: what to send.
             content_type: what the body is.
             deadline: seconds for all attempts together.
-            retry: whether to try again what failed in passing; the login is refreshed once in any case.
+            retry: whether to try again after a failure that may pass; the login is refreshed once in any case.
 
         Raises:
             ApiError: the server refused.
@@ -181,7 +182,7 @@ class Transport:
                         attempt += 1
                         last = patient if isinstance(error, ConnectionFailed) else end
                         if loop.time() + delay >= last:
-                            raise  # what the server said is worth more than "too late"
+                            raise  # the server's answer says more than "too late"
                         await asyncio.sleep(delay)
         except TimeoutError as error:
             raise DeadlineExceeded(
@@ -189,9 +190,10 @@ class Transport:
             ) from error
 
     async def stream(self, path: str, *, query: Mapping[str, str], deadline: float) -> AsyncGenerator[bytes, None]:
-        """The chunks of an endless answer, until the server ends it.
+        """Yields the chunks of a stream, until the server ends it.
 
-        ``deadline`` is for the answer to begin. A stream that is cut or silent for 75 s raises ConnectionFailed.
+        ``deadline`` is the number of seconds within which the answer must begin. Raises ConnectionFailed when the
+        connection is lost, or when nothing came for 75 s.
         """
         response = await self._open(path, query, deadline)
         try:
@@ -203,7 +205,7 @@ class Transport:
             response.close()
 
     async def close(self) -> None:
-        """Closes all connections; what is on its way fails."""
+        """Closes all connections. Calls that have not been answered fail."""
         self._closed = True
         sessions = [session for session in (self._calls, self._streams, *self._retired) if session is not None]
         self._calls = self._streams = None
@@ -279,7 +281,7 @@ class Transport:
 
     def _delay(self, attempt: int, error: ApiError | ConnectionFailed) -> float:
         if isinstance(error, ApiError) and error.retry_after is not None:
-            # A little later than asked, so that those who were refused together do not come back together.
+            # A little later than asked, so that calls that were refused together do not come back together.
             return error.retry_after + self._random.uniform(0.0, 0.1)
         ceiling: float = min(_LONGEST_DELAY, _FIRST_DELAY * 2**attempt)
         return self._random.uniform(ceiling / 2, ceiling)
@@ -297,7 +299,7 @@ class Transport:
         return self._streams
 
     async def _follow_certificates(self) -> None:
-        """After the certificates changed, new calls get new connections; the old ones may finish what they do."""
+        """Gives new calls new connections after the certificates changed; calls on the old ones may finish."""
         if self._context is self._login.ssl:
             return
         self._context = self._login.ssl
@@ -318,7 +320,7 @@ class Transport:
 
 
 async def _close_all(sessions: Iterable[aiohttp.ClientSession]) -> None:
-    """Closes each of them, also when it is cancelled meanwhile."""
+    """Closes all of the sessions, even if it is cancelled meanwhile."""
     async with AsyncExitStack() as stack:
         for session in sessions:
             stack.push_async_callback(session.close)
@@ -335,7 +337,7 @@ def _may_try_again(error: ApiError | ConnectionFailed, *, reading: bool) -> bool
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """The body, unless it is longer than anything that an API server answers, or packed: a kilobyte may hold more."""
+    """Reads the body. Refuses one that is too long, and a compressed one, which could unpack to much more."""
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
         response.close()
         raise Unintelligible("the answer is compressed, although no compression was requested")
@@ -352,7 +354,7 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 
 async def _refusal(response: aiohttp.ClientResponse) -> ApiError:
     body = b""
-    with suppress(aiohttp.ClientError, Unintelligible):  # the status alone says enough
+    with suppress(aiohttp.ClientError, Unintelligible):  # the status alone is enough
         body = await _read(response)
     return error_from_answer(response.status, body, response.headers.get("Retry-After"))
 

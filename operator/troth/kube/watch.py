@@ -1,9 +1,9 @@
 """From the bytes of a watch to its events.
 
-A watch is one JSON document a line, and a line is as long as the object: a Promise with its templates passes
-a megabyte. Reading it with a stream's ``readline`` fails at that reader's limit (64 KB in asyncio), and
-joining the buffer again for each chunk is quadratic; so the chunks of an unfinished line are kept apart and
-joined once, when its end arrives.
+A watch sends one JSON document in each line, and a line is as long as the object: a Promise with its templates may have
+more than a megabyte. Reading it with a stream's ``readline`` fails at that reader's limit (64 KB in asyncio), and
+joining the buffer again for each chunk is quadratic; so the chunks of an unfinished line are kept apart and joined
+once, when its end arrives.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ BOOKMARK = "BOOKMARK"
 _ERROR = "ERROR"
 
 LONGEST_LINE: Final = 32 << 20
-"""Bytes of one event: far more than an API server's storage keeps for one object."""
+"""The most bytes of one event: far more than an API server's storage accepts for one object."""
 
 
 class WatchEvent(NamedTuple):
-    """One event. ``type`` is ADDED, MODIFIED, DELETED or BOOKMARK; a bookmark's object has only a version."""
+    """One event. ``type`` is ADDED, MODIFIED, DELETED or BOOKMARK; a bookmark's object only has a resource version."""
 
     type: str
     object: dict[str, Any]
 
 
 class Lines:
-    """Cuts chunks into lines, whatever their length."""
+    """Cuts chunks into lines of any length."""
 
     def __init__(self) -> None:
         self._rest: list[bytes] = []
         self._size = 0
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """The lines that this chunk completes, without their ends; empty lines are left out.
+        """Returns the lines that this chunk completes, without line breaks and without empty lines.
 
         Raises:
             Unintelligible: a line does not end within `LONGEST_LINE`.
@@ -59,7 +59,7 @@ class Lines:
 
 
 async def read_event(line: bytes) -> WatchEvent:
-    """The event of one line.
+    """Returns the event of one line.
 
     Raises:
         ApiError: the event is an ERROR; its kind is that of the Status inside (Gone, most often).
@@ -74,7 +74,7 @@ async def read_event(line: bytes) -> WatchEvent:
 
 
 def is_versioned(obj: Any, *, named: bool = True) -> bool:
-    """Whether an object says which version of itself it is, and which object."""
+    """Whether an object has a resource version and, if it must be ``named``, a valid name, namespace and uid."""
     metadata = obj.get("metadata") if isinstance(obj, dict) else None
     if not isinstance(metadata, dict) or not isinstance(metadata.get("resourceVersion"), str):
         return False
