@@ -12,6 +12,6 @@ Each package answers one question, and imports only those below it (`make lint` 
   server do with an object?
 * `yaml`: how is a text read and written?
 
-The loose modules are the vocabulary that these packages share. Nothing is repeated here: who needs a name imports it
-from where it is defined, so no command loads more than it uses.
+The loose modules are the vocabulary that these packages share. This package exports nothing: every name is imported
+from the module that defines it, so no command loads more than it uses.
 """

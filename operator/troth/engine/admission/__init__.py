@@ -1,7 +1,7 @@
-"""The API server's judgement of an object, and of the definition of a kind, without an API server.
+"""What the API server would do with an object, or with the definition of a kind, computed without an API server.
 
-`admitting` is what happens to an object; `definitions` what is asked of a definition. The rules in CEL have modules of
-their own (`cel` and those that begin so, `cost`, `steps`), which are loaded only where a definition has rules.
+`admitting` is about objects and `definitions` about definitions. The rules in CEL have modules of their own (`cel…`,
+`cost`, `steps`), which are loaded only where a definition has rules.
 """
 
 from troth.engine.admission.admitting import Admission, Admitted

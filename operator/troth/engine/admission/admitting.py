@@ -1,8 +1,8 @@
-"""What the API server does with a request before anybody sees it: defaults, pruning, validation, CEL rules.
+"""What the API server does with a request before it stores it: defaults, pruning, validation, CEL rules.
 
-So that whoever works without a cluster gets the object that the operator would get, or the refusal that a person would
-get. Pure: from a definition and an object to the admitted object or to the reasons against it. The parts are
-`structure` (defaults, pruning), `validation` (the schema), `cel` (the rules).
+With this, somebody who works without a cluster gets the object that the operator would get, or the refusal that a
+person would get. It is a pure function from a definition and an object to the admitted object, or to the reasons
+against it. The parts are `structure` (defaults, pruning), `validation` (the schema), `cel` (the rules).
 
 Not done here: admission plug-ins and webhooks, quotas, conversion between versions by a webhook, field validation (an
 unknown field is pruned; the API server also warns). The CEL library is loaded only when a definition has rules.
@@ -86,12 +86,12 @@ _METADATA: Final[Mapping[str, type]] = {
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """An object that the API server would take.
+    """An object that the API server would accept.
 
     Attributes:
-        object: as the API server would have it: with defaults, without what it does not know, without a status that
-            only the status subresource can write. What the server makes up (uid, generation, timestamps) is not there.
-        unchecked: rules that could not be evaluated; the API server may still refuse the object because of them.
+        object: as the API server would store it: with defaults, without unknown fields, and without a status that only
+            the status subresource can write. It lacks what the server generates (uid, generation, timestamps).
+        unchecked: the rules that could not be evaluated; the API server may still refuse the object because of them.
     """
 
     object: dict[str, Any]
@@ -99,7 +99,7 @@ class Admitted:
 
 
 class Admission:
-    """The API server's treatment of the objects of one definition; compiles each version's schema once."""
+    """Admits objects of one definition as the API server would; compiles the schema of each version once."""
 
     def __init__(self, definition: Mapping[str, Any]) -> None:
         """``definition`` is a CustomResourceDefinition as `build_definition` makes it; it must not change later."""
@@ -113,11 +113,11 @@ class Admission:
     def admit(
         self, obj: Mapping[str, Any], old: Mapping[str, Any] | None = None
     ) -> Admitted | tuple[Refusal, ...]:
-        """The object that the API server would keep, or every reason why it would not.
+        """Returns the object that the API server would store, or every reason why it would refuse it.
 
         Args:
-            obj: what is applied, whole; stays as it is.
-            old: what is there already, for an update: an object as `Admitted` or an API server gives it.
+            obj: the whole object that is applied; it is not changed.
+            old: the existing object, for an update, as `Admitted` or an API server gives it.
         """
         refusals = self._check_type(obj)
         if refusals:
@@ -128,10 +128,10 @@ class Admission:
             return (Refusal("<nil>", "Invalid value: the object is nested too deeply"),)
 
     def mistyped(self, obj: Mapping[str, Any]) -> Refusal | None:
-        """The first field of another type than the schema lets through; nothing else is asked, and no rule.
+        """Returns the first field whose type the schema does not allow, or None. Nothing else is checked, and no rule.
 
         Args:
-            obj: of this kind and of a version that is served.
+            obj: an object of this kind, in a version that is served.
         """
         version = self._version(str(obj["apiVersion"]).rpartition("/")[2])
         found = version.validator.check(version.shape(obj, keep_status=None), "", ABSENT)
@@ -176,7 +176,7 @@ class Admission:
 def admit(
     definition: Mapping[str, Any], obj: Mapping[str, Any], *, old: Mapping[str, Any] | None = None
 ) -> Admitted | tuple[Refusal, ...]:
-    """`Admission.admit` for a single object; keep an `Admission` for more than one."""
+    """Calls `Admission.admit` for a single object. For several objects, keep an `Admission`."""
     return Admission(definition).admit(obj, old)
 
 
@@ -193,16 +193,16 @@ class _Version:
 
     @property
     def rules(self) -> Rules:
-        """The CEL rules, compiled when an object is the first that any of them is for."""
+        """The CEL rules, compiled for the first object to which one of them applies."""
         if self._rules is None:
-            # Only now: the library takes longer to load than a render without rules takes altogether.
+            # Imported here: loading the library takes longer than a whole render without rules.
             from troth.engine.admission.cel import Rules
 
             self._rules = Rules(self.schema, is_root=True)
         return self._rules
 
     def shape(self, obj: Mapping[str, Any], *, keep_status: Mapping[str, Any] | None) -> dict[str, Any]:
-        """A copy of an object with its defaults, without what does not belong there."""
+        """Returns a copy of an object with its defaults and without unknown fields."""
         new: dict[str, Any] = wire_value(obj)
         type_meta: dict[str, Any] = {name: new[name] for name in ("apiVersion", "kind", "metadata") if name in new}
         apply_defaults(new, self.schema)
@@ -217,7 +217,7 @@ class _Version:
 
 
 def _meets_rules(value: Any, schema: Any) -> bool:
-    """Whether anything in a value is at a place that has a rule."""
+    """Whether any part of a value is at a node of the schema that has a rule."""
     if not isinstance(schema, Mapping):
         return False
     if schema.get("x-kubernetes-validations"):
@@ -235,7 +235,7 @@ def _meets_rules(value: Any, schema: Any) -> bool:
 
 
 def _shape_metadata(obj: dict[str, Any]) -> Refusal | None:
-    """Drops the fields of metadata that do not exist; answers what cannot be read."""
+    """Drops unknown fields of metadata, in place. Returns a refusal if metadata cannot be read."""
     metadata = obj.get("metadata")
     if metadata is None:
         metadata = {}
@@ -302,7 +302,7 @@ def _check_labels(metadata: Mapping[str, Any], field: str) -> list[Refusal]:
 
 
 def _key_problems(key: str) -> list[str]:
-    """What is wrong with a qualified name: a name of 63 characters, perhaps with a DNS subdomain before it."""
+    """Returns what is wrong with a qualified name: up to 63 characters, with an optional DNS subdomain before it."""
     parts = key.split("/")
     if len(parts) > 2:
         return ["a valid label key must consist of a name, with an optional DNS subdomain prefix and '/'"]
@@ -323,7 +323,7 @@ def _key_problems(key: str) -> list[str]:
 
 
 def _check_embedded(value: Any, schema: Schema | None, path: str) -> list[Refusal]:
-    """Objects inside the object must say what they are, with names that are valid."""
+    """Checks that embedded objects have an apiVersion and a kind, and valid names."""
     if schema is None:
         return []
     found: list[Refusal] = []

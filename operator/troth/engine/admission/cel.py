@@ -1,13 +1,13 @@
 """The CEL rules of a schema (``x-kubernetes-validations``), evaluated with cel-python.
 
-Of the two libraries there are, cel-python has the right size of a string, says which of its errors is which and takes
-functions of ours; its ``has()`` and a few functions are mended here and in `cel_library`. What it cannot
-evaluate (optional types, comprehensions with two variables, functions of Kubernetes that nobody wrote for Python)
-is handed back as `Unchecked`: it may never pass for checked. Rejected: common-expression-language (Rust). It counts the
-bytes of a string for its size and lets nobody correct that, so it would be wrong without a word.
+There are two libraries. cel-python computes the right size of a string, distinguishes its errors and accepts functions
+of ours; its ``has()`` and a few functions are corrected here and in `cel_library`. What it cannot evaluate (optional
+types, comprehensions with two variables, functions of Kubernetes that nobody wrote for Python) is returned as
+`Unchecked`, so that it never counts as checked. Rejected: common-expression-language (Rust). Its size of a string is
+the number of bytes, which cannot be corrected, so it would be wrong in silence.
 
-A rule that the API server refuses for its cost is not asked at all (`cost`). What it takes may still run for
-minutes here, where each step costs what a thousand cost there: `steps` ends it, and it counts as unchecked.
+A rule that the API server refuses for its cost is not evaluated at all (`cost`). A rule that it accepts may still run
+for minutes here, where a step is a thousand times slower: `steps` ends it, and it counts as unchecked.
 
 Upstream: `pkg/apiserver/schema/cel/validation.go` of k8s.io/apiextensions-apiserver v0.36.3.
 """
@@ -47,7 +47,7 @@ from troth.engine.admission.steps import Allowance, OutOfSteps, Steps
 from troth.engine.admission.structure import Schema
 from troth.engine.admission.validation import ABSENT, old_items, same
 
-# A step is worth so many characters or items that a function looks at.
+# For a function that looks at characters or items, so many of them count as one step.
 _SIZE_OF_A_STEP: Final = 16
 _OPERATORS: Final = ("_||_", "_&&_", "_?_:_", "_[_]")
 _METERED: Final = (
@@ -105,11 +105,11 @@ _MISSING_KEY: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Unchecked:
-    """A rule that could not be evaluated here; only the API server can say whether the object holds it.
+    """A rule that could not be evaluated here; only the API server can say whether the object satisfies it.
 
     Attributes:
         field: where the rule applies.
-        rule: its text.
+        rule: the text of the rule.
         cause: why it could not be evaluated.
     """
 
@@ -136,7 +136,7 @@ class _Evaluator(Evaluator):
         return super().visit_children(tree)
 
     def function_eval(self, name_token: lark.Token, exprlist: Iterable[Any] | None = None) -> Any:
-        # Not among the functions: there, `string` is also the type that rules compare with.
+        # It cannot be among the functions, where `string` is also the type that rules compare with.
         if name_token.value != "string" or isinstance(exprlist, CELEvalError):
             return super().function_eval(name_token, exprlist)
         arguments = list(exprlist or ())
@@ -180,10 +180,10 @@ class _Rule:
             self._tree, self._problem = None, "optionalOldSelf is not supported"
 
     def holds(self, activation: Activation, context: dict[str, Any], steps: Steps) -> bool | str:
-        """Whether it holds; a string when evaluating it ends with an error, which refuses the object as well.
+        """Whether the rule holds. A string is the error that ends its evaluation, which refuses the object as well.
 
         Raises:
-            NotImplementedError: it cannot be evaluated here; says why.
+            NotImplementedError: it cannot be evaluated here; the error says why.
         """
         if self._tree is None:
             raise NotImplementedError(self._problem)
@@ -200,7 +200,7 @@ class _Rule:
         return bool(answer)
 
     def detail(self, activation: Activation, context: dict[str, Any], steps: Steps) -> str:
-        """What to say when it does not hold."""
+        """Returns the message for an object that breaks the rule."""
         if self._message is not None:
             try:
                 text: Any = _Evaluator(self._message, activation, steps).evaluate(context)
@@ -214,12 +214,12 @@ class _Rule:
         return message or f"failed rule: {self.source}"
 
     def name(self) -> str:
-        """How errors call it."""
+        """The name of the rule in errors."""
         return str(self.definition.get("message") or "").strip() or self.source
 
 
 class Rules:
-    """The rules of a node of a schema, and of what is below it."""
+    """The rules of a node of a schema, and of the nodes below it."""
 
     __slots__ = (
         "_additional",
@@ -276,12 +276,12 @@ class Rules:
     def check(
         self, value: Any, old: Any = ABSENT, allowance: Allowance | None = None
     ) -> tuple[list[Refusal], list[Unchecked]]:
-        """What the rules say of a whole object, and which of them could not be asked.
+        """Returns the refusals of a whole object by the rules, and the rules that could not be evaluated.
 
         Args:
-            value: the object.
-            old: what is there already.
-            allowance: of all objects that are judged together; None for those that these rules judge.
+            value: the object to check.
+            old: the existing object; `ABSENT` if there is none.
+            allowance: the steps for all objects that are judged together; None for the one of these rules.
         """
         allowance = allowance or self._allowance
         walk = _Walk(Steps(allowance.steps))
@@ -290,9 +290,9 @@ class Rules:
         return walk.refusals, walk.unchecked
 
     def visit_value(self, value: Any, path: str, old: Any, *, unchanged: bool, walk: _Walk) -> None:
-        """Asks the rules of this node, then those below it; adds what they say to ``walk``.
+        """Evaluates the rules of this node, then those below it, and adds the results to ``walk``.
 
-        ``unchanged`` says that the value is part of something that an update leaves as it was.
+        ``unchanged``: whether the value is part of something that an update leaves as it was.
         """
         if value is None:
             return
@@ -354,7 +354,7 @@ class _Walk:
 
 
 def _metered(steps: Steps) -> dict[str, Callable[..., Any]]:
-    """The functions of rules; those whose time and memory depend on what they are given take steps for it."""
+    """Returns the functions of rules; those whose time and memory depend on their arguments take steps for that."""
     known = {**{name: base_functions[name] for name in _METERED}, **FUNCTIONS}
     return {
         name: function if name in _OPERATORS else _meter(function, name, steps) for name, function in known.items()
@@ -377,7 +377,7 @@ def _meter(function: Callable[..., Any], name: str, steps: Steps) -> Callable[..
 
 
 def cel_value(value: Any, schema: Schema | None, *, is_root: bool = False) -> Any:
-    """A value as the rules see it: typed by its schema, without what the schema does not know."""
+    """Returns a value as the rules see it: typed by its schema, without unknown fields."""
     schema = schema or {}
     kind = type(value)
     if value is None:
@@ -423,7 +423,7 @@ def _object(value: Mapping[str, Any], schema: Schema, *, is_root: bool) -> celty
 
 
 def escaped_name(name: str) -> str | None:
-    """How a rule writes the name of a field; None when it cannot."""
+    """Returns the name of a field as rules write it; None when rules cannot refer to such a name."""
     if name in _RESERVED:
         return f"__{name}__"
     escaped = _ESCAPED.sub(lambda match: _ESCAPES[match[0]], name)
@@ -453,10 +453,10 @@ def _below(schema: Schema, structure: Schema, name: str, reader: RuleReader) -> 
 
 
 def _cel_error(error: CELEvalError) -> str:
-    """What CEL calls an error of a rule.
+    """Returns CEL's name for an error of a rule.
 
     Raises:
-        NotImplementedError: it is the evaluator's own, not the rule's.
+        NotImplementedError: the evaluator lacks something, so the error is not one of the rule.
     """
     text = str(error.args)
     if is_unknown(error):

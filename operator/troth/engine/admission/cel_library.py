@@ -1,9 +1,9 @@
-"""The functions that Kubernetes adds to CEL, and the few of cel-python's own that do not do what CEL says.
+"""The functions that Kubernetes adds to CEL, and corrections of the few in cel-python that differ from CEL.
 
-A function that is not here is not known to the evaluator, and a rule that needs it is said to be unchecked: no function
-is here that is only nearly right. Left out so: URLs, semantic versions, formatting, and the accessors of IP addresses.
-Functions take the receiver first. One that raises ValueError is an error of the rule, as in CEL; one that raises
-TypeError has no overload for what it was given.
+A function that is missing here is unknown to the evaluator, and a rule that needs it counts as unchecked. So a function
+that would only be nearly right is left out: URLs, semantic versions, formatting, and the accessors of IP addresses.
+Functions take the receiver first. A ValueError is an error of the rule, as in CEL; a TypeError means that there is no
+overload for the arguments.
 
 Upstream: `pkg/cel/library` of k8s.io/apiserver v0.36.3, and `ext` and `common/stdlib` of cel-go v0.26.0.
 """
@@ -30,7 +30,7 @@ String = celtypes.StringType
 
 
 class CelQuantity:
-    """A Kubernetes quantity in a rule; compares by value."""
+    """A Kubernetes quantity in a rule; quantities are compared by value."""
 
     __slots__ = ("number",)
 
@@ -47,7 +47,7 @@ class CelQuantity:
 
 
 class UnorderedList(celtypes.ListType):
-    """A list of type set or map: equal whatever the order, and joined by key (the right side wins)."""
+    """A list of type set or map: compared without regard to order, and merged by key (the right side wins)."""
 
     keys: tuple[str, ...] = ()
 
@@ -82,7 +82,7 @@ class UnorderedList(celtypes.ListType):
 
 
 def _strings(function: Callable[..., Any]) -> Callable[..., Any]:
-    """For functions whose first argument must be a string."""
+    """Wraps a function whose first argument must be a string."""
 
     @functools.wraps(function)
     def checked(text: Any, *arguments: Any) -> Any:
@@ -204,7 +204,7 @@ def _comparable(values: Any) -> list[Any]:
 
 
 def cel_string(value: Any) -> Any:
-    """The conversion to a string, which cel-python does as Python does."""
+    """Converts a value to a string as CEL does; cel-python does it as Python does."""
     if isinstance(value, celtypes.BoolType):
         return String("true" if value else "false")
     if isinstance(value, float):
@@ -224,7 +224,7 @@ def _item(container: Any, key: Any) -> Any:
 
 
 def is_unknown(error: CELEvalError) -> bool:
-    """Whether an error says that the evaluator lacks something, and not that the rule goes wrong."""
+    """Whether an error means that the evaluator lacks something, and not that the rule fails."""
     text = str(error.args)
     return any(sign in text for sign in ("undeclared reference", "no matching overload", "not implemented"))
 
@@ -238,7 +238,7 @@ def _both(one: Any, other: Any) -> Any:
 
 
 def _decided(one: Any, other: Any, *, by: bool) -> Any:
-    """One side may decide whatever the other is; else an error on either is the answer."""
+    """Combines two operands of which either may decide the result alone; otherwise an error in one is the result."""
     for side in (one, other):
         if isinstance(side, Bool) and bool(side) is by:
             return side

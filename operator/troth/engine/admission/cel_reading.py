@@ -1,7 +1,7 @@
-"""Reading CEL rules: each text once, and no more of it than can be read while somebody waits.
+"""Reading CEL rules: each text once, and no more text than can be read while somebody waits.
 
-cel-python's parser takes some ten microseconds for a character. The largest API that is known (Gateway's HTTPRoute) has
-17,000 characters of rules; what is much longer is told to be unchecked, and not read for minutes.
+cel-python's parser takes some ten microseconds for each character. The largest known API (Gateway's HTTPRoute) has
+17,000 characters of rules. Rules that are much longer count as unchecked, instead of being read for minutes.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import functools
 from typing import Any, Final
 
 LONGEST_RULE: Final = 100_000
-"""Characters that the API server lets a rule have."""
+"""The most characters that the API server allows in a rule."""
 MOST_TEXT: Final = 30_000
-"""Characters of all rules of a version that are read."""
+"""The most characters that are read of all rules of a version together."""
 
 
 _HANDING_ON: Final = (
@@ -28,7 +28,7 @@ _HANDING_ON: Final = (
 
 
 class RuleReader:
-    """Reads the rules of one version, as far as they are not too long together."""
+    """Reads the rules of one version, until they are too long together."""
 
     __slots__ = ("_left",)
 
@@ -36,7 +36,7 @@ class RuleReader:
         self._left = MOST_TEXT
 
     def read(self, source: str) -> tuple[Any, str]:
-        """The tree of a rule, a ``lark.Tree``; None, and why, for one that cannot be read."""
+        """Returns the tree of a rule, a ``lark.Tree``; or None, and the reason why the rule cannot be read."""
         if not source:
             return None, ""
         if len(source) > self._left:
@@ -47,7 +47,7 @@ class RuleReader:
 
 @functools.lru_cache(maxsize=4096)
 def _parse(source: str) -> tuple[Any, str]:
-    # Only now: the library takes longer to load than a render without rules takes altogether.
+    # Imported here: loading the library takes longer than a whole render without rules.
     from celpy.celparser import CELParseError
 
     from troth.engine.admission.grammar import cel_parser
@@ -59,7 +59,7 @@ def _parse(source: str) -> tuple[Any, str]:
 
 
 def _collapsed(tree: Any) -> Any:
-    """The tree without the nodes that only hand on what is in them: nine of ten, in memory and in time."""
+    """Returns the tree without nodes that only wrap another one, which are nine of ten, in memory and in time."""
     for node in tree.iter_subtrees():  # from the leaves to the root
         node.children = [_inner(child) for child in node.children]
     return _inner(tree)
@@ -75,6 +75,6 @@ def _inner(node: Any) -> Any:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in short."""
+    """Returns the first line of an error's message."""
     text = str(error.args[0] if error.args else error).strip()
     return (text.splitlines() or [type(error).__name__])[0][:200]

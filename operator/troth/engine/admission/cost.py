@@ -1,10 +1,10 @@
-"""What a CEL rule costs at the least in the API server's reckoning, which refuses definitions for what rules cost.
+"""A lower bound of the cost of a CEL rule as the API server estimates it, which refuses rules that cost too much.
 
-The API server reckons before there is any object: each list is as long as its ``maxItems`` lets it be, or as 3 MiB of
-a request hold, loops multiply, and so do the lists and maps around the rule. Here the same is reckoned as far as it is
-certain, and what is not known costs nothing. So the sum is never above the API server's: whatever is refused here is
-refused there, and some of what is refused there is let through here. Rejected: reckoning all of it. That takes CEL's
-type checker with each function's overloads, for rules that hardly anybody writes.
+The API server estimates before there is any object: each list is as long as its ``maxItems`` allows, or as fits into a
+request of 3 MiB; loops multiply the cost, and so do the lists and maps around the rule. The same estimate is made here
+as far as it is certain, and what is not known costs nothing. So the sum is never above the API server's: whatever is
+refused here is refused there, and some of what is refused there is accepted here. Rejected: estimating everything. That
+takes CEL's type checker with each function's overloads, for rules that hardly anybody writes.
 
 Upstream, all as Kubernetes v1.36.3 uses them. The budgets, how often a rule is evaluated, and the words:
 `validation.go` and `cel_validation.go` in `pkg/apis/apiextensions/validation` of k8s.io/apiextensions-apiserver
@@ -12,7 +12,7 @@ v0.36.3. How large values can be: `pkg/cel/common/schemas.go` of k8s.io/apiserve
 functions cost: `pkg/cel/library/cost.go` there. What operators, macros and CEL's own functions cost:
 `checker/cost.go` and `common/cost.go` of cel-go v0.26.0.
 
-This file does not grow any more: a function whose cost is not reckoned here costs nothing, which is safe.
+This file does not grow any more: a function whose cost is not known here costs nothing, which is safe.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _REQUEST: Final = 3 * 1024 * 1024
 _LONGEST: Final = _REQUEST - 2
 _TIMES: Final[Mapping[str, tuple[int, int]]] = {"duration": (3, 32), "date": (12, 12), "date-time": (21, 32)}
 _ADVICE: Final = "bound its lists, maps and texts with maxItems, maxProperties and maxLength"
-# A rule without any of these that is not repeated costs some units for each of its characters.
+# A rule that has none of these and is not repeated only costs some units for each of its characters.
 _DEAR: Final = re.compile(r"\.\s*[a-zA-Z_]\w*\s*\(|\bin\b")
-# Of one element: what the macro itself takes. And once: to begin and to end.
+# The cost of the macro itself for each element, and its cost once, to begin and to end.
 _MACROS: Final[Mapping[str, tuple[int, int]]] = {
     "all": (3, 1),
     "exists": (4, 1),
@@ -59,13 +59,13 @@ Schema = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Value:
-    """What is known of a value.
+    """What is known about a value.
 
     Attributes:
         kind: ``list``, ``map``, ``object``, ``text``, ``number``, or "" for what is not known.
-        size: items, entries or bytes that it has at the most; 0 when that is not known.
-        least: bytes that it takes at the least in a request.
-        schema: of which node of the schema it is.
+        size: the most items, entries or bytes that it can have; 0 when that is not known.
+        least: the fewest bytes that it takes in a request.
+        schema: the node of the schema that describes it.
     """
 
     kind: str = ""
@@ -81,10 +81,10 @@ _Scope = Mapping[str, _Value]
 
 
 def cost_refusals(versions: list[Any]) -> Iterator[Refusal]:
-    """Why the API server would not take the rules of a definition for what they cost, as far as that is certain.
+    """Yields why the API server would refuse the rules of a definition for their cost, as far as that is certain.
 
     Args:
-        versions: those of a definition whose schemas are sound.
+        versions: the versions of a definition whose schemas are sound.
     """
     for index, version in enumerate(versions):
         schema = version["schema"]["openAPIV3Schema"]
@@ -111,7 +111,7 @@ def cost_refusals(versions: list[Any]) -> Iterator[Refusal]:
 
 @dataclass(frozen=True, slots=True)
 class EndlessRules(Refusal):
-    """Rules that cost more than a hundred times of what they may: to evaluate them here would hardly ever end."""
+    """Rules that cost more than a hundred times the limit, so that evaluating them here would hardly ever end."""
 
 
 def _refused(field: str, what: str, factor: float) -> Refusal:
@@ -125,7 +125,7 @@ def _refused(field: str, what: str, factor: float) -> Refusal:
 
 @dataclass(frozen=True, slots=True)
 class PlacedRule:
-    """A rule of a schema: where it stands, for which node, and how often a value of that can be in an object."""
+    """A rule of a schema: its path, its node, and how many values of that node an object can have."""
 
     place: str
     text: str
@@ -134,26 +134,26 @@ class PlacedRule:
 
     @property
     def may_be_dear(self) -> bool:
-        """Whether it is worth to be read."""
+        """Whether the rule may cost so much that it has to be read."""
         return _DEAR.search(self.text) is not None or len(self.text) * self.times > EXPRESSION_LIMIT
 
 
 @dataclass(slots=True)
 class Reckoning:
-    """Reckons the rules of one schema; remembers what it knows of its nodes."""
+    """Estimates the rules of one schema; remembers what it found about the schema's nodes."""
 
     _values: dict[int, _Value | None] = field(default_factory=dict)
 
     def rules(
         self, schema: Any, path: str, times: int | None = 1, *, is_root: bool = True
     ) -> Iterator[PlacedRule]:
-        """The rules of a schema and of all below it.
+        """Yields the rules of a schema and of all nodes below it.
 
         Args:
-            schema: the node.
-            path: where it stands.
-            times: how often a value of it can be in an object; None when nothing bounds that.
-            is_root: whether it describes a whole object.
+            schema: the node to begin with.
+            path: the path of the node.
+            times: how many values of the node an object can have; None when nothing bounds that.
+            is_root: whether the node describes a whole object.
         """
         if not isinstance(schema, Mapping):
             return
@@ -174,12 +174,12 @@ class Reckoning:
             yield from self.rules(schema.get(name), f"{path}.{name}", inner, is_root=False)
 
     def cost(self, rule: str, schema: Schema, reader: RuleReader) -> int:
-        """What evaluating a rule of a node costs once, at the least; 0 for one that cannot be read here."""
+        """Returns the least cost of evaluating a rule of a node once; 0 for a rule that cannot be read here."""
         tree, _ = reader.read(rule)
         return self.cost_of(tree, schema) if tree is not None else 0
 
     def cost_of(self, tree: Any, schema: Schema) -> int:
-        """`cost` of a rule that was parsed."""
+        """Returns the `cost` of a rule that is parsed already."""
         own = self._value(schema) or _NOTHING
         try:
             return self._visit(tree, {"self": own, "oldSelf": own})[0]
@@ -189,7 +189,7 @@ class Reckoning:
     # ---- the schema
 
     def _value(self, schema: Any) -> _Value | None:
-        """What rules see of a node; None when they do not see it at all."""
+        """Returns what rules see of a node; None when they do not see it at all."""
         if not isinstance(schema, Mapping):
             return None
         key = id(schema)
@@ -234,7 +234,7 @@ class Reckoning:
 
     def _child(self, value: _Value, name: str) -> _Value:
         if value.kind != "object" or value.schema is None:
-            return _NOTHING  # the API server loses its way at a field of a map, too
+            return _NOTHING  # the API server does not follow the field of a map, either
         return self._value(_properties(value.schema).get(name)) or _NOTHING
 
     def _element(self, value: _Value) -> _Value:
@@ -247,7 +247,7 @@ class Reckoning:
     # ---- the rule
 
     def _visit(self, tree: Any, scope: _Scope) -> tuple[int, _Value]:
-        """What an expression costs at the least, and what is known of its value."""
+        """Returns the least cost of an expression, and what is known about its value."""
         read = getattr(self, f"_{tree.data}", None)
         if read is not None:
             found: tuple[int, _Value] = read(tree.children, scope)
@@ -303,7 +303,7 @@ class Reckoning:
         cost, value = self._visit(inner, scope)
         if not signs:
             return cost, value
-        # Two in a row are not operators, and neither is the sign of a number.
+        # Two ``!`` in a row are not counted as operators, and neither is the sign of a number.
         return cost + (len(signs) % 2 if set(signs) == {"unary_not"} else 0), _Value(value.kind)
 
     def _member_dot(self, children: list[Any], scope: _Scope) -> tuple[int, _Value]:
@@ -369,7 +369,7 @@ class Reckoning:
 
 
 def _called(name: str, value: _Value, arguments: list[_Value]) -> tuple[int, _Value]:
-    """What a method costs beside its receiver and its arguments."""
+    """Returns the cost of a method without its receiver and its arguments, and what is known about its result."""
     size = value.size if value.kind in ("text", "list") else 0
     first = arguments[0].size if arguments and arguments[0].kind == "text" else 0
     if name in ("matches", "find", "findAll"):
@@ -408,7 +408,7 @@ def _properties(schema: Schema) -> Mapping[str, Any]:
 
 
 def _most_elements(schema: Schema) -> int | None:
-    """By how much a node multiplies what is below it; None when nothing bounds that."""
+    """Returns by how much a node multiplies the nodes below it; None when nothing bounds that."""
     if schema.get("type") == "array":
         return _number(schema.get("maxItems"))
     if schema.get("type") == "object" and schema.get("additionalProperties") is not None:
@@ -425,13 +425,13 @@ def _tenth(size: int) -> int:
 
 
 def _arguments(children: list[Any]) -> list[Any]:
-    """The expressions of a list of arguments."""
+    """Returns the expressions of a list of arguments."""
     lists = [child for child in children if hasattr(child, "data")]
     return [item for item in lists[0].children if hasattr(item, "data")] if lists else []
 
 
 def _only(tree: Any, data: str) -> Any:
-    """The node of a kind that an expression is, and nothing else around it; None when it is something else."""
+    """Returns the node of kind ``data`` if the expression consists of nothing else, and None otherwise."""
     while tree.data != data:
         inner = [child for child in tree.children if hasattr(child, "data")]
         if len(tree.children) != 1 or len(inner) != 1:
@@ -446,7 +446,7 @@ def _variable(tree: Any) -> str | None:
 
 
 def _unescaped(name: str) -> str:
-    """The name of a field that a rule writes so."""
+    """Returns the name of the field that a rule writes as ``name``."""
     if name.startswith("__") and name.endswith("__") and name[2:-2].isalpha() and name != "__underscores__":
         return name[2:-2]
     for written, meant in (("__dot__", "."), ("__dash__", "-"), ("__slash__", "/"), ("__underscores__", "__")):

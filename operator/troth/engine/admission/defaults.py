@@ -1,9 +1,9 @@
-"""Whether the API server takes the defaults of a CustomResourceDefinition.
+"""Whether the API server accepts the defaults of a CustomResourceDefinition.
 
-It holds each default against the schema where it stands, with the CEL rules and without the defaults further down:
-``default: {}`` beside a rule that reads a field with a default of its own is refused. People find that out when they
-publish; this finds it out before. Transition rules are not asked, as there is nothing old. The API server passes over
-defaults in the values of maps, and does not look whether a list has a key twice.
+It validates each default against the schema beside it, with the CEL rules and without the defaults further down:
+``default: {}`` beside a rule that reads a field with a default of its own is refused. People would otherwise find that
+out when they publish. Transition rules are not evaluated, since there is no old value. The API server skips defaults in
+the values of maps, and does not check whether a list has a key twice.
 
 Upstream: `pkg/apiserver/schema/defaulting/validation.go` of k8s.io/apiextensions-apiserver v0.36.3.
 """
@@ -23,9 +23,9 @@ Schema = Mapping[str, Any]
 
 
 def refused_default(definition: Mapping[str, Any]) -> Refusal | None:
-    """The first default that the API server does not take; its field is a path in the definition.
+    """Returns the first default that the API server refuses, or None; its field is a path in the definition.
 
-    The status is left out: its schema is Troth's.
+    The status is not checked, since Troth makes its schema.
     """
     allowance = Allowance()
     for index, version in enumerate(definition["spec"].get("versions") or ()):
@@ -62,7 +62,7 @@ def _check(schema: Schema, path: str, allowance: Allowance) -> Refusal | None:
         return Refusal(path, _with_place(found[0], path), found[0].reason)
     if not _has_rules(schema):
         return None
-    # Only now: the library takes longer to load than everything else here.
+    # Imported here: loading the library takes longer than everything else here.
     from troth.engine.admission.cel import Rules
 
     refusals, _ = Rules(schema).check(value, allowance=allowance)

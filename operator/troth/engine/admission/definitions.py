@@ -1,8 +1,8 @@
 """What the API server refuses in a CustomResourceDefinition: names, versions, and schemas that are not structural.
 
-A Promise's API is created by the operator, and the API server's refusal becomes the Promise's condition. These are
-the rules that authors meet; each was compared with a real API server. Left to it are the types and the costs of CEL
-rules, conversion and defaults inside of ``allOf`` and its like: what is not known here is let through.
+A Promise's API is created by the operator, and the API server's refusal becomes the Promise's condition. These are the
+rules that authors meet; each was compared with a real API server. Not checked here are the types of CEL rules, part of
+their costs, conversion, and defaults inside ``allOf`` and the like: what is not known here is accepted.
 
 Upstream: `pkg/apis/apiextensions/validation/validation.go` and `pkg/apiserver/schema/validation.go` of
 k8s.io/apiextensions-apiserver v0.36.3.
@@ -110,10 +110,10 @@ _WORDS: Final[Mapping[type, str]] = {
 
 
 def definition_refusals(definition: Mapping[str, Any]) -> tuple[Refusal, ...]:
-    """Why the API server would not take a definition whose outline `build_definition` has found sound."""
+    """Returns why the API server would refuse a definition whose outline `build_definition` has found sound."""
     try:
         found = tuple(dict.fromkeys(_definition(definition["spec"], definition.get("metadata") or {})))
-        # What a rule costs can only be reckoned, and a default only be held against a schema, when that is sound.
+        # The cost of a rule, and whether a default is valid, can only be determined when the schemas are sound.
         found = found or tuple(cost_refusals(definition["spec"]["versions"]))
         if found:
             return found
@@ -154,7 +154,7 @@ def _is_url(text: str) -> bool:
 
 
 def _approval(group: str, metadata: Mapping[str, Any]) -> Iterator[Refusal]:
-    """Kubernetes' own groups need a link to whoever approved the API, or the word that nobody did."""
+    """Checks that an API in a group of Kubernetes has an annotation that links to its approval, or denies one."""
     if not f".{group}".endswith((".k8s.io", ".kubernetes.io")):
         return
     annotations = metadata.get("annotations")
@@ -195,7 +195,7 @@ def _root(schema: Mapping[str, Any], field: str) -> Iterator[Refusal]:
     misshapen = list(_misshapen(schema, field))
     yield from misshapen
     if misshapen:
-        return  # it cannot be read, so nothing else is said of it
+        return  # it cannot be read, so it is not checked any further
     if schema.get("type") != "object":
         yield invalid(f"{field}.type", schema.get("type"), "must be object at the root")
     if schema.get("nullable"):
@@ -218,7 +218,7 @@ def _root(schema: Mapping[str, Any], field: str) -> Iterator[Refusal]:
 
 
 def _misshapen(schema: Any, field: str) -> Iterator[Refusal]:
-    """What cannot even be read as a schema."""
+    """Yields what cannot be read as a schema at all."""
     if not isinstance(schema, Mapping):
         yield invalid(field, schema, "must be a map")
         return
@@ -282,7 +282,7 @@ def _node(schema: Mapping[str, Any], field: str, *, is_root: bool = False) -> It
             yield required(f"{field}.properties", said)
         yield from _embedded(schema.get("properties") or {}, field)
     yield from _lists(schema, field)
-    # What the type means may be said again, in these words and nowhere but in anyOf or at the beginning of allOf.
+    # The meaning of int-or-string may be repeated, in exactly this form, in anyOf or at the beginning of allOf.
     for name in _JUNCTORS:
         if not (either and name == "anyOf" and schema.get(name) == _INT_OR_STRING):
             for index, child in enumerate(schema.get(name) or ()):
@@ -299,7 +299,7 @@ def _node(schema: Mapping[str, Any], field: str, *, is_root: bool = False) -> It
 
 
 def _value(schema: Mapping[str, Any], field: str) -> Iterator[Refusal]:
-    """What holds for any schema, inside of a junctor as well."""
+    """Yields what is wrong with a schema by the rules for all schemas, inside a junctor as well."""
     for name in _FORBIDDEN:
         if schema.get(name):
             yield Refusal(f"{field}.{name}", f"Forbidden: {name} is not supported", FORBIDDEN)
@@ -322,7 +322,7 @@ def _value(schema: Mapping[str, Any], field: str) -> Iterator[Refusal]:
 
 
 def _rule(rule: Mapping[str, Any], field: str) -> Iterator[Refusal]:
-    """What is wrong with a rule beside its expressions."""
+    """Yields what is wrong with a rule, apart from its expressions."""
     yield from unknown_words(rule, _RULE, field)
     for word in ("rule", "message", "messageExpression", "fieldPath"):
         if rule.get(word) is not None and not isinstance(rule[word], str):
@@ -404,12 +404,12 @@ def _map_keys(keys: Any, items: Mapping[str, Any], field: str) -> Iterator[Refus
 
 
 def _junctor(schema: Mapping[str, Any], field: str, *, either: bool = False) -> Iterator[Refusal]:
-    """Inside of allOf, anyOf, oneOf and not: only values may be restricted, nothing may be declared.
+    """Checks a schema inside allOf, anyOf, oneOf or not, which may only restrict values and not declare anything.
 
     Args:
-        schema: what stands in the junctor.
-        field: its path.
-        either: whether its ``anyOf`` may say what ``x-kubernetes-int-or-string`` means.
+        schema: the schema in the junctor.
+        field: the path of that schema.
+        either: whether its ``anyOf`` may repeat the meaning of ``x-kubernetes-int-or-string``.
     """
     yield from _value(schema, field)
     for name in _NOT_IN_JUNCTOR:

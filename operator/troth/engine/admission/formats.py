@@ -1,8 +1,8 @@
-"""The formats of strings that the API server enforces, as its own code reads them.
+"""The formats of strings that the API server enforces, checked as its own code does.
 
-A format that it does not know is ignored, there and here. Each check follows the API server's, also where that is
-laxer than the RFC: a date-time needs a time zone but may name the 31st minute of any hour; a duration may be
-"3 weeks". The checks of e-mail addresses and URIs follow Go's parsers as far as people's input goes.
+An unknown format is ignored, there and here. Each check follows the API server's, also where that is laxer than the
+RFC: for example, a duration may be "3 weeks". The checks of e-mail addresses and URIs follow Go's parsers as far as is
+likely to matter for what people write.
 
 Upstream: `pkg/apiserver/validation/formats.go` of k8s.io/apiextensions-apiserver v0.36.3 (which formats there are), and
 `pkg/validation/strfmt` of k8s.io/kube-openapi as Kubernetes v1.36.3 uses it (how they are read).
@@ -55,7 +55,7 @@ _LABEL: Final = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 
 
 def _whole(pattern: str, flags: int = 0) -> Check:
-    # Compiled when it is first asked for: all of them would cost a short command a quarter of its time.
+    # Compiled when it is first used: compiling all of them would take a quarter of the time of a short command.
     return lambda text: re.fullmatch(pattern, text, re.ASCII | flags) is not None
 
 
@@ -85,7 +85,7 @@ def _is_duration(text: str) -> bool:
 
 
 def duration_unit(word: str) -> str:
-    """The unit of time that a word means, such as ``m`` for ``Minutes``; "" when it means none."""
+    """Returns the unit of time for a word, such as ``m`` for ``Minutes``; "" when it is not a unit."""
     unit = word.lower().replace("μ", "µ")
     for variants in _UNITS:
         if unit in variants or unit.startswith(variants[-1]):
@@ -192,7 +192,7 @@ def _is_ipv6(text: str) -> bool:
 _UUID: Final = r"[0-9a-f]{{8}}-?[0-9a-f]{{4}}-?{}[0-9a-f]{{3}}-?{}[0-9a-f]{{3}}-?[0-9a-f]{{12}}"
 _HEX: Final = "[0-9a-f]"
 
-# By the name without dashes, as the API server looks them up.
+# The keys are names without dashes, as in the API server.
 FORMATS: Final[Mapping[str, Check]] = {
     "bsonobjectid": _whole("[0-9a-fA-F]{24}"),
     "uri": _is_uri,
@@ -224,5 +224,5 @@ FORMATS: Final[Mapping[str, Check]] = {
 
 
 def format_check(name: str) -> Check | None:
-    """The check of a string's format; None when the API server ignores that format."""
+    """Returns the check of a string's format; None when the API server ignores that format."""
     return FORMATS.get(name.replace("-", ""))

@@ -1,18 +1,18 @@
-"""The parser of CEL rules, from tables that were made beforehand.
+"""The parser of CEL rules, built from tables that were generated in advance.
 
-cel-python makes the tables of its grammar each time a process reads the first rule. That takes 0.2 s, as long as a
-whole render of one request without rules. So they lie beside this file, as JSON, with the versions that they were
-made with; where other versions are installed, the tables are made as cel-python does. ``python -m
-troth.engine.admission.grammar`` writes the file anew, and a test says when that is due.
+cel-python generates the tables of its grammar when a process reads its first rule. That takes 0.2 s, as long as a whole
+render of one request without rules. So they are kept beside this file, as JSON, together with the versions that they
+were made with; where other versions are installed, the tables are generated as cel-python does. ``python -m
+troth.engine.admission.grammar`` writes the file again, and a test fails when that is due.
 
-Rejected: lark's own cache (pickles under a name that is known beforehand in a folder that everybody can write to), and
-pickles in the package (nobody can read what is in them).
+Rejected: lark's own cache (pickles with a predictable name in a folder that everybody can write to), and pickles in the
+package (people cannot review their content).
 """
 
 from __future__ import annotations
 
 import functools
-import json  # some of lark's numbers are larger than what orjson takes
+import json  # some of lark's numbers are too large for orjson
 import re
 from importlib.metadata import version
 from pathlib import Path
@@ -40,7 +40,7 @@ def cel_parser() -> celparser.CELParser:
 
 
 def make_tables() -> bytes:
-    """The tables of the installed versions, as the file has them."""
+    """Returns the tables of the installed versions, in the format of the file."""
     grammar = Path(celparser.__file__).with_name("cel.lark").read_text("utf-8")
     parser = lark.Lark(
         grammar,
@@ -72,7 +72,7 @@ def _versions() -> dict[str, str]:
 
 
 def _pack(value: Any) -> Any:
-    """A value as JSON holds it: a map whose keys are numbers as a list of pairs, marked."""
+    """Returns a value for JSON, in which a map with numbers as keys becomes a marked list of pairs."""
     if isinstance(value, dict):
         if any(not isinstance(key, str) for key in value):
             return {"#": [[key, _pack(child)] for key, child in value.items()]}

@@ -1,7 +1,7 @@
-"""What the API server refuses in a CustomResourceDefinition around its schemas: words, versions, columns, subresources.
+"""What the API server refuses in a CustomResourceDefinition outside its schemas: fields, versions, columns and more.
 
-The operator applies the definition with server-side apply, which refuses any word that it does not know: a misspelled
-``minLenght`` is found here, and not when the Promise is published.
+The operator applies the definition with server-side apply, which refuses any unknown field: a misspelled ``minLenght``
+is found here, and not only when the Promise is published.
 
 Upstream: the fields of `pkg/apis/apiextensions/v1/types.go` and the rules of
 `pkg/apis/apiextensions/validation/validation.go` in k8s.io/apiextensions-apiserver v0.36.3.
@@ -49,7 +49,7 @@ _LONGEST_WARNING: Final = 256
 
 
 def unknown_words(obj: Mapping[str, Any], known: tuple[str, ...], field: str) -> Iterator[Refusal]:
-    """The keys of a part of a definition that the API server does not know."""
+    """Yields a refusal for each key of a part of a definition that the API server does not know."""
     for word in obj:
         if word not in known:
             meant = close_match(str(word), known)
@@ -58,7 +58,7 @@ def unknown_words(obj: Mapping[str, Any], known: tuple[str, ...], field: str) ->
 
 
 def outline_refusals(spec: Mapping[str, Any]) -> Iterator[Refusal]:
-    """What is wrong with a definition's spec, except for its names and its schemas."""
+    """Yields what is wrong with a definition's spec, apart from its names and its schemas."""
     yield from unknown_words(spec, _SPEC, "spec")
     yield from unknown_words(spec["names"], _NAMES, "spec.names")
     if spec.get("preserveUnknownFields"):
@@ -192,7 +192,7 @@ def _subresources(subresources: Any, field: str) -> Iterator[Refusal]:
 
 
 def top_level_refusals(schema: Mapping[str, Any], field: str) -> Iterator[Refusal]:
-    """What may not be said of a whole object, and of the fields that every object has."""
+    """Yields what a schema must not say about a whole object, and about the fields that every object has."""
     for word in ("default", "x-kubernetes-embedded-resource", "x-kubernetes-map-type"):
         if schema.get(word) is not None:
             yield forbidden(f"{field}.{word}", "must not be set at the root")

@@ -1,6 +1,6 @@
-"""An object as the API server would give it back: for whoever renders without one.
+"""Objects as the API server would return them, for rendering without an API server.
 
-What only a server knows is fixed, so that the same object gives the same bytes everywhere.
+The fields that only a server can know have fixed values, so that the same object gives the same bytes everywhere.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _NOT_CREATED: Final = ("managedFields", "resourceVersion", "deletionTimestamp", 
 
 
 def as_created(obj: Mapping[str, Any]) -> dict[str, Any]:
-    """An object with what the API server makes up when it creates it: always the same, as if there was one."""
+    """Returns an object with the fields that the API server generates at its creation, which have fixed values here."""
     given = {key: value for key, value in obj["metadata"].items() if key not in _NOT_CREATED}
     metadata = {"creationTimestamp": NOW, "generation": 1, "uid": UID, **given}
     return {**{key: value for key, value in obj.items() if key != "status"}, "metadata": metadata}
 
 
 def as_watched(request: Mapping[str, Any], promise: str) -> dict[str, Any]:
-    """A request as the operator sees it when it renders: created, claimed for that Promise, not paused, read back."""
+    """Returns a request as the operator renders it: created, claimed for that Promise, not paused, and read back."""
     created = as_created(request)
     labels = _unpaused(created["metadata"].get("labels") or {})
     created["metadata"]["labels"] = {**labels, names.PROMISE_NAME: promise}
@@ -36,7 +36,7 @@ def as_watched(request: Mapping[str, Any], promise: str) -> dict[str, Any]:
 
 
 def as_available(promise: Promise) -> Promise:
-    """A Promise as the operator sees it when it renders a request: looked at, available, and not paused."""
+    """Returns a Promise as it is when the operator renders a request: observed, available, and not paused."""
     metadata = replace(promise.metadata, deleting=False, labels=_unpaused(promise.metadata.labels))
     status = {"observedGeneration": metadata.generation, "status": "Available"}
     return replace(promise, metadata=metadata, status=status)
@@ -47,7 +47,7 @@ def _unpaused(labels: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_served(obj: Mapping[str, Any]) -> dict[str, Any]:
-    """An object as the API server gives it back: keys in order, and numbers as Go reads them."""
+    """Returns an object as the API server returns it, with its keys in order and numbers as Go reads them."""
     served: dict[str, Any] = orjson.loads(orjson.dumps(_whole(obj), option=orjson.OPT_SORT_KEYS))
     return served
 

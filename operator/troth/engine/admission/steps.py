@@ -1,27 +1,27 @@
-"""How long the CEL rules of an object may be evaluated: in steps, so that the answer is the same on every machine.
+"""How long the CEL rules of an object may be evaluated, in steps, so that the result is the same on every machine.
 
-Whoever judges many objects would wait for a rule that takes too long time and again. So each time that the steps were
-too few, the next object has half of them: all objects that such a rule spoils cost together as much as two. Objects for
-which a rule takes few steps are judged as before. Rejected: giving a rule up once it took too long for one object. The
-API server takes such rules, and it is for the small objects that they are written.
+When many objects are judged, a rule that takes too long would take too long for each of them. So each time the steps
+run out, the next object gets half as many: all such objects together cost as much as two. Objects for which a rule
+needs few steps are judged as before. Rejected: giving up a rule once it took too long for one object. The API server
+accepts such rules, and they are written for small objects.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-# Nodes of rules that may be visited for one object: two seconds or three.
+# The most nodes of rules that are visited for one object, which takes two or three seconds.
 MOST_STEPS: Final = 60_000
-# What an object has however often the steps were too few: some ten milliseconds.
+# The fewest steps that an object gets, however often they ran out before: some ten milliseconds.
 FEWEST_STEPS: Final = 1_000
 
 
 class OutOfSteps(Exception):
-    """The rules of an object took more steps than they may."""
+    """The rules of an object need more steps than they may take."""
 
 
 class Steps:
-    """How many steps the rules of one object may still take."""
+    """The steps that the rules of one object may still take."""
 
     __slots__ = ("left",)
 
@@ -29,10 +29,10 @@ class Steps:
         self.left = left
 
     def take(self, count: int = 1) -> None:
-        """Takes steps.
+        """Takes ``count`` steps.
 
         Raises:
-            OutOfSteps: there are not so many left.
+            OutOfSteps: not so many are left.
         """
         self.left -= count
         if self.left < 0:
@@ -40,7 +40,7 @@ class Steps:
 
 
 class Allowance:
-    """How many steps the next of some objects has."""
+    """The number of steps for each of several objects, one after another."""
 
     __slots__ = ("steps",)
 
@@ -48,6 +48,6 @@ class Allowance:
         self.steps = MOST_STEPS
 
     def settle(self, steps: Steps) -> None:
-        """Learns from an object that is done."""
+        """Halves the steps of the next object if this one ran out of them."""
         if steps.left < 0:
             self.steps = max(self.steps // 2, FEWEST_STEPS)

@@ -1,11 +1,11 @@
-"""What the API server makes of an object by its structural schema, before it validates it.
+"""How the API server changes an object by its structural schema, before it validates it.
 
-In the API server's own order: a missing field, or a null where null is not allowed, gets its default; what the schema
-does not know is pruned; a null that is not allowed and has no default is taken away. Rejected: doing the three in one
-walk. A default may bring fields that are pruned afterwards, and pruning may take away what held a null.
+In the API server's own order: a missing field, or a null where null is not allowed, gets its default; unknown fields
+are pruned; a null that is not allowed and has no default is removed. Rejected: doing all three in one walk. A default
+may bring fields that are pruned afterwards, and pruning may remove what held a null.
 
-Every function changes the object in place; the caller gives it a copy of its own. Schemas are read as the definition
-has them: no compiling is worth it here, because most of an object is known and needs no change.
+Every function changes the object in place, so callers pass a copy of their own. Schemas are read as they are in the
+definition: compiling them is not worthwhile, because most of an object is known and needs no change.
 
 Upstream: `pkg/apiserver/schema/defaulting/algorithm.go`, `pkg/apiserver/schema/pruning/algorithm.go` and
 `pkg/apiserver/schema/defaulting/prunenulls.go` of k8s.io/apiextensions-apiserver v0.36.3.
@@ -27,9 +27,9 @@ _WIDEST: Final = 2**64
 
 
 def wire_value(value: Any) -> Any:
-    """A deep copy of a value as an API server reads it: plain maps and lists, integers of 64 bits.
+    """Returns a deep copy of a value as an API server reads it: plain maps and lists, integers of 64 bits.
 
-    An integer that has no place in 64 bits is read as a floating-point number.
+    An integer that does not fit into 64 bits is read as a floating-point number.
     """
     kind = type(value)
     if kind is int:
@@ -44,7 +44,7 @@ def wire_value(value: Any) -> Any:
 
 
 def settle_numbers(value: Any) -> Any:
-    """Writes whole numbers without a fraction, in place, as they come back from an API server; answers the value."""
+    """Turns whole numbers into integers, in place, as an API server returns them. Returns the value."""
     if isinstance(value, dict):
         for key, item in value.items():
             value[key] = settle_numbers(item)
@@ -56,9 +56,9 @@ def settle_numbers(value: Any) -> Any:
 
 
 def apply_defaults(value: Any, schema: Schema | None) -> None:
-    """Gives every missing field its default, and every null that may not be one.
+    """Gives every missing field its default, and also every null where null is not allowed.
 
-    The defaults of a default count as well: an object that came from a default is looked into.
+    This includes the fields of an object that came from a default itself.
     """
     if schema is None:
         return
@@ -90,12 +90,12 @@ def apply_defaults(value: Any, schema: Schema | None) -> None:
 
 
 def prune(value: Any, schema: Schema | None, *, is_root: bool = False) -> None:
-    """Takes away what the schema does not know, except where it says to keep it.
+    """Removes the fields that the schema does not know, except where it says that unknown fields are kept.
 
     Args:
-        value: what is pruned, in place.
-        schema: None means that nothing is known.
-        is_root: apiVersion, kind and metadata stay, as in an embedded resource.
+        value: the value to prune, in place.
+        schema: its schema; None when no field is known.
+        is_root: whether apiVersion, kind and metadata stay, as in an embedded resource.
     """
     if schema is not None and schema.get("x-kubernetes-preserve-unknown-fields"):
         _prune_known(value, schema, is_root=is_root)
@@ -146,7 +146,7 @@ def _prune_known(value: Any, schema: Schema | None, *, is_root: bool = False) ->
 
 
 def drop_nulls(value: Any, schema: Schema | None) -> None:
-    """Takes away every null field that may not be null and has no default. A null in a list stays."""
+    """Removes every null field that must not be null and has no default. A null in a list stays."""
     if isinstance(value, dict):
         gone = []
         for name, item in value.items():
@@ -177,7 +177,7 @@ def _additional(schema: Schema) -> Schema | None:
 
 
 def dropped_fields(given: Any, kept: Any, path: str = "") -> list[str]:
-    """The paths of fields that pruning took away from an object, other than its status and what is null."""
+    """Returns the paths of the fields that pruning removed from an object, without its status and without nulls."""
     if isinstance(given, Mapping) and isinstance(kept, Mapping):
         found = []
         for name, value in given.items():

@@ -1,4 +1,4 @@
-"""A live request that no longer fits its API, and how several are told. This travels; the judgement does not."""
+"""Live requests that no longer fit their API, and the sentences about them. `promises.fitting` finds them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _MOST_NAMES: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """A request that does not fit.
+    """A request that does not fit its API.
 
     Attributes:
-        namespace: of the request.
-        name: of the request.
+        namespace: the namespace of the request.
+        name: the name of the request.
         problem: the first thing that is wrong with it, in the API server's words.
-        held: the API server refuses every write of it, so it cannot be deleted either.
-        generation: of the request as it was judged.
+        held: whether the API server refuses every write of it, so that it cannot be deleted either.
+        generation: the generation of the request that was judged.
     """
 
     namespace: str
@@ -29,7 +29,7 @@ class Unfit:
 
 
 def named(unfit: Sequence[Unfit]) -> str:
-    """The first three, each with what is wrong with it."""
+    """Names the first three requests, each with what is wrong with it."""
     ordered = sorted(unfit, key=lambda one: (not one.held, one.namespace, one.name))
     said = [f"{one.namespace}/{one.name} ({one.problem})" for one in ordered[:_MOST_NAMES]]
     more = len(unfit) - len(said)
@@ -37,7 +37,7 @@ def named(unfit: Sequence[Unfit]) -> str:
 
 
 def consequence(unfit: Sequence[Unfit]) -> str:
-    """What it means that some cannot be written at all; or nothing."""
+    """Says what follows for requests that cannot be written at all; "" when there are none."""
     held = sum(one.held for one in unfit)
     if not held:
         return ""

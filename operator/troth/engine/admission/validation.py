@@ -1,12 +1,12 @@
 """Validation of an object by the OpenAPI schema of its definition, as the API server does it.
 
-The rules are those of kube-openapi, with its edges: the bounds of a whole number are cut to whole numbers, a list
-passes where a formatted string is wanted, null is never in an enum. What is wrong but was so before an update, in a
-part that the update leaves as it was, does not count (ratcheting). Rejected: the `jsonschema` package. It knows
-nothing of `nullable`, int-or-string or ratcheting, and its formats and regular expressions are not the API server's;
-nor can a hostile pattern be run with Python's `re`, which can take for ever.
+The rules are those of kube-openapi, with its peculiarities: the bounds of a whole number are truncated to whole
+numbers, a list passes where a formatted string is expected, null is never in an enum. A fault that existed before an
+update, in a part that the update leaves as it was, does not count (ratcheting). Rejected: the `jsonschema` package. It
+does not know `nullable`, int-or-string or ratcheting, its formats and regular expressions are not the API server's, and
+Python's `re` can take for ever for a hostile pattern.
 
-A schema is compiled once into a tree of `Validator`; checking is then without look-ups in the schema.
+A schema is compiled once into a tree of `Validator` objects; checking then needs no look-ups in the schema.
 
 Upstream: `pkg/validation/validate` of k8s.io/kube-openapi as Kubernetes v1.36.3 uses it, and
 `pkg/apiserver/validation/ratcheting.go` and `pkg/apiserver/schema/listtype/validation.go` of
@@ -36,7 +36,7 @@ from troth.engine.admission.refusals import (
 )
 from troth.engine.admission.structure import Schema
 
-# There is no old value, or none that belongs to this one.
+# Stands for an old value that does not exist.
 ABSENT: Final = object()
 
 _FLOAT32_MAX: Final = 3.4028234663852886e38
@@ -121,12 +121,12 @@ class Validator:
         )
 
     def check(self, value: Any, path: str, old: Any = ABSENT) -> list[Refusal]:
-        """Everything that is wrong with a value and what is in it.
+        """Returns everything that is wrong with a value and its members.
 
         Args:
-            value: plain maps, lists and scalars.
-            path: where it is, for the messages.
-            old: what was there before an update, or `ABSENT`.
+            value: the value, of plain maps, lists and scalars.
+            path: its path, for the messages.
+            old: the value before an update, or `ABSENT`.
         """
         found: list[Refusal] = []
         kind = type(value)
@@ -240,7 +240,7 @@ class Validator:
             found.append(too_many(path, len(value), self._max_items))
 
     def _old_items(self, old: Any) -> Callable[[Any], Any] | None:
-        """Finds the old item with the same keys; only items of a list of type map can be told apart."""
+        """Returns a function that finds the old item with the same keys; None for a list that is not of type map."""
         return old_items(old, self._list_keys)
 
     def _check_object(self, value: dict[str, Any], path: str, old: Any, found: list[Refusal]) -> None:
@@ -292,7 +292,7 @@ class Validator:
 
 
 def compile_pattern(pattern: str) -> tuple[Callable[[str], bool] | None, str]:
-    """A search for a pattern in RE2's language, and what is wrong with the pattern when there is none."""
+    """Returns a search for a pattern in RE2's syntax; or None and, for an invalid pattern, what is wrong with it."""
     if not pattern:
         return None, ""
     options = re2.Options()
@@ -307,7 +307,7 @@ def compile_pattern(pattern: str) -> tuple[Callable[[str], bool] | None, str]:
 
 
 def old_items(old: Any, keys: tuple[str, ...]) -> Callable[[Any], Any] | None:
-    """A function from an item to the old item with the same keys; None when items cannot be told apart."""
+    """Returns a function from an item to the old item with the same keys; None when items have no keys."""
     if not keys or not isinstance(old, list):
         return None
     known: dict[tuple[Any, ...], Any] = {}
@@ -331,7 +331,7 @@ def _identity(item: Any, keys: tuple[str, ...]) -> tuple[Any, ...] | None:
 
 
 def check_list_types(value: Any, schema: Schema | None, path: str) -> list[Refusal]:
-    """Duplicates in lists that are sets or maps."""
+    """Returns a refusal for each duplicate in a list that is a set or a map."""
     if schema is None:
         return []
     found: list[Refusal] = []
@@ -366,7 +366,7 @@ def _check_list_map(value: list[Any], keys: tuple[str, ...], path: str) -> list[
 
 
 def _repeated(values: list[Any]) -> list[int]:
-    """The index of the second appearance of each value that is there more than once."""
+    """Returns the index of the second occurrence of each value that occurs more than once."""
     seen: dict[Any, int] = {}
     found = []
     for index, value in enumerate(values):
@@ -386,7 +386,7 @@ def _hashable(value: Any) -> Any:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two JSON values are equal, and of the same types: true is not 1, and 1 is not 1.0."""
+    """Whether two JSON values are equal and of the same types: true is not 1, and 1 is not 1.0."""
     if type(one) is not type(other):
         return False
     if isinstance(one, dict):
@@ -397,14 +397,14 @@ def same(one: Any, other: Any) -> bool:
 
 
 def _same_converted(value: Any, member: Any) -> bool:
-    """Go converts a number to the type of the enum's member, and so cuts off a fraction."""
+    """Whether a value equals a member of an enum as in Go, which converts numbers to the member's type."""
     if type(value) is float and type(member) is int:
         return math.isfinite(value) and math.trunc(value) == member
     return type(value) is int and type(member) is float and float(value) == member
 
 
 def _failures(validators: tuple[Validator, ...], value: Any, path: str, old: Any) -> list[list[Refusal]]:
-    # The node that combines them compares with the old value itself; only what is below may ratchet here.
+    # The node that combines them compares with the old value itself; only the nodes below may ratchet here.
     return [validator.check(value, path, old) for validator in validators]
 
 
