@@ -1,11 +1,11 @@
-"""What tools note on an object for themselves: how it was applied, by whom, and what it was then.
+"""The labels and annotations that tools put on an object for their own bookkeeping, such as how it was applied.
 
-A template must not read it. The same request applied with ``kubectl apply``, server-side, with Helm or from Git is
-the same request, and has to give the same files; and what a tool notes may change without anybody's having asked for
-something else. docs/reference/template.md has this list for people, and a test holds the two together.
+Templates must not read them. The same request applied with ``kubectl apply``, server-side, with Helm or from Git is the
+same request, and has to give the same files; and a tool may change its notes although nobody has asked for something
+else. docs/reference/template.md has this list for people, and a test compares the two.
 
-Left out are a tool's *settings*, such as ``argocd.argoproj.io/sync-wave``: people write those, and may mean a template
-to read them.
+The *settings* of a tool, such as ``argocd.argoproj.io/sync-wave``, are not in the list: people write those, and may
+want a template to read them.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ NAMES: Final = frozenset(
         "internal.workflows.kratix.io/run-from-start",
     }
 )
-"""Labels and annotations that are never shown."""
+"""Labels and annotations that are never shown to templates."""
 
 PREFIXES: Final = (
     "applyset.kubernetes.io/",
@@ -70,22 +70,22 @@ PREFIXES: Final = (
     "objectset.rio.cattle.io/",
     "skaffold.dev/",
 )
-"""Labels and annotations that begin like this are never shown, either: `kubectl apply --applyset`, Config Sync, Kratix'
-traces, Rancher Fleet, Skaffold."""
+"""Prefixes of labels and annotations that are never shown to templates: `kubectl apply --applyset`, Config Sync,
+Kratix' traces, Rancher Fleet, Skaffold."""
 
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 MANAGERS: Final = ("Helm", "pulumi", "skaffold")
-"""Tools that put their own name into `MANAGED_BY`, on all they apply. Any other value is shown."""
+"""Tools that put their own name into `MANAGED_BY` on everything that they apply. Any other value is shown."""
 
 FIELDS: Final = ("finalizers", "managedFields", "resourceVersion", "selfLink")
-"""Fields of ``metadata`` that are never shown."""
+"""Fields of ``metadata`` that are never shown to templates."""
 
 
 def is_hidden(name: str, value: object = None) -> bool:
-    """Whether a label or an annotation is some tool's bookkeeping."""
+    """Whether a label or an annotation is bookkeeping of a tool, so that templates must not see it."""
     return name in NAMES or name.startswith(PREFIXES) or (name == MANAGED_BY and value in MANAGERS)
 
 
 def without_bookkeeping(noted: Mapping[str, str]) -> dict[str, str]:
-    """Labels or annotations as far as people wrote them."""
+    """Returns labels or annotations without the bookkeeping of tools."""
     return {name: value for name, value in noted.items() if not is_hidden(name, value)}

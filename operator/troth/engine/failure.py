@@ -1,8 +1,8 @@
-"""Why a pipeline gave nothing: a value, since a failing template is an expected outcome.
+"""Why a pipeline failed. It is a value, since a failing template is an expected outcome.
 
-A failure is read by the author of a Promise and by the developer who asked, often in the status of an object
-and nowhere else. So it says where (pipeline, file, line, expression), on what (the path of the input and its
-value), what is wrong, and what to do.
+The author of a Promise and the developer who made the request read it, often in the status of an object and nowhere
+else. So it says where it happened (pipeline, file, line, expression), for which input (path and value), what is wrong,
+and what to do.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ class Failure:
     """What went wrong in one pipeline.
 
     Attributes:
-        reason: CamelCase, for conditions and for tools.
-        pipeline: name of the pipeline.
-        file: path of the file, or the field of a leaf (``values.size``, ``files[0].when``), or "".
-        line: line in the template of ``file``, from 1.
-        column: column in that line, from 1.
-        expression: source of the expression, without its braces.
-        input: path of the input that matters most, such as ``spec.size``.
+        reason: a word in CamelCase, for conditions and for tools.
+        pipeline: the name of the pipeline.
+        file: the path of the file, or the field of a leaf (``values.size``, ``files[0].when``), or "".
+        line: the line in the template of ``file``, counted from 1.
+        column: the column in that line, counted from 1.
+        expression: the source of the expression, without its braces.
+        input: the path of the most relevant input, such as ``spec.size``.
         value: that input as JSON, cut short, or "".
         message: what is wrong, without a full stop.
         hint: what to do about it, or "".
-        endless: the templates asked for more stack than there is: includes or macros form a circle. Not told to people.
-        again: after how many seconds Troth tries again by itself; 0 when nobody has decided that. Not told to people.
+        endless: whether the stack was exhausted, because includes or macros form a circle. Not shown to people.
+        again: the seconds after which Troth tries again by itself; 0 when that is not decided. Not shown to people.
     """
 
     reason: Reason
@@ -67,17 +67,17 @@ class Failure:
 
     @property
     def location(self) -> str:
-        """``pipeline/file:line``, as far as it is known."""
+        """``pipeline/file:line``, as far as these are known."""
         where = "/".join(part for part in (self.pipeline, self.file) if part)
         return f"{where}:{self.line}" if where and self.line is not None else where
 
     @property
     def is_unbounded(self) -> bool:
-        """Whether the templates asked for more time, memory or stack than there is, instead of being wrong."""
+        """Whether the templates exceeded their time, memory or stack, as opposed to being wrong."""
         return self.reason in _UNBOUNDED or self.endless
 
     def sentence(self) -> str:
-        """One line for people: where, what, and what to do. A refusal is shown as its author wrote it."""
+        """Returns one line for people: where, what is wrong, what to do. A refusal is shown as its author wrote it."""
         if self.reason == "Refused":
             return " ".join(self.message.split())
         text = f"{self.location}: {self.message}" if self.location else self.message
@@ -86,7 +86,7 @@ class Failure:
         return " ".join(text.split())
 
     def as_status(self) -> dict[str, Any]:
-        """The failure for ``status.troth.failure``; what is not known is left out."""
+        """Returns the failure for ``status.troth.failure``, without the fields that are not known."""
         fields = {
             "reason": self.reason,
             "pipeline": self.pipeline,
@@ -103,11 +103,11 @@ class Failure:
 
     @property
     def passes(self) -> bool:
-        """Whether the same render may go well another time."""
+        """Whether the same rendering may succeed at another time."""
         return passes(self.reason)
 
     def within(self, pipeline: str) -> Failure:
-        """The same failure, of that pipeline, with its texts cut to a length that a status can hold."""
+        """Returns the failure as one of that pipeline, with its texts cut to a length that a status can hold."""
         return replace(
             self,
             pipeline=pipeline,
@@ -119,17 +119,17 @@ class Failure:
 
     @staticmethod
     def from_wire(fields: Mapping[str, Any]) -> Failure:
-        """The failure as a worker sent it."""
+        """Returns the failure from the fields that a worker sent."""
         return Failure(**fields)
 
 
 def passes(reason: str) -> bool:
-    """Whether a failure for that reason may go away by itself: what failed was the process or the time that it had."""
+    """Whether a failure for that reason may pass by itself, because a process or its time was at fault."""
     return reason in _PASSING
 
 
 def timed_out(seconds: float, found: Failure | None = None) -> Failure:
-    """The failure of what did not end in time, with the place where it was, if that is known."""
+    """Returns the failure of a pipeline that did not end in ``seconds``, with its place, if ``found`` knows it."""
     failure = Failure(
         "TemplateTimeout",
         f"the templates did not finish within {seconds:g} seconds",

@@ -1,16 +1,16 @@
-"""What becomes of a request: one function, and its answer is a value.
+"""What becomes of a request: one function decides it, and returns the decision as a value.
 
-The operator carries the answer out. ``troth render``, ``troth test`` and lint ask for the same answer without a
-cluster, with a Promise that is as the operator has it when it renders (`as_available`). Nobody else decides which spec
-a request is bound to, or in which order its Promise's state, a pause and a deletion count.
+The operator carries the decision out. ``troth render``, ``troth test`` and lint ask for the same decision without a
+cluster, with a Promise in the state in which the operator renders it (`as_available`). No other code decides which spec
+a request is bound to, or how its Promise's state, a pause and a deletion take precedence over each other.
 
-What follows a rendering is in the answer, too: `Renders.judge` says what the outcomes of its pipelines amount to. To
-which Destinations that goes is decided group by group (`troth.engine.placement`), where Destinations come and go
-without anything new being rendered.
+The decision also covers what follows a rendering: `Renders.judge` sums up the outcomes of the pipelines. The
+Destinations are chosen elsewhere, for each group (`troth.engine.placement`), because Destinations come and go without a
+new rendering.
 
-Rejected: *exceptions for what is not rendered* (each of these is an expected outcome, and is reported in its own way),
-*an answer that has been rendered already* (the operator renders in another process and waits for its turn, a command
-renders at once).
+Rejected: *exceptions for requests that are not rendered* (each of these is an expected outcome, and is reported in its
+own way), *a decision that includes the rendered files* (the operator renders in another process and waits for its turn,
+while a command renders at once).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from troth.engine.status.facts import Obstacle
 from troth.engine.workflow.outputs import WorkflowOutput, judge_outcomes
 
 SOURCE: Final = "resource-workflow"
-"""Who speaks through the destination rules of a request's pipelines."""
+"""The source of the destination rules in a request's pipelines, as Kratix names it."""
 
 _MOST_REMEMBERED: Final = 500
 
@@ -43,10 +43,10 @@ class BoundPromise:
     """The spec of a Promise that a request uses.
 
     Attributes:
-        promise: whose spec it is.
-        spec: the spec.
-        version: the version that the spec belongs to.
-        revision: changes whenever the spec does.
+        promise: the Promise that the spec belongs to.
+        spec: the spec that the request uses.
+        version: the version of that spec.
+        revision: a text that changes whenever the spec does.
     """
 
     promise: Promise
@@ -55,11 +55,11 @@ class BoundPromise:
     revision: str
 
     def declared_status(self, api_version: str) -> Mapping[str, Any]:
-        """What one version of the API says of the status of its requests."""
+        """Returns the schema that one version of the API declares for the status of its requests."""
         return declared_status(self.spec.api or {}, api_version)
 
     def context(self, request: Request) -> RenderContext:
-        """What the templates may read of the request."""
+        """Returns what the templates may read of the request and its Promise."""
         return render_context(self.promise, request, version=self.version)
 
 
@@ -69,7 +69,7 @@ ReadPipelines = Callable[[BoundPromise, Action], tuple[JinjaPipeline, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """Nothing is done for it, not even its deletion, until a label is taken off."""
+    """The request is paused: nothing is done for it, not even its deletion, until the label is removed."""
 
     obstacle: Obstacle
 
@@ -81,11 +81,11 @@ class Paused:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Its Promise cannot carry it out now. What was carried out before stands.
+    """Its Promise cannot carry the request out now. What was carried out before stays.
 
     Attributes:
         bound: the spec that it is bound to.
-        obstacle: why it waits; None when its Promise is about to say more, and nothing is worth a write until then.
+        obstacle: why it waits; None while the status of its Promise is about to change, when nothing is written.
     """
 
     bound: BoundPromise
@@ -99,12 +99,12 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """It cannot be carried out as it is.
+    """The request cannot be carried out as it is.
 
     Attributes:
-        reason: for the condition Ready.
-        why: in a sentence.
-        by_promise: the Promise is at fault, and says so itself.
+        reason: the reason for the condition Ready.
+        why: what is wrong, in one sentence.
+        by_promise: whether the Promise is at fault, whose own status says so.
     """
 
     reason: str
@@ -114,13 +114,13 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """It is being deleted.
+    """The request is being deleted.
 
     Attributes:
         bound: the spec that it is bound to.
-        pipelines: its delete pipelines.
-        failure: why these cannot be run; empty when they can.
-        stalled: only an edit of the request helps.
+        pipelines: its delete pipelines; none when they have run.
+        failure: why these cannot be run, in one sentence; empty when they can.
+        stalled: whether only an edit of the request helps.
     """
 
     bound: BoundPromise
@@ -136,12 +136,13 @@ class Leaving:
 
 @dataclass(frozen=True, slots=True)
 class Renders:
-    """Its pipelines are run.
+    """The pipelines of the request are to be run.
 
     Attributes:
         bound: the spec that it is bound to.
         pipelines: its configure pipelines, in their order.
-        declared_status: what its API says of the status; what has another type, the API server would refuse.
+        declared_status: the schema that its API declares for the status; the API server would refuse values of another
+            type.
     """
 
     bound: BoundPromise
@@ -154,7 +155,7 @@ class Renders:
         return self.bound.spec.destination_selectors
 
     def judge(self, outcomes: Sequence[Outcome]) -> WorkflowOutput:
-        """What the outcomes of its pipelines amount to."""
+        """Sums up the outcomes of its pipelines."""
         return judge_outcomes(
             outcomes, selectors=self.selectors, source=SOURCE, declared_status=self.declared_status
         )
@@ -164,7 +165,7 @@ Judgement = Paused | Waiting | Refused | Leaving | Renders
 
 
 def bind_promise(promise: Promise, request: Request) -> BoundPromise:
-    """The spec that a request is rendered with: today the newest, later the one its revision says."""
+    """Returns the spec that a request is rendered with: today the newest, later the one of its revision."""
     del request
     meta = promise.metadata
     version = promise.version or names.VERSION_NOT_SET
@@ -172,20 +173,20 @@ def bind_promise(promise: Promise, request: Request) -> BoundPromise:
 
 
 def read_pipelines(bound: BoundPromise, action: Action) -> tuple[JinjaPipeline, ...]:
-    """The pipelines that a request is carried out, or deleted, with; raises InvalidObject."""
+    """Returns the configure or the delete pipelines of a request. Raises InvalidObject."""
     workflows = bound.spec.resource_workflows
     chosen = workflows.configure if action == "configure" else workflows.delete
     return offers.read_pipelines(chosen, f"spec.workflows.resource.{action}", action=action)
 
 
 class PipelineMemory:
-    """Reads the pipelines of each revision once."""
+    """Reads the pipelines of each revision only once."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, Action], tuple[JinjaPipeline, ...]] = {}
 
     def read(self, bound: BoundPromise, action: Action) -> tuple[JinjaPipeline, ...]:
-        """The same as `read_pipelines`."""
+        """Returns the same as `read_pipelines`."""
         found = self._known.get((bound.revision, action))
         if found is None:
             found = read_pipelines(bound, action)
@@ -198,13 +199,13 @@ class PipelineMemory:
 def judge_request(
     promise: Promise, request: Request, *, api_version: str, read: ReadPipelines = read_pipelines
 ) -> Judgement:
-    """What becomes of a request now.
+    """Decides what becomes of a request now.
 
     Args:
-        promise: the Promise that it is of, with its status.
+        promise: the Promise of the request, with its status.
         request: the request, with its status.
-        api_version: the version of the API that requests are read in, such as ``v1``.
-        read: reads pipelines; `PipelineMemory.read` for whoever asks often.
+        api_version: the version of the API in which requests are read, such as ``v1``.
+        read: reads pipelines; `PipelineMemory.read` when this is called often.
     """
     meta, of_promise = request.metadata, promise.metadata
     if of_promise.is_paused or meta.is_paused:
@@ -216,10 +217,10 @@ def judge_request(
         return _judge_deletion(bound, request, read)
     if of_promise.deleting:
         if request.is_observed:
-            return Waiting(bound, None)  # it goes in a moment, and what it says is so until then
+            return Waiting(bound, None)  # it is about to be deleted; until then its status stays true
         return Waiting(bound, _why_unavailable(promise))
     if not promise.is_observed:
-        return Waiting(bound, None)  # its reconciler looks at the new spec first, and then queues its requests
+        return Waiting(bound, None)  # the Promise is reconciled first, and then queues its requests
     if not promise.is_available:
         return Waiting(bound, _why_unavailable(promise))
     if meta.unread:
@@ -234,11 +235,11 @@ def judge_request(
 
 
 def _why_unavailable(promise: Promise) -> Obstacle | None:
-    """Why a Promise fulfils no requests; None when it is about to say so."""
+    """Returns why a Promise cannot fulfil requests; None when its own status is about to tell."""
     if not promise.status.get("status"):
-        return None  # it was not looked at yet; its first status queues its requests
+        return None  # it has no status yet; its first status queues its requests
     if (find_condition(promise.status.get("conditions"), READY) or {}).get("reason") == reasons.PAUSED:
-        return None  # it is no longer paused, and looks at itself first
+        return None  # it is no longer paused, and is reconciled first
     return why_unavailable(promise.name, promise.status, deleting=promise.metadata.deleting)
 
 

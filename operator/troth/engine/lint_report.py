@@ -1,4 +1,4 @@
-"""What an operator is told of a Promise by lint: small, because it travels, and is kept in a status."""
+"""The errors that lint finds in a Promise, as the operator gets them. They are few, since a status holds them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class LintError:
 
     Attributes:
         code: a key of `linting.remarks.CODES`.
-        place: ``pipeline/file:line``, as a failure names it.
+        place: ``pipeline/file:line``, in the same form as in a failure.
         message: what is wrong, without a full stop.
         fix: what to do, or "".
     """
@@ -24,19 +24,19 @@ class LintError:
     fix: str
 
     def sentence(self) -> str:
-        """One line for people."""
+        """Returns one line for people."""
         text = f"{self.place}: {self.code}: {self.message}"
         return f"{text}; {self.fix}" if self.fix else text
 
 
 @dataclass(frozen=True, slots=True)
 class LintReport:
-    """What lint found.
+    """The result of lint.
 
     Attributes:
-        errors: the first ten.
-        count: how many there are.
-        unfinished: why not everything was looked at, or "".
+        errors: the first ten errors.
+        count: how many errors there are.
+        unfinished: why not everything was checked, or "".
     """
 
     errors: tuple[LintError, ...] = ()
@@ -45,6 +45,6 @@ class LintReport:
 
     @classmethod
     def from_wire(cls, message: Mapping[str, Any]) -> LintReport:
-        """The report as `dataclasses.asdict` gave it."""
+        """Returns the report from the result of `dataclasses.asdict`."""
         errors = tuple(LintError(**error) for error in message["errors"])
         return cls(errors, message["count"], message["unfinished"])

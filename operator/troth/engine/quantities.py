@@ -1,7 +1,7 @@
 """Quantities of Kubernetes (``250m``, ``1.5Gi``, ``1e3``) as exact numbers, and back in their canonical form.
 
-Arithmetic is decimal, so nothing is lost to binary fractions, and rounds up where a unit ends, as Kubernetes
-does: to a thousandth for decimal quantities, to a whole byte for binary ones.
+The arithmetic is decimal, so nothing is lost to binary fractions. As in Kubernetes, results are rounded up to the
+smallest unit: to a thousandth for decimal quantities, to a whole byte for binary ones.
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ class Quantity:
 
 
 def parse_quantity(value: Any) -> Quantity:
-    """A quantity from its text, or from a number.
+    """Reads a quantity from a text or a number.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the value is not a quantity.
     """
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return Quantity(Decimal(str(value)), binary=False)
@@ -77,7 +77,7 @@ def parse_quantity(value: Any) -> Quantity:
 
 
 def number_of(quantity: Quantity) -> int | float:
-    """The amount in base units, whole where it is whole."""
+    """Returns the amount in base units, as an int when it is whole."""
     whole = quantity.amount.to_integral_value()
     return int(whole) if whole == quantity.amount else float(quantity.amount)
 
@@ -103,13 +103,13 @@ def quantity_sub(value: Any, other: Any) -> str:
 
 
 def quantity_mul(value: Any, factor: Any) -> str:
-    """A quantity times a number, rounded up to what Kubernetes can hold."""
+    """A quantity times a number, rounded up to the precision of Kubernetes."""
     first = parse_quantity(value)
     return str(Quantity(first.amount * parse_quantity(factor).amount, first.binary))
 
 
 def quantity_div(value: Any, divisor: Any) -> str:
-    """A quantity divided by a number, rounded up to what Kubernetes can hold."""
+    """A quantity divided by a number, rounded up to the precision of Kubernetes."""
     first = parse_quantity(value)
     by = parse_quantity(divisor).amount
     if not by:
@@ -118,12 +118,12 @@ def quantity_div(value: Any, divisor: Any) -> str:
 
 
 def quantity_max(value: Any, *others: Any) -> Any:
-    """The largest of quantities, as it was written."""
+    """The largest of several quantities, as it was written."""
     candidates = [*value, *others] if isinstance(value, (list, tuple)) else [value, *others]
     return max(candidates, key=lambda candidate: parse_quantity(candidate).amount)
 
 
 def quantity_min(value: Any, *others: Any) -> Any:
-    """The smallest of quantities, as it was written."""
+    """The smallest of several quantities, as it was written."""
     candidates = [*value, *others] if isinstance(value, (list, tuple)) else [value, *others]
     return min(candidates, key=lambda candidate: parse_quantity(candidate).amount)

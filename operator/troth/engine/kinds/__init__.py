@@ -1,7 +1,7 @@
-"""What may stand in an object of a kind: Kubernetes' own kinds, and those of CustomResourceDefinitions.
+"""What an object of a kind may contain: Kubernetes' own kinds, and those of CustomResourceDefinitions.
 
-Data and pure functions, so that an operator finds in what a Promise renders what a command finds. The bundled schemas
-of Kubernetes (data/) are read when the first object asks for one.
+Data and pure functions, so that the operator and the commands find the same faults in what a Promise renders. The
+bundled schemas of Kubernetes (data/) are read when they are first needed.
 """
 
 from troth.engine.kinds.kubernetes import Kubernetes

@@ -1,7 +1,7 @@
-"""CustomResourceDefinitions of v1beta1, which Kubernetes had until 1.22: many projects still ship one.
+"""CustomResourceDefinitions of v1beta1, which Kubernetes removed in 1.22 and many projects still ship.
 
-What it says of objects can be told in v1: one schema for all versions stands in each, and unknown fields were kept
-unless the definition said otherwise.
+They can be expressed in v1: a single schema for all versions is copied into each, and unknown fields are kept unless
+the definition says otherwise.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ _OPEN: Final = "x-kubernetes-preserve-unknown-fields"
 
 
 def in_version_1(definition: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A definition as v1 has it; one that is of v1 comes back as it is.
+    """Converts a definition to v1. One that is of v1 already is returned unchanged.
 
     Raises:
-        KeyError, TypeError, ValueError: it is not shaped as one.
+        KeyError, TypeError, ValueError: it is not a definition.
     """
     if definition.get("apiVersion") != FORMER:
         return definition
@@ -38,7 +38,7 @@ def _version(version: dict[str, Any], spec: Mapping[str, Any], *, keeps: bool) -
 
 
 def _opened(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema with every map open, as v1beta1 kept what it did not know."""
+    """Returns the schema with unknown fields allowed in every map, since v1beta1 kept them."""
     found = dict(schema)
     if isinstance(found.get("properties"), Mapping):
         found["properties"] = {

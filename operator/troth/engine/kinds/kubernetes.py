@@ -1,4 +1,4 @@
-"""Kubernetes' own schemas, reduced to types, fields, enums, formats and what its validation code fixes (data/).
+"""Kubernetes' own schemas, reduced to types, fields, enums, formats and constraints of its validation code (data/).
 
 The API server's code checks more than that, so an object without a problem may still be refused.
 """
@@ -42,10 +42,10 @@ _WORDS: Final[Mapping[str, str]] = {
 
 
 class Kubernetes:
-    """The kinds of one release; the bundled ones are read when the first object asks.
+    """The kinds of one release of Kubernetes. The bundled ones are read when they are first needed.
 
     Args:
-        reduced: what `reduce_openapi` gave; None for the bundled schemas.
+        reduced: the result of `reduce_openapi`; None for the bundled schemas.
     """
 
     def __init__(self, reduced: Mapping[str, Any] | None = None) -> None:
@@ -62,7 +62,7 @@ class Kubernetes:
         self.version = document["version"]
 
     def schema_at(self, obj: Mapping[str, Any], path: Sequence[str | int]) -> Mapping[str, Any]:
-        """What may stand in that place of the object; nothing when that is not known."""
+        """Returns the schema of the value at a path in an object; an empty one when it is not known."""
         self._read()
         name = self._kinds.get(f"{obj.get('apiVersion')}/{obj.get('kind')}")
         schema = self.resolved({"$ref": name}) if name is not None else {}
@@ -74,12 +74,12 @@ class Kubernetes:
         return schema
 
     def resolved(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The schema with what it refers to."""
+        """Returns the schema with its reference, if it has one, replaced by the definition."""
         self._read()
         return {**self._definitions.get(schema["$ref"], {}), **schema} if "$ref" in schema else schema
 
     def problems(self, obj: Mapping[str, Any]) -> list[tuple[str, str]] | None:
-        """Field and problem of each thing that is not allowed; None when the kind is not known."""
+        """Returns the field and the problem of everything that is not allowed; None when the kind is not known."""
         self._read()
         name = self._kinds.get(f"{obj.get('apiVersion')}/{obj.get('kind')}")
         if name is None:
@@ -96,7 +96,7 @@ class Kubernetes:
             schema = {**self._definitions.get(schema["$ref"], {}), **schema}
         kind = schema.get("type")
         if value is None or (kind is None and "properties" not in schema) or depth > _DEEPEST:
-            return  # null is as good as absent, and what has no type may be anything
+            return  # null counts as absent, and a schema without a type allows everything
         if not _is(value, str(kind or "object")):
             yield path, f"is {_kind(value)}, not {_WORDS.get(str(kind), 'a map')}"
             return

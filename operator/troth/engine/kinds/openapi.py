@@ -1,8 +1,8 @@
-"""From the OpenAPI that an API server publishes, of version 2 or 3, to what an object is held against.
+"""Reduces the OpenAPI that an API server publishes, of version 2 or 3, to what validation needs.
 
-Kept is what validation needs: types, fields, required fields, formats and enums, and to them comes what only the
-validation code of Kubernetes fixes (`data/fixed.py`). The bundled schemas are made by the same functions, so that a
-cluster's own differ from them only where the cluster differs.
+These are types, fields, required fields, formats and enums, together with constraints that only the validation code of
+Kubernetes has (`data/fixed.py`). The bundled schemas are made by the same functions, so a cluster's own schemas differ
+from them only where the cluster differs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _FREE: Final = "x-kubernetes-preserve-unknown-fields"
 _KINDS: Final = "x-kubernetes-group-version-kind"
 _DEEPEST: Final = 60
-# What the published schema describes as text, or not at all, and what it is in JSON.
+# Types that the published schema describes as text or not at all, with what they are in JSON.
 _SPECIAL: Final[Mapping[str, Mapping[str, Any]]] = {
     "io.k8s.apimachinery.pkg.api.resource.Quantity": {"type": "quantity"},
     "io.k8s.apimachinery.pkg.util.intstr.IntOrString": {"type": "int-or-string"},
@@ -30,15 +30,15 @@ _SPECIAL: Final[Mapping[str, Mapping[str, Any]]] = {
 
 
 def is_openapi(document: Any) -> bool:
-    """Whether a document is OpenAPI with schemas in it."""
+    """Whether a document is an OpenAPI document with schemas."""
     return isinstance(document, Mapping) and bool(_published(document))
 
 
 def check_openapi(document: Mapping[str, Any]) -> None:
-    """Whether a document with schemas can be reduced: whoever hands one in may have made it with anything.
+    """Checks that a document with schemas can be reduced, since any tool may have made it.
 
     Raises:
-        InvalidObject: names the first field that has another type than Kubernetes' OpenAPI gives it.
+        InvalidObject: a field has another type than in Kubernetes' OpenAPI; the error names the first such field.
     """
     require_map(document.get("info"), "info")
     place = "definitions" if "swagger" in document else "components.schemas"
@@ -79,7 +79,7 @@ def _check_schema(schema: Any, field: str, depth: int) -> None:
 
 
 def reduce_openapi(documents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """``kinds`` (``group/version/Kind`` to the name of a definition) and ``definitions``."""
+    """Returns ``kinds`` (from ``group/version/Kind`` to the name of a definition) and ``definitions``."""
     published: dict[str, Any] = {}
     version = ""
     for document in documents:
@@ -107,7 +107,7 @@ def reduce_openapi(documents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def fix(definitions: Mapping[str, Any], path: str, values: Mapping[str, Any]) -> bool:
-    """Puts values into the schema of ``DEFINITION/property`` or ``DEFINITION/property/*``; whether there is one."""
+    """Adds keywords to the schema of ``DEFINITION/property`` or ``…/property/*``. Returns whether it exists."""
     definition, _, rest = path.partition("/")
     schema = (definitions.get(definition) or {}).get("properties", {}).get(rest.partition("/")[0])
     if schema is not None and rest.endswith("/*"):
@@ -128,7 +128,7 @@ def _published(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _reference(schema: Mapping[str, Any]) -> str:
-    """The definition that a schema means: version 3 wraps it in ``allOf`` to put a default beside it."""
+    """Returns the definition that a schema refers to; version 3 wraps it in ``allOf`` when it has a default."""
     parts = schema.get("allOf")
     target = schema.get("$ref") or (parts[0].get("$ref") if isinstance(parts, list) and len(parts) == 1 else None)
     for prefix in _PREFIXES:
@@ -138,7 +138,7 @@ def _reference(schema: Mapping[str, Any]) -> str:
 
 
 def _reduce(schema: Any, needed: list[str], depth: int) -> dict[str, Any]:
-    """A schema without descriptions; the definitions that it refers to are noted."""
+    """Returns a schema without descriptions; adds the definitions that it refers to to ``needed``."""
     if not isinstance(schema, Mapping) or depth > _DEEPEST:
         return {}
     reference = _reference(schema)

@@ -1,4 +1,4 @@
-"""Holds objects against the definitions that are known, and against Kubernetes' own schemas."""
+"""Validates objects against the known CustomResourceDefinitions and against Kubernetes' own schemas."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _MOST_PROBLEMS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a schema says of an object.
+    """The result of validating an object by its schema.
 
     Attributes:
-        problems: field and problem of each thing that is not allowed; None when there is no schema.
-        unchecked: field and rule of what could not be evaluated.
-        useless: what is wrong with a definition that is there and cannot be used, or "".
+        problems: the field and the problem of everything that is not allowed; None when there is no schema.
+        unchecked: the field and the rule of each CEL rule that could not be evaluated.
+        useless: why the definition of the kind cannot be used, or "".
     """
 
     problems: Sequence[tuple[str, str]] | None
@@ -32,11 +32,11 @@ class Judgement:
 
 
 class Schemas:
-    """What is known about kinds.
+    """The schemas of all known kinds.
 
     Args:
-        definitions: objects, of which the CustomResourceDefinitions count; a later one outweighs an earlier one.
-        kubernetes: the kinds that an API server has of itself; those that come with Troth by default.
+        definitions: objects, of which only the CustomResourceDefinitions count; a later one overrides an earlier one.
+        kubernetes: the built-in kinds of an API server; by default those that come with Troth.
     """
 
     def __init__(self, definitions: Iterable[Any] = (), kubernetes: Kubernetes | None = None) -> None:
@@ -60,11 +60,11 @@ class Schemas:
                 self._useless[named] = f"its CustomResourceDefinition is malformed{lacks}"
 
     def problems(self, obj: Mapping[str, Any]) -> Sequence[tuple[str, str]] | None:
-        """Field and problem of each thing that the schema does not allow; None when there is no schema."""
+        """Returns the field and the problem of everything that is not allowed; None when there is no schema."""
         return self.judge(obj).problems
 
     def judge(self, obj: Mapping[str, Any]) -> Judgement:
-        """All that its schema says of an object."""
+        """Validates an object by the schema of its kind."""
         group, kind = str(obj.get("apiVersion")).rpartition("/")[0], str(obj.get("kind"))
         definition = self._definitions.get((group, kind))
         if definition is None:

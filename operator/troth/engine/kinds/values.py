@@ -1,4 +1,4 @@
-"""Whether one value of a Kubernetes object is one that its schema lets through: enums, formats, ranges, patterns."""
+"""Validates single values of Kubernetes objects by their schema: enums, formats, ranges, patterns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_MEMBERS: Final = 8
 
 
 def wrong_value(value: Any, schema: Mapping[str, Any]) -> str:
-    """What is wrong with a value of the right type, or ""."""
+    """Returns what is wrong with a value of the right type, or ""."""
     if isinstance(value, str):
         return _wrong_text(value, schema)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -26,7 +26,7 @@ def wrong_value(value: Any, schema: Mapping[str, Any]) -> str:
 
 def _wrong_text(value: str, schema: Mapping[str, Any]) -> str:
     if not value:
-        return ""  # as good as absent: a default takes its place, or the field is required and that is said
+        return ""  # counts as absent: a default takes its place, or a missing field is reported elsewhere
     shown = repr(value[:60])
     members: Sequence[str] | None = schema.get("enum")
     if members is not None and value not in members:

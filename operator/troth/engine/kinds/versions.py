@@ -1,6 +1,6 @@
-"""API versions of Kubernetes that are deprecated or gone, as of 1.36.
+"""API versions of Kubernetes that are deprecated or removed, as of 1.36.
 
-Source: the deprecation guide of Kubernetes' documentation. Groups of other projects are not here.
+Source: the deprecation guide of Kubernetes' documentation. Groups of other projects are not listed.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ REMOVED: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
         for kind in ("FlowSchema", "PriorityLevelConfiguration")
     },
 }
-"""apiVersion and kind to the release that dropped it, and what to write instead ("" when there is nothing)."""
+"""From apiVersion and kind to the release that removed it and what to write instead ("" if there is nothing)."""
 
 DEPRECATED: Final[Mapping[tuple[str, str], str]] = {
     ("v1", "Endpoints"): "discovery.k8s.io/v1 EndpointSlice",
     ("v1", "ComponentStatus"): "the health checks of the components themselves",
 }
-"""apiVersion and kind that still work, to what to write instead."""
+"""From apiVersion and kind that still work to what to write instead."""

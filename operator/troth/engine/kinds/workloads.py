@@ -1,6 +1,7 @@
-"""What Kubernetes asks of several fields together: rules of its validation code that mistakes in templates break often.
+"""Rules of Kubernetes' validation code about several fields together, which mistakes in templates often break.
 
-Each is certain: the API server refuses the object. Read in `pkg/apis/{apps,batch,core,autoscaling}/validation` of 1.36.
+The API server certainly refuses an object that breaks one. Source: `pkg/apis/{apps,batch,core,autoscaling}/validation`
+of Kubernetes 1.36.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _PODS: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
 
 
 def broken_rules(obj: Mapping[str, Any]) -> Iterator[Problem]:
-    """Field and problem of each rule that an object of the right shape breaks."""
+    """Yields the field and the problem of each rule that an object with correct types breaks."""
     kind = (str(obj.get("apiVersion")), str(obj.get("kind")))
     if kind in _PODS:
         path = _PODS[kind]

@@ -1,8 +1,8 @@
-"""Where one document ends and the next begins, as kubectl sees it, and texts that are JSON.
+"""Splits a text into documents as kubectl does, and reads texts that are JSON.
 
-kubectl cuts a text at the lines that begin with ``---`` before it parses anything, and reads one document of each
-part. So what YAML allows beyond that is refused by it (``--- text``, ``%YAML``) or dropped without a word (what
-follows ``...``). Here both is refused, with the line. A text that begins with ``{`` it reads as JSON first, whose
+kubectl cuts a text at the lines that begin with ``---`` before it parses anything, and reads one document from each
+part. It refuses some things that YAML allows (``--- text``, ``%YAML``) and silently drops others (what follows
+``...``). Here both are refused, with the line. kubectl first tries to read a text that begins with ``{`` as JSON, whose
 strings differ from YAML's.
 """
 
@@ -25,10 +25,10 @@ _SPACE: Final = re.compile(r"[ \t\r\n]+")
 
 
 def document_starts(text: str) -> list[int]:
-    """Where kubectl cuts a text: the places where its parts begin.
+    """Returns the offsets at which the parts of a text begin, as kubectl cuts it.
 
     Raises:
-        InvalidManifest: a part begins as kubectl reads none.
+        InvalidManifest: a part begins in a way that kubectl cannot read.
     """
     starts = [0]
     for at in _separators(text):
@@ -56,17 +56,17 @@ def _separators(text: str) -> Iterator[int]:
 
 
 class OneOfEach:
-    """Sees to it that each part of a text has one document: kubectl drops what follows it."""
+    """Checks that each part of a text has one document, since kubectl drops any others."""
 
     def __init__(self, starts: list[int]) -> None:
         self._starts = starts
         self._last = 0
 
     def next(self, node: Any) -> None:
-        """The next document that is not empty.
+        """Takes note of the next document that is not empty.
 
         Raises:
-            InvalidManifest: kubectl would drop it.
+            InvalidManifest: kubectl would drop this document.
         """
         part = bisect_right(self._starts, node.start_mark.index)
         if part == self._last:
@@ -78,12 +78,12 @@ class OneOfEach:
 
 
 def json_documents(text: str) -> tuple[list[Any], str]:
-    """The JSON objects that a text begins with, one after another, and what follows them, at the same lines.
+    """Returns the JSON objects that a text begins with, and the rest of the text, with the same line numbers.
 
-    None of them when there is something to complain about, which YAML's reader does with the place.
+    The list is empty when there is a fault, so that the reader of YAML reports it with its place.
 
     Raises:
-        InvalidManifest: a number that kubectl refuses in JSON, and not in YAML.
+        InvalidManifest: there is a number that kubectl refuses in JSON, though not in YAML.
     """
     documents: list[Any] = []
     at = _after_space(text, 0)

@@ -1,13 +1,13 @@
-"""Canonical YAML: one value, one text, whatever reads it.
+"""Canonical YAML: each value has exactly one text, which all readers understand in the same way.
 
-Readers disagree about words without quotes: YAML 1.1 takes ``yes``, ``1:30`` and ``2024-01-01`` for something
-else than text, YAML 1.2 does not, and Kubernetes stands between. A string is written without quotes only when
-none of them could see anything else in it. Otherwise it stands in single-line double quotes with JSON's escapes,
-which all readers share; texts of several lines that hold nothing unusual are literal blocks, since people
-read scripts and certificates in pull requests.
+Readers disagree about words without quotes: for YAML 1.1 ``yes``, ``1:30`` and ``2024-01-01`` are not text, for YAML
+1.2 they are, and Kubernetes is between the two. A string is written without quotes only when it is text for all of
+them. Otherwise it is written on one line in double quotes with JSON's escapes, which all readers share; texts of
+several lines without unusual characters become literal blocks, since people read scripts and certificates in pull
+requests.
 
-Written straight rather than with PyYAML's emitter: five times faster, and its choice of style is not ours to
-fix (it folds long lines and quotes by YAML 1.1 alone).
+Rejected: PyYAML's emitter. It is five times slower, and its style cannot be changed (it folds long lines, and quotes by
+the rules of YAML 1.1 alone).
 """
 
 from __future__ import annotations
@@ -47,21 +47,21 @@ class TooDeep(ValueError):
 
 
 def dump_documents(values: Iterable[Any]) -> str:
-    """The documents as one text, ``---`` between them.
+    """Returns the documents as one text, with ``---`` between them.
 
     Raises:
         TooDeep: a value nests too deep.
-        ValueError: a number that JSON cannot hold.
+        ValueError: a number cannot be written in JSON.
     """
     return "---\n".join(dump_document(value) for value in values)
 
 
 def dump_document(value: Any) -> str:
-    """One JSON value as YAML, keys in their order, with a line break at its end.
+    """Returns one JSON value as YAML, with its keys in the given order and a line break at the end.
 
     Raises:
         TooDeep: the value nests too deep.
-        ValueError: a number that JSON cannot hold.
+        ValueError: a number cannot be written in JSON.
     """
     lines: list[str] = []
     if isinstance(value, Mapping) and value:
@@ -75,7 +75,7 @@ def dump_document(value: Any) -> str:
 
 
 def dump_scalar(value: Any) -> str:
-    """A scalar, or an empty map or list, on one line."""
+    """Returns a scalar, or an empty map or list, on one line."""
     if isinstance(value, str):
         return quote(value)
     if value is None:
@@ -96,19 +96,19 @@ def dump_scalar(value: Any) -> str:
 
 
 def quote(text: str) -> str:
-    """A string as a scalar on one line that every reader takes for exactly this string."""
+    """Returns a string as a scalar on one line that every reader takes for exactly this string."""
     if _PLAIN.fullmatch(text) and not _ambiguous(text):
         return text
     return double_quoted(text)
 
 
 def double_quoted(text: str) -> str:
-    """A string in double quotes."""
+    """Returns a string in double quotes."""
     return f'"{_ESCAPED.sub(_escape, text)}"'
 
 
 def text_of(value: Any) -> str:
-    """A value inside of a longer text: a string as it is, anything else as JSON."""
+    """Returns a value as part of a longer text: a string as it is, anything else as JSON."""
     if isinstance(value, str):
         return value
     if value is True:
@@ -123,13 +123,13 @@ def text_of(value: Any) -> str:
 
 
 def _mapping(value: Mapping[str, Any], first: str, indent: str, lines: list[str], depth: int) -> None:
-    """Append a map; ``first`` stands before its first line, ``indent`` before all others."""
+    """Appends the lines of a map; ``first`` is put before its first line, ``indent`` before all others."""
     if depth > DEEPEST:
         raise TooDeep(f"nested more than {DEEPEST} levels deep")
     lead = first
     for key, child in value.items():
         name = quote(key)
-        # A longer key would not be read as one without its own indicator.
+        # Without the indicator ``?``, a longer key would not be read as a key.
         prefix = f"{lead}{name}:" if len(name) <= _LONGEST_SIMPLE_KEY else f"{lead}? {name}\n{indent}:"
         kind = type(child)
         if kind is str:
@@ -192,5 +192,5 @@ def _real(value: float) -> str:
     if not math.isfinite(value):
         raise ValueError(f"{value} is not a number that JSON can hold")
     text = repr(value)
-    # YAML 1.1 sees a number in 1e+16 only when it has a dot.
+    # For YAML 1.1, 1e+16 is only a number when it has a dot.
     return text.replace("e", ".0e") if "e" in text and "." not in text else text

@@ -1,6 +1,7 @@
-"""Where in a YAML text each field stands, for messages that name a file and a line.
+"""The line of each field in a YAML text, for messages that name a file and a line.
 
-Kept apart from reading: the operator never asks, and remembering a place for each value would cost every reading.
+It is separate from reading: the operator does not need it, and keeping a line for each value would slow down all
+reading.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ _UNUSUAL: Final = re.compile(r"^(?:%|\.\.\.)|^---[ \t]*[^\s#]|\r|\u0085|\u2028|\
 
 
 def field_lines(text: str) -> list[dict[str, int]]:
-    """For each document of a text: path of a field (``spec.files[0].template``; "" is the whole) to its line, from 1.
+    """Returns for each document the line of each field, from 1, by path (``spec.files[0].template``; "" is the whole).
 
-    The line is the one of a field's key; of a text, the line where the text begins. What is not YAML has no lines.
+    It is the line of the field's key, and for a block of text the line where the text begins. A text that is not YAML
+    has no lines.
     """
     found: list[dict[str, int]] = []
     try:
@@ -33,9 +35,9 @@ def field_lines(text: str) -> list[dict[str, int]]:
 
 
 def document_lines(text: str, count: int) -> list[int]:
-    """The line, from 1, where each of ``count`` documents of a YAML text begins; all 1 when that cannot be told.
+    """Returns the line, from 1, where each of ``count`` documents of a text begins; 1 for each when it is not clear.
 
-    ``---`` at the start of a line always ends a document, so a text of megabytes need not be parsed for this.
+    ``---`` at the start of a line always ends a document, so large texts need not be parsed for this.
     """
     if not _UNUSUAL.search(text):
         found: list[int] = []

@@ -1,21 +1,21 @@
-"""YAML as the API server reads it, and the one way in which Troth writes it.
+"""Reads YAML as the API server does.
 
-PyYAML's own loaders speak YAML 1.1 with surprises that are not the API server's: dates become objects, 1:30
-becomes 90, 1e3 stays text, a repeated key silently wins, aliases multiply without bound. So only libyaml's
-parser is used; which type a plain word has stands in `words`, where a document ends in `documents`, and what is
-refused is decided here:
+PyYAML's own loaders read YAML 1.1 in ways that differ from the API server's: dates become objects, 1:30 becomes 90, 1e3
+stays text, a repeated key silently wins, aliases multiply without bound. So only libyaml's parser is used. `words`
+decides which type a plain word has, `documents` where a document ends, and this module what is refused:
 
 * JSON types only; y, n, yes, no, on and off are booleans (as in Kubernetes), dates and base 60 are text;
 * a repeated key, an unknown tag, infinity, and a key that is not text or number are errors with a line;
 * merge keys (``<<``) work, unless readers differ on what they give;
-* what aliases add, and how deep anything nests, is bounded. The bound on depth is also what keeps a hostile text
-  from overflowing the stack of libyaml's binding, which ends the process.
+* what aliases add is bounded, and so is the depth of nesting. The bound on depth also keeps a hostile text from
+  overflowing the stack of libyaml's binding, which would end the process.
 
-What is read is what kubectl reads; what kubectl refuses, drops, or is alone in reading so, is refused.
+What is read is what kubectl reads. Anything that kubectl refuses, drops, or reads differently from all other readers is
+refused.
 
-Values of expressions are put in here as well, through `Leaves`: while a scalar is read it is still known
-whether it was plain or quoted. Writing is `emit`. Rejected: ruamel (ten times slower), the Rust
-parsers (YAML 1.2, and they make dates).
+The values of expressions are inserted here as well, through `Leaves`, because it is only known during reading whether a
+scalar was plain or quoted. `emit` writes YAML. Rejected: ruamel (ten times slower), the parsers written in Rust (YAML
+1.2, and they make dates).
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ __all__ = [
 
 _MOST_ALIASED: Final = 10_000
 _LARGEST_KEY: Final = 3e38
-"""A fraction in 32 bits, which is what kubectl makes of one that is a key."""
+"""The largest fraction as a key, which kubectl reads with 32 bits."""
 
 _BINARY: Final = PREFIX + "binary"
 _NO_VALUE: Final = {WHOLE: "whole number", NUMBER: "number", BOOL: "boolean", NULL_TAG: "null"}
@@ -77,13 +77,13 @@ _SLASH: Final = re.compile(r"(?<!\\)(?:\\\\)*\\/")
 
 _BANG: Final = re.compile(r"!\s")
 _BANG_FIRST: Final = re.compile(r"(?:&\S+\s+)?!(?=\s)")
-"""``! 12`` is text."""
+"""A scalar with the tag ``!``, which makes it text, as in ``! 12``."""
 
 _BYTE_ORDER_MARK: Final = re.compile(r"(\n---[ \t\r]*(?:#[^\n]*)?\n)\ufeff")
-"""Where a file that begins with one was put behind another; the one at the start of a text YAML knows itself."""
+"""A byte order mark after ``---``, from joining two files. YAML itself ignores one at the start of a text."""
 
 _TWO_ESCAPES: Final = re.compile(r"\\\\|\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
-"""A pair of escapes; a backslash that is escaped itself is found first, so that it begins none."""
+"""A pair of escapes of surrogates. An escaped backslash is matched first, so that it cannot begin an escape."""
 
 _SECOND_VALUE: Final = "mapping values are not allowed in this context"
 _NO_KEY: Final = "did not find expected key"
@@ -121,34 +121,34 @@ _MISTAKES: Final[Mapping[str, Mistake]] = {
     _NO_KEY: "Indentation",
     _CANNOT_START: "ReservedCharacter",
 }
-"""Which mistake is behind what libyaml says."""
+"""The mistakes behind messages of libyaml."""
 
 
 class TooManyDocuments(InvalidManifest):
-    """A text has more documents than are allowed."""
+    """A text with more documents than are allowed."""
 
 
 class Leaves(Protocol):
-    """Puts values into scalars while a text is read. ``mark`` is the character that announces one."""
+    """Puts values into scalars while a text is read. ``mark`` is the character that marks such scalars."""
 
     @property
     def mark(self) -> str:
-        """A scalar without this character is left alone."""
+        """The character without which a scalar is left as it is."""
 
     def leaf(self, text: str, *, plain: bool) -> Any:
-        """The value of a scalar; ``plain`` says that it stood without quotes and is not a block."""
+        """Returns the value of a scalar; ``plain`` says whether it had no quotes and is not a block."""
 
     def key(self, text: str) -> str:
-        """The text of a key."""
+        """Returns the text of a key."""
 
 
 def load_documents(text: str, *, leaves: Leaves | None = None, most: int | None = None) -> list[Any]:
-    """The documents of a YAML or JSON text as JSON values, empty ones left out.
+    """Returns the documents of a YAML or JSON text as JSON values, without empty ones.
 
     Args:
-        text: the YAML or JSON.
-        leaves: replaces scalars, or None.
-        most: more documents than this are an error.
+        text: the YAML or JSON to read.
+        leaves: puts values into scalars; None to leave all of them as they are.
+        most: the most documents that are allowed; None for any number.
 
     Raises:
         TooManyDocuments: there are more than ``most``.
@@ -162,7 +162,7 @@ def load_documents(text: str, *, leaves: Leaves | None = None, most: int | None 
     if most is not None and len(documents) > most:
         raise TooManyDocuments(f"more than {most} documents")
     if not text.endswith("\n"):
-        text += "\n"  # as kubectl does: a block at the end has its last line break
+        text += "\n"  # as in kubectl, so that a block at the end keeps its last line break
     if "\ufeff" in text:
         text = _BYTE_ORDER_MARK.sub(r"\1", text)
     try:
@@ -192,7 +192,7 @@ def load_documents(text: str, *, leaves: Leaves | None = None, most: int | None 
 
 
 def _with_whole_characters(text: str) -> str:
-    """JSON may write a character as two escapes of half a character each, YAML may not; kubectl reads both."""
+    """Joins pairs of escaped surrogates, which JSON allows and YAML does not; kubectl reads both."""
     if ("\\ud" not in text and "\\uD" not in text) or not text.lstrip().startswith("{"):
         return text
     return _TWO_ESCAPES.sub(_whole_character, text)
@@ -205,10 +205,10 @@ def _whole_character(match: re.Match[str]) -> str:
 
 
 def load_document(text: str) -> Any:
-    """The only document of a text; None when there is none.
+    """Returns the only document of a text; None when the text is empty.
 
     Raises:
-        InvalidManifest: not YAML, or more than one document.
+        InvalidManifest: the text is not YAML, or has more than one document.
     """
     documents = load_documents(text)
     if len(documents) > 1:
@@ -217,7 +217,7 @@ def load_document(text: str) -> Any:
 
 
 def text_of_key(value: Any) -> str | None:
-    """The text of a scalar as a key in JSON; None when it cannot be one."""
+    """Returns the text of a scalar as a key of JSON; None when it cannot be a key."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -230,7 +230,7 @@ def text_of_key(value: Any) -> str | None:
 
 
 class _Builder:
-    """From nodes to values. A node that is met again through an alias is built again: nothing is shared."""
+    """Builds values from nodes. A node that an alias refers to is built again, so that values share nothing."""
 
     def __init__(self, leaves: Leaves | None, text: str) -> None:
         self._leaves = leaves
@@ -244,7 +244,7 @@ class _Builder:
         self._depth = 0
 
     def document(self, node: Any) -> Any:
-        """The value of a document. Anchors end with it, and the next one's nodes may lie where its nodes lay."""
+        """Returns the value of a document. Its anchors are forgotten, since later nodes may reuse their addresses."""
         if self._seen is not None:
             self._seen.clear()
         return self.build(node)

@@ -1,8 +1,8 @@
-"""From a YAML text to nodes: libyaml's parser with Kubernetes' reading of plain words, and a bound on depth.
+"""Reads a YAML text into nodes, with libyaml's parser, Kubernetes' types of plain words, and a bound on depth.
 
 libyaml's binding composes nodes itself, in C, and refuses an anchor that occurs twice in one document. YAML allows
-that, and kubectl reads it: the later one counts from where it stands. Such a text is composed here, from events,
-which takes twice as long; so only such a text is.
+that, and kubectl reads it: the later anchor is used from there on. Such a text is composed here, from events, which
+takes twice as long, so this is only done where it is needed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ANCHOR_AGAIN: Final = "found duplicate anchor"
 
 
 Mistake = Literal["RepeatedKey", "Indentation", "ReservedCharacter", "TooManyAliases"]
-"""Mistakes for which whoever writes the text by a template can be told what to do."""
+"""Frequent mistakes, for which an author of templates gets a hint."""
 
 
 class InvalidManifest(TrothError):
@@ -41,9 +41,9 @@ class InvalidManifest(TrothError):
 
     Attributes:
         problem: what is wrong, in plain words, without a full stop.
-        line: line in the text, from 1; None when it is not known.
-        column: column in that line, from 1.
-        mistake: which of the frequent mistakes it is; None for any other.
+        line: the line in the text, from 1; None when it is not known.
+        column: the column in that line, from 1.
+        mistake: which of the frequent mistakes it is; None when it is another one.
     """
 
     def __init__(
@@ -62,11 +62,11 @@ class InvalidManifest(TrothError):
 
 
 def compose(text: str) -> Iterator[Any]:
-    """The node of each document.
+    """Yields the node of each document.
 
     Raises:
-        InvalidManifest: it nests too deep.
-        yaml.YAMLError: it is not YAML.
+        InvalidManifest: the text nests too deep.
+        yaml.YAMLError: the text is not YAML.
     """
     done = 0
     composer = _Composer(text)

@@ -1,8 +1,8 @@
-"""Which type a word has that stands in YAML without quotes, as kubectl and the API server read it.
+"""The type of a word without quotes in YAML, as kubectl and the API server read it.
 
-They read with go-yaml v2: YAML 1.1's booleans (``y`` and ``n`` too), numbers as Go's `strconv` knows them, and no
-dates. A number too large for one of 64 bits is a fraction, as long as it looks like a decimal one; what is too large
-even for that is text. What has passed through JSON is a whole number if it can be one: ``1.0`` and ``1e3`` are.
+They use go-yaml v2: YAML 1.1's booleans (``y`` and ``n``, too), numbers as Go's `strconv` reads them, and no dates. An
+integer of more than 64 bits is a fraction, as long as it is decimal; what is too large even for that is text. After
+JSON a number is whole if it can be: ``1.0`` and ``1e3`` are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FALSE: Final = frozenset(
 )
 NULL: Final = frozenset(("", "~", "null", "Null", "NULL"))
 NUMERIC: Final = frozenset("-+.0123456789")
-"""What every number begins with."""
+"""The characters that a number can begin with."""
 
 _WHOLE: Final = re.compile(
     r"(?P<sign>[-+]?)"
@@ -37,19 +37,19 @@ _NOT_FINITE: Final = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
 
 def is_not_finite(word: str) -> bool:
-    """Whether it is infinity or no number, which JSON has not."""
+    """Whether a word stands for infinity or NaN, which JSON does not have."""
     return _NOT_FINITE.fullmatch(word) is not None
 
 
 def number(word: str) -> int | float | None:
-    """The number that a word is; None when it is text. The word begins with one of `NUMERIC`."""
+    """Returns the number that a word stands for; None when it is text. The word begins with one of `NUMERIC`."""
     if word.isdecimal() and word.isascii() and word[0] != "0" and len(word) < _SURELY_64_BITS:
-        return int(word)  # most are
+        return int(word)  # most numbers are whole
     if word[0] == ".":
         return _finite(word.replace("_", "")) if _FRACTION.fullmatch(word) else None
     plain = word.replace("_", "") if "_" in word else word
     match = _WHOLE.fullmatch(plain)
-    if match and match.lastgroup and len(plain) <= 80:  # 64 binary digits, and some room
+    if match and match.lastgroup and len(plain) <= 80:  # long enough for 64 binary digits
         value = int((match["sign"] or "") + match[match.lastgroup], _BASES[match.lastgroup])
         if -(1 << 63) <= value < 1 << 64:
             return value
@@ -57,17 +57,17 @@ def number(word: str) -> int | float | None:
 
 
 def as_json_has_it(value: int | float) -> int | float:
-    """A number after it went through JSON: whole if it is one of 64 bits."""
+    """Returns a number as it is after JSON: an int if it is whole and fits into 64 bits."""
     if isinstance(value, float):
         return int(value) if value.is_integer() and -(2.0**63) <= value < 2.0**63 else value
     return value if -(1 << 63) <= value < 1 << 63 else float(value)
 
 
 def key_of_fraction(value: float) -> str:
-    """The text of a fraction as a key: with as many digits as a number of 32 bits needs, as kubectl writes it.
+    """Returns the text of a fraction as a key, as kubectl writes it: with the digits that a number of 32 bits needs.
 
     Raises:
-        OverflowError: it is too large for 32 bits.
+        OverflowError: the number is too large for 32 bits.
     """
     short = struct.unpack("f", struct.pack("f", value))[0]
     exact = next(text for text in (f"{short:.{digits}e}" for digits in range(9)) if _fits(text, short))

@@ -1,7 +1,7 @@
-"""What Kubernetes' validation code fixes and its published schemas do not say, as of 1.36.
+"""Constraints that Kubernetes' validation code enforces and its published schemas lack, as of 1.36.
 
-Read in `pkg/apis/*/validation` of k8s.io/kubernetes and `pkg/util/validation` of k8s.io/apimachinery. Only what holds
-whatever the rest of the object says is here; a field is named by its definition and its path in it.
+Source: `pkg/apis/*/validation` of k8s.io/kubernetes and `pkg/util/validation` of k8s.io/apimachinery. Only constraints
+that hold whatever the rest of the object says are listed; a field is named by its definition and its path in it.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ FIXED: Final[dict[str, dict[str, Any]]] = {
     f"{_RBAC}.RoleRef/kind": {"enum": ["Role", "ClusterRole"]},
     f"{_RBAC}.Subject/kind": {"enum": ["User", "Group", "ServiceAccount"]},
 }
-"""What a value must be: patterns fit the whole text, ranges are of numbers."""
+"""The constraints of a value: patterns must match the whole text, ranges are for numbers."""
 
 REQUIRED: Final[dict[str, list[str]]] = {
     f"{_CORE}.Container": ["image"],
@@ -115,4 +115,4 @@ REQUIRED: Final[dict[str, list[str]]] = {
     f"{_CORE}.VolumeResourceRequirements": ["requests"],
     f"{_AUTOSCALING}.HorizontalPodAutoscaler": ["spec"],
 }
-"""Fields that are never left out, though the schema calls them optional."""
+"""Fields that are required although the schema calls them optional."""

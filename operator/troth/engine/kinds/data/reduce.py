@@ -2,10 +2,10 @@
 
     PYTHONPATH=operator python operator/troth/engine/kinds/data/reduce.py v1.36.3
 
-They come out of the Go module k8s.io/kubernetes (Apache-2.0) of that version. Kept is what validation needs: types,
-fields, required fields and formats from the published schemas, enums from the Go source that the API server's own
-schemas are made of (the published ones are written without), and ranges and patterns that only the validation code has
-(`fixed.py`). Descriptions go. The same version gives the same bytes.
+The source is the Go module k8s.io/kubernetes (Apache-2.0) of that version. What validation needs is kept: types,
+fields, required fields and formats from the published schemas, enums from the Go source of the API server's own schemas
+(the published ones do not have them), and ranges and patterns that only the validation code has (`fixed.py`).
+Descriptions are dropped. The same version gives the same bytes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ GENERATED = "pkg/generated/openapi/zz_generated.openapi.go"
 
 
 def read_enums(source: str) -> dict[str, list[str]]:
-    """The enums of the generated Go source: ``DEFINITION/property``, with ``/*`` for items and the values of maps."""
+    """Reads enums from the generated Go source, by ``DEFINITION/property``, with ``/*`` for items and map values."""
     enums: dict[str, list[str]] = {}
     definition = field = ""
     for line in source.split("\n"):
