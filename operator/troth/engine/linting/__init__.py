@@ -1,6 +1,7 @@
-"""What is wrong with what the templates of a Promise read, and with what they render.
+"""Finds faults in what the templates of a Promise read, and in what they render.
 
-Reading is bounded by a count of steps; rendering by whoever is asked to render. Both are here, so that the operator
-says the same of a Promise that is applied as a command says of one that is being written. What the operator is told
-(`engine.lint_report`) stands apart: it is kept in a status, which needs none of the rest.
+Following templates is bounded by a number of steps, and rendering by the bounds of the caller's renderer. Both are
+here, so that the operator reports the same about an applied Promise as a command does about one that is being written.
+The report for the operator (`engine.lint_report`) is a module of its own, because a status uses it and needs nothing
+else from here.
 """

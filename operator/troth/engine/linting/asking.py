@@ -1,12 +1,12 @@
-"""How requests are made to try a Promise with, and what is to be said when none of them was rendered.
+"""Makes requests to try a Promise with, and says when no request could be rendered.
 
-What a schema says gives a ``spec``. It does not say what else a Promise asks for: a label, a name of a certain form,
-two fields that must fit together. Those who wrote examples and test cases knew it. So what they wrote is tried as it
-is, then with one value changed at a time; and a ``spec`` that is made from the schema is asked for as they asked, in
-their namespace and with their names, labels and annotations, when it is refused without.
+A ``spec`` can be generated from a schema. The schema does not say what else a Promise needs: a label, a name of a
+certain form, two fields that must fit together. The authors of examples and test cases knew that. So their requests are
+tried as they are, and then with one value changed at a time; and when a generated ``spec`` is refused, it is tried
+again in their namespace and with their names, labels and annotations.
 
-Where everything is refused, nothing was looked at, and that must not pass for right. `troth test`, `troth lint` and
-the operator count with one `Tally`.
+When everything is refused, nothing has been checked, and this must not look like success. `troth test`, `troth lint`
+and the operator use the same `Tally` for that.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from troth.engine.rendering.render import Outcome, Rendered
 from troth.engine.workflow.outputs import is_suspended
 
 NOTHING_RENDERED: Final = "T211"
-"""The code of lint that says so; a comment with it says that it is meant."""
+"""The lint code for a pipeline that was never rendered. A comment with this code silences it."""
 
 SILENCE: Final = f"{{# troth:ignore {NOTHING_RENDERED} why #}}"
 
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a request has beside what its API describes."""
+    """The metadata of a request, which its API's schema does not describe."""
 
     name: str
     namespace: str = "default"
@@ -44,7 +44,7 @@ class Frame:
     annotations: Mapping[str, str] = field(default_factory=dict)
 
     def metadata(self) -> dict[str, Any]:
-        """As it stands in a request; nothing empty in it."""
+        """Returns the ``metadata`` of a request, without empty fields."""
         found: dict[str, Any] = {"name": self.name, "namespace": self.namespace}
         for what, noted in (("labels", self.labels), ("annotations", self.annotations)):
             if noted:
@@ -53,13 +53,13 @@ class Frame:
 
 
 class Asking:
-    """Makes the requests of one API.
+    """Makes requests of one API.
 
     Args:
         api_version: the version that the operator watches.
-        kind: of the requests.
-        written: requests that people wrote; those of other kinds are passed over.
-        name: of a request that nobody wrote.
+        kind: the kind of the requests.
+        written: requests that people wrote; those of other kinds are ignored.
+        name: the name for generated requests.
     """
 
     def __init__(
@@ -78,18 +78,18 @@ class Asking:
         self._order = list(self.frames[1:])
 
     def request(self, body: Mapping[str, Any], frame: Frame | None = None) -> dict[str, Any]:
-        """A whole request."""
+        """Returns a whole request."""
         metadata = (frame or self.plain).metadata()
         return {"apiVersion": self._api_version, "kind": self._kind, "metadata": metadata, **body}
 
     def bodies(self) -> Iterator[tuple[Frame, dict[str, Any]]]:
-        """What the first of those that people wrote ask for, and how; each different body once."""
+        """Yields the first few requests that people wrote, each as its metadata and the rest, without repetitions."""
         for request in list(_distinct(self.written, _body))[:_MOST_CHANGED]:
             if request.get("apiVersion") == self._api_version:
                 yield _frame(request), _body(request)
 
     def named(self, frame: Frame, length: int) -> list[Frame]:
-        """The frame with a name that is so long: of one letter, and else one that begins as its own does."""
+        """Returns the frame with names of that length: of one repeated letter, and one that begins as its own does."""
         found = [replace(frame, name="a" * length)]
         if frame != self.plain:
             found.append(replace(frame, name=frame.name[:length].rstrip("-.").ljust(length, "a")))
@@ -103,13 +103,13 @@ class Asking:
         *,
         first: Frame | None = None,
     ) -> T:
-        """What becomes of a body in the first frame in which it is not refused; else in the very first.
+        """Tries a body in one frame after another. Returns the first answer that is not a refusal, else the first one.
 
         Args:
-            body: what is asked for.
-            attempt: tries a whole request.
-            is_refused: whether the answer is a refusal that may be another one in another frame.
-            first: the frame to begin with; the plain one when there is none.
+            body: the request without its metadata.
+            attempt: tries a whole request, and returns an answer.
+            is_refused: whether an answer is a refusal that may be different in another frame.
+            first: the frame to begin with; None for the plain one.
         """
         begin = first or self.plain
         answer = attempt(self.request(body, begin))
@@ -118,7 +118,7 @@ class Asking:
         for frame in [other for other in (*self._order, self.plain) if other != begin]:
             other = attempt(self.request(body, frame))
             if not is_refused(other):
-                if frame in self._order:  # the next one is most likely taken as this one was
+                if frame in self._order:  # the next body is most likely accepted in the same frame
                     self._order.remove(frame)
                     self._order.insert(0, frame)
                 return other
@@ -126,21 +126,21 @@ class Asking:
 
 
 def may_depend_on_metadata(words: str) -> bool:
-    """Whether the API might take the same body with another name or with labels: it complained of no field of it."""
+    """Whether the API might accept the same body with another name or labels, because no field of the spec is wrong."""
     return not words.startswith("spec")
 
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the requests that were tried.
+    """Counts what became of the requests that were tried.
 
     Attributes:
-        tried: how many.
+        tried: how many requests were tried.
         refused: how many of them the API or a template refused.
-        failed: a template failed otherwise, and that is told.
+        failed: whether a template failed in another way, which is reported elsewhere.
         reached: the pipelines that rendered something.
-        refusals: of templates, each place once.
-        words: what the API said first, when it refused.
+        refusals: the refusals by templates, one for each place.
+        words: the first refusal by the API, or "".
     """
 
     tried: int = 0
@@ -155,8 +155,8 @@ class Tally:
 
         Args:
             reached: the pipelines that rendered.
-            failure: why not all did.
-            words: what the API says, when it refuses the request.
+            failure: why not all of them did; None when they did.
+            words: the API's refusal of the request, or "".
         """
         self.tried += 1
         self.reached.update(reached)
@@ -170,7 +170,7 @@ class Tally:
             self.failed = True
 
     def untested(self, pipelines: Sequence[str]) -> str:
-        """What was never rendered, and why, in a sentence; "" when everything was, or a failure tells it."""
+        """Says in a sentence which pipelines were never rendered, and why; "" if none, or if a failure explains it."""
         missing = [name for name in pipelines if name not in self.reached]
         if not missing or self.failed:
             return ""
@@ -189,7 +189,7 @@ class Tally:
 
 
 def reached(outcomes: Sequence[Outcome]) -> list[str]:
-    """The pipelines that count: up to the first that fails, or suspends those behind it."""
+    """Returns the pipelines that rendered, up to the first that fails, or that suspends the ones after it."""
     found = []
     for outcome in outcomes:
         if not isinstance(outcome, Rendered):
@@ -220,7 +220,7 @@ def _noted(value: Any) -> dict[str, str]:
 
 
 def _frames(written: Sequence[Mapping[str, Any]]) -> list[Frame]:
-    """Different ways to ask: first those that differ in more than the name."""
+    """Returns the different frames of the requests; those that differ in more than the name come first."""
     frames = [_frame(request) for request in written]
     first = {_packed(frame.metadata() | {"name": ""}): frame for frame in reversed(frames)}
     leading = [frame for frame in frames if any(frame is other for other in first.values())]

@@ -1,6 +1,6 @@
-"""Words that were meant as text and became booleans: y, n, yes, no, on and off, also as keys.
+"""Words that were meant as text and became booleans: y, n, yes, no, on and off, also when they are keys.
 
-kubectl and the API server read them so, and nobody is told: an API with a field ``n`` has a field ``false``.
+kubectl and the API server read them in this way without a warning: an API with a field ``n`` has a field ``false``.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from troth.engine.linting.remarks import Remark
 from troth.engine.yaml.words import FALSE, TRUE
 
 KEYS: Final = {"true": TRUE, "false": FALSE}
-"""What such a key became, and what it may have been."""
+"""From the key that such a word became to the words that it may have been."""
 
 _FIX: Final = "quote it if you mean the word"
 _DEEPEST: Final = 64
 
 
 def check_booleans(promise: Mapping[str, Any], written: Collection[str] = ()) -> Iterator[Remark]:
-    """What in a Promise's API and values has the name of a boolean.
+    """Finds keys and values in a Promise's API that are the name of a boolean.
 
     Args:
         promise: the built Promise.
-        written: the paths of its fields as they are written, where these are known.
+        written: the paths of its fields as the author wrote them, where they are known.
     """
     api = promise["spec"].get("api")
     spec = api.get("spec") if isinstance(api, Mapping) else None
@@ -37,7 +37,7 @@ def check_booleans(promise: Mapping[str, Any], written: Collection[str] = ()) ->
 
 
 def boolean_keys(value: Any, path: str = "", depth: int = 0) -> Iterator[str]:
-    """The paths of keys in an object that are called as a boolean is."""
+    """Yields the paths of keys in an object that have the name of a boolean."""
     if depth > _DEEPEST:
         return
     if isinstance(value, Mapping):
@@ -52,7 +52,7 @@ def boolean_keys(value: Any, path: str = "", depth: int = 0) -> Iterator[str]:
 
 
 def became_boolean(field: str) -> str:
-    """What to say behind the name of a field that is not known, if a word without quotes may have become it."""
+    """Returns what to add to a message about an unknown field that may have been a word without quotes."""
     name = field.rpartition(".")[2]
     return f"; {_words(name)} without quotes is {name}: quote the key if you mean the word" if name in KEYS else ""
 

@@ -1,7 +1,7 @@
-"""Requests around one that is known to be fine: each member of each enum, each boundary, each optional field left out.
+"""Variants of a valid request: each member of each enum, each boundary, each optional field left out.
 
-What a random draw reaches is likely, not certain; who has a size ``large`` wants it tried at every run. So one value at
-a time is changed in a request that the API allows, which also tells what it was that broke it.
+Random values reach every case only probably, and an author who has a size ``large`` wants it tried in every run. So one
+value at a time is changed in a request that the API allows, which also shows which change breaks it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _MOST_ITEMS: Final = 100
 
 
 def around(schema: Mapping[str, Any], value: Mapping[str, Any], *, most: int = _MOST) -> list[Mapping[str, Any]]:
-    """The value with one of its parts at a boundary, at most so many of them; the API may still refuse some."""
+    """Returns at most ``most`` variants of a value with one part at a boundary. The API may still refuse some."""
     found: dict[bytes, Mapping[str, Any]] = {}
     for changed in _changes(schema, value, 0):
         found.setdefault(orjson.dumps(changed, option=orjson.OPT_SORT_KEYS), changed)

@@ -1,4 +1,4 @@
-"""Passing values on: to filters, tests, functions, macros and methods."""
+"""Follows values that are passed to filters, tests, functions, macros and methods."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Calls(Operators):
         return filtering.having(node, filtering.result(node.name, shape))
 
     def _attribute(self, node: nodes.Filter, shape: Shape) -> None:
-        """The field that a filter reads of each item."""
+        """Follows the field that a filter reads from each item."""
         assert node.node is not None  # noqa: S101 - asked by the caller
         names = [item.value for item in node.kwargs if item.key == "attribute"]
         if node.name in filtering.ATTRIBUTE_FIRST and node.args:
@@ -65,7 +65,7 @@ class Calls(Operators):
         if not shape.declared or not shape.kinds or not other.kinds or node.node is None:
             return
         if other.values is not None and any(value in (None, "", False) for value in other.values):
-            return  # stands for nothing
+            return  # it has no value
         if not any(shape.kinds & group and other.kinds & group for group in GROUPS):
             self.remark(
                 "T103",

@@ -1,7 +1,8 @@
-"""The columns of ``kubectl get``, held against what a request has.
+"""Checks the columns of ``kubectl get`` against the fields of a request.
 
-The API server takes any path in a column, and prints nothing for one that leads nowhere: nobody is told. What a request
-has is the API's schema, what Troth writes into each status, and what the pipelines write into it.
+The API server accepts any path in a column, and prints nothing for a path that does not exist, without a warning. The
+fields of a request are those of the API's schema, those that Troth writes into each status, and those that the
+pipelines write into it.
 """
 
 from __future__ import annotations
@@ -35,16 +36,16 @@ _METADATA: Final = frozenset(
         "uid",
     }
 )
-# What Troth itself writes into the status of a request.
+# The fields that Troth itself writes into the status of a request.
 _OWN_STATUS: Final = OWNED_KEYS | {"conditions", "message"}
 
 
 def check_columns(promise: Mapping[str, Any], offer: Offer) -> Iterator[Remark]:
-    """What is wrong with the columns of a Promise's API.
+    """Finds what is wrong with the columns of a Promise's API.
 
     Args:
         promise: the built Promise.
-        offer: what it offers, as the operator reads it.
+        offer: the Promise's offer, as the operator reads it.
     """
     if offer.resource is None:
         return
@@ -61,7 +62,7 @@ def check_columns(promise: Mapping[str, Any], offer: Offer) -> Iterator[Remark]:
 
 
 def _steps(path: str) -> list[str]:
-    """The fields that a path names one after the other, up to where it searches or counts."""
+    """Returns the fields that a path names, up to the first filter or index."""
     steps: list[str] = []
     position = 0
     while match := _STEP.match(path, position):
@@ -73,7 +74,7 @@ def _steps(path: str) -> list[str]:
 def _problem(
     steps: list[str], schema: Mapping[str, Any], written: list[Mapping[str, Any]]
 ) -> tuple[str, str] | None:
-    """What is wrong and what to do about it; None if nothing is, or nothing can be known."""
+    """Returns what is wrong and what to do; None if nothing is wrong, or if it cannot be known."""
     match steps:
         case ["metadata", name, *_]:
             return None if name in _METADATA else _missing("objects have no", steps[:2], _METADATA)
@@ -94,7 +95,7 @@ def _unwritten(steps: list[str], written: list[Mapping[str, Any]]) -> tuple[str,
     trees: list[Any] = list(written)
     for depth, name in enumerate(steps[1:], start=1):
         if not all(isinstance(tree, Mapping) for tree in trees):
-            return None  # a template gives it, and what is in it is not known
+            return None  # a template gives it, and its content is not known
         names = [key for tree in trees for key in tree]
         if any("{{" in str(key) or "{%" in str(key) for key in names):
             return None

@@ -1,7 +1,7 @@
 """Comments that silence one code on one line, with a reason: ``# troth:ignore T107 the portal shows it``.
 
-In a template it is a comment of Jinja, ``{# troth:ignore T103 it is text in old requests #}``. A comment that stands
-alone on its line speaks for the next one. A reason is required: whoever reads the line next asks for it.
+In a template it is a comment of Jinja, ``{# troth:ignore T103 it is text in old requests #}``. A comment that is alone
+on its line is for the next line. A reason is required, since the next reader of the line will ask for it.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ class Comment:
     """One comment.
 
     Attributes:
-        line: where it stands, from 1.
-        column: from 1.
-        code: what it silences.
-        reason: why, or "".
-        for_line: the line that it speaks for.
-        used: it silenced something.
+        line: the line of the comment, from 1.
+        column: its column, from 1.
+        code: the code that it silences.
+        reason: the reason, or "" when there is none.
+        for_line: the line that it is for.
+        used: whether it has silenced something.
     """
 
     line: int
@@ -43,19 +43,19 @@ class Comment:
     used: bool = False
 
     def silences(self, code: str, line: int) -> bool:
-        """Whether it speaks of that code on that line."""
+        """Whether the comment is for that code on that line."""
         return bool(self.reason) and self.code == code and self.for_line == line
 
     @property
     def problem(self) -> str:
-        """Why it cannot silence anything, or ""."""
+        """Why the comment cannot silence anything, or ""."""
         if self.code not in CODES:
             return f"{self.code!r} is not a lint code" if self.code else "the comment does not name a code"
         return "" if self.reason else f"the comment does not say why {self.code} is silenced"
 
 
 def comments_in(lines: Sequence[str]) -> Iterator[Comment]:
-    """The comments of a text, by their lines."""
+    """Yields the comments of a text."""
     for number, line in enumerate(lines, start=1):
         if "troth:ignore" not in line:
             continue

@@ -1,4 +1,4 @@
-"""What a test compares, and how shapes and expressions are said to people."""
+"""What a test compares, and how expressions are shown to people."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from troth.engine.linting.shapes import NUMBERS, Shape, path_words
 from troth.engine.rendering.inputs import path_text
 
 GROUPS: Final = (frozenset(("text",)), NUMBERS, frozenset(("list",)), frozenset(("map",)))
-"""Types that can be compared with one another."""
+"""Groups of types that can be compared with each other."""
 
 _MOST_NAMES: Final = 8
 
 
 def subject_of(test: nodes.Node) -> nodes.Node | None:
-    """What the first comparison of a test is about."""
+    """Returns the expression that the first comparison of a test is about; None if it is not a comparison."""
     while isinstance(test, nodes.Or):
         test = test.left
     if isinstance(test, nodes.Compare):
@@ -27,7 +27,7 @@ def subject_of(test: nodes.Node) -> nodes.Node | None:
 
 
 def members_of(test: nodes.Node) -> tuple[Key | None, Sequence[Any]]:
-    """Which chain a test compares, and with which constants."""
+    """Returns the chain of names that a test compares, and the constants; None and nothing for other tests."""
     if isinstance(test, nodes.Or):
         first, members = members_of(test.left)
         second, others = members_of(test.right)
@@ -46,13 +46,13 @@ def members_of(test: nodes.Node) -> tuple[Key | None, Sequence[Any]]:
 
 
 def are_alike(left: Shape, right: Shape) -> bool:
-    """Whether the two can be compared at all."""
+    """Whether values of two shapes can be compared at all."""
     first, second = left.kinds or frozenset(), right.kinds or frozenset()
     return any(first & group and second & group for group in GROUPS) or bool(first & second)
 
 
 def words_of(node: nodes.Node) -> str:
-    """An expression for people."""
+    """Returns an expression in the form in which messages show it."""
     if isinstance(node, nodes.Const):
         return repr(node.value)
     if isinstance(node, nodes.Filter) and node.node is not None:
@@ -62,12 +62,12 @@ def words_of(node: nodes.Node) -> str:
 
 
 def origin_of(shape: Shape, words: str) -> str:
-    """What is read, and where it comes from when that has another name."""
+    """Returns ``words``, with the field of the request that the value comes from, if that is another one."""
     paths = sorted(path_words(path) for path in shape.paths)
     return words if not paths or words in paths or len(paths) > 1 else f"{words} ({paths[0]})"
 
 
 def enumerated(members: Any) -> str:
-    """The members, the first ones of many."""
+    """Returns the members in one line, and only the first ones if there are many."""
     found = [repr(member) if isinstance(member, str) else str(member) for member in members]
     return ", ".join(found[:_MOST_NAMES]) + (", …" if len(found) > _MOST_NAMES else "")

@@ -1,7 +1,7 @@
-"""What ``kubectl explain`` cannot say of an API, because nobody has written it down.
+"""Finds the parts of an API without a description, which ``kubectl explain`` therefore cannot explain.
 
-Whoever asks for something has no access to the templates: the descriptions of the API are the manual. A field of the
-status that a pipeline writes is looked for in the API as well, since what can be read is part of what is offered.
+Developers who make requests have no access to the templates, so the descriptions of the API are their manual. The
+fields of the status that pipelines write are looked for in the API as well, since developers read them.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from troth.engine.promises.offers import Offer
 from troth.engine.status.author import OWNED_KEYS
 
 _EXPLAINED: Final = frozenset(("apiVersion", "kind", "metadata", "status"))
-"""What Kubernetes and Troth describe."""
+"""The fields that Kubernetes and Troth describe themselves."""
 _OWN_STATUS: Final = OWNED_KEYS | {"conditions", "message"}
 _OPENERS: Final = ("{{", "{%", "{#")
 _DEEPEST: Final = 30
 
 
 def check_descriptions(promise: Mapping[str, Any], offer: Offer) -> Iterator[Remark]:
-    """The fields of a Promise's API that have no description, and its kind if that has none.
+    """Finds the fields of a Promise's API that have no description, and its kind if that has none.
 
     Args:
         promise: the built Promise.
-        offer: what it offers, as the operator reads it.
+        offer: the Promise's offer, as the operator reads it.
     """
     if offer.resource is None:
         return
@@ -44,7 +44,7 @@ def check_descriptions(promise: Mapping[str, Any], offer: Offer) -> Iterator[Rem
 
 
 def _fields(schema: Mapping[str, Any], path: Path, field: str, depth: int) -> Iterator[Remark]:
-    """The fields of a map, or of the maps in a list or a map."""
+    """Checks the fields of a map, or of the maps in a list or a map."""
     if depth > _DEEPEST:
         return
     for name, child in _mapping(schema.get("properties")).items():
@@ -62,7 +62,7 @@ def _fields(schema: Mapping[str, Any], path: Path, field: str, depth: int) -> It
 
 
 def _status(schema: Mapping[str, Any], field: str, offer: Offer) -> Iterator[Remark]:
-    """The fields of the status that the pipelines write, and those that the API declares."""
+    """Checks the fields of the status that the pipelines write, and those that the API declares."""
     status = _mapping(_mapping(schema.get("properties")).get("status"))
     declared = _mapping(status.get("properties"))
     where = f"{field}.properties.status"

@@ -1,7 +1,7 @@
-"""What the operator says of a Promise that is applied: the errors that lint finds, and where they are.
+"""The errors that lint finds in an applied Promise, and where they are, as the operator reports them.
 
-Warnings and notes are for whoever writes a Promise, not for whoever runs it: those stay with ``troth lint``. A comment
-in a template silences here what it silences there.
+Warnings and notes are for the author of a Promise, so only ``troth lint`` shows them. A comment in a template has the
+same effect here as there.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _TEMPLATE: Final = re.compile(r"files\[(\d+)\]\.template")
 
 
 def find_path_errors(document: Mapping[str, Any]) -> LintReport:
-    """What is wrong with the versions of the API, and with what the templates read.
+    """Finds errors in the versions of the API, and in what the templates read.
 
     Args:
-        document: what `lintable` gave.
+        document: the result of `lintable`.
 
     Raises:
         InvalidObject: the Promise cannot be carried out at all.
@@ -47,14 +47,15 @@ def find_path_errors(document: Mapping[str, Any]) -> LintReport:
 
 
 def find_object_errors(document: Mapping[str, Any], render: Render, spent: Callable[[], float]) -> LintReport:
-    """What is wrong with what the templates render, and with what the Promise brings.
+    """Finds errors in what the templates render, and in the Promise's dependencies.
 
-    Schemas are those of Kubernetes, and those of the definitions among the dependencies: ``schemas/`` stays at home.
+    The schemas are those of Kubernetes and those of the definitions among the dependencies. The author's folder
+    ``schemas/`` is not part of an applied Promise.
 
     Args:
-        document: what `lintable` gave.
+        document: the result of `lintable`.
         render: renders pipelines, each within bounds.
-        spent: seconds of a processor that it took until now.
+        spent: returns how many seconds of processor time were used until now.
 
     Raises:
         InvalidObject: the Promise cannot be carried out at all.
@@ -73,7 +74,7 @@ def find_object_errors(document: Mapping[str, Any], render: Render, spent: Calla
 
 
 def _comments(document: Mapping[str, Any]) -> Iterable[Remark]:
-    """What is wrong with the comments of templates, that silence or mean to."""
+    """Yields what is wrong with the comments in templates that are meant to silence a code."""
     for base, pipeline in pipelines_of(document):
         spec = pipeline.get("spec") or {}
         texts = {
@@ -105,7 +106,7 @@ def _errors(document: Mapping[str, Any], remarks: Iterable[Remark]) -> Iterable[
 
 
 class _Texts:
-    """The texts of a Promise that remarks are about, each read once."""
+    """The texts of a Promise that remarks are about, each of which is read once."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document
@@ -113,11 +114,11 @@ class _Texts:
         self._comments: dict[str, set[tuple[str, int]]] = {}
 
     def placed(self, remark: Remark) -> Remark:
-        """The remark, with the line that it is about."""
+        """Returns the remark with the line that it is about."""
         return replace(remark, line=remark.find(self._lines_of(remark.field)), below=False)
 
     def silence(self, remark: Remark) -> bool:
-        """Whether a comment silences a remark that is placed."""
+        """Whether a comment silences a remark that `placed` has returned."""
         if remark.field not in self._comments:
             comments = comments_in(self._lines_of(remark.field))
             self._comments[remark.field] = {

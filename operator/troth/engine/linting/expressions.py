@@ -1,4 +1,4 @@
-"""What an expression of a template gives, and what is wrong with it."""
+"""Follows the expressions of a template: their shapes, and what is wrong with them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from troth.engine.linting.shapes import NUMBER, TEXT, TRUTH, UNKNOWN, Shape, sha
 
 
 class Expressions(Calls):
-    """Gives each expression its shape."""
+    """Determines the shape of each expression."""
 
     def expr(self, node: nodes.Node, scope: Scope, *, forgiving: bool = False) -> Shape:
-        """The shape of an expression, which may be missing."""
+        """Returns the shape of an expression, whose value may be missing."""
         self.step()
         if isinstance(node, nodes.Const):
             return shape_of_value(node.value)

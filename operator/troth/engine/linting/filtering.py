@@ -1,4 +1,4 @@
-"""What filters, tests and methods of the template language want and give, as far as lint knows."""
+"""The types that filters, tests and methods of the template language accept and return, as far as lint knows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FORGIVING_TESTS: Final = frozenset(
     ("defined", "undefined", "none", "string", "mapping", "number", "integer", "float", "boolean", "sequence")
 )
 PRESENT_TESTS: Final = FORGIVING_TESTS - {"undefined", "none"}
-"""Tests that only something that exists passes."""
+"""Tests that only pass for something that exists."""
 
 _NO_SCALAR: Final = SCALARS - {"text"}
 _WANT_ITEMS: Final = frozenset(
@@ -63,7 +63,7 @@ WANT_NO_NULL: Final = frozenset(
         "b64encode",
     )
 ) | {"dns_label", "slug", "sha256", "hash"}
-"""Filters that take null for the word."""
+"""Filters that would turn null into a word."""
 _HAVING: Final = frozenset(
     (
         ("selectattr",),
@@ -89,7 +89,7 @@ MAP_METHODS: Final = frozenset(("items", "keys", "values", "get"))
 
 
 def unfit(name: str, shape: Shape) -> str:
-    """What the filter wants instead of that shape, or "" when it can have it."""
+    """Returns what the filter needs instead of that shape, or "" when the shape is fine."""
     if name in _WANT_ITEMS and shape.never({"text", "list", "map"}):
         return "a list, a map or text"
     if name in _WANT_MAP and shape.never({"map", "list"} if name == "combine" else {"map"}):
@@ -104,7 +104,7 @@ def unfit(name: str, shape: Shape) -> str:
 
 
 def having(node: nodes.Filter, shape: Shape) -> Shape:
-    """What selecting by an attribute leaves: items that have it."""
+    """Returns the shape after selecting by an attribute, whose items all have that attribute."""
     words = [argument.value for argument in node.args[:2] if isinstance(argument, nodes.Const)]
     if len(words) != len(node.args[:2]) or not words or (node.name, *words[1:]) not in _HAVING:
         return shape
@@ -118,7 +118,7 @@ def having(node: nodes.Filter, shape: Shape) -> Shape:
 
 
 def result(name: str, shape: Shape) -> Shape:
-    """What the filter gives."""
+    """Returns the shape of the filter's result."""
     if name in _SAME and shape.only("list"):
         return shape
     if name in ("first", "last", "min", "max") and shape.only("list") and shape.items is not None:

@@ -1,8 +1,8 @@
-"""What following an expression needs: who resolves names and takes remarks, and the rule that what is used exists.
+"""The base for following expressions: resolving names, reporting remarks, and the rule that a used value must exist.
 
-An expression is followed by one object whose parts are split by idea, each in a class upon the one before: `lookups`
-looks into values, `operators` compares and combines them, `calls` passes them to filters, tests and functions, and
-`expressions` chooses among them. Rejected: functions that take the reader as an argument, which would call one another
+One object follows expressions. Its class is split by idea, and each part inherits from the one before: `lookups` looks
+into values, `operators` compares and combines them, `calls` passes them to filters, tests and functions, and
+`expressions` chooses among these. Rejected: functions that take the reader as an argument, which would call one another
 in a circle of modules.
 """
 
@@ -21,47 +21,47 @@ from troth.engine.rendering.inputs import path_text
 
 
 class Following(ABC):
-    """Follows expressions; where names come from and where remarks go is the reader's."""
+    """Follows expressions. A subclass, the reader, resolves names and takes the remarks."""
 
     @abstractmethod
     def step(self) -> None:
-        """Counts what was followed."""
+        """Counts one more node that is followed."""
 
     @abstractmethod
     def remark(self, code: str, node: nodes.Node, message: str, fix: str = "", **more: Any) -> None:
-        """Says what is wrong at a node."""
+        """Reports what is wrong at a node."""
 
     @abstractmethod
     def mark(self, shape: Shape, *, whole: bool) -> None:
-        """Notes that a value was used."""
+        """Notes that a value is used; ``whole`` with everything in it."""
 
     @abstractmethod
     def resolve(self, name: str, scope: Scope, node: nodes.Node) -> Shape:
-        """What a name gives."""
+        """Returns the shape of a name's value."""
 
     @abstractmethod
     def value_field(self, name: str) -> None:
-        """Notes that ``values.name`` was read."""
+        """Notes that ``values.name`` is read."""
 
     @abstractmethod
     def call_macro(self, macro: Macro, call: nodes.Call, scope: Scope) -> Shape:
-        """Follows a macro with what it is given."""
+        """Follows a macro with the arguments of a call."""
 
     @abstractmethod
     def quiet(self) -> AbstractContextManager[None]:
-        """What is followed inside is not remarked on."""
+        """Returns a context in which no remarks are reported."""
 
     @property
     @abstractmethod
     def in_macro(self) -> bool:
-        """Whether what is read is given by whoever calls."""
+        """Whether a macro is being followed, whose arguments depend on its callers."""
 
     @abstractmethod
     def expr(self, node: nodes.Node, scope: Scope, *, forgiving: bool = False) -> Shape:
-        """The shape of an expression, which may be missing."""
+        """Returns the shape of an expression, whose value may be missing."""
 
     def use(self, node: nodes.Node, scope: Scope, *, whole: bool = True) -> Shape:
-        """The shape of an expression whose value is needed now: it must exist."""
+        """Returns the shape of an expression whose value is used, and so must exist."""
         shape = self.expr(node, scope)
         self.mark(shape, whole=whole)
         if not shape.missing:
@@ -79,7 +79,7 @@ class Following(ABC):
         return replace(shape, missing="")
 
     def _passed(self, node: nodes.Node, scope: Scope) -> Shape:
-        """A value that is put into another one, where nobody follows it further."""
+        """Follows a value that becomes part of another one, in which it is not followed any further."""
         shape = self.expr(node, scope)
         self.mark(shape, whole=True)
         return shape

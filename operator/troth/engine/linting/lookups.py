@@ -1,4 +1,4 @@
-"""Looking into values: fields by a name that is known, and by one that is known only when it renders."""
+"""Follows look-ups in values: fields with a known name, and fields whose name is only known when it is rendered."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Lookups(Following):
         return Shape(missing=owner.missing, paths=owner.paths)
 
     def _member(self, owner: Shape, index: Shape, node: nodes.Getitem, scope: Scope, forgiving: bool) -> Shape:
-        """A field whose name is only known when it renders."""
+        """Returns the shape of a field whose name is only known when it is rendered."""
         if index.values is None:
             found = [*owner.fields.values(), *([owner.rest] if owner.rest is not None else [])]
             shape = union(*found) if found else UNKNOWN
@@ -82,7 +82,7 @@ class Lookups(Following):
     def _field(self, owner: Shape, name: str, node: nodes.Node, scope: Scope, forgiving: bool) -> Shape:
         key = key_of(node)
         if owner.kinds is None:
-            self.mark(owner, whole=True)  # where it leads is not known
+            self.mark(owner, whole=True)  # what it leads to is not known
             return self._known(Shape(missing=owner.missing, paths=owner.paths), key, scope)
         if "map" not in owner.kinds:
             if not owner.kinds or owner.only("null"):
@@ -108,7 +108,7 @@ class Lookups(Following):
         return self._known(replace(found, missing=missing), key, scope)
 
     def _here(self, node: nodes.Node, scope: Scope) -> Shape:
-        """What a name stands for with all that is known here, when what it was made of still is what it was."""
+        """Follows the origin of a name again with the facts that hold here, if the names in it have not changed."""
         name = getattr(node, "node", None)
         origin = scope.origins.get(name.name) if isinstance(name, nodes.Name) else None
         if origin is None or any(part.name in scope.own for part in _names_in(origin)):
@@ -117,7 +117,7 @@ class Lookups(Following):
             return self.expr(origin, scope)
 
     def _unknown_field(self, owner: Shape, name: str, node: nodes.Node, key: Key | None, items: str = "") -> None:
-        """Says that there is no such field; ``items`` is what it is a field of each item of."""
+        """Reports that there is no such field; ``items`` names the list whose items lack it, or is empty."""
         what = path_text(key[:-1]) if key and len(key) > 1 else "the map"
         meant = close_match(name, owner.fields)
         fix = (

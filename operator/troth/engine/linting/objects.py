@@ -1,7 +1,8 @@
-"""The objects of a Promise: its dependencies, those of its own workflow, and those that requests make it render.
+"""Checks the objects of a Promise: its dependencies, and those that it renders for itself and for requests.
 
-Requests are those that people wrote, where there are any, and those that show each branch of its API. Whoever asks
-says how to render: a command has a process of its own for it, and an operator looks at Promises in one.
+The requests are those that people wrote, if there are any, and generated ones that reach each branch of the API. The
+caller decides how to render: a command has a process of its own for it, and the operator checks Promises in a separate
+process.
 """
 
 from __future__ import annotations
@@ -49,12 +50,12 @@ _MOST_CHANGED: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What became of a request.
+    """The result of trying a request.
 
     Attributes:
-        files: what was rendered, each with the name of its pipeline.
-        failure: why not everything was.
-        refused: why the API server would not take the request, or ""; then there is nothing else.
+        files: the rendered files, each with the name of its pipeline.
+        failure: why not everything was rendered; None when everything was.
+        refused: why the API server would refuse the request, or ""; if it would, there is nothing else.
         reached: the pipelines that rendered.
     """
 
@@ -65,7 +66,7 @@ class Tried:
 
     @property
     def asks_for_more(self) -> bool:
-        """Whether the API or, on purpose, a template does not take the request, and may take it with a label, say."""
+        """Whether the API or a template refuses the request, and may accept it with other metadata, such as a label."""
         if self.refused:
             return may_depend_on_metadata(self.refused)
         return self.failure is not None and self.failure.reason == "Refused"
@@ -73,17 +74,17 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A Promise that is looked at, and the means to do so.
+    """A Promise to check, and what is needed for that.
 
     Attributes:
-        promise: the built Promise, a whole object.
-        offer: what it offers, as the operator reads it.
-        schemas: what is known of kinds.
-        try_request: renders a request; whole objects of the API.
+        promise: the built Promise, as a whole object.
+        offer: the Promise's offer, as the operator reads it.
+        schemas: the schemas of all known kinds.
+        try_request: renders a request, which is a whole object of the API.
         try_own: renders the Promise's own workflow.
-        spent: seconds of a processor that rendering took until now. Time on the wall would make what is found depend
-            on what else the machine does.
-        written: requests that its author wrote: examples, and those of test cases.
+        spent: returns the seconds of processor time that rendering took until now. With wall-clock time, the result
+            would depend on what else the machine does.
+        written: the requests that its author wrote as examples and in test cases.
     """
 
     promise: Mapping[str, Any]
@@ -96,13 +97,13 @@ class Subject:
 
 
 def check_objects(subject: Subject, *, lengths: bool) -> list[Remark]:
-    """What is wrong with the objects of a Promise: those that it renders and those that it brings.
+    """Finds what is wrong with the objects of a Promise: those that it renders, and its dependencies.
 
-    After five seconds of a processor no further request is tried, and that is said.
+    After five seconds of processor time no further request is tried, which is reported.
 
     Args:
-        subject: the Promise; the operator would take it.
-        lengths: also render with the longest names, for names that grow too long.
+        subject: a Promise that the operator would accept.
+        lengths: whether to render with the longest names, too, to find names that become too long.
     """
     checking = _Checking(subject)
     for index, dependency in enumerate(subject.promise["spec"].get("dependencies") or ()):
@@ -111,7 +112,7 @@ def check_objects(subject: Subject, *, lengths: bool) -> list[Remark]:
     if subject.offer.promise_configure:
         checking.own(subject.try_own())
     if subject.offer.resource is None:
-        return checking.remarks  # without an API there is nothing to ask for
+        return checking.remarks  # without an API there are no requests
     until = subject.spent() + _PROCESSOR_SECONDS
     asking = Asking(*_kind(subject.offer), subject.written)
     for tried, request in _tries(subject, asking, checking.tally):
@@ -137,7 +138,7 @@ def _kind(offer: Offer) -> tuple[str, str]:
 
 
 def _schema(offer: Offer) -> Mapping[str, Any]:
-    """What the API says of a request's ``spec``."""
+    """Returns the API's schema of ``spec``."""
     definition, resource = offer.definition, offer.resource
     assert definition is not None and resource is not None  # noqa: S101, PT018 - whoever has none does not ask
     versions = {version["name"]: version for version in definition["spec"]["versions"]}
@@ -147,10 +148,10 @@ def _schema(offer: Offer) -> Mapping[str, Any]:
 
 
 def _tries(subject: Subject, asking: Asking, tally: Tally) -> Iterator[tuple[Tried, Mapping[str, Any]]]:
-    """What becomes of each request: of those that people wrote, then of those that show each branch of the API.
+    """Tries the requests that people wrote, and then those that reach each branch of the API.
 
-    Where most of the latter are refused however they are asked for, the first that somebody wrote is tried with one
-    value changed at a time, too: that fits together as its author knew that it must.
+    If most of the latter are refused with all metadata, variants of the first request that somebody wrote are tried,
+    too, with one value changed at a time: its fields fit together, since its author knew how they must.
     """
 
     def counted(tried: Tried, request: Mapping[str, Any]) -> tuple[Tried, Mapping[str, Any]]:
@@ -179,9 +180,9 @@ def _tries(subject: Subject, asking: Asking, tally: Tally) -> Iterator[tuple[Tri
 
 
 def _longest(subject: Subject, asking: Asking) -> Iterator[tuple[int, Tried | None]]:
-    """Requests with the longest name that is not refused, with short texts and with the longest ones.
+    """Tries requests with the longest name that is accepted, with short texts and with the longest ones.
 
-    None stands for one that was refused. Where all are, what somebody wrote is tried instead.
+    Yields None for a request that was refused. If all are refused, a request that somebody wrote is tried instead.
     """
     schema = _schema(subject.offer)
     shortest = next(iter(specs(schema)), None)
@@ -214,14 +215,14 @@ def _taken(subject: Subject, asking: Asking, body: Mapping[str, Any], frame: Fra
 
 @dataclass(frozen=True, slots=True)
 class _Object:
-    """An object, and the field of the Promise that holds its text."""
+    """An object, and the field of the Promise that contains its text."""
 
     object: Mapping[str, Any]
     field: str
 
 
 class _Checking:
-    """Gathers remarks, each object and each complaint once."""
+    """Collects remarks, without repeating an object or a remark."""
 
     def __init__(self, subject: Subject) -> None:
         self._promise = subject.promise
@@ -232,11 +233,11 @@ class _Checking:
 
     @property
     def remarks(self) -> list[Remark]:
-        """What was found."""
+        """The remarks so far."""
         return list(self._found.values())
 
     def tried(self, tried: Tried, request: Mapping[str, Any]) -> None:
-        """Looks at everything that became of a request."""
+        """Checks the result of trying a request."""
         failure = tried.failure
         if failure is not None and failure.reason != "Refused":
             self.hopeless = failure.is_unbounded
@@ -246,7 +247,7 @@ class _Checking:
             self.check(obj)
 
     def own(self, outcomes: Iterable[Outcome]) -> None:
-        """Looks at what the Promise's own workflow gives."""
+        """Checks the outcomes of the Promise's own workflow."""
         for outcome in outcomes:
             if isinstance(outcome, Failure):
                 fix = outcome.hint or "handle it: the Promise is not available until it renders"
@@ -257,7 +258,7 @@ class _Checking:
                         self.check(obj)
 
     def untested(self, pipelines: Sequence[str]) -> None:
-        """Says what was never rendered: of that nothing is known."""
+        """Reports the pipelines that were never rendered, and so not checked."""
         said = self.tally.untested(pipelines)
         if not said:
             return
@@ -269,7 +270,7 @@ class _Checking:
             self._add(Remark(NOTHING_RENDERED, "spec.api" if self.tally.words else "", said, fix))
 
     def late(self) -> None:
-        """Says that time ran out."""
+        """Reports that time ran out."""
         seconds = f"{_PROCESSOR_SECONDS:g} seconds of a processor"
         message = f"rendering is slow: not every request was tried within {seconds}"
         self._add(Remark("T004", "", message, "look for long loops"))
@@ -284,13 +285,13 @@ class _Checking:
         try:
             documents = load_documents(file.content.decode("utf-8", "replace"))
         except InvalidManifest:
-            return  # JSON and YAML that the engine itself wrote
+            return  # the engine itself wrote this JSON or YAML, so it can be read
         place = field_of(self._promise, Failure("InvalidYAML", "", pipeline=pipeline, file=file.path))
         for document in documents:
             yield from (_Object(obj, place) for obj in _listed(document) if isinstance(obj, Mapping))
 
     def check(self, rendered: _Object) -> None:
-        """Looks at one object."""
+        """Checks one object."""
         obj = rendered.object
         api_version, kind = obj.get("apiVersion"), obj.get("kind")
         if not isinstance(api_version, str) or not isinstance(kind, str) or not api_version or not kind:
@@ -347,7 +348,7 @@ class _Checking:
             self._say("T202", rendered.field, message, "", f"{last}:" if last else f"kind: {kind}", kind)
 
     def lengths(self, tried: Tried, length: int) -> None:
-        """Looks for names that are too long when the request's own is as long as it may be."""
+        """Finds names that are too long when the request's name has the length ``length``."""
         for rendered in self._objects(tried):
             kind = str(rendered.object.get("kind"))
             metadata = rendered.object.get("metadata")
@@ -394,13 +395,13 @@ class _Checking:
         )
 
     def _add(self, remark: Remark) -> None:
-        """Of the requests that fail in one line, the first is enough."""
+        """Adds a remark, unless an equal one, such as the same failure for another request, is there."""
         message = "" if remark.code == "T208" else remark.message
         self._found.setdefault((remark.code, remark.field, remark.line, message), remark)
 
 
 def _listed(document: Any) -> Iterator[Any]:
-    """The objects of a ``List``, which is taken apart wherever it is written to; of anything else itself."""
+    """Yields the objects in a ``List``, as every store splits it; for anything else, the object itself."""
     items = document.get("items") if isinstance(document, Mapping) else None
     is_list = isinstance(items, list) and (document.get("apiVersion"), document.get("kind")) == ("v1", "List")
     yield from items if is_list and isinstance(items, list) else (document,)

@@ -1,4 +1,4 @@
-"""Comparing and combining values: what fits together, and which members of an enum are forgotten."""
+"""Follows operators: which values fit together, and which members of an enum are forgotten."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Operators(Lookups):
         if isinstance(node, nodes.Or) and left.kinds is not None:
             if left.only("null"):
                 return right
-            left = replace(without_null(left), hollow="")  # else it is the right one
+            left = replace(without_null(left), hollow="")  # otherwise the result is the right one
         return union(left, right)
 
     def _condition(self, node: nodes.CondExpr, scope: Scope) -> Shape:
@@ -106,7 +106,7 @@ class Operators(Lookups):
                     self._check_members(left_node, left, shape_of_value(item.value))
 
     def _check_members(self, node: nodes.Node, shape: Shape, other: Shape) -> None:
-        """Says which constants an enum does not have."""
+        """Reports constants that are not members of an enum."""
         if shape.values is None or other.values is None:
             return
         for value in other.values:
@@ -116,14 +116,14 @@ class Operators(Lookups):
                 self.remark("T104", node, f"{origin_of(shape, words_of(node))} is never {value!r}", fix)
 
     def check_iterable(self, node: nodes.Node, shape: Shape) -> None:
-        """Says when a loop goes over something that has no items."""
+        """Reports a loop over something that has no items."""
         if shape.never({"list", "map", "text"}) and not shape.only("null"):
             self.remark("T103", node, f"{words_of(node)} is {shape.words}, but a loop needs a list or a map")
         elif shape.declared and shape.only("text"):
             self.remark("T103", node, f"{words_of(node)} is text, and a loop over it gives its letters")
 
     def enum_branches(self, node: nodes.If, scope: Scope) -> None:
-        """Says which member of an enum an if … elif without an else forgets."""
+        """Reports the members of an enum that an if … elif without an else forgets."""
         tests = [node.test, *(branch.test for branch in node.elif_)]
         if node.else_ or len(tests) < 2:
             return

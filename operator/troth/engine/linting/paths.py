@@ -1,4 +1,4 @@
-"""Every path that a pipeline's templates read, held against the schema of the Promise's API."""
+"""Checks every path that a pipeline's templates read against the schema of the Promise's API."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ _PROMISE: Final = Shape(kinds=_MAP, fields={"name": TEXT, "version": TEXT, "labe
 
 @dataclass(frozen=True, slots=True)
 class _Api:
-    """The version of the API in which requests are read, and where its schema stands."""
+    """The version of the API in which requests are read, and the path of its schema."""
 
     schema: Mapping[str, Any]
     field: str
 
 
 def check_paths(promise: Mapping[str, Any], offer: Offer) -> list[Remark]:
-    """What is wrong with what the templates of a Promise read.
+    """Finds what is wrong with the paths that the templates of a Promise read.
 
     Args:
         promise: the built Promise.
-        offer: what it offers, as the operator reads it.
+        offer: the Promise's offer, as the operator reads it.
     """
     api = _api_of(promise, offer)
     remarks: list[Remark] = []
@@ -93,7 +93,7 @@ def _api_of(promise: Mapping[str, Any], offer: Offer) -> _Api | None:
 
 
 class _Reading:
-    """One pipeline being read."""
+    """The check of one pipeline."""
 
     def __init__(self, pipeline: JinjaPipeline, base: str, api: _Api | None, *, configures: bool) -> None:
         self._pipeline = pipeline
@@ -113,7 +113,7 @@ class _Reading:
         self._read_by_value: dict[str, Usage] = {}
 
     def run(self) -> bool:
-        """Reads everything; false when it could not be read to its end."""
+        """Reads all templates. Returns False if they could not be read to the end."""
         try:
             self._values()
             self._files()
@@ -196,7 +196,7 @@ class _Reading:
 
     @contextmanager
     def _reading(self) -> Iterator[Usage]:
-        """What is read inside, which counts as read by the whole pipeline, too."""
+        """Records what is read inside the context, which also counts as read by the whole pipeline."""
         before, inside = self.reader.usage, Usage()
         self.reader.usage = inside
         try:
@@ -209,7 +209,7 @@ class _Reading:
         if self._api is None or not self._configures:
             return
         if any(remark.code == "T101" and remark.field.startswith(field) for remark in self.remarks):
-            return  # it reads what is not there, and that is told
+            return  # it reads something that does not exist, which is reported already
         sources: list[Any] = [rule.directory, dict(rule.match_labels)]
         read, waiting = Usage(), [usage]
         seen: set[str] = set()
@@ -247,7 +247,7 @@ class _Reading:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Every text in a tree, keys included."""
+    """Yields every text in a tree, including keys."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""A text that fits a pattern, written from the pattern itself: its first branches, as few repetitions as it allows."""
+"""Generates a text that matches a pattern: the first branches of the pattern, with as few repetitions as possible."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LONGEST: Final = 1000
 
 
 def text_for(pattern: str) -> str | None:
-    """A text that a regular expression finds; None when none was made."""
+    """Returns a text that matches a regular expression; None when none could be generated."""
     try:
         if len(pattern) > 1000:
             return None
@@ -26,7 +26,7 @@ def text_for(pattern: str) -> str | None:
 
 
 class _Unwritable(Exception):
-    """A part of a pattern that only describes, and cannot be written."""
+    """A part of a pattern for which no text can be generated."""
 
 
 def _write(tree: Any) -> str:

@@ -1,9 +1,9 @@
-"""Follows a template's tree without running it: which paths it reads, of what type, and whether they exist.
+"""Follows a template's tree without running it: which paths it reads, of which types, and whether they exist.
 
-Every branch is followed, each with what its test says: behind ``{% if spec.a is defined %}`` the field exists, behind
-``{{ fail(…) }}`` nothing is. Macros are followed at each call with what they are given, partials where they are
-included, so a finding is about a place and a field that meet. Rejected: rendering with objects that record what is
-read, which sees only the branches that the example takes.
+Every branch is followed with what its test implies: after ``{% if spec.a is defined %}`` the field exists, and nothing
+after ``{{ fail(…) }}`` is reached. Macros are followed at each call with its arguments, and partials where they are
+included, so a finding is about a place together with a field. Rejected: rendering with objects that record what is
+read, which only covers the branches that the example takes.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ _DEEPEST: Final = 12
 
 
 class Enough(Exception):
-    """A template is too large or too deep to be followed to its end."""
+    """A template is too large or too deep to be followed to the end."""
 
 
 @dataclass(slots=True)
 class Usage:
-    """What was read.
+    """What templates read.
 
     Attributes:
-        whole: paths of the request that were used with all that is in them.
-        touched: paths that were looked at, not into.
+        whole: paths of the request that were used with everything in them.
+        touched: paths of the request that were used without what is in them.
         values: names of values.
         partials: names of partials.
     """
@@ -48,14 +48,14 @@ class Usage:
     partials: set[str] = field(default_factory=set)
 
     def add(self, other: Usage) -> None:
-        """Counts what another one has, too."""
+        """Adds what another usage has."""
         self.whole |= other.whole
         self.touched |= other.touched
         self.values |= other.values
         self.partials |= other.partials
 
     def reads(self, path: Path) -> bool:
-        """Whether a path, something in it, or all that it is in was read."""
+        """Whether a path was read, or something in it, or something that it is in as a whole."""
         if any(path[: len(whole)] == whole or whole[: len(path)] == path for whole in self.whole):
             return True
         return any(touched[: len(path)] == path for touched in self.touched)
@@ -65,11 +65,11 @@ class Reader(Expressions):
     """Reads the templates of one pipeline.
 
     Args:
-        environment: parses.
-        partials: sources by their name.
+        environment: parses the templates.
+        partials: the sources of partials by name.
         values: the names of the pipeline's values.
-        partial_field: the path in the Promise of a partial's text.
-        report: is given each remark.
+        partial_field: returns the path of a partial's text in the Promise.
+        report: is called with each remark.
     """
 
     def __init__(
@@ -93,10 +93,10 @@ class Reader(Expressions):
         self._in_macro = 0
         self._trees: dict[str, nodes.Template | None] = {}
 
-    # ---- entries
+    # ---- entry points
 
     def template(self, source: str, field: str, scope: Scope) -> Shape:
-        """Reads a template or a leaf, and gives the shape of a leaf."""
+        """Reads a template or a leaf. Returns the shape of a leaf's value, and text for a template."""
         tree = self._parse(source)
         if tree is None:
             return TEXT
@@ -111,7 +111,7 @@ class Reader(Expressions):
         return TEXT
 
     def test(self, source: str, field: str, scope: Scope) -> nodes.Expr | None:
-        """Reads a condition; its expression is given back for what it says about what follows."""
+        """Reads a condition. Returns its expression, from which facts about the guarded part follow, or None."""
         self.template(source, field, scope.copy())
         tree = self._parse(source)
         body = tree.body if tree is not None else []
@@ -124,21 +124,21 @@ class Reader(Expressions):
     # ---- what expressions need
 
     def step(self) -> None:
-        """Counts what was followed.
+        """Counts one more node that is followed.
 
         Raises:
-            Enough: it was too much.
+            Enough: too many nodes were followed.
         """
         self._steps += 1
         if self._steps > _MOST_STEPS:
             raise Enough
 
     def remark(self, code: str, node: nodes.Node, message: str, fix: str = "", **more: Any) -> None:
-        """Says what is wrong at a node."""
+        """Reports what is wrong at a node."""
         self._report(Remark(code, self._text, message, fix, node.lineno, self.needle(node), **more))
 
     def needle(self, node: nodes.Node) -> str:
-        """Words that stand in the source where the node is."""
+        """Returns words in the source by which the place of a node can be found, or ""."""
         key = key_of(node)
         line = self._lines[node.lineno - 1] if 0 < node.lineno <= len(self._lines) else ""
         if key is not None:
@@ -148,11 +148,11 @@ class Reader(Expressions):
         return ""
 
     def mark(self, shape: Shape, *, whole: bool) -> None:
-        """Notes that a value was used."""
+        """Notes that a value is used; ``whole`` with everything in it."""
         (self.usage.whole if whole else self.usage.touched).update(shape.paths)
 
     def resolve(self, name: str, scope: Scope, node: nodes.Node) -> Shape:
-        """What a name gives."""
+        """Returns the shape of a name's value."""
         if name not in scope.own:
             if name == "values":
                 self.usage.values |= self._values
@@ -167,7 +167,7 @@ class Reader(Expressions):
         return UNKNOWN
 
     def value_field(self, name: str) -> None:
-        """Notes that ``values.name`` was read."""
+        """Notes that ``values.name`` is read."""
         self.usage.values.add(name)
 
     def _no_name(self, name: str, node: nodes.Node) -> None:
@@ -181,7 +181,7 @@ class Reader(Expressions):
 
     @contextmanager
     def quiet(self) -> Iterator[None]:
-        """What is followed inside is not remarked on."""
+        """Returns a context in which no remarks are reported."""
         report, self._report = self._report, _say_nothing
         try:
             yield
@@ -190,11 +190,11 @@ class Reader(Expressions):
 
     @property
     def in_macro(self) -> bool:
-        """Whether what is read is given by whoever calls."""
+        """Whether a macro is being followed, whose arguments depend on its callers."""
         return self._in_macro > 0
 
     def call_macro(self, macro: Macro, call: nodes.Call, scope: Scope) -> Shape:
-        """Follows a macro with what it is given."""
+        """Follows a macro with the arguments of a call."""
         given = [self.expr(argument, scope) for argument in call.args]
         named = {item.key: (self.expr(item.value, scope), item.value) for item in call.kwargs}
         if self._depth >= _DEEPEST:
@@ -239,7 +239,7 @@ class Reader(Expressions):
     # ---- statements
 
     def _body(self, body: Sequence[nodes.Node], scope: Scope) -> bool:
-        """Reads statements; true when nothing behind them is reached."""
+        """Reads statements. Returns True if nothing after them is reached."""
         ended = False
         for node in body:
             self.step()
@@ -309,7 +309,7 @@ class Reader(Expressions):
             asked = self.use(branch.test, current, whole=False)
             inside = current.copy(narrow(branch.test, True, current.origins))
             if self._in_macro and asked.is_false:
-                with self.quiet():  # with what this call gives, nobody comes here
+                with self.quiet():  # with the arguments of this call, this branch is never taken
                     self._body(branch.body, inside)
                 continue
             arms.append((inside, self._body(branch.body, inside)))
@@ -408,7 +408,7 @@ class Reader(Expressions):
             try:
                 self._trees[source] = self._environment.parse_plain(source)
             except (TemplateSyntaxError, RecursionError):
-                self._trees[source] = None  # said by the check of the whole pipeline
+                self._trees[source] = None  # the check of the whole pipeline reports it
         return self._trees[source]
 
     @contextmanager
@@ -428,7 +428,7 @@ def _say_nothing(remark: Remark) -> None:
 
 
 def item_of(shape: Shape) -> Shape:
-    """What a loop over it gives."""
+    """Returns the shape of the items in a loop over a value."""
     if shape.only("list") and shape.items is not None:
         return shape.items
     if shape.kinds is not None and shape.kinds <= {"map", "text"}:
@@ -437,7 +437,7 @@ def item_of(shape: Shape) -> Shape:
 
 
 def pair_item(shape: Shape, index: int) -> Shape:
-    """One of several names that a loop or a set gives at once."""
+    """Returns the shape of one of several names that a loop or a ``set`` assigns at once."""
     found = shape.fields.get(str(index)) if shape.only("list") else None
     if found is not None:
         return found

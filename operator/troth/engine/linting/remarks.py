@@ -1,8 +1,8 @@
-"""What lint remarks on, and the table of its codes.
+"""The remarks of lint, and the table of their codes.
 
-A code is a promise to those who silence it or filter by it: it keeps its meaning for ever, and a new meaning gets a
-new number. The hundreds say what was looked at: 0 the Promise itself, 1 what its templates read, 2 the objects that
-they render, 3 the API against an older one.
+People silence codes and filter by them, so a code keeps its meaning for ever, and a new meaning gets a new number. The
+hundreds say what was checked: 0 the Promise itself, 1 what its templates read, 2 the objects that they render, 3 the
+API compared with an older one.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _FARTHEST: Final = 2000
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """One kind of finding.
+    """A kind of remark.
 
     Attributes:
-        severity: an error fails when it is reached, a warning is probably not meant, a note is for knowing.
+        severity: an error fails when it is reached, a warning is probably a mistake, a note is for information.
         title: what is wrong, in a few words.
     """
 
@@ -75,28 +75,29 @@ CODES: Final[Mapping[str, Code]] = MappingProxyType(
 
 
 CONSEQUENCE: Final = "T208"
-"""A request that cannot be rendered. Where a line reads something wrong and that is told, it is told once."""
+"""The code for a request that cannot be rendered. It is dropped when one of `CAUSES` is reported for the same line."""
 CAUSES: Final = frozenset(("T101", "T102", "T103", "T105", "T109"))
-"""What a line may read wrong."""
+"""The codes for mistakes in what a line reads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """What is wrong, and in which text of the built Promise.
+    """One remark: what is wrong, and in which text of the built Promise.
 
     Attributes:
         code: a key of `CODES`.
-        field: path in the built Promise of the text that it is about, such as
+        field: the path of the text in the built Promise, such as
             ``spec.workflows.resource.configure[0].spec.files[1].template``; "" for the Promise itself.
-        message: what is wrong and why it matters, one sentence without a full stop.
+        message: what is wrong and why it matters, in one sentence without a full stop.
         fix: what to do about it, or "".
-        line: line in that text, from 1.
-        needle: words to look for in that line, for the column.
-        severity: None for that of the code.
-        below: the words stand in that line or somewhere below: all that is known of a rendered object is its file.
-        first: other words, that are looked for before the needle.
-        kind: they stand behind the line that names this kind, or "".
-        unbounded: a template asked for more time, memory or stack than there is, and nothing after it was looked at.
+        line: the line in that text, from 1.
+        needle: the words in that line that give the column.
+        severity: the severity; None for the one of the code.
+        below: whether to look for the words in all lines from there on, since only the file of a rendered object is
+            known.
+        first: words to look for before the needle.
+        kind: look for the words after the line with this kind; or "".
+        unbounded: whether a template exceeded its time, memory or stack, so that nothing after it was checked.
     """
 
     code: str
@@ -112,11 +113,11 @@ class Remark:
     unbounded: bool = False
 
     def find(self, lines: Sequence[str], first: int = 1) -> int:
-        """Its line, from 1.
+        """Returns the line of the remark, from 1.
 
         Args:
-            lines: of the whole text.
-            first: the line at which the text of the field begins.
+            lines: the lines of the whole file.
+            first: the line on which the text of the field begins.
         """
         line = first + self.line - 1
         if not self.below:
@@ -131,13 +132,13 @@ class Remark:
 
 
 def _search(lines: Sequence[str], first: int, fits: Callable[[str], bool], otherwise: int | None = None) -> int:
-    """The first line that fits, from 1; when none does that other number, or where it began."""
+    """Returns the number of the first line that fits, from 1; if none does, ``otherwise``, or ``first`` without it."""
     last = min(len(lines), first + _FARTHEST)
     nothing = first if otherwise is None else otherwise
     return next((number for number in range(first, last + 1) if fits(lines[number - 1])), nothing)
 
 
 def _has_at_its_end(words: str, text: str) -> bool:
-    """Whether a line has these words, and then nothing but what may stand behind a value."""
+    """Whether a line has these words, followed by nothing else than can follow a value."""
     _, found, behind = text.partition(words)
     return bool(found) and behind.strip()[:1] in ("", ",", "}", "#")

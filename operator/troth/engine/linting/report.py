@@ -1,4 +1,4 @@
-"""What lint is given of a Promise, and how the answers to several looks become one report."""
+"""The part of a Promise that lint reads, and how the results of several checks become one report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST_ERRORS: Final = 10
 
 
 def joined(reports: Sequence[LintReport]) -> LintReport:
-    """What several looks at one Promise found; what fails because of a line that is told is not told."""
+    """Joins the results of several checks of one Promise. Consequences of an error that is reported are dropped."""
     found = [error for report in reports for error in report.errors]
     causes = {error.place for error in found if error.code in CAUSES}
     errors = [error for error in found if error.code != CONSEQUENCE or error.place not in causes]
@@ -23,6 +23,6 @@ def joined(reports: Sequence[LintReport]) -> LintReport:
 
 
 def lintable(promise: Promise) -> dict[str, Any]:
-    """What the check needs of a Promise: all that a person applied."""
+    """Returns what lint needs of a Promise: the fields that a person applied."""
     metadata = {key: value for key, value in promise.raw["metadata"].items() if key != "managedFields"}
     return {**{key: value for key, value in promise.raw.items() if key != "status"}, "metadata": metadata}

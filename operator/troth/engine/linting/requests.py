@@ -1,6 +1,6 @@
-"""Requests that show what a Promise can render: the smallest, the fullest, each member of each enum, each boundary.
+"""Generates requests that show what a Promise can render: the smallest, the fullest, each enum member and boundary.
 
-Few and chosen, not random: what is found must be found again at the next run. What random inputs find is for tests.
+They are few and chosen, not random, because the next run must find the same faults. Random inputs belong to tests.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LENGTHS: Final = (63, 58, 53, 50, 45, 40, 35, 30, 25, 20, 12)
 
 
 def specs(schema: Mapping[str, Any]) -> list[Any]:
-    """What ``spec`` may be, at most 60 of them; none when nothing is found that the schema allows."""
+    """Returns at most 60 values for ``spec``; an empty list when none is found that the schema allows."""
     found: dict[bytes, Any] = {}
     for value in _candidates(schema, 0):
         found.setdefault(orjson.dumps(value, option=orjson.OPT_SORT_KEYS), value)
@@ -45,7 +45,7 @@ def specs(schema: Mapping[str, Any]) -> list[Any]:
 
 
 def longest(schema: Mapping[str, Any], depth: int = 0) -> Any:
-    """The spec with every text as long as it may be, up to 63 characters; None when there is none."""
+    """Returns a spec with every text as long as possible, up to 63 characters; None when none is found."""
     kind = schema.get("type")
     if kind == "object" and isinstance(schema.get("properties"), Mapping) and depth < _DEEPEST:
         value = {}
@@ -105,7 +105,7 @@ def _texts(schema: Mapping[str, Any]) -> Iterator[str]:
         yield _FORMATS[schema["format"]]
         return
     least = schema.get("minLength") or 0
-    shown = schema.get("example")  # what its author wrote for people to see
+    shown = schema.get("example")  # the example that the author wrote for people
     texts = (*((shown,) if isinstance(shown, str) else ()), *_TEXTS, "a" * min(max(least, 1), _LONGEST_TEXT))
     fitting = [text for text in texts if _fits(text, schema)]
     if not fitting and isinstance(schema.get("pattern"), str):
@@ -120,7 +120,7 @@ def _fits(text: str, schema: Mapping[str, Any]) -> bool:
     pattern = schema.get("pattern")
     if not pattern:
         return True
-    # As the API server reads it, which takes linear time whatever it says.
+    # Compiled as in the API server, with a matcher that takes linear time for any pattern.
     search, _ = compile_pattern(pattern) if len(pattern) < 1000 else (None, "")
     return search is not None and search(text)
 

@@ -1,4 +1,4 @@
-"""What is known at one place of a template: its names, and which fields certainly exist there."""
+"""What is known at one place in a template: its names, and which fields certainly exist there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Key = tuple[str, ...]
 Facts = frozenset[Key]
 
 _NOTHING: Final = frozenset[Key]()
-# The last parts of facts that are not about what exists: no name of a field begins so.
+# The last parts of facts that are not about existence. No name of a field begins like this.
 _TRUE: Final = ""
 _NOT_NULL: Final = "\0not null"
 _IS: Final = "\0is"
@@ -26,7 +26,7 @@ _UNKNOWN_CONSTANT: Final = object()
 
 @dataclass(slots=True)
 class Macro:
-    """A macro with the place that it was written at."""
+    """A macro with the place at which it was written."""
 
     node: nodes.Macro
     field: str
@@ -36,15 +36,15 @@ class Macro:
 
 @dataclass(slots=True)
 class Scope:
-    """Names and facts.
+    """The names and facts at one place in a template.
 
     Attributes:
-        names: what each name gives.
+        names: the shape of each name.
         facts: chains of names that certainly exist here.
-        own: names that the template itself made, which are not the pipeline's any more.
-        macros: macros by their name.
-        modules: imported partials by their name.
-        origins: what a name was set to, so that a test of it is a test of that.
+        own: names that the template itself assigned, which no longer have the pipeline's meaning.
+        macros: macros by name.
+        modules: imported partials by name.
+        origins: the expression that a name was set to, so that a test of the name is also a test of the expression.
     """
 
     names: dict[str, Shape]
@@ -55,7 +55,7 @@ class Scope:
     origins: dict[str, nodes.Node] = field(default_factory=dict)
 
     def copy(self, facts: Facts = _NOTHING) -> Scope:
-        """The same, and these facts."""
+        """Returns a copy with additional facts."""
         return Scope(
             dict(self.names),
             self.facts | facts,
@@ -66,23 +66,23 @@ class Scope:
         )
 
     def knows(self, key: Key | None) -> bool:
-        """Whether what the chain names certainly exists."""
+        """Whether the value of the chain certainly exists."""
         return key is not None and (
             key in self.facts or any(fact[: len(key)] == key and not _of_value(fact) for fact in self.facts)
         )
 
     def knows_within(self, key: Key | None) -> bool:
-        """Whether a field of what the chain names certainly exists, or it is true."""
+        """Whether a field in the value of the chain certainly exists, or the value is certainly true."""
         return key is not None and any(
             len(fact) > len(key) and fact[: len(key)] == key and not _of_value(fact) for fact in self.facts
         )
 
     def knows_not_null(self, key: Key | None) -> bool:
-        """Whether what the chain names is certainly not null."""
+        """Whether the value of the chain is certainly not null."""
         return key is not None and ((*key, _NOT_NULL) in self.facts or self.knows_within(key))
 
     def possible(self, key: Key | None, values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
-        """Which of these values what the chain names can have here."""
+        """Returns those of ``values`` that the chain can have here."""
         if key is None or values is None:
             return values
         wanted = {fact[-1] for fact in self.facts if fact[:-1] == (*key, _IS)}
@@ -90,10 +90,10 @@ class Scope:
         found = tuple(
             value for value in values if _sign(value) not in excluded and (not wanted or _sign(value) in wanted)
         )
-        return found or values  # nobody comes here; then it is better to say what is true elsewhere
+        return found or values  # this place is never reached, so assume what holds elsewhere
 
     def bind(self, name: str, shape: Shape, expression: nodes.Node | None = None) -> None:
-        """Makes a name of the template's own."""
+        """Assigns a name in the template."""
         key = key_of(expression) if expression is not None else None
         moved = moved_facts(self.facts, key, name)
         self.facts = frozenset(fact for fact in self.facts if fact[0] != name) | moved
@@ -107,7 +107,7 @@ class Scope:
 
 
 def moved_facts(facts: Facts, key: Key | None, name: str) -> Facts:
-    """The facts about a chain as facts about a name that stands for it."""
+    """Returns the facts about a chain as facts about a name that was set to it."""
     if key is None:
         return _NOTHING
     return frozenset(
@@ -116,7 +116,7 @@ def moved_facts(facts: Facts, key: Key | None, name: str) -> Facts:
 
 
 def key_of(node: nodes.Node | None) -> Key | None:
-    """The chain of names that an expression is, in one spelling; None when it is something else."""
+    """Returns an expression such as ``a.b['c']`` as a chain of names; None when it is something else."""
     parts: list[str] = []
     while True:
         if isinstance(node, nodes.Getattr):
@@ -145,7 +145,7 @@ def _part(argument: nodes.Expr) -> str | None:
 
 
 def narrow(test: nodes.Node | None, outcome: bool, origins: Mapping[str, nodes.Node], depth: int = 0) -> Facts:
-    """What certainly exists when a test had that outcome."""
+    """Returns the facts that hold when a test had that outcome."""
     if depth > 40:
         return _NOTHING
     if isinstance(test, nodes.Not):
@@ -173,7 +173,7 @@ def _fact(key: Key | None, *about: str) -> Facts:
 
 
 def _of_value(fact: Key) -> bool:
-    """Whether a fact says of what value something is, and not that it exists."""
+    """Whether a fact is about the value of something, and not about its existence."""
     return any(part[:1] == "\0" for part in fact)
 
 
@@ -196,7 +196,7 @@ def _tested(test: nodes.Test, outcome: bool) -> Facts:
 
 
 def _default_of(node: nodes.Node | None) -> tuple[Key | None, Any]:
-    """The chain that a ``| default(constant)`` guards, and the constant."""
+    """Returns the chain before ``| default(constant)``, and the constant; None and "not known" without a filter."""
     if isinstance(node, nodes.Filter) and node.name in DEFAULTS:
         value: Any = ""
         if node.args:
@@ -206,7 +206,7 @@ def _default_of(node: nodes.Node | None) -> tuple[Key | None, Any]:
 
 
 def constant(node: nodes.Node) -> Any:
-    """The value of a constant, of lists and maps whether they are empty."""
+    """Returns the value of a constant, and ``[]`` for an empty list or map; anything else is not known."""
     if isinstance(node, nodes.Const):
         return node.value
     if isinstance(node, (nodes.List, nodes.Dict, nodes.Tuple)) and not node.items:
@@ -266,7 +266,7 @@ def _gotten(test: nodes.Call) -> Facts:
 
 
 def _valued(node: nodes.Node, value: nodes.Node, is_equal: bool) -> Facts:
-    """What a comparison with a constant says of the value."""
+    """Returns the facts that follow from a comparison with a constant."""
     key = key_of(node)
     if not isinstance(value, nodes.Const):
         return _NOTHING

@@ -1,9 +1,9 @@
-"""Where a request goes, held against what an edit of it may change.
+"""Finds fields that decide where a request goes, and that an edit of the request may change.
 
-A request stays where its files were written. One whose pipeline chooses the destination by a field that can be edited
-is held back after such an edit until somebody moves it, so the API does better to refuse the edit. A rule fixes a field
-when it compares the field, or something that the field is in, with ``oldSelf``. Rejected: evaluating the rules for
-all pairs of values, which says no more about the rules that people write.
+A request stays where its files were written. When its pipeline chooses the destination by a field that can be edited,
+such an edit is held back until somebody moves the request, so the API should refuse the edit. A rule makes a field
+immutable when it compares the field, or something that contains the field, with ``oldSelf``. Rejected: evaluating the
+rules for all pairs of values, which gives no better result for the rules that people write.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ _FIX: Final = "add `x-kubernetes-validations: [{rule: self == oldSelf, message: 
 def check_selectors(
     schema: Mapping[str, Any], field: str, paths: Iterable[Path], unfixed: str
 ) -> Iterator[Remark]:
-    """What decides where a request goes and can be changed by an edit of it.
+    """Finds fields that decide where a request goes and that an edit of it can change.
 
     Args:
-        schema: the API's.
-        field: path in the Promise of the rule that decides.
-        paths: what of the request is read for it.
-        unfixed: ``labels`` or ``annotations`` where these are read for it, which no rule can fix; or "".
+        schema: the schema of the API.
+        field: the path in the Promise of the rule that decides.
+        paths: the paths of the request that the rule reads.
+        unfixed: ``labels`` or ``annotations`` if the rule reads these, which no rule of the API can make immutable; or
+            "".
     """
     if unfixed:
         message = f"{unfixed} of a request decide where it is placed, and anybody may edit them"
@@ -45,9 +46,9 @@ def check_selectors(
 
 
 def is_fixed(schema: Mapping[str, Any], path: Path) -> bool:
-    """Whether a field can have one value only for as long as its object lives, as far as its rules say.
+    """Whether the rules of a schema make a field immutable.
 
-    One that the API does not have can have none at all.
+    A field that the API does not have counts as immutable, since it is always missing.
     """
     here: Any = schema
     for depth, name in enumerate((*path, "")):
@@ -68,12 +69,12 @@ def is_fixed(schema: Mapping[str, Any], path: Path) -> bool:
 
 
 def read_unfixed(sources: Iterable[str], environment: Environment) -> str:
-    """Whether templates read what no rule can fix: ``labels`` or ``annotations``; "" when they read neither."""
+    """Returns ``labels`` or ``annotations`` if templates read these, which no rule can make immutable; or ""."""
     for source in sources:
         try:
             tree = environment.parse_plain(source)
         except (TemplateSyntaxError, RecursionError):
-            continue  # said by the check of the whole pipeline
+            continue  # the check of the whole pipeline reports it
         names = [node.name for node in tree.find_all(nodes.Name)]
         names += [node.attr for node in tree.find_all(nodes.Getattr) if _is_metadata(node.node)]
         names += [
@@ -97,7 +98,7 @@ def _rules(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _fixes(rule: str, rest: Path) -> bool:
-    """Whether a rule compares what it stands on, or a part of it that the rest of the path leads through."""
+    """Whether a rule compares its own value, or a part of it on the path ``rest``, with the old one."""
     if _SAME.search(rule):
         return True
     for length in range(1, len(rest) + 1):

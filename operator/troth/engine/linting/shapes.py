@@ -1,7 +1,8 @@
-"""What a value may be: the type that lint gives to each expression of a template.
+"""Shapes: the types that lint gives to the expressions of a template.
 
-A shape says more than is certain only where it would be silly not to: a list that is indexed has enough items, a text
-that is split has enough parts. Wherever a shape is not known, everything is allowed: a finding must be true.
+A shape claims more than is certain only where anything else would be useless: a list that is indexed has enough items,
+and a text that is split has enough parts. Where a shape is not known, everything is allowed, because a remark must be
+true.
 """
 
 from __future__ import annotations
@@ -31,18 +32,18 @@ _DEEPEST: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What an expression may give.
+    """The values that an expression may have.
 
     Attributes:
-        kinds: which types, in the words of YAML; None when it may be anything.
-        fields: of a map.
-        rest: of a map, what fields that have no entry in ``fields`` give; None when there are no others.
-        items: of a list.
-        values: everything that it can be; None when that is not known.
-        missing: why it may not exist at all; "" when it always does.
-        hollow: why a map may be empty although it has fields; "" when it is not.
-        paths: the fields of the request that it comes from.
-        declared: it is the API's, whose author says which fields there are.
+        kinds: the types, in the terms of YAML; None when it may be anything.
+        fields: the shapes of a map's fields.
+        rest: the shape of a map's fields that are not in ``fields``; None when there are no others.
+        items: the shape of a list's items.
+        values: all possible values; None when they are not known.
+        missing: why the value may be missing; "" when it always exists.
+        hollow: why a map with fields may be empty; "" when it is never empty.
+        paths: the fields of the request that the value comes from.
+        declared: whether the API's schema declares the fields.
     """
 
     kinds: frozenset[str] | None = None
@@ -57,12 +58,12 @@ class Shape:
 
     @property
     def is_map(self) -> bool:
-        """Whether it is a map and nothing else, whose fields are known."""
+        """Whether it is certainly a map, whose fields are known."""
         return self.kinds is not None and self.kinds - {"null"} == {"map"}
 
     @property
     def is_false(self) -> bool:
-        """Whether a test of it certainly fails: it is null, empty, or a constant such as 0."""
+        """Whether the value is certainly false in a test: null, empty, or a constant such as 0."""
         if self.kinds is None or self.declared or self.missing:
             return False
         if self.values is not None:
@@ -71,16 +72,16 @@ class Shape:
         return self.kinds == {"null"} or (self.kinds <= {"map", "list", "null"} and is_empty)
 
     def never(self, kinds: Iterable[str]) -> bool:
-        """Whether it is certainly none of these types."""
+        """Whether it certainly does not have any of these types."""
         return bool(self.kinds) and not (self.kinds or frozenset()) & frozenset(kinds)
 
     def only(self, kind: str) -> bool:
-        """Whether it is certainly of this type."""
+        """Whether it certainly has this type."""
         return self.kinds == frozenset((kind,))
 
     @property
     def words(self) -> str:
-        """Its types for people."""
+        """The types in words, for messages."""
         kinds = sorted(self.kinds or ())
         return " or ".join(f"a {kind}" if kind in _WITH_ARTICLE else kind for kind in kinds) or "anything"
 
@@ -95,7 +96,7 @@ ANYTHING_LIST: Final = Shape(kinds=frozenset(("list",)), items=UNKNOWN)
 
 
 def shape_of_schema(schema: Any, path: Path, *, missing: str = "", depth: int = 0) -> Shape:
-    """The shape of what a structural schema lets through; ``path`` is where it stands in the request."""
+    """Returns the shape of the values that a structural schema allows; ``path`` is their path in the request."""
     paths = frozenset((path,))
     if not isinstance(schema, Mapping) or depth > _DEEPEST:
         return Shape(missing=missing, paths=paths)
@@ -139,7 +140,7 @@ def _map(schema: Mapping[str, Any], path: Path, shape: Shape, depth: int) -> Sha
 
 
 def shape_of_value(value: Any, depth: int = 0) -> Shape:
-    """The shape of a constant."""
+    """Returns the shape of a constant."""
     if depth > _DEEPEST:
         return UNKNOWN
     if isinstance(value, Mapping):
@@ -153,7 +154,7 @@ def shape_of_value(value: Any, depth: int = 0) -> Shape:
 
 
 def kind_of_constant(value: Any) -> str:
-    """The type of a scalar, or ""."""
+    """Returns the type of a scalar; "" for anything else."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -166,13 +167,13 @@ def kind_of_constant(value: Any) -> str:
 
 
 def without_null(shape: Shape) -> Shape:
-    """The same, when it is not null."""
+    """Returns the shape without null."""
     values = None if shape.values is None else tuple(value for value in shape.values if value is not None)
     return replace(shape, kinds=shape.kinds - {"null"} if shape.kinds is not None else None, values=values)
 
 
 def union(*shapes: Shape) -> Shape:
-    """What is one of these shapes, nobody knows which."""
+    """Returns the shape of a value that may have any of these shapes."""
     distinct = list(dict.fromkeys(id(shape) for shape in shapes))
     if not shapes:
         return UNKNOWN
@@ -243,5 +244,5 @@ def _enum(schema: Mapping[str, Any]) -> tuple[Any, ...] | None:
 
 
 def path_words(path: Path) -> str:
-    """A path of the request for people: ``spec.members[].name``."""
+    """Returns a path of the request as messages show it, such as ``spec.members[].name``."""
     return ".".join(path).replace(".[]", "[]")

@@ -1,4 +1,4 @@
-"""What the API server and the operator would make of a request, in the process that looks at a Promise."""
+"""Tries requests as the API server and the operator would treat them, in the process that checks a Promise."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from troth.engine.promises.offers import Offer
 from troth.engine.rendering.render import Outcome, RenderContext, Rendered
 
 Render = Callable[[Sequence[JinjaPipeline], RenderContext], Sequence[Outcome]]
-"""Renders pipelines, up to and including the first that fails."""
+"""Renders pipelines up to and including the first that fails."""
 
 
 class Trial:
-    """Takes requests of one Promise, and renders them.
+    """Admits and renders requests of one Promise.
 
     Args:
-        promise: whose requests they are.
-        offer: what it offers; it has an API.
+        promise: the Promise of the requests.
+        offer: the Promise's offer, which must have an API.
         render: renders the templates.
     """
 
@@ -37,7 +37,7 @@ class Trial:
         self._admission = Admission(offer.definition)
 
     def try_request(self, request: Mapping[str, Any]) -> Tried:
-        """What becomes of a request that a person applies."""
+        """Returns what would become of a request that a person applies."""
         admitted = self._admission.admit(request)
         if not isinstance(admitted, Admitted):
             return Tried(refused=str(admitted[0]))

@@ -1,8 +1,8 @@
-"""Versions of an API between which fields get lost.
+"""Finds fields that are lost between versions of an API.
 
-Without a conversion the API server changes the name of the version and nothing else, and then drops what the schema of
-that version does not declare. So whoever reads a request in one version does not see the fields that only another
-has, and whoever writes it there removes them, without a word.
+Without a conversion webhook the API server changes nothing but the name of the version, and then drops the fields that
+the schema of that version does not declare. So a client that reads a request in one version does not see the fields
+that only another version has, and a client that writes it in that version removes them without a warning.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ Path = tuple[str, ...]
 
 
 def check_versions(promise: Mapping[str, Any]) -> Iterator[Remark]:
-    """Which fields of a Promise's API are lost between its versions.
+    """Finds the fields of a Promise's API that are lost between its versions.
 
     Args:
-        promise: the built Promise, whose API the operator would take.
+        promise: a built Promise whose API the operator would accept.
     """
     api = promise["spec"].get("api")
     spec = (api or {}).get("spec") or {}
@@ -43,7 +43,7 @@ def check_versions(promise: Mapping[str, Any]) -> Iterator[Remark]:
             message = f"{said}; {is_kept}: what requests have there is lost"
             yield Remark("T005", f"{_VERSIONS}[{index}].schema.openAPIV3Schema{where}", message, _FIX)
         if not version.get("served"):
-            continue  # nobody reads or writes it, but requests may still be stored in it
+            continue  # it is not served, but requests may still be stored in it
         for path, where, problem in _lost(_schema(storage), _schema(version), (), "", 0, types=False):
             message = (
                 f"{problem.format(words=_words(path), here=stored, there=name)}, and nothing converts between them: "
@@ -55,7 +55,7 @@ def check_versions(promise: Mapping[str, Any]) -> Iterator[Remark]:
 def _lost(
     here: Mapping[str, Any], there: Mapping[str, Any], path: Path, where: str, depth: int, *, types: bool = True
 ) -> Iterator[tuple[Path, str, str]]:
-    """What an object has with one schema and loses with another; the path, the place and what is wrong."""
+    """Yields the path, the place and the problem of what an object has with one schema and loses with another."""
     if depth > _DEEPEST or path == ("status",) or path == ("metadata",):
         return
     if _kind(here) != _kind(there):
