@@ -1,22 +1,22 @@
-"""Whether what was rendered may be placed on a Destination, by the rules that the Destination has (``spec.allow``).
+"""Decides whether rendered files may be placed on a Destination, by the Destination's rules (``spec.allow``).
 
-The manifests are judged, whatever the kind of the store, so what is judged has to be what a GitOps tool or kubectl will
-make of them. They flatten everything that has a list ``items``, whatever its kind says; they drop the namespace of
-an object whose kind lives outside of namespaces; they put an object without a namespace somewhere. So:
+The manifests are judged in the same way for every kind of store, as a GitOps tool or kubectl will read them. These
+tools flatten everything that has a list ``items``, whatever its kind is; they drop the namespace of a cluster-scoped
+object; and they choose a namespace for an object without one. So:
 
-* each of ``items`` is judged, at any depth, and so is what holds them unless it is a list itself;
-* Kubernetes' own kinds are known, and their groups: what is in one of these groups and not among the kinds that live in
-  namespaces lives outside. Of all other kinds nobody here knows where they live, so they are taken for kinds that live
-  in namespaces only where a rule names them without a wildcard, and for the other sort otherwise;
+* each of the ``items`` is judged, at any depth, and so is the object that holds them, unless it is a list itself;
+* Kubernetes' own groups and kinds are known: a kind in one of these groups that is not listed as namespaced is
+  cluster-scoped. For all other kinds the scope is not known here. They count as namespaced only where a rule names them
+  without a wildcard, and as cluster-scoped otherwise;
 * an object without a namespace counts as one in ``default``;
-* a Namespace is bound by its own name as everything in it is;
-* a file whose name decides what becomes of its folder, such as ``Chart.yaml``, counts as a file of another sort.
+* the rules for namespaces also apply to the name of a Namespace;
+* a file whose name decides how its folder is used, such as ``Chart.yaml``, counts as a file without manifests.
 
-Case matters, as it does to an API server: a kind that is spelled otherwise is another kind. What cannot be read, is not
-an object, or is a file of another sort is refused: nobody could say what it does.
+Case matters, as it does for an API server: a kind that is spelled differently is another kind. A document that cannot
+be read or is not an object is refused, and so is a file without manifests, because their effect is unknown.
 
-What objects bring in when they are applied (a Kustomization of Flux, a HelmRelease, an Application, an operator's
-custom resource) is not seen here; such kinds are only there where a rule names them.
+Objects that an applied object brings in turn (a Kustomization of Flux, a HelmRelease, an Application, an operator's
+custom resource) are not seen here; such kinds are only allowed where a rule names them.
 """
 
 from __future__ import annotations
@@ -69,18 +69,18 @@ NAMESPACED: Final[Mapping[str, frozenset[str]]] = {
     "storage.k8s.io": frozenset({"CSIStorageCapacity"}),
     "storagemigration.k8s.io": frozenset(),
 }  # fmt: skip
-"""The groups of Kubernetes itself, and their kinds that live in namespaces. A test holds it against an API server."""
+"""The groups of Kubernetes itself, and their namespaced kinds. A test compares this with an API server."""
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """What may not be placed, and the rule that says so.
+    """Something that may not be placed, and the rule that forbids it.
 
     Attributes:
-        path: the file.
+        path: the path of the file.
         subject: the object, such as ``ConfigMap payments/ledger``; empty when it is the file itself.
-        kind: the object's kind, as it is written; or "".
-        rule: why not, a clause that names the field of the Destination.
+        kind: the object's kind, as it is written in the file; or "".
+        rule: why it is forbidden, a clause that names the field of the Destination.
         position: how many objects of that kind are in the file before it.
     """
 
@@ -91,13 +91,13 @@ class Violation:
     position: int = 0
 
     def sentence(self, destination: str) -> str:
-        """The same for people."""
+        """Returns the violation in a sentence."""
         what = f"{self.subject} (in {self.path})" if self.subject else self.path
         return f"{what} is not allowed on the Destination {destination}: {self.rule}"
 
 
 def judge_files(files: Mapping[str, bytes], allow: Allow) -> Violation | None:
-    """The first of the files that breaks a rule, in the order of their paths; None when none does."""
+    """Returns the first violation, in the order of the files' paths; None when there is none."""
     for path in sorted(files):
         if not holds_manifests(path):
             if not allow.files:
@@ -122,7 +122,7 @@ def judge_files(files: Mapping[str, bytes], allow: Allow) -> Violation | None:
 
 
 def fingerprint(allow: Allow) -> str:
-    """Names the rules, so that what was found to keep them need not be judged again."""
+    """Returns a hash of the rules, so that files that were found to be allowed need not be judged again."""
     return hashlib.sha256(repr(allow).encode()).hexdigest()[:16]
 
 
@@ -168,7 +168,7 @@ def _judge(path: str, obj: Any, allow: Allow) -> Violation | None:
 
 
 def _objects(document: Any) -> Iterator[Any]:
-    """What kubectl and GitOps tools find in a document."""
+    """Yields the objects that kubectl and GitOps tools find in a document."""
     pending: list[tuple[Any, str, str]] = [(document, "", "")]
     while pending:
         found, kind, version = pending.pop()
@@ -176,7 +176,7 @@ def _objects(document: Any) -> Iterator[Any]:
             yield found
             continue
         if kind and not found.get("kind") and not found.get("apiVersion"):
-            found = {**found, "kind": kind, "apiVersion": version}  # in a ConfigMapList the items need not say it
+            found = {**found, "kind": kind, "apiVersion": version}  # as for the items of a ConfigMapList
         items = found.get("items")
         if not isinstance(items, list):
             yield found
@@ -184,7 +184,7 @@ def _objects(document: Any) -> Iterator[Any]:
         own, written = str(found.get("kind")), str(found.get("apiVersion"))
         is_list = own.endswith("List") and written.rpartition("/")[0] in NAMESPACED
         if not is_list:
-            yield found  # of a kind that may be one of its own, so it may be applied as it is
+            yield found  # perhaps not a list but a kind of its own, which would be applied as it is
         inner = own.removesuffix("List") if is_list and own != "List" else ""
         pending.extend((item, inner, written) for item in reversed(items) if is_list or isinstance(item, Mapping))
 
@@ -204,7 +204,7 @@ def _any_kind(patterns: Iterable[KindPattern] | None, group: str, kind: str) -> 
 
 
 def _any_name(patterns: Iterable[str] | None, name: str) -> bool:
-    """Whether a rule has the namespace; none has what cannot be a namespace, as ``team-${X}`` before a substitution."""
+    """Whether a rule allows the namespace. An invalid name, such as ``team-${X}`` before substitution, never is."""
     return patterns is None or (
         _LABEL.fullmatch(name) is not None and any(_matches(pattern, name) for pattern in patterns)
     )
@@ -216,7 +216,7 @@ def _matches(pattern: str, text: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    # a run of stars is one star, and each gives up as soon as what follows it has been found once: no backtracking
+    # Several stars in a row count as one. Atomic groups keep each star from backtracking.
     parts = [re.escape(part) for part in re.split(r"\*+", pattern)]
     first, *rest = parts
     inner = "".join(f"(?>.*?{part})" for part in rest[:-1])

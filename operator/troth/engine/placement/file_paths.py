@@ -1,8 +1,8 @@
 """Which paths a pipeline may write to, and which of them only its author may choose.
 
-Tools that read a repository give some names a meaning: a ``kustomization.yaml`` decides what is built from its whole
-folder, ``.sourceignore`` what Flux sees, ``.github`` what runs. An author who writes such a name means it. A value of a
-request that happens to be one would take over the folder, so a name that a value has made is refused.
+Some names have a meaning for tools that read a repository: a ``kustomization.yaml`` decides what is built from its
+folder, ``.sourceignore`` what Flux sees, ``.github`` what runs. An author may write such a name on purpose. A value of
+a request that happens to be one would take over the folder, so such a name is refused when it comes from a value.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _MEANT: Final = re.compile(
     r"|\.travis\.ya?ml|\.tekton|azure-pipelines\.ya?ml|bitbucket-pipelines\.ya?ml|jenkinsfile|renovate\.json.*|\.renovaterc.*"
     r"|codeowners|fleet\.ya?ml|\.kratix|\.trothkeep|\.krmignore|kptfile"
 )
-"""Names that Git, its hosts and the common GitOps tools give a meaning, in small letters."""
+"""Names with a meaning for Git, its hosts and the common GitOps tools, in lower case."""
 
 
 def path_problem(path: str) -> str:
-    """What is wrong with the path of a file, as the end of a sentence; "" when nothing is."""
+    """Returns what is wrong with the path of a file, as the end of a sentence; "" when the path is valid."""
     parts = path.split("/")
     if not path.strip() or path.endswith("/") or posixpath.normpath(path) == ".":
         return "does not name a file"
@@ -44,18 +44,18 @@ def path_problem(path: str) -> str:
 
 
 def meaning_made_by_a_value(path: str, source: str) -> str:
-    """The name in a path that tools give a meaning and that its author did not write; or "".
+    """Returns the first name in a path that has a meaning for tools and that the author did not write; or "".
 
     Args:
-        path: what was rendered.
-        source: the template of it.
+        path: the rendered path.
+        source: the template of the path.
     """
     written = {_folded(part) for part in source.split("/")}
     return next((part for part in _meant(path) if _folded(part) not in written), "")
 
 
 def meaning(path: str) -> str:
-    """The first name in a path that tools give a meaning; or ""."""
+    """Returns the first name in a path that has a meaning for tools; or ""."""
     return next(_meant(path), "")
 
 
@@ -64,7 +64,7 @@ def _meant(path: str) -> Iterator[str]:
 
 
 def as_one_file(path: str) -> str:
-    """The same for all spellings that some file system takes for one file: by case, or by Unicode's normal forms."""
+    """Returns the same text for all spellings that a file system may treat as one file (case, Unicode normal form)."""
     return _folded(path)
 
 

@@ -1,16 +1,16 @@
-"""Where files stand in a state store: Kratix's paths, byte for byte (kratix-compatibility.md#paths-in-a-state-store).
+"""The paths of files in a state store, byte for byte as in Kratix (kratix-compatibility.md#paths-in-a-state-store).
 
-A running Flux or Argo CD must notice nothing when Troth takes over, so the paths are not ours to choose. Ours is
-the confinement: every path that comes from a person is normalised and checked here, once, before it meets a
-store, and what would leave the destination's folder is an error that names its field. A prefix (the ``path`` of
-a store or a Destination) is read as leniently as Kratix reads it: ``/``, ``clusters/`` and ``./clusters`` are
-fine; the path of a file is not corrected, only accepted or refused.
+A running Flux or Argo CD must not notice it when Troth takes over, so the paths are given by Kratix. What Troth adds is
+confinement: every path that a person writes is normalised and checked once, here, before it reaches a store, and a path
+that would leave the destination's folder is an error that names its field. A prefix (the ``path`` of a store or a
+Destination) is read as leniently as Kratix reads it: ``/``, ``clusters/`` and ``./clusters`` are fine. The path of a
+file is not corrected, only accepted or refused.
 
-Git forgets an empty folder. Flux then reports "path not found" and prunes nothing, so the last request of a
-destination would never go away. While a Destination has no canaries, a placeholder keeps its folders: a dot file
-that no YAML reader picks up, with one comment in it in case one does.
+Git does not keep empty folders. Flux then reports "path not found" and prunes nothing, so the objects of a
+destination's last request would never be removed. While a Destination has no canaries, a placeholder keeps its folders:
+a dot file that readers of YAML ignore, and that only contains a comment in case they do not.
 
-Everything works on blob ids; contents are somebody else's concern.
+Everything here works on blob ids, without contents.
 """
 
 from __future__ import annotations
@@ -61,13 +61,13 @@ data:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where one placement's files stand in its store.
+    """The paths of one placement's files in its store.
 
     Attributes:
-        files: path in the store to blob id; empty when they are part of the aggregate.
-        directory: the folder that is the placement's alone (nestedByMetadata), or None.
-        state_file: the file that records what the placement has in a shared folder (none), or None.
-        aggregate: the one file of the destination (aggregatedYAML), or None.
+        files: from the path in the store to the blob id; empty when the files are part of the aggregate.
+        directory: the folder that belongs to the placement alone (nestedByMetadata), or None.
+        state_file: the file that lists the placement's files in a shared folder (mode ``none``), or None.
+        aggregate: the destination's single file (aggregatedYAML), or None.
     """
 
     files: Mapping[str, str]
@@ -81,7 +81,7 @@ class DestinationFiles:
     """A Destination's own files: canaries, or the placeholders that keep its folders.
 
     Attributes:
-        files: path in the store to content.
+        files: from the path in the store to the content.
         obsolete: paths that may hold own files of an earlier setting and must not hold them now.
     """
 
@@ -90,11 +90,11 @@ class DestinationFiles:
 
 
 def place(destination: Destination, placement: WorkPlacement, *, store_path: str) -> Layout:
-    """Where a placement's files stand.
+    """Returns the paths of a placement's files.
 
     Args:
-        destination: the Destination; its mode decides.
-        placement: the WorkPlacement.
+        destination: the Destination, whose mode decides.
+        placement: the placement.
         store_path: the ``spec.path`` of the state store.
 
     Raises:
@@ -118,18 +118,18 @@ def place(destination: Destination, placement: WorkPlacement, *, store_path: str
 
 
 def aggregate_path(destination: Destination, *, store_path: str) -> str:
-    """Where the one file of a Destination with the mode aggregatedYAML is; raises InvalidObject."""
+    """Returns the path of the single file of a Destination with the mode aggregatedYAML. Raises InvalidObject."""
     prefix = destination_prefix(destination, store_path=store_path)
     return _join(prefix, confine(destination.filename, "spec.filepath.filename"))
 
 
 def aggregate(contents: Mapping[tuple[str, str], Mapping[str, bytes]]) -> bytes | None:
-    """The content of a destination's one file in the mode aggregatedYAML, or None when there is to be none.
+    """Returns the content of a destination's single file in the mode aggregatedYAML; None if there must be no file.
 
     Args:
         contents: for each placement of the destination that is not being deleted, by its name and namespace (two
-            namespaces may have placements of one name): path to content, in the order of its workloads. Files that
-            hold no manifests are left out: joined with others, their text would be read as YAML.
+            namespaces may have placements of the same name): from path to content, in the order of its workloads. Files
+            without manifests are left out, because their text would be read as YAML together with the others.
     """
     parts = [
         content for key in sorted(contents) for path, content in contents[key].items() if holds_manifests(path)
@@ -138,7 +138,7 @@ def aggregate(contents: Mapping[tuple[str, str], Mapping[str, bytes]]) -> bytes 
 
 
 def destination_files(destination: Destination, *, store_path: str) -> DestinationFiles:
-    """The canaries of a Destination, or, without init workloads, what keeps its folders from vanishing.
+    """Returns the canaries of a Destination, or without init workloads the placeholders that keep its folders.
 
     Raises:
         InvalidObject: the path of the store or of the Destination leaves the store.
@@ -161,14 +161,14 @@ def destination_files(destination: Destination, *, store_path: str) -> Destinati
 def has_own_files(destination: Destination) -> bool:
     """Whether a Destination puts files of its own into its store.
 
-    In a cluster that is written to directly they would be for nobody: no GitOps tool waits for them, no folder can
-    vanish, and two Destinations of one cluster would quarrel over them.
+    They would be useless in a cluster that is written to directly: no GitOps tool waits for them, there are no folders,
+    and two Destinations of one cluster would compete for them.
     """
     return destination.store.holds_files
 
 
 def destination_prefix(destination: Destination, *, store_path: str) -> str:
-    """The folder of a Destination in its store, without slashes around it; empty for the whole store.
+    """Returns the folder of a Destination in its store, without slashes at its ends; empty for the whole store.
 
     Raises:
         InvalidObject: a path leaves the store.
@@ -180,21 +180,21 @@ def destination_prefix(destination: Destination, *, store_path: str) -> str:
 
 
 def normalise_prefix(path: str, where: str) -> str:
-    """A folder as people write it, without slashes around it; ``/``, ``.`` and empty are the whole store.
+    """Returns a folder that a person wrote without slashes at its ends; empty for ``/``, ``.`` and the empty path.
 
     Raises:
-        InvalidObject: it leaves the store, or no store can hold it; the field is ``where``.
+        InvalidObject: the folder leaves the store, or no store can have it; the field is ``where``.
     """
     segments = [segment for segment in path.split("/") if segment not in {"", "."}]
     return confine("/".join(segments), where) if segments else ""
 
 
 def confine(path: str, where: str = "path") -> str:
-    """The path of a file, relative to a folder that it provably stays in; ``./`` is dropped.
+    """Returns the path of a file, which provably stays in the folder that it is relative to; ``./`` is dropped.
 
     Raises:
-        InvalidObject: it is absolute, empty, has ``..``, an empty segment, a backslash or a control character, or
-            is one that no store can hold (``.git``, too long); the field is ``where``.
+        InvalidObject: the path is absolute or empty, has ``..``, an empty segment, a backslash or a control character,
+            or no store can have it (``.git``, too long); the field is ``where``.
     """
     if not path:
         raise InvalidObject(where, "is empty", "name a file")
@@ -235,7 +235,7 @@ def _nested_directory(placement: WorkPlacement) -> list[str]:
     if placement.resource_name:
         parts = [
             RESOURCES,
-            # Works of several namespaces may be kept in one, where equal names of requests must not meet.
+            # Works for several namespaces may be in one namespace, where requests of the same name must not collide.
             _segment(
                 placement.metadata.labels.get(names.RESOURCE_NAMESPACE) or placement.metadata.namespace,
                 "metadata.namespace",
@@ -245,7 +245,7 @@ def _nested_directory(placement: WorkPlacement) -> list[str]:
         ]
     else:
         parts = [DEPENDENCIES, promise]
-    # Static dependencies come from no pipeline, and have no segment for one.
+    # Static dependencies do not come from a pipeline, and do not have a segment for one.
     if pipeline := placement.metadata.labels.get(names.PIPELINE_NAME):
         parts.append(_segment(pipeline, f"metadata.labels[{names.PIPELINE_NAME}]"))
     return [*parts, _segment(short_group_id(placement.group_id), "spec.id")]

@@ -1,11 +1,11 @@
-"""Where files are in the state stores, as a status records it (``status.troth.location``, ``status.troth.alsoIn``).
+"""The locations of files in state stores, as a status records them (``status.troth.location`` and ``alsoIn``).
 
-WorkPlacements keep this record of the files of their group, and Destinations of their own files. It is what makes a
-move safe: a new place is noted beside the old one before anything is written there, and taken off only when nothing is
-left there. So whatever interrupts a move, even one that is turned round half-way, every place that may hold files is on
-record. What a move does, in which order, is in `troth.engine.placement.moves`.
+WorkPlacements keep this record for the files of their group, and Destinations for their own files. It makes moves safe:
+a new place is recorded beside the old one before anything is written there, and a place is only removed from the record
+when nothing is left there. So every place that may hold files is on record, whatever interrupts a move, even if the
+move is reversed half-way. The steps of a move are in `troth.engine.placement.moves`.
 
-Rejected: a record for each kind of owner. They differ in one field, and a move would have to be planned twice.
+Rejected: a different record for each kind of owner. They differ in one field, and moves would have to be planned twice.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from troth.api.typed import read_map, read_maps, read_text
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where files are: the store, and there what holds or names them.
+    """The location of files: the store, and what contains or lists them there.
 
     Attributes:
         store: the state store.
-        directory: the folder that holds them, and nothing else (nestedByMetadata).
-        state_file: the record beside them that lists them (none).
-        aggregate: the one file that everybody's manifests on the Destination are in (aggregatedYAML).
-        files: their paths, where nothing in the store lists them; None for a location that names one of the above.
-        address: where the store was (`StoreKind.address_of`): the same store may mean another repository later. Empty
-            in records from before it was noted.
+        directory: the folder that contains these files and nothing else (nestedByMetadata).
+        state_file: the file beside them that lists them (mode ``none``).
+        aggregate: the single file for all manifests on the Destination (aggregatedYAML).
+        files: the paths of the files, if nothing in the store lists them; None for a location with one of the above.
+        address: where the store was (`StoreKind.address_of`), since the same store may be pointed at another repository
+            later. Empty in records from before the address was recorded.
     """
 
     store: StoreRef
@@ -40,7 +40,7 @@ class Location:
     address: str = ""
 
     def as_status(self) -> dict[str, Any]:
-        """The record in ``status.troth``."""
+        """Returns the record for ``status.troth``."""
         record = {
             "store": {"kind": self.store.kind, "name": self.store.name},
             "address": self.address,
@@ -53,31 +53,31 @@ class Location:
 
     @property
     def path(self) -> str:
-        """The place as a person would look for it."""
+        """The path for people who look for the files."""
         if self.files is not None:
             return ", ".join(self.files)
         return self.directory or self.aggregate or self.state_file.rpartition("/.kratix/")[0]
 
     @property
     def is_empty(self) -> bool:
-        """Whether it names no files at all, as for a Destination on a cluster that is written to directly."""
+        """Whether there are no files at all, as for a Destination on a cluster that is written to directly."""
         return self.files == ()
 
     @property
     def is_shared(self) -> bool:
-        """Whether others have a part in the file that this location names."""
+        """Whether the file at this location also contains manifests of others."""
         return bool(self.aggregate)
 
     def is_at_address_of(self, other: Location) -> bool:
-        """Whether both stores are one repository and branch, one folder, or one cluster, whatever they are called."""
+        """Whether both stores are the same repository and branch, folder or cluster, whatever their names are."""
         return bool(self.address) and self.address == other.address and self.store.kind == other.store.kind
 
     def is_same_place(self, other: Location) -> bool:
-        """Whether both mean the same files, though perhaps by another store's name."""
+        """Whether both refer to the same files, perhaps through stores of different names."""
         return self.is_at_address_of(other) and replace(self, store=other.store) == other
 
     def without(self, other: Location) -> Location | None:
-        """What of this location is not at another one of the same address; None for nothing."""
+        """Returns the part of this location that is not in another one at the same address; None if nothing is left."""
         if self.files is None or other.files is None:
             return None if self.is_same_place(other) else self
         left = tuple(path for path in self.files if path not in other.files)
@@ -86,7 +86,7 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """What a status records: where the files are, and where else some may be while they move."""
+    """The record in a status: the location of the files, and other places that may hold some during a move."""
 
     location: Location | None
     also: tuple[Location, ...] = ()
@@ -97,13 +97,13 @@ class Whereabouts:
         return (self.location, *self.also) if self.location else self.also
 
     def former_stores(self, ref: StoreRef) -> tuple[str, ...]:
-        """The names of the other stores of the same kind that may hold the files."""
+        """Returns the names of the other stores of the same kind that may hold files."""
         names = (place.store.name for place in self.places if place.store.kind == ref.kind and place.store != ref)
         return tuple(dict.fromkeys(names))
 
 
 def read_locations(status: Mapping[str, Any]) -> Whereabouts:
-    """The record in a status, whoever wrote it."""
+    """Reads the record in a status. Does not check who wrote it."""
     ours = read_map(status.get("troth"))
     also = (_read(record) for record in read_maps(ours.get("alsoIn")))
     return Whereabouts(_read(read_map(ours.get("location"))), tuple(place for place in also if place is not None))

@@ -1,26 +1,26 @@
-"""How files come to where they are wanted, and away from where they were: a plan, made from what is known.
+"""Plans how files get to the place where they are wanted, and away from where they were.
 
-The plan decides and nobody else does; whoever carries it out takes one step after the other. It can be interrupted
-anywhere, also by a store that goes away or by somebody who wants another place by now: what is done next is planned
-anew from the record in the status, and every step may be repeated. Whatever is interrupted how often:
+All decisions are made in the plan, and its steps are carried out one after another. It can be interrupted anywhere,
+also by a store that goes away or by a change of the wanted place: the next steps are then planned again from the record
+in the status, and every step may be repeated. However often it is interrupted, these promises hold:
 
-* The files are removed from one place only when all of them are at another.
+* The files are removed from a place only when all of them are at another.
 * Files are removed only from places that are on record.
 * Every place that may hold files is on record, so none is forgotten.
-* A move waits only for a store that exists and still is where the files are.
+* A move waits only for a store that exists and is still at the address of the files.
 
-The first place of all is not noted before it is written, which would cost every request a write of its status. Whoever
-is interrupted between that write and its record finds the files again where its Destination wants them.
+The very first place is not recorded before it is written, which would cost every request a write of its status. If the
+operator is interrupted between that write and its record, it finds the files again where the Destination wants them.
 
-Two stores may be one place: the same branch, the same folder, the same cluster. In a place of files the files then stay
-where they are, and the store that was left forgets them (`Release`); what is not wanted any more is removed by the new
-store's writer, which alone knows what is wanted there. On a cluster, what is wanted has been taken over by the new
-store, and what the old one still has on its inventory can go.
+Two stores may be the same place: the same branch, the same folder, the same cluster. If they hold files, the files stay
+where they are, and the old store forgets them (`Release`); files that are no longer wanted are removed by the new
+store's writer, which alone knows what is wanted there. On a cluster, the new store has taken over the wanted objects,
+and the objects that are still in the old store's inventory can be removed.
 
 Rejected: *removing first* (a GitOps tool that reads in between deletes what is wanted, with its data); *a list of steps
-in the status* (the record of places says as much, and cannot contradict what the Destination wants by now); *asking
-the stores while the plan is carried out* (the answer to what comes next would depend on when it is asked, and could
-not be tested without stores).
+in the status* (the record of places is enough, and cannot contradict what the Destination wants by now); *asking the
+stores while the plan is carried out* (the next step would depend on the time of asking, and could not be tested without
+stores).
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ Loss = Literal["is gone", "is somewhere else now"]
 
 @dataclass(frozen=True, slots=True)
 class StoreState:
-    """What is known of a state store that exists.
+    """What is known about a state store that exists.
 
     Attributes:
-        address: where it is (`StoreKind.address_of`); empty while nobody has looked.
-        ready: it can be written to.
-        problem: why not, as far as that is known.
+        address: where it is (`StoreKind.address_of`); empty while that is not known.
+        ready: whether it can be written to.
+        problem: why it cannot be written to, if that is known.
     """
 
     address: str = ""
@@ -52,14 +52,14 @@ class StoreState:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Record that files may be at these places, too, besides the location that is on record."""
+    """Record that files may also be at these places, besides the location that is on record."""
 
     also: tuple[Location, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Write everything that is wanted at a location."""
+    """Write all wanted files at a location."""
 
     location: Location
 
@@ -69,9 +69,9 @@ class Remove:
     """Remove the files at a location.
 
     Attributes:
-        location: where they are; its address is known.
-        through: the store whose writer removes them.
-        apart: their owner has others there, that stay; so these count as another owner's.
+        location: the location of the files; its address is known.
+        through: the store whose writer removes the files.
+        apart: whether other files of the owner stay at the same address, so that these are treated as another owner's.
     """
 
     location: Location
@@ -81,7 +81,7 @@ class Remove:
 
 @dataclass(frozen=True, slots=True)
 class TakeOut:
-    """Take out of a file that is shared with others what the owner has in it."""
+    """Remove the owner's part from a file that is shared with others."""
 
     location: Location
     through: StoreRef
@@ -89,7 +89,7 @@ class TakeOut:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Have a store forget the owner: the files stay, and are another store's by now."""
+    """Make a store forget the owner. The files stay, and belong to another store by now."""
 
     location: Location
     store: StoreRef
@@ -97,7 +97,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Abandon:
-    """Nobody can remove the files at a location: they stay there, and keep nobody from their paths."""
+    """Give up the files at a location, which nobody can remove. They stay, and others may use their paths."""
 
     location: Location
     loss: Loss
@@ -105,7 +105,7 @@ class Abandon:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Plan again when a store is ready: without it, there is something at a location that cannot be done."""
+    """Plan again when a store is ready, which is needed for a step at a location."""
 
     location: Location
     store: StoreRef
@@ -122,18 +122,18 @@ class Record:
 Leave = Remove | TakeOut | Release | Abandon
 Step = Note | Write | Leave | Wait | Record
 Stores = Mapping[StoreRef, StoreState]
-"""The state stores that exist. One that is not among them is gone."""
+"""The state stores that exist. Any other store is gone."""
 
 
 def plan_move(recorded: Whereabouts, wanted: Location, stores: Stores) -> tuple[Step, ...]:
-    """What is to be done until the files are where they are wanted, and nowhere else.
+    """Plans the steps until the files are where they are wanted, and nowhere else.
 
-    The steps are to be taken in their order; one that fails ends it. A plan that does not end with `Record` ends with
-    `Wait`. Where everything is where it should be, it is `Write` and `Record`, neither of which changes anything.
+    The steps must be taken in their order, up to one that fails. A plan ends with `Record`, or else with `Wait`. When
+    everything is where it should be, the plan is `Write` and `Record`, neither of which changes anything.
 
     Args:
         recorded: the record in the status.
-        wanted: where the files are to be now.
+        wanted: the location at which the files must be.
         stores: the stores that exist.
     """
     store = stores.get(wanted.store)
@@ -149,11 +149,11 @@ def plan_move(recorded: Whereabouts, wanted: Location, stores: Stores) -> tuple[
 
 
 def plan_removal(places: Sequence[Location], stores: Stores) -> tuple[Leave | Wait, ...]:
-    """What is to be done until an owner has no files anywhere. When no step is left that fails, it has none.
+    """Plans the steps until an owner has no files anywhere, which is the case when all steps have succeeded.
 
     Args:
-        places: every place that may hold files, without a repetition. The first is the one that is wanted, if that is
-            known: others may share a file there, and keep what they have in it.
+        places: every place that may hold files, without repetitions. The first is the wanted one, if that is known:
+            others may share a file there, and keep their part of it.
         stores: the stores that exist.
     """
     steps: list[Leave | Wait] = []
@@ -167,20 +167,20 @@ def plan_removal(places: Sequence[Location], stores: Stores) -> tuple[Leave | Wa
 
 
 def _waiting_last(steps: Sequence[Leave | Wait]) -> tuple[Leave | Wait, ...]:
-    """What has to be waited for holds up the end, and nothing that can be done now."""
+    """Moves the waits to the end, and keeps only the first, so that nothing that can be done now is delayed."""
     waits = [step for step in steps if isinstance(step, Wait)]
     return (*(step for step in steps if not isinstance(step, Wait)), *waits[:1])
 
 
 def _leave(place: Location, wanted: Location, stores: Stores) -> Iterator[Leave | Wait]:
-    """Away from a place, after everything is at another one."""
+    """Yields the steps to leave a place, after everything is at another one."""
     old = _at_its_address(place, stores)
     if not old.is_at_address_of(wanted):
         yield from _clear(old, old.store, stores)
         return
     before = stores.get(old.store)
     is_there = before is not None and before.address in {"", old.address}
-    alike = old.is_shared == wanted.is_shared  # then the owner has one name at both places
+    alike = old.is_shared == wanted.is_shared  # if so, the owner has the same name at both places
     if not _is_of_files(old):
         if is_there and not (alike and old.store == wanted.store):
             yield from _clear(old, old.store, stores)
@@ -195,7 +195,7 @@ def _leave(place: Location, wanted: Location, stores: Stores) -> Iterator[Leave 
 def _clear(
     place: Location, through: StoreRef, stores: Stores, *, apart: bool = False, keep_others: bool = False
 ) -> Iterator[Leave | Wait]:
-    """The removal of the files at a place by a store's writer, as far as that can be done."""
+    """Yields the step by which a store's writer removes the files at a place, if that is possible."""
     if place.is_empty:
         return
     old, store = _at_its_address(place, stores), stores.get(through)
@@ -212,7 +212,7 @@ def _clear(
 
 
 def _at_its_address(place: Location, stores: Stores) -> Location:
-    """The place with an address, if anything tells it: where its store is now, when none was recorded."""
+    """Returns the place with the current address of its store, if none was recorded."""
     store = stores.get(place.store)
     return replace(place, address=store.address) if store and not place.address else place
 

@@ -1,20 +1,20 @@
-"""Which Destinations of one place keep out of each other's way, and which do not.
+"""Finds Destinations whose folders in one place overlap, and decides which of these are refused.
 
-A Destination is a folder of a store. Two folders may be one, or one may lie in the other, and then what is written
-for one may replace or remove what is written for the other. It is judged by what can be lost:
+A Destination is a folder of a store. Two folders may be the same, or one may be inside the other, so that files of one
+may replace or remove files of the other. What can be lost decides:
 
-* One folder of a store for two Destinations, and a folder that lies in what another Destination writes (the
-  ``resources`` or the ``dependencies`` of the mode nestedByMetadata, the records of the mode none, the one file of
-  aggregatedYAML): the younger of the two is refused. Who was first does not depend on who is looked at first.
-* A folder inside another one, apart from that: Kratix allows it, and nothing can be lost, since no file of the outer
-  one may lie in the inner one (`Neighbours.stranger_at`). It is said, since whoever reads the outer folder as a whole
-  reads the inner one as well.
-* One folder through two stores that are one repository: Kratix allows it, the files are told apart one by one by who
-  claimed them first (`stores.ownership`). It is said.
-* Two spellings that some file systems take for one folder: said as well. Git keeps them apart.
+* Two Destinations with the same folder of a store, or a folder inside what another Destination writes (``resources``
+  and ``dependencies`` in the mode nestedByMetadata, the records of the mode ``none``, the single file of
+  aggregatedYAML): the younger of the two is refused, in whichever order they are checked.
+* Any other folder inside another one: Kratix allows it, and nothing can be lost, since a file of the outer folder must
+  not be inside the inner one (`Neighbours.stranger_at`). It is reported, because a tool that reads the outer folder
+  also reads the inner one.
+* The same folder through two stores that are the same repository: Kratix allows it, and each file belongs to the one
+  that claimed it first (`stores.ownership`). It is reported.
+* Two spellings that some file systems treat as the same folder: Git keeps them apart. It is reported.
 
-Rejected: *to refuse every folder in another one*, since a Kratix installation with a Destination at the root of its
-repository would stand still after an update; *to refuse both*, since a new Destination must not stop an old one.
+Rejected: *refusing every folder inside another one*, since a Kratix installation with a Destination at the root of its
+repository would stop working after an update; *refusing both*, since a new Destination must not stop an old one.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ _OWN_FILES: Final = frozenset({CANARY_NAMESPACE, CANARY_CONFIG_MAP, PLACEHOLDER}
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """What a Destination has of a place.
+    """The folder of a Destination in a place.
 
     Attributes:
-        destination: its name.
-        since: when it was made, RFC 3339: who was first keeps a place.
-        path: the folder, without slashes around it; empty for the whole place.
-        store: the store through which it is written to.
+        destination: the name of the Destination.
+        since: its creation time in RFC 3339; the older Destination keeps a folder.
+        path: the path of the folder, without slashes at its ends; empty for the whole place.
+        store: the store through which it is written.
         mode: how files are laid out in it.
-        filename: the one file, in the mode aggregatedYAML.
+        filename: the name of the single file in the mode aggregatedYAML.
     """
 
     destination: str
@@ -64,15 +64,15 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """How a Destination stands to the others of its place.
+    """The overlaps of a Destination with the others in its place.
 
     Attributes:
-        taken_by: the older Destination whose files this one's would meet; then it writes nothing. Or "".
-        taken_how: how that is, as a clause that ends with the other's name.
-        around: Destinations in whose folder this one's lies.
-        inside: Destinations whose folders lie in this one's, by their paths in it.
-        sharing: Destinations that have the same folder through another store.
-        twins: Destinations whose folder some file systems take for this one's.
+        taken_by: the older Destination because of which this one is refused, so that it writes nothing; or "".
+        taken_how: how the two overlap, as a clause.
+        around: Destinations whose folders contain this one's.
+        inside: Destinations whose folders are inside this one's, by their paths in it.
+        sharing: Destinations with the same folder through another store.
+        twins: Destinations whose folder is the same as this one's for some file systems.
     """
 
     taken_by: str = ""
@@ -83,11 +83,12 @@ class Neighbours:
     twins: tuple[str, ...] = ()
 
     def stranger_at(self, path: str) -> str:
-        """The Destination in whose folder a file would lie, by its path in this one's folder; "" for nobody's."""
+        """Returns the Destination into whose folder a file would be written, by its path in this one's folder; or "".
+        """
         return next((self.inside[each] for each in (path, *_above(path)) if each in self.inside), "")
 
     def remark(self) -> str:
-        """What is to be said of them although nothing is refused, one sentence; or ""."""
+        """Returns a sentence about overlaps for which nothing is refused; or ""."""
         said = []
         if self.around:
             said.append(
@@ -113,7 +114,7 @@ class Neighbours:
 
 
 def find_neighbours(folders: Iterable[Folder]) -> dict[str, Neighbours]:
-    """How the Destinations of one place stand to each other, by their names."""
+    """Returns the overlaps of the Destinations of one place, by their names."""
     accepted: defaultdict[str, list[Folder]] = defaultdict(list)
     below: defaultdict[str, list[Folder]] = defaultdict(list)
     alike: defaultdict[str, list[Folder]] = defaultdict(list)
@@ -141,7 +142,7 @@ def find_neighbours(folders: Iterable[Folder]) -> dict[str, Neighbours]:
 def _taken(
     folder: Folder, accepted: Mapping[str, Iterable[Folder]], below: Mapping[str, Iterable[Folder]]
 ) -> tuple[str, str]:
-    """The Destination that keeps this one out, and how; or twice ""."""
+    """Returns the Destination because of which this one is refused, and how they overlap; or twice ""."""
     for same in accepted.get(folder.path, ()):
         if same.store == folder.store:
             return same.destination, f"is the place of Destination {same.destination}"
@@ -157,7 +158,7 @@ def _taken(
 
 
 def _writes_at(outer: Folder, inner: str) -> bool:
-    """Whether what is written for the outer one lies in the folder of the inner one by its layout alone."""
+    """Whether the outer Destination's layout alone makes it write into the folder of the inner one."""
     rest = _within(outer, inner)
     top = rest.partition("/")[0]
     if outer.mode == NESTED:
@@ -176,7 +177,7 @@ def _within(outer: Folder, inner: str) -> str:
 
 
 def _above(path: str) -> Iterator[str]:
-    """The folders around a folder, the nearest first and the whole place last."""
+    """Yields the folders that contain a folder, the nearest first and the whole place last."""
     while path:
         path = path.rpartition("/")[0]
         yield path

@@ -1,15 +1,14 @@
-"""What is to be done to the WorkPlacements of a Work, so that they are as scheduling wants them: a pure function.
+"""Plans the changes to the WorkPlacements of a Work that scheduling asks for, as a pure function.
 
-Scheduling (scheduling.py) says which Destinations each group goes to, from what little it needs to know of a placement.
-Here that meets the placements themselves: which of them are as they should be, which get another content or other
-labels, and which go. Whoever carries it out asks what only costs something when there is something to do: whether the
-Destination allows the content, and the content itself.
+Scheduling (scheduling.py) decides which Destinations each group goes to, from the little that it needs to know about
+placements. Here its result is compared with the placements themselves: which of them are as they should be, which get
+another content or other labels, and which are deleted. What costs time is left to the code that carries out a step:
+whether the Destination allows the content, and reading the content.
 
-A step says what is wanted and not what differs, so each may be repeated, and a second look at what was done answers
-none.
+A step says what is wanted and not what differs. So each may be repeated, and once all are done the next plan is empty.
 
-Rejected: *to write every placement and leave the comparison to the API server* (an unchanged patch costs a request for
-each, and ten thousand of them after every restart).
+Rejected: *writing every placement and leaving the comparison to the API server* (even an unchanged placement costs a
+request, which makes ten thousand requests after every restart).
 """
 
 from __future__ import annotations
@@ -23,34 +22,34 @@ from troth.api.objects import Work, WorkloadGroup, WorkPlacement
 from troth.engine.placement.scheduling import GroupPlan, SchedulePlan, describe_labels
 
 Slot = tuple[str, str]
-"""A Destination's name and a group's id: each placement of a Work has another one."""
+"""A Destination's name and a group's id, which identify a placement within a Work."""
 
-# No selector is written like this, so a placement that has it as its record stays held until its Destination matches.
+# No selector looks like this, so a placement with it on record stays held until its Destination matches.
 _UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Labels and annotations of a placement; None for those that it must not have."""
+    """Labels and annotations of a placement. The value is None for those that it must not have."""
 
     labels: Mapping[str, str | None]
     annotations: Mapping[str, str | None]
 
     def as_patch(self, seal: str) -> dict[str, Any]:
-        """The merge patch of ``metadata``, with the seal among the annotations."""
+        """Returns the merge patch of ``metadata``, with the seal among the annotations."""
         return {"labels": dict(self.labels), "annotations": {**self.annotations, names.SEAL: seal}}
 
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """Make a placement, or give one what its group has now, if its Destination allows that.
+    """Create a placement, or give it the current content of its group, if its Destination allows that.
 
     Attributes:
-        group: what it is to hold.
-        destination: where.
-        placement: the one that is there; None to make it.
+        group: the group whose files it holds.
+        destination: the name of its Destination.
+        placement: the existing placement; None to create one.
         marks: its labels and annotations.
-        misplaced: its Destination does not match.
+        misplaced: whether the labels of its Destination do not match.
     """
 
     group: WorkloadGroup
@@ -62,14 +61,14 @@ class Apply:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Label a placement as misplaced and note what was asked for, and leave its content as it is."""
+    """Label a placement as misplaced, note the labels that were asked for, and leave its content as it is."""
 
     placement: WorkPlacement
     asked: str
 
     @property
     def held(self) -> WorkPlacement:
-        """The placement as it is to be."""
+        """The placement after this step."""
         meta = self.placement.metadata
         labels = {**meta.labels, names.MISPLACED: "true"}
         annotations = {**meta.annotations, names.ASKED_FOR: self.asked}
@@ -78,7 +77,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Withhold:
-    """Leave a placement as it is, or missing, because of what its content is."""
+    """Leave a placement as it is, or do not create it, because its new content is not acceptable."""
 
     problem: str
 
@@ -87,7 +86,8 @@ class Withhold:
 class Remove:
     """Delete a placement.
 
-    ``outlives_group``: its group is gone, so what it held may be on its way to another one, and has to arrive first.
+    ``outlives_group``: whether its group is gone, so that its files may be moving to another group and must arrive
+    first.
     """
 
     placement: WorkPlacement
@@ -105,35 +105,36 @@ def plan_placements(
     rules: Mapping[str, str],
     withheld: Mapping[tuple[str, str], str],
 ) -> tuple[Step, ...]:
-    """What is to be done to the placements of a Work. One that is being deleted is left alone: its end comes first.
+    """Plans the steps for the placements of a Work. A placement that is being deleted is left alone until it is gone.
 
     Args:
         work: the Work.
-        plan: where its groups go.
-        existing: its placements, those that are being deleted among them.
-        rules: by Destination, the note of what it allows (`fingerprint`); without those that allow everything.
-        withheld: by group and Destination, why new content must not go there.
+        plan: the Destinations of its groups.
+        existing: its placements, including those that are being deleted.
+        rules: the `fingerprint` of the rules by Destination, without Destinations that allow everything.
+        withheld: by group and Destination, why new content must not be placed there.
     """
     return (*_kept(work, plan, existing, rules, withheld), *_gone(work, plan, existing))
 
 
 def destinations_of(group: GroupPlan) -> list[tuple[str, bool]]:
-    """The Destinations that a group has or gets, and whether each counts as misplaced."""
+    """Returns the Destinations that a group has or gets, and whether each counts as misplaced."""
     return [(name, False) for name in group.destinations] + [(name, True) for name in group.misplaced]
 
 
 def marks_of(
     work: Work, group_id: str, destination: str, *, misplaced: bool, asked: str | None, rules: str | None
 ) -> Marks:
-    """The labels and annotations of a placement.
+    """Returns the labels and annotations of a placement.
 
     Args:
         work: its Work.
         group_id: its group.
-        destination: where it is.
-        misplaced: the Destination does not match.
-        asked: what the pipelines asked for that made its content, as `describe_labels` writes it; None for no content.
-        rules: the note of what its Destination allows; None for everything.
+        destination: its Destination.
+        misplaced: whether the labels of the Destination do not match.
+        asked: the labels that the pipelines asked for when they made its content, as `describe_labels` writes them;
+            None for no content.
+        rules: the `fingerprint` of its Destination's rules; None if everything is allowed.
     """
     return Marks(
         labels={
@@ -161,7 +162,7 @@ def _kept(
         for destination, misplaced in destinations_of(group_plan):
             placement = existing.get((destination, group.id))
             if placement and placement.metadata.deleting:
-                continue  # its end queues the Work again, which makes it anew
+                continue  # once it is gone the Work is queued again, and then it is created anew
             if placement and destination in group_plan.held:
                 yield from _hold(placement)
                 continue
@@ -185,7 +186,7 @@ def _hold(placement: WorkPlacement) -> Iterator[Step]:
     meta = placement.metadata
     asked = meta.annotations.get(names.ASKED_FOR, _UNKNOWN)
     is_held = (meta.labels.get(names.MISPLACED), meta.annotations.get(names.ASKED_FOR)) == ("true", asked)
-    # What one without a seal holds is not known to be what was asked for, so it cannot be sealed; its files stay.
+    # The content of a placement without a seal may not be what was asked for, so it cannot be sealed; its files stay.
     if placement.sealed_for and not is_held:
         yield Hold(placement, asked)
 
@@ -207,7 +208,7 @@ def _is_as_wanted(
         and (placement.destination, placement.group_id) == (destination, group.id)
         and (placement.promise_name, placement.resource_name) == (work.promise_name, work.resource_name)
         and all(meta.labels.get(name) == value for name, value in marks.labels.items())
-        # One from before this was recorded learns it with the next content: a restart writes nothing.
+        # A placement from before this was recorded gets it with its next content, so that a restart writes nothing.
         and meta.annotations.get(names.ASKED_FOR) in (None, marks.annotations[names.ASKED_FOR])
         and marks.annotations[names.ALLOWED] in (None, meta.annotations.get(names.ALLOWED))
         and placement.sealed_for == work.sealed_for

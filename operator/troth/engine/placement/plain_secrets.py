@@ -1,15 +1,15 @@
-"""Secrets in the clear among manifests: one judgement for the operator, for lint and for the commands.
+"""Finds Secrets in plain text among manifests, in the same way for the operator, for lint and for the commands.
 
-What lies in a repository can be read by everybody who reads the repository, for as long as its history is kept. A
-``Secret`` whose data is not encrypted does not belong there. It is looked for wherever an object can stand: in
-documents, in lists, and inside other objects (a template, a manifest in a manifest). A Secret whose values SOPS has
-encrypted is none in the clear, nor is one without data, nor are the kinds that stand for a Secret (SealedSecret,
-ExternalSecret). What is said names objects and files, never a value.
+Everybody who can read a repository can read all of its content, for as long as its history is kept. So a ``Secret``
+whose data is not encrypted does not belong there. It is looked for wherever an object can be: in documents, in lists,
+and inside other objects (a template, a manifest in a manifest). A Secret whose values are encrypted by SOPS does not
+count, and neither does one without data, nor a kind that stands for a Secret (SealedSecret, ExternalSecret). Messages
+name objects and files, never a value.
 
-Reading YAML costs milliseconds, and hardly any file holds a Secret. So a file is first asked whether it may hold one,
-which costs next to nothing, and only the documents that may are read.
+Reading YAML costs milliseconds, and hardly any file contains a Secret. So a quick search first finds out whether a file
+may contain one, and only such documents are read.
 
-Rejected: *to guess at values that look like passwords* in other kinds (half of what it says would be wrong, and nobody
+Rejected: *guessing which values look like passwords* in other kinds (half of the reports would be wrong, and nobody
 would read the other half).
 """
 
@@ -38,20 +38,20 @@ _LONGEST_NAME: Final = 130
 
 
 def may_hold_secrets(content: bytes) -> bool:
-    """Whether the kind Secret may be in a file. Certain when it says no; reads no YAML."""
+    """Whether a file may contain a Secret. False is certain. It does not parse YAML."""
     lowered = content.lower()
     return b"secret" in lowered and _WORD.search(lowered) is not None
 
 
 class SecretScan:
-    """`may_hold_secrets` of a content that is never held whole; ``found`` is certain when it is False."""
+    """`may_hold_secrets` for a content in pieces. ``found`` is certain when it is False."""
 
     def __init__(self) -> None:
         self.found = False
         self._end = b""
 
     def feed(self, piece: bytes) -> None:
-        """Looks at the next piece."""
+        """Searches the next piece."""
         if not self.found:
             seen = self._end + piece.lower()
             self.found = b"secret" in seen and _WORD.search(seen) is not None
@@ -59,9 +59,9 @@ class SecretScan:
 
 
 def find_plain_secrets(path: str, content: bytes) -> tuple[str, ...]:
-    """The Secrets in the clear in a file, each as ``Secret namespace/name``; none in a file that holds no manifests.
+    """Returns the plain-text Secrets in a file, as ``Secret namespace/name``; none for a file without manifests.
 
-    What is not YAML as Kubernetes reads it holds no object.
+    A text that Kubernetes cannot read as YAML contains no objects.
     """
     if not holds_manifests(path) or not may_hold_secrets(content):
         return ()
@@ -78,7 +78,7 @@ def find_plain_secrets(path: str, content: bytes) -> tuple[str, ...]:
 
 
 def plain_secrets_of(document: Any) -> Iterator[str]:
-    """The Secrets in the clear in a document, wherever they stand in it, each as ``Secret namespace/name``."""
+    """Yields the plain-text Secrets in a document, at any depth, as ``Secret namespace/name``."""
     waiting = [(document, False)]
     while waiting:
         value, is_item = waiting.pop()
@@ -101,7 +101,7 @@ def plain_secrets_of(document: Any) -> Iterator[str]:
 
 
 def policy_of(kind: str, spec: Mapping[str, Any]) -> Policy:
-    """What a state store says of Secrets in the clear, ``warn`` as a rule. In a cluster they are where they belong."""
+    """Returns a store's policy for plain-text Secrets, ``warn`` by default. Clusters always allow them."""
     said = spec.get("plainSecrets")
     if not holds_files(kind):
         return "allow"
@@ -109,14 +109,14 @@ def policy_of(kind: str, spec: Mapping[str, Any]) -> Policy:
 
 
 def describe(found: Iterable[tuple[str, str]]) -> str:
-    """``Secret a/b in file.yaml``, of as many as can be read, from pairs of a Secret and its file."""
+    """Returns a short list such as ``Secret a/b in file.yaml``, from pairs of a Secret and its file."""
     entries = [f"{secret} in {path}" for secret, path in found]
     more = len(entries) - _NAMED
     return ", ".join(entries[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def exposed(secrets: str, store: str) -> str:
-    """What is said of Secrets that are written all the same."""
+    """Returns the sentence about plain-text Secrets that are written nevertheless."""
     return (
         f"{secrets}: goes to {store} in the clear, so everybody who can read the store can read it. {REMEDY}; "
         "if this is intended, set plainSecrets: allow on the store"
@@ -124,7 +124,7 @@ def exposed(secrets: str, store: str) -> str:
 
 
 def withheld(secrets: str, store: str) -> str:
-    """What is said of Secrets that are not written."""
+    """Returns the sentence about plain-text Secrets that are not written."""
     return (
         f"{secrets}: not written, because {store} refuses Secrets in the clear (plainSecrets: refuse). {REMEDY}. "
         "What is in the store already stays as it is"

@@ -1,36 +1,36 @@
-"""Which destinations each workload group goes to (kratix-compatibility.md#scheduling), as a pure function.
+"""Decides which destinations each workload group goes to (kratix-compatibility.md#scheduling), as a pure function.
 
-Where Kratix draws lots, a rendezvous hash decides: every destination gets a score from the owner, the group and
-its own name, and the highest wins. So a request that is restored from a backup without its placements lands
-where it was, and a new destination draws only the requests that it wins. Rejected: hashing modulo the number of
-destinations (one more destination moves nearly everything) and the least loaded one (depends on the order in
+Where Kratix chooses at random, a rendezvous hash decides: every destination gets a score from the owner, the group and
+its own name, and the highest wins. So a request that is restored from a backup without its placements goes to the same
+destination as before, and a new destination only attracts the requests that it wins. Rejected: hashing modulo the
+number of destinations (one more destination moves nearly everything) and the least loaded one (depends on the order in
 which requests arrive, so a restore would shuffle them).
 
-A destination that is Ready comes before one that is not, and the hash decides among equals: nobody wants to wait
-for a store that is away while another would take the files at once (Kratix does not look). A destination that
-nobody has looked at yet counts as Ready, so a restore chooses as before.
+A destination that is Ready comes before one that is not, and the hash decides among equals: nobody wants to wait for a
+store that is not reachable while another could take the files at once (Kratix does not consider this). A destination
+that was not checked yet counts as Ready, so that a restore makes the same choice.
 
-What is written stays. Until then a group may still go elsewhere: when its destination is not Ready and another
-one is, or when its destination does not match (any more). A group that takes over objects goes where these are,
-if that destination matches, be it Ready or not: another cluster would get new objects of the same names, and
-the old ones would go with what is in them, because somebody gave a pipeline another name. If they are *held*
-there (see below), the group is placed nowhere until they are let go. In detail:
+Files that are written stay where they are. Before that, a group may still go elsewhere: when its destination is not
+Ready and another one is, or when its destination does not match (any more). A group that takes over objects goes where
+these are, if that destination matches, whether it is Ready or not. Otherwise another cluster would get new objects of
+the same names, and the old ones would be deleted with their data, only because somebody renamed a pipeline. If the
+objects are *held* there (see below), the group is placed nowhere until they are released. In detail:
 
-* A placement whose destination no longer matches is *misplaced*: kept and labelled. Once the destination matches
-  again, the label goes (Kratix leaves it).
-* Its files are still updated when it is the destination that has changed, or what the Promise asks for. They are
-  *held*, and stay as they were written, when the pipelines of the request ask for something else than they did then:
-  what was rendered for production must not be written to development because somebody edited one word.
-* A destination that is being deleted gets nothing new. What it holds stays as it is until its clean-up deletes
-  the placements; only then is a request's group placed anew, elsewhere.
-* A placement whose Destination object is gone stays, too, and counts as misplaced. Moving it would remove its
-  files from the store, and the cluster that still reads them would prune a database because somebody replaced a
-  Destination by deleting and creating it. When the Destination comes back, its store holds what it held. A
-  destination that is gone for good is given up by deleting its placements; their groups are then placed anew.
-* More than one placement of a request's group (nobody makes a second one, but people can) all stay.
+* A placement whose destination no longer matches is *misplaced*: kept and labelled. Once the destination matches again,
+  the label is removed (Kratix leaves it).
+* Its files are still updated when the destination has changed, or what the Promise asks for. They are *held*, and stay
+  as they were written, when the request's pipelines now ask for other labels than before: files that were rendered for
+  production must not be written to development because somebody edited one word.
+* A destination that is being deleted gets nothing new. Its files stay as they are until its clean-up deletes the
+  placements; only then is a request's group placed elsewhere.
+* A placement whose Destination object is gone stays, too, and counts as misplaced. Moving it would remove its files
+  from the store, and the cluster that still reads them would prune a database because somebody replaced a Destination
+  by deleting and creating it. When the Destination is created again, its store still has its files. To give up a
+  Destination that is gone for good, delete its placements; their groups are then placed anew.
+* If a request's group has more than one placement (Troth never makes a second one, but people can), all of them stay.
 
-A dry run is a world of its own: its Works go to destinations labelled ``kratix.io/dry-run=true`` and to no
-others, and these receive nothing else.
+Dry runs are separate: their Works go to destinations labelled ``kratix.io/dry-run=true`` and to no others, and these
+destinations receive nothing else.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ _DRY_RUN_SELECTOR: Final = {names.DRY_RUN: "true"}
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A Destination, as scheduling sees it.
+    """The properties of a Destination that matter for scheduling.
 
     Attributes:
-        name: its name.
+        name: the name of the Destination.
         labels: its labels.
-        strict: an empty selector does not match it, unless it has no labels itself.
-        deleting: it is being deleted.
-        ready: it is not known to be unable to take files.
+        strict: whether an empty selector does not match it, unless it has no labels itself.
+        deleting: whether it is being deleted.
+        ready: whether it can take files, as far as is known.
     """
 
     name: str
@@ -70,16 +70,16 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Existing:
-    """A WorkPlacement that is there and is not being deleted.
+    """An existing WorkPlacement that is not being deleted.
 
     Attributes:
         destination: the Destination's name.
         group_id: its group.
-        written: something has been written to its destination, so it stays.
-        asked: what the pipelines asked for that made the content that it has, as `describe_labels` writes it; None
-            when that is not known.
-        misplaced: it is labelled as misplaced.
-        current: it has the content that its group has now.
+        written: whether something was written to its destination, so that it stays.
+        asked: the labels that the pipelines asked for when they made its content, as `describe_labels` writes them;
+            None when that is not known.
+        misplaced: whether it is labelled as misplaced.
+        current: whether it has the current content of its group.
     """
 
     destination: str
@@ -92,12 +92,12 @@ class Existing:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Another placement of the same owner that wrote objects of a group.
+    """Another placement of the same owner, which has written objects that are now in a group.
 
     Attributes:
         destination: its Destination.
-        placement: its name.
-        held: its content is held, because the request asks for another Destination than it did.
+        placement: the placement's name.
+        held: whether its content is held, because the request now asks for another Destination.
     """
 
     destination: str
@@ -107,17 +107,17 @@ class Home:
 
 @dataclass(frozen=True, slots=True)
 class GroupPlan:
-    """Where one group goes.
+    """The destinations of one group.
 
     Attributes:
-        group_id: the group.
-        destinations: destinations that get or keep it, without the misplaced label.
-        misplaced: destinations that keep it although they do not match; labelled.
-        held: those of ``misplaced`` that keep the content they have, because the request asks for others now.
-        unscheduled: nobody has it, and no destination matches.
-        wants: the labels that a destination must have; empty means "asks for none".
-        asked: the part of ``wants`` that its pipelines ask for: see `asked_by_pipelines`.
-        kept_by: others that hold its objects, and because of whom it is placed nowhere.
+        group_id: the id of the group.
+        destinations: the destinations that get or keep it, without the misplaced label.
+        misplaced: the destinations that keep it although they do not match; its placements are labelled.
+        held: those of ``misplaced`` that keep their former content, because the request now asks for other labels.
+        unscheduled: whether no destination has it and none matches.
+        wants: the labels that a destination must have; empty if none are asked for.
+        asked: the part of ``wants`` that its pipelines ask for (`asked_by_pipelines`).
+        kept_by: other placements that hold its objects, because of which it is placed nowhere.
     """
 
     group_id: str
@@ -132,14 +132,14 @@ class GroupPlan:
 
 @dataclass(frozen=True, slots=True)
 class SchedulePlan:
-    """Where everything goes, in the order of the Work's groups, and the placements to delete."""
+    """The destinations of all groups, in the order of the Work, and the placements to delete."""
 
     groups: tuple[GroupPlan, ...]
     remove: tuple[Existing, ...]
 
 
 def effective_selector(selectors: Iterable[Selector]) -> Mapping[str, str]:
-    """The labels that all selectors together ask for; on one key the Promise outranks its own pipelines."""
+    """Returns the labels that all selectors ask for; for the same key, the Promise overrides its own pipelines."""
     merged: dict[str, str] = {}
     for selector in sorted(selectors, key=_rank):
         merged.update(selector.match_labels)
@@ -147,12 +147,12 @@ def effective_selector(selectors: Iterable[Selector]) -> Mapping[str, str]:
 
 
 def describe_labels(labels: Mapping[str, str]) -> str:
-    """Labels in one line: ``environment=prod, region=eu``."""
+    """Returns labels in one line, such as ``environment=prod, region=eu``."""
     return ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))
 
 
 def may_be_ready(destination: Destination | None) -> bool:
-    """Whether a Destination can take files, as far as is known: nobody has found that it cannot."""
+    """Whether a Destination can take files, as far as is known. True until a check has failed."""
     if destination is None:
         return False
     ready = find_condition(destination.status.get("conditions"), READY) or {}
@@ -160,7 +160,7 @@ def may_be_ready(destination: Destination | None) -> bool:
 
 
 def target_of(destination: Destination) -> Target:
-    """A Destination as scheduling sees it."""
+    """Returns the properties of a Destination that matter for scheduling."""
     return Target(
         name=destination.name,
         labels=destination.metadata.labels,
@@ -171,7 +171,7 @@ def target_of(destination: Destination) -> Target:
 
 
 def asked_by_pipelines(selectors: Iterable[Selector]) -> Mapping[str, str]:
-    """The part of `effective_selector` that comes from pipelines, and so may change with an edit of the request."""
+    """Returns the part of `effective_selector` that comes from pipelines, which an edit of the request may change."""
     found = list(selectors)
     fixed = effective_selector(selector for selector in found if selector.source == _PRECEDENCE[-1])
     return {key: value for key, value in effective_selector(found).items() if key not in fixed}
@@ -187,17 +187,17 @@ def schedule(
     homes: Mapping[str, Sequence[Home]] | None = None,
     dry_run: bool = False,
 ) -> SchedulePlan:
-    """Decide where the groups of one Work go.
+    """Decides where the groups of one Work go.
 
     Args:
-        owner: what the choice depends on besides the group, such as the Work's namespace and name.
+        owner: a text on which the choice depends besides the group, such as the Work's namespace and name.
         work_type: value of the label ``kratix.io/work-type``; groups of a ``resource`` go to one destination,
             all others to every one that matches.
         groups: the Work's groups.
         targets: all Destinations.
         existing: the Work's placements.
-        homes: by group, who else holds objects of it.
-        dry_run: the Work is a dry run's.
+        homes: by group, the other placements that hold objects of it.
+        dry_run: whether the Work belongs to a dry run.
     """
     plans = tuple(
         _place(
@@ -240,7 +240,7 @@ def _place(
         fitting = {target.name for target in candidates}
         kept_by = tuple(home for home in homes if home.held and home.destination not in fitting)
         at_home = {home.destination for home in homes}
-        # A destination that is only as good as the one that is about to get it does not justify a new beginning.
+        # A destination that is no better than the current one does not justify a move.
         best = max(
             candidates,
             key=lambda target: (
@@ -276,10 +276,10 @@ def _place(
 
 
 def _is_held(placement: Existing, asked: Mapping[str, str]) -> bool:
-    """Whether a placement on a destination that does not match keeps its content.
+    """Whether a placement on a destination that does not match keeps its former content.
 
-    One from before this was recorded tells by its label: a change of the destination has labelled it already, while
-    an edit of the request arrives with the new content.
+    For a placement from before this was recorded, its label decides: after a change of the destination it is labelled
+    already, while an edit of the request arrives together with the new content.
     """
     if placement.asked is None:
         return not placement.misplaced and not placement.current and bool(asked)

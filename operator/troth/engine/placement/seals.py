@@ -1,19 +1,19 @@
-"""By which mark the operator knows what it wrote itself: seals of Works and WorkPlacements, and of what they record.
+"""Seals, by which the operator recognises Works, WorkPlacements and records in their status that it wrote itself.
 
-Whoever may write Works in one namespace could otherwise have anything written to any Destination: an object says of
-itself whose it is, where it goes and what it holds, and nothing of that proves anything. So the operator puts a MAC
-(HMAC-SHA256, with a key that it alone has) over all that it would act on, in the same write as the content. What has
-no seal, or another one than it should have, is not acted on, whatever it says (`docs/architecture.md`).
+Otherwise anybody who may write Works in one namespace could have anything written to any Destination: an object itself
+says who its owner is, where it goes and what it holds, and none of that is proof. So the operator computes a MAC
+(HMAC-SHA256, with a key that only the operator has) over everything that it would act on, and adds it in the same write
+as the content. An object without a valid seal is not acted on, whatever it says (`docs/architecture.md`).
 
-What is sealed are the views and not the JSON: the API server fills in defaults, and of contents the caches hold only
-the Git blob ids. A seal names the object (kind, namespace, name) and the uid of its owner, so it is worth nothing on
-another object, and nothing for a later request of the same name. The record in a status is bound to the object's own
-uid as well.
+The views are sealed and not the JSON, because the API server fills in defaults, and because the caches hold only the
+Git blob ids of contents. A seal covers the object's kind, namespace and name and the uid of its owner, so it is invalid
+on another object, and for a later request of the same name. The seal of a record in a status also covers the object's
+own uid.
 
-Rejected: a validating webhook or an admission policy that keeps others from writing (one more thing that must run,
-and what was written before it ran would pass); `managedFields` (anybody may choose the name of a field manager); a
-signature with a key pair (nobody else has to check it); comparing with what was rendered, without a mark (what a
-pipeline rendered last is not known while it fails, nor after a restart).
+Rejected: a validating webhook or an admission policy that keeps others from writing (another component that must run,
+and objects from before it ran would be accepted); `managedFields` (anybody may choose the name of a field manager); a
+signature with a key pair (nobody else has to check it); comparing with what was rendered, without a seal (the last
+result of a pipeline is not known while it fails, or after a restart).
 """
 
 from __future__ import annotations
@@ -69,14 +69,14 @@ _REPORTED: Final = (
 
 
 class Seals:
-    """Makes seals and checks them. Without a key (`use`) nothing can be sealed, and nothing passes for sealed."""
+    """Makes seals and checks them. Without a key (`use`) nothing can be sealed, and nothing counts as sealed."""
 
     def __init__(self) -> None:
         self._key = b""
         self._since = ""
 
     def use(self, key: bytes, *, since: str) -> None:
-        """Takes the key, and when it was made (RFC 3339): what is older cannot have a seal by it.
+        """Sets the key, and the time when it was made (RFC 3339): older objects cannot have a seal made with it.
 
         Raises:
             ValueError: the key has fewer than `KEY_BYTES` bytes.
@@ -89,25 +89,25 @@ class Seals:
     # ---- sealing
 
     def seal_work(self, work: Work, owner_uid: str) -> str:
-        """The annotation that seals a Work, as it is to be, for an owner."""
+        """Returns the annotation that seals a Work, as it will be written, for an owner."""
         return f"{owner_uid}/{self._mac('Work', _work_content(work), owner_uid)}"
 
     def seal_placement(self, placement: WorkPlacement, owner_uid: str) -> str:
-        """The annotation that seals a WorkPlacement, as it is to be, for the owner of its Work."""
+        """Returns the annotation that seals a WorkPlacement, as it will be written, for the owner of its Work."""
         return f"{owner_uid}/{self._mac('WorkPlacement', _placement_content(placement), owner_uid)}"
 
     def seal_record(self, meta: ObjectMeta, status: Mapping[str, Any], generation: int) -> str:
-        """What seals the record in a WorkPlacement's status: where its files are, and which generation was written."""
+        """Returns the seal of the record in a WorkPlacement's status: where its files are, and of which generation."""
         return f"{generation}/{self._mac('record', _record_content(meta, status), generation)}"
 
     def seal_report(self, meta: ObjectMeta, status: Mapping[str, Any]) -> str:
-        """What seals the report in a Work's status: what of it could not be placed."""
+        """Returns the seal of the report in a Work's status: what could not be placed."""
         return self._mac("report", _report_content(meta, status), 0)
 
     # ---- checking
 
     def read_work(self, obj: Mapping[str, Any], digest: Digest = digest_content) -> Work:
-        """The view of a Work, with what its seals are worth."""
+        """Returns the view of a Work, and checks its seals for it."""
         work = read_work(obj, digest)
         uid = self._sealed_for(work.metadata, "Work", _work_content(work))
         said = _text((work.status.get("troth") or {}).get("seal"))
@@ -115,12 +115,12 @@ class Seals:
         return replace(work, sealed_for=uid, reported=reported, former=not uid and self._is_older(work.metadata))
 
     def read_work_placement(self, obj: Mapping[str, Any], digest: Digest = digest_content) -> WorkPlacement:
-        """The view of a WorkPlacement, with what its seals are worth."""
+        """Returns the view of a WorkPlacement, and checks its seals for it."""
         placement = read_work_placement(obj, digest)
         meta = placement.metadata
         uid = self._sealed_for(meta, "WorkPlacement", _placement_content(placement))
         recorded = self._recorded(meta, placement.status)
-        # One that has just been sealed still has the record of before, until it is written.
+        # An object that has just been sealed still has its former record, until its files are written.
         former = (not uid or not recorded) and self._is_older(meta)
         return replace(placement, sealed_for=uid, recorded=recorded, former=former)
 
@@ -135,7 +135,7 @@ class Seals:
         return int(generation) if self._is("record", _record_content(meta, status), int(generation), mac) else 0
 
     def _is_older(self, meta: ObjectMeta) -> bool:
-        # Both times are the API server's own, in one format; nobody can choose them.
+        # The API server sets both times, in the same format; nobody can choose them.
         return bool(self._since) and "" < meta.creation_timestamp < self._since
 
     def _is(self, kind: str, content: object, context: str | int, mac: str) -> bool:
@@ -144,7 +144,7 @@ class Seals:
         try:
             return hmac.compare_digest(self._mac(kind, content, context), mac)
         except (TypeError, ValueError, RecursionError):
-            return False  # what cannot even be written as JSON was never sealed
+            return False  # an object that cannot be written as JSON was never sealed
 
     def _mac(self, kind: str, content: object, context: str | int) -> str:
         if not self._key:
@@ -156,7 +156,7 @@ class Seals:
 
 
 def _work_content(work: Work) -> object:
-    """All of a Work that the operator acts on; None when a file of it cannot be read."""
+    """Returns everything in a Work that the operator acts on; None when one of its files cannot be read."""
     groups = []
     for group in work.groups:
         files = _files(group.workloads)
@@ -174,7 +174,7 @@ def _work_content(work: Work) -> object:
 
 
 def _placement_content(placement: WorkPlacement) -> object:
-    """The same of a WorkPlacement."""
+    """Returns everything in a WorkPlacement that the operator acts on; None when one of its files cannot be read."""
     files = _files(placement.workloads)
     if files is None:
         return None

@@ -1,14 +1,14 @@
 """From rendered files to a Work and back (kratix-compatibility.md#works): contents, workload groups, names.
 
-A Work holds each file as gzip in base64. Inside the operator a file is its Git blob id: two renders are compared
-by ids, a store is compared by ids, and ten thousand Works fit in memory because their contents are dropped on
-the way in. Rejected: comparing the encoded text (two compressors give two texts for one content) and keeping
-contents (a Work of one Helm chart is 100 KB, and each placement holds it again).
+A Work holds each file as gzip in base64. Inside the operator a file is represented by its Git blob id: renderings and
+stores are compared by ids, and ten thousand Works fit into memory because their contents are dropped when they are
+read. Rejected: comparing the encoded text (two compressors give two texts for one content) and keeping contents (a Work
+of one Helm chart is 100 KB, and each placement holds it again).
 
-Contents come from the API server, where anybody with the right to write Works may have put them: a kilobyte of gzip
-may hold a megabyte. So a Work has a budget for all of its files together. What it holds is counted while it is
-unpacked, and never held whole for it. A file that cannot be decoded, or for which nothing is left, is marked, so that
-an informer never dies of it.
+Contents come from the API server, where anybody with the right to write Works may have put them, and a kilobyte of gzip
+may unpack to a megabyte. So a Work has a budget for all of its files together. Their size is counted while they are
+unpacked in pieces, without holding a whole file in memory. A file that cannot be decoded or exceeds the budget is
+marked, so that an informer never fails because of it.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ from troth.api.typed import read_map, read_maps, read_text
 from troth.engine.placement.plain_secrets import SecretScan, may_hold_secrets
 
 LARGEST_WORK: Final = 32 * 1024 * 1024
-"""Bytes that all files of a Work, or of a WorkPlacement, may have together once decoded."""
+"""The most bytes that all files of a Work, or of a WorkPlacement, may have together after decoding."""
 
 MOST_RULES: Final = 100
-"""Directories with destinations of their own that one pipeline may have."""
+"""The most directories with destinations of their own that one pipeline may have."""
 
 SOURCE_PROMISE: Final = "promise"
 ROOT: Final = "."
@@ -60,23 +60,24 @@ _LONGEST_NAME = 253
 _LONG_SUFFIX = 16
 
 Digest = Callable[[str, int], tuple[str, int, bool]]
-"""From an encoded content, and how many bytes it may hold, to the blob id and the size of what it holds, and whether
-that may be a Secret in the clear.
+"""From an encoded content and the most bytes that it may have to the blob id, the size, and whether there may be a
+Secret in plain text.
 
-When it is unreadable or too large the id is empty, and the size is how much was unpacked to find that out.
+When the content is unreadable or too large, the id is empty, and the size is how many bytes were unpacked to find that
+out.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A content as a Work holds it: a process that renders packs what it rendered, and nobody holds it unpacked.
+    """A content as a Work holds it. Rendering processes pack their results, so that nothing is kept unpacked.
 
     Attributes:
         blob: the id that Git gives the content.
         size: bytes of the content.
-        encoded: gzip in base64.
-        component: whether a request of another Promise may be in it.
-        may_hold_secrets: whether a Secret in the clear may be in it.
+        encoded: the content as gzip in base64.
+        component: whether it may contain a request of another Promise.
+        may_hold_secrets: whether it may contain a Secret in plain text.
     """
 
     blob: str
@@ -87,13 +88,13 @@ class Packed:
 
     @property
     def content(self) -> bytes:
-        """The content; unpacked each time."""
+        """The content, which is unpacked at each access."""
         return decode_content(self.encoded)
 
 
 @dataclass(frozen=True, slots=True)
 class GroupContent:
-    """A workload group with its contents: files (by their path in the output) that go to the same destinations."""
+    """A workload group with its contents: files, by their path in the output, that go to the same destinations."""
 
     directory: str
     id: str
@@ -101,7 +102,7 @@ class GroupContent:
     files: Mapping[str, bytes | Packed]
 
     def contents(self) -> dict[str, bytes]:
-        """The files in the order of their paths, unpacked."""
+        """Returns the unpacked files in the order of their paths."""
         return {
             path: content.content if isinstance(content, Packed) else content
             for path, content in sorted(self.files.items())
@@ -109,29 +110,29 @@ class GroupContent:
 
 
 def pack_content(content: bytes, *, component: bool = False) -> Packed:
-    """A content as a Work holds it. Takes a while for a large one."""
+    """Packs a content as a Work holds it. This takes a while for a large one."""
     return Packed(blob_id(content), len(content), encode_content(content), component, may_hold_secrets(content))
 
 
 def encode_content(content: bytes) -> str:
-    """The content as a Work holds it. The same bytes give the same text on the same machine."""
+    """Encodes a content as a Work holds it. The same bytes give the same text on the same machine."""
     return base64.b64encode(gzip.compress(content, compresslevel=_COMPRESSION, mtime=0)).decode("ascii")
 
 
 def decode_content(encoded: str, *, limit: int = LARGEST_WORK) -> bytes:
-    """The content that a Work holds; an empty text is an empty file.
+    """Decodes a content from a Work; an empty text is an empty file.
 
     Raises:
-        InvalidObject: it is not gzip in base64, or larger than ``limit`` bytes; never more than that is unpacked.
+        InvalidObject: it is not gzip in base64, or is larger than ``limit`` bytes; never more than that is unpacked.
     """
     return b"".join(_unpack(_packed(encoded), limit))
 
 
 def decode_contents(workloads: Iterable[Mapping[str, Any]], *, limit: int = LARGEST_WORK) -> dict[str, bytes]:
-    """The contents of files by their path, as an object of the API server has them.
+    """Decodes the files of an object of the API server, and returns their contents by path.
 
     Raises:
-        InvalidObject: one cannot be decoded, or they are larger than ``limit`` bytes together.
+        InvalidObject: a file cannot be decoded, or they are larger than ``limit`` bytes together.
     """
     contents: dict[str, bytes] = {}
     for workload in workloads:
@@ -142,7 +143,7 @@ def decode_contents(workloads: Iterable[Mapping[str, Any]], *, limit: int = LARG
 
 
 def declared_size(encoded: str) -> int:
-    """How many bytes an encoded content says it holds (the end of gzip does); nothing is unpacked to find out."""
+    """Returns the size that is recorded at the end of an encoded content, in bytes, without unpacking it."""
     try:
         return int.from_bytes(base64.b64decode(encoded.rstrip()[-8:])[-4:], "little")
     except ValueError:
@@ -157,7 +158,7 @@ def _packed(encoded: str) -> bytes:
 
 
 def _unpack(packed: bytes, limit: int) -> Iterator[bytes]:
-    """What gzip holds, in pieces. Raises InvalidObject, also before more than ``limit`` bytes were given."""
+    """Unpacks gzip in pieces. Raises InvalidObject for invalid data, and before it yields more than ``limit`` bytes."""
     members = 0
     while packed.strip(b"\0"):
         members += 1
@@ -188,7 +189,7 @@ def _unpack(packed: bytes, limit: int) -> Iterator[bytes]:
 
 
 def blob_id(content: bytes) -> str:
-    """The id that Git gives this content."""
+    """Returns the id that Git gives this content."""
     return _blob_id([content], len(content))
 
 
@@ -200,7 +201,7 @@ def _blob_id(pieces: Iterable[bytes], size: int) -> str:
 
 
 def digest_content(encoded: str, limit: int = LARGEST_WORK) -> tuple[str, int, bool]:
-    """Blob id, size and more of an encoded content, which is never held whole; see `Digest`."""
+    """Computes the `Digest` of an encoded content, without holding all of it unpacked in memory."""
     size = 0
     scan = SecretScan()
 
@@ -215,7 +216,7 @@ def digest_content(encoded: str, limit: int = LARGEST_WORK) -> tuple[str, int, b
         packed = _packed(encoded)
         declared = declared_size(encoded)
         blob = _blob_id(counted(), declared)
-        # Of several members only the last has said how much it holds: now all of it is known.
+        # With several gzip members only the size of the last was recorded. Now the size of all is known.
         blob = blob if size == declared else _blob_id(_unpack(packed, limit), size)
     except InvalidObject:
         return "", size, False
@@ -223,10 +224,10 @@ def digest_content(encoded: str, limit: int = LARGEST_WORK) -> tuple[str, int, b
 
 
 class ContentDigests:
-    """`digest_content` that remembers: a Work and its placements carry one content, which is unpacked once.
+    """`digest_content` with a memory, so that the content which a Work and its placements share is unpacked once.
 
-    Keyed by a hash of the encoded text; holds the newest ``limit`` answers, of about 300 bytes each. Threads may use
-    it at the same time.
+    The key is a hash of the encoded text. The newest ``limit`` answers are kept, of about 300 bytes each. It is safe to
+    use from several threads.
     """
 
     def __init__(self, *, limit: int = 50_000) -> None:
@@ -235,7 +236,7 @@ class ContentDigests:
         self._lock = threading.Lock()
 
     def __call__(self, encoded: str, limit: int = LARGEST_WORK) -> tuple[str, int, bool]:
-        """What `digest_content` answers, from memory if that content was seen lately."""
+        """Returns the answer of `digest_content`, from memory if that content was seen lately."""
         key = _key(encoded)
         with self._lock:
             known = self._known.get(key)
@@ -251,11 +252,11 @@ class ContentDigests:
         return known if known[1] <= limit else ("", known[1], False)
 
     def learn(self, encoded: str, blob: str, size: int, may_hold_secrets: bool) -> None:
-        """Takes note of what is known of a content: who packed it need not unpack it."""
+        """Remembers the answer for a content that was packed here, so that it need not be unpacked."""
         self._keep(_key(encoded), (blob, size, may_hold_secrets))
 
     def is_heavy(self, obj: Mapping[str, Any]) -> bool:
-        """Whether reading a Work or a placement would unpack so much that it belongs into a thread."""
+        """Whether reading a Work or a placement would unpack so much that it must be done in a thread."""
         spec = read_map(obj.get("spec"))
         lists = [
             spec.get("workloads"),
@@ -281,7 +282,7 @@ def _key(encoded: str) -> bytes:
 
 
 def read_work(obj: Mapping[str, Any], digest: Digest = digest_content) -> Work:
-    """The view of a Work, with blob ids in the place of contents."""
+    """Returns the view of a Work, with blob ids in place of contents."""
     spec = read_map(obj.get("spec"))
     allowance = _Allowance(digest)
     return Work(
@@ -302,7 +303,7 @@ def read_work(obj: Mapping[str, Any], digest: Digest = digest_content) -> Work:
 
 
 def read_work_placement(obj: Mapping[str, Any], digest: Digest = digest_content) -> WorkPlacement:
-    """The view of a WorkPlacement, with blob ids in the place of contents."""
+    """Returns the view of a WorkPlacement, with blob ids in place of contents."""
     spec = read_map(obj.get("spec"))
     return WorkPlacement(
         metadata=read_metadata(obj),
@@ -321,20 +322,20 @@ def build_groups(
     promise_selectors: Mapping[str, str],
     source: str,
 ) -> tuple[GroupContent, ...]:
-    """The workload groups of a pipeline's output (kratix-compatibility.md#works).
+    """Divides a pipeline's output into workload groups (kratix-compatibility.md#works).
 
-    Each directory with a rule is a group of its own that only its rule speaks for; all else is the group ``.``,
-    for which the rule of ``.`` and the Promise speak. Without files there is no group.
+    Each directory with a rule is a group of its own, for which only its rule counts. All other files are the group
+    ``.``, for which the rule of ``.`` and the Promise's selectors count. Without files there is no group.
 
     Args:
-        files: the output, path to content.
+        files: the output, from path to content.
         rules: the pipeline's destination rules.
-        promise_selectors: the Promise's ``destinationSelectors``, squashed.
-        source: who speaks through the rules: ``resource-workflow`` or ``promise-workflow``.
+        promise_selectors: the Promise's ``destinationSelectors``, merged.
+        source: the source of the rules: ``resource-workflow`` or ``promise-workflow``.
 
     Raises:
-        InvalidObject: more than `MOST_RULES` rules, a rule without labels, two for one directory, one for a
-            sub-directory, or one for a directory in which there is no file; the field is ``destinations[i]…``.
+        InvalidObject: there are more than `MOST_RULES` rules, a rule without labels, two for one directory, one for a
+            sub-directory, or one for a directory without files; the field is ``destinations[i]…``.
     """
     labels = _read_rules(rules)
     grouped: dict[str, dict[str, bytes | Packed]] = {directory: {} for directory in labels}
@@ -362,13 +363,13 @@ def build_groups(
 
 
 def work_name(*, promise: str, pipeline: str, resource: str = "", resource_namespace: str = "") -> str:
-    """The name of the Work of one pipeline of one owner, at most 63 characters (it becomes a label, too).
+    """Returns the name of the Work of one pipeline of one owner, of at most 63 characters, as it is also a label.
 
     Args:
         promise: the Promise.
         pipeline: the pipeline; empty for the Promise's static dependencies.
-        resource: the request; empty for a Promise's own Work.
-        resource_namespace: the request's namespace, when the Work lives in another one.
+        resource: the name of the request; empty for a Promise's own Work.
+        resource_namespace: the request's namespace, if the Work is in another one.
     """
     parts = (promise, resource, resource_namespace, pipeline or "static-deps")
     base = "-".join(part for part in parts if part)
@@ -376,12 +377,12 @@ def work_name(*, promise: str, pipeline: str, resource: str = "", resource_names
     name = deterministic_name(base, identity)
     if len(base) + 6 <= _LONGEST_LABEL:
         return name
-    # What was cut off may be all that tells two owners apart: five characters of a hash are too few then.
+    # What was cut off may be the only difference between two owners, for which five characters of a hash are too few.
     return _shorten(base.lower(), identity, _LONGEST_LABEL)
 
 
 def placement_name(work: str, destination: str, short_id: str) -> str:
-    """The name of a WorkPlacement: ``<work>.<destination>-<short_id>``, within 253 characters.
+    """Returns the name of a WorkPlacement: ``<work>.<destination>-<short_id>``, within 253 characters.
 
     ``short_id`` is the first five characters of the group's id (kratix-compatibility.md#scheduling).
     """
@@ -397,7 +398,7 @@ def _shorten(name: str, identity: str, longest: int) -> str:
 
 
 class _Allowance:
-    """Reads files until those of one object have unpacked to all that they may; what is left then is unreadable."""
+    """Reads the files of one object until their budget of unpacked bytes is used up; the rest counts as unreadable."""
 
     def __init__(self, digest: Digest) -> None:
         self._digest = digest
@@ -448,6 +449,6 @@ def _read_rules(rules: Sequence[DestinationRule]) -> dict[str, Mapping[str, str]
 
 
 def _clean(directory: str) -> str:
-    """``foo/`` and ``./foo`` are ``foo``; empty is ``.``."""
+    """Normalises a directory: ``foo/`` and ``./foo`` become ``foo``, and an empty one ``.``."""
     segments = [segment for segment in directory.split("/") if segment not in {"", ROOT}]
     return ("/" if directory.startswith("/") and segments else "") + "/".join(segments) or ROOT

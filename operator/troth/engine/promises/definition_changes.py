@@ -1,12 +1,13 @@
-"""What has to be written so that a CustomResourceDefinition is what its Promise says: all of that, and nothing else.
+"""Computes the patch that makes a CustomResourceDefinition exactly what its Promise says.
 
-The API server adds defaults and leaves out what is empty or unknown to it. So both sides are brought into the form in
-which it stores them, and then compared exactly: a rule, a limit, a member of an enum or a short name that left the
-Promise leaves the cluster. Versions and names are ours alone. Labels, annotations and the conversion have other
-writers, too (cert-manager puts a certificate there): of those, only what we wrote ourselves is taken away again.
+The API server adds defaults, and drops what is empty or unknown to it. So both sides are brought into the form in which
+it stores them, and then compared exactly: a rule, a limit, a member of an enum or a short name that was removed from
+the Promise is removed from the cluster. Nobody else writes versions and names. Labels, annotations and the conversion
+have other writers, too (cert-manager puts a certificate there): of those, only what Troth wrote itself is removed
+again.
 
-Rejected: server-side apply. It would find what is ours by the same records, but only by writing, and it leaves whatever
-an earlier release of Troth or Kratix wrote without it.
+Rejected: server-side apply. It finds the fields that Troth wrote by the same records, but only by writing, and it
+leaves whatever an earlier release of Troth or Kratix wrote without it.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ _RULE: Final = ("rule", "message", "messageExpression", "reason", "fieldPath", "
 
 
 def definition_patch(live: Definition, desired: Object) -> dict[str, Any] | None:
-    """The JSON merge patch that brings ``live`` to ``desired``, or None if it is so already.
+    """Returns the JSON merge patch from ``live`` to ``desired``, or None if there is no difference.
 
     Args:
         live: as the API server has it.
@@ -102,7 +103,7 @@ def _conversion_patch(have: Object, want: Object, owned: Object) -> dict[str, An
 
 
 def _difference(have: Object, want: Object, owned: Object) -> dict[str, Any]:
-    """What to merge into ``have``, so that it holds ``want`` and no longer what we wrote and do not want any more."""
+    """Returns a merge patch for ``have``: it adds ``want``, and removes what Troth wrote and no longer wants."""
     changed: dict[str, Any] = {key: None for key in have if key not in want and f"f:{key}" in owned}
     for key, value in want.items():
         before = have.get(key)
@@ -114,7 +115,7 @@ def _difference(have: Object, want: Object, owned: Object) -> dict[str, Any]:
     return changed
 
 
-# ---- as the API server stores it
+# ---- the form in which the API server stores definitions
 
 
 def _stored_names(names: Object) -> dict[str, Any]:
@@ -133,7 +134,7 @@ def _stored_conversion(conversion: Object) -> dict[str, Any]:
 
 
 def stored_version(version: Object) -> dict[str, Any]:
-    """A version of a definition as the API server stores it; two that mean the same are equal."""
+    """Returns a version of a definition as the API server stores it, so that equivalent versions are equal."""
     stored: dict[str, Any] = {
         "name": version.get("name"),
         "served": bool(version.get("served")),
@@ -162,7 +163,7 @@ def stored_version(version: Object) -> dict[str, Any]:
 
 
 def stored_schema(schema: Any) -> Any:
-    """A schema as the API server stores it: without what is empty, or what is not a keyword of a schema."""
+    """Returns a schema as the API server stores it: without empty values and unknown keywords."""
     if not isinstance(schema, Mapping):
         return schema
     stored: dict[str, Any] = {key: schema[key] for key in (*_TEXTS, *_LISTS_OF_TEXTS, *_FLAGS) if schema.get(key)}

@@ -1,8 +1,8 @@
 """The CustomResourceDefinition of a Promise's API (kratix-compatibility.md#a-promises-api).
 
-Pure: from the Promise to the definition that the API server should have. Every version gets the status subresource and
-a schema of the status that lets every field through, as Kratix's does (`troth.engine.status.schema`). What has to be
-written where a definition exists already is said by `definition_changes`.
+Pure functions from the Promise to the definition that the API server should have. Every version gets the status
+subresource and a schema of the status that lets every field through, as Kratix's does (`troth.engine.status.schema`).
+`definition_changes` computes what to write when a definition exists already.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class Definition:
     Attributes:
         metadata: its metadata.
         spec: its spec.
-        established: whether its API is served.
-        refusal: why the API server does not take its names, or "".
-        stored_versions: in which versions objects may be stored.
-        owned: the fields that were last written by us, as ``managedFields`` has them.
+        established: whether the API is served.
+        refusal: why the API server does not accept its names, or "".
+        stored_versions: the versions in which objects may be stored.
+        owned: the fields that Troth wrote last, in the form of ``managedFields``.
     """
 
     metadata: ObjectMeta
@@ -44,7 +44,7 @@ class Definition:
 
 
 def read_definition(obj: Object) -> Definition:
-    """The view of a CustomResourceDefinition; its conditions may be null while it is new."""
+    """Returns the view of a CustomResourceDefinition. Its conditions may be null while it is new."""
     status = read_map(obj.get("status"))
     conditions = {read_text(item.get("type")): item for item in read_maps(status.get("conditions"))}
     refused = conditions.get("NamesAccepted", {})
@@ -59,7 +59,7 @@ def read_definition(obj: Object) -> Definition:
 
 
 def _owned(obj: Object) -> dict[str, Any]:
-    """What we wrote last, of the parts that others write as well."""
+    """Returns the fields that Troth wrote last in the parts that others write as well."""
     found: dict[str, Any] = {}
     for entry in read_maps(read_map(obj.get("metadata")).get("managedFields")):
         if entry.get("manager") == names.FIELD_MANAGER and not entry.get("subresource"):
@@ -78,17 +78,17 @@ def _joined(left: Object, right: Object) -> dict[str, Any]:
 def build_definition(
     promise_name: str, api: Object, derived_status: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The definition to install for ``spec.api``.
+    """Builds the definition to install for ``spec.api``.
 
     Args:
-        promise_name: whose API it is.
-        api: ``spec.api``.
-        derived_status: the fields of the status that follow from the pipelines (`derived_fields`).
+        promise_name: the name of the Promise that offers the API.
+        api: the value of ``spec.api``.
+        derived_status: the schemas of status fields that follow from the pipelines (`derived_fields`).
 
     Raises:
-        InvalidObject: it is not a CustomResourceDefinition, not namespaced, in a group that is not for Promises
-            (`troth.engine.promises.reach`), has no version that can be stored, or contradicts itself. What only
-            the API server can judge is left to the API server.
+        InvalidObject: the API is not a CustomResourceDefinition or not namespaced, its group is not for Promises
+            (`troth.engine.promises.reach`), it has no version that can be stored, or it contradicts itself. What only
+            the API server can check is left to the API server.
     """
     field = "spec.api"
     if api.get("kind") == "CustomResourceDefinition" and api.get("apiVersion") == "apiextensions.k8s.io/v1beta1":
@@ -143,7 +143,7 @@ def build_definition(
 
 
 def request_resource(definition: Object) -> Resource:
-    """Where the requests of that API live: in the storage version if it is served, else in the first served."""
+    """Returns the resource of the requests: in the storage version if it is served, else in the first served one."""
     spec = definition["spec"]
     served = [version for version in spec["versions"] if version.get("served")]
     chosen = next((version for version in served if version.get("storage")), served[0] if served else None)
@@ -153,7 +153,7 @@ def request_resource(definition: Object) -> Resource:
 
 
 def declared_status(api: Object, version: str) -> Mapping[str, Any]:
-    """What one version of an API says of the status of its requests; nothing where it says nothing."""
+    """Returns the schema that one version of an API declares for the status; empty if it does not declare one."""
     versions = (api.get("spec") or {}).get("versions") or ()
     schema: Any = next((one.get("schema") for one in versions if one.get("name") == version), None)
     for step in ("openAPIV3Schema", "properties", "status"):

@@ -1,7 +1,7 @@
-"""Which live requests no longer fit their API: those that were taken before it was tightened.
+"""Finds live requests that no longer fit their API, because they were accepted before it was tightened.
 
-Pure: from a definition and objects as the API server has them to those that it would not take today. Most of these can
-still be written as long as what does not fit stays as it is. Some cannot be written at all, and so not be deleted.
+Pure: from a definition and the live objects to those that the API server would not accept today. Most of these can
+still be written as long as the wrong part does not change. Some cannot be written at all, and therefore not be deleted.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ _LONGEST: Final = 160
 
 
 class Fitting:
-    """Holds requests against one definition."""
+    """Checks requests against one definition."""
 
     def __init__(self, definition: Mapping[str, Any]) -> None:
-        """``definition`` is one that the API server takes, as `build_definition` makes it."""
+        """``definition`` is one that the API server accepts, as `build_definition` makes it."""
         self._admission = Admission(definition)
         self._api_version = request_resource(definition).api_version
         self._compares = "oldSelf" in repr(definition["spec"]["versions"])
 
     def unfit(self, requests: Iterable[Mapping[str, Any]]) -> list[Unfit]:
-        """Those that do not fit."""
+        """Returns the requests that do not fit."""
         return [found for request in requests if (found := self._judge(request)) is not None]
 
     def _judge(self, request: Mapping[str, Any]) -> Unfit | None:
@@ -47,7 +47,7 @@ class Fitting:
 
 
 def _before(obj: Mapping[str, Any]) -> dict[str, Any]:
-    """The object before a write that changes no more than its finalizers: what stays as it is may be let through."""
+    """Returns an old version of the object that only has other finalizers, since unchanged faults may be accepted."""
     metadata = obj["metadata"]
     return {
         **obj,

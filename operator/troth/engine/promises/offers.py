@@ -1,8 +1,8 @@
-"""What a Promise offers, read whole and found sound, or the first thing that is wrong with it.
+"""Reads a whole Promise into an offer, or reports the first thing that is wrong with it.
 
-The one judgement of a Promise: the operator makes it when a Promise is applied, and whoever works on a Promise
-without a cluster gets the same words. Whether templates compile is asked separately (`check_pipeline`), because their
-sources may be hostile and belong into a worker.
+There is only this one check of a Promise: the operator makes it when a Promise is applied, and people who work on a
+Promise without a cluster get the same messages. Whether templates compile is checked separately (`check_pipeline`),
+because their sources may be hostile and are only handled in a worker.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from troth.engine.status.schema import derived_fields
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A Promise whose spec is sound.
+    """A Promise whose spec is valid.
 
     Attributes:
         definition: the CustomResourceDefinition to install; None without an API.
         resource: where its requests live; None without an API.
-        resource_configure: the pipelines of a request.
-        resource_delete: the pipelines of a request that is deleted.
+        resource_configure: the pipelines that carry out a request.
+        resource_delete: the pipelines that run when a request is deleted.
         promise_configure: the Promise's own pipelines.
-        promise_delete: its pipelines when it is taken back.
+        promise_delete: the pipelines that run when the Promise is deleted.
     """
 
     definition: Mapping[str, Any] | None
@@ -42,7 +42,7 @@ class Offer:
 
     @property
     def status(self) -> Mapping[str, Any]:
-        """The schema of the status that pipelines of a request write; nothing without an API."""
+        """The schema of the status that a request's pipelines write; empty without an API."""
         if self.definition is None or self.resource is None:
             return {}
         return declared_status(self.definition, self.resource.version)
@@ -57,7 +57,7 @@ def read_offer(promise: Promise) -> Offer:
     """Reads the whole spec of a Promise.
 
     Raises:
-        InvalidObject: something in it cannot be carried out; names the field and the remedy.
+        InvalidObject: something in it cannot be carried out; the error names the field and the remedy.
     """
     spec = promise.spec
     resource, own = spec.resource_workflows, spec.promise_workflows
@@ -76,10 +76,10 @@ def read_offer(promise: Promise) -> Offer:
 
 
 def read_pipelines(pipelines: Sequence[Object], field: str, *, action: Action) -> tuple[JinjaPipeline, ...]:
-    """The pipelines of one workflow, all of which this release of Troth can run; ``field`` is their path.
+    """Reads the pipelines of one workflow, all of which this release of Troth can run; ``field`` is their path.
 
     Raises:
-        InvalidObject: one is not as it should be, or it is of containers, which are read here and not run yet.
+        InvalidObject: a pipeline is invalid, or it is one of containers, which Troth can read and not run yet.
     """
     found: list[JinjaPipeline] = []
     for index, pipeline in enumerate(parse_pipelines(pipelines, field, action=action)):
@@ -97,7 +97,7 @@ def _check_dependencies(dependencies: Sequence[Object]) -> None:
     for index, manifest in enumerate(dependencies):
         field = f"spec.dependencies[{index}]"
         check_built(manifest, field)
-        manifest = require_map(manifest, field)  # null lacks all that follows
+        manifest = require_map(manifest, field)  # null counts as an empty map
         for required in ("apiVersion", "kind"):
             if not isinstance(manifest.get(required), str) or not manifest[required]:
                 raise InvalidObject(f"{field}.{required}", "is missing", "a dependency is a whole manifest")

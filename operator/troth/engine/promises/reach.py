@@ -1,17 +1,16 @@
-"""What a Promise may reach on the cluster that it is applied to; docs/reference/reach.md has the rule in full.
+"""Limits what a Promise may do on the cluster that it is applied to; docs/reference/reach.md has all the rules.
 
-A Promise decides what is written to the destinations that it selects, and that is meant: whoever may write Promises
-may deploy there. What it may do to the cluster that it is applied to is less. It may offer an API in a group of its
-author's, and have its Works kept in a namespace for that. It may not offer an API in a group that belongs to
-Kubernetes, to Kratix or to Troth, for the operator's rights on a group are rights on everything in it; and its Works
-do not lie beside the cluster's own objects.
+A Promise decides what is written to the destinations that it selects, which is intended: people who may write Promises
+may deploy there. It may do less on the cluster that it is applied to. It may offer an API in a group of its author's,
+and have its Works kept in a namespace for them. It may not offer an API in a group that belongs to Kubernetes, to
+Kratix or to Troth, because the operator's rights on a group are rights on everything in it; and its Works must not be
+kept beside the cluster's own objects.
 
-Who already has the API on the cluster (another Promise, or a definition that Troth did not make) only the cluster
-knows: the operator refuses that when it installs the definition.
+Only the cluster knows whether somebody else has the API already (another Promise, or a definition that Troth did not
+make): the operator refuses this when it installs the definition.
 
-Rejected: *to leave it to the API server*, which protects the groups of Kubernetes by an annotation that an author can
-write, and none of the others; *a list of the groups that are allowed*, which is what the chart's
-``rbac.requestApis.groups`` is.
+Rejected: *leaving it to the API server*, which protects the groups of Kubernetes by an annotation that an author can
+write, and no other groups; *a list of allowed groups*, which the chart already has as ``rbac.requestApis.groups``.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _OWN_DOMAINS: Final = {
     "platform.kratix.io": "Kratix",
     "troth.dev": "Troth",
 }
-"""Groups that are somebody's with all that is below them. Kratix's own Promises offer APIs in marketplace.kratix.io."""
+"""Groups that are reserved with all groups below them. Kratix's own Promises offer APIs in marketplace.kratix.io."""
 
 _CLUSTER_NAMESPACES: Final = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 _GROUP_FIELD: Final = "spec.api.spec.group"
@@ -39,7 +38,7 @@ _NAMESPACE_FIELD: Final = "spec.workflows.config.pipelineNamespace"
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Which namespaces a Promise may have its Works kept in.
+    """The namespaces in which a Promise may have its Works kept.
 
     Attributes:
         system_namespace: the operator's own namespace, which no Promise may name.
@@ -51,7 +50,7 @@ class Reach:
 
 
 def check_group(group: str) -> None:
-    """Whether a Promise may offer an API in that group.
+    """Checks that a Promise may offer an API in a group.
 
     Raises:
         InvalidObject: the group belongs to Kubernetes, to Kratix or to Troth.
@@ -72,15 +71,16 @@ _OF_YOUR_OWN: Final = "offer the API in a group of your own, such as platform.ex
 def check_pipeline_namespace(
     spec: PromiseSpec, reach: Reach | None = None, *, kept_in: Iterable[str] = ()
 ) -> None:
-    """Whether a Promise may have its Works kept in its ``pipelineNamespace``.
+    """Checks that a Promise may have its Works kept in its ``pipelineNamespace``.
 
     Args:
         spec: the Promise's spec.
-        reach: what the operator allows; without it, what one allows that nobody has told anything else.
-        kept_in: where Works of requests of this Promise are already. Those stay: an update takes nothing away.
+        reach: what the operator allows; None for the default of an operator.
+        kept_in: the namespaces in which Works of this Promise's requests are already, which stay allowed after an
+            update.
 
     Raises:
-        InvalidObject: that namespace is the cluster's or the operator's own.
+        InvalidObject: the namespace is the cluster's or the operator's own.
     """
     reach = reach or Reach()
     namespace = spec.pipeline_namespace
@@ -101,5 +101,5 @@ def check_pipeline_namespace(
 
 
 def read_namespaces(text: str) -> frozenset[str]:
-    """The names in a list that is separated by commas or spaces."""
+    """Returns the names in a list that is separated by commas or spaces."""
     return frozenset(text.replace(",", " ").split())

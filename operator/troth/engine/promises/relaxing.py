@@ -1,9 +1,9 @@
-"""The API of a Promise that is going: whatever is still there may be written, so that its finalizers can come off.
+"""Relaxes the API of a Promise that is being deleted, so that finalizers can be removed from all of its requests.
 
-The API server holds a whole object against its schema at each write, also when nothing but a finalizer leaves it. What
-did not change is let through since Kubernetes 1.30, except at the root: a field that is required there, a rule of the
-root and a rule that compares with the old object refuse every write. So a definition that is going away loses all that
-can refuse. Types, defaults and what is pruned stay: pipelines that run at deletion see the requests that they know.
+The API server validates a whole object at each write, even if only a finalizer is removed. Since Kubernetes 1.30 it
+accepts faults that did not change, except at the root: a required field there, a rule of the root and a rule that
+compares with the old object can refuse every write. So a definition that is being deleted loses everything that can
+refuse a value. Types, defaults and pruning stay, so that delete pipelines see the requests in the usual form.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _KEPT: Final = (
 
 
 def relaxing_patch(live: Definition) -> dict[str, Any] | None:
-    """The JSON merge patch after which no version of a definition refuses anything, or None if none does."""
+    """Returns the JSON merge patch that relaxes all versions of a definition, or None if none refuses anything."""
     versions = [_relaxed_version(version) for version in live.spec.get("versions") or ()]
     if [stored_version(version) for version in live.spec.get("versions") or ()] == [
         *map(stored_version, versions)
@@ -44,7 +44,7 @@ def _relaxed_version(version: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def relaxed_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A schema with the same fields, types and defaults, that refuses no value of those types."""
+    """Returns a schema with the same fields, types and defaults that accepts all values of those types."""
     relaxed: dict[str, Any] = {key: schema[key] for key in _KEPT if key in schema}
     if schema.get("properties"):
         relaxed["properties"] = {name: relaxed_schema(child) for name, child in schema["properties"].items()}
