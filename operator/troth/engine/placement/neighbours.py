@@ -83,8 +83,7 @@ class Neighbours:
     twins: tuple[str, ...] = ()
 
     def stranger_at(self, path: str) -> str:
-        """Returns the Destination into whose folder a file would be written, by its path in this one's folder; or "".
-        """
+        """Returns the Destination in whose folder a file would be written, by its path in this one's folder; or ""."""
         return next((self.inside[each] for each in (path, *_above(path)) if each in self.inside), "")
 
     def remark(self) -> str:

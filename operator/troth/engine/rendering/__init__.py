@@ -1,6 +1,5 @@
-"""What one pipeline makes of a request and its Promise: files, a status and wishes, or the failure that ended it.
+"""Renders a pipeline for a request and its Promise: to files, a status and control values, or to a failure.
 
-Rendering is a pure function. Here are the template language (what it may use, how a value stays a value, what one
-rendering may cost), what templates are given, how an exception becomes a failure that people can act on, and what the
-pipelines of a workflow produced together.
+Rendering is a pure function. This package has the template language (what templates may use, how values stay values,
+what one rendering may cost), the input of templates, and how an exception becomes a failure that people can act on.
 """

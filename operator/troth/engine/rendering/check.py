@@ -1,7 +1,7 @@
-"""Whether the templates of a pipeline can be used at all, found out when a Promise is applied.
+"""Checks whether the templates of a pipeline can be used at all, when a Promise is applied.
 
-Every source is compiled, each filter, test, partial and name that is known to be wrong is found. What depends on a
-request (a field that it may lack) cannot be found here.
+Every source is compiled, and each filter, test, partial and name that is certainly wrong is found. Faults that depend
+on a request (a field that it may lack) cannot be found here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PER_ITEM = ("item", "index")
 def check_pipeline(
     pipeline: JinjaPipeline, *, limits: Limits | None = None, environment: Environment | None = None
 ) -> Failure | None:
-    """The first template of a pipeline that cannot be used, or None. Compiling is all that it runs."""
+    """Returns the failure of the first template that cannot be used, or None. It only compiles, and renders nothing."""
     limits = limits or Limits()
     base = environment or Environment()
     attempt = Attempt(base, {})
@@ -60,7 +60,7 @@ def _check_source(
 
 
 def _sources(pipeline: JinjaPipeline) -> Iterator[tuple[str, str, bool]]:
-    """What an error says of each source, the source, and whether it is evaluated for each item."""
+    """Yields each source with its name in errors, and whether it is evaluated for each item."""
     for name, source in pipeline.partials.items():
         yield f"partials.{name}", source, False
     for name, value in pipeline.values.items():
@@ -119,7 +119,7 @@ def _unknown_name(
     known = {*SCOPE, *pipeline.values, *environment.globals, "self", "loop"}
     if not per_item:
         known.difference_update(_PER_ITEM)
-    # A name that an included template or a block may have set cannot be judged from here.
+    # An included template or a block may have set a name, which cannot be known here.
     if next(tree.find_all((nodes.Include, nodes.Extends)), None) is not None:
         return None
     unknown = meta.find_undeclared_variables(tree) - known - _forgiven(tree)
@@ -138,7 +138,7 @@ def _unknown_name(
 
 
 def _forgiven(tree: nodes.Template) -> set[str]:
-    """Names that the template itself expects to be missing."""
+    """Returns the names that the template itself expects to be missing."""
     forgiven: set[str] = set()
     for node in tree.find_all((nodes.Filter, nodes.Test)):
         names = _FORGIVING_FILTERS if isinstance(node, nodes.Filter) else _FORGIVING_TESTS

@@ -1,13 +1,13 @@
 """The components of a request: requests of other Promises that its own pipelines render.
 
-An object is a component when its labels name its parent: ``kratix.io/parent-promise-name``,
-``-parent-resource-name`` and ``-parent-resource-namespace`` (kratix-compatibility.md#names). The template writes
-them. So rendering stays a function of the request and the Promise, the labels stand in the repository for whoever
-applies it, and an author says which of the objects are to be waited for: a request that goes to another cluster,
-with an operator of its own, is none.
+An object is a component when its labels name its parent: ``kratix.io/parent-promise-name``, ``-parent-resource-name``
+and ``-parent-resource-namespace`` (kratix-compatibility.md#names). The template writes them. So rendering stays a
+function of the request and the Promise, the labels are in the repository for every tool that applies it, and the author
+decides which objects to wait for: a request that goes to another cluster, with an operator of its own, is not a
+component.
 
-Rejected: recognising requests by their kind (what is rendered, or what it means, would depend on which Promises are
-installed at that moment), and labels that the operator adds (a file would no longer be what its template gives).
+Rejected: recognising requests by their kind (the result, or its meaning, would depend on which Promises are installed
+at that moment), and labels that the operator adds (a file would no longer be what its template gives).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from troth.engine.yaml.manifests import InvalidManifest, load_documents
 
 _MARK: Final = names.PARENT_RESOURCE_NAME.encode()
 _DEFAULT_NAMESPACE: Final = "default"
-_SEARCHED: Final = 100  # items of a list
+_SEARCHED: Final = 100  # at most this many items of a list
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class Component:
     Attributes:
         api_version: ``group/version``.
         kind: its kind.
-        namespace: its namespace; ``default`` when the manifest has none, as when it is applied.
+        namespace: its namespace; ``default`` when the manifest does not have one, as when it is applied.
         name: its name.
-        spec: what was rendered for it, to tell whether it has arrived.
+        spec: the rendered spec, by which to tell whether it was applied.
     """
 
     api_version: str
@@ -50,13 +50,13 @@ class Component:
 
     @property
     def identity(self) -> tuple[str, str, str, str]:
-        """What tells two components apart: the version of the API does not."""
+        """The key of a component, without the version of its API."""
         return (self.group, self.kind, self.namespace, self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """The request that components belong to."""
+    """The request to which components belong."""
 
     promise: str
     namespace: str
@@ -64,7 +64,7 @@ class Parent:
 
 
 def read_parent(labels: Mapping[str, str]) -> Parent | None:
-    """The request that an object's labels name as its parent, if they do."""
+    """Returns the request that an object's labels name as its parent, or None."""
     name = labels.get(names.PARENT_RESOURCE_NAME)
     promise = labels.get(names.PARENT_PROMISE_NAME)
     namespace = labels.get(names.PARENT_RESOURCE_NAMESPACE)
@@ -72,12 +72,12 @@ def read_parent(labels: Mapping[str, str]) -> Parent | None:
 
 
 def may_hold_components(content: bytes) -> bool:
-    """Whether it is worth reading a file for components; costs next to nothing."""
+    """Whether a file may contain components. This is a quick search, and False is certain."""
     return _MARK in content
 
 
 def find_components(files: Iterable[tuple[str, bytes]], parent: Parent) -> tuple[Component, ...]:
-    """The components of a request among the files (path, content) that were rendered for it, by kind and name."""
+    """Finds the components of a request in its rendered files (path, content), ordered by kind and name."""
     found: dict[tuple[str, str, str, str], Component] = {}
     for path, content in files:
         if not may_hold_components(content) or not holds_manifests(path):
@@ -85,7 +85,7 @@ def find_components(files: Iterable[tuple[str, bytes]], parent: Parent) -> tuple
         try:
             documents = load_documents(content.decode())
         except (InvalidManifest, UnicodeDecodeError):
-            continue  # whoever applies it says what is wrong with it
+            continue  # the tool that applies the file reports the fault
         for document in documents:
             component = _read(document, parent)
             if component is not None:
@@ -94,17 +94,17 @@ def find_components(files: Iterable[tuple[str, bytes]], parent: Parent) -> tuple
 
 
 def first_difference(rendered: Any, live: Any, path: str = "spec") -> str:
-    """Where a live object lacks what was rendered for it; empty when all of it is there.
+    """Returns the first path at which a live object lacks what was rendered; "" when it has everything.
 
-    What is there besides is no difference: defaults, and what others have added. A null that was rendered asks for
-    nothing: the API server drops it, and may put the default of the field in its place.
+    Additional fields are not a difference: they may be defaults, or others may have added them. A rendered null is
+    ignored, because the API server drops it, and may use the default of the field instead.
     """
     if isinstance(rendered, Mapping):
         if not isinstance(live, Mapping):
             return "" if not rendered and live is None else path
         for key, value in rendered.items():
             if value is None:
-                continue  # to apply null is to ask for nothing: the field is left out, or has its default
+                continue  # the API server drops a null, or uses the default of the field instead
             difference = first_difference(value, live.get(key), f"{path}.{key}")
             if difference:
                 return difference
@@ -113,7 +113,7 @@ def first_difference(rendered: Any, live: Any, path: str = "spec") -> str:
         if not isinstance(live, list):
             return "" if not rendered and live is None else path
         for index, item in enumerate(rendered):
-            # In its place as a rule; elsewhere when others have put items before it.
+            # Usually at the same index, but others may have added items before it.
             candidates = live[index : index + 1] + live[:_SEARCHED]
             if all(first_difference(item, other) for other in candidates):
                 return f"{path}[{index}]"

@@ -14,11 +14,11 @@ from troth.engine.rendering.templates import NamespaceName
 
 @dataclass(frozen=True, slots=True)
 class RenderContext:
-    """What templates may read: plain JSON values.
+    """The values that templates may read, as plain JSON.
 
     Attributes:
-        promise: name, version and labels; in a Promise workflow the whole object.
-        request: the whole object, or None in a Promise workflow.
+        promise: the Promise's name, version and labels; in a Promise workflow the whole object.
+        request: the whole request, or None in a Promise workflow.
     """
 
     promise: Mapping[str, Any]
@@ -26,16 +26,16 @@ class RenderContext:
 
 
 def render_context(promise: Promise, request: Request | None, *, version: str = "") -> RenderContext:
-    """What the templates of a request, or of a Promise when there is no request, may read.
+    """Returns what the templates of a request, or of a Promise without a request, may read.
 
-    Left out is what Troth itself writes (status, finalizers, labels that come and go), what changes with
-    each write, and what tools note for themselves: a rendering that read it would never settle, or would depend on
-    how the object was applied.
+    It does not include what Troth itself writes (status, finalizers, labels that come and go), what changes with each
+    write, and the bookkeeping of tools: a rendering that read those would never become stable, or would depend on how
+    the object was applied.
 
     Args:
         promise: the Promise.
         request: the request, or None for the Promise's own workflow.
-        version: the version that renders, when it is not the Promise's own.
+        version: the version of the spec that is rendered, if it is not the Promise's own.
     """
     if request is None:
         return RenderContext(promise=_readable(promise.raw), request=None)
@@ -48,7 +48,7 @@ def render_context(promise: Promise, request: Request | None, *, version: str = 
 
 
 def scope_of(context: RenderContext) -> dict[str, Any]:
-    """The names that templates find before any value is evaluated."""
+    """Returns the names that templates can use before any value is evaluated."""
     subject = context.promise if context.request is None else context.request
     metadata = read_map(subject.get("metadata"))
     scope: dict[str, Any] = {
@@ -68,6 +68,6 @@ def _readable(obj: Mapping[str, Any]) -> Mapping[str, Any]:
     metadata = {key: value for key, value in read_map(obj.get("metadata")).items() if key not in FIELDS}
     for field in ("labels", "annotations"):
         shown = without_bookkeeping(read_map(metadata.pop(field, None)))
-        if shown:  # the API server keeps no empty map, either
+        if shown:  # the API server drops empty maps, too
             metadata[field] = shown
     return {**{key: value for key, value in obj.items() if key != "status"}, "metadata": metadata}

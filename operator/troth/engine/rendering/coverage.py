@@ -1,14 +1,14 @@
-"""Which lines and branches a template has, and which of them a rendering reached.
+"""Finds the lines and branches of a template, and records which of them a rendering reached.
 
-Instrumented through Jinja's tree, not by tracing the interpreter: a trace knows the lines of generated Python, of which
-one line of a template has many and a ``{% if %}`` without else has none to look at. `CoveringEnvironment` compiles the
-same sources with numbered points in them; the environment that the operator renders with knows nothing of it and costs
-what it did. The numbers follow from the source alone, so that whoever reads the hits of another process needs no map.
+Jinja's tree is instrumented, instead of tracing the interpreter: a trace has the lines of the generated Python, of
+which one line of a template has many, and a missing else of an ``{% if %}`` has none. `CoveringEnvironment` compiles
+the same sources with numbered points in them; the operator's own environment does not know about this, and is not
+slowed down. The numbers follow from the source alone, so the hits of another process can be read without a map.
 
-What counts as a branch: both outcomes of each ``if``, ``elif`` and inline ``a if b else c`` (also when no else is
-written: that is the branch which people forget), the body of a loop, the ``else`` of a loop, the body of a macro, and
-outside of the templates both outcomes of ``when`` and of ``control.suspend`` and the items of ``forEach``. ``and``,
-``or`` and ``default`` are none: which of their sides was needed is for the paths that lint checks.
+These count as branches: both outcomes of each ``if``, ``elif`` and inline ``a if b else c`` (also without an else,
+which is the branch that people forget), the body of a loop, the ``else`` of a loop, the body of a macro, and outside
+the templates both outcomes of ``when`` and of ``control.suspend`` and the items of ``forEach``. ``and``, ``or`` and
+``default`` do not count: lint checks the paths that they read.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from troth.engine.rendering.values import Tokens
 
 TRUE: Final = -1
 FALSE: Final = -2
-"""The points of a leaf's value: what a condition said, or whether a ``forEach`` had items."""
+"""The points for a leaf's value: the outcome of a condition, or whether a ``forEach`` had items."""
 
 Hit = tuple[str, str, int]
-"""The pipeline, the place in its spec (``files[0].template``, ``partials.labels``), the point."""
+"""A point that was reached: the pipeline, the place in its spec (``files[0].template``), and the point's number."""
 
 _OPENERS: Final = ("{{", "{%")
 _CONSTANT: Final = ("{{ true }}", "{{ false }}")
@@ -54,9 +54,9 @@ class Branch:
     """A way that a template can take.
 
     Attributes:
-        line: where it stands in the template, from 1.
-        words: which way it is, such as ``the loop body``.
-        point: the point that is reached by taking it.
+        line: its line in the template, from 1.
+        words: a description, such as ``the loop body``.
+        point: the point that is reached when the branch is taken.
     """
 
     line: int
@@ -66,14 +66,14 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What there is to reach in one template: each line with the points of which one must be reached, and branches."""
+    """What one template has to cover: its branches, and its lines, each with points of which one must be reached."""
 
     lines: Mapping[int, tuple[int, ...]]
     branches: tuple[Branch, ...]
 
 
 class Recorder:
-    """The points that were reached; told before each pipeline which one it is."""
+    """Records the points that are reached. It must be told the pipeline before each one is rendered."""
 
     def __init__(self) -> None:
         self.pipeline = ""
@@ -81,18 +81,18 @@ class Recorder:
         self._told: set[Hit] = set()
 
     def add(self, place: str, point: int) -> None:
-        """Notes that a point was reached."""
+        """Records that a point was reached."""
         self._hits.add((self.pipeline, place, point))
 
     def take(self) -> list[Hit]:
-        """Those that were not taken before."""
+        """Returns the points that were reached since the last call."""
         new = sorted(self._hits - self._told)
         self._told |= self._hits
         return new
 
 
 class _Generator(Generator):
-    """Writes the points that `_Instrumenting` put into the tree. The language has no ``do``, so ExprStmt is free."""
+    """Generates code for the points that `_Instrumenting` added as ExprStmt, which the language does not use."""
 
     def visit_ExprStmt(self, node: nodes.ExprStmt, frame: Frame) -> None:  # noqa: ARG002, N802 - Jinja's name
         self.writeline(f"reached({cast('nodes.Const', node.node).value})", node)
@@ -108,7 +108,7 @@ class _Generator(Generator):
 
 
 class CoveringEnvironment(Environment):
-    """An environment whose renderings tell what they reach."""
+    """An environment whose renderings record what they reach."""
 
     code_generator_class = _Generator
 
@@ -119,7 +119,7 @@ class CoveringEnvironment(Environment):
         self.recorder = Recorder()
 
     def outline(self, source: str) -> Outline:
-        """What there is to reach in a template; nothing when it does not compile."""
+        """Returns what a template has to cover; an empty outline when it does not compile."""
         try:
             self.for_render(Tokens("0", most=1), {}).bind(source, "")
         except DoesNotCompile:
@@ -134,18 +134,18 @@ class CoveringEnvironment(Environment):
         return tree
 
     def bind(self, source: str, display: str) -> BoundTemplate:
-        """As the environment's own; what nobody watches, such as a diagnosis, reaches nothing."""
+        """Compiles a template. Until `watch` is called for it, nothing is recorded, for example during a diagnosis."""
         template = super().bind(source, display)
         self._connect(template, lambda point: None)  # noqa: ARG005 - a stand-in
         return template
 
     def watch(self, template: BoundTemplate, place: str) -> None:
-        """From now on what this template reaches is noted, for a place in the pipeline's spec."""
+        """Records from now on what a template reaches, for a place in the pipeline's spec."""
         recorder = self.recorder
         self._connect(template, lambda point: recorder.add(place, point))
 
     def decided(self, place: str, outcome: bool) -> None:
-        """Notes what a condition said, or whether there were items."""
+        """Records the outcome of a condition, or whether there were items."""
         self.recorder.add(place, TRUE if outcome else FALSE)
 
     @staticmethod
@@ -160,7 +160,7 @@ class CoveringEnvironment(Environment):
 
 
 def watched_sources(pipeline: JinjaPipeline) -> Iterator[tuple[str, str]]:
-    """Each text of a pipeline that can be covered: its place in the spec, and its source."""
+    """Yields each text of a pipeline that can be covered: its place in the spec, and its source."""
     for name, source in pipeline.partials.items():
         yield f"partials.{name}", source
     for name, value in pipeline.values.items():
@@ -186,7 +186,7 @@ def watched_sources(pipeline: JinjaPipeline) -> Iterator[tuple[str, str]]:
 
 
 def decisions_of(pipeline: JinjaPipeline) -> Iterator[tuple[str, Branch]]:
-    """The branches of a pipeline that stand outside of its templates, with their places; each on line 1 of its text."""
+    """Yields the branches of a pipeline outside its templates, with their places. Their line is always 1."""
     for index, file in enumerate(pipeline.files):
         if file.for_each is not None:
             yield f"files[{index}].forEach", Branch(1, "an item of forEach", TRUE)
@@ -203,7 +203,7 @@ def _both(place: str, name: str) -> Iterator[tuple[str, Branch]]:
 
 
 def _leaves(value: Any, where: str) -> Iterator[tuple[str, str]]:
-    """As the rendering names them; what holds no expression is not run."""
+    """Yields the leaves with expressions, with the same names as in a rendering. Others are not evaluated."""
     if isinstance(value, str):
         if any(opener in value for opener in _OPENERS):
             yield where, value
@@ -216,7 +216,7 @@ def _leaves(value: Any, where: str) -> Iterator[tuple[str, str]]:
 
 
 class _Instrumenting(NodeVisitor):
-    """Puts points into a tree. Statements get one in front of them, conditions one for each outcome."""
+    """Adds points to a tree: one before each statement, and one for each outcome of a condition."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
@@ -225,7 +225,7 @@ class _Instrumenting(NodeVisitor):
         self._branches: list[Branch] = []
 
     def instrument(self, tree: nodes.Template) -> Outline:
-        """Changes the tree, and tells what can be reached in it."""
+        """Changes the tree, and returns what can be reached in it."""
         tree.body = self._body(tree.body)
         tree.set_environment(self._environment)
         lines = {line: tuple(points) for line, points in sorted(self._lines.items())}
@@ -247,7 +247,7 @@ class _Instrumenting(NodeVisitor):
         return found
 
     def _output(self, output: nodes.Output) -> Iterator[nodes.Node]:
-        """One output for each part that begins a line, so that what a failure keeps from running is not covered."""
+        """Yields an output for each part that begins a line, so that parts after a failure do not count as covered."""
         marked: set[int] = set()
         parts: list[nodes.Expr] = []
         for child in output.nodes:
@@ -307,7 +307,7 @@ class _Instrumenting(NodeVisitor):
         self._branches.append(Branch(node.lineno, f"the value unless {words}", no))
 
     def generic_visit(self, node: nodes.Node, *args: Any, **kwargs: Any) -> None:
-        """Whatever else has a body, such as a block, runs it."""
+        """Handles any other node with a body, such as a block."""
         for name, value in node.iter_fields():
             if name == "body" and isinstance(value, list):
                 node.body = self._body(value)  # type: ignore[attr-defined]
@@ -345,7 +345,7 @@ def _statement(point: int, line: int) -> nodes.ExprStmt:
 
 
 def _header(node: nodes.Node) -> list[int]:
-    """The lines of a statement without those of its bodies."""
+    """Returns the lines of a statement without those of its bodies."""
     found: set[int] = {node.lineno}
     for name, value in node.iter_fields():
         if name in _BODIES:
@@ -357,13 +357,13 @@ def _header(node: nodes.Node) -> list[int]:
 
 
 def _span(node: nodes.Node, line: int) -> list[int]:
-    """The lines of an expression that begins, or whose statement begins, at a line; not every node knows its own."""
+    """Returns the lines of an expression, from ``line`` on, where it or its statement begins."""
     found: set[int] = {line, *(child.lineno for child in (node, *node.find_all(nodes.Node)) if child.lineno)}
     return list(range(min(found), max(found) + 1))
 
 
 def _text_lines(data: nodes.TemplateData) -> list[int]:
-    """The lines of a text that hold something."""
+    """Returns the lines of a text that are not blank."""
     return [data.lineno + offset for offset, line in enumerate(data.data.split("\n")) if line.strip()]
 
 
@@ -373,7 +373,7 @@ def _shortened(node: nodes.Node) -> str:
 
 
 def _words(node: Any, depth: int = 0) -> str:
-    """An expression, much as it was written."""
+    """Returns an expression almost as it was written."""
     if depth > _DEEPEST:
         return "…"
 

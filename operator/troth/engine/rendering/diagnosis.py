@@ -1,10 +1,10 @@
-"""From an exception to a `Failure`: which line, which expression, on which input, and what was probably meant.
+"""Explains an exception as a `Failure`: the line, the expression, the input, and what was probably meant.
 
-Jinja's frames know the template and the line. The expression is read from the source of that line; when several
-stand there, those that can be evaluated are evaluated again, and the one that fails the same way is it. On what input
-it failed is `inputs`.
+Jinja's frames give the template and the line. The expression is read from the source of that line; if there are
+several, they are evaluated again as far as possible, and the one that fails in the same way is chosen. `inputs` finds
+the input for which it failed.
 
-All of this runs after a failure only, so it may be slow; it must never be wrong about the line.
+All of this only runs after a failure, so it may be slow, but it must never be wrong about the line.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _MOST_NAMES: Final = 12
 
 
 class Problem(Exception):
-    """What rendering itself finds wrong with what a template gave."""
+    """A fault that rendering itself finds in the result of a template."""
 
     def __init__(self, reason: Reason, message: str, hint: str = "", *, value: Any = None) -> None:
         super().__init__(message)
@@ -56,7 +56,7 @@ class Problem(Exception):
 
 
 class InvalidOutput(Exception):
-    """What a template wrote is not YAML; ``display`` and ``line`` say where in the template, if that was found."""
+    """The output of a template is not YAML. ``display`` and ``line`` are the place in the template, if it was found."""
 
     def __init__(self, error: InvalidManifest, display: str, line: int | None) -> None:
         super().__init__(error.problem)
@@ -67,7 +67,7 @@ class InvalidOutput(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a template failed, and the names that it had there."""
+    """The place at which a template failed, and the names that were defined there."""
 
     display: str
     source: str
@@ -77,7 +77,7 @@ class _Place:
 
 @dataclass(slots=True)
 class Attempt:
-    """What is being evaluated, kept current by the rendering so that a failure can be explained."""
+    """The template that is being evaluated. The rendering keeps it up to date so that a failure can be explained."""
 
     environment: Environment
     scope: Mapping[str, Any]
@@ -87,17 +87,17 @@ class Attempt:
 
     @property
     def inputs(self) -> Inputs:
-        """Reads expressions against what is being evaluated."""
+        """The inputs of the template that is being evaluated."""
         return Inputs(self.environment, self.scope, self.definitions)
 
     def begin(self, display: str, source: str, scope: Mapping[str, Any]) -> None:
-        """From now on failures are about this template."""
+        """Sets the template that following failures are about."""
         self.display = display
         self.source = source
         self.scope = scope
 
     def locate(self, error: InvalidManifest) -> InvalidOutput:
-        """The error with the line of the template that wrote the offending line of the output."""
+        """Returns the error with the line of the template that wrote the invalid line of the output."""
         if error.line is None:
             return InvalidOutput(error, self.display, None)
         try:
@@ -126,7 +126,7 @@ class Attempt:
 
 
 def diagnose(error: BaseException, attempt: Attempt) -> Failure:
-    """The failure that explains an exception raised while rendering."""
+    """Returns the failure that explains an exception raised while rendering."""
     try:
         return _diagnose(error, attempt)
     except Exception:  # noqa: BLE001 - hostile data may break even this; the reason must not be lost
@@ -208,7 +208,7 @@ def _is_leaf(display: str) -> bool:
 
 
 def _locals(frame: FrameType) -> dict[str, Any]:
-    """The variables of a template's frame: of loops, macros and {% set %}."""
+    """Returns the variables of a template's frame, from loops, macros and {% set %}."""
     found: dict[str, tuple[int, Any]] = {}
     for name, value in frame.f_locals.items():
         match = _LOCAL.fullmatch(name)
@@ -251,7 +251,7 @@ def _fails_alike(error: Exception, span: Span, place: _Place, attempt: Attempt) 
 
 
 def _input(span: Span | None, place: _Place, attempt: Attempt) -> Chain | None:
-    """The input that an expression reads first, preferring what the request says."""
+    """Returns the first input that an expression reads, preferably a field of the request."""
     chains = [
         chain for chain in attempt.inputs.of_span(span, place.variables) if not isinstance(chain.value, Missing)
     ]
@@ -294,7 +294,7 @@ def _missing(error: MissingValue, failure: Failure, span: Span | None, place: _P
 def _owner_path(owner: Any, wanted: Any, chains: Sequence[Chain], attempt: Attempt) -> tuple[Any, ...]:
     for chain in chains:
         if isinstance(chain.value, Missing) and chain.value.owner is owner and chain.value.wanted == wanted:
-            # The chain may go on behind what is missing: cut it there.
+            # The chain may continue after the missing part, so it is cut there.
             at = max(index for index, part in enumerate(chain.parts) if part == wanted)
             return chain.parts[:at]
     if isinstance(owner, (dict, list)):
@@ -327,7 +327,7 @@ def _suggest(owner: tuple[Any, ...], wanted: Any, keys: Iterable[str], *, option
 
 
 def _missing_item(told: str, failure: Failure, span: Span | None, place: _Place, attempt: Attempt) -> Failure:
-    """An item of a list that is empty: of ``first``, ``last``, ``max``, ``min``."""
+    """Explains a missing item of an empty list, from ``first``, ``last``, ``max`` or ``min``."""
     chain = _input(span, place, attempt)
     if chain is not None:
         failure = replace(failure, input=chain.path, value=short_json(chain.value))
@@ -446,14 +446,14 @@ _PYTHON_TYPES: Final = (
 
 
 def _in_plain_words(message: str) -> str:
-    """Python's words about types in those of YAML."""
+    """Returns Python's message with its types in the terms of YAML."""
     for pattern, word in _PYTHON_TYPES:
         message = pattern.sub(word, message)
     return message
 
 
 def kind_of(value: Any) -> str:
-    """What a value is, in the words of YAML."""
+    """Returns the type of a value in the terms of YAML."""
     if value is None:
         return "null"
     if isinstance(value, bool):

@@ -1,8 +1,8 @@
 """Durations as Go writes them: ``300ms``, ``10m``, ``1h30m``. Kratix's ``retryAfter`` is one.
 
-A request may hold more: an API with ``format: duration`` lets in days and weeks, and words such as ``3 weeks``. So the
-filters of templates read whatever that format allows, and write what Go reads, which has no unit above the hour.
-Arithmetic is decimal, as with quantities.
+A request may contain more: an API with ``format: duration`` accepts days and weeks, and words such as ``3 weeks``. So
+the filters of templates read everything that this format allows, and write what Go can read, whose largest unit is the
+hour. The arithmetic is decimal, as for quantities.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _LONGEST: Final = 10 * 365 * 24 * 3600.0
 
 
 def parse_duration(value: Any) -> float:
-    """The seconds of a duration.
+    """Returns a duration in seconds.
 
     Raises:
-        ValueError: it is none, is negative, or is longer than ten years.
+        ValueError: the value is not a duration, is negative, or is longer than ten years.
     """
     if value in ("0", 0) and not isinstance(value, bool):
         return 0.0
@@ -54,11 +54,11 @@ _NANOSECONDS: Final = {
 }
 _WRITTEN: Final = re.compile(r"\s*(\d{1,18}(?:\.\d{0,18})?|\.\d{1,18})\s*([A-Za-zµμ]{1,20})", re.ASCII)
 _MOST: Final = 2**63 - 1
-"""Go counts nanoseconds in 64 bits: 292 years."""
+"""The longest duration in Go, which counts nanoseconds in 64 bits: 292 years."""
 
 
 def duration(value: Any, unit: str = "s") -> int | float:
-    """The number of seconds that it takes, or of another unit: 90 for ``1h30m`` in minutes."""
+    """The number of seconds of a duration, or of another unit: 90 for ``1h30m`` in minutes."""
     known = duration_unit(unit) if isinstance(unit, str) else ""
     if not known:
         raise ValueError(f"there is no unit {unit!r}; use one of {', '.join(_NANOSECONDS)}")
@@ -68,7 +68,7 @@ def duration(value: Any, unit: str = "s") -> int | float:
 
 
 def duration_text(value: Any) -> str:
-    """A duration, or a number of seconds, as Go reads it: ``5400`` and ``"90m"`` are ``1h30m``."""
+    """A duration, or a number of seconds, in Go's form: ``5400`` and ``"90m"`` become ``1h30m``."""
     left = _nanoseconds(value)
     sign, left = "-" if left < 0 else "", abs(left)
     if left < _NANOSECONDS["s"]:
@@ -87,7 +87,7 @@ def _plain(nanoseconds: int, unit: str) -> str:
 
 
 def _nanoseconds(value: Any) -> int:
-    """A duration in Go's unit; a bare number is one of seconds."""
+    """Returns a duration in nanoseconds; a bare number means seconds."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         amount = Decimal(str(value)) * _NANOSECONDS["s"]
         if not amount.is_finite():

@@ -1,8 +1,8 @@
-"""The filters, tests and functions that templates may use: an allow list, with the names of Ansible and Helm.
+"""The filters, tests and functions that templates may use: a list of what is allowed, with Ansible's and Helm's names.
 
-Each gives the same result for the same input, always: no clock, no random, no lookups. Jinja's own are kept
-where they are such functions; left out are those that trust text (``safe``), write HTML, or reach attributes.
-A filter that writes markup gives a `Text` and takes the render's `Tokens` from its environment.
+Each always gives the same result for the same input: there are no clocks, random values or lookups. Jinja's own are
+kept where they are such functions, but not those that trust text (``safe``), write HTML, or access attributes. A filter
+that writes markup returns a `Text`, and takes the rendering's `Tokens` from its environment.
 """
 
 from __future__ import annotations
@@ -48,17 +48,17 @@ _TESTS_FROM_JINJA: Final = (
 
 
 class Refusal(Exception):
-    """``fail("…")``: the template refuses on purpose, in its author's words."""
+    """Raised by ``fail("…")``: the template refuses the request on purpose, with its author's message."""
 
 
 class HasTokens(Protocol):
-    """The environment of one render, as filters see it."""
+    """The environment of one rendering, as far as filters use it."""
 
     tokens: Tokens
 
 
 def fail(*words: Any) -> str:
-    """Refuses the request; its status says ``words``."""
+    """Refuses the request, with ``words`` as the message in its status."""
     raise Refusal(" ".join(text_of(plain_value(word)) for word in words) or "refused by the template")
 
 
@@ -67,7 +67,7 @@ def fail(*words: Any) -> str:
 
 @pass_environment
 def to_yaml(environment: HasTokens, value: Any, *_ignored: Any, **_options: Any) -> Text:
-    """A value as YAML. Options of Ansible's filter are taken and ignored: there is one form."""
+    """A value as YAML. The options of Ansible's filter are accepted and ignored, because there is only one form."""
     return environment.tokens.yaml(value)
 
 
@@ -77,12 +77,12 @@ def to_json(value: Any, *_ignored: Any, **_options: Any) -> str:
 
 
 def to_nice_json(value: Any, indent: int = 2, **_options: Any) -> str:
-    """A value as JSON in lines."""
+    """A value as JSON with line breaks and indentation."""
     return json.dumps(plain_value(value), indent=min(int(indent), 16), ensure_ascii=False)
 
 
 def from_json(text: str) -> Any:
-    """The value that a JSON text describes."""
+    """The value of a JSON text."""
     try:
         return orjson.loads(str(text))
     except orjson.JSONDecodeError as error:
@@ -90,7 +90,7 @@ def from_json(text: str) -> Any:
 
 
 def from_yaml(text: str) -> Any:
-    """The value that a YAML text describes, as Kubernetes reads it."""
+    """The value of a YAML text, as Kubernetes reads it."""
     try:
         return load_document(str(text))
     except InvalidManifest as error:
@@ -98,7 +98,7 @@ def from_yaml(text: str) -> Any:
 
 
 def from_yaml_all(text: str) -> list[Any]:
-    """The documents of a YAML text."""
+    """The documents of a YAML text, as a list."""
     try:
         return load_documents(str(text))
     except InvalidManifest as error:
@@ -111,7 +111,7 @@ def b64encode(value: Any) -> str:
 
 
 def b64decode(text: str) -> str:
-    """The text that base64 holds."""
+    """The text that is encoded as base64."""
     try:
         return base64.b64decode(text, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError) as error:
@@ -119,12 +119,12 @@ def b64decode(text: str) -> str:
 
 
 def sha256(value: Any) -> str:
-    """The SHA-256 of a text in hex; of anything else, of its JSON with sorted keys."""
+    """The SHA-256 of a text in hex; for any other value, of its JSON with sorted keys."""
     return hash_of(value, "sha256")
 
 
 def hash_of(value: Any, algorithm: str = "sha1") -> str:
-    """A digest in hex: md5, sha1, sha224, sha256, sha384 or sha512."""
+    """A hash in hex, by md5, sha1, sha224, sha256, sha384 or sha512."""
     if algorithm not in ("md5", "sha1", "sha224", "sha256", "sha384", "sha512"):
         raise ValueError(f"unknown hash {algorithm!r}")
     value = plain_value(value)
@@ -155,17 +155,17 @@ def indent(
     first: bool = False,
     blank: bool = False,
 ) -> Text:
-    """Indents the lines behind the first; not needed in YAML, where a value stays a value."""
+    """Indents the lines after the first. This is not needed in YAML, where values are inserted after parsing."""
     del blank
     if isinstance(width, str) and width.strip(" \t"):
-        raise ValueError("lines are indented with spaces")  # anything else would be text that no template wrote
+        raise ValueError("lines are indented with spaces")  # no template wrote any other text
     margin = width if isinstance(width, str) else " " * min(int(width), 256)
     return _indented(environment.tokens, text, margin if first else "", margin)
 
 
 @pass_environment
 def nindent(environment: HasTokens, text: str, width: int = 4) -> Text:
-    """A new line, then all lines indented (Helm's)."""
+    """Starts a new line and indents all lines, as in Helm."""
     margin = " " * min(int(width), 256)
     return _indented(environment.tokens, text, "\n" + margin, margin)
 
@@ -178,10 +178,10 @@ def _indented(tokens: Tokens, text: Any, lead: str, margin: str) -> Text:
 
 
 def dns_label(value: Any, length: int = 63) -> str:
-    """A name that Kubernetes accepts for anything: lower case, digits and ``-``.
+    """A name that Kubernetes accepts for every kind: lower-case letters, digits and ``-``.
 
-    What had to be changed beyond its case, or cut, gets a hash of the original at its end, so that two inputs
-    never share a name.
+    If more than the case had to be changed, or if it was cut, a hash of the original is appended, so that two inputs
+    never have the same name.
     """
     text = string(value)
     length = max(12, min(int(length), 63))
@@ -192,7 +192,7 @@ def dns_label(value: Any, length: int = 63) -> str:
 
 
 def slug(value: Any, separator: str = "-") -> str:
-    """Lower case, with what is neither letter nor digit replaced."""
+    """The text in lower case, in which everything that is not a letter or a digit is replaced."""
     return re.sub(r"[^a-z0-9]+", lambda _: separator, string(value).lower()).strip(separator)
 
 
@@ -204,12 +204,12 @@ def split(text: str, separator: str | None = None, most: int = -1) -> list[str]:
 def regex_replace(
     text: Any, pattern: str = "", replacement: str = "", ignorecase: bool = False, multiline: bool = False
 ) -> str:
-    """A text with what the pattern matches replaced."""
+    """A text in which all matches of a pattern are replaced."""
     return _regex(pattern, ignorecase, multiline).sub(replacement, string(text))
 
 
 def regex_search(text: Any, pattern: str, *groups: Any, ignorecase: bool = False, multiline: bool = False) -> Any:
-    """What the pattern matches first, or the groups asked for; nothing gives null."""
+    """The first match of a pattern, or the given groups of it; null without a match."""
     match = _regex(pattern, ignorecase, multiline).search(string(text))
     if match is None:
         return None
@@ -219,7 +219,7 @@ def regex_search(text: Any, pattern: str, *groups: Any, ignorecase: bool = False
 
 
 def regex_findall(text: Any, pattern: str, ignorecase: bool = False, multiline: bool = False) -> list[Any]:
-    """All that the pattern matches."""
+    """All matches of a pattern."""
     return [
         list(found) if isinstance(found, tuple) else found
         for found in _regex(pattern, ignorecase, multiline).findall(string(text))
@@ -227,7 +227,7 @@ def regex_findall(text: Any, pattern: str, ignorecase: bool = False, multiline: 
 
 
 def regex_escape(text: Any) -> str:
-    """A text as a pattern that matches exactly it."""
+    """A pattern that matches exactly this text."""
     return re.escape(string(text))
 
 
@@ -257,7 +257,7 @@ def ternary(value: Any, true: Any, false: Any, null: Any = None) -> Any:
 
 
 def combine(value: Any, *others: Any, recursive: bool = False, **_options: Any) -> dict[str, Any]:
-    """Maps merged into one; later ones win, key by key in their depth when recursive."""
+    """Maps merged into one, in which later ones win; nested maps are only merged when ``recursive``."""
     result: dict[str, Any] = {}
     for mapping in (value, *others):
         for part in mapping if isinstance(mapping, list) else [mapping]:
@@ -277,12 +277,12 @@ def _merged(base: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]
 
 
 def dict2items(value: Mapping[str, Any], key_name: str = "key", value_name: str = "value") -> list[dict[str, Any]]:
-    """A map as a list of key and value."""
+    """A map as a list of entries with a key and a value."""
     return [{key_name: key, value_name: child} for key, child in value.items()]
 
 
 def items2dict(values: Iterable[Any], key_name: str = "key", value_name: str = "value") -> dict[str, Any]:
-    """A list of key and value, or of pairs, as a map."""
+    """A list of entries with a key and a value, or of pairs, as a map."""
     return {
         entry[key_name] if isinstance(entry, Mapping) else entry[0]: (
             entry[value_name] if isinstance(entry, Mapping) else entry[1]
@@ -292,7 +292,7 @@ def items2dict(values: Iterable[Any], key_name: str = "key", value_name: str = "
 
 
 def flatten(values: Iterable[Any], levels: int | None = None) -> list[Any]:
-    """The lists inside of a list in their place, null left out."""
+    """A list with the items of nested lists in place of these, without nulls."""
     result: list[Any] = []
     for value in values:
         if isinstance(value, (list, tuple)) and levels != 0:
@@ -303,12 +303,12 @@ def flatten(values: Iterable[Any], levels: int | None = None) -> list[Any]:
 
 
 def zipped(values: Iterable[Any], *others: Iterable[Any]) -> list[list[Any]]:
-    """Lists side by side, as long as the shortest."""
+    """Combines lists item by item, up to the length of the shortest."""
     return [list(entry) for entry in zip(values, *others, strict=False)]
 
 
 def zip_longest(values: Iterable[Any], *others: Iterable[Any], fillvalue: Any = None) -> list[list[Any]]:
-    """Lists side by side, as long as the longest."""
+    """Combines lists item by item, up to the length of the longest."""
     return [list(entry) for entry in itertools.zip_longest(values, *others, fillvalue=fillvalue)]
 
 
@@ -321,22 +321,22 @@ def _distinct(values: Iterable[Any]) -> list[Any]:
 
 
 def union(values: Sequence[Any], other: Sequence[Any]) -> list[Any]:
-    """What is in either list, once, in order."""
+    """The items of both lists, without repetitions, in order."""
     return _distinct([*values, *other])
 
 
 def intersect(values: Sequence[Any], other: Sequence[Any]) -> list[Any]:
-    """What is in both lists, once, in order."""
+    """The items that are in both lists, without repetitions, in order."""
     return [value for value in _distinct(values) if value in other]
 
 
 def difference(values: Sequence[Any], other: Sequence[Any]) -> list[Any]:
-    """What is in the first list alone, once, in order."""
+    """The items that are only in the first list, without repetitions, in order."""
     return [value for value in _distinct(values) if value not in other]
 
 
 def symmetric_difference(values: Sequence[Any], other: Sequence[Any]) -> list[Any]:
-    """What is in one of the lists alone."""
+    """The items that are in only one of the lists."""
     return [*difference(values, other), *difference(other, values)]
 
 
@@ -344,12 +344,12 @@ def symmetric_difference(values: Sequence[Any], other: Sequence[Any]) -> list[An
 
 
 def matches(value: Any, pattern: str) -> bool:
-    """Whether the pattern matches from the start."""
+    """Whether the pattern matches at the start of the text."""
     return _regex(pattern, ignorecase=False, multiline=False).match(string(value)) is not None
 
 
 def searches(value: Any, pattern: str) -> bool:
-    """Whether the pattern matches anywhere."""
+    """Whether the pattern matches anywhere in the text."""
     return _regex(pattern, ignorecase=False, multiline=False).search(string(value)) is not None
 
 
@@ -359,17 +359,17 @@ def contains(value: Any, item: Any) -> bool:
 
 
 def subset(values: Iterable[Any], other: Any) -> bool:
-    """Whether all of a list is in another."""
+    """Whether all items of a list are in another list."""
     return all(value in other for value in values)
 
 
 def superset(values: Any, other: Iterable[Any]) -> bool:
-    """Whether a list holds all of another."""
+    """Whether a list contains all items of another list."""
     return all(value in values for value in other)
 
 
 def version(value: Any, other: Any, operator: str = "eq") -> bool:
-    """Whether two versions, taken number by number, are in an order such as ``>=``."""
+    """Compares two versions, number by number, with an operator such as ``>=``."""
     left, right = _version(string(value)), _version(string(other))
     results = {
         "==": left == right,
@@ -387,7 +387,7 @@ def version(value: Any, other: Any, operator: str = "eq") -> bool:
 
 
 def _version(text: str) -> tuple[tuple[int, ...], bool, tuple[tuple[int, int, str], ...]]:
-    """Numbers by value; what follows them, as in 1.0-rc1, comes before the release without it."""
+    """Returns a key for sorting versions: by their numbers, with pre-releases such as 1.0-rc1 before the release."""
     release, rest = re.fullmatch(r"v?([0-9.]{0,64})(.*)", text.lower(), re.DOTALL).groups()  # type: ignore[union-attr]
     numbers = [int(part) for part in release.split(".") if part]
     while numbers and not numbers[-1]:
@@ -401,7 +401,7 @@ def _version(text: str) -> tuple[tuple[int, ...], bool, tuple[tuple[int, int, st
 
 
 def allowed_filters() -> dict[str, Callable[..., Any]]:
-    """The filters by their names."""
+    """Returns the filters by name."""
     return {
         **{name: as_list(jinja2.filters.FILTERS[name]) for name in _FROM_JINJA.split()},
         "b64decode": b64decode,
@@ -452,7 +452,7 @@ def allowed_filters() -> dict[str, Callable[..., Any]]:
 
 
 def allowed_tests() -> dict[str, Callable[..., Any]]:
-    """The tests by their names."""
+    """Returns the tests by name."""
     return {
         **{name: cast("Callable[..., Any]", jinja2.tests.TESTS[name]) for name in _TESTS_FROM_JINJA.split()},
         "contains": contains,

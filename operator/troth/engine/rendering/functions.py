@@ -1,9 +1,9 @@
-"""The functions that a template can call, as values that are good for nothing else.
+"""The functions that a template can call, as values that cannot be used in any other way.
 
-Python writes a function as its name and its address in memory, which differs from process to process: a template that
-formats one would render something else after each restart. A class such as `dict` has methods on top, and `dict.update`
-would change the request for the next pipeline. So what a template is given is neither: it can be called, has no
-attributes, and has no text, wherever in a list or a map it stands.
+Python formats a function with its address in memory, which differs from process to process: a template that formats one
+would render something else after each restart. A class such as `dict` also has methods, and `dict.update` would change
+the request for the next pipeline. So a template gets neither of these, but an object that can be called, has no
+attributes, and cannot be formatted, not even as part of a list or a map.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class TemplateFunction:
         self._function = function
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
-        """What the function gives."""
+        """Calls the function."""
         return self._function(*arguments, **named)
 
     def __repr__(self) -> str:
-        """It has no text.
+        """Refuses to be formatted.
 
         Raises:
             NoValue: always.
@@ -39,7 +39,7 @@ class TemplateFunction:
     __str__ = __repr__
 
     def __format__(self, specification: str) -> str:
-        """It has no text; raises `NoValue`."""
+        """Refuses to be formatted. Raises `NoValue`."""
         self._refuse()
 
     def _refuse(self) -> NoReturn:
@@ -47,7 +47,7 @@ class TemplateFunction:
 
 
 def as_list(filter_: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter whose results stand in a list: an iterator has an address too, and is empty once it was read."""
+    """Returns a filter that gives a list instead of an iterator, which would have an address and could be read once."""
 
     @wraps(filter_)
     def listed(*arguments: Any, **named: Any) -> Any:

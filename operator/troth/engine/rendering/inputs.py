@@ -1,8 +1,7 @@
-"""What a template reads: the expressions of a source, and the inputs that they name.
+"""Finds what a template reads: the expressions of a source, and the inputs that they name.
 
-Found from the source and the data alone, after something failed: an expression's names are followed through the data,
-and an object is found in the request by identity, so that ``item.sise`` of a forEach is known to be
-``spec.databases[2].sise``.
+This only needs the source and the data, after a failure: the names of an expression are followed through the data, and
+an object is found in the request by identity. So ``item.sise`` in a forEach is reported as ``spec.databases[2].sise``.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from troth.engine.rendering.templates import Environment
 from troth.engine.rendering.values import plain_value
 
 INPUTS: Final = ("spec", "labels", "annotations", "name", "namespace", "request", "promise")
-"""The names that a request, or its Promise, gives; not those that a pipeline makes of them."""
+"""The names that come from a request or its Promise, without those that a pipeline defines."""
 
 NAME: Final = re.compile(r"[A-Za-z_]\w*")
 
@@ -37,9 +36,9 @@ class Span:
     """An expression or statement in a source, without its braces.
 
     Attributes:
-        line: line of its first character, from 1; ``end`` is that of its last.
-        text: what stands between the braces.
-        printed: it is an expression, ``{{ … }}``.
+        line: the line of its first character, from 1; ``end`` is the line of its last.
+        text: the text between the braces.
+        printed: whether it is an expression, ``{{ … }}``.
     """
 
     line: int
@@ -50,7 +49,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A path of names in an expression, such as ``spec.databases[0].name``, and what it gives."""
+    """A path of names in an expression, such as ``spec.databases[0].name``, and its value."""
 
     parts: tuple[Any, ...]
     value: Any
@@ -62,7 +61,7 @@ class Chain:
 
 
 def spans_of(environment: Environment, source: str) -> list[Span]:
-    """The expressions and statements of a source, as far as it can be read."""
+    """Returns the expressions and statements of a source, as far as it can be read."""
     spans: list[Span] = []
     parts: list[str] | None = None
     start = 1
@@ -84,11 +83,11 @@ def spans_of(environment: Environment, source: str) -> list[Span]:
 
 
 class Inputs:
-    """Reads expressions against the data of one rendering.
+    """Follows expressions through the data of one rendering.
 
     Args:
-        environment: knows how templates look into data.
-        scope: the names that templates find.
+        environment: the environment with which templates access data.
+        scope: the names that templates can use.
         definitions: the values of the pipeline as they were written.
     """
 
@@ -98,7 +97,7 @@ class Inputs:
         self._definitions = definitions
 
     def of_span(self, span: Span | None, variables: Mapping[str, Any]) -> list[Chain]:
-        """The chains of an expression, or of the expression in a statement."""
+        """Returns the chains of an expression, or of the expression in a statement."""
         if span is None:
             return []
         if span.printed:
@@ -107,7 +106,7 @@ class Inputs:
         return self.of_text(match.group(1), variables) if match else []
 
     def of_text(self, text: str, variables: Mapping[str, Any]) -> list[Chain]:
-        """The chains of an expression, in their order, as far as their first name is known."""
+        """Returns the chains of an expression, in order, if their first name is known."""
         try:
             tree = self._environment.parse_plain(f"{{{{ {text} }}}}")
         except TemplateSyntaxError:
@@ -126,7 +125,7 @@ class Inputs:
         return found
 
     def find(self, wanted: Any) -> tuple[Any, ...] | None:
-        """The path of an object in the data, found by identity."""
+        """Returns the path of an object in the data, by identity; None when it is not there."""
         level: list[tuple[tuple[Any, ...], Any]] = [
             ((name,), self._scope[name]) for name in (*INPUTS, "values") if name in self._scope
         ]
@@ -147,7 +146,7 @@ class Inputs:
         return None
 
     def origin(self, chain: Chain, depth: int = 0) -> Chain:
-        """The input of the request that a value of the pipeline takes its value from, if it can be told."""
+        """Returns the input of the request from which a value of the pipeline is computed, if that is clear."""
         name = chain.parts[0]
         definition = self._definitions.get(name) if len(chain.parts) == 1 and name not in INPUTS else None
         if isinstance(definition, str) and depth < _MOST_STEPS:
@@ -175,7 +174,7 @@ def _static_paths(node: nodes.Node) -> Iterator[tuple[Any, ...]]:
         return
     if isinstance(node, nodes.Call):
         called = node.node.node if isinstance(node.node, nodes.Getattr) else node.node
-        yield from _static_paths(called)  # of a method its object is what was read
+        yield from _static_paths(called)  # for a method, its object is what is read
         for argument in (*node.args, *node.kwargs):
             yield from _static_paths(argument)
         return
@@ -184,7 +183,7 @@ def _static_paths(node: nodes.Node) -> Iterator[tuple[Any, ...]]:
 
 
 def path_text(parts: Sequence[Any]) -> str:
-    """A path as an author would write it."""
+    """Returns a path as an author would write it."""
     text = str(parts[0])
     for part in parts[1:]:
         if isinstance(part, str) and NAME.fullmatch(part):
@@ -195,7 +194,7 @@ def path_text(parts: Sequence[Any]) -> str:
 
 
 def short_json(value: Any) -> str:
-    """A value as JSON, cut short; text without its quotes."""
+    """Returns a value as shortened JSON; a text without quotes."""
     try:
         plain = plain_value(value)
         text = plain if isinstance(plain, str) else orjson.dumps(plain).decode()

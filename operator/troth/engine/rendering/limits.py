@@ -1,4 +1,4 @@
-"""What one rendering may cost. A template is somebody else's program: nothing in Jinja bounds it."""
+"""The limits of one rendering. A template is somebody else's program, which Jinja does not bound."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one list of pipelines for one object.
+    """The bounds for rendering one list of pipelines for one object.
 
     Attributes:
         seconds: wall-clock time for the whole list; a worker that does not stop by itself is killed soon after.
-        memory_bytes: address space of a worker process; the interpreter itself needs about 40 MiB of it. Two that
-            render and one that lints are to fit into the chart's pod with the operator and its git programs.
-        source_bytes: one template, partial or leaf.
-        document_bytes: one manifest, as etcd would hold it.
-        status_bytes: the status that one pipeline gives; all of it travels with each write of the object.
-        output_bytes: all files of one pipeline.
-        workflow_bytes: all files of all pipelines together.
-        documents: manifests of one pipeline.
-        items: files of one pipeline, and so the items of a ``forEach``.
+        memory_bytes: address space of a worker process; the interpreter itself needs about 40 MiB of it. Two workers
+            that render and one that lints must fit into the chart's pod together with the operator and its git
+            programs.
+        source_bytes: size of one template, partial or leaf.
+        document_bytes: size of one manifest, as etcd would store it.
+        status_bytes: size of the status from one pipeline, which is sent with each write of the object.
+        output_bytes: size of all files of one pipeline.
+        workflow_bytes: size of all files of all pipelines together.
+        documents: number of manifests of one pipeline.
+        items: number of files of one pipeline, and so of items in a ``forEach``.
     """
 
     seconds: float = 2.0

@@ -1,11 +1,11 @@
-"""Rendering one pipeline: a pure function from (pipeline, what it may read) to files, status and wishes.
+"""Rendering one pipeline: a pure function from a pipeline and its input to files, status and control values.
 
-No clock, no random (the nonce is an argument and leaves no trace in the output), no network. What fails is
-a `Failure`, not an exception. A hostile template can still ask for endless time or memory here: `RenderPool` runs
-this in processes that can be killed.
+It does not use clocks, random values (the nonce is an argument and leaves no trace in the output) or the network. A
+failure is returned as a `Failure`, and not raised. A hostile template can still use endless time or memory here, so
+`RenderPool` runs this in processes that can be killed.
 
-The values of a pipeline are evaluated in the order that their expressions need, not in the order they were
-written: the API server sorts the keys of a Promise, so the author's order is gone when it arrives.
+The values of a pipeline are evaluated in the order that their expressions need, and not in the order in which they were
+written: the API server sorts the keys of a Promise, so the author's order is lost.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ _LABEL: Final = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 
 @dataclass(frozen=True, slots=True)
 class RenderedFile:
-    """A file that a pipeline gives. ``path`` is relative, normalised and stays inside."""
+    """A rendered file. ``path`` is relative, normalised, and never leaves the folder."""
 
     path: str
     content: bytes
@@ -72,20 +72,20 @@ class RenderedFile:
 
 @dataclass(frozen=True, slots=True)
 class PackedFile:
-    """The same, packed as a Work holds it."""
+    """A rendered file, packed as a Work holds it."""
 
     path: str
     packed: Packed
 
     @property
     def content(self) -> bytes:
-        """What is in it; unpacked each time."""
+        """The content, which is unpacked at each access."""
         return self.packed.content
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """What a pipeline wants of its workflow; ``retry_after`` is in seconds and wins over ``suspend``."""
+    """What a pipeline asks of its workflow. ``retry_after`` is in seconds and overrides ``suspend``."""
 
     suspend: bool
     message: str
@@ -94,7 +94,7 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What one pipeline gives; ``files`` are sorted by path."""
+    """The result of one pipeline. ``files`` are sorted by path."""
 
     pipeline: str
     files: tuple[RenderedFile | PackedFile, ...] = ()
@@ -120,9 +120,9 @@ def render_pipeline(
     """Renders one pipeline.
 
     Args:
-        pipeline: what to render.
+        pipeline: the pipeline to render.
         context: what its templates may read.
-        limits: bounds of size; time and memory are the caller's.
+        limits: the bounds, of which only sizes are checked here; the caller must bound time and memory.
         nonce: lower-case letters and digits that no template can guess.
         environment: keeps compiled templates between calls; a fresh one when None.
     """
@@ -130,11 +130,11 @@ def render_pipeline(
 
 
 class Rendering:
-    """One pipeline being rendered.
+    """The rendering of one pipeline.
 
     Attributes:
         attempt: what is being evaluated, for diagnosis.
-        ran_out: whether it ended for want of memory, after which a process is not fit for more.
+        ran_out: whether it ran out of memory, after which the process must not be used any more.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class Rendering:
         self._bytes = 0
 
     def outcome(self) -> Outcome:
-        """What the pipeline gives, or why it gives nothing."""
+        """Renders the pipeline. Returns its result, or why it failed."""
         try:
             return self._run_all()
         except Exception as error:  # noqa: BLE001 - a template may raise anything; each becomes a Failure
@@ -179,7 +179,7 @@ class Rendering:
     # ---- expressions
 
     def _leaf(self, source: str, where: str) -> Any:
-        """The value of a leaf: of one expression alone with its type, otherwise text."""
+        """Returns the value of a leaf: with its type if the leaf is a single expression, and as text otherwise."""
         if not any(opener in source for opener in _OPENERS):
             return source
         text = self._run(source, where)
@@ -198,7 +198,7 @@ class Rendering:
         return value
 
     def _run(self, source: str, display: str, place: str = "") -> str:
-        """The text that a template gives, with tokens; ``place`` is its field when it is displayed otherwise."""
+        """Returns a template's text, with tokens; ``place`` is its field, if that is not the name in errors."""
         self.attempt.begin(display, source, self._scope)
         if len(source) > self._limits.source_bytes:
             raise Oversized(f"the template is longer than {self._limits.source_bytes} characters")
@@ -355,7 +355,7 @@ class Rendering:
 
     def _keep(self, path: str, content: bytes) -> None:
         if not content and holds_manifests(path):
-            self._skipped.add(path)  # not one document
+            self._skipped.add(path)  # there is no document in it
             return
         self._bytes += len(content)
         if self._bytes > self._limits.output_bytes:
@@ -391,7 +391,7 @@ class Rendering:
                 raise Problem("InvalidDestinations", f"two rules are for {directory!r}", "merge them into one")
             if directory != "." and not any(path.startswith(f"{directory}/") for path in self._files):
                 if any(path.startswith((f"{directory}/", "{")) for path in self._skipped):
-                    continue  # its files were left out on purpose
+                    continue  # its files were left out by ``when``
                 raise Problem(
                     "InvalidDestinations",
                     f"no file is in the folder {directory!r}",
@@ -463,21 +463,21 @@ class Rendering:
 
 
 def order_values(values: Mapping[str, Any], environment: Environment) -> list[str]:
-    """The names of the values, each behind those that its expressions read."""
+    """Returns the names of the values in an order in which each comes after those that its expressions read."""
     needs = {name: _names_in(value, environment) for name, value in values.items()}
     ordered: list[str] = []
     open_names: set[str] = set()
 
     def visit(name: str) -> None:
         if name in ordered or name in open_names:
-            return  # a circle is found when it is evaluated, as a name that does not exist yet
+            return  # a circle is found during evaluation, as a name that does not exist yet
         open_names.add(name)
         for other in values:
             if other != name and (other in needs[name] or "values" in needs[name]):
                 visit(other)
         ordered.append(name)
 
-    # Those that read all values come last, or they would pull in others before their time.
+    # Values that read all others come last. Otherwise they would be evaluated before their inputs.
     for name in sorted(values, key=lambda name: "values" in needs[name]):
         visit(name)
     return ordered

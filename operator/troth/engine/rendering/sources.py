@@ -1,7 +1,7 @@
-"""Which field of a Promise a text stands in that a failure speaks of, and back from such a field to the text.
+"""Finds the field of a Promise for the place in a failure, and the text in such a field.
 
-A failure names what its author and its user know: the pipeline and the file, or the field of a leaf. A tool that opens
-an editor, or that looks for a comment in the template, needs the place in the Promise.
+A failure names what authors and users know: the pipeline and the file, or the field of a leaf. A tool that opens an
+editor, or that looks for a comment in the template, needs the place in the Promise.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _EXPRESSION: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
 
 def pipelines_of(promise: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each pipeline of a Promise, of whatever shape that is, and the field that it stands in."""
+    """Yields each pipeline of a Promise, which may have any shape, with its field."""
     spec = promise.get("spec")
     workflows = spec.get("workflows") if isinstance(spec, dict) else None
     for owner, action in _WORKFLOWS:
@@ -31,7 +31,7 @@ def pipelines_of(promise: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, An
 
 
 def field_of(promise: Mapping[str, Any], failure: Failure) -> str:
-    """The field of the Promise that a failure speaks of, or ""."""
+    """Returns the field of the Promise that a failure is about, or ""."""
     for base, pipeline in pipelines_of(promise):
         if (pipeline.get("metadata") or {}).get("name") != failure.pipeline:
             continue
@@ -42,10 +42,10 @@ def field_of(promise: Mapping[str, Any], failure: Failure) -> str:
 
 
 def line_of_kind(template: str, kind: str, position: int) -> int | None:
-    """The line, from 1, where a template writes the kind of an object; None when an expression does.
+    """Returns the line, from 1, on which a template has the kind of an object; None if an expression gives the kind.
 
     Args:
-        template: its source.
+        template: the source of the template.
         kind: the kind.
         position: how many objects of that kind it gives before this one.
     """
@@ -57,7 +57,7 @@ def line_of_kind(template: str, kind: str, position: int) -> int | None:
 
 
 def value_at(value: Any, path: str) -> Any:
-    """What stands at a path such as ``spec.files[0].template``; names may have dots in them. None when nothing does."""
+    """Returns the value at a path such as ``spec.files[0].template``, or None. Names may contain dots."""
     if not path:
         return value
     if isinstance(value, list):

@@ -1,7 +1,7 @@
-"""What a misspelled or a foreign word in a template was probably meant to be.
+"""Suggestions for a misspelled word in a template, or for one from another template language.
 
-Authors come from Ansible, Helm and other template languages. What these call differently stands in tables; otherwise
-the nearest words are named.
+Authors know Ansible, Helm and other template languages. Tables contain the words that are different there; for other
+words the most similar ones are suggested.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ INSTEAD: Final = {
     "lookup": "a template sees the request and the Promise, nothing else",
     "attr": 'use value.name or value["name"]',
 }
-"""What to do about a filter that authors know from elsewhere and that is left out here."""
+"""Hints for filters that authors know from elsewhere and that do not exist here."""
 
 _TESTS_INSTEAD: Final = {
     "startswith": 'use match("…"), a pattern from the start',
@@ -71,7 +71,7 @@ _MOST: Final = 3
 
 
 def near(word: str, known: Collection[str]) -> list[str]:
-    """The known word that is as good as the same, else the nearest, at most three; nothing when none is near."""
+    """Returns the known word that is almost the same, or else at most three similar ones; none if there are none."""
     folded = {name.casefold(): name for name in sorted(known)}
     wanted = word.casefold()
     found = difflib.get_close_matches(wanted, list(folded), n=1, cutoff=0.8)
@@ -82,13 +82,13 @@ def near(word: str, known: Collection[str]) -> list[str]:
 
 
 def hint_for(kind: str, word: str, known: Collection[str], others: Collection[str] = ()) -> str:
-    """What to do about a filter or a test that does not exist.
+    """Returns a hint for a filter or a test that does not exist.
 
     Args:
         kind: ``filter`` or ``test``.
-        word: its name.
-        known: what there is of that kind.
-        others: what there is of the other kind, which the word may have been taken for.
+        word: the name that was used.
+        known: the existing names of that kind.
+        others: the existing names of the other kind, which the author may have had in mind.
     """
     instead = (INSTEAD if kind == "filter" else _TESTS_INSTEAD).get(word)
     if instead is not None:
@@ -104,7 +104,7 @@ def hint_for(kind: str, word: str, known: Collection[str], others: Collection[st
 
 
 def hint_for_tag(message: str) -> str:
-    """What to do about a statement that does not exist; ``message`` is Jinja's, and quotes it first."""
+    """Returns a hint for a statement that does not exist. ``message`` is Jinja's, in which it is quoted first."""
     word = message.partition("'")[2].partition("'")[0]
     meant = _TAGS_INSTEAD.get(word) or _any_of(near(word, _TAGS)[:1])
     return f"did you mean {meant}?" if meant else _STATEMENTS

@@ -1,15 +1,15 @@
-"""Jinja as Troth runs it: sandboxed, strict, on plain data, with `Tokens` in the place of escaping.
+"""Jinja as Troth uses it: sandboxed, strict, on plain data, with `Tokens` instead of escaping.
 
-What differs from a plain `ImmutableSandboxedEnvironment`, and why:
+The differences from a plain `ImmutableSandboxedEnvironment`, and the reasons:
 
-* One environment a render. It is a shallow copy that holds the render's tokens and partials, so nothing is
-  global; compiled code is shared between renders (`CodeCache`) and bound to the copy by running it.
-* ``spec.items`` is the field ``items`` of the data, never a method of dict; ``spec.items()`` is the method. The
-  parser's tree tells the two apart (`_mark_methods`).
-* A missing field may be looked into (``spec.a.b | default(1)``) but never used.
-* Whatever a template captures is a `Text`, and whatever reaches the output passes `finalize`, results of filter
-  and call blocks included. Jinja prints those as they are, which would let a value through.
-* Nothing is evaluated while compiling, so compiling costs what the source costs.
+* There is one environment for each rendering. It is a shallow copy with the rendering's tokens and partials, so nothing
+  is global; compiled code is shared between renderings (`CodeCache`) and bound to the copy by running it.
+* ``spec.items`` is the field ``items`` of the data, never a method of dict; ``spec.items()`` is the method. They are
+  distinguished in the parser's tree (`_mark_methods`).
+* Fields of a missing field may be read (``spec.a.b | default(1)``), but never used.
+* Everything that a template captures is a `Text`, and everything in the output passes through `finalize`, including the
+  results of filter and call blocks. Jinja prints those as they are, which would let a value through.
+* Nothing is evaluated while compiling, so the cost of compiling only depends on the length of the source.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ TRACE_CLOSE: Final = "\ue003"
 
 
 class MissingValue(UndefinedError):
-    """Something that does not exist is used.
+    """Something is used that does not exist.
 
     Attributes:
-        missing: what was looked for, and where.
+        missing: what was looked up, and in which object.
     """
 
     def __init__(self, message: str | None, missing: Missing) -> None:
@@ -67,12 +67,12 @@ class MissingValue(UndefinedError):
 
 
 class DoesNotCompile(Exception):
-    """A source is not a template.
+    """A source is not a valid template.
 
     Attributes:
         error: Jinja's error, which knows the line.
-        display: what an error says of the template.
-        source: its source.
+        display: the name of the template in errors.
+        source: the source of the template.
     """
 
     def __init__(self, error: TemplateSyntaxError, display: str, source: str) -> None:
@@ -83,7 +83,7 @@ class DoesNotCompile(Exception):
 
 
 class Missing(StrictUndefined):
-    """A name or a field that does not exist. Testing and defaulting it is fine, using it raises."""
+    """A name or a field that does not exist. It may be tested and have a default; using it raises an error."""
 
     __slots__ = ()
 
@@ -103,7 +103,7 @@ class Missing(StrictUndefined):
 
     @property
     def owner(self) -> Any:
-        """In what the name was looked for."""
+        """The object in which the name was looked up."""
         return self._undefined_obj
 
     @property
@@ -113,32 +113,32 @@ class Missing(StrictUndefined):
 
     @property
     def told(self) -> str:
-        """Jinja's words for what it found missing itself, such as the first item of an empty list; or ""."""
+        """Jinja's message for what it found missing itself, such as the first item of an empty list; or ""."""
         return self._undefined_hint or ""
 
 
 class NamespaceName(str):
-    """The namespace of a request, which is also Jinja's ``namespace()``: both have that name."""
+    """The namespace of a request, which is also Jinja's function ``namespace()``, since both have that name."""
 
     __slots__ = ()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Namespace:
-        """Jinja's namespace object."""
+        """Returns a namespace object of Jinja's."""
         return Namespace(*args, **kwargs)
 
 
 class BoundTemplate(Template):
-    """A template of one render, with what an error says of it."""
+    """A template of one rendering, with its name in errors."""
 
     display: str
     source: str
 
 
 class CodeCache:
-    """Compiled templates by their source, the least recently used ones dropped.
+    """A cache of compiled templates by their source, which drops the least recently used ones.
 
     Args:
-        most: templates, and characters of source, that are kept.
+        most: how many templates, and how many characters of source, are kept.
     """
 
     def __init__(self, *, most: int = 512, most_characters: int = 4 * 1024 * 1024) -> None:
@@ -149,7 +149,7 @@ class CodeCache:
         self._characters = 0
 
     def get(self, source: str, *, make: Callable[[], CodeType]) -> CodeType:
-        """The code of a source, compiled now if it is not kept."""
+        """Returns the code of a source, which is compiled if it is not in the cache."""
         code = self._codes.get(source)
         if code is not None:
             self._codes.move_to_end(source)
@@ -163,7 +163,7 @@ class CodeCache:
         return code
 
     def names(self, source: str, *, make: Callable[[], frozenset[str]]) -> frozenset[str]:
-        """The names that a source reads, found out now if they are not kept."""
+        """Returns the names that a source reads, which are determined if they are not in the cache."""
         found = self._names.get(source)
         if found is None:
             if len(self._names) >= self._most:
@@ -176,17 +176,17 @@ class Generator(CodeGenerator):
     """Passes the results of call blocks, filter blocks and recursive loops through `finalize` as well."""
 
     def start_write(self, frame: Frame, node: nodes.Node | None = None) -> None:
-        """Begins an output, through `finalize`."""
+        """Begins an output that passes through `finalize`."""
         super().start_write(frame, node)
         self.write("environment.finalize(context, ")
 
     def end_write(self, frame: Frame) -> None:
-        """Ends it."""
+        """Ends an output."""
         self.write(")")
         super().end_write(frame)
 
     def simple_write(self, s: str, frame: Frame, node: nodes.Node | None = None) -> None:
-        """Puts out what is a text already."""
+        """Outputs something that is a text already."""
         super().start_write(frame, node)
         self.write(s)
         super().end_write(frame)
@@ -202,7 +202,7 @@ def _as_is(value: Any) -> Any:
 
 
 def _join(parts: Iterable[Any]) -> str:
-    """The operator ``~``: a text, never markup."""
+    """The operator ``~``, which gives a text and never markup."""
     return "".join(part if isinstance(part, str) else text_of(plain_value(part)) for part in parts)
 
 
@@ -214,7 +214,7 @@ def _range(*bounds: int) -> range:
 
 
 class Environment(ImmutableSandboxedEnvironment):
-    """The environment that compiles; `for_render` gives those that run."""
+    """The environment that compiles templates; `for_render` returns the ones that run them."""
 
     code_generator_class = Generator
     template_class = BoundTemplate
@@ -253,12 +253,12 @@ class Environment(ImmutableSandboxedEnvironment):
     # ---- one render
 
     def for_render(self, tokens: Tokens, partials: Mapping[str, str], *, traced: bool = False) -> Environment:
-        """An environment for one render: the same language, its own values.
+        """Returns an environment for one rendering, with the same language and its own values.
 
         Args:
-            tokens: where values are kept.
+            tokens: the store for the rendering's values.
             partials: sources for include, import and extends.
-            traced: mark each line of the output with the line of the template that wrote it (`TRACE_OPEN`).
+            traced: whether to mark each line of the output with the line of the template that wrote it (`TRACE_OPEN`).
         """
         copy = object.__new__(type(self))
         copy.__dict__.update(self.__dict__)
@@ -269,13 +269,13 @@ class Environment(ImmutableSandboxedEnvironment):
         return copy
 
     def bind(self, source: str, display: str) -> BoundTemplate:
-        """A template of this render.
+        """Returns a template of this rendering.
 
         Raises:
-            DoesNotCompile: the source is not a template.
+            DoesNotCompile: the source is not a valid template.
         """
         try:
-            if self.traced:  # its code holds the name of its file, which is not the next one's
+            if self.traced:  # its code contains the name of its file, so it cannot be shared
                 code = self.compile(source, name=display)
             else:
                 code = self.codes.get(source, make=lambda: self.compile(source, name=None))
@@ -302,13 +302,13 @@ class Environment(ImmutableSandboxedEnvironment):
         self.watch(template, f"partials.{name}")
         return template
 
-    # ---- for those who want to know what is reached (`troth.engine.rendering.coverage`)
+    # ---- hooks for coverage (`troth.engine.rendering.coverage`)
 
     def watch(self, template: BoundTemplate, place: str) -> None:
-        """Told of each template of a pipeline before it runs; ``place`` is its field in the pipeline's spec."""
+        """Called for each template of a pipeline before it runs; ``place`` is its field in the pipeline's spec."""
 
     def decided(self, place: str, outcome: bool) -> None:
-        """Told what a condition said, and whether a ``forEach`` had items."""
+        """Called with the outcome of a condition, and with whether a ``forEach`` had items."""
 
     # ---- compiling
 
@@ -322,14 +322,14 @@ class Environment(ImmutableSandboxedEnvironment):
         return tree
 
     def names_in(self, source: str) -> frozenset[str]:
-        """The names that a template may read; for ``values.x`` this is ``x``. Empty when it does not compile."""
+        """Returns the names that a template may read (``x`` for ``values.x``). Empty when it does not compile."""
         return self.codes.names(source, make=lambda: self._names_in(source))
 
     def _names_in(self, source: str) -> frozenset[str]:
         try:
             tree = self.parse_plain(source)
         except TemplateSyntaxError:
-            return frozenset()  # said when it is rendered
+            return frozenset()  # the rendering reports it
         fields = [
             node
             for node in tree.find_all(nodes.Getattr)
@@ -341,13 +341,13 @@ class Environment(ImmutableSandboxedEnvironment):
         return frozenset((*names, *(node.attr for node in fields)))
 
     def parse_plain(self, source: str) -> nodes.Template:
-        """The tree of a template as Jinja gives it, for looking at expressions."""
+        """Returns the tree of a template as Jinja parses it, to inspect its expressions."""
         return super()._parse(source, None, None)
 
     # ---- running
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        """``obj.attribute``: of data, a field; the method is meant when the name carries the mark of a call."""
+        """Evaluates ``obj.attribute``, which for data is a field, or a method if the name is marked as a call."""
         method = attribute[0] == _METHOD
         name = attribute[1:] if method else attribute
         if isinstance(obj, dict):
@@ -364,12 +364,12 @@ class Environment(ImmutableSandboxedEnvironment):
         return super().getattr(obj, name)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
-        """``obj[argument]``: never an attribute of data."""
+        """Evaluates ``obj[argument]``, which is never an attribute of data."""
         if isinstance(obj, Undefined):
             return obj
         if isinstance(obj, str) or type(obj) in _DATA:
             if isinstance(argument, Undefined):
-                str(argument)  # raises in its own words
+                str(argument)  # raises its own error
             try:
                 return obj[argument]
             except (TypeError, LookupError):
@@ -377,12 +377,12 @@ class Environment(ImmutableSandboxedEnvironment):
         return super().getitem(obj, argument)
 
     def call(self, context: Context, function: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """Calls a function; what a macro wrote comes back as a `Text`."""
+        """Calls a function. The result of a macro is returned as a `Text`."""
         result = super().call(context, function, *args, **kwargs)
         return self.tokens.capture(str(result)) if type(result) is Markup else result
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """``*`` and ``**``, which could ask for more memory than there is, and ``-``, which could give a set."""
+        """Guards ``*`` and ``**``, which could need too much memory, and ``-``, whose result could be a set."""
         if operator == "-":
             result = super().call_binop(context, operator, left, right)
             if isinstance(result, (set, frozenset)):
@@ -403,7 +403,7 @@ class Environment(ImmutableSandboxedEnvironment):
 
 
 class _Checks(NodeVisitor):
-    """Finds what the language does not have, wherever in the template it stands."""
+    """Finds constructs that the language does not have, anywhere in a template."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
@@ -428,7 +428,7 @@ class _Checks(NodeVisitor):
 
 
 class UnknownName(TemplateAssertionError):
-    """A filter or test that does not exist.
+    """A template uses a filter or a test that does not exist.
 
     Attributes:
         hint: what to do instead.
@@ -441,7 +441,7 @@ class UnknownName(TemplateAssertionError):
 
 
 class _FilteredBlocks(NodeTransformer):
-    """``{% set x | upper %}`` captures first and filters then: what a filter gives is a value, not markup."""
+    """Makes ``{% set x | upper %}`` capture first and filter then: a filter's result is a value, not markup."""
 
     def visit_AssignBlock(self, node: nodes.AssignBlock) -> Any:  # noqa: N802 - Jinja's name
         self.generic_visit(node)

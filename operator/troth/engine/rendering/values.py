@@ -1,16 +1,16 @@
-"""How a value stays a value: expressions leave tokens in the text, and YAML is parsed before they go.
+"""Keeps values out of the YAML text: expressions leave tokens in it, which are replaced after it was parsed.
 
-What an expression gives never enters the text that is parsed. `Tokens.finalize`, which Jinja calls for each
-``{{ … }}``, keeps the value aside and leaves a token: two private-use characters around a nonce of this render
-and a number. The parser sees an ordinary word without a line break, so no value can end a line, open a key or
-start a document; `Tokens.leaf` puts the values into the scalars afterwards. A scalar that is exactly one token,
-without quotes, is the value with its type; everything else is text. Values may hold anything, tokens included:
-they are not looked at again.
+The result of an expression never becomes part of the text that is parsed. `Tokens.finalize`, which Jinja calls for each
+``{{ … }}``, stores the value and leaves a token: two private-use characters around a nonce of this rendering and a
+number. For the parser this is an ordinary word without a line break, so no value can end a line, add a key or start a
+document; `Tokens.leaf` inserts the values into the scalars afterwards. A scalar that is exactly one token, without
+quotes, becomes the value with its type; everything else is text. Values may contain anything, even tokens, because they
+are not processed again.
 
-Text that the template itself wrote and captured (a macro's result, ``{% set %}…{% endset %}``) is a `Text`: as
-a string it is what a reader of the file would see, so that comparisons and filters are right, and it remembers
-its markup, so that printing it gives the template's own text again. Jinja's Markup is not used for it: joining
-Markup with a string escapes the string for HTML and then trusts it, which would reopen the hole.
+Text that the template itself wrote and captured (a macro's result, ``{% set %}…{% endset %}``) is a `Text`: as a string
+it is what a reader of the file would see, so that comparisons and filters give correct results, and it keeps its
+markup, so that printing it gives the template's own text again. Jinja's Markup is not used for it: joining Markup with
+a string escapes the string for HTML and then trusts it, which would let values into the text again.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ _VIEWS: Final[tuple[Any, ...]] = (Iterator, range, type({}.keys()), type({}.valu
 
 
 class Oversized(Exception):
-    """Something grows beyond a limit; the message says what."""
+    """Something exceeds a limit; the message says what."""
 
 
 class NoValue(TypeError):
-    """An expression gives something that is not a value: a function, a module, a loop."""
+    """The result of an expression is not a value, but a function, a module or a loop."""
 
 
 class Text(str):
-    """Text that a template wrote: as a string with its values filled in, and as the markup that prints it."""
+    """Text that a template wrote: a string with the values filled in, which keeps the markup for printing it."""
 
     __slots__ = ("markup",)
     markup: str
 
     def __new__(cls, plain: str, markup: str) -> Text:
-        """A text from both of its faces."""
+        """Creates a text from its string and its markup."""
         text = super().__new__(cls, plain)
         text.markup = markup
         return text
@@ -57,7 +57,7 @@ class Text(str):
 
 @dataclass(frozen=True, slots=True)
 class _Special:
-    """A value that is something else as a whole scalar, inside of a longer one, and in a file that is not YAML."""
+    """A value that differs as a whole scalar, as part of a longer one, and in a file that is not YAML."""
 
     value: Any
     inside: str
@@ -66,11 +66,11 @@ class _Special:
 
 
 class Tokens:
-    """The values of one render.
+    """The values of one rendering.
 
     Args:
         nonce: lower-case letters and digits that no template can guess.
-        most: characters that values may add to the output, all together.
+        most: the most characters that all values together may add to the output.
     """
 
     mark: Final = _OPEN
@@ -86,11 +86,11 @@ class Tokens:
 
     @pass_context  # also keeps Jinja from calling it while it compiles
     def finalize(self, context: object, value: Any) -> str:  # noqa: ARG002 - Jinja's signature
-        """What an expression leaves in the text.
+        """Stores the result of an expression, and returns its token.
 
         Raises:
-            NoValue: the expression gives no value.
-            UndefinedError: it gives nothing.
+            NoValue: the result is not a value.
+            UndefinedError: the expression is undefined.
         """
         kind = type(value)
         if kind is Text:
@@ -99,13 +99,13 @@ class Tokens:
         return self._token(plain_value(value))
 
     def capture(self, markup: str) -> Text:
-        """Text that the template wrote into a variable instead of the output."""
+        """Returns a `Text` of what the template wrote into a variable instead of the output."""
         if type(markup) is Text:
             return markup
         return Text(self.plain(markup), markup)
 
     def yaml(self, value: Any) -> Text:
-        """A value as YAML: a map or a list that stands alone on a line becomes the lines of its dump."""
+        """Returns a value as YAML. A map or a list that is alone on a line becomes several lines."""
         value = plain_value(value)
         text = dump_document(value).removesuffix("\n")
         if not (isinstance(value, (dict, list)) and value):
@@ -115,7 +115,7 @@ class Tokens:
         return Text(text, self._token(_Special(value, text, text, block=True)))
 
     def indented(self, text: str, lead: str, indent: str) -> Text:
-        """Lines that a filter indented: YAML ignores that of a value, since its layout needs no help."""
+        """Returns lines that a filter indented. In YAML this has no effect on a value, which does not need it."""
         outside = indent.join(str(text).splitlines(keepends=True))
         plain = lead + outside
         return Text(plain, lead + self._token(_Special(str(text), str(text), outside)))
@@ -123,11 +123,11 @@ class Tokens:
     # ---- when the text is complete
 
     def expand(self, text: str) -> str:
-        """The text with the maps and lists of `yaml` in lines of their own, still without any value's text."""
+        """Returns the text with the maps and lists of `yaml` as lines, still with tokens in place of values."""
         return _ALONE.sub(self._expand, text) if self._blocks else text
 
     def leaf(self, text: str, *, plain: bool) -> Any:
-        """The value of a scalar (`manifests.Leaves`)."""
+        """Returns the value of a scalar (`manifests.Leaves`)."""
         match = _TOKEN.fullmatch(text) if plain else None
         if match is not None and match.group(1) == self._nonce:
             value = self._values[int(match.group(2))]
@@ -138,8 +138,8 @@ class Tokens:
         return _TOKEN.sub(self._inside, text)
 
     def result(self, text: str) -> Any:
-        """The value of a leaf, which is not YAML: of one expression alone with its type, otherwise text."""
-        match = _TOKEN.fullmatch(text.removesuffix("\n"))  # a block scalar ends with one that nobody means
+        """Returns the value of a leaf, which is not YAML: with its type if it is a single expression, else as text."""
+        match = _TOKEN.fullmatch(text.removesuffix("\n"))  # without the final line break of a block
         if match is not None and match.group(1) == self._nonce:
             value = self._values[int(match.group(2))]
             if type(value) is not _Special:
@@ -147,13 +147,13 @@ class Tokens:
         return self.plain(text)
 
     def key(self, text: str) -> str:
-        """The text of a key (`manifests.Leaves`)."""
+        """Returns the text of a key (`manifests.Leaves`)."""
         value = self.leaf(text, plain=True)
         key = text_of_key(value)
         return text_of(value) if key is None else key
 
     def plain(self, text: str) -> str:
-        """The text with each value as a reader would see it in a file that is not YAML."""
+        """Returns the text with its values, as in a file that is not YAML."""
         if _OPEN not in text:
             return text
         if self._blocks:
@@ -225,20 +225,20 @@ class Tokens:
 
 
 def plain_value(value: Any, level: int = 1) -> Any:
-    """A result of an expression as a value of JSON, sharing nothing that could still change.
+    """Returns the result of an expression as a JSON value that shares nothing with it.
 
     Args:
-        value: the result.
-        level: how deep it lies in the whole result.
+        value: the result of the expression.
+        level: how deep the value is in the whole result.
 
     Raises:
-        NoValue: it is none, holds something that is none, or nests too deep.
-        UndefinedError: it is undefined, or holds something that is.
+        NoValue: it is not a JSON value, contains something that is not, or nests too deep.
+        UndefinedError: it is undefined, or contains something that is.
     """
     kind = type(value)
     if kind is str:
         if not value.isascii():
-            value.encode()  # half of a character would only be found when the file is written
+            value.encode()  # otherwise a lone surrogate would only be found when the file is written
         return value
     if value is None or kind is bool:
         return value
@@ -259,7 +259,7 @@ def plain_value(value: Any, level: int = 1) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain_value(child, level + 1) for child in value]
     if isinstance(value, Undefined):
-        str(value)  # raises, with its own words
+        str(value)  # raises its own error
     if isinstance(value, _VIEWS):
         children: Iterable[Any] = value
         return [plain_value(child, level + 1) for child in children]
