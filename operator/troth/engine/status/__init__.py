@@ -1,8 +1,8 @@
-"""Conditions and status of every kind, computed from facts in one place each and compared before a write.
+"""The conditions and the status of every kind, each computed from facts in one place and compared before a write.
 
-A function ``…_status(old, facts, now=…)`` returns the keys of the status that Troth owns; ``status_patch``
-turns that into the merge patch, or into None when there is nothing to write. Times move only with what they
-date, so a second look at the same facts never writes.
+A function ``…_status(old, facts, now=…)`` returns the keys of the status that Troth owns; ``status_patch`` turns them
+into the merge patch, or into None when there is nothing to write. A time only changes together with the value that it
+belongs to, so the same facts never cause a second write.
 """
 
 from troth.engine.status.author import author_status

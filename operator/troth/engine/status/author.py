@@ -1,9 +1,9 @@
-"""What an author's pipelines may say in ``status``.
+"""The part of a ``status`` that an author's pipelines may write.
 
-Pipelines run in order and a later one overrides an earlier one; maps are merged deeply (Kratix's documents
-promise that, its code merges the top level only). Keys that Troth writes are refused instead of being
-overwritten silently. Values that a merge patch cannot carry are settled here, so that what is compared is
-what is stored: a null is "no key", and a number that JSON cannot hold is an error.
+Pipelines run in order, and a later one overrides an earlier one; maps are merged deeply (Kratix's documentation
+promises that, although its code merges only the top level). Keys that Troth writes are refused instead of being
+overwritten silently. Values that a merge patch cannot express are handled here, so that the compared value is the
+stored one: a null means that there is no key, and a number that JSON cannot represent is an error.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ _INT64 = 2**63
 
 
 def author_status(statuses: Iterable[tuple[str, Mapping[str, Any]]]) -> AuthorStatus:
-    """Check and merge what pipelines say in status.
+    """Checks and merges the status fields from pipelines.
 
     Args:
-        statuses: name and rendered ``status`` of each pipeline that succeeded, in their order.
+        statuses: the name and the rendered ``status`` of each pipeline that succeeded, in order.
 
     Raises:
-        InvalidObject: a key or a condition that is Troth's own, or a value that a status cannot hold; the
-            field starts with the pipeline's name, as in ``instance.status.kratix``.
+        InvalidObject: a key or a condition is reserved for Troth, or a value cannot be stored in a status; the field
+            starts with the pipeline's name, as in ``instance.status.kratix``.
     """
     fields: dict[str, Any] = {}
     merged: dict[str, Mapping[str, str]] = {}

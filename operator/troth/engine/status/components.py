@@ -1,7 +1,8 @@
-"""What a request says of its components, the requests of other Promises that it renders (`rendering.components`).
+"""The status of a request's components, the requests of other Promises that it renders (`rendering.components`).
 
-Only what people act on is repeated here. While a component is on its way its own sentences change by the second, and
-to repeat them would write the parent's status as often; one that needs somebody is quoted.
+Only what people can act on is repeated in the parent. While a component makes progress, its messages change every
+second, and repeating them would write the parent's status as often. The message of a component that needs somebody is
+quoted.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def judge_component(
     status: Mapping[str, Any],
     generation: int,
 ) -> ComponentFacts:
-    """The facts of a component that is there and holds what was rendered, with what its own status says."""
+    """Returns the facts of a component that exists and has the rendered spec, with the state from its own status."""
     ready = find_condition(status.get("conditions"), types.READY) or {}
     current = status.get("observedGeneration") == generation
     passing = not ready or ready.get("reason") in reasons.IN_PROGRESS
@@ -41,7 +42,7 @@ def judge_component(
 
 
 def components_condition(components: Sequence[ComponentFacts]) -> Condition | None:
-    """``Ready`` while a component is not; else None. The ones that need somebody come first."""
+    """Returns ``Ready`` while a component is not ready, else None. Components that need somebody come first."""
     unready = [item for item in components if not item.ready]
     if not unready:
         return None
@@ -56,7 +57,7 @@ def components_condition(components: Sequence[ComponentFacts]) -> Condition | No
 
 
 def components_block(components: Sequence[ComponentFacts]) -> list[dict[str, Any]]:
-    """``status.troth.components``."""
+    """Returns ``status.troth.components``."""
     return [
         {
             **({"promise": item.promise} if item.promise else {}),

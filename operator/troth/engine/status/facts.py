@@ -1,8 +1,8 @@
-"""What a status is computed from: plain values that a controller gathers from its caches.
+"""The facts from which a status is computed: plain values that a controller collects from its caches.
 
-The split keeps one place that knows Kratix's words (the sibling modules) and one that knows where facts live
-(the controllers). Facts hold no clock and no old status: both come as arguments, so the same facts give the
-same status, and the second write never happens.
+So Kratix's terms are known in one place (the other modules of this package), and the sources of facts in another (the
+controllers). Facts contain neither the time nor an old status: both are arguments, so the same facts give the same
+status, and a second write never happens.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ INVALID_PROMISE: Final = "InvalidPromise"
 
 @dataclass(frozen=True, slots=True)
 class PlacementFacts:
-    """One WorkPlacement.
+    """The facts about one WorkPlacement.
 
     Attributes:
         name: the WorkPlacement's name.
         group_id: the workload group it carries.
         destination: the Destination's name.
-        path: folder in the store that holds the files, as a person would look for it.
-        files: how many files.
-        written: the files of this generation are in the store.
-        version: what the store calls the write: a commit, or a content hash.
-        misplaced: the Destination no longer matches.
-        failure: why the last write failed, one sentence; empty when it did not.
-        generation: the WorkPlacement's generation that the other facts speak of.
-        abandoned: its Destination does not exist, so its files stay as they are and nobody looks after them.
+        path: the folder in the store with the files, in a form for people.
+        files: how many files it has.
+        written: whether the files of this generation are in the store.
+        version: the store's version of the write: a commit, or a content hash.
+        misplaced: whether the Destination no longer matches.
+        failure: why the last write failed, in one sentence; empty when it did not.
+        generation: the WorkPlacement's generation that the other facts are about.
+        abandoned: whether its Destination does not exist, so that its files stay as they are and are not updated.
         namespace: the WorkPlacement's namespace.
     """
 
@@ -65,7 +65,7 @@ class PlacementFacts:
 
     @property
     def state(self) -> PlacementState:
-        """The state in one word; a failing write outweighs a misplaced destination, as it needs somebody."""
+        """The state in one word. A failed write comes before a misplaced destination, since somebody must act."""
         if self.failure:
             return "Failing"
         if self.misplaced or self.abandoned:
@@ -75,7 +75,7 @@ class PlacementFacts:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A workload group for which no Destination was found, and the labels it waits for."""
+    """A workload group for which no Destination was found, and the labels that it waits for."""
 
     group_id: str
     wants: Mapping[str, str]
@@ -83,13 +83,13 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A placement that keeps the files it has, because its request asks for another Destination now.
+    """A placement that keeps its former files, because its request now asks for another Destination.
 
     Attributes:
         placement: the WorkPlacement's name.
-        destination: the Destination where it is.
-        wants: the labels asked for now.
-        has: those of the Destination's labels whose keys are asked for; None when there is no such Destination.
+        destination: the Destination of the placement.
+        wants: the labels that are asked for now.
+        has: the Destination's own labels with these keys; None when the Destination does not exist.
         group_id: the workload group.
     """
 
@@ -102,22 +102,22 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class WorkFacts:
-    """One Work with its placements.
+    """The facts about one Work with its placements.
 
     Attributes:
         name: the Work's name.
         groups: how many workload groups it has.
-        scheduled: its newest generation was scheduled; ``placements`` and ``unscheduled`` speak of that one.
+        scheduled: whether its newest generation was scheduled, which ``placements`` and ``unscheduled`` are about.
         unscheduled: the groups that wait for a Destination.
         placements: its WorkPlacements.
         generation: the Work's generation.
-        refusal: why the API server took none of its placements, one sentence; empty when it did.
-        held: its placements that keep the files they have, because others are asked for now.
+        refusal: why the API server refused its placements, in one sentence; empty when it did not.
+        held: its placements that keep their former files, because others are asked for now.
         namespace: the Work's namespace.
-        forbidden: what a Destination does not allow, one sentence; empty when all is allowed. It was not written there.
-        exposed: which Secrets it brings into a store in the clear, and what to do, one sentence; or empty.
-        withheld: which of its files are not written since a store refuses such Secrets, one sentence; or empty.
-        obstacle: what of others keeps it from being carried out, one sentence; empty when nothing does.
+        forbidden: what was not written because a Destination does not allow it, in one sentence; or empty.
+        exposed: which plain-text Secrets it writes into a store, and what to do, in one sentence; or empty.
+        withheld: which files are not written because a store refuses plain-text Secrets, in one sentence; or empty.
+        obstacle: what outside the Work keeps it from being carried out, in one sentence; or empty.
     """
 
     name: str
@@ -136,7 +136,7 @@ class WorkFacts:
 
     @property
     def state(self) -> WorkState:
-        """The state in one word; the precedence is failing, pending, misplaced, ready."""
+        """The state in one word, by the precedence failing, pending, misplaced, ready."""
         states = {placement.state for placement in self.placements}
         if "Failing" in states or self.refusal or self.forbidden or self.withheld or self.obstacle:
             return "Failing"
@@ -146,7 +146,7 @@ class WorkFacts:
 
     @property
     def written(self) -> bool:
-        """Everything it holds is in the stores (misplaced or not)."""
+        """Whether all of its files are in the stores (misplaced or not)."""
         return (
             self.scheduled
             and not self.refusal
@@ -161,15 +161,15 @@ class WorkFacts:
 
 @dataclass(frozen=True, slots=True)
 class PipelineFacts:
-    """How far one pipeline of a configure workflow came.
+    """The progress of one pipeline of a configure workflow.
 
     Attributes:
         name: the pipeline's name.
-        phase: how far it is.
-        message: why it is suspended or has failed, or what it waits for.
-        retry_at: when it runs again, RFC 3339; or empty.
-        attempts: how often it asked to be run again.
-        hash: of what it got there for; empty while it has not run.
+        phase: the phase that it has reached.
+        message: why it is suspended or has failed, or what it is waiting for.
+        retry_at: when it runs again, in RFC 3339; or empty.
+        attempts: how often it has asked to be run again.
+        hash: the hash of the specs for which it reached that phase; empty while it has not run.
     """
 
     name: str
@@ -182,7 +182,7 @@ class PipelineFacts:
 
 @dataclass(frozen=True, slots=True)
 class AuthorStatus:
-    """What an author's pipelines say in ``status``, checked and merged (author.py makes it)."""
+    """The checked and merged status fields from an author's pipelines (made by author.py)."""
 
     fields: Mapping[str, Any] = field(default_factory=dict)
     conditions: tuple[Mapping[str, str], ...] = ()
@@ -190,13 +190,13 @@ class AuthorStatus:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowFacts:
-    """A configure workflow.
+    """The facts about a configure workflow.
 
     Attributes:
-        pipelines: all of them, in order; none for a Promise without such a workflow.
-        author: what the pipelines that succeeded say in status.
-        failure: ``Failure.as_status()`` of the one that failed; empty when none did.
-        failure_message: the same as one sentence for people.
+        pipelines: all of its pipelines, in order; empty for a Promise without such a workflow.
+        author: the status fields from the pipelines that succeeded.
+        failure: ``Failure.as_status()`` of the pipeline that failed; empty when none did.
+        failure_message: the failure as one sentence for people.
     """
 
     pipelines: tuple[PipelineFacts, ...] = ()
@@ -206,7 +206,7 @@ class WorkflowFacts:
 
     @property
     def state(self) -> WorkflowState:
-        """``Succeeded`` without pipelines, too: there was nothing to do."""
+        """The state of the workflow, which is ``Succeeded`` when there are no pipelines."""
         phases = {pipeline.phase for pipeline in self.pipelines}
         if "Failed" in phases:
             return "Failed"
@@ -216,18 +216,18 @@ class WorkflowFacts:
 
     @property
     def stalled(self) -> bool:
-        """It failed, and would fail in the same way again until its request or its Promise is edited."""
+        """Whether it failed, and would fail in the same way until its request or its Promise is edited."""
         reason = self.failure.get("reason")
         return self.state == "Failed" and bool(reason) and not passes(str(reason))
 
     def first(self, phase: PipelinePhase) -> PipelineFacts | None:
-        """The first pipeline in that phase."""
+        """Returns the first pipeline in that phase, or None."""
         return next((pipeline for pipeline in self.pipelines if pipeline.phase == phase), None)
 
 
 @dataclass(frozen=True, slots=True)
 class ComponentFacts:
-    """A request of another Promise that a request renders and whose readiness it waits for.
+    """The facts about a request of another Promise that a request renders, and for which it waits.
 
     Attributes:
         api_version: ``group/version``, as rendered.
@@ -235,9 +235,10 @@ class ComponentFacts:
         name: its name.
         namespace: its namespace.
         promise: the Promise that offers the kind; empty when none does.
-        state: ``Failing`` when it will not become Ready by itself, as far as can be told.
-        message: why it is not Ready, a clause that follows its name; empty when it is.
-        stalled: it says itself that only an edit helps; what it is comes from its parent, so the parent's edit.
+        state: ``Failing`` when it will not become Ready by itself, as far as is known.
+        message: why it is not Ready, as a clause that follows its name; empty when it is Ready.
+        stalled: whether it reports that only an edit helps, which means an edit of the parent, since the parent renders
+            it.
     """
 
     api_version: str
@@ -251,17 +252,17 @@ class ComponentFacts:
 
     @property
     def ready(self) -> bool:
-        """Whether it is Ready, as it was rendered."""
+        """Whether it is Ready, with the rendered spec."""
         return self.state == "Ready"
 
     def with_state(self, state: ComponentState, message: str) -> ComponentFacts:
-        """The same in another state."""
+        """Returns the same facts with another state."""
         return replace(self, state=state, message=message)
 
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Why nobody carries a request out: a reason for ``Ready``, and a clause for people."""
+    """Why a request is not carried out: a reason for ``Ready``, and a clause for people."""
 
     reason: str = ""
     message: str = ""
@@ -269,19 +270,19 @@ class Obstacle:
 
 @dataclass(frozen=True, slots=True)
 class RequestFacts:
-    """One resource request.
+    """The facts about one resource request.
 
     Attributes:
         generation: the generation that ``workflow`` was computed from.
-        promise_version: version of the revision in use.
-        binding_version: what its ResourceBinding says; empty when there is none.
-        promise_available: the Promise can fulfil requests.
-        paused: reconciling is paused, by label on the request or on its Promise.
+        promise_version: the version of the revision in use.
+        binding_version: the version in its ResourceBinding; empty when there is none.
+        promise_available: whether the Promise can fulfil requests.
+        paused: whether reconciliation is paused by a label on the request or on its Promise.
         workflow: its configure workflow.
         works: its Works.
         components: the requests of other Promises that it renders.
-        obstacle: why it is not carried out, while it is paused or its Promise is not available.
-        former: pipelines that are gone, and whose files stay until everything is written that takes their place.
+        obstacle: why it is not carried out while it is paused or its Promise is not available.
+        former: removed pipelines whose files stay until everything that replaces them is written.
     """
 
     generation: int
@@ -298,7 +299,7 @@ class RequestFacts:
 
 @dataclass(frozen=True, slots=True)
 class RequirementFacts:
-    """One required Promise; ``state`` is one of the constants of this module."""
+    """The facts about one required Promise. ``state`` is one of the constants of this module."""
 
     name: str
     version: str
@@ -307,7 +308,7 @@ class RequirementFacts:
 
 @dataclass(frozen=True, slots=True)
 class DependentFacts:
-    """A Promise that requires this one, its own version, and the version that it requires."""
+    """A Promise that requires this one, with its own version and the version that it requires."""
 
     name: str
     version: str
@@ -316,7 +317,7 @@ class DependentFacts:
 
 @dataclass(frozen=True, slots=True)
 class RequestsFacts:
-    """How many requests a Promise has, how many of them fail, and the first of these as ``namespace/name``."""
+    """How many requests a Promise has, how many of these fail, and the first of them as ``namespace/name``."""
 
     total: int
     failing: int
@@ -325,26 +326,26 @@ class RequestsFacts:
 
 @dataclass(frozen=True, slots=True)
 class PromiseFacts:
-    """One Promise.
+    """The facts about one Promise.
 
     Attributes:
-        generation: the generation that the facts speak of.
+        generation: the generation that the facts are about.
         version: the author's version label, or empty.
-        kind: kind of the offered API; empty without one.
-        api_version: ``group/version`` of the offered API; empty without one.
-        api_established: the CRD is established and its requests are watched; True without an API.
-        problem: why the Promise cannot be carried out (invalid API, pipeline…), one sentence; or empty.
-        problem_reason: the same in a word, for the conditions.
-        unfit: the problem is in the Promise's own spec, so that only an edit of it helps.
-        paused: reconciling is paused.
-        deleting: it is being deleted.
+        kind: the kind of the offered API; empty without an API.
+        api_version: ``group/version`` of the offered API; empty without an API.
+        api_established: whether the CRD is established and its requests are watched; True without an API.
+        problem: why the Promise cannot be carried out (invalid API, pipeline…), in one sentence; or empty.
+        problem_reason: the problem in one word, for the conditions.
+        unfit: whether the problem is in the Promise's own spec, so that only an edit of it helps.
+        paused: whether reconciliation is paused.
+        deleting: whether it is being deleted.
         requirements: its required Promises.
         required_by: the Promises that require it.
         workflow: its promise configure workflow.
         works: its Works, static dependencies included.
-        requests: how its requests fare; None while they are being listed.
-        lint: what the static check found; None while that is not known.
-        misfits: live requests that do not fit the API; None while that is not known.
+        requests: the state of its requests; None while they are being listed.
+        lint: the result of lint; None while that is not known.
+        misfits: the live requests that do not fit the API; None while they are not known.
     """
 
     generation: int
@@ -368,20 +369,20 @@ class PromiseFacts:
 
 @dataclass(frozen=True, slots=True)
 class DestinationFacts:
-    """One Destination.
+    """The facts about one Destination.
 
     Attributes:
-        store_kind: kind of its state store.
-        store_name: name of its state store.
-        store: state of that store.
-        init_workloads: canaries are wanted.
-        written: its own files (canaries, placeholder) are in the store.
-        failure: why writing them failed, one sentence; or empty.
-        problem: why the Destination itself cannot be used (a bad path…), one sentence; or empty.
-        unfit: the problem is in its own spec, so that only an edit of it helps.
+        store_kind: the kind of its state store.
+        store_name: the name of its state store.
+        store: the state of that store.
+        init_workloads: whether it has canaries.
+        written: whether its own files (canaries, placeholder) are in the store.
+        failure: why writing its own files failed, in one sentence; or empty.
+        problem: why the Destination itself cannot be used (an invalid path…), in one sentence; or empty.
+        unfit: whether the problem is in its own spec, so that only an edit of it helps.
         generation: the generation that the facts speak of.
-        deleting: what its deletion waits for, one clause; empty while it is not being deleted.
-        remark: how its folder and those of other Destinations overlap, one sentence; empty when they do not.
+        deleting: what its deletion waits for, in one clause; empty while it is not being deleted.
+        remark: how its folder and those of other Destinations overlap, in one sentence; empty when they do not.
     """
 
     store_kind: str
@@ -399,9 +400,9 @@ class DestinationFacts:
 
 @dataclass(frozen=True, slots=True)
 class StateStoreFacts:
-    """One state store. Without a ``reason`` it is ready; otherwise ``message`` says why not.
+    """The facts about one state store. It is ready without a ``reason``; otherwise ``message`` says why it is not.
 
-    ``unfit``: the reason is in its own spec, so that only an edit of it helps.
+    ``unfit``: whether the reason is in its own spec, so that only an edit of it helps.
     """
 
     generation: int
@@ -413,14 +414,14 @@ class StateStoreFacts:
 def requirement_state(
     requirement_version: str, *, installed: bool, versions: frozenset[str], available: bool
 ) -> str:
-    """The state of a required Promise.
+    """Returns the state of a required Promise.
 
     Args:
-        requirement_version: the version asked for; empty accepts any.
-        installed: the Promise exists.
-        versions: versions of its PromiseRevisions; one equal to the version asked for satisfies it, even when
-            it is not the latest (kratix-compatibility.md#required-promises: no ordering of versions).
-        available: the Promise itself is available.
+        requirement_version: the required version; empty accepts any version.
+        installed: whether the Promise exists.
+        versions: the versions of its PromiseRevisions. One that equals the required version satisfies it, even if it is
+            not the latest (kratix-compatibility.md#required-promises: versions have no order).
+        available: whether the Promise itself is available.
     """
     if not installed:
         return NOT_INSTALLED

@@ -1,8 +1,8 @@
-"""From the status that is and the status that should be to the JSON merge patch between them, or to nothing.
+"""Computes the JSON merge patch from an old status to a new one.
 
-A status function returns only the keys that Troth owns, so whatever else stands in a status (health records,
-a key that a pipeline wrote through the API) is never touched. A value of None says "this key goes". Inside an
-owned key a map is compared deeply and a list as a whole, as RFC 7396 merges them.
+A status function returns only the keys that Troth owns, so everything else in a status (health records, a key that a
+pipeline wrote through the API) is never touched. A value of None removes its key. Inside an owned key a map is compared
+deeply and a list as a whole, as RFC 7396 merges them.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 
 def status_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The merge patch that makes the owned keys of ``old`` what ``new`` says, or None when they are.
+    """Returns the merge patch that changes the owned keys of ``old`` to those of ``new``, or None without a difference.
 
-    Keys of ``old`` that ``new`` does not mention stay; inside a map that ``new`` mentions, they go.
+    Keys of ``old`` that ``new`` does not mention stay; inside a map that ``new`` mentions, they are removed.
     """
     patch: dict[str, Any] = {}
     for key, value in new.items():
@@ -29,7 +29,7 @@ def status_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, An
 
 
 def apply_patch(old: Mapping[str, Any], patch: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What the API server makes of ``old`` with a JSON merge patch."""
+    """Returns ``old`` after the API server has applied a JSON merge patch."""
     merged = dict(old)
     for key, value in (patch or {}).items():
         if value is None:
@@ -43,7 +43,7 @@ def apply_patch(old: Mapping[str, Any], patch: Mapping[str, Any] | None) -> dict
 
 
 def same(left: Any, right: Any) -> bool:
-    """Whether two JSON values are equal; unlike in Python, true is not 1. A None in a map is a missing key."""
+    """Whether two JSON values are equal. Unlike in Python, true is not 1. A None in a map counts as a missing key."""
     if isinstance(left, Mapping) and isinstance(right, Mapping):
         keys = {key for key, value in left.items() if value is not None}
         if keys != {key for key, value in right.items() if value is not None}:
@@ -57,7 +57,7 @@ def same(left: Any, right: Any) -> bool:
 
 
 def without_nulls(value: Any) -> Any:
-    """The value with keys whose value is None left out of its maps; tuples become lists."""
+    """Returns a value without the keys of maps whose value is None, and with lists instead of tuples."""
     if isinstance(value, Mapping):
         return {key: without_nulls(item) for key, item in value.items() if item is not None}
     if isinstance(value, list | tuple):

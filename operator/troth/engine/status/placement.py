@@ -1,13 +1,13 @@
-"""Status of WorkPlacements and Works, and what their owners say about them.
+"""The status of WorkPlacements and Works, and what the status of their owners says about them.
 
 See kratix-compatibility.md#conditions-of-works-and-placements.
 
-Two things differ from Kratix on purpose. A Work is Ready only once its files are in the stores: Kratix says so
-as soon as they are scheduled, so a request could be Reconciled before anything was written. And a failing
-write shows before a missing destination, which shows before a misplaced one: the most urgent comes first.
+Two things differ from Kratix on purpose. A Work is Ready only once its files are in the stores: in Kratix it is Ready
+as soon as they are scheduled, so a request could be Reconciled before anything was written. And a failed write is shown
+before a missing destination, and this before a misplaced one: the most urgent comes first.
 
-``status.troth`` remembers the generation that a status speaks of; without it, a placement whose content just
-changed would pass for written.
+``status.troth`` records the generation that a status is about; without it, a placement whose content has just changed
+would count as written.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from troth.engine.status.facts import Held, PlacementFacts, Waiting, WorkFacts
 
 DESTINATION_NOT_FOUND: Final = "DestinationNotFound"
 _LONGEST_LIST: Final = 5
-# Where a placement's files are, and the seal over that: whoever removes them goes by it, so it stays until it changes.
+# Where a placement's files are, with its seal. Removing the files depends on it, so it stays until it changes.
 _RECORD: Final = frozenset({"location", "alsoIn", "seal"})
 _NO_DESTINATION: Final = "Destination {} does not exist"
 
 
 def read_placement(placement: WorkPlacement, *, abandoned: bool = False) -> PlacementFacts:
-    """What a WorkPlacement's own status says, for the generation that it has now.
+    """Reads the facts from a WorkPlacement's own status, for its current generation.
 
-    ``abandoned``: its Destination does not exist, so what the status says of writing is over.
+    ``abandoned``: whether its Destination does not exist, so that the result of the last write no longer counts.
     """
     ours = read_own(placement.status)
     current = ours.observed_generation == placement.metadata.generation
@@ -57,8 +57,8 @@ def read_placement(placement: WorkPlacement, *, abandoned: bool = False) -> Plac
 
 
 def placement_status(old: Mapping[str, Any], facts: PlacementFacts, *, now: str) -> dict[str, Any]:
-    """The status of a WorkPlacement. ``versionID`` keeps the last version that was written."""
-    # The outcome of an older generation's write must not pass for this one's.
+    """Returns the status of a WorkPlacement. ``versionID`` keeps the last version that was written."""
+    # The outcome of an older generation's write must not count for this one.
     outdated = () if facts.written or facts.failure else (types.WRITE_SUCCEEDED,)
     return {
         "conditions": merge_conditions(
@@ -76,15 +76,15 @@ def placement_status(old: Mapping[str, Any], facts: PlacementFacts, *, now: str)
 
 
 def read_work(work: Work, placements: Iterable[PlacementFacts]) -> WorkFacts:
-    """What a Work's own status says, with the placements that belong to it.
+    """Reads the facts from a Work's own status and the placements that belong to it.
 
-    A status that the operator did not write says nothing, not even that the Work was scheduled.
+    A status that the operator did not write is ignored, even that the Work was scheduled.
     """
     ours = read_own(work.status if work.reported else {})
     known = tuple(placements)
     elsewhere = [entry.get("id", "") for entry in ours.unscheduled]
     placed = {*(placement.group_id for placement in known), *elsewhere}
-    # A placement that somebody has deleted is made anew when it is gone; until then nothing of its group is placed.
+    # A placement that somebody has deleted is created again once it is gone. Until then its group is not placed.
     complete = bool(ours.held) or all(group.id in placed for group in work.groups)
     return WorkFacts(
         name=work.metadata.name,
@@ -114,7 +114,7 @@ def read_work(work: Work, placements: Iterable[PlacementFacts]) -> WorkFacts:
 
 
 def plain_secrets_condition(works: Sequence[WorkFacts]) -> list[Condition]:
-    """``PlainSecrets`` of Works that hold Secrets in the clear: at most one, with all that is said of them."""
+    """Returns ``PlainSecrets`` for Works with plain-text Secrets: at most one condition, which lists all of them."""
     withheld = sorted({work.withheld for work in works if work.withheld})
     exposed = sorted({work.exposed for work in works if work.exposed})
     if not withheld and not exposed:
@@ -124,9 +124,9 @@ def plain_secrets_condition(works: Sequence[WorkFacts]) -> list[Condition]:
 
 
 def work_status(old: Mapping[str, Any], facts: WorkFacts, *, now: str) -> dict[str, Any]:
-    """The status of a Work.
+    """Returns the status of a Work.
 
-    ``workPlacements`` is the number of workload groups, ``workPlacementsCreated`` of those that have a place.
+    ``workPlacements`` is the number of workload groups, and ``workPlacementsCreated`` of those that are placed.
     """
     waiting = [{"id": group.group_id, "matchLabels": dict(group.wants)} for group in facts.unscheduled]
     return {
@@ -154,9 +154,9 @@ def work_status(old: Mapping[str, Any], facts: WorkFacts, *, now: str) -> dict[s
 
 @dataclass(frozen=True, slots=True)
 class WorksReport:
-    """What the Works of one owner amount to: its ``WorksSucceeded``, and the same for people.
+    """The summary of one owner's Works: its condition ``WorksSucceeded``, and an explanation for people.
 
-    ``explanation`` and ``reason`` are for the owner's ``Ready``; ``condition.status`` tells which it is.
+    ``explanation`` and ``reason`` are for the owner's ``Ready``, whose status follows from ``condition.status``.
     """
 
     condition: Condition
@@ -165,12 +165,12 @@ class WorksReport:
 
     @property
     def status(self) -> Status:
-        """True: all ready; Unknown: some pending; False: some failing or misplaced."""
+        """True if all Works are ready, Unknown if some are pending, False if some are failing or misplaced."""
         return self.condition.status
 
 
 def works_report(works: Sequence[WorkFacts], noun: str) -> WorksReport:
-    """Sum up the Works of a request (``noun`` is ``resource``) or of a Promise (``promise``)."""
+    """Sums up the Works of a request (``noun`` is ``resource``) or of a Promise (``promise``)."""
     failing = [work for work in works if work.state == "Failing"]
     if failing:
         message = f"Some works associated with this {noun} failed: {_names(work.name for work in failing)}"
@@ -199,7 +199,7 @@ def works_report(works: Sequence[WorkFacts], noun: str) -> WorksReport:
 
 
 def placements_block(works: Iterable[WorkFacts]) -> list[dict[str, Any]]:
-    """``status.troth.placements``: where everything went, in the order of destinations and paths."""
+    """Returns ``status.troth.placements``: where everything was placed, in the order of destinations and paths."""
     found = [placement for work in works for placement in work.placements]
     found.sort(key=lambda placement: (placement.destination, placement.path, placement.name))
     return [
@@ -380,7 +380,7 @@ def _why_misplaced(works: Sequence[WorkFacts]) -> str:
 
 
 def _abandoned(works: Iterable[WorkFacts]) -> list[str]:
-    """The Destinations that do not exist although something is placed there."""
+    """Returns the Destinations that do not exist although something is placed there."""
     found = {placement.destination for work in works for placement in work.placements if placement.abandoned}
     return sorted(found)
 

@@ -1,10 +1,10 @@
-"""Status of a Promise, plus ``Ready`` and ``status.troth``.
+"""The status of a Promise: Kratix's fields, ``Ready`` and ``status.troth``.
 
 See kratix-compatibility.md#kinds, #promises, #required-promises, #conditions-of-a-promise.
 
-Kratix's known gaps are closed: a Promise without promise pipelines reaches ``Reconciled`` like any other, and
-its static dependencies count among its Works. A Promise can fulfil requests once its requirements are met,
-its API is served and its own workflow succeeded; what stands in the way is said in ``message``.
+Known gaps of Kratix are closed: a Promise without promise pipelines becomes ``Reconciled`` like any other, and its
+static dependencies count among its Works. A Promise can fulfil requests once its requirements are met, its API is
+served and its own workflow has succeeded; until then ``message`` says what is missing.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ def promise_available(facts: PromiseFacts) -> bool:
 
 
 def promise_status(old: Mapping[str, Any], facts: PromiseFacts, *, now: str) -> dict[str, Any]:
-    """The status of a Promise: the keys that Troth owns, with None for those that go.
+    """Returns the keys of a Promise's status that Troth owns, with None for those to remove.
 
     Args:
         old: the status as the API server has it.
-        facts: what is known of the Promise.
-        now: RFC 3339; used only where something changes.
+        facts: what is known about the Promise.
+        now: the time in RFC 3339; only used where something changes.
     """
     available = promise_available(facts)
     status = _AVAILABLE if available else _UNAVAILABLE
@@ -135,7 +135,7 @@ def promise_status(old: Mapping[str, Any], facts: PromiseFacts, *, now: str) -> 
 
 
 def promise_deletion_status(old: Mapping[str, Any], told: Mapping[str, Any], *, now: str) -> dict[str, Any]:
-    """The status of a Promise that is being deleted: what `deletion_status` says, and that it takes no requests."""
+    """Returns the status of a Promise that is being deleted: `deletion_status`, and that it is not available."""
     available = Condition(types.AVAILABLE, "False", reasons.PROMISE_UNAVAILABLE, "Cannot fulfil resource requests")
     return {
         **told,
@@ -205,7 +205,7 @@ def _requests(facts: PromiseFacts) -> list[Condition]:
 
 
 def _linted(facts: PromiseFacts) -> list[Condition]:
-    """Nothing while it is not known: then what was said of the generation before stays."""
+    """Returns the lint condition. It is empty while the result is not known, so that the former condition stays."""
     found = None if facts.problem else facts.lint
     if found is None:
         return []
@@ -227,7 +227,7 @@ def _linted(facts: PromiseFacts) -> list[Condition]:
 
 
 def _requests_fit(facts: PromiseFacts) -> list[Condition]:
-    """Only where some do not: a condition of each Promise would tell nothing new."""
+    """Returns a condition only if some requests do not fit, since it would not be useful on every Promise."""
     if not facts.misfits:
         return []
     number = len(facts.misfits)

@@ -1,4 +1,4 @@
-"""The status of a Work or a WorkPlacement that is not acted on: what it is, and nothing that it claims."""
+"""The status of a Work or a WorkPlacement that is not acted on, which repeats nothing that the object claims."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ NOT_SEALED_YET: Final = "NotSealedYet"
 def refused_status(
     old: Mapping[str, Any], message: str, *, generation: int, now: str, reason: str = NOT_MADE_BY_TROTH
 ) -> dict[str, Any]:
-    """The keys of a status that say why the object is not acted on.
+    """Returns the keys of a status that say why the object is not acted on.
 
-    Other conditions go, for they are about an object that was acted on. What else stands there stays: of an object that
-    is really the operator's, it is the record of where its files are.
+    Other conditions are removed, because they are about an object that was acted on. Everything else stays: if the
+    object really is the operator's, it is the record of where its files are.
     """
     found = old.get("conditions")
     kept = [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []

@@ -1,11 +1,11 @@
-"""Status of a resource request: Kratix's fields, ``Ready``, and ``status.troth``.
+"""The status of a resource request: Kratix's fields, ``Ready`` and ``status.troth``.
 
 See kratix-compatibility.md#status-of-a-request.
 
-Kratix writes this status from three places (controller, status-writer, health); here it is one function of
-facts, so two writers can never disagree. What is different from Kratix: a request of a Promise without
-pipelines gets its conditions as well, a failure stands in ``message`` where people look first, and the
-observed generation is set when a pipeline failed, too, for that generation was observed.
+Kratix writes this status from three places (controller, status-writer, health). Here it is one function of facts, so
+two writers can never disagree. The differences from Kratix: a request of a Promise without pipelines gets its
+conditions as well, a failure is shown in ``message``, where people look first, and the observed generation is also set
+when a pipeline failed, because that generation was observed.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _DONE: Final = WorkflowFacts()
 
 
 def request_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str) -> dict[str, Any]:
-    """The status of a request: the keys that Troth owns, with None for those that go.
+    """Returns the keys of a request's status that Troth owns, with None for those to remove.
 
     Args:
         old: the status as the API server has it.
-        facts: what is known of the request.
-        now: RFC 3339; used only where something changes.
+        facts: what is known about the request.
+        now: the time in RFC 3339; only used where something changes.
     """
     if facts.paused:
         return paused_status(old, facts, now=now)
@@ -93,11 +93,11 @@ def request_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str) -> 
 
 
 def waiting_status(old: Mapping[str, Any], *, before: int, now: str) -> dict[str, Any]:
-    """The status of a request that waits for its turn to be rendered; what was written before it stays.
+    """Returns the status of a request that waits for its turn to be rendered. What was written for it before stays.
 
     Args:
         old: the status as the API server has it.
-        before: about how many are rendered before it.
+        before: about how many other requests are rendered before it.
         now: RFC 3339.
     """
     message = f"Waiting for its turn to be rendered, {before} before it"
@@ -117,15 +117,15 @@ def waiting_status(old: Mapping[str, Any], *, before: int, now: str) -> dict[str
 def refusal_status(
     old: Mapping[str, Any], *, generation: int, reason: str, message: str, now: str, stalled: bool = False
 ) -> dict[str, Any]:
-    """The status of a request whose Works the API server does not take; what was placed stays as it is.
+    """Returns the status of a request whose Works the API server refuses. What was placed before stays as it is.
 
     Args:
         old: the status as the API server has it.
-        generation: of the request.
-        reason: why, for the conditions.
-        message: the same for people.
+        generation: the generation of the request.
+        reason: the reason for the conditions.
+        message: the explanation for people.
         now: RFC 3339.
-        stalled: only an edit helps.
+        stalled: whether only an edit helps.
     """
     conditions = [
         Condition(types.RECONCILED, "False", reason, "Failing"),
@@ -148,16 +148,16 @@ def deletion_status(
     stalled: bool = False,
     refusal: str = "",
 ) -> dict[str, Any]:
-    """The status of a request or a Promise that is being deleted.
+    """Returns the status of a request or a Promise that is being deleted.
 
     Args:
         old: the status as the API server has it.
         waiting_for: what the deletion waits for, such as "2 works to be removed from their destinations".
         now: RFC 3339.
-        failure: why the delete pipeline failed; or empty.
-        suspended: the delete workflow is suspended.
-        stalled: it failed, and only an edit helps.
-        refusal: what the API server does not let the operator do, and what helps; or empty.
+        failure: why the delete pipeline failed, or empty.
+        suspended: whether the delete workflow is suspended.
+        stalled: whether it failed, and only an edit helps.
+        refusal: what the API server does not allow the operator to do, and what to do about it; or empty.
     """
     what = refusal or f"waiting for {waiting_for}"
     conditions = [Condition(types.READY, "False", reasons.DELETING, f"Deleting: {what}")]
@@ -189,15 +189,15 @@ def deletion_status(
 def next_retry(
     old: Mapping[str, Any], *, pipeline: str, retry_after: float, generation: int, now: str
 ) -> tuple[str, int]:
-    """When a pipeline that asked for ``retryAfter`` runs again, and the how-many-th attempt this was.
+    """Returns when a pipeline that asked for ``retryAfter`` runs again, and the number of this attempt.
 
-    A retry that is still to come stays as it is, so that looking twice does not put it off.
+    A retry that is still in the future stays as it is, so that a second reconciliation does not delay it.
 
     Args:
         old: the status as the API server has it.
         pipeline: the pipeline's name.
         retry_after: seconds.
-        generation: the generation that was rendered; another one than last time starts counting anew.
+        generation: the generation that was rendered; the count starts again when it has changed.
         now: RFC 3339.
     """
     workflows = (old.get("kratix") or {}).get("workflows") or {}
@@ -211,17 +211,17 @@ def next_retry(
 
 
 def parse_time(text: str) -> datetime:
-    """A time as the API server writes it (RFC 3339)."""
+    """Reads a time as the API server writes it (RFC 3339)."""
     return datetime.fromisoformat(text)
 
 
 def format_time(time: datetime) -> str:
-    """A time as Kubernetes writes it: UTC, whole seconds, ``Z``."""
+    """Writes a time as Kubernetes does: in UTC, with whole seconds and ``Z``."""
     return time.replace(microsecond=0).isoformat().replace("+00:00", "Z")
 
 
 def workflow_conditions(workflow: WorkflowFacts) -> list[Condition]:
-    """``ConfigureWorkflowCompleted``; nothing without pipelines."""
+    """Returns the condition ``ConfigureWorkflowCompleted``; an empty list without pipelines."""
     kind = types.CONFIGURE_WORKFLOW_COMPLETED
     if not workflow.pipelines:
         return []
@@ -237,7 +237,7 @@ def workflow_conditions(workflow: WorkflowFacts) -> list[Condition]:
 
 
 def reconciled(workflow: WorkflowFacts, report: WorksReport) -> Condition:
-    """``Reconciled``, of the workflow first and of its Works then."""
+    """Returns ``Reconciled``, which depends first on the workflow and then on its Works."""
     match workflow.state:
         case "Failed":
             return Condition(types.RECONCILED, "False", "ConfigureWorkflowFailed", "Failing")
@@ -255,7 +255,7 @@ def reconciled(workflow: WorkflowFacts, report: WorksReport) -> Condition:
 
 
 def workflow_unready(workflow: WorkflowFacts) -> Condition | None:
-    """``Ready`` while the workflow has not succeeded, with the sentence that people need; else None."""
+    """Returns ``Ready`` while the workflow has not succeeded, with an explanation for people; None otherwise."""
     match workflow.state:
         case "Failed":
             return Condition(types.READY, "False", "ConfigureWorkflowFailed", failure_sentence(workflow))
@@ -268,22 +268,22 @@ def workflow_unready(workflow: WorkflowFacts) -> Condition | None:
 
 
 def failure_sentence(workflow: WorkflowFacts) -> str:
-    """Why the workflow failed, for people."""
+    """Returns why the workflow failed, in a sentence for people."""
     failed = workflow.first("Failed")
     return workflow.failure_message or f"A Configure Pipeline has failed: {failed.name if failed else ''}"
 
 
 def suspension_sentence(workflow: WorkflowFacts) -> str:
-    """What a suspended workflow says of itself."""
+    """Returns the sentence about a suspended workflow."""
     suspended = workflow.first("Suspended")
     said = suspended.message if suspended else ""
     return said or str(workflow.author.fields.get("message") or "Suspended")
 
 
 def author_fields(old: Mapping[str, Any], workflow: WorkflowFacts) -> tuple[dict[str, Any], list[str]]:
-    """The author's own keys for a status, None for those no longer written, and the keys to remember.
+    """Returns the author's keys of a status, with None for those that are no longer written, and the keys to remember.
 
-    Until all pipelines succeeded nobody can tell that a key is no longer written, so nothing goes.
+    Keys are only removed after all pipelines have succeeded, since before that a key may still be written.
     """
     written = {key: value for key, value in workflow.author.fields.items() if key != "message"}
     before = read_own(old).status_keys
@@ -293,7 +293,7 @@ def author_fields(old: Mapping[str, Any], workflow: WorkflowFacts) -> tuple[dict
 
 
 def author_conditions(old: Mapping[str, Any], workflow: WorkflowFacts) -> tuple[list[Condition], list[str]]:
-    """The author's own conditions, and the types to remember."""
+    """Returns the author's own conditions, and their types to remember."""
     conditions = [
         Condition(item["type"], condition_status(item["status"]), item["reason"], item["message"])
         for item in workflow.author.conditions
@@ -305,7 +305,7 @@ def author_conditions(old: Mapping[str, Any], workflow: WorkflowFacts) -> tuple[
 
 
 def counters(workflow: WorkflowFacts) -> dict[str, int]:
-    """Kratix's deprecated counters."""
+    """Returns Kratix's deprecated counters."""
     return {
         "workflows": len(workflow.pipelines),
         "workflowsSucceeded": sum(pipeline.phase == "Succeeded" for pipeline in workflow.pipelines),
@@ -314,7 +314,7 @@ def counters(workflow: WorkflowFacts) -> dict[str, int]:
 
 
 def last_success(old: Mapping[str, Any], conditions: list[dict[str, Any]]) -> str | None:
-    """When the workflow last succeeded: the condition's transition time, or what it was.
+    """Returns when the workflow last succeeded: the condition's transition time, or else the former value.
 
     See kratix-compatibility.md#requests.
     """
@@ -332,9 +332,9 @@ def last_success(old: Mapping[str, Any], conditions: list[dict[str, Any]]) -> st
 def kratix_block(
     old: Mapping[str, Any], workflow: WorkflowFacts, *, generation: int, succeeded: str | None, now: str
 ) -> dict[str, Any]:
-    """``status.kratix``: what else stands in it stays.
+    """Returns ``status.kratix``, in which all other fields stay.
 
-    See kratix-compatibility.md#status-of-a-request; its flat layout.
+    See kratix-compatibility.md#status-of-a-request; this is the flat layout.
     """
     before = old.get("kratix") or {}
     return {
@@ -362,7 +362,8 @@ def _pipelines(
             "phase": pipeline.phase,
             "lastTransitionTime": now if moved else past["lastTransitionTime"],
         }
-        # An entry of a release that wrote no hash gets one with its next run: an update writes nothing.
+        # An entry from a release that did not write hashes gets one with its next run, so that an update writes
+        # nothing.
         if pipeline.hash and (moved or past.get("hash") or not same_generation):
             entry["hash"] = pipeline.hash
         if pipeline.message:
@@ -376,7 +377,7 @@ def _pipelines(
 
 
 def _old_pipelines(old: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """By name, from Kratix's flat layout or from its later one with a key.
+    """Reads the entries of pipelines by name, from Kratix's flat layout or from its later one with keys.
 
     See kratix-compatibility.md#status-of-a-request.
     """
@@ -414,19 +415,19 @@ def _what_stays(former: Sequence[str]) -> str:
 
 
 def _is_held(conditions: Sequence[Condition], facts: RequestFacts) -> bool:
-    """What it asks for now is not written, because the place that it has is another: it must be taken back or moved."""
+    """Whether files are held because an edit asks for another place: it must be undone, or the request moved."""
     misplaced = any(condition.reason == reasons.WORKS_MISPLACED for condition in conditions)
     return misplaced and any(work.held for work in facts.works)
 
 
 def _waits_for_stalled(conditions: Sequence[Condition], components: Sequence[ComponentFacts]) -> bool:
-    """What holds it up is a component, and nothing but an edit helps that one."""
+    """Whether the request waits for a component that only an edit helps."""
     waits = any(condition.reason == reasons.COMPONENTS_NOT_READY for condition in conditions)
     return waits and any(component.stalled for component in components)
 
 
 def _message(workflow: WorkflowFacts) -> str:
-    """What is said while it is Ready."""
+    """Returns the message of a request that is Ready."""
     return str(workflow.author.fields.get("message") or "Resource requested")
 
 
@@ -439,5 +440,5 @@ def _phase(facts: RequestFacts) -> str:
 
 
 def condition_status(text: str) -> types.Status:
-    """The status of a condition that an author wrote; Unknown for anything that is not True or False."""
+    """Returns the status of a condition that an author wrote; Unknown for anything but True and False."""
     return "True" if text == "True" else "False" if text == "False" else "Unknown"

@@ -1,7 +1,7 @@
-"""How the requests of a Promise fare, as the Promise repeats it: how many fail, and the first of them by name.
+"""The state of a Promise's requests in the Promise's own status: how many fail, and the name of the first.
 
-Only what needs somebody counts. A request on its way, paused, being deleted or waiting for its Promise is not failing:
-the first three pass, and the last is what the Promise says of itself.
+Only requests that need somebody count. A request that is in progress, paused, being deleted or waiting for its Promise
+is not failing: the first three pass by themselves, and the Promise reports the last one itself.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _PASSING: Final = reasons.IN_PROGRESS | {reasons.DELETING, reasons.PAUSED, reaso
 
 
 def is_failing(status: Mapping[str, Any]) -> bool:
-    """Whether a request of that status needs somebody."""
+    """Whether a request with that status needs somebody to act."""
     conditions = status.get("conditions")
     ready = find_condition(conditions, types.READY) or {}
     if ready.get("status") != "False" or ready.get("reason") in _PASSING:
@@ -27,7 +27,7 @@ def is_failing(status: Mapping[str, Any]) -> bool:
 
 
 def requests_condition(facts: RequestsFacts) -> Condition | None:
-    """``RequestsReady`` while a request fails; else None."""
+    """Returns ``RequestsReady`` while a request fails, and None otherwise."""
     if not facts.failing:
         return None
     named = ", ".join(facts.first)

@@ -1,13 +1,13 @@
 """The schema of a request's status, which ``kubectl explain`` shows: Troth's fields and those of the Promise.
 
 Kratix replaces what an author declares for the status by a schema of its own that lets every field through. Ours lets
-every field through as well, and keeps what can be said of the author's: descriptions and types that the API declares,
-and what follows from the ``status`` of the pipelines. Constraints (an enum, a pattern, a default, a required field, a
-rule) are left out, since a status that the API server refuses or completes is a status that nobody can rely on.
+every field through as well, but keeps the descriptions and types that the API declares, and those that follow from the
+``status`` of the pipelines. Constraints (an enum, a pattern, a default, a required field, a rule) are left out, because
+a status that the API server can refuse or change is not reliable.
 
-A type that is derived is certain, because the API server would refuse any other: a field whose text is one expression
-alone has none. Rejected: the types that lint infers, which are right in all but rare cases and would take a parser of
-templates onto the event loop.
+A derived type must be certain, because the API server would refuse any other value: a field that consists of a single
+expression does not get a type. Rejected: the types that lint infers, which are right in all but rare cases, and would
+need parsing templates on the event loop.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _WORDS: Final[Mapping[str, str]] = {
 
 
 def request_status_schema(declared: Any, derived: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The schema of ``status`` in one version of an API.
+    """Returns the schema of ``status`` for one version of an API.
 
     Args:
-        declared: what its author says of ``status``.
-        derived: what `derived_fields` says of its fields.
+        declared: the author's schema of ``status``.
+        derived: the result of `derived_fields`.
     """
     schema = _own_schema()
     fields = schema["properties"]
@@ -56,7 +56,7 @@ def request_status_schema(declared: Any, derived: Mapping[str, Any] | None = Non
 
 
 def derived_fields(pipelines: Iterable[JinjaPipeline]) -> dict[str, Any]:
-    """The schemas of the fields of ``status`` that the pipelines of a request write."""
+    """Returns the schemas of the fields of ``status`` that the pipelines of a request write."""
     found: dict[str, Any] = {}
     for pipeline in pipelines:
         said = f"Written by the pipeline {pipeline.name}."
@@ -69,11 +69,11 @@ def derived_fields(pipelines: Iterable[JinjaPipeline]) -> dict[str, Any]:
 
 
 def misfit(declared: Any, status: Mapping[str, Any]) -> tuple[str, str] | None:
-    """The first field that is of another type than the author declares, and what is wrong with it.
+    """Returns the first field of a type that the author did not declare, and what is wrong with it; or None.
 
     Args:
-        declared: what the author of the API says of ``status``.
-        status: what the pipelines made.
+        declared: the author's schema of ``status``.
+        status: the status from the pipelines.
     """
     fields = _mapping(_mapping(declared).get("properties"))
     mine = {name: field for name, field in fields.items() if name not in _OURS}
@@ -119,11 +119,11 @@ def _said(value: Any) -> str:
     )
 
 
-# ---- what is declared
+# ---- the declared schema
 
 
 def _loosened(schema: Any, depth: int) -> dict[str, Any]:
-    """A schema that describes what the given one does, refuses another type only, and removes and adds nothing."""
+    """Returns a schema with the same descriptions and types, which only refuses other types and changes nothing."""
     schema = _mapping(schema)
     loose: dict[str, Any] = {}
     if isinstance(schema.get("description"), str):
@@ -150,7 +150,7 @@ def _loosened(schema: Any, depth: int) -> dict[str, Any]:
 
 
 def _joined(declared: Mapping[str, Any], derived: Mapping[str, Any]) -> dict[str, Any]:
-    """What is declared, completed by what is derived."""
+    """Returns the declared schema, completed with the derived one."""
     joined: dict[str, Any] = {}
     for name, field in declared.items():
         own, other = _mapping(field), _mapping(derived.get(name))
@@ -163,7 +163,7 @@ def _joined(declared: Mapping[str, Any], derived: Mapping[str, Any]) -> dict[str
     return joined
 
 
-# ---- what is derived
+# ---- the derived schema
 
 
 def _derived(value: Any, depth: int) -> dict[str, Any]:
@@ -192,7 +192,7 @@ def _derived(value: Any, depth: int) -> dict[str, Any]:
 
 
 def _either(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """What is certain of a field that two pipelines write: maps are merged, of everything else the last one counts."""
+    """Returns what is certain about a field that two pipelines write: maps are merged, else the last one wins."""
     said = " ".join(dict.fromkeys(filter(None, (one.get("description"), other.get("description")))))
     words = {"description": said} if said else {}
     if one.get("type") != other.get("type") or "type" not in one:
@@ -208,7 +208,7 @@ def _either(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_text(source: str) -> bool:
-    """Whether a leaf is text whatever its expressions give: something of its own stands before or behind them all."""
+    """Whether a leaf is text whatever its expressions give, because it has text of its own before or after them."""
     first = min((at for at in map(source.find, _OPENERS) if at >= 0), default=-1)
     if first < 0:
         return True
@@ -228,11 +228,11 @@ def _type_of(schema: Mapping[str, Any]) -> str:
     return read_text(schema.get("type"))
 
 
-# ---- what Troth writes
+# ---- Troth's own fields
 
 
 def _own_schema() -> dict[str, Any]:
-    """Kratix's fields (kratix-compatibility.md#a-promises-api) and ours, in words."""
+    """Returns the schema of Kratix's fields (kratix-compatibility.md#a-promises-api) and ours, with descriptions."""
     pipeline = {
         "type": "object",
         "properties": {

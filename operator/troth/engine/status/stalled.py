@@ -1,11 +1,11 @@
-"""``Stalled`` by kstatus' rules, and the one message that people see first.
+"""The condition ``Stalled`` by kstatus' rules, and the message that people see first.
 
-kstatus, and with it Flux, takes ``Ready: False`` for "in progress" and waits until its deadline. ``Stalled: True``
-says that waiting is in vain: nothing but an edit of this very object (or, for a request, of its Promise) will help.
-It is absent whenever that is not so, because kstatus asks only whether it is True.
+For kstatus, and so for Flux, ``Ready: False`` means "in progress", and they wait until their deadline. ``Stalled:
+True`` means that waiting is useless: only an edit of this very object (or, for a request, of its Promise) will help.
+Otherwise the condition is absent, because kstatus only checks whether it is True.
 
-What heals when somebody mends another thing (a store that is away, a label that no destination has, a quota) is not
-stalled: it goes on by itself.
+An object that recovers when somebody fixes something else (an unreachable store, a label that no destination has, a
+quota) is not stalled, because it continues by itself.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ def merge_with_stalled(
     now: str,
     drop: Iterable[str] = (),
 ) -> list[dict[str, Any]]:
-    """`merge_conditions`, and ``Stalled`` with the words of ``Ready`` beside it, or none.
+    """Merges conditions as `merge_conditions` does, and adds ``Stalled`` with the message of ``Ready``, or removes it.
 
     Args:
         old: the conditions as the API server has them.
-        new: the conditions as they are now, ``Ready`` among them.
-        stalled: only an edit helps.
+        new: the new conditions, including ``Ready``.
+        stalled: whether only an edit helps.
         now: RFC 3339.
-        drop: types that go.
+        drop: the types of conditions to remove.
     """
     ready = next((condition for condition in new if condition.type == types.READY), None)
     if not stalled or ready is None or ready.status == "True":
@@ -42,6 +42,6 @@ def merge_with_stalled(
 
 
 def message_of(conditions: Iterable[Mapping[str, Any]], when_ready: str) -> str:
-    """What ``status.message`` says: why the object is not Ready, as long as it is not."""
+    """Returns ``status.message``: why the object is not Ready, or ``when_ready``."""
     ready = find_condition(conditions, types.READY) or {}
     return when_ready if ready.get("status") == "True" else str(ready.get("message") or when_ready)

@@ -1,4 +1,4 @@
-"""Status of Destinations and state stores (kratix-compatibility.md#destinations, #readiness-of-stores)."""
+"""The status of Destinations and state stores (kratix-compatibility.md#destinations, #readiness-of-stores)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from troth.engine.status.stalled import merge_with_stalled
 
 
 def destination_status(old: Mapping[str, Any], facts: DestinationFacts, *, now: str) -> dict[str, Any]:
-    """The status of a Destination."""
+    """Returns the status of a Destination."""
     told = [_destination_ready(facts)]
     if facts.remark:
         told.append(Condition(types.PATH_OVERLAPS, "True", "SharedFolder", facts.remark))
@@ -24,7 +24,7 @@ def destination_status(old: Mapping[str, Any], facts: DestinationFacts, *, now: 
 
 
 def state_store_status(old: Mapping[str, Any], facts: StateStoreFacts, *, now: str) -> dict[str, Any]:
-    """The status of a state store of any kind."""
+    """Returns the status of a state store of any kind."""
     if facts.reason:
         ready = Condition(types.READY, "False", facts.reason, facts.message)
     else:
@@ -37,7 +37,7 @@ def state_store_status(old: Mapping[str, Any], facts: StateStoreFacts, *, now: s
 
 
 def secret_not_found(name: str, namespace: str, *, generation: int) -> StateStoreFacts:
-    """The facts of a store whose Secret does not exist."""
+    """Returns the facts of a store whose Secret does not exist."""
     return StateStoreFacts(generation, "SecretNotFound", f"Secret {name} not found in namespace {namespace}")
 
 

@@ -1,9 +1,9 @@
-"""What a request says while nobody may carry it out: it is paused, or its Promise cannot fulfil requests.
+"""The status of a request that may not be carried out, because it is paused or its Promise cannot fulfil requests.
 
-Two truths have to be told apart. What was asked for before and is written stays true: a slip in a Promise, or a
-required Promise that goes, takes nothing away from a request that was carried out. What was asked for since then is
-not carried out, and a request that stays Ready would say it is. ``observedGeneration`` tells them apart: it is the
-generation that was rendered last, and is not moved here.
+Two cases must be distinguished. What was asked for before and is written stays valid: a mistake in a Promise, or a
+required Promise that is removed, does not change a request that was carried out. An edit since then is not carried out,
+and the request must not stay Ready as if it were. ``observedGeneration`` shows the difference: it is the generation
+that was rendered last, and is not changed here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _WAITING: Final = frozenset({"", reasons.PAUSED, reasons.PROMISE_UNAVAILABLE, re
 
 
 def why_unavailable(promise: str, status: Mapping[str, Any], *, deleting: bool = False) -> Obstacle:
-    """Why a Promise fulfils no requests, from its own status."""
+    """Returns why a Promise cannot fulfil requests, from its own status."""
     if deleting:
         return Obstacle(
             reasons.PROMISE_UNAVAILABLE,
@@ -41,7 +41,7 @@ def why_unavailable(promise: str, status: Mapping[str, Any], *, deleting: bool =
 
 
 def why_paused(promise: str, label: str, *, by_promise: bool, deleting: bool) -> Obstacle:
-    """Why a request is left alone: it or its Promise has the label."""
+    """Returns why a request is not reconciled: it or its Promise has the label ``label``."""
     owner = f"its Promise {promise}" if by_promise else "it"
     waits = "it is not deleted" if deleting else "nothing is done for it"
     return Obstacle(
@@ -50,7 +50,7 @@ def why_paused(promise: str, label: str, *, by_promise: bool, deleting: bool) ->
 
 
 def paused_conditions(message: str) -> list[Condition]:
-    """``Reconciled`` and ``Ready`` of an object that is paused."""
+    """Returns ``Reconciled`` and ``Ready`` of an object that is paused."""
     return [
         Condition(types.RECONCILED, "Unknown", reasons.PAUSED, "Paused"),
         Condition(types.READY, "False", reasons.PAUSED, message or "Paused"),
@@ -58,7 +58,7 @@ def paused_conditions(message: str) -> list[Condition]:
 
 
 def paused_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str) -> dict[str, Any]:
-    """The status of a request that is paused: everything stays as it was, and it is not Ready."""
+    """Returns the status of a request that is paused: it is not Ready, and everything else stays as it was."""
     conditions = paused_conditions(facts.obstacle.message)
     told = merge_with_stalled(old.get("conditions"), conditions, stalled=False, now=now)
     return {"message": message_of(told, ""), "conditions": told}
@@ -73,17 +73,17 @@ def unavailable_status(
     stalled: bool,
     now: str,
 ) -> dict[str, Any]:
-    """The status of a request whose Promise cannot fulfil requests.
+    """Returns the status of a request whose Promise cannot fulfil requests.
 
-    One that was carried out in its newest generation goes on telling how its files and components fare. Any other
-    waits, and says for what.
+    A request that was carried out in its newest generation still reports the state of its files and components. Any
+    other request waits, and says for what.
 
     Args:
         old: the status as the API server has it.
-        facts: what is known of the request, the workflow apart.
-        report: what its Works amount to.
-        as_placed: what the conditions are as far as it depends on the Works and the components.
-        stalled: as far as it depends on those, only an edit helps.
+        facts: what is known about the request, without the workflow.
+        report: the summary of its Works.
+        as_placed: the conditions as far as they depend on the Works and the components.
+        stalled: whether only an edit helps, as far as that depends on the Works and the components.
         now: RFC 3339.
     """
     conditions = [
