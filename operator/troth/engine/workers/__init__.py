@@ -1,6 +1,6 @@
-"""The processes that render, and who may wait for whom.
+"""The processes that render, and how they are shared among requests.
 
-Nothing in Jinja bounds a template in time or memory, so templates run in processes of their own: how these are started,
-confined, asked and ended, whose job is next, and who is held back for templates that did not end. What a worker
-computes stands in the other packages.
+Jinja does not bound the time or the memory of a template, so templates run in processes of their own. This package
+starts, confines, calls and ends these processes, decides which job is next, and holds back jobs whose templates did not
+end. What a worker computes is in the other packages.
 """

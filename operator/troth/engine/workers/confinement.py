@@ -1,24 +1,23 @@
-"""What a process that renders takes away from itself before it meets a template.
+"""How a process that renders confines itself before it runs a template.
 
-The sandbox of the templates is in the same language as what it guards, so it is not the last hurdle. Whoever gets
-past it finds a process that
+The sandbox of the templates is written in the same language as what it guards, so it must not be the only barrier. An
+attacker who breaks out of it is in a process that
 
 * never gains rights (`no_new_privs`), starts no program, opens no socket, signals nobody (`system_calls`);
 * reads Python's modules and nothing else (Landlock): not the token of the account, not the clones of repositories,
   not the memory or the environment of the operator, which the file system shows under /proc;
 * writes no file, leaves no dump of its memory, and has few descriptors, none of them inherited but its pipes.
 
-Each is asked of the kernel, and what the kernel does not have is told (`missing`), because the operator has to work
-there, too: on macOS only the limits are left. The filter of system calls alone was rejected, since templates need
-modules that are loaded when they are first used, so reading has to be allowed somewhere; Landlock alone, since it
-knows no signals before Linux 6.12, and of the network only TCP. A container for each rendering needs rights
-that an operator should not have.
+The kernel enforces each of these. What a kernel does not support is reported (`missing`), because the operator must
+work there, too: on macOS only the limits remain. Rejected: a filter of system calls alone, since templates need modules
+that are loaded at their first use, so reading must be allowed somewhere; Landlock alone, since it does not cover
+signals before Linux 6.12, and only TCP of the network; and a container for each rendering, which needs rights that an
+operator should not have.
 
-Of time zones a process knows those of the package `tzdata` alone, which comes with the library of CEL on every platform
-and is pinned. Python looks in the folders of the system first (`zoneinfo.TZPATH`), and a file there that it finds and
-must not read ends the search with an error instead of going on to the package. Letting those folders be read was
-rejected: they differ between distributions, what is in them is often a link to elsewhere, and the same rule should give
-the same answer on every machine.
+Time zones come only from the package `tzdata`, which the CEL library requires on every platform, and which is pinned.
+Python would search the system's folders first (`zoneinfo.TZPATH`), and a file there that it must not read ends the
+search with an error, before the package is tried. Allowing these folders was rejected: they differ between
+distributions, they often contain links to other places, and the same rule should give the same result on every machine.
 """
 
 from __future__ import annotations
@@ -48,15 +47,15 @@ _VERSION: Final = 1
 _RULE_PATH_BENEATH: Final = 1
 _READ_FILE: Final = 1 << 2
 _READ_DIR: Final = 1 << 3
-# How many rights each version of Landlock knows: of files, of the network, of what is outside.
+# How many rights each version of Landlock has: for files, for the network, and for what is outside the domain.
 _KNOWN_RIGHTS: Final = ((13, 0, 0), (14, 0, 0), (15, 0, 0), (15, 2, 0), (16, 2, 0), (16, 2, 2))
 _MOST_DESCRIPTORS: Final = 64
-# Where libraries of C are that a module may need when it is first used.
+# The folders of C libraries that a module may need at its first use.
 _LIBRARIES: Final = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache")
 
 
 def confine(modules: Iterable[str], keep: Collection[int]) -> None:
-    """Confines this process, for ever, as far as its system can; it has one thread.
+    """Confines this process, which has one thread, for ever and as far as its system supports it.
 
     Args:
         modules: the folders that Python may still load modules from.
@@ -68,7 +67,7 @@ def confine(modules: Iterable[str], keep: Collection[int]) -> None:
     for kind, limit in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_NPROC, 0),  # of processes that this one would start; those of the user do not matter
+        (resource.RLIMIT_NPROC, 0),  # this process must not start others; those of the same user do not matter
         (resource.RLIMIT_NOFILE, _MOST_DESCRIPTORS),
     ):
         with suppress(ValueError, OSError):
@@ -78,13 +77,13 @@ def confine(modules: Iterable[str], keep: Collection[int]) -> None:
     library = ctypes.CDLL(None, use_errno=True)
     library.syscall.restype = ctypes.c_long
     if library.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
-        return  # the rest needs it
+        return  # the rest depends on it
     _bound_files(library, modules)
     _bound_system_calls(library)
 
 
 def missing() -> tuple[str, ...]:
-    """What this system does not have of it, in words."""
+    """Returns which parts of the confinement this system does not support, in words."""
     if sys.platform != "linux":
         return SYSTEM_CALLS, FILES
     library = ctypes.CDLL(None, use_errno=True)
@@ -99,14 +98,14 @@ def missing() -> tuple[str, ...]:
 
 
 def _use_packaged_time_zones() -> None:
-    """Has Python look for time zones in no folder of the system, whether or not it has begun to use some already."""
+    """Keeps Python from looking for time zones in the system's folders, even if it has already used some."""
     os.environ["PYTHONTZPATH"] = ""  # read when the module is loaded, which few processes ever do
     if "zoneinfo" in sys.modules:  # as in a fork
         sys.modules["zoneinfo"].reset_tzpath(())
 
 
 def _close_others(keep: Collection[int]) -> None:
-    """Closes what a fork has open because the process that it comes from has."""
+    """Closes the descriptors that a fork has inherited from its parent."""
     try:
         there = [int(name) for name in os.listdir("/proc/self/fd")]  # noqa: PTH208 - a folder of the kernel
     except OSError:
@@ -118,7 +117,7 @@ def _close_others(keep: Collection[int]) -> None:
 
 
 def _version(library: ctypes.CDLL) -> int:
-    """Which version of Landlock the kernel has; less than 1 when it has none."""
+    """Returns the kernel's version of Landlock; less than 1 when it does not have Landlock."""
     return int(library.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(_VERSION)))
 
 
@@ -144,7 +143,7 @@ def _let_read(library: ctypes.CDLL, rules: int, path: str) -> None:
     try:
         beneath = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
-        return  # not every system has all of them
+        return  # some systems do not have all of them
     try:
         rights = _READ_FILE | (_READ_DIR if os.path.isdir(path) else 0)  # noqa: PTH112
         rule = struct.pack("=Qi", rights, beneath)

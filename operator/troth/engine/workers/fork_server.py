@@ -1,9 +1,9 @@
-"""A process with one thread that forks workers for one that has more.
+"""A process with one thread that forks workers for a process that has several.
 
-It is started as a program, and asked over a socket. Each request comes with the descriptors that the worker reads and
-writes, and the answer has the worker's process id. A worker is reaped only when that is asked for, so its id is
-never given away while somebody may still end it. The server ends when the other end of its socket is closed, also by
-the end of the process that held it, and its workers end with it.
+It is started as a program and gets its requests over a socket. Each request comes with the descriptors that the worker
+reads and writes, and the answer is the worker's process id. A worker is reaped only on request, so its id cannot be
+reused while somebody may still want to end it. The server ends when the other end of its socket is closed, also by the
+end of the process that held it, and its workers end with it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ANSWER: Final = struct.Struct(
 
 def main() -> None:
     """Serves the process at the other end of standard input, until that is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the command, which ends its workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the command, which ends its workers
     gc.freeze()
     with socket.socket(fileno=os.dup(0)) as line:
         while True:

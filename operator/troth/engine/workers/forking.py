@@ -1,8 +1,8 @@
-"""Workers as forks, of a process that has one thread.
+"""Workers as forks of a process that has one thread.
 
-A fork has the one thread that forked. What another thread had locked in that moment stays locked in it for ever, so a
-process with threads never forks: Python 3.12 and later warn of it, and every Python can hang. `fork_server` is for
-such a process.
+A fork has only the thread that forked. A lock that another thread held at that moment stays locked in the fork for
+ever, so a process with several threads never forks: Python 3.12 and later warn about it, and every version can hang.
+Such a process uses `fork_server`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def has_threads() -> bool:
 
 
 def mapped_bytes() -> int:
-    """The address space of this process; 0 where the system does not tell, and does not limit it either."""
+    """Returns the address space of this process in bytes; 0 where the system does not report it or limit it."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - a file of the kernel
             return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
@@ -34,15 +34,15 @@ def mapped_bytes() -> int:
 
 
 def fork_worker(jobs: int, replies: int, others: tuple[int, ...]) -> int:
-    """Forks this process, which has one thread, to a worker; its process id.
+    """Forks this process, which has one thread, into a worker. Returns the worker's process id.
 
     Args:
-        jobs: the descriptor it reads.
-        replies: the descriptor it writes.
+        jobs: the descriptor that it reads.
+        replies: the descriptor that it writes.
         others: descriptors that it must not keep open.
 
     Raises:
-        OSError: the system does not let it start.
+        OSError: the system does not allow it to start.
     """
     pid = os.fork()
     if pid == 0:
@@ -51,7 +51,7 @@ def fork_worker(jobs: int, replies: int, others: tuple[int, ...]) -> int:
 
 
 def end_worker(pid: int) -> None:
-    """Kills a fork of this process, and reaps it."""
+    """Kills a fork of this process and reaps it."""
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
     with suppress(ChildProcessError):
@@ -59,10 +59,10 @@ def end_worker(pid: int) -> None:
 
 
 def _become_worker(jobs: int, replies: int, others: tuple[int, ...]) -> NoReturn:
-    """What the child does, and nothing else: it never returns into the code that forked it."""
+    """Runs the worker in the child, and never returns into the code that forked it."""
     code = 1
     try:
-        signal.set_wakeup_fd(-1)  # a loop of the parent must not hear of this process's signals
+        signal.set_wakeup_fd(-1)  # the parent's event loop must not receive this process's signals
         for descriptor in others:
             os.close(descriptor)
         os.dup2(jobs, 0)

@@ -1,8 +1,8 @@
-"""Where an operator looks at Promises: a process of its own, behind everything else, and gone when nobody asks.
+"""The process in which an operator checks Promises. It has low priority, and ends when there is nothing to check.
 
-To find what is wrong with what a Promise renders, some sixty requests are rendered and held against schemas: up to a
-second of a processor, for advice. So it is never done by the workers that requests wait for, and it leaves no schemas
-and no rules compiled in their memory. Requests that may no longer fit a changed API are looked at here as well.
+To find faults in what a Promise renders, some sixty requests are rendered and validated, which takes up to a second of
+processor time, only to give advice. So it is not done by the workers that requests wait for, whose memory also stays
+free of compiled schemas and rules. Requests that may no longer fit a changed API are checked here as well.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _LARGEST_PART: Final = 256 * 1024
 
 
 class PromiseInspector:
-    """Looks at one Promise after the other; each look has a deadline, waiting for one's turn has none.
+    """Checks one Promise after another. Each check has a deadline; waiting for one's turn does not.
 
-    There is nothing to start or to close: its process is there while somebody asks.
+    It need not be started or closed, because its process only exists while there is something to check.
 
     Args:
-        limits: what one rendering may cost.
+        limits: the limits of one rendering.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -42,7 +42,7 @@ class PromiseInspector:
         self._process: RenderProcess | None = None
 
     async def find_errors(self, promise: Promise) -> LintReport:
-        """The errors of a Promise that the operator would take; a report that says so when they cannot be found."""
+        """Returns the errors of a Promise that the operator accepts; if that fails, the report says so."""
         payload = await asyncio.to_thread(_job, promise)
         self._waiting += 1
         try:
@@ -50,26 +50,26 @@ class PromiseInspector:
                 return await self._ask(payload)
         finally:
             self._waiting -= 1
-            if not self._waiting:  # it may have been kept for somebody who gave up
+            if not self._waiting:  # it may have been kept for a caller that gave up
                 await self._end()
 
     async def find_unfit(
         self, edition: str, definition: Mapping[str, Any], requests: Iterable[Mapping[str, Any]]
     ) -> list[Unfit]:
-        """Which requests do not fit their API; some at a time, so that whoever else waits has a turn.
+        """Returns the requests that do not fit their API. They are checked in parts, so that other callers get a turn.
 
         Args:
-            edition: another one whenever the definition is another one.
+            edition: a text that changes whenever the definition does.
             definition: as the API server has it.
-            requests: of any number.
+            requests: any number of requests.
 
         Raises:
-            ProcessError: it could not be found out.
+            ProcessError: the check could not be completed.
         """
         head = b'{"seconds":%f,"short":true,"pipelines":[],"context":null,"fitting":' % _PROCESSOR_SECONDS
         head += pack({"edition": edition, "definition": definition})[:-1] + b',"requests":['
         found: list[Unfit] = []
-        self._waiting += 1  # for all turns together, so that the process is kept between them
+        self._waiting += 1  # counted once for all parts, so that the process is kept between them
         try:
             for part in _parts(requests):
                 async with self._turn:
@@ -122,14 +122,14 @@ class PromiseInspector:
             reports.append(LintReport(unfinished=f"the process that checks it does not start: {error}"))
         finally:
             if healthy and self._waiting > 1:
-                self._process = process  # for whoever is next
+                self._process = process  # for the next caller
             elif process is not None:
                 await process.end()
         return joined(reports)
 
 
 def _parts(requests: Iterable[Mapping[str, Any]]) -> Iterator[list[bytes]]:
-    """The requests as they are sent, in parts that take hardly any time to make and seconds to look at."""
+    """Yields the packed requests in parts, each of which is quick to make and takes seconds to check."""
     part: list[bytes] = []
     size = 0
     for request in requests:

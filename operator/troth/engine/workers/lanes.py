@@ -1,10 +1,10 @@
-"""Which job is next: those who ask take turns, in a quick lane and in a slow one.
+"""Decides which job is next: callers take turns, in a quick lane and in a slow one.
 
-Turns alternate between namespaces and Promises (`troth.turns`): however many requests somebody has waiting, and from
-however many namespaces a slow Promise is used, a stranger's request of another Promise waits for two turns of each
-namespace or of each Promise, whichever are fewer. A request that was edited takes turns with those of its Promise that
-were not, so whoever mends one of two hundred need not wait for the others. Rejected: one queue for all (two hundred
-requests that hang stood before all others), edits before all others (who edits without end would stop them).
+Turns alternate between namespaces and Promises (`troth.turns`): however many requests somebody has waiting, and however
+many namespaces use a slow Promise, another user's request of another Promise waits for two turns of each namespace or
+of each Promise, whichever is less. An edited request takes turns with the other requests of its Promise, so somebody
+who fixes one of two hundred need not wait for the rest. Rejected: one queue for all (two hundred requests that hang
+were before all others), edits before all others (somebody who edits without end would stop the rest).
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from troth.turns import Turns
 
 
 class Job(Protocol):
-    """What stands in a lane."""
+    """A job that can wait in a lane."""
 
     def __hash__(self) -> int:
-        """Of the object itself."""
+        """The hash of the object itself."""
 
     @property
     def identity(self) -> Identity:
-        """Whose it is."""
+        """The identity of the job."""
 
     @property
     def edited(self) -> bool:
-        """Whether its request was asked for with other inputs before."""
+        """Whether its request was rendered with other inputs before."""
 
 
 J = TypeVar("J", bound=Job)
 
 
 class Lane(Generic[J]):
-    """Jobs that wait, in turns. A job is told from others by its own identity, so it is hashed as an object."""
+    """Jobs that wait, in turns. Jobs are hashed as objects, so that equal jobs are still different."""
 
     def __init__(self) -> None:
         self._turns: Turns[J, str, tuple[bytes, bool]] = Turns()
@@ -43,22 +43,22 @@ class Lane(Generic[J]):
         return bool(self._turns)
 
     def add(self, job: J) -> None:
-        """Puts a job at the end of its party's."""
+        """Adds a job after the others of its party."""
         self._turns.add(job, *_place(job))
 
     def take(self) -> J:
-        """The next job; the lane is not empty."""
+        """Removes and returns the next job. The lane must not be empty."""
         job = self._turns.take()
         if job is None:
             raise LookupError("the lane is empty")
         return job
 
     def remove(self, job: J) -> bool:
-        """Takes a job out that nobody waits for any more; whether it was there."""
+        """Removes a job that nobody waits for any more. Returns whether it was in the lane."""
         return self._turns.remove(job, *_place(job))
 
     def take_party(self, identity: Identity) -> list[J]:
-        """All jobs of a party, which leave the lane."""
+        """Removes and returns all jobs of a party."""
         return [
             job
             for edited in (True, False)
@@ -66,7 +66,7 @@ class Lane(Generic[J]):
         ]
 
     def before(self, job: J) -> int | None:
-        """About how many jobs are served before this one; None if it does not stand here."""
+        """Returns about how many jobs are served before this one; None if it is not in the lane."""
         own = self._turns.position(job, *_place(job))
         if own is None:
             return None
@@ -76,7 +76,7 @@ class Lane(Generic[J]):
         return own + others
 
     def clear(self) -> list[J]:
-        """All jobs, which leave the lane."""
+        """Removes and returns all jobs."""
         found = list(self._turns)
         self._turns = Turns()
         return found

@@ -1,21 +1,21 @@
-"""The processes that render, and who may wait for whom.
+"""The pool of processes that render, and how they are shared.
 
-Nothing in Jinja bounds time or memory, so templates run in worker processes that bound themselves (`worker`) and
-are killed when they do not answer. Three rules keep one author's endless loop out of everybody else's way:
+Jinja does not bound time or memory, so templates run in worker processes that bound themselves (`worker`) and are
+killed when they do not answer. Three rules keep one author's endless loop from delaying everybody else:
 
-* A job first gets a short time, many times what templates need. What does not end in it starts again in the slow
-  lane, with all the time of the limits; the slow lane never holds the last worker. Whose jobs have cost the quick lane
-  too much of its time get into the slow one at once.
+* A job first gets a short time, which is many times what templates usually need. A job that does not end within it
+  starts again in the slow lane, with the full time of the limits; the slow lane never occupies the last worker. Jobs
+  whose like have cost the quick lane too much time go directly to the slow lane.
 * In both lanes namespaces and Promises take turns (`lanes`).
-* What timed out or crashed is not tried again for a while (`quarantine`). The pipelines before it are rendered all
-  the same: what a request is told comes from its own inputs and from nothing else.
+* A pipeline that timed out or crashed is not tried again for a while (`quarantine`). The pipelines before it are still
+  rendered, so that the result of a request depends on nothing but its own inputs.
 
-A job that waits is a reference to what its caller has anyway, and becomes bytes when a worker takes it: a thousand of
-them weigh little, and need no bound but the one of those who ask.
+A waiting job only refers to objects that its caller has anyway, and is packed when a worker takes it. So a thousand of
+them need little memory, and their number is only bounded by the number of callers.
 
-Promises are linted elsewhere (`inspection`), so that no rendering waits for advice.
+Promises are linted elsewhere (`inspection`), so that renderings do not wait for advice.
 
-`concurrent.futures` was rejected: it cannot end one process that hangs.
+Rejected: `concurrent.futures`, which cannot end a single process that hangs.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ from troth.engine.workers.wire import Answer, pack_context, pack_pipelines, read
 
 _logger = logging.getLogger(__name__)
 
-_SHORT_SECONDS: Final = 0.15  # of a processor
-_SHORT_PATIENCE_SECONDS: Final = 1.0  # on the wall, where nobody tells how much of a processor was used
-_STARVED_PATIENCE_SECONDS: Final = 6.0  # on the wall: a process that waits for a processor does not hang
+_SHORT_SECONDS: Final = 0.15  # of processor time
+_SHORT_PATIENCE_SECONDS: Final = 1.0  # of wall-clock time, where processor time is not known
+_STARVED_PATIENCE_SECONDS: Final = 6.0  # of wall-clock time: a process that waits for a processor does not hang
 _GRACE_SECONDS: Final = 0.5
 _CHECKS: Final = (
     "(checks)"  # in the place of a namespace: Promises whose own pipelines do not end slow no check down
@@ -50,17 +50,17 @@ _LEAST_LOOK_SECONDS: Final = 0.02
 
 
 class RenderPoolError(TrothError):
-    """The pool cannot render: it is closed, or its workers do not start."""
+    """The pool cannot render, because it is closed or its workers do not start."""
 
 
 @dataclass(eq=False, slots=True)
 class _Job:
-    """A list of pipelines to render, or to check when it has no context.
+    """A list of pipelines to render, or to check if there is no context.
 
     Attributes:
-        identity: whose it is.
-        edited: its request was asked for with other inputs before.
-        patient: it did not end in the short time, and waits for the slow lane.
+        identity: the identity of the job.
+        edited: whether its request was rendered with other inputs before.
+        patient: whether it did not end in the short time, and so waits in the slow lane.
     """
 
     pipelines: Sequence[JinjaPipeline]
@@ -72,29 +72,29 @@ class _Job:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the pipelines."""
+        """The names of the pipelines."""
         return tuple(pipeline.name for pipeline in self.pipelines)
 
     def payload(self, seconds: float, *, short: bool) -> bytes:
-        """What a worker is given."""
+        """Returns the message for a worker."""
         context = b"null" if self.context is None else pack_context(self.context)
         head = b'{"packed":true,"seconds":%f,"short":%s,"pipelines":' % (seconds, b"true" if short else b"false")
         return head + pack_pipelines(self.pipelines) + b',"context":' + context + b"}"
 
 
 class Place:
-    """Where a job stands, for whoever waits for it."""
+    """The position of a job, for the caller that waits for it."""
 
     def __init__(self) -> None:
         self._look: Callable[[], int | None] = lambda: None
 
     @property
     def before(self) -> int | None:
-        """About how many jobs are served before it; None when it does not wait for its turn."""
+        """Returns about how many jobs are served before it; None when it is not waiting for its turn."""
         return self._look()
 
     def follow(self, look: Callable[[], int | None]) -> None:
-        """From now on ``look`` tells."""
+        """Sets the function that returns the position from now on."""
         self._look = look
 
 
@@ -102,9 +102,9 @@ class RenderPool:
     """Renders pipelines in worker processes.
 
     Args:
-        size: workers; with two or more, what hangs never holds all of them.
-        limits: bounds of each job.
-        quarantine_seconds: for how long the outcome of what hung is repeated without trying, the first time.
+        size: the number of workers; with two or more, jobs that hang never occupy all of them.
+        limits: the limits of each job.
+        quarantine_seconds: for how long a job that hung is not tried again after the first time.
     """
 
     def __init__(self, *, size: int, limits: Limits | None = None, quarantine_seconds: float = 60.0) -> None:
@@ -123,7 +123,7 @@ class RenderPool:
         """Starts the workers and waits until they are ready.
 
         Raises:
-            RenderPoolError: they do not start.
+            RenderPoolError: the workers do not start.
         """
         started = False
         try:
@@ -143,19 +143,19 @@ class RenderPool:
         self._unused.append(await RenderProcess.start(self._limits))
 
     async def _end_unused(self) -> None:
-        """Ends what no task has taken: one that is cancelled before it begins takes nothing."""
+        """Ends processes that no task has taken, because a task was cancelled before it began."""
         unused, self._unused = self._unused, []
         await asyncio.gather(*(process.end() for process in unused))
 
     async def render(
         self, pipelines: Sequence[JinjaPipeline], context: RenderContext, place: Place | None = None
     ) -> tuple[Outcome, ...]:
-        """An outcome for each pipeline in their order, up to and including the first failure.
+        """Returns an outcome for each pipeline in order, up to and including the first failure.
 
         Args:
-            pipelines: to render.
-            context: what they read; it stays as it is until there is an answer.
-            place: tells meanwhile how many are served before.
+            pipelines: the pipelines to render.
+            context: what they read; it must not change until there is an answer.
+            place: is updated meanwhile with how many jobs are served before.
 
         Raises:
             RenderPoolError: the pool is closed.
@@ -172,7 +172,7 @@ class RenderPool:
         return (*before, answer.failure)
 
     async def check(self, pipelines: Sequence[JinjaPipeline]) -> Failure | None:
-        """The first template that cannot be used, found without rendering (`check_pipeline`).
+        """Returns the first template that cannot be used, without rendering (`check_pipeline`).
 
         Raises:
             RenderPoolError: the pool is closed.
@@ -186,7 +186,7 @@ class RenderPool:
         return next((outcome for outcome in answer if isinstance(outcome, Failure)), None)
 
     async def close(self) -> None:
-        """Ends the workers; who still waits gets a RenderPoolError."""
+        """Ends the workers. Callers that still wait get a RenderPoolError."""
         self._closed = True
         for task in self._tasks:
             task.cancel()
@@ -212,13 +212,13 @@ class RenderPool:
             return await job.answer
         finally:
             for lane in (self._quick, self._slow):
-                lane.remove(job)  # of one that nobody waits for any more
+                lane.remove(job)  # nobody waits for it any more
 
     def _before(self, job: _Job) -> int | None:
         quick = self._quick.before(job)
         return self._slow.before(job) if quick is None else quick
 
-    # ---- who is next
+    # ---- the next job
 
     def _is_slow(self, job: _Job) -> bool:
         return job.patient or self._quarantine.is_slow(job.identity, asyncio.get_running_loop().time())
@@ -228,7 +228,7 @@ class RenderPool:
         self._changed.set()
 
     def _pick(self) -> _Job | None:
-        """The next job that may run now. One worker prefers the slow lane, so that it goes on under any load."""
+        """Returns the next job that may run. One worker prefers the slow lane, which so makes progress at any load."""
         if not self._slow_running and self._slow:
             return self._slow.take()
         while self._quick:
@@ -270,10 +270,10 @@ class RenderPool:
                 await process.end()
 
     async def _replace(self) -> RenderProcess | None:
-        """A process in the place of one that was ended; None when it does not start.
+        """Starts a process in place of one that was ended. Returns None when it does not start.
 
-        It is asked for before the next job is taken, which another worker may have meanwhile, and once more with a
-        job, which fails if that is in vain: nobody waits without an end.
+        It is called before the next job is taken, so that another worker can take the job meanwhile, and once more with
+        a job, which fails if no process starts. So nobody waits for ever.
         """
         try:
             return await RenderProcess.start(self._limits)
@@ -282,7 +282,7 @@ class RenderPool:
             return None
 
     async def _serve(self, job: _Job, process: RenderProcess | None, *, slow: bool) -> RenderProcess | None:
-        """Answers a job; the process to go on with, or None when it has to be replaced."""
+        """Answers a job. Returns the process to continue with, or None when it must be replaced."""
         now = asyncio.get_running_loop().time
         if job.answer.done():
             return process  # nobody waits any more
@@ -300,7 +300,7 @@ class RenderPool:
         begun = now()
         reply = await self._ask(process, job, seconds, short=short)
         if reply.outcomes and is_unended(reply.outcomes[-1]) and short:
-            # A crash may be the end of a process that had been idle, which says nothing about this job.
+            # The process may have ended while it was idle, for which this job is not to blame.
             job.patient = True
             self._quarantine.took_long(job.identity, reply.seconds, now())
             if not job.answer.done():
@@ -310,7 +310,7 @@ class RenderPool:
         return process if reply.healthy else None
 
     async def _ask(self, process: RenderProcess, job: _Job, seconds: float, *, short: bool) -> _Reply:
-        """What a process answers within a time. One that cannot go on is ended."""
+        """Returns what a process answers within a time. Ends the process if it cannot continue."""
         clock = asyncio.get_running_loop().time
         begun, before = clock(), process.spent()
         outcomes: list[Answer | None] = []
@@ -334,7 +334,7 @@ class RenderPool:
             code = await process.end()
             outcomes.append(_crashed(job, len(outcomes), f"exit code {code}"))
         finally:
-            used = process.spent() - before  # of one that is ended the system tells nothing
+            used = process.spent() - before  # for a process that has ended, the system does not report it
             if not healthy:
                 await process.end()
         return _Reply(tuple(outcomes), healthy, quick, used if before and used >= 0 else clock() - begun)
@@ -357,13 +357,13 @@ class RenderPool:
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
-    """What a process answered to a job.
+    """The answer of a process to a job.
 
     Attributes:
-        outcomes: for each pipeline, up to the first failure; the last may be that it did not end.
-        healthy: whether the process can go on; else it has been ended.
+        outcomes: the outcome of each pipeline, up to the first failure; the last may be that it did not end.
+        healthy: whether the process can continue; otherwise it has been ended.
         quick: whether it took less than the short time.
-        seconds: of a processor that it took; on the wall, where the system does not tell.
+        seconds: the processor time that it took; the wall-clock time where that is not known.
     """
 
     outcomes: tuple[Answer | None, ...]
@@ -373,7 +373,7 @@ class _Reply:
 
 
 class _Watch:
-    """Ends a wait early once a process has used its share of a processor: what hangs need not hang on the wall."""
+    """Ends a wait early once a process has used its processor time, without waiting for the wall-clock time."""
 
     def __init__(self, process: RenderProcess, deadline: asyncio.Timeout, seconds: float) -> None:
         self._process = process
@@ -395,7 +395,7 @@ class _Watch:
 
 
 def _patience(process: RenderProcess) -> float:
-    """How long the wall's clock may run for what gets a short time. What hangs uses that up at once (`_Watch`)."""
+    """Returns the wall-clock time for a job with a short time. A job that hangs is ended earlier (`_Watch`)."""
     return _STARVED_PATIENCE_SECONDS if process.spent() else _SHORT_PATIENCE_SECONDS
 
 
@@ -406,7 +406,7 @@ def _identity_of(pipelines: Sequence[JinjaPipeline], context: RenderContext) -> 
     metadata = request.get("metadata") or {}
     namespace = str(metadata.get("namespace") or "")
     names = (request.get("apiVersion"), request.get("kind"), namespace, metadata.get("name"))
-    # What a request asks when it goes is another question, and no edit of what it asked before.
+    # The deletion of a request is a different job, and not an edit of the former one.
     asked = (context.promise.get("name"), *names, *(pipeline.name for pipeline in pipelines))
     return Identity(key, program, namespace, hashlib.sha256(repr(asked).encode()).digest())
 

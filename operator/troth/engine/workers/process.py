@@ -1,7 +1,7 @@
-"""A process that renders, as its parent sees it: started, asked, and ended; never repaired.
+"""A process that renders, as its parent sees it: it is started, called, and ended, but never repaired.
 
-What it says on its standard error goes into this process's log as text: a worker can neither write to a file, nor
-make lines of a log that look like the operator's.
+Its standard error goes into this process's log as text: a worker can neither write to a file, nor write log lines that
+look like the operator's.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from troth.engine.workers.wire import LENGTH, framed, pack, unpack
 from troth.surroundings import python_command, python_environment
 
 _START_SECONDS: Final = 30.0
-_PROCESSOR_CLOCK: Final = 2  # Linux: of all threads of the process whose id stands beside it, inverted
+_PROCESSOR_CLOCK: Final = 2  # Linux: of all threads of the process whose inverted id is combined with it
 _LARGE: Final = 512 * 1024
 _LONGEST_REPLY: Final = 64 * 1024 * 1024
 _WORKER: Final = "troth.engine.workers.worker"
@@ -32,11 +32,11 @@ _logger = logging.getLogger(__name__)
 
 
 class ProcessError(TrothError):
-    """A process that renders does not start."""
+    """A process that renders did not start, or could not do its job."""
 
 
 class ProcessEnded(Exception):
-    """A worker ended before it answered."""
+    """A worker ended before it had answered."""
 
 
 @dataclass(eq=False, slots=True)
@@ -48,15 +48,15 @@ class RenderProcess:
 
     @classmethod
     async def start(cls, limits: Limits, command: Sequence[str] = ()) -> RenderProcess:
-        """A worker that is ready.
+        """Starts a worker and waits until it is ready.
 
         Args:
-            limits: what one job may cost it.
-            command: another interpreter's command that ends up in the worker's `main`.
+            limits: the limits of each job.
+            command: another command that ends up in the worker's `main`.
 
         Raises:
-            ProcessError: it does not get ready.
-            OSError: the system does not let it start.
+            ProcessError: it does not become ready.
+            OSError: the system does not allow it to start.
         """
         program = await ChildProcess.start(
             *(command or python_command(_WORKER)),
@@ -82,10 +82,10 @@ class RenderProcess:
         return process
 
     async def receive(self) -> Any:
-        """Its next message.
+        """Waits for the next message of the worker.
 
         Raises:
-            ProcessEnded: there is none.
+            ProcessEnded: the worker has ended.
         """
         reader = self.process.stdout
         try:
@@ -98,10 +98,10 @@ class RenderProcess:
         return await asyncio.to_thread(unpack, payload) if length > _LARGE else unpack(payload)
 
     async def send(self, payload: bytes) -> None:
-        """Gives it a message.
+        """Sends a message to the worker.
 
         Raises:
-            ProcessEnded: it takes none any more.
+            ProcessEnded: the worker does not accept messages any more.
         """
         writer = self.process.stdin
         try:
@@ -111,22 +111,22 @@ class RenderProcess:
             raise ProcessEnded("it ended") from None
 
     def spent(self) -> float:
-        """How many seconds of a processor it has used; 0 where the system does not tell."""
+        """Returns the seconds of processor time that it has used; 0 where the system does not report them."""
         try:
             return time.clock_gettime((~self.process.pid << 3) | _PROCESSOR_CLOCK)
         except (OSError, AttributeError):
             return 0.0
 
     async def end(self) -> int:
-        """Ends the process, if it has not ended; its exit code."""
+        """Ends the process, if it has not ended. Returns its exit code."""
         try:
             return await self.process.end()
         finally:
-            await self.listening  # which ends with the pipe
+            await self.listening  # the task ends with the pipe
 
 
 async def _listen(program: ChildProcess) -> None:
-    """Logs what a worker says, of which only the first lines may matter."""
+    """Logs the output of a worker, but only its first lines."""
     left = _MOST_LINES
     rest = b""
     while content := await program.stderr.read(_LONGEST_TEXT):
@@ -145,7 +145,7 @@ def _log(line: bytes) -> None:
 
 
 def worker_environment() -> dict[str, str]:
-    """What a worker finds in its environment: where Python's modules are, and no secrets."""
+    """Returns the environment of a worker: where Python's modules are, and no secrets."""
     return {
         **python_environment(),
         "PYTHONDONTWRITEBYTECODE": "1",

@@ -1,24 +1,24 @@
-"""What is remembered of templates that did not end in time, and who is held back for it.
+"""Remembers templates that did not end in time, and decides which jobs are held back because of them.
 
-An answer belongs to the inputs that gave it. So what is remembered is never an outcome, but only that a pipeline did
-not end, and for whom. Three memories, each with its own reach:
+An answer is only valid for its inputs. So an outcome is never remembered, but only that a pipeline did not end, and for
+which job. There are three memories with different scopes:
 
-* A *job* (these templates with this input) that did not end fails at once for a while, with its own failure.
-* A *party* (these templates, the requests of one namespace) of which two jobs did not end, and none succeeded since,
-  is held back as a whole: fifty requests of a broken Promise need not take turns at hanging.
-* A *program* (these templates) that never succeeded for anybody and held back the parties of three namespaces is
-  held back for everybody. One namespace alone can therefore never stop those of others.
+* A *job* (these templates with this input) that did not end fails at once for a while, with its former failure.
+* A *party* (these templates for the requests of one namespace) of which two jobs did not end, and none has succeeded
+  since, is held back as a whole, so that fifty requests of a broken Promise do not hang one after another.
+* A *program* (these templates) that never succeeded for anybody, and whose parties in three namespaces are held back,
+  is held back for everybody. A single namespace can therefore never stop others.
 
-Each while is twice as long as the last, and long enough that all that a namespace, or a Promise, has to try again takes
-an eighth of a worker together (`_SPARING`): two hundred requests that time out are tried again every half an hour.
-What somebody has edited is tried at once, whatever its namespace is held back for.
+Each waiting time is twice as long as the last, and long enough that all retries of a namespace, or of a Promise, take
+an eighth of a worker together (`_SPARING`): two hundred requests that time out are tried again every half an hour. A
+request that somebody has edited is tried at once, even if its namespace is held back.
 
-What is held back for others' jobs says so in words of its own: nothing that others wrote is in it.
+A job that is held back because of others says so in a fixed sentence, which contains nothing that others wrote.
 
-Whether templates are slow is remembered for each party too, so that somebody's slow input moves nobody else's
-requests into the slow lane. And the time that the quick lane lost with a party, a namespace or a program is counted:
-who has lost too much of it goes to the slow lane at once, until it is forgotten little by little. All memories are
-bounded; the oldest entry goes first.
+Whether templates are slow is also remembered for each party, so that somebody's slow input does not move the requests
+of others into the slow lane. The time that the quick lane has lost with a party, a namespace or a program is counted:
+after too much of it, jobs go to the slow lane at once, until the loss is gradually forgotten. All memories are bounded,
+and drop their oldest entries first.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ _NAMESPACES: Final = 3
 _MOST_STRIKES: Final = 64
 _MOST_DOUBLINGS: Final = 5
 _SPARING: Final = 8
-_LOSS_FORGOTTEN: Final = 0.05  # of a second, each second
+_LOSS_FORGOTTEN: Final = 0.05  # seconds of loss that are forgotten each second
 _LOSS_OF_A_PARTY: Final = 2.0
-_LOSS_OF_MANY: Final = 4.0  # seconds, of a namespace or a program
+_LOSS_OF_MANY: Final = 4.0  # seconds, for a namespace or a program
 _UNENDED: Final = ("TemplateTimeout", "RenderCrashed")
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a job is, for all that is remembered of it.
+    """The identity of a job, by which it is remembered.
 
     Attributes:
-        key: hash of everything that its outcome depends on.
-        program: hash of its templates.
-        namespace: that of the request; "" for a Promise's own workflow, and another word for checks of Promises.
-        subject: hash of who asks, whatever the inputs; b"" when that is not known.
+        key: a hash of everything that its outcome depends on.
+        program: a hash of its templates.
+        namespace: the request's namespace; "" for a Promise's own workflow, and a special word for checks of Promises.
+        subject: a hash of the request without its inputs; b"" when that is not known.
     """
 
     key: bytes
@@ -59,13 +59,13 @@ class Identity:
 
     @property
     def party(self) -> tuple[str, bytes]:
-        """The requests of one namespace that these templates render."""
+        """The key of the party: these templates for the requests of one namespace."""
         return (self.namespace, self.program)
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A job that is not tried now: which of its pipelines would not end, and the failure to report for that one."""
+    """A job that is held back: the index of the pipeline that would not end, and the failure to report for it."""
 
     index: int
     failure: Failure
@@ -73,7 +73,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class _Hung:
-    """Of a job: how often it did not end, until when it is not tried again, and what is said until then."""
+    """A job that did not end: how often, until when it is not tried again, and what is reported until then."""
 
     job: Identity
     times: int
@@ -83,9 +83,10 @@ class _Hung:
 
 @dataclass(slots=True)
 class _Strikes:
-    """Of a party: which jobs did not end since its last success, which pipeline that was, and until when it holds.
+    """The jobs of a party that did not end since its last success.
 
-    ``rounds`` counts how often it was held back since.
+    ``index`` is the pipeline that did not end, ``until`` the time until which the party is held back, and ``rounds``
+    counts how often it was held back since then.
     """
 
     jobs: set[bytes] = field(default_factory=set)
@@ -95,21 +96,21 @@ class _Strikes:
 
 
 def is_unended(outcome: object) -> bool:
-    """Whether an outcome says that the templates did not end, or that their process did."""
+    """Whether an outcome means that the templates did not end, or that their process crashed."""
     return isinstance(outcome, Failure) and outcome.reason in _UNENDED
 
 
 class Quarantine:
-    """Remembers what did not end.
+    """Remembers jobs that did not end.
 
     Args:
-        seconds: for how long it is not tried again.
+        seconds: for how long a job is not tried again after the first time.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._jobs: OrderedDict[bytes, _Hung] = OrderedDict()
-        self._hung: Counter[str | bytes] = Counter()  # remembered jobs, by namespace and by program
+        self._hung: Counter[str | bytes] = Counter()  # number of remembered jobs, by namespace and by program
         self._asked: OrderedDict[bytes, bytes] = OrderedDict()
         self._lost: OrderedDict[object, tuple[float, float]] = OrderedDict()
         self._strikes: OrderedDict[tuple[str, bytes], _Strikes] = OrderedDict()
@@ -119,7 +120,7 @@ class Quarantine:
         self._proven: OrderedDict[bytes, None] = OrderedDict()
 
     def asks(self, job: Identity) -> bool:
-        """Notes what somebody asks for; whether the same asked for something else before."""
+        """Notes a job. Returns whether the same subject asked with other inputs before."""
         if not job.subject:
             return False
         before = self._asked.get(job.subject)
@@ -127,13 +128,14 @@ class Quarantine:
         return before is not None and before != job.key
 
     def recall(self, job: Identity, names: tuple[str, ...], now: float, *, edited: bool = False) -> Held | None:
-        """Whether a job is held back, and why.
+        """Returns why a job is held back, or None.
 
         Args:
             job: the job.
-            names: of its pipelines.
+            names: the names of its pipelines.
             now: seconds of a clock that never goes back.
-            edited: its inputs are new: it is held back for what it did itself, and for nobody else.
+            edited: whether its inputs are new, so that it is only held back because of itself, and not because of
+                others.
         """
         own = self._jobs.get(job.key)
         if own is not None and own.until > now:
@@ -156,10 +158,11 @@ class Quarantine:
         return None
 
     def is_slow(self, job: Identity, now: float) -> bool:
-        """Whether a job belongs into the slow lane.
+        """Whether a job belongs in the slow lane.
 
-        Its party's templates did not end in the short time lately, or the quick lane has lost too much time with its
-        like. A party that loses none, and did well before, does not pay for others in its namespace or elsewhere.
+        This is so if its party's templates did not end in the short time lately, or if the quick lane has lost too much
+        time with similar jobs. A party that loses no time, and was quick before, is not affected by others in its
+        namespace or elsewhere.
         """
         if job.party in self._slow or self._quick.get(job.party) is False:
             return True
@@ -171,7 +174,7 @@ class Quarantine:
         return max(self._loss(job.namespace, now), self._loss(job.program, now)) > _LOSS_OF_MANY
 
     def succeeded(self, job: Identity, *, quick: bool) -> None:
-        """Notes that a job ended by itself; ``quick``: in the short time."""
+        """Notes that a job ended by itself; ``quick`` says whether it did so in the short time."""
         _remember(self._quick, job.party, quick)
         _remember(self._proven, job.program, None)
         self._slow.pop(job.party, None)
@@ -182,7 +185,7 @@ class Quarantine:
             self._count(hung.job, -1)
 
     def took_long(self, job: Identity, seconds: float, now: float) -> None:
-        """Notes that a job did not end in the short time, of which the quick lane lost ``seconds``."""
+        """Notes that a job did not end in the short time, which cost the quick lane ``seconds``."""
         if job.party not in self._quick:
             _remember(self._slow, job.party, None)
         for loser in (job.party, job.namespace, job.program):
@@ -191,12 +194,12 @@ class Quarantine:
     def misbehaved(
         self, job: Identity, index: int, failure: Failure, now: float, *, seconds: float = 0.0
     ) -> Failure:
-        """Notes that a pipeline of a job did not end in all the time that there is; the failure to report.
+        """Notes that a pipeline of a job did not end within the limits. Returns the failure to report.
 
         Args:
             job: the job.
-            index: of the pipeline.
-            failure: why.
+            index: the index of the pipeline.
+            failure: the failure of the pipeline.
             now: seconds of a clock that never goes back.
             seconds: how long it ran.
         """
@@ -213,7 +216,7 @@ class Quarantine:
             _, oldest = self._jobs.popitem(last=False)
             self._count(oldest.job, -1)
         if job.party in self._quick:
-            return failure  # it worked here once: the input is to blame, and only it is held back
+            return failure  # it has succeeded here before, so only this input is held back
         strikes = self._strikes.setdefault(job.party, _Strikes())
         if len(strikes.jobs) < _MOST_STRIKES:
             strikes.jobs.add(job.key)

@@ -1,13 +1,13 @@
-"""Which system calls a process that renders may make, as a program for the kernel (seccomp).
+"""The system calls that a process that renders may make, as a filter program for the kernel (seccomp).
 
-Everything that is not listed is refused with EPERM: sockets, programs, signals, other processes' memory, and what
-the next kernel brings. Lists of what is forbidden were rejected, because they have to be longer every year. Refused is
-answered with an error and not with the end of the process, so that a template that makes Python try something odd fails
-with a message. libseccomp and its Python bindings were rejected: the image would need a library of C for what is
-a table and a page of code, and the bindings on PyPI have no release that names a current Python.
+Everything that is not listed is refused with EPERM: sockets, programs, signals, other processes' memory, and new calls
+of future kernels. Rejected: a list of forbidden calls, which would grow every year; ending the process, since with an
+error a template that makes Python try something unusual fails with a message; libseccomp and its Python bindings, since
+the image would need a C library for what is a table and a page of code, and the bindings on PyPI have no release for a
+current Python.
 
-Numbers are those of the kernel's tables for x86-64 and for arm64 (asm/unistd_64.h, asm-generic/unistd.h); on other
-machines there is no filter.
+The numbers come from the kernel's tables for x86-64 and arm64 (asm/unistd_64.h, asm-generic/unistd.h); other machines
+do not have a filter.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ _RETURN: Final = 0x06  # BPF_RET | BPF_K
 _ALLOW: Final = 0x7FFF0000
 _REFUSE: Final = 0x00050000 | 1  # SECCOMP_RET_ERRNO with EPERM
 _END: Final = 0x80000000  # SECCOMP_RET_KILL_PROCESS
-_ARGUMENTS_AT: Final = 16  # in struct seccomp_data
+_ARGUMENTS_AT: Final = 16  # the offset in struct seccomp_data
 _MACHINE_AT: Final = 4
 _ARGUMENT_SIZE: Final = 8
 
-# O_ACCMODE, O_CREAT and O_TRUNC; what makes a file without a name (O_TMPFILE) has to open it for writing.
+# O_ACCMODE, O_CREAT and O_TRUNC. O_TMPFILE, for a file without a name, only works together with writing.
 _WRITES: Final = 0o3 | 0o100 | 0o1000
 _RLIMIT_CPU: Final = 0
 _TERMINAL_QUESTIONS: Final = (0x5401, 0x5413, 0x5450, 0x5451)  # TCGETS, TIOCGWINSZ, FIONCLEX, FIOCLEX
-# F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC; not F_SETOWN, which has the kernel send signals to others.
+# F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC; not F_SETOWN, which makes the kernel send signals to others.
 _DESCRIPTOR_QUESTIONS: Final = (0, 1, 2, 3, 1030)
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A kind of processor.
+    """A processor architecture.
 
     Attributes:
-        audit: how the kernel names it to a filter.
-        column: where its numbers stand in the table.
-        seccomp: the number of the call that installs a filter.
+        audit: the kernel's number for the architecture in a filter.
+        column: the column of the table with its numbers.
+        seccomp: the number of the system call that installs a filter.
     """
 
     audit: int
@@ -57,7 +57,7 @@ _MACHINES: Final = {
     "arm64": Machine(audit=0xC00000B7, column=1, seccomp=277),
 }
 
-# x86-64, arm64; None where it does not exist.
+# x86-64, arm64; None where the call does not exist.
 _ALLOWED: Final[dict[str, tuple[int | None, int | None]]] = {
     "read": (0, 63),
     "write": (1, 64),
@@ -132,29 +132,29 @@ _GETPRIORITY: Final = (140, 141)
 
 
 def machine() -> Machine | None:
-    """This machine, if there are numbers for it."""
+    """Returns the architecture of this machine; None if there are no numbers for it."""
     return _MACHINES.get(platform.machine())
 
 
 def filter_program(of: Machine) -> bytes:
-    """The filter for a machine, as an array of struct sock_filter."""
+    """Returns the filter for a machine, as an array of struct sock_filter."""
     program = [
         _step(_LOAD, _MACHINE_AT),
         _step(_EQUAL, of.audit, yes=1),
-        _step(_RETURN, _END),  # another processor's calls, such as those of 32 bits, have other numbers
+        _step(_RETURN, _END),  # calls of another architecture, such as 32-bit calls, have other numbers
         _step(_LOAD, 0),
     ]
     for numbers in _ALLOWED.values():
         if (number := numbers[of.column]) is not None:
             program += [_step(_EQUAL, number, no=1), _step(_RETURN, _ALLOW)]
-    # Files are read and never written, for which Landlock says which ones.
+    # Files may only be read. Landlock decides which ones.
     for numbers, position in ((_OPEN, 1), (_OPENAT, 2)):
         program += _when(numbers[of.column], [_argument(position), _step(_ANY_BIT, _WRITES, no=1)])
-    # A request to a terminal could type a command into it.
+    # A request to a terminal could type commands into it.
     for numbers, allowed in ((_IOCTL, _TERMINAL_QUESTIONS), (_FCNTL, _DESCRIPTOR_QUESTIONS)):
         chosen = [_step(_EQUAL, value, yes=len(allowed) - index) for index, value in enumerate(allowed)]
         program += _when(numbers[of.column], [_argument(1), *chosen])
-    # Its own limits and its own priority, and nobody else's; of the limits only that of processor time changes.
+    # Only its own limits and priority. Of the limits, only the one for processor time may be changed.
     own = [_argument(0), _step(_EQUAL, 0, no=6), _argument(1), _step(_EQUAL, _RLIMIT_CPU, yes=5)]
     asks = [_argument(2), _step(_EQUAL, 0, no=2), _argument(2, upper=True), _step(_EQUAL, 0, yes=1)]
     program += _when(_PRLIMIT[of.column], [*own, *asks])
@@ -166,7 +166,7 @@ def filter_program(of: Machine) -> bytes:
 
 
 def _when(number: int | None, judgement: list[bytes]) -> list[bytes]:
-    """For one call: a judgement that goes on to a refusal or steps over it."""
+    """Returns the steps for one call: checks that end in a refusal or skip it."""
     if number is None:
         return []
     after = [*judgement, _step(_RETURN, _REFUSE), _step(_RETURN, _ALLOW)]
@@ -174,7 +174,7 @@ def _when(number: int | None, judgement: list[bytes]) -> list[bytes]:
 
 
 def _argument(position: int, *, upper: bool = False) -> bytes:
-    """Loads a half of an argument; the lower one is all that the kernel looks at, but for a pointer."""
+    """Returns the step that loads half of an argument. Except for pointers, the kernel only uses the lower half."""
     return _step(_LOAD, _ARGUMENTS_AT + _ARGUMENT_SIZE * position + (4 if upper else 0))
 
 

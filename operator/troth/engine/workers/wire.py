@@ -1,4 +1,4 @@
-"""What passes between the pool and its workers: JSON frames, each behind its length in four bytes.
+"""The messages between the pool and its workers: JSON frames, each after its length in four bytes.
 
 Pipelines and contexts are JSON already; contents of files are UTF-8 text, or packed as a Work holds them, so nothing
 needs another encoding.
@@ -23,31 +23,31 @@ LENGTH: Final = struct.Struct("!I")
 _OPTIONS: Final = orjson.OPT_NON_STR_KEYS
 
 Answer = Outcome | LintReport
-"""What a worker answers: of a pipeline, or of a Promise that it was to lint."""
+"""An answer of a worker, for a pipeline or for a Promise to lint."""
 
 
 def pack(message: Any) -> bytes:
-    """A frame's payload."""
+    """Packs a message as the payload of a frame."""
     return orjson.dumps(message, option=_OPTIONS, default=_plain)
 
 
 def unpack(payload: bytes) -> Any:
-    """The message of a payload."""
+    """Unpacks the message of a payload."""
     return orjson.loads(payload)
 
 
 def framed(payload: bytes) -> bytes:
-    """A payload behind its length."""
+    """Returns a frame: the length of a payload, and the payload."""
     return LENGTH.pack(len(payload)) + payload
 
 
 def pack_pipelines(pipelines: Sequence[JinjaPipeline]) -> bytes:
-    """The pipelines of one list; equal lists give equal bytes. orjson writes a dataclass as a map of its fields."""
+    """Packs a list of pipelines; equal lists give equal bytes. orjson writes a dataclass as a map of its fields."""
     return pack(list(pipelines))
 
 
 def read_pipelines(messages: Sequence[Mapping[str, Any]]) -> tuple[JinjaPipeline, ...]:
-    """The pipelines as they were packed."""
+    """Returns the pipelines from unpacked messages."""
     return tuple(
         JinjaPipeline(**{name: _read_field(name, value) for name, value in message.items()})
         for message in messages
@@ -64,21 +64,21 @@ _PARTS: Final[Mapping[str, Callable[..., Any]]] = {
     "destinations": DestinationRule,
     "moved": Move,
 }
-"""The fields of a pipeline that are lists of values of their own; all others are JSON as they are."""
+"""The fields of a pipeline that are lists of dataclasses; all others are plain JSON."""
 
 
 def pack_context(context: RenderContext) -> bytes:
-    """What templates may read."""
+    """Packs what templates may read."""
     return pack({"promise": context.promise, "request": context.request})
 
 
 def read_context(message: Mapping[str, Any]) -> RenderContext:
-    """The context as it was packed."""
+    """Returns the context from an unpacked message."""
     return RenderContext(promise=message["promise"], request=message["request"])
 
 
 def outcome_message(outcome: Answer | None) -> Any:
-    """An outcome as a message."""
+    """Returns an answer as a message."""
     if outcome is None:
         return None
     if isinstance(outcome, Failure):
@@ -102,7 +102,7 @@ def outcome_message(outcome: Answer | None) -> Any:
 
 
 def read_outcome(message: Mapping[str, Any] | None) -> Outcome | None:
-    """The outcome of a message."""
+    """Returns the outcome from a message."""
     if message is None:
         return None
     if "failure" in message:
@@ -124,7 +124,7 @@ def read_outcome(message: Mapping[str, Any] | None) -> Outcome | None:
 
 
 def read_answer(message: Mapping[str, Any] | None) -> Answer | None:
-    """The answer of a message, an outcome as a rule."""
+    """Returns the answer from a message, which is usually an outcome."""
     if message is not None and "lint" in message:
         return LintReport.from_wire(message["lint"])
     return read_outcome(message)

@@ -1,10 +1,10 @@
-"""A process that renders: started by `RenderPool`, fed over its standard input, killed when it does not answer.
+"""A process that renders. `RenderPool` starts it, sends jobs to its standard input, and kills it if it does not answer.
 
-It confines and bounds itself first (`confinement`). A timer raises `Deadline` inside of a running template, which
-gives the line where it hangs; only what holds the interpreter longer (a regular expression, a huge number) is left
-for the parent's kill. Its address space is limited, so asking for too much memory is a MemoryError instead of the end
-of the operator. It ends with its parent: by the kernel where there is such a thing, else because reading the closed
-input ends a worker that waits, and a limit on processor time one that loops.
+It first confines and bounds itself (`confinement`). A timer raises `Deadline` inside a running template, which gives
+the line where it hangs; only an operation that blocks the interpreter longer (a regular expression, a huge number) is
+left to the parent, which kills the process. The address space is limited, so too much memory leads to a MemoryError
+instead of the end of the operator. The worker ends with its parent: the kernel ends it where that is supported;
+elsewhere the closed input ends a worker that waits, and a limit on processor time one that loops.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ _WARM_UP: Final = JinjaPipeline("warm-up", files=(FileTemplate("a.yaml", "a: {{ 
 
 
 class Deadline(BaseException):
-    """The time of a job is over. Not an Exception: nothing that a template runs may catch it."""
+    """The time of a job is over. It is not an Exception, so that nothing in a template can catch it."""
 
 
 def main() -> None:
     """Answers jobs until the input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the operator, which closes the pool
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the operator, which closes the pool
     jobs = os.fdopen(os.dup(0), "rb")
     replies = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)  # whatever prints must not end up between the frames
+    os.dup2(2, 1)  # printed output must not end up between the frames
     settings = _read(jobs)
     if settings is None:
         return
@@ -67,7 +67,7 @@ def main() -> None:
     worker = Worker(limits)
     worker.warm_up()
     gc.freeze()
-    with suppress(BrokenPipeError):  # whoever asked is gone, perhaps before this process was ready
+    with suppress(BrokenPipeError):  # the parent is gone, perhaps before this process was ready
         replies.write(framed(pack({"ready": True})))
         while (payload := _read(jobs)) is not None:
             for reply in worker.answer(unpack(payload)):
@@ -89,16 +89,16 @@ class Worker:
         signal.signal(signal.SIGPROF, self._ring)
 
     def warm_up(self) -> None:
-        """Loads what the first rendering would load."""
+        """Loads the modules that the first rendering would load."""
         Rendering(_WARM_UP, RenderContext({}, {}), self._limits, "0", self._environment).outcome()
 
     def answer(self, job: Mapping[str, Any]) -> Iterator[bytes]:
-        """A frame for each pipeline, up to the first failure, and a last one.
+        """Yields a frame for each pipeline, up to the first failure, and a final one.
 
-        A short job is timed by the processor time that it takes, so that a busy machine makes nothing late; any
-        other by the clock on the wall. Processor time is that of this thread, the only one: once a process has a limit
-        on its processor time, Linux moves the clock of the whole process only with its ticks, every four to ten
-        milliseconds, and most jobs would have taken none.
+        A short job is timed by its processor time, so that a busy machine does not make it late; any other by
+        wall-clock time. The processor time is that of this thread, the only one: once a process has a limit on its
+        processor time, Linux updates the clock of the whole process only with its ticks, every four to ten
+        milliseconds, and most jobs would seem to take no time.
         """
         pipelines = read_pipelines(job["pipelines"])
         context = read_context(job["context"]) if job["context"] is not None else None
@@ -136,7 +136,7 @@ class Worker:
 
     def _cover(self) -> CoveringEnvironment:
         if self._covering is None:
-            from troth.engine.rendering.coverage import CoveringEnvironment  # the operator never needs it
+            from troth.engine.rendering.coverage import CoveringEnvironment  # the operator does not need it
 
             self._covering = CoveringEnvironment()
         return self._covering
@@ -163,8 +163,8 @@ class Worker:
         return outcome
 
     def _lint(self, document: Mapping[str, Any]) -> Iterator[LintReport | Failure]:
-        """What the templates read first: rendering them may end this process, and then that is known."""
-        from troth.engine.linting.errors import (  # not for those that only render
+        """Checks what the templates read first, so that this result is not lost if rendering them ends this process."""
+        from troth.engine.linting.errors import (  # not needed for rendering
             find_object_errors,
             find_path_errors,
         )
@@ -203,8 +203,8 @@ class Worker:
             yield LintReport(unfinished=f"{type(error).__name__} while its output was being checked")
 
     def _fit(self, job: Mapping[str, Any]) -> dict[str, Any]:
-        """Which of some requests do not fit their API; the definition is compiled once for all that follow."""
-        from troth.engine.promises.fitting import Fitting  # not for those that only render
+        """Returns the requests that do not fit their API. The definition is compiled once and kept for later jobs."""
+        from troth.engine.promises.fitting import Fitting  # not needed for rendering
 
         with suppress(OSError):
             os.nice(_BACKGROUND - os.nice(0))
@@ -224,7 +224,7 @@ class Worker:
 
 
 def _with_packed_files(outcome: Rendered) -> Rendered:
-    """As a Work holds them: the process that keeps them for a while holds kilobytes where this one held megabytes."""
+    """Packs the files as a Work holds them, so that keeping them takes kilobytes instead of megabytes."""
     return replace(
         outcome,
         files=tuple(
@@ -245,7 +245,7 @@ def _too_much(pipeline: str, size: int, limit: int) -> Failure:
 def _packed(outcome: Outcome | None, pipeline: JinjaPipeline) -> bytes:
     try:
         return pack({"outcome": outcome_message(outcome)})
-    except (TypeError, ValueError) as error:  # what JSON cannot hold, such as half of a character
+    except (TypeError, ValueError) as error:  # not valid in JSON, such as a lone surrogate
         failure = Failure("TemplateError", f"the outcome cannot be sent: {error}").within(pipeline.name)
         return pack({"outcome": outcome_message(failure)})
 
@@ -260,18 +260,18 @@ def _read(stream: IO[bytes]) -> bytes | None:
 
 
 def _bound_memory(size: int) -> None:
-    with suppress(ValueError, OSError):  # not every system has it
+    with suppress(ValueError, OSError):  # some systems do not have it
         resource.setrlimit(resource.RLIMIT_AS, (size, size))
 
 
 def _end_with_parent() -> None:
-    """On Linux the kernel ends this process when its parent is gone; elsewhere the closed input does."""
+    """On Linux, makes the kernel end this process when its parent is gone; elsewhere the closed input ends it."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _bound_processor(seconds: float) -> None:
-    """From now on the process may use so many more seconds of a processor before the kernel ends it."""
+    """Sets after how many more seconds of processor time the kernel ends this process."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     limit = math.ceil(usage.ru_utime + usage.ru_stime + seconds) + 1
     with suppress(ValueError, OSError):

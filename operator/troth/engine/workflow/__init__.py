@@ -1,5 +1,5 @@
-"""What the steps of a workflow come to: their outcomes, what they produced together, and how far they are.
+"""The steps of a workflow: their outcomes, what they produced together, and their progress.
 
-A step is one pipeline, of templates or of containers. Which step is next is decided here from what the object's status
-records, and nothing here runs a step.
+A step is one pipeline, of templates or of containers. Which step is next is decided here from the record in the
+object's status. Nothing here runs a step.
 """

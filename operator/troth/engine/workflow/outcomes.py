@@ -1,7 +1,7 @@
-"""What may become of one step of a workflow, whatever kind of pipeline it is.
+"""The possible outcomes of one step of a workflow, for all kinds of pipelines.
 
-Templates end in one reconcile: they give files, or fail. Containers take time, may be suspended from inside, and are
-not run again while what they ran for is the same.
+Templates end within one reconciliation: they give files, or fail. Containers take time, may suspend themselves, and are
+not run again while the specs that they ran for are the same.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from troth.engine.rendering.render import Rendered
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A step that was started and has not ended; ``message`` says what it waits for, while that lasts."""
+    """A step that was started and has not ended; ``message`` says what it is waiting for, or is empty."""
 
     pipeline: str
     message: str = ""
@@ -24,13 +24,13 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Suspended:
-    """A step that stopped its workflow for a while.
+    """A step that suspended its workflow.
 
     Attributes:
-        pipeline: its name.
-        message: why, in its own words.
-        retry_after: after how many seconds it wants to run again; None when somebody has to say so.
-        status: what it says in the object's status.
+        pipeline: the name of the pipeline.
+        message: why it is suspended, as the pipeline says it.
+        retry_after: after how many seconds it wants to run again; None when somebody has to ask for that.
+        status: the fields that it adds to the object's status.
     """
 
     pipeline: str
@@ -41,7 +41,7 @@ class Suspended:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A step that has ended before, for the same as now: it is not run again, and what it left stands."""
+    """A step that has ended before with the same specs. It is not run again, and its results stay."""
 
     pipeline: str
 

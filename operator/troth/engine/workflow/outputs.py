@@ -1,7 +1,7 @@
-"""From the outcomes of steps to what a workflow produced: groups of files, a status, or what ended it early.
+"""Sums up the outcomes of steps: the groups of files and the status of a workflow, and what ended it early.
 
 Steps run in order and stop at the first that fails, is suspended or has not ended (kratix-compatibility.md#requests,
-#suspending). What came before it counts.
+#suspending). The results of the steps before it count.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NO_PROGRESS: Final = Progress()
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What one pipeline produced; ``kept``: it did not run, and what it produced before stands."""
+    """What one pipeline produced. ``kept``: whether it did not run, so that its former results stay."""
 
     pipeline: str
     groups: tuple[GroupContent, ...]
@@ -37,13 +37,13 @@ class Output:
 
     @property
     def suspended(self) -> bool:
-        """Whether the pipeline asked to stop here."""
+        """Whether the pipeline asked to suspend the workflow."""
         return is_suspended(self.control)
 
 
 @dataclass(frozen=True, slots=True)
 class WorkflowOutput:
-    """What a workflow produced, up to the first step that failed, is suspended or is still running."""
+    """What a workflow produced up to the first step that failed, is suspended or is still running."""
 
     outputs: tuple[Output, ...]
     failure: Failure | None
@@ -58,35 +58,35 @@ class WorkflowOutput:
 
 
 class Produced(Protocol):
-    """What one pipeline produced, as far as the report of a run needs it."""
+    """What one pipeline produced, as far as a report needs it."""
 
     @property
     def pipeline(self) -> str:
-        """Its name."""
+        """The name of the pipeline."""
 
     @property
     def control(self) -> Control | None:
-        """What it wants of its workflow."""
+        """What the pipeline asks of its workflow."""
 
 
 class Ran(Protocol):
-    """A run of a workflow: all its pipelines, and what they produced up to the first failure."""
+    """A run of a workflow: all of its pipelines, and what they produced up to the first failure."""
 
     @property
     def pipelines(self) -> Sequence[str]:
-        """The names of all of them, in order."""
+        """The names of all pipelines, in order."""
 
     @property
     def outputs(self) -> Sequence[Produced]:
-        """Of those that ran."""
+        """The outputs of the pipelines that ran."""
 
     @property
     def failure(self) -> Failure | None:
-        """What ended it early."""
+        """The failure that ended the run early, or None."""
 
     @property
     def author(self) -> AuthorStatus:
-        """What they say in status."""
+        """The status fields from the pipelines."""
 
 
 def judge_outcomes(
@@ -96,13 +96,14 @@ def judge_outcomes(
     source: str,
     declared_status: Mapping[str, Any] | None = None,
 ) -> WorkflowOutput:
-    """Sums up what became of the steps of one workflow.
+    """Sums up the outcomes of one workflow's steps.
 
     Args:
-        outcomes: of each step, in order, as far as they came.
+        outcomes: the outcomes of the steps, in order, up to the last that was reached.
         selectors: the Promise's destination selectors.
-        source: who speaks through a pipeline's own rules: ``resource-workflow`` or ``promise-workflow``.
-        declared_status: what the API says of the status: what has another type, the API server would refuse.
+        source: the source of a pipeline's own rules: ``resource-workflow`` or ``promise-workflow``.
+        declared_status: the schema that the API declares for the status; the API server would refuse values of another
+            type.
     """
     outputs: list[Output] = []
     failure: Failure | None = None
@@ -128,15 +129,15 @@ def judge_outcomes(
 
 
 def status_left(status: Mapping[str, Any], author: AuthorStatus, *, now: str) -> dict[str, Any]:
-    """An object's status as a later step of its workflow finds it: with what the steps before it say.
+    """Returns an object's status as a later step of its workflow sees it, with the fields from the steps before it.
 
-    Templates do not see it (docs/architecture.md). Containers find it in ``object.yaml``, as under Kratix, where each
+    Templates do not see it (docs/architecture.md). Containers find it in ``object.yaml``, as with Kratix, where each
     pipeline's status is written before the next one starts.
 
     Args:
-        status: as the API server has it.
-        author: what the steps that have ended say.
-        now: RFC 3339, for conditions that change.
+        status: the status as the API server has it.
+        author: the status fields from the steps that have ended.
+        now: the time in RFC 3339, for conditions that change.
     """
     left = {**status, **author.fields}
     if author.conditions:
@@ -154,7 +155,7 @@ def _judge(
     source: str,
     declared_status: Mapping[str, Any] | None,
 ) -> Output | Failure:
-    """What one step produced, or what is wrong with it."""
+    """Returns what one step produced, or what is wrong with it."""
     groups: tuple[GroupContent, ...] = ()
     if isinstance(outcome, Rendered):
         try:
@@ -190,14 +191,14 @@ def is_suspended(control: Control | None) -> bool:
 def workflow_facts(
     run: Ran, status: Mapping[str, Any], *, generation: int, now: str, progress: Progress = _NO_PROGRESS
 ) -> WorkflowFacts:
-    """What is reported of a workflow's run.
+    """Returns the facts to report about a workflow's run.
 
     Args:
-        run: what its steps produced.
-        status: of the object, as the API server has it.
-        generation: of the object.
+        run: the run of the workflow.
+        status: the object's status, as the API server has it.
+        generation: the object's generation.
         now: RFC 3339.
-        progress: what else is known of its steps.
+        progress: what else is known about its steps.
     """
     done = {output.pipeline: output for output in run.outputs}
     facts: list[PipelineFacts] = []
@@ -221,7 +222,7 @@ def workflow_facts(
         elif held is not None:
             fact = PipelineFacts(name, held.phase, message=held.message)
         else:
-            facts.append(PipelineFacts(name, "Pending"))  # of what it has not run for, there is no hash
+            facts.append(PipelineFacts(name, "Pending"))  # it has not run, so it has no hash
             continue
         facts.append(replace(fact, hash=progress.hash))
     return WorkflowFacts(

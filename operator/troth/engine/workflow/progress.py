@@ -1,12 +1,12 @@
-"""How far a workflow is, as the object's status records it, and what follows for each of its steps.
+"""The progress of a workflow, as the object's status records it, and what follows for each of its steps.
 
-The record in ``status.kratix.workflows`` is the only memory (kratix-compatibility.md#status-of-a-request): a restart of
-the operator, or somebody who deletes every Job, runs nothing again. An entry says in which phase its pipeline is and
-for which hash it got there. Upstream decides in the same way since its pull request 933.
+The record in ``status.kratix.workflows`` is the only memory (kratix-compatibility.md#status-of-a-request), so neither a
+restart of the operator nor the deletion of all Jobs makes anything run again. An entry has the phase of its pipeline
+and the hash for which it reached that phase. Kratix decides in the same way since its pull request 933.
 
-A step that is repeatable is the exception. It ends in the reconcile in which it begins, has no effect but its output,
-and costs milliseconds, so it is run again whenever somebody looks: that is how Works that were edited are put right.
-Its entry is written for people and decides nothing.
+A repeatable step is the exception. It ends within one reconciliation, has no effect except its output, and takes
+milliseconds, so it is run in every reconciliation, which also corrects Works that somebody edited. Its entry is only
+written for people and decides nothing.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from troth.engine.status.facts import PipelinePhase
 from troth.engine.workflow.outcomes import Running
 
 StepAction = Literal["run", "observe", "keep", "stay"]
-"""What to do with a step once all steps before it have ended.
+"""The action for a step once all steps before it have ended.
 
-``run``: start it. ``observe``: it was started, so find out how far it is; it starts anew only when nothing of it is
-left. ``keep``: it has ended, and what it left stands. ``stay``: it has failed or is suspended, and stays so until
+``run``: start it. ``observe``: it was started, so find out how far it is; it is only started again when nothing of it
+is left. ``keep``: it has ended, and its results stay. ``stay``: it has failed or is suspended, and stays so until
 somebody asks for another run.
 """
 
@@ -41,12 +41,13 @@ _ACTIONS: Final[Mapping[PipelinePhase, StepAction]] = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a workflow that is to run.
+    """One step of a workflow.
 
     Attributes:
-        name: of its pipeline.
-        hash: of what it is to run for (`workflow_hash`).
-        repeatable: it ends in one reconcile and has no effect but its output, so it may be run at any time.
+        name: the name of its pipeline.
+        hash: the hash of the specs that it is to run for (`workflow_hash`).
+        repeatable: whether it ends within one reconciliation and has no effect except its output, so that it may run at
+            any time.
     """
 
     name: str
@@ -56,13 +57,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """What the status records of one pipeline.
+    """The record of one pipeline in the status.
 
     Attributes:
-        name: of the pipeline.
-        phase: how far it is.
-        hash: of what it got there for; empty when nobody wrote one.
-        message: why it is suspended or has failed.
+        name: the name of the pipeline.
+        phase: the phase that it has reached.
+        hash: the hash for which it reached that phase; empty when none was written.
+        message: why it is suspended or has failed, or empty.
     """
 
     name: str
@@ -73,12 +74,12 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a report says of a workflow besides what its steps produced.
+    """What a report says about a workflow besides what its steps produced.
 
     Attributes:
-        hash: of what the steps ran for; empty writes none.
-        running: the step that has not ended.
-        held: the records of steps that were not reached this time and stand nevertheless, by name.
+        hash: the hash of the specs that the steps ran for (`workflow_hash`); empty if none is written.
+        running: the step that has not ended, or None.
+        held: the records, by name, of steps that were not reached this time and whose records stay.
     """
 
     hash: str = ""
@@ -87,12 +88,12 @@ class Progress:
 
 
 def read_progress(status: Mapping[str, Any], action: str = "configure") -> tuple[StepRecord, ...]:
-    """The record of a workflow: of Kratix's layout with a key for each action, or else of its flat one.
+    """Reads the record of a workflow, in Kratix's layout with a key for each action or in its flat one.
 
-    The flat one is that of the configure workflow. An entry without a known phase counts as Pending.
+    The flat layout belongs to the configure workflow. An entry without a known phase counts as Pending.
 
     Args:
-        status: of the request or the Promise.
+        status: the status of the request or the Promise.
         action: ``configure`` or ``delete``.
     """
     workflows = read_map(read_map(status.get("kratix")).get("workflows"))
@@ -113,15 +114,15 @@ def read_progress(status: Mapping[str, Any], action: str = "configure") -> tuple
 def plan_steps(
     steps: Sequence[Step], recorded: Sequence[StepRecord], *, from_start: bool = False
 ) -> tuple[StepAction, ...]:
-    """What to do with each step, once all before it have ended.
+    """Returns the action for each step, once all steps before it have ended.
 
-    Everything runs from the first step on when somebody asks for it, when the pipelines are not those of the record,
-    or when a step got where it is for another hash. Otherwise each goes on from where it is.
+    All steps run from the first one on when somebody asks for it, when the pipelines are not those of the record, or
+    when a step was recorded with another hash. Otherwise each step continues from its recorded phase.
 
     Args:
-        steps: all of the workflow, in order.
-        recorded: `read_progress`.
-        from_start: somebody asked for a new run.
+        steps: all steps of the workflow, in order.
+        recorded: the result of `read_progress`.
+        from_start: whether somebody asked for a new run.
     """
     if from_start or _is_outdated(steps, recorded):
         return tuple("run" for _ in steps)
@@ -133,9 +134,9 @@ def plan_steps(
 def held_records(
     steps: Sequence[Step], recorded: Sequence[StepRecord], *, from_start: bool = False
 ) -> dict[str, StepRecord]:
-    """The records that stand even if their steps are not reached this time, by name; see `plan_steps`.
+    """Returns the records that stay, by name, even if their steps are not reached this time; see `plan_steps`.
 
-    Templates in front of a step of containers may fail for a moment. That must not have the containers run again.
+    A step of templates before a step of containers may fail temporarily, which must not make the containers run again.
     """
     if from_start or _is_outdated(steps, recorded):
         return {}
@@ -147,16 +148,16 @@ def held_records(
 
 
 def workflow_hash(specs: Iterable[str]) -> str:
-    """The hash of what the steps of a workflow run for, from the hashes of the specs (`spec_hash`).
+    """Returns the hash for which the steps of a workflow run, from the hashes of the specs (`spec_hash`).
 
-    That of the Promise comes first, then that of the request. For a Promise's own workflow it is the Promise's alone.
+    The Promise's hash comes first, then the request's. For a Promise's own workflow there is only the Promise's.
     """
     parts = list(specs)
     return parts[0] if len(parts) == 1 else _md5("-".join(parts).encode())
 
 
 def spec_hash(spec: Any) -> str:
-    """The hash of a ``spec``, the same for every order of its keys; built as Kratix builds it."""
+    """Returns the hash of a ``spec``, which does not depend on the order of its keys, as Kratix computes it."""
     return _md5(orjson.dumps(spec, option=orjson.OPT_SORT_KEYS, default=dict))
 
 
