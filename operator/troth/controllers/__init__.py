@@ -1,1 +1,1 @@
-"""One file a kind: a reconcile function from a key to a Result."""
+"""The reconcilers, one file for each kind: each has a function that takes a key and returns a Result."""

@@ -1,9 +1,10 @@
-"""What may leave the one file of a Destination while somebody's part in it cannot be trusted.
+"""Which objects may be removed from a Destination's single file while one of the parts in it cannot be trusted.
 
-The file is put together from the placements that are sealed. One that somebody has edited, or that is from before there
-were seals, has no content to be written, and yet what is in the file of it must not go for that. Which documents those
-are nobody can read from the file. So whatever is in the file stays, except what is known to have belonged to others:
-to a sealed placement that goes now, or that had something else when the file was last written.
+The file is put together from the placements that are sealed. The content of a placement that somebody has edited, or
+that is older than the seals, is not written; but what it already has in the file must not be removed for that reason.
+The file does not tell which documents these are. So everything in the file stays, except what is known to have
+belonged to others: to a sealed placement that is being deleted now, or to one that had other content when the file was
+last written.
 
 Rejected: to keep everything until all is sealed. One editor of one namespace could keep the objects of all others from
 ever leaving.
@@ -40,7 +41,7 @@ _NAMED: Final = 5
 
 
 def unsealed_parts(platform: Platform, destination: str, location: Location) -> list[WorkPlacement]:
-    """The living placements without a valid seal of which something may be in a Destination's one file."""
+    """The placements without a valid seal that may have a part in a Destination's single file, if not being deleted."""
     found = platform.caches.placements.by_index(BY_CLAIM, claim_of_destination(destination))
     return [
         each for each in found if not each.metadata.deleting and _has_part(platform, each, destination, location)
@@ -48,7 +49,11 @@ def unsealed_parts(platform: Platform, destination: str, location: Location) -> 
 
 
 def _has_part(platform: Platform, placement: WorkPlacement, destination: str, location: Location) -> bool:
-    """Whether its status proves so, or it is of old and belongs to a Work whose owner lives: a claim is not enough."""
+    """Whether a placement has a part in the file.
+
+    Its status must prove it, or the placement must be older than the seals and belong to a Work whose owner exists.
+    What the placement claims about itself is not enough.
+    """
     if placement.recorded:
         return any(
             place.aggregate == location.aggregate
@@ -69,10 +74,11 @@ def _has_part(platform: Platform, placement: WorkPlacement, destination: str, lo
 async def released_objects(
     platform: Platform, destination: str, *, before: Parts, now: Parts, unsealed: Sequence[WorkPlacement]
 ) -> frozenset[ObjectKey]:
-    """The objects that may leave a Destination's one file although something unsealed has a part in it.
+    """The objects that may be removed from a Destination's single file although an unsealed placement has a part in it.
 
-    They are those of sealed placements that are being deleted, and of others that had them when the file was last
-    written, unless an unsealed one had them as well: as it was last written or else as it says now.
+    They are the objects of sealed placements that are being deleted, and those that other sealed placements had when
+    the file was last written. An object stays if an unsealed placement has it as well: when the file was last written
+    or, if that is not known, now.
 
     Raises:
         ContentsChanged: a placement that is being deleted has just been edited.
@@ -99,7 +105,7 @@ async def released_objects(
 
 
 def describe_unsealed(unsealed: Sequence[WorkPlacement], path: str) -> str:
-    """Why something stays in a file, as an Event on its Destination says it."""
+    """The text of the Event on a Destination that says why something stays in its file."""
     names = sorted(f"{each.metadata.namespace}/{each.metadata.name}" for each in unsealed)
     shown = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
     return (
@@ -118,4 +124,4 @@ async def _read_unsealed(platform: Platform, placement: WorkPlacement) -> frozen
     try:
         return await read_objects(await load_placement(platform, placement))
     except (NotFound, ContentsChanged, InvalidObject):
-        return frozenset()  # what cannot be read holds nothing
+        return frozenset()  # a placement that cannot be read counts as empty

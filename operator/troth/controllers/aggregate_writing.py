@@ -1,10 +1,10 @@
-"""The one file of a Destination with the mode aggregatedYAML: put together from its placements, and written.
+"""Puts together and writes the single file of a Destination with the mode aggregatedYAML.
 
-Whichever of its placements changes, the whole file is written; so it is built here, under a lock for each Destination,
-and not by the placements, each of which would know of the others what it has just read.
+Whichever of its placements changes, the whole file is written. So it is built here, under a lock for each Destination,
+and not by the reconciles of the placements, which would overwrite each other with what each of them has just read.
 
-What may leave the file while somebody's part in it cannot be trusted is in aggregate_parts.py; whose the file is, in
-aggregates.py.
+aggregate_parts.py decides what may be removed from the file while one of its parts cannot be trusted, and
+aggregates.py records that the file belongs to the Destination.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from troth.stores.handover import Handover, Spared
 from troth.stores.kubernetes_objects import ObjectKey
 
 LARGEST_AGGREGATE: Final = 32 * 1024 * 1024
-"""Bytes of the one file of a Destination with the mode aggregatedYAML: it is put together in memory."""
+"""The largest size, in bytes, of the single file of a Destination: it is put together in memory."""
 
 _NAMED: Final = 5
 _SETTLING_IN: Final = 15.0
 
 
 class AggregateWriter:
-    """Writes the one file of each Destination that has one."""
+    """Writes the single file of each Destination that has one."""
 
     def __init__(self, platform: Platform, welcome: Welcome) -> None:
         self._platform = platform
@@ -77,13 +77,13 @@ class AggregateWriter:
             before = self._last.get((destination, path))
             released: frozenset[ObjectKey] = frozenset()
             if staying:
-                # What is in the file of one that cannot be written is what it had when it was last written.
+                # A placement that cannot be written has in the file what it had when the file was last written.
                 names_of = [(other.metadata.name, other.metadata.namespace) for other in staying]
                 now |= {each: before[each] for each in names_of if before and each in before}
                 released = await released_objects(
                     self._platform, destination, before=before or {}, now=now, unsealed=staying
                 )
-            if before is None:  # after a start nobody knows what was in the file
+            if before is None:  # after a start it is not known what was in the file
                 changed = [placement.metadata.name]
             else:
                 changed = sorted(key[0] for key in now | before if now.get(key) != before.get(key))
@@ -96,7 +96,7 @@ class AggregateWriter:
                 return {path: content} if content is not None else {}
 
             async def ask() -> Handover:
-                # What somebody has edited cannot be written, and what is in the file of it must not go for that.
+                # An edited placement is not written, but its part of the file must not be removed for that reason.
                 spared = await on_the_way_elsewhere(self._platform, placements)
                 if keeper is not None:
                     self._tell_unsealed(keeper, unsealed, path)
@@ -123,7 +123,7 @@ class AggregateWriter:
             return written
 
     def _tell_unsealed(self, destination: Destination, unsealed: Sequence[WorkPlacement], path: str) -> None:
-        """Says on a Destination, once, why something stays in its one file."""
+        """Records one Event on a Destination that says why something stays in its single file."""
         names_of = frozenset(f"{each.metadata.namespace}/{each.metadata.name}" for each in unsealed)
         if names_of and self._told_unsealed.get(destination.name) != names_of:
             self._platform.events.record(
@@ -136,10 +136,10 @@ class AggregateWriter:
         self._told_unsealed[destination.name] = names_of
 
     def is_settling_in(self, destination: str, location: Location) -> bool:
-        """Whether others with parts in a Destination's file wait for their owners, soon after the operator began.
+        """Whether other parts of a Destination's file still wait for their owners, soon after a start.
 
-        After another key was made nothing is sealed, and everything is within seconds: one file need not be written
-        again and again on the way there.
+        After the sealing key was replaced nothing is sealed, and within seconds everything is again. The file is not
+        written again and again during that time.
         """
         now = asyncio.get_running_loop().time()
         if self._began is None:
@@ -147,9 +147,9 @@ class AggregateWriter:
         return now - self._began < _SETTLING_IN and bool(unsealed_parts(self._platform, destination, location))
 
     def _is_part(self, placement: WorkPlacement) -> bool:
-        """Whether a sealed placement has a part in its Destination's file: it was written, or is to be.
+        """Whether a sealed placement has a part in its Destination's file, because it was written or is to be written.
 
-        What somebody has kept of a request that is gone and created again is neither.
+        A placement of a request that is gone, which somebody has kept and created again, has no part in it.
         """
         standing = judge_placement(self._platform.caches, placement)
         return was_ever_written(placement) or not standing.refusal
@@ -157,9 +157,9 @@ class AggregateWriter:
     async def _parts(
         self, placements: Sequence[WorkPlacement], location: Location
     ) -> tuple[dict[tuple[str, str], Mapping[str, bytes]], tuple[str, ...], list[WorkPlacement]]:
-        """What each placement has in the one file, the other stores that may hold any of it, and whose part stays.
+        """The parts of the file by placement, the other stores that may hold any of them, and whose parts stay.
 
-        That is of placements whose new content may not be written, so what they have in the file is as it was.
+        The placements whose parts stay are those whose new content may not be written.
         """
         contents: dict[tuple[str, str], Mapping[str, bytes]] = {}
         staying: list[WorkPlacement] = []
@@ -171,7 +171,7 @@ class AggregateWriter:
             except InvalidObject:
                 if location in read_whereabouts(placement).places:
                     staying.append(placement)
-                continue  # it says so itself, and what it has stays
+                continue  # its own status says why, and its part of the file stays
             files: Mapping[str, bytes] = await load_placement(self._platform, placement)
             if leaves(self._platform, placement):
                 files = await still_needed(self._platform, placement, files, placements)
@@ -191,6 +191,6 @@ def _require_room(placements: Sequence[WorkPlacement], location: Location) -> No
 
 
 def _enumerate(placements: Sequence[str]) -> str:
-    """Whose documents in one file changed, for the message of a commit."""
+    """A list of the placements whose documents in the file changed, for the message of a commit."""
     shown = ", ".join(placements[:_NAMED])
     return shown + (f" and {len(placements) - _NAMED} more" if len(placements) > _NAMED else "")

@@ -1,8 +1,8 @@
-"""Whose the one file of a Destination with the mode aggregatedYAML is: `status.troth.aggregate` of the Destination.
+"""The record that the file of a Destination with the mode aggregatedYAML is its own: `status.troth.aggregate`.
 
 No record of files stands beside it in the store, since the GitOps tool that reads the folder would take it for a
-manifest. So the Destination looks once whether a stranger's file is at the path, before any placement writes there, and
-records that the path is its own. Its status is out of tenants' reach, which that of a placement may not be.
+manifest. So the Destination looks once whether somebody else's file is at the path, before any placement writes there,
+and records that the path is its own. Tenants cannot write the status of a Destination; that of a placement they might.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ class OneFile:
     """The file that is a Destination's own.
 
     Attributes:
-        path: in the store.
-        address: where the store was (`StoreKind.address_of`).
-        adopted: it was there before and was taken over, so it stays when nothing is wanted in it any more.
+        path: the path of the file in the store.
+        address: the address of the store when this was recorded (`StoreKind.address_of`).
+        adopted: whether the file was there before and was taken over. Then it stays when nothing is wanted in it any
+            more.
     """
 
     path: str
@@ -40,7 +41,7 @@ class OneFile:
 
 
 def read_one_file(status: Mapping[str, Any]) -> OneFile | None:
-    """What the status of a Destination records."""
+    """The record in the status of a Destination; None when there is none."""
     record = (status.get("troth") or {}).get("aggregate")
     if not isinstance(record, Mapping) or not record.get("path"):
         return None
@@ -48,22 +49,30 @@ def read_one_file(status: Mapping[str, Any]) -> OneFile | None:
 
 
 def one_file_at(destination: Destination, path: str, address: str) -> OneFile | None:
-    """The Destination's one file, if it is recorded to have it at this path of the store at this address."""
+    """The record of a Destination's single file, if it names this path in the store at this address; else None."""
     found = read_one_file(destination.status)
     return found if found is not None and (found.path, found.address) == (path, address) else None
 
 
 def has_one_file(destination: Destination) -> bool:
-    """Whether everything on a Destination is in one file; a cluster that is written to directly has no files."""
+    """Whether everything on a Destination is in one file. A cluster that is written to directly has no files."""
     return destination.mode == AGGREGATED and destination.store.holds_files
 
 
 async def take_one_file(
     destination: Destination, writer: StateStoreWriter, *, store_path: str, address: str, settled: bool
 ) -> OneFile | None:
-    """The file as it is to be recorded; None in another mode. Raises StoreError (NotOurs) when it is a stranger's.
+    """The record of the file for the Destination's status; None in another mode.
 
-    ``settled``: the Destination had its files at this very place before Troth recorded whose the one file is.
+    Args:
+        destination: the Destination.
+        writer: the writer of its store.
+        store_path: the prefix of everything in the store.
+        address: the address of the store (`StoreKind.address_of`).
+        settled: whether the Destination had its files at this very place before Troth recorded who owns the file.
+
+    Raises:
+        StoreError: NotOurs, when the file belongs to somebody else.
     """
     if not has_one_file(destination):
         return None
@@ -79,5 +88,5 @@ async def take_one_file(
 
 
 def was_ready(destination: Destination) -> bool:
-    """Whether the Destination was last said to be ready."""
+    """Whether the Destination's status says that it is ready."""
     return (find_condition(destination.status.get("conditions"), READY) or {}).get("status") == "True"

@@ -1,8 +1,9 @@
-"""Whether a Destination allows what a Work would place there, judged before a placement gets it.
+"""Decides whether a Destination allows the files of a Work, before a placement gets them.
 
-What a placement holds has been allowed, so every store writes it without a question, and what a Destination does not
-allow any more stays as it was written. The placement notes by which rules it was judged (an annotation), so a restart
-judges nothing again; the note is believed for content that the placement has, and never for content that it gets.
+What a placement holds has been allowed, so every store writes it without asking again, and files that a Destination no
+longer allows stay as they were written. An annotation of the placement names the rules by which it was judged, so
+nothing is judged again after a restart. The annotation is trusted for the content that the placement has, and never for
+new content.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ from troth.engine.placement.work import decode_content
 
 
 def note_of(destination: Destination | None) -> str | None:
-    """What a placement notes of the rules of its Destination; None when it has none."""
+    """The annotation's value for the rules of a Destination; None when the Destination has no rules."""
     return fingerprint(destination.allow) if destination and destination.allow else None
 
 
 async def why_forbidden(destination: Destination | None, workloads: Sequence[Mapping[str, str]]) -> str:
-    """Why a Destination does not allow files (each with ``filepath`` and encoded ``content``), or ""."""
+    """Why a Destination does not allow some files; empty when it allows all of them.
+
+    Each file has a ``filepath`` and its encoded ``content``, as in a Work.
+    """
     if destination is None or (allow := destination.allow) is None:
         return ""
 
@@ -43,6 +47,6 @@ async def why_forbidden(destination: Destination | None, workloads: Sequence[Map
 
 
 def summed_up(sentences: Sequence[str]) -> str:
-    """Several of them in one."""
+    """Sums up several such reasons in one sentence."""
     more = f" (and {len(sentences) - 1} more)" if len(sentences) > 1 else ""
     return f"{min(sentences)}{more}" if sentences else ""

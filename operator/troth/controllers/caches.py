@@ -1,9 +1,9 @@
-"""What the operator knows of the cluster, for whoever has to decide something. Reading only.
+"""What the operator knows of the cluster. Reconcilers read it here when they decide something; nothing is written here.
 
 There is one cache for each kind that is followed. `troth.controllers.kinds` says which kinds these are,
 `troth.controllers.informers` keeps the caches, and `troth.controllers.triggers` says which keys are queued when
 something in them changes. They are apart as in kro's dynamic controller (pkg/dynamiccontroller: watch manager,
-coordinator and controller), so neither reading nor the triggers need a queue, a task or an API server.
+coordinator and controller), so that neither reading nor the triggers need a queue, a task or an API server.
 """
 
 from __future__ import annotations
@@ -47,13 +47,14 @@ class Caches:
     """The objects of every followed kind.
 
     Attributes:
-        seals: tells what the operator wrote itself.
-        system_namespace: where the Works of Promises are.
+        seals: recognises what the operator wrote itself.
+        system_namespace: the namespace with the Works of Promises.
         request_apis: the APIs of Promises with their requests.
-        informers: the kinds that are followed from start to end, by `Resource.name`.
-        digests: what was found out of contents: a Work and its placements carry the same, which are unpacked once.
-        unfit: by Promise, the requests (namespace, name) that do not fit its API: it is queued when one of them changes
-            or goes.
+        informers: the informers of the kinds that are followed from start to end, by `Resource.name`.
+        digests: what is known of file contents. A Work and its placements carry the same contents, which are unpacked
+            once.
+        unfit: by the name of a Promise, the requests (namespace, name) that do not fit its API. The Promise is queued
+            when one of them changes or is deleted.
     """
 
     seals: Seals
@@ -64,7 +65,7 @@ class Caches:
     unfit: dict[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
 
     def of(self, resource: Resource, view: type[T]) -> Informer[T]:  # noqa: ARG002 - it is the type of the answer
-        """The objects of a kind, as the view that its row in `troth.controllers.kinds` makes.
+        """The informer of a kind, whose objects are the views that its row in `troth.controllers.kinds` makes.
 
         Raises:
             KeyError: the kind has no row.
@@ -102,12 +103,12 @@ class Caches:
         return {kind.kind: self.of(kind.resource, StateStore) for kind in STORE_KINDS.values()}
 
     def get_store(self, ref: StoreRef) -> StateStore | None:
-        """A state store of any kind."""
+        """The state store that a reference names, of whatever kind it is; None when it is not known."""
         kind = STORE_KINDS.get(ref.kind)
         return self.of(kind.resource, StateStore).get("", ref.name) if kind else None
 
     def definition_of_kind(self, group: str, kind: str) -> Definition | None:
-        """The definition of that group and kind that a Promise has installed, followed or not."""
+        """The definition of this group and kind that a Promise has installed, whether it is followed or not."""
         return next(
             (
                 found
@@ -117,7 +118,7 @@ class Caches:
             None,
         )
 
-    # ---- whose a Work is
+    # ---- the owner of a Work
 
     def owner_key(self, work: Work) -> Key | None:
         """The key of a Work's owner; None while the API of its Promise is not followed."""
@@ -131,9 +132,9 @@ class Caches:
         return Key(api.resource.name, namespace, meta.labels.get(names.RESOURCE_NAME) or work.resource_name)
 
     def uid_of_owner(self, work: Work, *, waiting: Key) -> str | None:
-        """The uid of whoever a Work belongs to by its labels; empty when there is no such owner (any more).
+        """The uid of the owner that a Work's labels name; empty when that owner does not exist.
 
-        None while that is not known: then ``waiting`` is queued when it is.
+        None while this is not known. The key ``waiting`` is queued as soon as it is.
         """
         name = promise_of(work.metadata) or work.promise_name
         promise = self.promises.get("", name)
@@ -150,7 +151,7 @@ class Caches:
         return None
 
     def is_at_home(self, work: Work) -> bool:
-        """Whether a Work is in a namespace in which the owner that it claims may have its Works."""
+        """Whether a Work is in a namespace in which the owner that it names may have Works."""
         promise = self.promises.get("", promise_of(work.metadata) or work.promise_name)
         homes = {self.system_namespace, promise.spec.pipeline_namespace if promise else ""}
         if work.type == names.WORK_TYPE_RESOURCE:

@@ -1,4 +1,4 @@
-"""What was logged of a key that fails: once, again when it fails in another way, and now and then as a reminder.
+"""Limits what is logged about a key that fails: once, when it fails in another way, and now and then as a reminder.
 
 A key that fails is tried again every few minutes at least, and a thousand of them fail together when their store or a
 right is missing. Somebody reads that at three in the morning: one line for each thing that is wrong, and one when it
@@ -26,10 +26,10 @@ class _Complaint:
 
 
 class Complaints:
-    """Remembers, for each key that fails, what was said of it. A key that succeeds is forgotten."""
+    """Remembers, for each key that fails, what was logged about it. A key that succeeds is forgotten."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        """``clock`` counts seconds."""
+        """``clock`` returns the time in seconds; only differences matter."""
         self._clock = clock
         self._known: dict[Key, _Complaint] = {}
 
@@ -37,7 +37,7 @@ class Complaints:
         return len(self._known)
 
     def note(self, key: Key, message: str) -> str | None:
-        """A key failed; answers the line to log, or None when it has been said."""
+        """Notes that a key failed. Returns the line to log, or None when it was logged before."""
         now = self._clock()
         known = self._known.get(key)
         if known is None:
@@ -53,6 +53,6 @@ class Complaints:
         return message + times
 
     def settle(self, key: Key) -> int:
-        """A key succeeded; answers how many attempts had failed since it last did."""
+        """Notes that a key succeeded. Returns how many attempts have failed since it last succeeded."""
         known = self._known.pop(key, None)
         return known.attempts if known else 0

@@ -1,14 +1,14 @@
-"""How the components of a request fare: read from the informers that follow their Promises anyway.
+"""The state of a request's components, read from the informers that follow their Promises anyway.
 
-Which components there are comes from what was rendered, not from what is there, so a request is never called Ready
-before its components were seen; and one that carries the right labels without having been rendered is nobody's
-component. How they fare is what their own status says, once they hold what was rendered.
+The components are those that were rendered, and not those that exist. So a request is never Ready before its components
+were seen, and a request that carries the right labels without having been rendered is not a component. Their state is
+what their own status says, once they hold what was rendered.
 
-Components stand in their parent's status before they are written anywhere, as a finalizer is there before the first
-effect: a parent that is deleted waits for the ones that its status names.
+Components are listed in their parent's status before they are written anywhere, just as a finalizer is set before the
+first effect: a parent that is being deleted waits for those that its status names.
 
 While the requests of a Promise are still being listed (after a restart) nothing is known of them. The parent then
-waits with its report, which stands as it was; the end of the list queues it.
+leaves its status as it is, and is queued when the list is complete.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from troth.engine.status import (
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What is known of one component: the request, if it is there; or why nothing can be known of it."""
+    """What is known of one component: the request, if it exists, or why nothing can be known of it yet."""
 
     promise: str = ""
     request: Request | None = None
@@ -50,7 +50,10 @@ class Components:
         self._platform = platform
 
     def announce(self, rendered: Iterable[Component], status: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
-        """``status.troth.components`` with what is rendered for the first time; None when all of it is there."""
+        """``status.troth.components`` with the components that were rendered for the first time added.
+
+        None when the status names all of them already.
+        """
         known = {component.identity for component in reported(status)}
         fresh = [component for component in rendered if component.identity not in known]
         if not fresh:
@@ -64,14 +67,14 @@ class Components:
     def facts(
         self, key: Key, parent: Parent, rendered: Iterable[Component], status: Mapping[str, Any], *, complete: bool
     ) -> tuple[ComponentFacts, ...] | None:
-        """How the components fare, or None while that cannot be known.
+        """The state of the components, or None while it cannot be known.
 
         Args:
-            key: the parent.
-            parent: the same, as labels name it.
+            key: the key of the parent.
+            parent: the same object, as labels name it.
             rendered: the components that its pipelines render now.
             status: the parent's status.
-            complete: all pipelines have run; otherwise what was known before still counts.
+            complete: whether all pipelines have run. Otherwise the components that were known before still count.
         """
         components = list(rendered)
         if not complete:
@@ -89,7 +92,7 @@ class Components:
         return tuple(found)
 
     def remaining(self, key: Key, parent: Parent, status: Mapping[str, Any]) -> list[str]:
-        """What is still there of the components that were reported, in words; for a parent that is being deleted."""
+        """The components in the status that still exist, in words; for a parent that is being deleted."""
         components = reported(status)
         self._platform.caches.request_apis.note_parent(key, {(item.group, item.kind) for item in components})
         found: list[str] = []
@@ -99,7 +102,7 @@ class Components:
             if live is None and not look.unknown and not (look.promise and look.problem):
                 continue
             if live is not None and read_parent(live.metadata.labels) != parent:
-                continue  # somebody else's by now
+                continue  # it belongs to somebody else by now
             found.append(f"{component.kind} {component.name}")
         return found
 
@@ -122,7 +125,7 @@ class Components:
             return _Look(problem=f"no Promise offers {component.kind} of {component.group}")
         if promise.metadata.is_paused:
             return _Look(promise.name, problem=f"its Promise {promise.name} is paused")
-        # Its Promise was not looked at since the start, or its definition is on its way in or out.
+        # Its Promise has not been reconciled since the start, or its definition is being installed or removed.
         return _Look(promise.name, unknown=definition.established and not definition.metadata.deleting)
 
     def _judge(self, key: Key, parent: Parent, component: Component, look: _Look) -> ComponentFacts:
@@ -144,7 +147,7 @@ class Components:
             if owner is None:
                 return facts.with_state(
                     "Pending", ON_ITS_WAY
-                )  # it was there before, and is refused until it is adopted
+                )  # it existed before, and is refused until it is adopted
             return facts.with_state(
                 "Failing", f"it belongs to {owner.namespace}/{owner.name} of the Promise {owner.promise}"
             )

@@ -1,9 +1,9 @@
-"""The contents of files, by Git blob id, for as long as they are likely to be needed again.
+"""Keeps the contents of files, by Git blob id, for as long as they are likely to be needed again.
 
-A render's output is read twice more within a second, by the Work's and the placement's reconcile, and then
-perhaps never. Caches of objects hold blob ids only, so this keeps the newest contents within a bound
-of bytes, and whoever misses one reads the object. Contents are compressed as they stand in Works: storing what
-is copied from Work to WorkPlacement costs nothing twice.
+What a pipeline renders is read twice more within a second, by the reconciles of the Work and of the placement, and
+after that perhaps never. The caches of objects hold blob ids only. So the newest contents are kept here, up to a
+number of bytes; a content that is missing is read from its object. Contents are kept compressed as they are in Works,
+so that copying one from a Work to a WorkPlacement does not compress it again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import OrderedDict
 
 
 class Contents:
-    """Maps blob ids to encoded contents (gzip, base64) within ``limit`` bytes; the oldest goes first."""
+    """Maps blob ids to encoded contents (gzip, base64), up to ``limit`` bytes in all. The oldest is dropped first."""
 
     def __init__(self, *, limit: int = 64 * 1024 * 1024) -> None:
         self._limit = limit
@@ -20,7 +20,7 @@ class Contents:
         self._encoded: OrderedDict[str, str] = OrderedDict()
 
     def put(self, blob: str, encoded: str) -> None:
-        """Remembers the encoded content of a blob."""
+        """Keeps the encoded content of a blob."""
         if blob in self._encoded:
             self._encoded.move_to_end(blob)
             return

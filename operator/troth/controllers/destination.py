@@ -1,13 +1,13 @@
-"""Destinations: their canaries, their readiness, and their clean-up.
+"""Reconciles Destinations: their canaries, their readiness, and their clean-up.
 
 See kratix-compatibility.md#paths-in-a-state-store, #destinations.
 
-What a Destination itself has in its store (canaries, or the placeholders that keep its folders) is recorded in its
-status, so that a Destination that changes its path or its store leaves nothing behind. It moves as placements do, by
-a plan (`troth.engine.placement.moves`).
+The files of the Destination itself (canaries, or the placeholders that keep its folders) are recorded in its status, so
+that a Destination that changes its path or its store leaves nothing behind. They are moved as those of placements are,
+by a plan (`troth.engine.placement.moves`).
 
-This record has no seal, as that of a placement has: Destinations belong to the cluster, and whoever may write their
-status may write them, too, and so decide anyway what is written where.
+Unlike the record of a placement, this record does not have a seal: Destinations belong to the cluster, and whoever may
+write their status may also write their spec, and so decides anyway what is written where.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from troth.stores import Claim, StateStoreWriter, StoreError
 
 
 class _PlaceTaken(InvalidObject):
-    """Another Destination has the path; it may leave it."""
+    """Another Destination has the path, and may leave it some day."""
 
 
 class DestinationReconciler:
@@ -65,7 +65,7 @@ class DestinationReconciler:
         self._told: dict[str, Neighbours] = {}
 
     async def reconcile(self, key: Key) -> Result:
-        """Writes the canaries of one Destination, or cleans up after it."""
+        """Writes the canaries of one Destination, or cleans up when it is being deleted."""
         destination = self._platform.caches.destinations.get("", key.name)
         if destination is None:
             self._platform.writes.forget(key)
@@ -117,14 +117,20 @@ class DestinationReconciler:
         return DONE
 
     def _check(self, destination: Destination) -> Neighbours:
-        """Two Destinations with one place would each remove what the other wrote."""
+        """Checks that no other Destination has the same place: each would remove what the other wrote.
+
+        Returns how it stands to the others.
+
+        Raises:
+            InvalidObject: it may not have this place.
+        """
         ref = destination.store
         require_store_kind(ref.kind, "spec.stateStoreRef.kind")
         destination_prefix(destination, store_path="")
         neighbours = self._neighbourhood.of(destination)
         if self._told.setdefault(destination.name, neighbours) != neighbours:
             self._told[destination.name] = neighbours
-            # those that were refused may be written now
+            # placements that were refused may be written now
             self._platform.trigger(placements_on([destination.name], self._platform.caches))
         if neighbours.taken_by:
             raise _PlaceTaken(
@@ -135,7 +141,7 @@ class DestinationReconciler:
         return neighbours
 
     async def _note(self, key: Key, destination: Destination, plan: Sequence[Step]) -> Destination:
-        """Records where else own files may be from now on, if the plan says so; answers the Destination."""
+        """Records where else its own files may be from now on, if the plan says so. Returns the Destination."""
         for step in plan:
             if isinstance(step, Note):
                 also = [place.as_status() for place in step.also]
@@ -152,12 +158,12 @@ class DestinationReconciler:
     async def _carry_out(
         self, destination: Destination, plan: Sequence[Step], writer: StateStoreWriter, own: DestinationFiles
     ) -> Location | None:
-        """Takes the steps of a plan; answers what is to be recorded. Raises StoreError at the first that fails."""
+        """Takes the steps of a plan. Returns the location to record; raises StoreError at the first step that fails."""
         found: Location | None = None
         for step in plan:
             match step:
                 case Note():
-                    pass  # it was recorded before
+                    pass  # this was recorded before the first step
                 case Write(location):
                     written = await writer.write(_claim(destination, own))
                     key = Key(DESTINATION.name, "", destination.name)
@@ -169,7 +175,11 @@ class DestinationReconciler:
         return found
 
     async def _leave(self, destination: Destination, step: Leave | Wait) -> None:
-        """Takes one step away from a place; raises StoreError."""
+        """Takes one step that removes files from a place.
+
+        Raises:
+            StoreError: the store could not do it.
+        """
         owner = destination_owner(destination)
         match step:
             case Remove(old):
@@ -181,12 +191,12 @@ class DestinationReconciler:
             case Wait():
                 raise waiting_for(step)
             case Abandon() | TakeOut():
-                pass  # what nobody can reach stays there; and own files are shared with nobody
+                pass  # files that cannot be reached stay there, and its own files are shared with nobody
 
-    # ---- the end
+    # ---- deletion
 
     async def _keep_finalizer(self, key: Key, destination: Destination) -> Destination:
-        """Our finalizer is there exactly while the Destination wants everything removed with it."""
+        """Sets our finalizer exactly while the Destination wants everything to be removed with it."""
         have = names.DESTINATION_CLEANUP in destination.metadata.finalizers
         want = destination.cleanup == "all"
         if have == want:
@@ -195,7 +205,7 @@ class DestinationReconciler:
         return self._platform.caches.destinations.get("", key.name) or destination
 
     async def _name_file(self, key: Key, destination: Destination) -> Destination:
-        """Puts the name of the one file into the spec, where nobody gave one, as Kratix's webhook does."""
+        """Puts the default name of the single file into the spec when it has none, as Kratix's webhook does."""
         if destination.mode != "aggregatedYAML" or destination.names_file:
             return destination
         patch = {"spec": {"filepath": {"filename": destination.filename}}}
@@ -214,7 +224,7 @@ class DestinationReconciler:
         )
 
     async def _clean_up(self, key: Key, destination: Destination) -> Result:
-        """``cleanup: all``: its placements and their files, then its own files, then the finalizer."""
+        """Carries out ``cleanup: all``: removes its placements with their files, its own files, then the finalizer."""
         ref = destination.store
         if names.DESTINATION_CLEANUP not in destination.metadata.finalizers:
             others = ", ".join(destination.metadata.finalizers)
@@ -230,7 +240,7 @@ class DestinationReconciler:
             await self._set_finalizer(key, destination, present=False)
             return DONE
         caches = self._platform.caches.placements
-        # Those that somebody has edited, too, as far as their status proves what was written.
+        # Placements that somebody has edited go as well, as far as their status proves what was written.
         edited = (
             each for each in caches.by_index(BY_CLAIM, claim_of_destination(destination.name)) if each.recorded
         )
@@ -255,7 +265,7 @@ class DestinationReconciler:
         return DONE
 
     def _own_places(self, destination: Destination) -> list[Location]:
-        """Where its own files may be: as recorded, and where it wants them, if that write was not recorded."""
+        """Where its own files may be: as recorded, and where it wants them, in case that write was not recorded."""
         places = list(read_locations(destination.status).places)
         ref = destination.store
         store = self._platform.open_stores.get(ref)
@@ -285,7 +295,8 @@ class DestinationReconciler:
         one_file: OneFile | None = None,
     ) -> None:
         exists = self._platform.caches.get_store(ref) is not None
-        # Its own files may be there since better days; what everybody else hears from the store is true for it, too.
+        # Its own files may have been written earlier; but a refusal that everybody gets from the store counts here,
+        # too.
         refusal = self._platform.writes.problem(ref) if exists and store and not store.problem else None
         facts = DestinationFacts(
             store_kind=ref.kind,
@@ -325,7 +336,7 @@ class DestinationReconciler:
 
 
 def _claim(destination: Destination, own: DestinationFiles, *, owner: str = "") -> Claim:
-    """The claim to a Destination's own files; in the name of another owner for what it has left behind."""
+    """The claim to a Destination's own files; ``owner`` is given for files that it has left behind elsewhere."""
 
     async def load() -> Mapping[str, bytes]:
         return own.files
@@ -341,5 +352,5 @@ def _claim(destination: Destination, own: DestinationFiles, *, owner: str = "") 
 
 
 def destination_owner(destination: Destination) -> str:
-    """Who owns a Destination's own files, as the stores know it."""
+    """The name by which the stores know the owner of a Destination's own files."""
     return f"destination/{destination.name}"

@@ -1,7 +1,7 @@
-"""Which difference between two versions of an object matters to whom.
+"""Which differences between two versions of an object matter, and to whom.
 
-A watch tells of every write, most of them the operator's own or of no consequence to anybody else. What is compared
-here is what the reader would act on, so that a change of a status does not go through the house like one of a spec.
+A watch reports every write; most writes are the operator's own, or do not matter to any other object. Only what the
+other object would act on is compared here, so that a changed status does not queue as much as a changed spec.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ FAILING: Final = "failing"
 
 
 def meant_differs(old: Any, new: Any) -> bool:
-    """Whether what people (or another controller) want differs; status alone does not count.
+    """Whether what people (or another controller) want differs; a change of the status alone does not count.
 
-    Neither do a finalizer or our own label that were added: that is what we write ourselves, and the watch may
-    bring it before the answer to the write does.
+    Neither does a finalizer or our own label that was added: we write these ourselves, and the watch may report them
+    before the write is answered.
     """
     if old is None or new is None:
         return True
@@ -46,14 +46,14 @@ def _without_ours(labels: Mapping[str, str]) -> dict[str, str]:
 
 
 def _ours(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
-    """Our own label as it should be compared: one that was added counts as no change."""
+    """Our own label as it is to be compared: a label that was added does not count as a change."""
     if names.PROMISE_NAME not in before or names.PROMISE_NAME not in after:
         return {}
     return {names.PROMISE_NAME: after[names.PROMISE_NAME]}
 
 
 def as_offer(promise: Promise | None) -> object:
-    """What a Promise is to its requests and to the Promises that require it."""
+    """What matters of a Promise to its requests and to the Promises that require it."""
     if promise is None:
         return None
     status = promise.status
@@ -64,19 +64,19 @@ def as_offer(promise: Promise | None) -> object:
         status.get("status"),
         status.get("observedGeneration"),
         promise.metadata.deleting,
-        why,  # its requests repeat it
+        why,  # the status of its requests repeats it
     )
 
 
 def as_dependent(promise: Promise | None) -> object:
-    """What a Promise is to those that it requires, which name it in their status."""
+    """What matters of a Promise to those that it requires, which name it in their status."""
     if promise is None or not promise.spec.required_promises:
         return None
     return (promise.version, [(entry.name, entry.version) for entry in promise.spec.required_promises])
 
 
 def as_component(request: Request | None) -> object:
-    """What a request is to its parent."""
+    """What matters of a request to its parent."""
     if request is None:
         return None
     meta = request.metadata
@@ -99,7 +99,7 @@ def told_differs(old: Work | WorkPlacement | None, new: Work | WorkPlacement | N
 
 
 def rewritten(old: Work | WorkPlacement | None, new: Work | WorkPlacement | None) -> bool:
-    """Whether what an object says differs from what it said, its status apart."""
+    """Whether an object differs from what it was, apart from its status."""
     if old is None or new is None:
         return False
     before, after = old.metadata, new.metadata
@@ -107,12 +107,12 @@ def rewritten(old: Work | WorkPlacement | None, new: Work | WorkPlacement | None
 
 
 def as_keeper(work: Work) -> object:
-    """What a Work is to its placements: which of them it still wants, and for whom."""
+    """What matters of a Work to its placements: which of them it still wants, and for whom."""
     return (work.sealed_for, names.RETIRED in work.metadata.labels, {group.id for group in work.groups})
 
 
 def as_target(destination: Destination | None) -> object:
-    """What a Destination is to scheduling."""
+    """What matters of a Destination to scheduling."""
     if destination is None:
         return None
     meta = destination.metadata
@@ -120,9 +120,9 @@ def as_target(destination: Destination | None) -> object:
 
 
 def was_ever_written(placement: WorkPlacement) -> bool:
-    """Whether some content of a placement has reached its Destination.
+    """Whether any content of a placement has reached its Destination.
 
-    One from before there were seals is taken at its word: then its group stays where it is.
+    The status of a placement that is older than the seals is believed here, so that its group stays where it is.
     """
     status = placement.status
     said = bool(status.get("versionID") or read_own(status).fields.get("location"))
@@ -130,7 +130,7 @@ def was_ever_written(placement: WorkPlacement) -> bool:
 
 
 def as_place(destination: Destination | None) -> object:
-    """Where a Destination's files are, and which may come there."""
+    """Where a Destination's files are, and which files it allows."""
     if destination is None:
         return None
     return (
@@ -146,17 +146,17 @@ def as_place(destination: Destination | None) -> object:
 
 
 def _as_one_file(destination: Destination) -> object:
-    """Whether a Destination has its one file, or why not."""
+    """Whether a Destination has its single file, or why not."""
     ready = find_condition(destination.status.get("conditions"), READY) or {}
     return read_own(destination.status).fields.get("aggregate"), ready.get("message")
 
 
 def readiness(obj: Any) -> tuple[str]:
-    """An object's ``Ready`` as the index has it: its status and its reason, ``Unknown/`` before it has one."""
+    """The index value of an object's ``Ready``: status and reason, or ``Unknown/`` while it has no such condition."""
     ready = find_condition(obj.status.get("conditions"), READY) or {}
     return (f"{ready.get('status') or 'Unknown'}/{ready.get('reason') or ''}",)
 
 
 def failing(request: Request | None) -> tuple[str, ...]:
-    """A request that needs somebody, as the index of these has it."""
+    """The index values of a request that fails and needs somebody's attention; empty for any other."""
     return (FAILING,) if request is not None and is_failing(request.status) else ()

@@ -1,8 +1,8 @@
-"""How the placements of one request or Promise hand objects to each other (troth.stores.handover).
+"""How the placements of one request or Promise hand objects over to each other (troth.stores.handover).
 
-What is wanted is what the Works say that are neither retired nor being deleted. A placement that none of those has any
-more is leaving: it claims nothing, and its files stay until a placement that takes its place carries them out in its
-own commit, or until everything that is wanted has been written and its Work goes.
+The Works that are neither retired nor being deleted say what is wanted. A placement that none of them has any more is
+leaving: it claims nothing, and its files stay until a placement that takes its place removes them in its own commit,
+or until everything that is wanted has been written and the Work of the leaving placement is deleted.
 """
 
 from __future__ import annotations
@@ -46,33 +46,33 @@ _AT_ONCE: Final = 100
 
 
 def owner_of(platform: Platform, placement: WorkPlacement) -> str:
-    """The index value of whoever a placement's Work belongs to; empty while that Work is not known."""
+    """The index value of the owner of a placement's Work; empty while that Work is not known."""
     work = _work(platform, placement)
     return work_owner(work) if work else ""
 
 
 def is_retired(work: Work) -> bool:
-    """Whether nothing renders what a Work holds any more."""
+    """Whether a Work is retired: no pipeline renders what it holds any more."""
     return names.RETIRED in work.metadata.labels
 
 
 def is_leaving(work: Work | None, placement: WorkPlacement) -> bool:
-    """Whether nobody wants a placement any more, which has not gone yet."""
+    """Whether a placement still exists although its Work does not want it any more."""
     if work is None or placement.metadata.deleting or work.metadata.deleting or is_retired(work):
         return True
     return all(group.id != placement.group_id for group in work.groups)
 
 
 def leaves(platform: Platform, placement: WorkPlacement) -> bool:
-    """Whether a placement that exists is leaving; one whose Work is not known is not."""
+    """Whether an existing placement is leaving. One whose Work is not known is not."""
     work = _work(platform, placement)
     return work is not None and is_leaving(work, placement)
 
 
 def has_arrived(platform: Platform, owner: str, *, but: Iterable[str] = ()) -> bool:
-    """Whether everything that an owner wants is known, and written wherever it belongs.
+    """Whether everything that an owner wants is known, and has been written wherever it belongs.
 
-    ``but``: the names of Works that do not count.
+    ``but`` has the names of Works that do not count.
     """
     if not platform.settling.is_settled(owner):
         return False
@@ -81,10 +81,10 @@ def has_arrived(platform: Platform, owner: str, *, but: Iterable[str] = ()) -> b
 
 
 def may_hand_over(platform: Platform, placement: WorkPlacement) -> bool:
-    """Whether there is anybody with whom a placement could change objects."""
+    """Whether there is another placement with which a placement could exchange objects."""
     owner = owner_of(platform, placement)
     if owner and not platform.settling.is_settled(owner):
-        return True  # with whom is not known yet
+        return True  # its owner's other placements are not known yet
     works = platform.caches.works.by_index(BY_OWNER, owner) if owner else ()
     if len(works) > 1 or any(len(work.groups) > 1 for work in works):
         return True
@@ -92,7 +92,10 @@ def may_hand_over(platform: Platform, placement: WorkPlacement) -> bool:
 
 
 def succeeds(platform: Platform, placement: WorkPlacement, location: Location) -> bool:
-    """Whether something is leaving the store in which a placement is written."""
+    """Whether something leaves the store in which a placement is written.
+
+    These are the placement's own files at another place of the store, or those of a leaving placement of its owner.
+    """
     recorded = read_whereabouts(placement).places
     if any(place.is_at_address_of(location) and not place.is_same_place(location) for place in recorded):
         return True
@@ -110,9 +113,13 @@ async def handover(
     location: Location,
     may_come: Callable[[WorkPlacement, Location], Awaitable[bool]],
 ) -> Handover:
-    """What changes hands when a placement is written at a location, as it is given and not as it may be by now.
+    """What is handed over when a placement is written at a location.
 
-    ``may_come``: whether another one, which is not written yet, may be written at a location.
+    Args:
+        platform: what reconcilers share.
+        placement: the placement as the caller has read it, even if the cache has a newer one.
+        location: where it is written.
+        may_come: whether another placement, which has not been written yet, may be written at a location.
     """
     owner = owner_of(platform, placement)
     along: list[Claim] = _left_behind(placement, location)
@@ -135,7 +142,7 @@ async def handover(
                     if _shares_files(place, location)
                 ]
             continue
-        # One that is written may still hold back what it does not want any more.
+        # A placement that has been written may still keep back what it does not want any more.
         group = (work.metadata.name, other.group_id)
         if group not in wanted:
             wanted[group] = Spared(await _objects(platform, work, _group(work, other)))
@@ -152,11 +159,11 @@ async def handover(
 
 
 async def on_the_way(platform: Platform, owner: str, here: Iterable[str]) -> frozenset[ObjectKey]:
-    """The objects that an owner wants and that are not everywhere yet where they belong.
+    """The objects that an owner wants and that have not been written yet everywhere where they belong.
 
     Args:
         platform: with caches that have been listed.
-        owner: its index value.
+        owner: the owner's index value.
         here: the uids of the placements that count as written.
     """
     written = set(here)
@@ -170,10 +177,10 @@ async def on_the_way(platform: Platform, owner: str, here: Iterable[str]) -> fro
 
 
 async def homes_of(platform: Platform, work: Work) -> dict[str, tuple[Home, ...]]:
-    """Where the objects of a Work's groups are that it has written nowhere yet itself.
+    """Where the objects of a Work's groups are, for the groups that the Work itself has not written anywhere yet.
 
-    That is, by group, the other placements of its owner that wrote objects which are in the group, or which have
-    another name in it.
+    By group, these are the other placements of its owner that wrote objects which are in the group, under the same or
+    under another name.
     """
     if work.type != names.WORK_TYPE_RESOURCE:
         return {}  # it goes to every Destination that matches
@@ -190,7 +197,7 @@ async def homes_of(platform: Platform, work: Work) -> dict[str, tuple[Home, ...]
     ]
     if not others:
         return {}
-    # before anything is awaited: what a placement holds may be on its way out of it
+    # read before anything is awaited, since a placement may lose its content meanwhile
     contents = [
         (
             Home(other.destination, other.metadata.name, _is_held(its, other)),
@@ -216,7 +223,7 @@ async def homes_of(platform: Platform, work: Work) -> dict[str, tuple[Home, ...]
 
 
 def _is_held(work: Work, placement: WorkPlacement) -> bool:
-    """Whether its request asks for another Destination than it did when the placement got its content."""
+    """Whether the request wants another Destination than when the placement got its content."""
     group, asked = _group(work, placement), placement.metadata.annotations.get(names.ASKED_FOR)
     if group is None or asked is None or names.MISPLACED not in placement.metadata.labels:
         return False
@@ -224,7 +231,7 @@ def _is_held(work: Work, placement: WorkPlacement) -> bool:
 
 
 def write_moves(moves: Iterable[Move]) -> str:
-    """Which objects had another name, as the annotation of a Work says it; empty when none did."""
+    """The value of a Work's annotation that says which objects had another name before; empty when none had."""
     rows = [[move.kind, move.old, move.new] for move in moves]
     return json.dumps(rows, separators=(",", ":")) if rows else ""
 
@@ -234,7 +241,7 @@ def _read_moves(work: Work) -> list[Move]:
         rows = read_json(work.metadata.annotations.get(names.MOVED) or "[]")
         return [Move(*row) for row in rows if all(isinstance(text, str) for text in row)]
     except (Unreadable, TypeError):
-        return []  # somebody has spoilt it; its owner writes it again
+        return []  # somebody has damaged the annotation; its owner writes it again
 
 
 def _with_former(keys: Collection[ObjectKey], moves: Collection[Move]) -> frozenset[ObjectKey]:
@@ -242,14 +249,17 @@ def _with_former(keys: Collection[ObjectKey], moves: Collection[Move]) -> frozen
 
 
 def _former(key: ObjectKey, move: Move) -> ObjectKey | None:
-    """The object that stays until another is written which has its place."""
+    """The object that stays until the one that takes its place has been written."""
     return key._replace(name=move.old) if (key.kind, key.name) == (move.kind, move.new) else None
 
 
 async def still_needed(
     platform: Platform, leaving: WorkPlacement, files: Mapping[str, bytes], here: Iterable[WorkPlacement]
 ) -> Mapping[str, bytes]:
-    """The files of a leaving placement that hold an object which is not where it belongs, nor among those ``here``."""
+    """The files of a leaving placement that are still needed.
+
+    They hold an object that is not written yet where it belongs, and that is not in the placements ``here`` either.
+    """
     owner = owner_of(platform, leaving)
     own = [other for other in here if owner_of(platform, other) == owner and not leaves(platform, other)]
     arrived: set[ObjectKey] = set()
@@ -267,7 +277,7 @@ async def still_needed(
 
 
 async def on_the_way_elsewhere(platform: Platform, here: Iterable[WorkPlacement]) -> Spared:
-    """What the owners of some placements want that is neither with these nor where it belongs."""
+    """The objects that the owners of some placements want and that are neither in these nor where they belong."""
     placements = list(here)
     uids = [placement.metadata.uid for placement in placements]
     found: frozenset[ObjectKey] = frozenset()
@@ -277,7 +287,7 @@ async def on_the_way_elsewhere(platform: Platform, here: Iterable[WorkPlacement]
 
 
 def _left_behind(placement: WorkPlacement, location: Location) -> list[Claim]:
-    """The removal of a placement's own files at other places of the same store of files."""
+    """The claims that remove a placement's own files from other places in the same file store."""
     return [
         removal(f"{owner_at(old, placement)}@{old.path}", placement, old)
         for old in read_whereabouts(placement).places
@@ -286,7 +296,7 @@ def _left_behind(placement: WorkPlacement, location: Location) -> list[Claim]:
 
 
 def _shares_files(place: Location, location: Location) -> bool:
-    """Whether one commit can change both places."""
+    """Whether both places can be changed in one commit."""
     return (
         place.is_at_address_of(location)
         and place.store.holds_files

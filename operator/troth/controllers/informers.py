@@ -1,7 +1,7 @@
-"""Keeps the caches: runs an informer for each followed kind, and queues what its changes trigger.
+"""Runs an informer for each kind that is followed, which keeps the caches and queues what its changes trigger.
 
-Wiring only. Which kinds there are is said in `troth.controllers.kinds`, and what their changes mean in
-`troth.controllers.triggers`.
+This module only connects them. `troth.controllers.kinds` says which kinds there are, and `troth.controllers.triggers`
+says what their changes mean.
 """
 
 from __future__ import annotations
@@ -44,18 +44,18 @@ class Informers:
         refusal_limit: float | None = None,
         on_refusal: Callable[[LastingRefusal], None] = lambda _: None,
     ) -> None:
-        """Knows nothing before `start`.
+        """Makes the informers; they are empty before `start`.
 
         Args:
-            client: where objects come from.
+            client: reads the objects from the API server.
             queue: gets the keys that changes trigger.
             random: draws the jitter.
             relist_interval: seconds between the lists that make up for anything missed.
-            seals: tells what the operator wrote itself.
-            system_namespace: where the Works of Promises are.
-            on_unreadable: told of an object of any kind that no view can be made of.
-            refusal_limit: for how many seconds the API server may refuse an indispensable kind; None: for ever.
-            on_refusal: told when it has done so for longer. That kind is not followed any more.
+            seals: recognises what the operator wrote itself.
+            system_namespace: the namespace with the Works of Promises.
+            on_unreadable: called with an object of any kind that cannot be read as a view, and the reason.
+            refusal_limit: for how many seconds the API server may refuse an indispensable kind; None means for ever.
+            on_refusal: called when it has refused for longer. The kind is not followed any more then.
         """
         self._client = client
         self._queue = queue
@@ -101,7 +101,7 @@ class Informers:
         return [*self.fixed(), *(api.informer for api in self._request_apis.all())]
 
     def readiness(self) -> dict[tuple[str, str, str], int]:
-        """How many objects there are of each kind with each status and reason of Ready."""
+        """The number of objects by kind, status of Ready, and its reason."""
         found: dict[tuple[str, str, str], int] = {}
         counted = [self.caches.informers[kind.resource.name] for kind in self._kinds if kind.has_ready]
         for informer in (*counted, *(api.informer for api in self._request_apis.all())):

@@ -1,4 +1,4 @@
-"""The kinds that are followed: how each is read, under what it is found, and what follows when an object changes.
+"""The kinds that are followed: how each is read, how it is indexed, and which keys a change of it queues.
 
 A new kind is one more row here. Its cache is `Caches.of`, and the start, the probes and the metrics take it from the
 table. The APIs of Promises come and go, so they share one row (`request_kind`).
@@ -65,13 +65,13 @@ class Kind(Generic[T]):
 
     Attributes:
         resource: the kind.
-        read: makes the view that is kept.
+        read: makes the view that is kept of an object.
         changed: which keys are queued when an object changes.
         indexes: for each index, the values under which a view is found.
         label_selector: which objects are followed; all when empty.
-        is_heavy: whether reading an object takes so long that a thread has to do it.
-        has_ready: whether our reconcilers write its ``Ready`` condition: then its objects are counted by it, and a
-            status that somebody else has written is looked at.
+        is_heavy: whether reading an object takes so long that it has to be done in a thread.
+        has_ready: whether our reconcilers write its ``Ready`` condition. If so, the metrics count its objects by that
+            condition, and a status that somebody else has written queues the object.
         is_indispensable: whether the operator gives up when the API server refuses the kind for too long.
     """
 
@@ -139,5 +139,5 @@ def fixed_kinds(seals: Seals, digests: ContentDigests) -> tuple[Kind[Any], ...]:
 
 
 def request_kind(resource: Resource) -> Kind[Request]:
-    """The requests of a Promise's API."""
+    """How the requests of a Promise's API are followed."""
     return Kind(resource, read_request, triggers.request_changed, {BY_FAILING: failing})

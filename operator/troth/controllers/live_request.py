@@ -1,4 +1,4 @@
-"""A request as it is in the caches at one moment: what every step of its reconciliation is about."""
+"""A request as the caches have it at one moment; every step of its reconciliation works on this value."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from troth.engine.rendering.components import Parent
 
 @dataclass(frozen=True, slots=True)
 class LiveRequest:
-    """A request with the API that it is of.
+    """A request, with the API that it belongs to.
 
     Attributes:
-        key: under which it is queued.
-        api: the Promise's API, and the informer that knows the request.
-        request: the request itself, as it was when this was read.
+        key: the key under which it is queued.
+        api: the Promise's API, with the informer that knows the request.
+        request: the request as it was when this value was read.
     """
 
     key: Key
@@ -48,6 +48,6 @@ class LiveRequest:
         return object_reference(self.api.resource, self.metadata)
 
     def reread(self) -> LiveRequest:
-        """The same as the cache has it now, after a write; as it was, when it is gone."""
+        """The request as the cache has it now, for example after a write. This same value when the request is gone."""
         now = self.api.informer.get(self.key.namespace, self.key.name)
         return self if now is None else replace(self, request=now)

@@ -1,7 +1,8 @@
-"""How the steps of a move (`troth.engine.placement.moves`) meet the stores that are open.
+"""Finds the open stores for the steps of a move (`troth.engine.placement.moves`).
 
-The plan is made from what is known before the first step. A store may have become another one until it is that step's
-turn; so whoever takes a step asks here for the writer, and gets only one that still is where the files are.
+The plan is made from what is known before the first step. By the time a later step is taken, its store may point
+somewhere else. So the writer for each step is asked for here, and it is only given if it still writes to the place
+where the files are.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from troth.stores import StateStoreWriter, StoreError
 
 
 def states_of(platform: Platform, locations: Iterable[Location]) -> Stores:
-    """What is known of the stores that locations are in, as far as they exist."""
+    """What is known of the stores of some locations, without those that do not exist."""
     found = {ref: _state_of(platform, ref) for ref in {location.store for location in locations}}
     return {ref: state for ref, state in found.items() if state is not None}
 
@@ -30,7 +31,11 @@ def _state_of(platform: Platform, ref: StoreRef) -> StoreState | None:
 
 
 def writer_for(platform: Platform, step: Remove | TakeOut) -> StateStoreWriter:
-    """The writer that takes a step; raises StoreError when its store is not there any more as it was planned."""
+    """The writer that takes a step.
+
+    Raises:
+        StoreError: the store is gone, or is not at the planned place any more.
+    """
     store = platform.open_stores.get(step.through)
     if store is None or store.writer is None or store.address != step.location.address:
         raise waiting_for(Wait(step.location, step.through, store.problem if store else ""))
@@ -38,14 +43,14 @@ def writer_for(platform: Platform, step: Remove | TakeOut) -> StateStoreWriter:
 
 
 async def release(platform: Platform, step: Release, owner: str) -> None:
-    """Has a store forget an owner. One that is not open knows nobody."""
+    """Makes a store forget an owner. A store that is not open has nothing to forget."""
     store = platform.open_stores.get(step.store)
     if store is not None and store.writer is not None:
         await store.writer.release(owner)
 
 
 def waiting_for(step: Wait) -> StoreError:
-    """What is said while a store is waited for, without which files cannot be removed."""
+    """The error that is reported while files cannot be removed because their store is missing."""
     return StoreError(
         "StateStoreNotReady",
         f"waiting for state store {step.store} to remove the files in {step.location.path}"

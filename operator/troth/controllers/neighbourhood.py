@@ -1,10 +1,10 @@
-"""Which Destinations share a place: the same branch of a repository, or one file system.
+"""Which Destinations share a place, that is, the same branch of a repository or the same file system.
 
-The judgement is `engine.placement.neighbours`, a pure function over all Destinations. It is made anew when a
-Destination or a store has changed, and asked by each placement that is written, so it is kept until then.
+This is decided by `engine.placement.neighbours`, a pure function over all Destinations. The result is needed for each
+placement that is written, so it is kept until a Destination or a store changes.
 
-Stores are told apart by what they are called, or by an address that is written alike except for its end; whether two
-addresses are one repository only its server knows.
+Two stores are the same place if they are the same object, or if their addresses are equal except for the way they end.
+Only the server of a repository knows whether two different addresses lead to it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ALONE = Neighbours()
 
 
 class Neighbourhood:
-    """How each Destination stands to the others of its place."""
+    """How each Destination relates to the others in its place."""
 
     def __init__(self, caches: Caches) -> None:
         self._caches = caches
@@ -32,7 +32,7 @@ class Neighbourhood:
         self._found: dict[str, Neighbours] = {}
 
     def of(self, destination: Destination) -> Neighbours:
-        """How a Destination stands to the others, by what the caches hold now."""
+        """How a Destination relates to the others, according to the caches now."""
         destinations = list(self._caches.destinations.items())
         stores = [store for informer in self._caches.stores.values() for store in informer.items()]
         seen = (*destinations, *stores)
@@ -47,7 +47,7 @@ class Neighbourhood:
             try:
                 place, folder = _place_of(destination, self._caches.get_store(destination.store))
             except InvalidObject:
-                continue  # it says so itself, and writes nothing
+                continue  # its own status says so, and it writes nothing
             places[place].append(folder)
         found: dict[str, Neighbours] = {}
         for folders in places.values():
@@ -61,7 +61,7 @@ def _place_of(destination: Destination, store: StateStore | None) -> tuple[str, 
     path = destination_prefix(destination, store_path=path_in_store(store) if store else "")
     made = destination.metadata.creation_timestamp
     if not destination.store.holds_files:
-        # There are no folders in a cluster, so only whole names have an owner.
+        # A cluster does not have folders, so only whole names have an owner.
         return place.name, Folder(destination.name, made, path.replace("/", "\0"), ref, mode="")
     if place.folder:
         path = posixpath.normpath(posixpath.join(place.folder, path)).strip("/")

@@ -1,7 +1,8 @@
-"""Writing objects through the API server, with the answer put into the cache at once.
+"""Writes objects to the API server, and puts what it answers into the cache at once.
 
-Each write stands here once, because each has a case that is easily forgotten: a name that is computed may exist
-already, an object may be gone by the time it is written, and the answer to a deletion may be a Status and no object.
+Each kind of write is here once, because each has a case that is easily forgotten: an object with a computed name may
+exist already, an object may be gone by the time it is written, and a deletion may be answered by a Status instead of
+the object.
 Status and finalizers are written by `Platform`, which every reconciler has anyway.
 """
 
@@ -25,16 +26,16 @@ async def create_or_patch(
 ) -> dict[str, Any]:
     """Creates an object whose name is computed, or brings the one that has the name to what is wanted.
 
-    Such an object is there when the answer to our own earlier write was lost, when the cache is behind, or when
-    somebody else has made it.
+    Such an object exists when the answer to our own earlier write was lost, when the cache is behind, or when somebody
+    else has made it.
 
     Args:
         platform: what reconcilers share.
-        informer: the cache that learns of the answer.
+        informer: the cache that gets the answer.
         resource: the kind.
         body: the whole object.
-        patch_existing: given the object that exists, answers the merge patch for it, or None to leave it as it is.
-            It raises when the object may not be touched.
+        patch_existing: takes the object that exists and returns the merge patch for it, or None to leave it as it is.
+            It raises an exception when the object may not be touched.
 
     Returns:
         The object as it is now.
@@ -56,7 +57,7 @@ async def create_or_patch(
 async def patch_object(
     platform: Platform, informer: Informer[Any], resource: Resource, meta: ObjectMeta, patch: Mapping[str, Any]
 ) -> dict[str, Any] | None:
-    """Applies a merge patch. Answers the object as it is now, or None when it is gone."""
+    """Applies a merge patch. Returns the object as it is now, or None when it is gone."""
     try:
         answer = await platform.client.merge_patch(resource, meta.name, patch, namespace=meta.namespace)
     except NotFound:
@@ -69,8 +70,8 @@ async def delete_object(platform: Platform, informer: Informer[Any], resource: R
     """Starts the deletion of an object, unless it has begun, or the object is gone.
 
     Raises:
-        Conflict: another object has its name now, or the API server could not delete it at this moment. It does not
-            tell which of the two, so whoever asks has to look again.
+        Conflict: another object has its name now, or the API server could not delete it at this moment. The API
+            server does not tell which of the two it was, so the caller has to look again.
     """
     if meta.deleting:
         return
@@ -90,10 +91,10 @@ async def take_finalizers_off(
     meta: ObjectMeta,
     finalizers: Collection[str],
 ) -> None:
-    """Takes finalizers of ours off an object; those of others stay.
+    """Removes finalizers of ours from an object; those of others stay.
 
     Raises:
-        Conflict: the object has changed meanwhile.
+        Conflict: the object has changed since it was read.
     """
     await platform.set_finalizers(
         informer,
@@ -105,7 +106,7 @@ async def take_finalizers_off(
 
 
 def object_reference(resource: Resource, meta: ObjectMeta) -> dict[str, Any]:
-    """The reference to an object that an Event has."""
+    """The reference to an object, in the form that an Event takes."""
     reference = {"apiVersion": resource.api_version, "kind": resource.kind, "name": meta.name}
     if meta.namespace:
         reference["namespace"] = meta.namespace

@@ -1,6 +1,6 @@
-"""What keeps an object from being written: the API server refuses it, or others keep its name.
+"""What prevents an object from being written: the API server refuses it, or another object keeps its name.
 
-Both may go away without a word to us, so each comes with what follows: when to look again, and what to tell people.
+Both may end without any notice to the operator. So this module also says when to look again, and what to tell people.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ _REFUSED_RETRY = 60.0
 
 
 def is_kept_by_others(meta: ObjectMeta) -> bool:
-    """Whether an object is being deleted, and the operator has no part in it any more."""
+    """Whether an object is being deleted and only finalizers of others keep it."""
     ours = {names.WORK_CLEANUP, names.REPO_CLEANUP, names.DOT_FILES_CLEANUP}
     return meta.deleting and bool(meta.finalizers) and not ours & set(meta.finalizers)
 
 
 def why_kept(kind: str, meta: ObjectMeta) -> str:
-    """Why an object that is being deleted does not go, and what to do."""
+    """Why an object that is being deleted still exists, and what to do about it."""
     return (
         f"The {kind} {meta.namespace}/{meta.name} is being deleted, and nothing can be written until it is gone: "
         f"it waits for other controllers to remove the finalizers {', '.join(meta.finalizers)}"
@@ -28,7 +28,7 @@ def why_kept(kind: str, meta: ObjectMeta) -> str:
 
 
 def why_refused(error: ApiError, namespace: str) -> tuple[str, str]:
-    """The reason, and the same in a sentence, when the API server takes no Work in that namespace."""
+    """The reason of the condition and a sentence for it, when the API server refuses Works in a namespace."""
     if isinstance(error, Forbidden) and error.namespace_terminating:
         return (
             "NamespaceTerminating",
@@ -41,7 +41,7 @@ def why_refused(error: ApiError, namespace: str) -> tuple[str, str]:
 
 
 def after_refusal(error: ApiError) -> Result:
-    """What follows when the API server refuses something for a reason that may go away without a word to us."""
+    """The result of a reconcile in which the API server refused something for a reason that may end without notice."""
     if isinstance(error, TooLarge):
         return Terminal("TooLarge", error.message)
     if isinstance(error, Forbidden) and error.namespace_terminating:

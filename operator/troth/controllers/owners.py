@@ -1,8 +1,8 @@
-"""Whose a Work and a placement are, as far as they say so themselves.
+"""Whom a Work or a placement belongs to, according to the object itself.
 
-Read from labels, with the spec for what a label lacks: both are what Kratix writes, and somebody may have edited
-either. What is read here is a claim. It is true of an object that is sealed (`troth.engine.placement.seals`), and
-of any other it only tells who may look whether it is theirs.
+This is read from labels, or from the spec where a label is missing: Kratix writes both, and somebody may have edited
+either. What is read here is a claim. It is true for an object that is sealed (`troth.engine.placement.seals`). For any
+other object it only says which owners should check whether the object is theirs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _MOST_DOTS = 20
 
 
 def work_owner(work: Work) -> str:
-    """The index value of a Work's owner: what `owner_index` gives for the owner."""
+    """The index value of a Work's owner: what `owner_index` returns for the owner."""
     meta = work.metadata
     if work.type != names.WORK_TYPE_RESOURCE:
         return f"promise/{promise_of(meta) or work.promise_name}"
@@ -34,9 +34,10 @@ def owner_index(promise: str, namespace: str = "", name: str = "") -> str:
 
 
 def may_be_works(placement: WorkPlacement) -> list[tuple[str, str]]:
-    """Namespace and name of the Works that a placement may belong to: the labelled one, and those of its own name.
+    """Namespace and name of the Works that a placement may belong to.
 
-    A placement is called ``<work>.<destination>-<group>``, and the names of both may have dots.
+    These are the Work that its label names, and those that its own name allows: a placement is called
+    ``<work>.<destination>-<group>``, and the names of both may contain dots.
     """
     meta = placement.metadata
     labelled = meta.labels.get(names.WORK, "")
@@ -48,27 +49,28 @@ def may_be_works(placement: WorkPlacement) -> list[tuple[str, str]]:
 
 
 def is_of_old(placement: WorkPlacement) -> bool:
-    """Whether an unsealed placement may hold files of the operator's.
+    """Whether an unsealed placement may stand for files that the operator wrote.
 
-    It has since been edited, while its status still proves what was written, or it is from before there were seals.
+    Either it has been edited since, and its status still proves what was written, or it is older than the seals.
     """
     return not placement.sealed_for and (placement.recorded > 0 or placement.former)
 
 
 def claim_of_owner(work: Work) -> str:
-    """The index value of a Work without a valid seal: where it is, and whose it claims to be."""
+    """The index value of a Work without a valid seal: its namespace, and the owner that it claims to have."""
     return claim_to(work_owner(work), work.metadata.namespace)
 
 
 def claim_to(owner: str, namespace: str) -> str:
-    """The index value of Works in a namespace that claim to be those of an owner (`owner_index`)."""
+    """The index value of the Works in a namespace that claim to belong to an owner (`owner_index`)."""
     return f"{namespace}/{owner}"
 
 
 def slot_of(work: str, placement: WorkPlacement) -> tuple[str, str]:
-    """The destination and the group that a placement was made for.
+    """The Destination and the group that a placement was made for.
 
-    Its name says so and cannot be changed: where its labels or its spec do not fit the name, somebody edited them.
+    This is read from its name, which cannot be changed. If its labels or its spec do not fit the name, somebody has
+    edited them.
     """
     labels = placement.metadata.labels
     labelled = (labels.get(names.TARGET_DESTINATION, ""), labels.get(names.WORKLOAD_GROUP_ID, ""))
@@ -78,7 +80,7 @@ def slot_of(work: str, placement: WorkPlacement) -> tuple[str, str]:
 
 
 def is_named_for(work: str, placement: WorkPlacement) -> bool:
-    """Whether the name of a placement is that of one which the Work would have."""
+    """Whether a placement has a name that a placement of the Work would have."""
     return _fits(work, placement, *slot_of(work, placement))
 
 
@@ -89,24 +91,24 @@ def _fits(work: str, placement: WorkPlacement, destination: str, group: str) -> 
 
 
 def is_kept_for_files(placement: WorkPlacement) -> bool:
-    """Whether the operator has not let go of a placement yet: files of it may still be somewhere."""
+    """Whether a placement still has the operator's finalizer, so that files of it may still exist somewhere."""
     return bool({names.REPO_CLEANUP, names.DOT_FILES_CLEANUP} & set(placement.metadata.finalizers))
 
 
 def claims_of(placement: WorkPlacement) -> list[str]:
-    """The index values under which a placement without a valid seal is found: its Works and its Destinations."""
+    """The index values of a placement without a valid seal: the Works and Destinations that it may belong to."""
     targets = {placement.destination, placement.metadata.labels.get(names.TARGET_DESTINATION, "")}
     works = [claim_of_work(namespace, name) for namespace, name in may_be_works(placement)]
     return [*works, *(claim_of_destination(name) for name in sorted(targets) if name)]
 
 
 def claim_of_work(namespace: str, name: str) -> str:
-    """The index value of placements that claim to belong to a Work."""
+    """The index value of the placements that claim to belong to a Work."""
     return f"work/{namespace}/{name}"
 
 
 def claim_of_destination(name: str) -> str:
-    """The index value of placements that claim to be on a Destination."""
+    """The index value of the placements that claim to be on a Destination."""
     return f"destination/{name}"
 
 

@@ -1,10 +1,10 @@
-"""WorkPlacement: one group of files on one destination, handed to the store's writer.
+"""Reconciles WorkPlacements: each is one group of files on one Destination, which the store's writer writes.
 
 See kratix-compatibility.md#paths-in-a-state-store.
 
-Where the files are is in the status (placement_location.py). What follows from that, and from where they are wanted
-now, is a plan (`troth.engine.placement.moves`); it is carried out here. A crash anywhere repeats steps, which write
-nothing twice.
+The status records where the files are (placement_location.py). A plan (`troth.engine.placement.moves`) follows from
+that and from where they are wanted now, and it is carried out here. After a crash some steps are repeated, which does
+not write anything twice.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _SETTLING_IN_AGAIN = 0.5
 
 
 class PlacementReconciler:
-    """Keeps the files of each WorkPlacement in its destination's store."""
+    """Keeps the files of each WorkPlacement in its Destination's store."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
@@ -84,9 +84,9 @@ class PlacementReconciler:
             return await self._refuse(key, placement, standing)
         self._refusals.forget(key)
         if leaves(self._platform, placement):
-            return DONE  # its files stay until what takes their place is written
+            return DONE  # its files stay until those that take their place have been written
         destination = self._platform.caches.destinations.get("", placement.destination)
-        if destination is None:  # the files stay where they are, and its Work labels it misplaced
+        if destination is None:  # the files stay where they are, and its Work labels it as misplaced
             self._platform.writes.forget(key)
             await self._reports.write(key, placement, placement_facts(self._platform, placement))
             return Waits("its destination does not exist")
@@ -103,7 +103,7 @@ class PlacementReconciler:
         return await self._write(key, placement, destination)
 
     async def _refuse(self, key: Key, placement: WorkPlacement, standing: Standing) -> Result:
-        """Nothing is done for a placement that is not the operator's; what lasts is said on it."""
+        """Does nothing for a placement that is not the operator's, but says so on it when that lasts."""
         self._platform.writes.forget(key)
         self._platform.trigger(works_of(placement, self._platform.caches))
         if standing.waits_for:
@@ -163,10 +163,10 @@ class PlacementReconciler:
         return await self._move(key, placement, location, store.writer, claim)
 
     def _require_own_place(self, destination: Destination, claim: Claim, store_path: str) -> None:
-        """Raises InvalidObject when files would lie in the folder of another Destination.
+        """Raises InvalidObject when files would be in the folder of another Destination.
 
-        What is written already stays: a rule that is new takes nothing away. In a cluster there are no folders, so
-        nothing can meet there.
+        Files that are written already stay, since a new rule does not remove anything. A cluster does not have
+        folders, so this cannot happen there.
         """
         neighbours = self._neighbourhood.of(destination)
         if neighbours.taken_by and has_own_files(destination):
@@ -189,7 +189,7 @@ class PlacementReconciler:
     async def _wait_for_one_file(
         self, key: Key, placement: WorkPlacement, destination: Destination, location: Location
     ) -> Result:
-        """Until its Destination has looked whether the one file may be written; it queues its placements then."""
+        """Waits until its Destination has checked that the single file may be written; that queues its placements."""
         waits = Waits(f"Destination {destination.name} has not checked {location.aggregate} yet")
         ready = find_condition(destination.status.get("conditions"), READY) or {}
         if ready.get("status") != "False" or not ready.get("message"):
@@ -199,7 +199,7 @@ class PlacementReconciler:
     async def _move(
         self, key: Key, placement: WorkPlacement, wanted: Location, writer: StateStoreWriter, claim: Claim
     ) -> Result:
-        """Brings the files to where they are wanted, and away from where they were, up to the first step that fails."""
+        """Writes the files where they are wanted and removes them where they were, up to the first step that fails."""
         recorded = read_whereabouts(placement)
         plan = plan_move(recorded, wanted, states_of(self._platform, [wanted, *recorded.places]))
         written = Written("", changed=False)
@@ -233,7 +233,7 @@ class PlacementReconciler:
         return await writer.write(self._with_handover(claim, placement, location))
 
     async def _leave(self, placement: WorkPlacement, step: Leave | Wait) -> None:
-        """Takes one step away from a place; raises StoreError."""
+        """Takes one step that removes files from a place; raises StoreError."""
         match step:
             case Remove(old):
                 owner = owner_at(old, placement)
@@ -243,7 +243,7 @@ class PlacementReconciler:
                 try:
                     await self._aggregates.write(writer_for(self._platform, step), placement, old)
                 except StoreError as error:
-                    if error.reason != Reason.NOT_OURS:  # nothing of ours is in a stranger's file
+                    if error.reason != Reason.NOT_OURS:  # somebody else's file does not hold anything of ours
                         raise
             case Release(old):
                 await release(self._platform, step, owner_at(old, placement))
@@ -284,7 +284,7 @@ class PlacementReconciler:
         for store in stores:
             if self._is_unknown(store):
                 return Retry(f"state store {store} has not been checked yet")
-        # What somebody else has made or edited tells nothing; what its status proves is still there.
+        # A placement that somebody else has made or edited proves nothing; what its status proves is still there.
         places = places_of(self._platform, placement) if placement.sealed_for else list(recorded)
         for step in plan_removal(places, states_of(self._platform, places)):
             try:
@@ -298,7 +298,8 @@ class PlacementReconciler:
         await take_finalizers_off(self._platform, placements, WORK_PLACEMENT, key, placement.metadata, ours)
         self._platform.writes.forget(key)
         if still := self._platform.caches.placements.get(key.namespace, key.name):
-            self._platform.trigger(works_of(still, self._platform.caches))  # others keep it, and its Work says so
+            # Others keep it from going, and its Work says so.
+            self._platform.trigger(works_of(still, self._platform.caches))
         return DONE
 
     def _is_unknown(self, ref: StoreRef) -> bool:
@@ -307,7 +308,7 @@ class PlacementReconciler:
 
 
 def _as_named(placement: WorkPlacement) -> WorkPlacement:
-    """The placement, on the Destination that its name tells: that cannot be edited."""
+    """The placement, on the Destination that its name says, since the name cannot be edited."""
     fitting = (work for _, work in may_be_works(placement) if is_named_for(work, placement))
     work = next(fitting, "")
     return replace(placement, destination=slot_of(work, placement)[0])

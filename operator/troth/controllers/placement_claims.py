@@ -1,4 +1,4 @@
-"""What a placement claims in its store: the files, where they are laid out, and what it leaves behind elsewhere."""
+"""The claims of placements to files in their stores: which files, at which paths, and what they leave behind."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _AT_ONCE = 256 * 1024  # bytes that are unpacked on the event loop: half a milli
 def claim_of(
     platform: Platform, placement: WorkPlacement, destination: Destination, ref: StoreRef, store: OpenStore
 ) -> tuple[Location, Claim]:
-    """Where a placement's files go in its destination's store, and the claim; raises InvalidObject."""
+    """Where a placement's files go in its Destination's store, and its claim to them; raises InvalidObject."""
     if not ref.holds_files:
-        # A cluster has no files to lay out: each placement has its own objects there, in every mode.
+        # Files are not laid out in a cluster: each placement has its own objects there, in every mode.
         destination = replace(destination, mode=NESTED)
     layout: Layout = place(destination, placement, store_path=store.path)
     location = Location(
@@ -53,7 +53,7 @@ def claim_of(
 
 
 def wanted_claim(platform: Platform, placement: WorkPlacement) -> tuple[Location, Claim] | None:
-    """The same, as far as its Destination and its store are there and in order."""
+    """The same as `claim_of`; None when the Destination or its store is missing or not in order."""
     destination = platform.caches.destinations.get("", placement.destination)
     if destination is None:
         return None
@@ -67,9 +67,9 @@ def wanted_claim(platform: Platform, placement: WorkPlacement) -> tuple[Location
 
 
 def places_of(platform: Platform, placement: WorkPlacement) -> list[Location]:
-    """Where its files may be: where its Destination has them now, and where the record says.
+    """Where a placement's files may be: where its Destination has them now, and where its status says.
 
-    A write may have reached a store although its record did not (a crash between the two).
+    A write may have reached a store although it was not recorded, if the operator crashed between the two.
     """
     wanted = wanted_claim(platform, placement)
     recorded = read_whereabouts(placement).places
@@ -77,7 +77,7 @@ def places_of(platform: Platform, placement: WorkPlacement) -> list[Location]:
 
 
 def removal(owner: str, placement: WorkPlacement, place: Location) -> Claim:
-    """The claim to nothing of what a placement has at a place."""
+    """The claim that removes everything that a placement has at a place: it claims no files there."""
 
     async def load() -> Mapping[str, bytes]:
         return {}
@@ -94,17 +94,17 @@ def removal(owner: str, placement: WorkPlacement, place: Location) -> Claim:
 
 
 async def load_placement(platform: Platform, placement: WorkPlacement) -> dict[str, bytes]:
-    """The contents of a placement by file path, from memory or from the API server.
+    """The contents of a placement's files by path, from memory or from the API server.
 
     Raises:
-        ContentsChanged: it holds something else by now than it did when it was read.
-        NotFound: it is gone.
+        ContentsChanged: the placement has other contents than when it was read.
+        NotFound: the placement is gone.
     """
     return await decode_workloads(await load_encoded(platform, placement))
 
 
 async def load_encoded(platform: Platform, placement: WorkPlacement) -> list[Mapping[str, str]]:
-    """The same as an object of the API server has it; raises the same."""
+    """The same files, encoded as in the placement's spec; raises the same exceptions."""
     remembered = remembered_workloads(platform, placement.workloads)
     if remembered is not None:
         return remembered
@@ -114,11 +114,11 @@ async def load_encoded(platform: Platform, placement: WorkPlacement) -> list[Map
 
 
 class ContentsChanged(TrothError):
-    """What an object of the API server holds is not what was sealed; whoever it belongs to puts it right."""
+    """The contents of an object on the API server are not those that were sealed. Its owner will correct them."""
 
 
 def contents_of_work(obj: Mapping[str, Any]) -> list[str]:
-    """The encoded contents in a Work, as the API server has it."""
+    """The encoded contents of all files in a Work, given as the API server returns it."""
     groups = (obj.get("spec") or {}).get("workloadGroups") or ()
     return [text for group in groups for text in contents_of(group)]
 
@@ -129,10 +129,10 @@ def contents_of(holder: Mapping[str, Any]) -> list[str]:
 
 
 async def find_contents(workloads: Sequence[Workload], encoded: Sequence[str]) -> list[Mapping[str, str]]:
-    """Files as an object of the API server has them, with those of the encoded contents that they are known by.
+    """The files of some workloads in the form of a spec, each with its own one of the encoded contents.
 
     Raises:
-        ContentsChanged: the content of one is not among them: somebody has edited the object since it was read.
+        ContentsChanged: the content of a file is missing, since somebody has edited the object after it was read.
     """
 
     def find() -> dict[str, str]:
@@ -153,7 +153,7 @@ async def find_contents(workloads: Sequence[Workload], encoded: Sequence[str]) -
 
 
 def remembered_workloads(platform: Platform, workloads: Sequence[Workload]) -> list[Mapping[str, str]] | None:
-    """Files as an object of the API server has them, if the contents of all are in memory."""
+    """The files of some workloads in the form of a spec; None unless the contents of all are in memory."""
     found: list[Mapping[str, str]] = []
     for workload in workloads:
         encoded = platform.contents.get(workload.blob)
@@ -164,7 +164,7 @@ def remembered_workloads(platform: Platform, workloads: Sequence[Workload]) -> l
 
 
 async def decode_workloads(workloads: Sequence[Mapping[str, str]]) -> dict[str, bytes]:
-    """The contents of files by path, as an object of the API server has them."""
+    """The decoded contents, by path, of files in the form of a spec."""
     size = sum(declared_size(workload.get("content") or "") for workload in workloads)
     if size <= _AT_ONCE:
         return decode_contents(workloads)

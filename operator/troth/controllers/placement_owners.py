@@ -1,9 +1,9 @@
-"""Who owns what in a store, as the stores are told: the names, and what each owner had when the operator began.
+"""The owners of files as the stores know them: their names, and what each owned when the operator started.
 
-Two owners of one place are settled by who was first, and that must not be decided anew by a restart. What was first
-is on record: the status of a WorkPlacement or a Destination names its folder, its file, or the record in the store
-that lists its files. A placement whose status was never written may have been pushed all the same; its own record in
-the store tells.
+When two owners want the same place, the first one gets it, and a restart must not decide that anew. It is recorded
+who was first: the status of a WorkPlacement or a Destination names its folder, its file, or the record in the store
+that lists its files. A placement may have been pushed although its status was never written; then its own record in
+the store shows it.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ _AT_ONCE: Final = 200
 
 
 def aggregate_owner(destination: str) -> str:
-    """Who owns the one file of a destination with the mode aggregatedYAML."""
+    """The owner of the single file of a Destination with the mode aggregatedYAML."""
     return f"destination/{destination}/aggregate"
 
 
 def owner_at(location: Location, placement: WorkPlacement) -> str:
-    """Who owns a placement's files at a location."""
+    """The owner of a placement's files at a location."""
     if location.aggregate:
         return aggregate_owner(placement.destination)
     return f"{placement.metadata.namespace}/{placement.metadata.name}"
 
 
 async def former_owners(platform: Platform, ref: StoreRef, *, path: str, address: str) -> list[Former]:
-    """What everybody had in a store or in another that is the same place; what is certain comes first.
+    """What each owner had in a store, or in another store at the same place. What is certain comes first.
 
     Args:
         platform: with caches that have been listed.
         ref: the store.
         path: the prefix of everything in it.
-        address: where it is (`StoreKind.address_of`); what was written to another address is not in it.
+        address: the store's address (`StoreKind.address_of`). What was written to another address is left out.
     """
     if not ref.holds_files:
-        return []  # its inventories know better
+        return []  # a cluster has its own inventories, which know better
     certain: dict[str, Former] = {}
     likely: dict[str, Former] = {}
     ones = [read_one_file(destination.status) for destination in platform.caches.destinations.items()]
@@ -67,7 +67,7 @@ async def former_owners(platform: Platform, ref: StoreRef, *, path: str, address
         if here is not None:
             owner = owner_at(here, placement)
             files = (here.aggregate,) if here.aggregate else ()
-            # where it is on its way to, nothing may be written yet
+            # at a place to which it is still moving, perhaps nothing has been written yet
             written = here == read_whereabouts(placement).location and here.aggregate not in adopted
             certain[owner] = Former(owner, files, here.directory or None, here.state_file or None, written=written)
         elif (
@@ -81,14 +81,14 @@ async def former_owners(platform: Platform, ref: StoreRef, *, path: str, address
 
 
 def _is_at(store: StoreRef, recorded: str, ref: StoreRef, address: str) -> bool:
-    """Whether what is recorded of a store is about the place that ``ref`` is now."""
+    """Whether a record of a store and an address is about the place that ``ref`` names now."""
     if not recorded:
         return store == ref
     return store.kind == ref.kind and recorded == address
 
 
 def _unwritten_record(platform: Platform, ref: StoreRef, placement: WorkPlacement, path: str) -> str | None:
-    """Where the record of a placement's files would be, if it was written and its status was not."""
+    """The path of the record of a placement's files, if the files may have been written but its status was not."""
     destination = platform.caches.destinations.get("", placement.destination)
     if destination is None or ref != destination.store:
         return None

@@ -1,7 +1,7 @@
-"""What the status of a WorkPlacement says, and the Events beside it.
+"""Writes the status of WorkPlacements, and the Events that go with it.
 
-The record of where its files are is part of the status, with the seal that makes it count (placement_location.py). It
-is only written here: beside each change of place stands what else the status says of it.
+The record of where the files are is part of the status, with the seal that makes it count (placement_location.py).
+Only this module writes it, so that each change of the record comes together with the rest of the status.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class PlacementReports:
         self._platform = platform
 
     async def note(self, key: Key, placement: WorkPlacement, also: Sequence[Location]) -> WorkPlacement:
-        """Records where else files of a placement may be from now on; answers the placement with that record."""
+        """Records where else files of a placement may be from now on. Returns the placement with that record."""
         troth = {**(placement.status.get("troth") or {}), "alsoIn": [place.as_status() for place in also]}
         status = {**placement.status, "troth": troth}
         seal = self._platform.caches.seals.seal_record(placement.metadata, status, placement.recorded)
@@ -48,7 +48,7 @@ class PlacementReports:
         return self._platform.caches.placements.get(key.namespace, key.name) or placement
 
     async def written(self, key: Key, placement: WorkPlacement, location: Location, written: Written) -> None:
-        """Says that everything is at a location and nowhere else; ``written`` is what its store answered."""
+        """Says that all files are at a location and nowhere else; ``written`` is what its store returned."""
         facts = PlacementFacts(
             name=placement.metadata.name,
             group_id=placement.group_id,
@@ -62,7 +62,7 @@ class PlacementReports:
         )
         settled = was_written(placement, location)
         if not written.changed and (settled or says_it_is_at(placement, location)):
-            # The files are there already, so the commit that put them there stays the one that is named.
+            # The files were there already, so the status keeps the commit that put them there.
             facts = replace(facts, version=placement.status.get("versionID", ""))
         restored = written.changed and settled and read_placement(placement).written
         wrote = await self.write(key, placement, facts, location, restored=restored)
@@ -78,15 +78,15 @@ class PlacementReports:
             )
 
     async def outage(self, key: Key, placement: WorkPlacement, message: str) -> Result:
-        """Says that a store cannot be written to now; what is in it already is not lost because of that."""
+        """Says that the store cannot be written to at present. What is in it already still counts as written."""
         waits, facts = Waits(message), read_placement(placement)
         if facts.written:
-            await self.write(key, placement, facts)  # whether it is misplaced depends on no store
+            await self.write(key, placement, facts)  # whether it is misplaced does not depend on a store
             return waits
         return await self.failure(key, placement, message, waits)
 
     async def failure(self, key: Key, placement: WorkPlacement, message: str, then: Result) -> Result:
-        """Says why the files could not be written or removed; answers ``then``."""
+        """Says why the files could not be written or removed. Returns ``then``."""
         before = read_placement(placement)
         facts = replace(before, failure=message, generation=placement.metadata.generation)
         wrote = await self.write(key, placement, facts)
@@ -109,10 +109,14 @@ class PlacementReports:
         *,
         restored: bool = False,
     ) -> bool:
-        """Writes the status that follows from facts; answers whether it was another before.
+        """Writes the status that follows from some facts. Returns whether it differs from the one before.
 
-        ``location``: where all files are and none elsewhere; without it the record stays as it is. ``restored``: files
-        that others had changed or removed were written again.
+        Args:
+            key: the key of the placement.
+            placement: the placement.
+            facts: what its status is to say.
+            location: where all of its files are, and nothing elsewhere. None leaves the record as it is.
+            restored: whether files that others had changed or removed were written again.
         """
         now = self._platform.now()
         status = placement_status(placement.status, facts, now=now)
@@ -142,5 +146,5 @@ class PlacementReports:
 
 
 def was_written(placement: WorkPlacement, location: Location) -> bool:
-    """Whether everything has been at the location and nowhere else."""
+    """Whether the record says that all files are at this location and nowhere else."""
     return bool(placement.status.get("versionID")) and read_whereabouts(placement) == Whereabouts(location)

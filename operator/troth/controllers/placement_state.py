@@ -1,7 +1,7 @@
-"""How a WorkPlacement fares: what its own status says, and whether its Destination is there at all.
+"""The state of a WorkPlacement: what its own status says, and whether its Destination exists.
 
-The second is asked of the cache and not of the status: whoever reports it is queued by the same event as the placement
-itself, and would otherwise say something else for a moment.
+Whether the Destination exists is read from the cache and not from the status: the reconcile that reports it is queued
+by the same event as the placement itself, and would otherwise report an outdated state for a moment.
 """
 
 from __future__ import annotations
@@ -13,6 +13,6 @@ from troth.engine.status.facts import PlacementFacts
 
 
 def placement_facts(platform: Platform, placement: WorkPlacement) -> PlacementFacts:
-    """The facts of a placement, for its own status and for that of whoever made it."""
+    """The facts of a placement, for its own status and for that of its owner."""
     destination = platform.caches.destinations.get("", placement.destination)
     return read_placement(placement, abandoned=destination is None)

@@ -1,8 +1,8 @@
-"""Secrets in the clear in what is placed: which there are, and what the store of a Destination says of them.
+"""Finds Secrets in plain text in what is placed, and asks the policy of each Destination's store about them.
 
-Caches hold no contents, but of each file whether it may hold a Secret (`Workload.may_hold_secrets`), which was found
-out when its content passed by. Only the contents of those are looked at, in a thread, once for each content: nothing
-is read from the API server for a request without Secrets, after a restart neither.
+The caches do not hold contents, but they know of each file whether it may hold a Secret (`Workload.may_hold_secrets`),
+which was found out when its content was read. Only the contents of those files are looked at, in a thread and once for
+each content. So nothing is read from the API server for a request without Secrets, not even after a restart.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _MOST: Final = 10_000
 
 @dataclass(slots=True)
 class Exposure:
-    """Secrets in the clear of one Work.
+    """The Secrets in plain text of one Work.
 
     Attributes:
         withheld: by group and Destination, why a store refuses them.
-        refused: of those, what was not written for that reason.
-        exposed: what is said of those that are written.
+        refused: those of them that were not written for that reason.
+        exposed: what is said about those that are written.
     """
 
     withheld: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -44,14 +44,14 @@ Load = Callable[[], Awaitable[Mapping[str, bytes]]]
 
 
 class PlainSecrets:
-    """Looks for Secrets in the clear, and remembers what it found, by content."""
+    """Looks for Secrets in plain text, and remembers what it found, by content."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._known: OrderedDict[tuple[str, str], tuple[str, ...]] = OrderedDict()
 
     def policy(self, destination: str) -> tuple[Policy, str]:
-        """What the store of a Destination says of them, and the name of that store; ``allow`` where none is."""
+        """The policy of a Destination's store, and the name of that store. The policy is ``allow`` without a store."""
         target = self._platform.caches.destinations.get("", destination)
         if target is None:
             return "allow", ""
@@ -62,12 +62,12 @@ class PlainSecrets:
     async def expose(
         self, groups: Sequence[WorkloadGroup], places: Mapping[str, Sequence[str]], load: Load
     ) -> Exposure:
-        """What becomes of the Secrets in the clear of a Work.
+        """Decides what becomes of the Secrets in plain text of a Work.
 
         Args:
             groups: the groups of the Work.
-            places: the Destinations of each group, by its id.
-            load: the contents of all its files.
+            places: the Destinations of each group, by the id of the group.
+            load: loads the contents of all its files.
         """
         exposure = Exposure()
         for group in groups:
@@ -83,7 +83,7 @@ class PlainSecrets:
         return exposure
 
     async def describe(self, workloads: Sequence[Workload], load: Load) -> str:
-        """Which Secrets in the clear are in a group of files, in a clause without their values; "" for none."""
+        """A clause that names the Secrets in plain text in a group of files, without their values; "" for none."""
         suspects = [workload for workload in workloads if workload.may_hold_secrets]
         if not suspects:
             return ""
@@ -106,13 +106,13 @@ class PlainSecrets:
 
 
 def said_before(status: Mapping[str, Any]) -> tuple[str, ...]:
-    """What the status of a Work says of Secrets in the clear already."""
+    """What the status of a Work already says about Secrets in plain text."""
     ours = read_own(status)
     return ours.text("withheld"), ours.text("exposed")
 
 
 def decode_readable(groups: Mapping[str, Sequence[Mapping[str, str]]]) -> dict[str, bytes]:
-    """The contents of a Work's files, by path, without those that cannot be read."""
+    """The contents of a Work's files by path, without those that cannot be decoded."""
     found: dict[str, bytes] = {}
     for workload in (workload for workloads in groups.values() for workload in workloads):
         with contextlib.suppress(InvalidObject):

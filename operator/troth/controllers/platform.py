@@ -1,7 +1,7 @@
-"""What every reconciler is given: the caches, the clients and the settings that matter to it.
+"""What every reconciler is given: the caches, the clients and the settings that it needs.
 
-Nothing here decides anything. It exists so that a reconciler's dependencies are one argument, and a test can
-hand it others.
+Nothing is decided here. The class exists so that the dependencies of a reconciler are one argument, and a test can
+pass others.
 """
 
 from __future__ import annotations
@@ -35,48 +35,48 @@ Object = Mapping[str, Any]
 
 
 class Renderer(Protocol):
-    """Who renders (`engine.workers.pool`)."""
+    """Renders templates (implemented by `engine.workers.pool`)."""
 
     async def render(
         self, pipelines: Sequence[JinjaPipeline], context: RenderContext, place: Place | None = None
     ) -> tuple[Outcome, ...]:
-        """Renders the pipelines in order, up to the first failure; ``place`` tells meanwhile how many are before."""
+        """Renders pipelines in order, up to the first failure. ``place`` tells meanwhile how many others come first."""
 
     async def check(self, pipelines: Sequence[JinjaPipeline]) -> Failure | None:
-        """The first template that does not compile."""
+        """The failure of the first template that does not compile; None when all of them do."""
 
 
 class Inspector(Protocol):
-    """Who looks at Promises and at what they mean for live requests (`engine.workers.inspection`)."""
+    """Inspects Promises, and what they mean for live requests (implemented by `engine.workers.inspection`)."""
 
     async def find_errors(self, promise: Promise) -> LintReport:
-        """What lint calls errors in a Promise."""
+        """What lint reports as errors in a Promise."""
 
     async def find_unfit(
         self, edition: str, definition: Mapping[str, Any], requests: Iterable[Mapping[str, Any]]
     ) -> Sequence[Unfit]:
-        """Which live requests do not fit their API; ``edition`` is another one whenever the definition is."""
+        """The live requests that do not fit their API. ``edition`` differs whenever the definition does."""
 
 
 class OpenWriter(Protocol):
-    """Who opens the writer of a state store: from its kind, spec and the data of its Secret."""
+    """Opens the writer of a state store from its kind, its spec and the data of its Secret."""
 
     async def __call__(
         self, kind: str, name: str, spec: Object, secret: Mapping[str, bytes] | None
     ) -> StateStoreWriter:
-        """Opens it; raises StoreError when spec or Secret lack something."""
+        """Opens the writer. Raises StoreError when the spec or the Secret lacks something."""
 
 
 @dataclass(frozen=True, slots=True)
 class ControllerSettings:
-    """What reconciling can be told.
+    """The settings of the reconcilers.
 
     Attributes:
-        system_namespace: where Works of Promises live.
-        store_poll_seconds: how often a store is looked at for lost files and healed causes.
-        failing_store_poll_seconds: the same while it is not ready.
-        write_retry_seconds: how long a refused write waits to be tried again, at most.
-        reach: which namespaces Promises may have their Works kept in.
+        system_namespace: the namespace with the Works of Promises.
+        store_poll_seconds: how often a store is checked for lost files and for problems that have been solved.
+        failing_store_poll_seconds: the same while the store is not ready.
+        write_retry_seconds: how long a refused write waits at most before it is tried again.
+        reach: the namespaces in which Promises may have their Works kept.
     """
 
     system_namespace: str = names.SYSTEM_NAMESPACE
@@ -88,7 +88,7 @@ class ControllerSettings:
 
 @dataclass(slots=True)
 class Platform:
-    """Everything that reconcilers share."""
+    """What all reconcilers share."""
 
     client: Client
     caches: Caches
@@ -106,17 +106,17 @@ class Platform:
     clock: Callable[[], float]
 
     def trigger(self, triggers: Iterable[Trigger]) -> None:
-        """Queues what `troth.controllers.triggers` says."""
+        """Queues the keys that `troth.controllers.triggers` returned."""
         queue_all(self.queue, triggers)
 
     def now(self) -> str:
-        """The time as Kubernetes writes it: RFC 3339, UTC, whole seconds."""
+        """The time as Kubernetes writes it: RFC 3339, in UTC, in whole seconds."""
         return datetime.fromtimestamp(self.clock(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     async def write_status(
         self, informer: Informer[Any], resource: Resource, key: Key, old: Object, new: Object
     ) -> bool:
-        """Brings the status of an object to ``new``; writes only when it differs. Answers whether it wrote."""
+        """Writes the status of an object if ``new`` differs from ``old``. Returns whether it was written."""
         patch = status_patch(old, new)
         if patch is None:
             return False
@@ -125,7 +125,7 @@ class Platform:
                 resource, key.name, {"status": patch}, namespace=key.namespace, subresource="status"
             )
         except NotFound:
-            return False  # it went away meanwhile; there is nobody left to tell
+            return False  # the object was deleted meanwhile
         informer.observe(answer)
         return True
 
@@ -139,9 +139,9 @@ class Platform:
         resource_version: str,
         labels: Mapping[str, str | None] | None = None,
     ) -> dict[str, Any] | None:
-        """Writes the whole list of finalizers (and labels), refused when the object has changed meanwhile.
+        """Writes the whole list of finalizers, and labels. The API server refuses it when the object has changed.
 
-        Answers the object as written, or None if it is gone.
+        Returns the object as it was written, or None if it is gone.
         """
         metadata: dict[str, Any] = {"finalizers": list(finalizers)}
         if labels:

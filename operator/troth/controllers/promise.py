@@ -1,9 +1,9 @@
-"""Promises: their API, their dependencies and their own workflow; and taking them back.
+"""Reconciles Promises: their API, their dependencies, their own workflow, and their deletion.
 
 See kratix-compatibility.md#promises.
 
-One pass does everything that can be done and writes the status once. What is wrong with a Promise stands in its own
-conditions; a slip in a new version takes nothing away from the requests that the old one serves.
+One pass does everything that can be done and writes the status once. The conditions of a Promise say what is wrong
+with it. A mistake in a new version does not take anything away from the requests that the old version serves.
 """
 
 from __future__ import annotations
@@ -74,7 +74,10 @@ _OUTSIDE_AGAIN = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Unsound:
-    """Why a Promise's spec cannot be carried out; ``passes`` when something else than an edit of it may help."""
+    """Why a Promise's spec cannot be carried out.
+
+    ``passes`` says that something other than an edit of the Promise may solve the problem.
+    """
 
     problem: str
     failure: Failure | None = None
@@ -83,7 +86,7 @@ class Unsound:
 
 
 class PromiseReconciler:
-    """Installs Promises, keeps them installed, and takes them back."""
+    """Installs Promises, keeps them installed, and removes them."""
 
     def __init__(self, platform: Platform, workflows: Workflows, works: Works) -> None:
         self._platform = platform
@@ -97,12 +100,12 @@ class PromiseReconciler:
         self._dependencies: dict[str, tuple[tuple[str, int], tuple[WorkloadGroup, ...]]] = {}
 
     async def close(self) -> None:
-        """Ends what still runs for Promises."""
+        """Ends the inspections of Promises that still run."""
         await self._lint.close()
         await self._fit.close()
 
     async def reconcile(self, key: Key) -> Result:
-        """Brings the API, the Works and the status of one Promise to what it says."""
+        """Makes the API, the Works and the status of one Promise what the Promise says."""
         promise = self._platform.caches.promises.get("", key.name)
         if promise is None:
             self._workflows.forget(key)
@@ -130,7 +133,7 @@ class PromiseReconciler:
         except Conflict:
             return Retry("the Promise changed while it was being reconciled")
         except InvalidObject as error:
-            # Not the spec alone is at fault, as it was found sound: something outside may change without our hearing.
+            # The spec was found to be sound, so the cause may be outside of it, and may go away without notice.
             self._api.follow_existing(promise)
             unfit = isinstance(error, UnfitApi) and "storedVersions" not in error.problem
             await self._report_unsound(key, promise, Unsound(str(error), passes=not unfit))
@@ -141,16 +144,16 @@ class PromiseReconciler:
             return await self._report_refusal(key, promise, error, "APIRefused", message)
 
     async def _delete_pipelines(self, promise: Promise) -> Sequence[Pipeline]:
-        """What a Promise that goes has still to run. Whatever else it says is not checked: that may have to wait."""
+        """The delete pipelines of a Promise that is being deleted. The rest of its spec is not checked any more."""
         if names.DELETE_WORKFLOWS not in promise.metadata.finalizers:
             return ()
         offer = await self._check(promise)
         return offer.promise_delete if isinstance(offer, Offer) else ()
 
-    # ---- what it says
+    # ---- reading the spec
 
     async def _check(self, promise: Promise) -> Offer | Unsound:
-        """Reads the whole spec, once for each generation."""
+        """Reads and checks the whole spec, once for each generation."""
         meta = promise.metadata
         known = self._checked.get(promise.name)
         if known and known[0] == (meta.uid, meta.generation):
@@ -178,7 +181,7 @@ class PromiseReconciler:
         return offer if failure is None else Unsound(failure.sentence(), failure)
 
     def _namespaces_of_requests(self, promise: Promise) -> frozenset[str]:
-        """Where Works of its requests are, which have been there since before there was a rule for it."""
+        """The namespaces with Works of its requests, where they may have been since before there was a rule for it."""
         works = self._platform.caches.works.by_index(BY_PROMISE, promise.name)
         return frozenset(work.metadata.namespace for work in works if work.type == names.WORK_TYPE_RESOURCE)
 
@@ -220,7 +223,7 @@ class PromiseReconciler:
         established = await self._api.keep(promise, offer)
         is_new = not promise.is_observed
         if established and is_new and self._platform.caches.request_apis.is_listing(promise.name):
-            # Its status lets the requests be rendered, and they have to be what the new schema makes of them.
+            # Its status allows the requests to be rendered, and by then they must have the defaults of the new schema.
             return After(_LOOK_AGAIN, "its requests are being listed")
         try:
             run = await self._keep_works(key, promise, offer)
@@ -276,7 +279,7 @@ class PromiseReconciler:
             return
         labels = {names.WORK_TYPE: names.WORK_TYPE_STATIC_DEPENDENCY}
         work = existing[0] if existing else None
-        # No pipeline makes them, so the namespace of the pipelines is not theirs.
+        # They are not made by a pipeline, so they do not go to the namespace of the pipelines.
         owner = replace(owner, work_namespace=self._platform.settings.system_namespace)
         await keep_or_make_again(
             await self._dependencies_of(promise),
@@ -285,9 +288,10 @@ class PromiseReconciler:
         )
 
     async def _dependencies_of(self, promise: Promise, *, fresh: bool = False) -> tuple[WorkloadGroup, ...]:
-        """The dependencies as a workload group, made once for each generation.
+        """The dependencies as one workload group, which is made once for each generation.
 
-        An operator's release has hundreds of kilobytes, and writing them as YAML would hold the loop.
+        The manifests of an operator's release have hundreds of kilobytes; writing them as YAML here would block the
+        event loop.
         """
         generation = (promise.metadata.uid, promise.metadata.generation)
         known = self._dependencies.get(promise.name)
@@ -387,7 +391,10 @@ class PromiseReconciler:
     async def _report_refusal(
         self, key: Key, promise: Promise, error: ApiError, reason: str, message: str
     ) -> Result:
-        """The API server takes not what the Promise needs. A Promise that can be used stays so: its API is there."""
+        """Reports that the API server refuses something that the Promise needs.
+
+        A Promise that is available stays available, since its API exists.
+        """
         definitions = self._platform.caches.definitions.by_index(BY_PROMISE, promise.name)
         served = not promise.spec.api or any(live.established for live in definitions)
         if served and promise.is_available and promise.is_observed:
@@ -398,7 +405,7 @@ class PromiseReconciler:
         return after_refusal(error)
 
     async def _report_paused(self, key: Key, promise: Promise) -> Result:
-        self._api.follow_existing(promise)  # after a restart, too: its requests are to say that they are paused
+        self._api.follow_existing(promise)  # also after a restart, so that its requests say that they are paused
         meta = promise.metadata
         facts = PromiseFacts(generation=meta.generation, paused=True, deleting=meta.deleting)
         if await self._write_status(key, promise, facts):
@@ -418,7 +425,7 @@ class PromiseReconciler:
         return wrote
 
     def _announce_findings(self, promise: Promise) -> None:
-        """An Event when lint says something else than before, or other requests do not fit the API."""
+        """Records an Event when lint's findings have changed, or other requests than before do not fit the API."""
         written = self._platform.caches.promises.get("", promise.name) or promise
         for kind in (LINTED, REQUESTS_FIT):
             before = find_condition(promise.status.get("conditions"), kind) or {}
@@ -437,7 +444,7 @@ class PromiseReconciler:
 
 
 def _pack_dependencies(dependencies: Sequence[Mapping[str, Any]]) -> Packed:
-    """All manifests as one YAML file, as a Work holds it."""
+    """All manifests as one YAML file, packed as a Work holds it."""
     return pack_content(dump_documents(list(dependencies)).encode())
 
 

@@ -1,7 +1,7 @@
-"""The API of a Promise: its CustomResourceDefinition, kept as the Promise has it, and its requests, followed.
+"""The API of a Promise: keeps its CustomResourceDefinition as the Promise has it, and follows its requests.
 
 See kratix-compatibility.md#a-promises-api. A definition is compared with what the API server has before it is written
-(docs/architecture.md), and one that people still use is never taken away from under them.
+(docs/architecture.md), and one that people still use is never removed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from troth.kube import Forbidden, Invalid
 
 
 class UnfitApi(InvalidObject):
-    """The API server does not take the CustomResourceDefinition as the Promise has it."""
+    """The API server refuses the CustomResourceDefinition as the Promise has it."""
 
 
 class PromiseApi:
@@ -33,11 +33,11 @@ class PromiseApi:
         self._platform = platform
 
     async def keep(self, promise: Promise, offer: Offer) -> bool:
-        """Creates or updates the CRD and follows its requests. Answers whether the API is served.
+        """Creates or updates the CRD and follows its requests. Returns whether the API is served.
 
         Raises:
             InvalidObject: the API cannot be installed as the Promise has it.
-            UnfitApi: the same, because the API server refuses it.
+            UnfitApi: it cannot be installed because the API server refuses it.
         """
         await self._leave_others(promise, offer)
         if offer.definition is None or offer.resource is None:
@@ -53,8 +53,8 @@ class PromiseApi:
                 "spec.api.metadata.name", f"{name} is the API of the Promise {owner}", "choose another name"
             )
         if live.metadata.deleting:
-            self._follow_live(promise, live)  # its requests go first, and each of them needs its clean-up
-            return False  # when it is gone its informer queues this Promise, which makes it anew
+            self._follow_live(promise, live)  # its requests are deleted first, and each of them needs its clean-up
+            return False  # when it is gone, its informer queues this Promise, which creates it again
         patch = definition_patch(live, offer.definition)
         if patch is not None:
             live = await self._patch(live, patch)
@@ -71,7 +71,7 @@ class PromiseApi:
                 f"the operator may not list {offer.resource.name}",
                 f"allow it: add {offer.resource.group} to rbac.requestApis.groups of the chart",
             )
-        # After a restart the list takes a moment. An available Promise does not become unavailable for that.
+        # After a restart the list takes a moment. An available Promise does not become unavailable because of that.
         return informer.synced.is_set() or promise.is_available
 
     async def _create(self, promise: Promise, definition: Mapping[str, Any]) -> Definition:
@@ -111,7 +111,7 @@ class PromiseApi:
         return read_definition(answer) if answer else live
 
     async def _leave_others(self, promise: Promise, offer: Offer) -> None:
-        """An API that was renamed or taken out goes when nobody uses it; else the Promise is refused."""
+        """Deletes an API that was renamed or taken out if nobody uses it; otherwise the Promise is refused."""
         kept = offer.definition["metadata"]["name"] if offer.definition else ""
         for live in self._platform.caches.definitions.by_index(BY_PROMISE, promise.name):
             name = live.metadata.name
@@ -131,7 +131,7 @@ class PromiseApi:
             )
 
     async def _count_requests(self, live: Definition) -> int:
-        # Read from the API server, not from a cache: a wrong zero here would delete what people asked for.
+        # Read from the API server, not from a cache: a wrong zero here would delete people's requests.
         if not live.established:
             return 0
         resource = request_resource({"spec": live.spec})
@@ -141,7 +141,7 @@ class PromiseApi:
         return count
 
     def follow_existing(self, promise: Promise) -> None:
-        """While a new version is unsound, the requests of the API that is installed can still be deleted."""
+        """Follows the requests of the API that is installed, so that they can be deleted while the spec is unsound."""
         for live in self._platform.caches.definitions.by_index(BY_PROMISE, promise.name):
             self._follow_live(promise, live)
 

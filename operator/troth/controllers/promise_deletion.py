@@ -1,7 +1,8 @@
-"""Taking a Promise back, in Kratix's order (kratix-compatibility.md#deleting-a-promise).
+"""The deletion of a Promise, in Kratix's order (kratix-compatibility.md#deleting-a-promise).
 
-A resumable state machine without a memory: each pass looks at what is still there and does the next thing, so a
-crash between any two steps costs nothing. The finalizers go last and together; the condition says what it waits for.
+It can be resumed at any point because it keeps no state of its own: each pass looks at what still exists and does the
+next step, so a crash between two steps does no harm. The finalizers are removed last, all at once. A condition says
+what the deletion waits for.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class PromiseDeletion:
         works: Works,
         owner_of: Callable[[Promise], WorkOwner],
     ) -> None:
-        """``owner_of``: whom the Works of a Promise belong to."""
+        """``owner_of`` returns the owner of a Promise's Works."""
         self._platform = platform
         self._workflows = workflows
         self._works = works
@@ -108,7 +109,7 @@ class PromiseDeletion:
         return DONE
 
     async def _remove_requests(self, promise: Promise) -> str:
-        """Deletes the requests of all namespaces; says what is waited for, or nothing when none is left."""
+        """Deletes the requests in all namespaces. Returns what is waited for, or an empty text when none is left."""
         caches = self._platform.caches
         for live in caches.definitions.by_index(BY_PROMISE, promise.name):
             if not live.established:
@@ -121,7 +122,7 @@ class PromiseDeletion:
             for request in left:
                 meta = request.metadata
                 if not meta.deleting:
-                    with contextlib.suppress(Conflict):  # the others first; this is called until none is left
+                    with contextlib.suppress(Conflict):  # the others come first; this is called until none is left
                         await delete_object(self._platform, informer, resource, meta)
                 else:
                     self._platform.queue.add(
@@ -185,26 +186,26 @@ class PromiseDeletion:
 
 @dataclass(frozen=True, slots=True)
 class UntilDeleted:
-    """Waits beside a Promise whose own pipelines wait for their turn, and gives the turn up when the Promise goes.
+    """Attends a Promise whose own pipelines wait for their turn, and gives the turn up when the Promise is deleted.
 
-    One that was edited keeps its turn, and takes another one afterwards: to give it up would mean to wait for all
-    others again.
+    A Promise that was edited keeps its turn, and takes another one afterwards. If it gave its turn up, it would have
+    to wait for all others again.
     """
 
     platform: Platform
     promise: Promise
 
     def is_overtaken(self) -> bool:
-        """Whether it is being deleted, so that nothing that it says need be rendered any more."""
+        """Whether the Promise is being deleted, so that it need not be rendered any more."""
         now = self.platform.caches.promises.get("", self.promise.name)
         return now is None or now.metadata.deleting or now.metadata.uid != self.promise.metadata.uid
 
     async def tell(self, before: int) -> None:
-        """Nothing: a Promise's status says what was found, and not how long that takes."""
+        """Does nothing: the status of a Promise says what was found, and not how long that takes."""
 
 
 def _obstacle(requests: Iterable[Request]) -> str:
-    """What keeps the first of some requests that say so: ``: team/orders says: Paused: …``, or nothing."""
+    """What keeps the first of the requests that give a reason: ``: team/orders says: Paused: …``, or an empty text."""
     for request in sorted(requests, key=lambda each: (each.metadata.namespace, each.metadata.name)):
         ready = find_condition(request.status.get("conditions"), READY) or {}
         if request.metadata.deleting and ready.get("reason") in _OBSTACLES:

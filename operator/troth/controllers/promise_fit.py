@@ -1,9 +1,9 @@
-"""Which live requests no longer fit the API of their Promise, asked once for each change of the API.
+"""Finds the live requests that no longer fit the API of their Promise, once for each change of the API.
 
-A request that was taken stays, whatever its API says later, and nobody would notice until it is edited or deleted. So
-all requests are held against an API that has changed since it was made, in a process of its own, never waited for.
-After that only those that did not fit are looked at again, when they change: whatever is written meanwhile was held
-against the new API by the API server.
+A request that was accepted stays, whatever its API says later, and nobody would notice until it is edited or deleted.
+So all requests are validated against an API that has changed since it was created, in another process, without anybody
+waiting for it. After that only those that did not fit are validated again, when they change: everything else that is
+written meanwhile is validated by the API server.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ Name = tuple[str, str]
 
 @dataclass(slots=True)
 class _Look:
-    """What is known of the requests of one edition of an API.
+    """What is known of the requests under one edition of an API.
 
-    ``unfit`` is None until all were judged.
+    ``unfit`` is None until all of them have been validated.
     """
 
     edition: str
@@ -40,25 +40,25 @@ class _Look:
 
 
 class PromiseFit:
-    """Asks, and remembers what does not fit."""
+    """Has requests validated, and remembers which do not fit."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._looks: dict[str, _Look] = {}
 
     def report(self, key: Key, promise: Promise) -> tuple[Unfit, ...] | None:
-        """What does not fit; None while it is not known, and then the Promise is queued as soon as it is."""
+        """The requests that do not fit. None while this is not known; the Promise is queued as soon as it is."""
         api = self._platform.caches.request_apis.of_promise(promise.name)
         live = self._platform.caches.definitions.get("", api.resource.name) if api else None
         if api is None or live is None or live.metadata.generation == _FIRST:
-            self.forget(promise.name)  # every request was taken by the API that there is
+            self.forget(promise.name)  # the API that exists has accepted every request
             return ()
         look = self._looks.get(promise.name)
         if look is None or look.edition != api.edition:
             self.forget(promise.name)
             look = self._looks[promise.name] = _Look(api.edition)
         if not api.informer.synced.is_set():
-            return None  # when it is, the Promise is queued
+            return None  # the Promise is queued when they have been listed
         if look.task is not None and not look.task.done():
             return None
         changed = self._changed(api, look)
@@ -68,21 +68,21 @@ class PromiseFit:
         return tuple((look.unfit or {}).values())
 
     def forget(self, name: str) -> None:
-        """The Promise is gone, or its API is another one now."""
+        """Drops what is known of a Promise that is gone, or that has another API now."""
         self._platform.caches.unfit.pop(name, None)
         look = self._looks.pop(name, None)
         if look is not None and look.task is not None:
             look.task.cancel()
 
     async def close(self) -> None:
-        """Ends what is under way."""
+        """Ends the validations that are under way."""
         tasks = [look.task for look in self._looks.values() if look.task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _changed(self, api: RequestApi, look: _Look) -> list[Request]:
-        """The requests that have to be judged; those that are gone are forgotten."""
+        """The requests that have to be validated. Those that are gone are forgotten."""
         if look.unfit is None:
             return [request for request in api.informer.items() if not request.metadata.unread]
         changed = []

@@ -1,8 +1,8 @@
-"""What lint says of a Promise, asked once for each generation and never waited for.
+"""What lint says about a Promise: lint is run once for each generation, and nobody waits for it.
 
-A Promise that renders well is installed whatever lint thinks of it, so the answer is advice. It takes about a second,
-and the Promise is available long before: when the answer comes, the Promise is looked at again. Waiting for it, to save
-a write of the status, was rejected.
+A Promise that renders well is installed whatever lint finds, so the findings are advice. Lint takes about a second,
+and the Promise is available long before; when the findings come, the Promise is queued again. Waiting for them, to
+save a write of the status, was rejected.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ class _Look:
 
 
 class PromiseLint:
-    """Asks the inspector, and remembers what it said of each Promise's newest generation."""
+    """Asks the inspector, and remembers what it found in each Promise's newest generation."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._looks: dict[str, _Look] = {}
 
     def begin(self, promise: Promise) -> None:
-        """Asks about this generation, if nobody did."""
+        """Starts lint for this generation, unless that has been done."""
         generation = (promise.metadata.uid, promise.metadata.generation)
         known = self._looks.get(promise.name)
         if known is not None and known.generation == generation:
@@ -41,7 +41,7 @@ class PromiseLint:
         self._looks[promise.name] = _Look(generation, task)
 
     def report(self, key: Key) -> LintReport | None:
-        """What was found; None while it is not known, and then the Promise is queued as soon as it is."""
+        """The findings. None while they are not known; the Promise is queued as soon as they are."""
         look = self._looks[key.name]
         if look.task.done():
             return None if look.task.cancelled() else look.task.result()
@@ -51,13 +51,13 @@ class PromiseLint:
         return None
 
     def forget(self, name: str) -> None:
-        """The Promise is gone, or is another one now."""
+        """Drops what is known of a Promise that is gone, or that was deleted and created again."""
         look = self._looks.pop(name, None)
         if look is not None:
             look.task.cancel()
 
     async def close(self) -> None:
-        """Ends what is under way."""
+        """Ends the inspections that are under way."""
         tasks = [look.task for look in self._looks.values()]
         for task in tasks:
             task.cancel()
@@ -69,7 +69,7 @@ class PromiseLint:
 
     async def _ask(self, promise: Promise) -> LintReport:
         try:
-            # Each look has its deadline. How long it waits for its turn depends on how many Promises there are.
+            # Each inspection has its deadline. How long it waits for its turn depends on the number of Promises.
             return await self._platform.inspector.find_errors(promise)
         except TrothError as error:
             return LintReport(unfinished=str(error))

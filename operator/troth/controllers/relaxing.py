@@ -1,4 +1,8 @@
-"""What helps a request that the API server does not let go: its API goes as well, or somebody changes something."""
+"""What to do when the API server refuses to let a request be deleted.
+
+Its finalizers cannot be removed while it does not pass the validation of its API. If the API is being removed as well,
+the validation is taken out of it; otherwise somebody has to change something.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from troth.kube import Forbidden, Invalid
 
 
 async def relax(platform: Platform, api: RequestApi, promise: Promise) -> bool:
-    """Takes all that refuses out of an API that is going away; False while it stays."""
+    """Takes all validation out of an API that is being removed. Returns False when the API is to stay."""
     live = platform.caches.definitions.get("", api.resource.name)
     if live is None or not (promise.metadata.deleting or live.metadata.deleting):
         return False
@@ -24,7 +28,7 @@ async def relax(platform: Platform, api: RequestApi, promise: Promise) -> bool:
 
 
 def remedy(api: RequestApi, error: Forbidden | Invalid) -> str:
-    """What somebody can do about it, as a sentence without a full stop."""
+    """What somebody can do about the refusal, as a sentence without a full stop."""
     if isinstance(error, Forbidden):
         return "Allow it in the policy that refuses it; Troth tries again by itself"
     return (

@@ -1,8 +1,8 @@
-"""Resource requests: from what somebody asked for to Works, and back to a status that tells the story.
+"""Reconciles resource requests: renders them into Works, and reports in their status what became of them.
 
 Kratix's order (kratix-compatibility.md#requests, #deleting-a-request) without its detours: one pass does everything
-that can be done, where Kratix ends a pass after each write and waits for its own watch event. What is to be done is
-decided elsewhere, by a pure function (`troth.engine.judgement`), and carried out here.
+that can be done, where Kratix ends a pass after each write and waits for its own watch event. A pure function
+(`troth.engine.judgement`) decides what is to be done, and it is carried out here.
 """
 
 from __future__ import annotations
@@ -62,14 +62,14 @@ class RequestReconciler:
         self._pipelines = PipelineMemory()
 
     async def reconcile(self, key: Key) -> Result:
-        """Brings the Works and the status of one request to what it and its Promise say."""
+        """Makes the Works and the status of one request what the request and its Promise say."""
         try:
             return await self._reconcile(key)
         except Overtaken:
             self._platform.queue.add(key)
             return _WAS_OVERTAKEN
         except Invalid as error:
-            # Whatever else is refused was told in the status. This is the status.
+            # Every other refusal is reported in the status; here the status itself was refused.
             api = self._platform.caches.request_apis.get(key.kind)
             request = api.informer.get(key.namespace, key.name) if api else None
             if api and request:
@@ -138,7 +138,7 @@ class RequestReconciler:
         return DONE if reported else After(_COMPONENTS_AGAIN, _COMPONENTS_LISTED)
 
     async def _workflow(self, live: LiveRequest, found: Renders | Leaving) -> Workflow:
-        """The workflow that a request is carried out, or deleted, with."""
+        """The workflow with which a request is carried out or deleted."""
         bound = found.bound
         of_promise = await self._workflows.hash_of(bound.promise)
         return Workflow(
@@ -156,7 +156,7 @@ class RequestReconciler:
         )
 
     async def _wait(self, live: LiveRequest, found: Waiting) -> Result:
-        """What was carried out stands; what was asked for since then waits, and says for what."""
+        """Leaves what was carried out as it is, and reports what the newer version of the request waits for."""
         if found.obstacle is None:
             return _WAITS_FOR_PROMISE
         if not found.bound.promise.metadata.deleting:
@@ -166,10 +166,10 @@ class RequestReconciler:
         return _WAITS_FOR_PROMISE
 
     async def _label(self, live: LiveRequest) -> LiveRequest:
-        """Puts the Promise's label on a request that waits for its Promise, so that whoever looks for it finds it."""
+        """Puts the Promise's label on a request that waits for its Promise, so that it can be found by the label."""
         if live.metadata.labels.get(names.PROMISE_NAME) == live.api.promise:
             return live
-        with contextlib.suppress(Conflict, *REFUSALS):  # no reason to say nothing of the Promise
+        with contextlib.suppress(Conflict, *REFUSALS):  # the status about the Promise is written all the same
             await self._set_metadata(live, live.metadata.finalizers, {names.PROMISE_NAME: live.api.promise})
         return live.reread()
 
@@ -203,7 +203,7 @@ class RequestReconciler:
 
 @dataclass(frozen=True, slots=True)
 class _Attendant:
-    """Knows a request that waits for its turn."""
+    """Attends a request that waits for its turn to be rendered."""
 
     platform: Platform
     reports: RequestReports
@@ -224,7 +224,7 @@ class _Attendant:
 
 
 def _meant(request: Request, promise: Promise) -> object:
-    """What a rendering is made of, and whether there is to be one."""
+    """Everything that a rendering depends on, and whether the request is to be rendered at all."""
     return [
         (meta.uid, meta.generation, meta.deleting, meta.labels, meta.annotations)
         for meta in (request.metadata, promise.metadata)

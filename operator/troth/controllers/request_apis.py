@@ -1,11 +1,11 @@
-"""The APIs of Promises, whose informers come and go with them.
+"""The APIs of Promises, and their informers, which are started and ended with them.
 
 An API is followed from the moment that its definition is established until its Promise gives it up. When a definition
-changes, every request is read anew, since the API server then fills in other defaults and drops other fields without
-changing any version. Nobody says when the server has begun to do so, therefore the requests are listed again after a
-moment, and once more some seconds later.
+changes, every request is read again, since the API server then fills in other defaults and drops other fields without
+changing any resource version. It does not tell when it has begun to do so. Therefore the requests are listed again
+after a moment, and once more some seconds later.
 
-What follows from an API that has been listed or has ended is not decided here (`troth.controllers.triggers`).
+What follows when an API has been listed or has ended is decided in `troth.controllers.triggers`.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from troth.engine.status import NAMED, RequestsFacts
 from troth.kube import Informer
 
 BY_FAILING: Final = "failing"
-"""The index of the requests that need somebody; its only value is ``FAILING``."""
+"""The index of the requests that fail and need somebody's attention; its only value is ``FAILING``."""
 
-# The API server serves a changed schema a moment after it has accepted it, and tells nobody when.
+# The API server serves a changed schema a moment after it has accepted it, and does not tell when.
 _SCHEMA_DELAY: Final = 0.5
 _SCHEMA_SERVED: Final = 3.0
 
@@ -35,8 +35,8 @@ _SCHEMA_SERVED: Final = 3.0
 class RequestApi:
     """The informer of one Promise's API, and the task that runs it.
 
-    ``edition`` changes with the spec of the CustomResourceDefinition, and so with what the API server makes of a
-    request.
+    ``edition`` changes whenever the spec of the CustomResourceDefinition does, and so whenever the API server may
+    return other defaults and fields for the same request.
     """
 
     promise: str
@@ -56,13 +56,13 @@ class RequestApis:
         listed: Callable[[str, Sequence[Key], Sequence[Key]], None],
         ended: Callable[[Sequence[Key]], None],
     ) -> None:
-        """Follows nothing yet.
+        """Starts without any API.
 
         Args:
-            make_informer: makes the informer of an API, which is run here.
-            listed: told that an API has been listed: its Promise, the keys that waited for that (`await_listing`), and
-                the requests that have components of that kind (`note_parent`).
-            ended: told that an API is not followed any more: the requests that have components of that kind.
+            make_informer: makes the informer of an API, which is then run here.
+            listed: called when an API has been listed, with its Promise, the keys that waited for that
+                (`await_listing`), and the requests that have components of that kind (`note_parent`).
+            ended: called when an API is not followed any more, with the requests that have components of that kind.
         """
         self._make_informer = make_informer
         self._listed = listed
@@ -78,7 +78,7 @@ class RequestApis:
         return list(self._apis.values())
 
     def get(self, name: str) -> RequestApi | None:
-        """An API by its `Resource.name`, which is the ``kind`` of the keys of its requests."""
+        """The API with this `Resource.name`, which is the ``kind`` of the keys of its requests."""
         return self._apis.get(name)
 
     def of_promise(self, promise: str) -> RequestApi | None:
@@ -86,19 +86,19 @@ class RequestApis:
         return next((api for api in self._apis.values() if api.promise == promise), None)
 
     def of_kind(self, group: str, kind: str) -> RequestApi | None:
-        """The API of that group and kind."""
+        """The API of this group and kind."""
         return next(
             (api for api in self._apis.values() if api.resource.group == group and api.resource.kind == kind),
             None,
         )
 
     def get_request(self, key: Key) -> Request | None:
-        """A request by its key, of any API that is followed."""
+        """The request with this key, of any API that is followed."""
         api = self._apis.get(key.kind)
         return api.informer.get(key.namespace, key.name) if api else None
 
     def facts_of(self, promise: str) -> RequestsFacts | None:
-        """How many requests a Promise has and which of them fail; None while they are being listed."""
+        """How many requests a Promise has and which of them fail. None while they are being listed."""
         api = self.of_promise(promise)
         if api is None or not api.informer.synced.is_set():
             return None
@@ -107,20 +107,21 @@ class RequestApis:
         return RequestsFacts(len(api.informer), len(found), tuple(heapq.nsmallest(NAMED, names)))
 
     def is_listing(self, promise: str) -> bool:
-        """Whether the requests of a Promise are being listed, as far as is known without trouble."""
+        """Whether the requests of a Promise are being listed and that has not failed so far."""
         api = self.of_promise(promise)
         return api is not None and not api.informer.synced.is_set() and api.informer.last_error is None
 
-    # ---- who waits for one of them
+    # ---- waiting for an API
 
     def await_listing(self, promise: str, key: Key) -> None:
         """Remembers a key that waits until the requests of a Promise have been listed."""
         self._awaiting.setdefault(promise, set()).add(key)
 
     def note_parent(self, parent: Key, kinds: Iterable[tuple[str, str]]) -> None:
-        """Remembers that a request has components of these (group, kind): it is told when such an API comes or goes.
+        """Has a request queued when the API of one of its components' kinds (group, kind) comes or goes.
 
-        It is forgotten once it is told and gone; what it no longer needs costs it a look that finds nothing.
+        It is forgotten when it is to be queued and no longer exists. A kind that it no longer needs costs it at most
+        one reconcile that changes nothing.
         """
         for kind in kinds:
             self._parents.setdefault(kind, set()).add(parent)
@@ -130,15 +131,15 @@ class RequestApis:
         parents.difference_update([parent for parent in parents if self.get_request(parent) is None])
         return list(parents)
 
-    # ---- coming and going
+    # ---- following and no longer following
 
     def follow(
         self, promise: str, resource: Resource, definition: ObjectMeta, *, reread: bool = True
     ) -> Informer[Request]:
-        """The informer of an API's requests, started if it does not run yet in that version.
+        """The informer of an API's requests, which is started unless it runs already for this version.
 
-        When the definition has changed all requests are read anew, as they have other defaults and other fields now;
-        without ``reread`` they stay as they are.
+        When the definition has changed, all requests are read again, since they may have other defaults and fields
+        now. Without ``reread`` they stay as they are.
         """
         edition = f"{definition.uid}/{definition.generation}"
         running = self._apis.get(resource.name)
@@ -170,7 +171,7 @@ class RequestApis:
             self._ended(self._parents_of(api.resource))
 
     async def stop(self) -> None:
-        """Ends all informers; what they know stays."""
+        """Ends all informers. What they know can still be read."""
         tasks = [api.task for api in self._apis.values()]
         for task in tasks:
             task.cancel()
@@ -179,7 +180,7 @@ class RequestApis:
     async def _run(
         self, promise: str, informer: Informer[Any], before: asyncio.Task[None] | None, *, reread: bool
     ) -> None:
-        """Runs an informer, and tells once that its API is served and has been listed."""
+        """Runs an informer, and reports once that its API is served and has been listed."""
 
         async def announce() -> None:
             await informer.synced.wait()

@@ -1,7 +1,8 @@
-"""Letting a request go, in Kratix's order (kratix-compatibility.md#deleting-a-request).
+"""The deletion of a request, in Kratix's order (kratix-compatibility.md#deleting-a-request).
 
-A resumable state machine without a memory: delete pipelines, Works, components, finalizers. Each pass looks at what is
-still there and does the next thing, so a crash between any two steps costs nothing.
+The order is: delete pipelines, Works, components, finalizers. The deletion can be resumed at any point because it
+keeps no state of its own: each pass looks at what still exists and does the next step, so a crash between two steps
+does no harm.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ FINALIZERS = (
     names.DELETE_WORKFLOWS,
     names.RESOURCE_BINDING_CLEANUP,
 )
-"""The finalizers that are taken off: ours, and the one more that Kratix puts on requests."""
+"""The finalizers that are removed at the end: ours, and one more that Kratix puts on requests."""
 
 
 class RequestDeletion:
@@ -63,16 +64,16 @@ class RequestDeletion:
         owner: WorkOwner,
         workflow: Callable[[], Awaitable[Workflow]],
     ) -> Result:
-        """Does what can be done, and says what the deletion waits for.
+        """Does what can be done, and reports what the deletion waits for.
 
         Args:
             live: the request.
             found: the spec that it is bound to, and whether its delete pipelines can be run.
-            owner: whom its Works belong to.
-            workflow: answers its delete workflow; asked only when that has to run.
+            owner: the owner of its Works.
+            workflow: returns its delete workflow; called only when that has to run.
 
         Raises:
-            Overtaken: the request has changed while it waited for its turn.
+            Overtaken: the request changed while it waited for its turn.
         """
         meta = live.metadata
         if not set(FINALIZERS) & set(meta.finalizers):
@@ -85,7 +86,8 @@ class RequestDeletion:
         if left := await self._works.remove_all(owner):
             return await self._wait(live, self._waiting_for(left))
         if components := self._components.remaining(live.key, live.parent, live.status):
-            # Their files are gone, so whoever applied them is taking them away: what they made goes before we do.
+            # The files are gone from the store, so the GitOps tool removes the components, which must go before the
+            # request.
             return await self._wait(live, f"{', '.join(components)} to be removed")
         try:
             await take_finalizers_off(
@@ -106,7 +108,7 @@ class RequestDeletion:
     async def _run_pipelines(
         self, live: LiveRequest, found: Leaving, workflow: Callable[[], Awaitable[Workflow]]
     ) -> Result | None:
-        """Runs the delete pipelines; None when they let the request go."""
+        """Runs the delete pipelines. Returns None when the deletion may go on."""
         if found.failure:
             return await self._fail(live, found.failure, stalled=found.stalled)
         blocked = await self._workflows.finish(await workflow())
@@ -145,7 +147,7 @@ class RequestDeletion:
         return f"{noun} to be removed{place}{self._works.obstacle(works)}"
 
     async def clean_up_after(self, key: Key, api: RequestApi, promise: Promise | None) -> Result:
-        """A request that went away without us (its finalizers were taken) leaves Works behind."""
+        """Removes the Works of a request that went away without its clean-up, because its finalizers were removed."""
         owner = owner_index(api.promise, key.namespace, key.name)
         self._workflows.forget(key)
         self._platform.settling.forget(owner)

@@ -1,7 +1,7 @@
-"""What a request is told: its status, and the Events that go with a change of it.
+"""Writes the status of requests, and the Events that go with a change of it.
 
-Each method gathers the facts for one situation, has the status computed from them (`troth.engine.status`), and writes
-it only when it differs. An Event follows a write and never stands alone, so looking twice tells nothing twice.
+Each method gathers the facts of one situation, has the status computed from them (`troth.engine.status`), and writes
+it only when it differs. An Event is only recorded after such a write, so a second reconcile does not repeat it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 _NOTHING = WorkflowFacts()
 _SKEW = 10.0
-_WORTH_A_WRITE = 2.0  # seconds that a deletion lasts
+_WORTH_A_WRITE = 2.0  # seconds after which a deletion is worth a write of the status
 
 
 class RequestReports:
@@ -50,7 +50,7 @@ class RequestReports:
         self._components = components
 
     async def paused(self, live: LiveRequest, obstacle: Obstacle) -> None:
-        """It is paused, itself or with its Promise."""
+        """Reports that a request or its Promise is paused."""
         facts = RequestFacts(
             generation=live.metadata.generation,
             promise_version="",
@@ -62,9 +62,9 @@ class RequestReports:
             self._record(live, "Warning", reasons.PAUSED, obstacle.message, "Reconcile")
 
     async def unavailable(self, live: LiveRequest, obstacle: Obstacle, owner: WorkOwner) -> bool:
-        """Its Promise is not available: what was carried out stands, and what was asked for since then waits.
+        """Reports that its Promise is not available. What was carried out stays; what was asked for since then waits.
 
-        Answers False when nothing was reported, since it cannot be known yet how the components fare.
+        Returns False when nothing was reported, because the state of its components is not known yet.
         """
         components = self._components.facts(live.key, live.parent, (), live.status, complete=False)
         if components is None:
@@ -82,7 +82,7 @@ class RequestReports:
         return True
 
     async def refused(self, live: LiveRequest, reason: str, message: str, *, stalled: bool = False) -> None:
-        """The API server takes no Work, or no finalizer, without which nothing may be made."""
+        """Reports that the API server refuses a Work, or a finalizer, without which nothing may be made."""
         status = refusal_status(
             live.status,
             generation=live.metadata.generation,
@@ -95,12 +95,12 @@ class RequestReports:
             self._record(live, "Warning", reason, message, "Reconcile")
 
     def status_refused(self, live: LiveRequest, error: Invalid) -> None:
-        """The API server does not take its status; an Event is all that can be told."""
+        """Records an Event when the API server refuses the status, so that it cannot be reported in another way."""
         message = f"the API server does not take its status: {error.message}. {remedy(live.api, error)}"
         self._record(live, "Warning", "StatusRefused", message, "Reconcile")
 
     async def waiting(self, live: LiveRequest, before: int) -> None:
-        """It, or its deletion, waits for its turn to be rendered; ``before`` are rendered first."""
+        """Reports that the request, or its deletion, waits for its turn; ``before`` others are rendered first."""
         if live.metadata.deleting:
             await self.deleting(live, f"its delete pipeline, which waits for its turn, {before} before it")
         elif not live.request.is_observed:
@@ -115,9 +115,9 @@ class RequestReports:
         return live.reread()
 
     async def carried_out(self, live: LiveRequest, version: str, owner: WorkOwner, run: Run) -> bool:
-        """What became of it, rendered with that version of its Promise.
+        """Reports the outcome of a request that was rendered with this version of its Promise.
 
-        Answers False when nothing was reported, since it cannot be known yet how the components fare.
+        Returns False when nothing was reported, because the state of its components is not known yet.
         """
         now = self._platform.now()
         workflow = workflow_facts(
@@ -140,7 +140,7 @@ class RequestReports:
         return True
 
     def obstacles(self, owner: WorkOwner, run: Run) -> tuple[WorkFacts, ...]:
-        """Its Works that cannot be made yet."""
+        """The Works of a request that cannot be made yet."""
         return self._works.obstacles(owner, names.WORK_TYPE_RESOURCE, run.pipelines)
 
     async def deleting(
@@ -152,8 +152,8 @@ class RequestReports:
         suspended: bool = False,
         stalled: bool = False,
     ) -> bool:
-        """What its deletion waits for; answers False when it is too young to be worth a write."""
-        # Most deletions take less than a commit: only one that lasts, or has failed, is worth a write.
+        """Reports what its deletion waits for. Returns False when it began too recently to be worth a write."""
+        # Most deletions take less time than a commit: only one that lasts, or has failed, is worth a write.
         if not failure and not suspended and _is_younger(live, _WORTH_A_WRITE, self._platform.clock()):
             return False
         status = deletion_status(
@@ -169,7 +169,7 @@ class RequestReports:
         return True
 
     async def held(self, live: LiveRequest, error: Forbidden | Invalid) -> None:
-        """Everything of it is gone, and the API server does not let it go."""
+        """Reports that the API server refuses to remove the finalizers, although everything else of it is gone."""
         message = (
             f"the API server does not let the operator remove its finalizers: {error.message}. "
             f"{remedy(live.api, error)}"
@@ -221,7 +221,7 @@ def _versions(status: Mapping[str, Any]) -> set[str]:
 
 
 def _is_younger(live: LiveRequest, seconds: float, now: float) -> bool:
-    """Whether its deletion began less than so many seconds ago."""
+    """Whether its deletion began less than this many seconds ago."""
     started = live.metadata.deletion_timestamp
-    # From the API server's clock: one that is well ahead of ours tells nothing.
+    # The start is from the API server's clock, and of no use when that is well ahead of ours.
     return bool(started) and -_SKEW < now - parse_time(started).timestamp() < seconds

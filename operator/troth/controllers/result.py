@@ -1,9 +1,9 @@
-"""What a reconciler answers: a closed union of values.
+"""The results that a reconciler can return: a closed union of values.
 
-Expected outcomes are values, only bugs raise. The runner decides what follows: `Done` forgets the
-key's back-off, `After` looks again later, `Terminal` waits for a change of the object because trying again
-would find the same, and `Waits` for a change of something else. An exception counts as a bug or a boundary's
-failure and is tried again with back-off. Only `Done` and an `After` that has not failed say that all is well.
+Expected outcomes are values; only bugs raise exceptions. The runner decides what follows: `Done` forgets the key's
+back-off, `After` looks again later, `Terminal` waits for a change of the object because trying again would find the
+same, and `Waits` waits for a change of something else. An exception counts as a bug or as the failure of a boundary,
+and the key is tried again with back-off. Only `Done`, and an `After` that has not failed, say that all is well.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Nothing more to do until something changes."""
+    """There is nothing more to do until something changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class After:
-    """Look again after ``seconds``, because of ``reason`` (a clause for the log). ``failed``: nothing went well."""
+    """Look again after ``seconds``, because of ``reason`` (a clause for the log).
+
+    ``failed`` says that the reconcile did not succeed.
+    """
 
     seconds: float
     reason: str
@@ -29,8 +32,9 @@ class After:
 class Retry:
     """Look again with the key's exponential back-off, because of ``reason`` (a clause for the log).
 
-    The back-off grows to ``longest`` seconds; None leaves that to the queue. ``warn``: somebody has to do something
-    about it, so the log warns. ``quiet``: whoever is at fault is logged for itself, once for all that wait for it.
+    The back-off grows to ``longest`` seconds; None leaves that to the queue. ``warn`` says that somebody has to do
+    something about it, so it is logged as a warning. ``quiet`` says that it is not logged for this key, since its
+    cause is logged once for all keys that wait for it.
     """
 
     reason: str
@@ -49,7 +53,7 @@ class Terminal:
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """Nothing more to do until something else changes, which queues this; all is not well until then."""
+    """There is nothing to do until something else changes, which queues the key. Until then not all is well."""
 
     reason: str
 

@@ -2,8 +2,8 @@
 
 One pool for all kinds, like kro: a burst of one kind cannot starve another, because the queue is fair, and a key is
 taken from it only when there is a slot to work on it. A reconciler that raises is a bug or a boundary that failed;
-both are logged with their traceback or sentence, once and not at each attempt (`Complaints`), and tried again with
-the key's own back-off. Nothing that a reconciler does can end the process.
+both are logged, with a traceback or a sentence, once and not at each attempt (`Complaints`), and tried again with the
+key's own back-off. Nothing that a reconciler does can end the process.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Queue(Protocol):
         """Resets the back-off of a key."""
 
     def get_nowait(self, admits: Callable[[str, str], bool] | None = None) -> Key | None:
-        """The next key of those that are admitted, or None; it is being processed until `done`."""
+        """Takes the next key that is admitted, or None. The key counts as being processed until `done`."""
 
     async def news(self) -> None:
         """Waits until a key becomes ready."""
@@ -49,16 +49,16 @@ class Queue(Protocol):
 
 
 class Observer(Protocol):
-    """Who counts reconciles (metrics)."""
+    """Counts reconciles (for the metrics)."""
 
     def reconciled(self, kind: str, outcome: str, seconds: float) -> None:
         """One reconcile of ``kind`` ended as ``outcome`` (done, after, retry, terminal, waits, error)."""
 
 
 class Runner:
-    """Takes keys from the queue and reconciles each, never two at once for one key (the queue sees to that).
+    """Takes keys from the queue and reconciles them, never one key twice at once (the queue makes sure of that).
 
-    A reconcile that runs for ``deadline`` seconds, or waits as long for one thing, is given up and tried again.
+    A reconcile that runs for ``deadline`` seconds, or waits that long for one thing, is cancelled and tried again.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Runner:
         return len(self._tasks)
 
     async def run(self) -> None:
-        """Runs until cancelled; on the way out the reconciles that are under way are cancelled and awaited."""
+        """Runs until it is cancelled. Then the reconciles that are under way are cancelled and awaited."""
         self._slots.serve(self._begin)
         try:
             while True:
@@ -102,7 +102,7 @@ class Runner:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _begin(self) -> bool:
-        """Begins to work on the next key, if there is one for which there is room."""
+        """Begins to work on the next key for which there is a slot. Returns whether there was one."""
         try:
             key = self._queue.get_nowait(self._slots.admits)
         except QueueClosed:
@@ -174,7 +174,7 @@ class Runner:
             logger.log(level, "%s: %s", key, line, exc_info=bug, extra=_fields(key))
 
     def _miss_server(self, key: Key, error: KubeError) -> None:
-        """The API server gave no answer: said once for all that wait for it."""
+        """Logs once, for all keys that wait for it, that the API server does not answer."""
         self._unanswered.add(key)
         line = self._complaints.note(_SERVER, "the API server gives no answer")
         if line is not None:

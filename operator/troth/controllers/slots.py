@@ -1,19 +1,19 @@
-"""How many reconciles run at once, how many exist, and how one steps aside while it waits for somebody else.
+"""Limits how many reconciles run at once and how many exist, and lets a reconcile give up its slot while it waits.
 
 A pool of N workers that each wait for a push, or for templates to be rendered, would stop everything when one
 repository or one template hangs, and would never gather a thousand placements into one commit. So a reconcile holds
 a slot while it computes and talks to the API server, and lends it while it waits for a writer or a renderer.
 
-A key is taken from the queue when there is a slot for it and not before: what was taken waits no more in the fair
-order of the queue. Those that want their slot back take turns among themselves and with what is new.
+A key is taken from the queue when there is a slot for it and not before: once it is taken, it does not wait in the
+fair order of the queue any more. Reconciles that want their slot back take turns among themselves and with new ones.
 
-What exists is bounded, and nobody fills the bound: a namespace, or the requests of one Promise, may have as many
-reconciles as there is still room for, and a namespace's requests of one Promise half as many. So one that takes all
-it can get leaves a half, two leave a third, and there is room for a stranger whatever they do.
+The number of reconciles that exist is bounded, and nobody can use up the bound: a namespace, or the requests of one
+Promise, may have as many reconciles as there is still room for, and a namespace's requests of one Promise half as
+many. So one party that takes all it can get leaves a half, two leave a third, and there is always room for a newcomer.
 
-The last slots are kept for namespaces that hold none. So a stranger begins, and goes on after whatever it has waited
-for, as soon as it wants to: without a turn of each of those that are there, which together is long where the API server
-is slow. Who has many requests in one namespace holds a slot as a rule, and waits for the others.
+The last slots are kept for namespaces that hold none. So a newcomer begins, and goes on after it has waited for
+something, at once: it need not wait until each of the others has had a turn, which takes long where the API server is
+slow. A namespace with many requests holds a slot as a rule, and so has to wait for the others.
 
 Rejected: a second pool for each store (more queues, and the order between them to reason about); a fixed share for
 each namespace (nobody knows how many there will be); a semaphore (it serves in the order of arrival).
@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from troth.turns import Turns
 
 Party = tuple[str, str]
-_KEPT = 8  # one slot of so many is kept for namespaces that hold none
+_KEPT = 8  # one slot in eight is kept for namespaces that hold none
 
 
 @dataclass(eq=False, slots=True)
@@ -39,11 +39,11 @@ class Slot:
     """One reconcile that exists.
 
     Attributes:
-        party: whose it is: the row and the column of its key.
-        held: it holds a slot now.
-        lends: how often the slot is lent now; what runs side by side in one reconcile lends it together.
-        turn: done once it has its slot back; None while it does not wait for that.
-        renew: called when it has its slot back: what it waited for was not its own work.
+        party: the party that it belongs to: the row and the column of its key.
+        held: whether it holds a slot now.
+        lends: how many parts of the reconcile lend the slot now, since several may run side by side.
+        turn: done when it has its slot back; None while it does not wait for that.
+        renew: called when it has its slot back, to begin its deadline again: the time it waited was not its own work.
     """
 
     party: Party
@@ -57,7 +57,7 @@ _current: ContextVar[Slot | None] = ContextVar("_current", default=None)
 
 
 class Slots:
-    """Counts the reconciles that are running; at most ``size`` hold a slot, at most ``bound`` exist."""
+    """Counts the reconciles: at most ``size`` of them hold a slot, and at most ``bound`` of them exist."""
 
     def __init__(self, *, size: int, bound: int) -> None:
         self.size = size
@@ -75,7 +75,7 @@ class Slots:
         self._offering = False
 
     def serve(self, begin: Callable[[], bool]) -> None:
-        """From now on a free slot is offered to ``begin`` too, which takes it for a new reconcile or answers False."""
+        """Also offers free slots to ``begin``, which takes one for a new reconcile, or returns False."""
         self._begin = begin
 
     def admits(self, row: str, column: str) -> bool:
@@ -89,24 +89,24 @@ class Slots:
         )
 
     def take(self, party: Party) -> Slot:
-        """The slot of a new reconcile, which `admits` has admitted; `end` is its counterpart."""
+        """Takes a slot for a new reconcile, which `admits` has admitted. `end` gives it back."""
         slot = Slot(party, held=False)
         self._hold(slot)
         self._count(party, 1)
         return slot
 
     def end(self, slot: Slot) -> None:
-        """A reconcile has ended."""
+        """Gives back the slot of a reconcile that has ended."""
         self._count(slot.party, -1)
         self._release(slot)
         self.offer()
 
     def use(self, slot: Slot) -> None:
-        """What runs in this context from now on lends this slot."""
+        """Makes this the slot that `lent` lends in the current context from now on."""
         _current.set(slot)
 
     def offer(self) -> None:
-        """Gives the free slots to those that want theirs back and to new reconciles, in turns."""
+        """Gives free slots in turns to reconciles that want theirs back and to new ones."""
         if self._offering:
             return
         self._offering = True
@@ -124,7 +124,7 @@ class Slots:
     async def lent(self) -> AsyncIterator[None]:
         """Gives the slot to others inside the block and takes one back at its end.
 
-        Whoever is cancelled inside of it takes none back, as nothing is left to be done.
+        A reconcile that is cancelled inside the block does not take a slot back, since it has nothing left to do.
         """
         slot = _current.get()
         if slot is None:
@@ -155,7 +155,7 @@ class Slots:
             await turn
             slot.renew()
         finally:
-            # Cancelled as it was given one, it keeps it: `end` gives it back.
+            # If it was cancelled just when it was given a slot, it keeps it: `end` gives it back.
             slot.turn = None
             self._returning.remove(slot, *slot.party)
 

@@ -1,11 +1,11 @@
-"""Whether a Work or a WorkPlacement is acted on: only where the operator wrote it, for an owner that lives.
+"""Whether a Work or a WorkPlacement is acted on: only if the operator wrote it, for an owner that exists.
 
-A seal proves the first. The second it cannot: a sealed object of a request that is gone may have been kept by somebody
-and created again. So the owner is looked up, by the uid that the seal names.
+A seal proves that the operator wrote it. It cannot prove that the owner exists: somebody may have kept a sealed object
+of a request that is gone, and created it again. So the owner is looked up by the uid that the seal names.
 
-What is refused says so on itself, after a moment: an edit of something that is really the operator's is put right
-within milliseconds by whoever it belongs to, and nobody needs to hear of that. Neither does anybody need an Event
-about what is only from before there were seals, or before the present key: nobody has done anything to it.
+An object that is refused says so in its own status, after a moment: when somebody edits an object that is really the
+operator's, its owner corrects it within milliseconds, and nobody needs to be told. An Event is not needed either about
+an object that is merely older than the seals, or than the present key: nobody has done anything to it.
 """
 
 from __future__ import annotations
@@ -21,33 +21,33 @@ from troth.controllers.caches import Caches
 from troth.controllers.owners import work_of
 
 PATIENCE: Final = 2.0
-"""Seconds for whoever it belongs to, before a refusal is said."""
+"""Seconds that the owner has to correct an object before its refusal is reported."""
 
 _MOST_REMEMBERED: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Whether an object is acted on; if not, why not, or else what is not known yet."""
+    """Whether an object is acted on, and if it is not, why not, or what is not known yet."""
 
     refusal: str = ""
     waits_for: str = ""
     former: bool = False
-    """It is refused only because it may be from before Troth sealed what it writes."""
+    """Whether it is refused only because it may be from the time before Troth sealed what it writes."""
 
     @property
     def accepted(self) -> bool:
-        """Whether it is acted on."""
+        """Whether the object is acted on."""
         return not self.refusal and not self.waits_for
 
 
 def judge_work(caches: Caches, work: Work) -> Standing:
-    """Whether a Work is acted on; it is queued when what is not known becomes known."""
+    """Judges a Work. If something is not known yet, the Work is queued when it becomes known."""
     return _judge_work(caches, work, _key(work))
 
 
 def judge_placement(caches: Caches, placement: WorkPlacement) -> Standing:
-    """Whether a placement is acted on; it is queued when what is not known becomes known."""
+    """Judges a placement. If something is not known yet, the placement is queued when it becomes known."""
     if not placement.sealed_for:
         return _unsealed(placement, "WorkPlacement", "Work")
     namespace, _, name = work_of(placement).partition("/")
@@ -75,7 +75,7 @@ def _judge_work(caches: Caches, work: Work, waiting: Key) -> Standing:
 
 
 def _unsealed(obj: Work | WorkPlacement, kind: str, owner: str) -> Standing:
-    # Where the status has a seal of the present key, the object had one too, and somebody has edited it since.
+    # If the status has a seal of the present key, the object had one too, and somebody has edited it since.
     known = obj.reported if isinstance(obj, Work) else obj.recorded > 0
     former = obj.former and not known
     return Standing(refusal=(_FORMER if former else _UNSEALED).format(kind, owner), former=former)
@@ -93,19 +93,19 @@ _UNSEALED = (
 
 
 class Refusals:
-    """Since when objects are refused, so that only what lasts is said."""
+    """Remembers since when objects are refused, so that only refusals that last are reported."""
 
     def __init__(self) -> None:
         self._since: dict[Key, float] = {}
 
     def patience(self, key: Key, now: float) -> float:
-        """For how many seconds longer nothing is said; ``now`` counts seconds."""
+        """For how many more seconds the refusal of an object is not reported. ``now`` is the time in seconds."""
         if key not in self._since and len(self._since) >= _MOST_REMEMBERED:
             self._since.pop(next(iter(self._since)))
         return max(0.0, self._since.setdefault(key, now) + PATIENCE - now)
 
     def forget(self, key: Key) -> None:
-        """It is accepted, or gone."""
+        """Forgets an object that is accepted now, or that is gone."""
         self._since.pop(key, None)
 
 

@@ -1,11 +1,11 @@
-"""State stores of every kind: open the writer, watch over its health, wake whoever waits for it.
+"""Reconciles state stores of every kind: opens their writers, checks their health, and queues what waits for them.
 
 See kratix-compatibility.md#readiness-of-stores.
 
-A store is looked at every few seconds: its Secret (changed credentials open a new writer), its reachability, and
-whether somebody else changed what is in it. The first success after a failure queues everything that waits, so a
-repository that comes back heals without anybody's help. Secrets are read one by one when needed: watching them would
-take the right to read them all.
+A store is checked every few seconds: its Secret (changed credentials open a new writer), whether it can be reached,
+and whether somebody else changed what is in it. The first success after a failure queues everything that waits, so
+nobody has to do anything when a repository comes back. Secrets are read one by one when they are needed: watching
+them would need the right to read all of them.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class StateStoreReconciler:
         self._complaints = Complaints(platform.clock)
 
     async def reconcile(self, key: Key) -> Result:
-        """Looks at one store: its Secret, its reachability, its content; and reports it."""
+        """Checks one store (its Secret, whether it can be reached, its content) and writes its status."""
         resource = self._resources[key.kind]
         ref = StoreRef(resource.kind, key.name)
         store = self._platform.caches.get_store(ref)
@@ -75,9 +75,9 @@ class StateStoreReconciler:
         became_unready = opened.problem and (before is None or before.problem != opened.problem)
         replaced = before is not None and before.fingerprint != opened.fingerprint
         if moved or became_ready or became_unready or replaced:
-            self._wake(ref)  # before the report: if that fails, the next look finds no news to wake anybody for
+            self._wake(ref)  # before the report, since the next check will not find this change again
         if bool(facts.reason) != (store.status.get("status") == "NotReady"):
-            # a store that refuses every write is open all the same
+            # a store that refuses every write is nevertheless open
             self._platform.trigger(destinations_on(ref, self._platform.caches))
         await self._report(key, resource, store, facts)
         self._pass_on(opened, key, resource, store)
@@ -87,7 +87,7 @@ class StateStoreReconciler:
         return After(settings.store_poll_seconds, "looking at the store from time to time")
 
     async def _leave(self, key: Key, resource: Resource, ref: StoreRef, store: StateStore) -> Result:
-        """A store whose deletion somebody else's finalizer holds up takes nothing more, and says so."""
+        """Closes a store that is being deleted and that somebody else's finalizer keeps, and says so in its status."""
         before = self._platform.open_stores.get(ref)
         others = ", ".join(store.metadata.finalizers)
         message = f"Deleting: waiting for other controllers to remove the finalizers {others}"
@@ -118,7 +118,7 @@ class StateStoreReconciler:
             facts = StateStoreFacts(generation, "SecretNotReadable", message)
             return facts, OpenStore(None, path, message, "", address), False
         except KubeError:
-            if before is not None:  # the API server is away: that says nothing of the store
+            if before is not None:  # the API server does not answer, which says nothing about the store
                 return StateStoreFacts(generation, *_problem_of(before)), before, False
             raise
         fingerprint = _fingerprint(store, secret)
@@ -171,7 +171,7 @@ class StateStoreReconciler:
         )
 
     def _pass_on(self, opened: OpenStore, key: Key, resource: Resource, store: StateStore) -> None:
-        """An Event for each record in the store that cannot be read: its owner alone has to do without it."""
+        """Records an Event for each record in the store that cannot be read; only its owner has to do without it."""
         if opened.writer is None:
             return
         for complaint in opened.writer.take_complaints()[:_MOST_COMPLAINTS]:
@@ -186,7 +186,7 @@ class StateStoreReconciler:
             )
 
     def _log(self, key: Key, facts: StateStoreFacts, *, news: bool) -> None:
-        """One line for an outage, and one for its end: whoever waits for the store says nothing of it."""
+        """Logs one line for an outage and one for its end. What waits for the store does not log anything about it."""
         extra = {"store": key.name}
         if facts.reason:
             line = self._complaints.note(key, f"not ready: {facts.message}")
@@ -209,7 +209,7 @@ class StateStoreReconciler:
         task.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
-        """Closes every writer; at the end of the process."""
+        """Closes every writer at the end of the process."""
         writers = [store.writer for store in self._platform.open_stores.all() if store.writer is not None]
         await asyncio.gather(*self._closing, *(_close_within(writer, _CLOSING_SECONDS) for writer in writers))
 
@@ -219,7 +219,7 @@ async def _close_within(writer: StateStoreWriter, seconds: float) -> None:
         async with asyncio.timeout(seconds):
             await writer.close()
     except (TimeoutError, StoreError):
-        return  # whatever it had not pushed is claimed again by the next writer
+        return  # the next writer is given the claims that this one had not pushed
 
 
 def _problem_of(store: OpenStore) -> tuple[str, str]:

@@ -1,9 +1,9 @@
-"""Running the steps of a workflow, each by the runner of its kind.
+"""Runs the steps of a workflow, each by the runner of its kind.
 
 The order, what ends a workflow early and which step has already run are decided for all kinds alike
 (`troth.engine.workflow`). A runner knows one kind only. It is given consecutive steps of its kind together, since
-rendering ten pipelines in one visit to a worker costs as much as rendering one; it answers for as many of them as it
-can, and is asked again for the rest.
+rendering ten pipelines in one visit to a worker costs as much as rendering one. It returns the outcomes of as many of
+them as it can, and is called again for the rest.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ PipelineT = TypeVar("PipelineT", contravariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Workflow:
-    """One workflow of one object, with all that its steps may need.
+    """One workflow of one object, with everything that its steps may need.
 
     Attributes:
-        key: of the object: a request, or a Promise.
+        key: the key of the object, which is a request or a Promise.
         pipelines: the steps, in their order.
         context: what templates may read.
-        source: who speaks through the pipelines' own rules: ``resource-workflow`` or ``promise-workflow``.
+        source: the source of the pipelines' own scheduling rules: ``resource-workflow`` or ``promise-workflow``.
         action: ``configure`` or ``delete``.
-        status: of the object as the API server has it, with the record of its progress.
-        hash: of the specs that the steps run for; empty when nothing has to be recorded.
-        revision: changes whenever the pipelines or the selectors do.
+        status: the status of the object as the API server has it, with the record of its progress.
+        hash: the hash of the specs that the steps run for; empty when nothing has to be recorded.
+        revision: a value that changes whenever the pipelines or the selectors do.
         selectors: the Promise's destination selectors.
-        declared_status: what the API says of the status of its requests.
-        attendant: who is told when it has to wait long for its turn.
+        declared_status: what the API declares about the status of its requests.
+        attendant: is told when the workflow has to wait long for its turn.
     """
 
     key: Key
@@ -70,12 +70,12 @@ class Workflow:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What a runner is told besides its steps.
+    """What a runner is given besides its steps.
 
     Attributes:
-        workflow: of the steps.
+        workflow: the workflow of the steps.
         actions: what to do with each step of the workflow, by name.
-        status: of the object, as the steps before left it.
+        status: the status of the object as the earlier steps left it.
     """
 
     workflow: Workflow
@@ -88,16 +88,16 @@ class StepRunner(Protocol[PipelineT]):
 
     @property
     def repeatable(self) -> bool:
-        """Whether a step ends in one reconcile and has no effect but its output (`Step.repeatable`)."""
+        """Whether a step ends within one reconcile and does not have any effect but its output (`Step.repeatable`)."""
 
     async def run(self, steps: Sequence[PipelineT], visit: Visit) -> Sequence[StepOutcome]:
-        """Brings steps forward and answers their outcomes, in order.
+        """Runs steps, or continues them, and returns their outcomes in order.
 
-        It answers for one step at least, and for none after one that did not end. It may answer for fewer than
-        there are.
+        It returns the outcome of at least one step, and of none after a step that did not end. It may return fewer
+        outcomes than there are steps.
 
         Raises:
-            Overtaken: the object has changed while it waited for its turn.
+            Overtaken: the object changed while it waited for its turn.
         """
 
 
@@ -120,10 +120,10 @@ class JinjaRunner:
 
 
 async def run_steps(workflow: Workflow, runners: Runners, *, now: str) -> tuple[WorkflowOutput, Progress]:
-    """Brings the steps of a workflow forward as far as they come; what they produced, and how far they are.
+    """Runs the steps of a workflow as far as possible. Returns what they produced, and how far they are.
 
     Raises:
-        Overtaken: the object has changed while it waited for its turn.
+        Overtaken: the object changed while it waited for its turn.
     """
     steps = [
         Step(pipeline.name, workflow.hash, runners[type(pipeline)].repeatable) for pipeline in workflow.pipelines

@@ -1,8 +1,8 @@
-"""The writers of the state stores that exist, by store.
+"""The writers of the state stores, by store.
 
-A store owns its writer: the store's reconciler opens, replaces and closes it here, the placements and
-destinations only look it up. A writer that is not ready is not handed out: what waits for it is told why instead of
-waiting for a time-out each (a broken repository must not cost a thousand attempts).
+A store owns its writer: the store's reconciler opens, replaces and closes it here, and the placements and Destinations
+only look it up. While a store is not ready, its writer is not used: what waits for it is told why at once, instead of
+trying and waiting for a time-out each (a broken repository must not cost a thousand attempts).
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class OpenStore:
     """A store with its writer.
 
     Attributes:
-        writer: None while it cannot be opened.
-        path: the prefix of everything in it.
-        problem: empty while the store is ready.
-        fingerprint: of everything that the writer was opened with.
-        address: `address_of` the store that the writer was opened for.
+        writer: the writer; None while it cannot be opened.
+        path: the prefix of everything in the store.
+        problem: why the store is not ready; empty while it is.
+        fingerprint: a hash of everything that the writer was opened with.
+        address: the address of the store (`address_of`) when the writer was opened.
     """
 
     writer: StateStoreWriter | None
@@ -49,7 +49,7 @@ class OpenStore:
 
 
 class OpenStores:
-    """The open writers. Owned by the store reconciler; everybody else reads."""
+    """The stores with their writers. Only the reconciler of stores changes it; everything else reads it."""
 
     def __init__(self) -> None:
         self._stores: dict[StoreRef, OpenStore] = {}
@@ -59,13 +59,13 @@ class OpenStores:
         return self._stores.get(ref)
 
     def put(self, ref: StoreRef, store: OpenStore) -> None:
-        """Publishes a store or what became of it."""
+        """Adds a store, or replaces what is known of it."""
         self._stores[ref] = store
 
     def remove(self, ref: StoreRef) -> OpenStore | None:
-        """Takes a store out; the caller closes its writer."""
+        """Removes and returns a store. The caller closes its writer."""
         return self._stores.pop(ref, None)
 
     def all(self) -> list[OpenStore]:
-        """Every open store."""
+        """Every store that is known."""
         return list(self._stores.values())

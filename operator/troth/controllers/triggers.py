@@ -1,14 +1,14 @@
-"""Which keys are queued when something changes. This is the only place that says "when that changes, look at this".
+"""Which keys are queued when something changes. Only this module decides it.
 
-Pure: from a change and what is known to keys. A trigger never decides what is to be done; whoever is queued once too
-often finds nothing to do. Changes that we wrote ourselves arrive here at once, through `Informer.observe`, so the
-watch is a safety net and not the path.
+The functions are pure: they take a change and what is known, and return keys. A trigger never decides what is to be
+done; a key that is queued once too often does not find anything to do. Changes that the operator wrote itself arrive
+here at once, through `Informer.observe`, so the watch is only a safety net for them.
 
-A change of status alone that we made does not queue the object itself: its reconciler wrote it, and would find
-nothing. One that somebody else made does, after a moment: two who want the same field to say different things must not
-keep each other busy. What somebody else writes into a Work or a placement queues whoever made it, who knows better.
-Our own writes are not left out in any other way: the answer to a write may carry what somebody else changed a moment
-before.
+When the operator itself changes only the status of an object, the object is not queued: its reconciler wrote the
+status and would not find anything to do. A status that somebody else changed does queue the object, after a moment:
+two controllers that want different values in one field must not keep each other busy. What somebody else writes into
+a Work or a placement queues its owner, which corrects it. Our own writes are not left out in any other way, since the
+answer to a write may contain what somebody else changed a moment before.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ from troth.engine.promises.definitions import Definition
 from troth.engine.rendering.components import Parent, read_parent
 from troth.kube import PRIORITY_CHANGE, PRIORITY_DEPENDENT, PRIORITY_RESYNC, WorkQueue
 
-# Somebody else's status is put right, but not at the speed at which two operators would correct each other.
+# A status that somebody else wrote is corrected, but not so quickly that two operators keep each other busy.
 _STATUS_DELAY: Final = 1.0
 
-# How soon a Promise says how many of its requests fail: a burst of them costs it a write in that time, not one each.
+# After how many seconds a Promise reports how many of its requests fail: one write for a burst, not one for each.
 _COUNT_DELAY: Final = 10.0
 
 T = TypeVar("T")
@@ -61,14 +61,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Change(Generic[T]):
-    """What has become of an object.
+    """A change of an object.
 
     Attributes:
-        key: the object.
+        key: the key of the object.
         old: its older view; None when it is new.
-        new: its newer view; None when it is gone. Both, with different uids: it was deleted and made again.
-        listed: whether its kind has been listed once: before that, what is new is only new to us.
-        ours: whether it is the answer to a write of our own.
+        new: its newer view; None when it is gone. If both have different uids, it was deleted and created again.
+        listed: whether its kind has been listed once. Before that, an object may be new to us and yet be old.
+        ours: whether the change is the answer to a write of our own.
     """
 
     key: Key
@@ -79,12 +79,12 @@ class Change(Generic[T]):
 
     @property
     def views(self) -> list[T]:
-        """The views that there are, the older one first."""
+        """The views that are not None, the older one first."""
         return [view for view in (self.old, self.new) if view is not None]
 
 
 class Trigger(NamedTuple):
-    """A key that is to be queued: with which priority, and after how many seconds."""
+    """A key that is to be queued, with its priority, and the number of seconds to wait first."""
 
     key: Key
     priority: int = PRIORITY_DEPENDENT
@@ -92,7 +92,7 @@ class Trigger(NamedTuple):
 
 
 def queue_all(queue: WorkQueue, triggers: Iterable[Trigger]) -> None:
-    """Queues what was triggered."""
+    """Queues the keys of some triggers."""
     for trigger in triggers:
         queue.add(trigger.key, priority=trigger.priority, after=trigger.after)
 
@@ -105,7 +105,7 @@ def promise_changed(change: Change[Promise], caches: Caches) -> Iterator[Trigger
     old, new = change.old, change.new
     if meant_differs(old, new):
         yield _itself(change, PRIORITY_CHANGE)
-    # A new spec reaches the requests through the status that says it was found sound.
+    # Requests learn of a new spec by the status that says that the spec is sound.
     if as_offer(old) != as_offer(new):
         for other in caches.promises.by_index(BY_REQUIREMENT, change.key.name):
             yield _promise(other.name)
@@ -117,7 +117,7 @@ def promise_changed(change: Change[Promise], caches: Caches) -> Iterator[Trigger
 
 
 def request_changed(change: Change[Request], caches: Caches) -> Iterator[Trigger]:
-    """The request itself, its Promise where that counts or awaits it, and the request that it is a component of."""
+    """The request itself, its Promise if that counts it or waits for it, and the request that it is a component of."""
     old, new = change.old, change.new
     api = caches.request_apis.get(change.key.kind)
     if meant_differs(old, new) or (old and new and old.raw.get("spec") != new.raw.get("spec")):
@@ -130,7 +130,7 @@ def request_changed(change: Change[Request], caches: Caches) -> Iterator[Trigger
         yield _promise(api.promise)
     if new is None:
         promise = caches.promises.get("", api.promise)
-        # A Promise that is deleted, or whose new API cannot take the place of the old, waits for the last one.
+        # A Promise that is being deleted, or whose API cannot be replaced yet, waits for its last request to go.
         if promise and (promise.metadata.deleting or not promise.is_available):
             yield _promise(api.promise)
     if not change.listed:
@@ -156,7 +156,7 @@ def work_changed(change: Change[Work], caches: Caches) -> Iterator[Trigger]:
         for placement in caches.placements.by_index(BY_WORK, f"{change.key.namespace}/{change.key.name}"):
             yield _object(WORK_PLACEMENT, placement.metadata)
     if rewritten(old, new) and not change.ours:
-        for seen in change.views:  # whose it is may be what was changed
+        for seen in change.views:  # the change may have been a change of its owner
             yield from owner_of(seen, caches)
 
 
@@ -178,7 +178,7 @@ def placement_changed(change: Change[WorkPlacement], caches: Caches) -> Iterator
 
 
 def destination_changed(change: Change[Destination], caches: Caches) -> Iterator[Trigger]:
-    """The Destination itself, the Works that may be scheduled otherwise, its placements, and its neighbours."""
+    """The Destination itself, the Works that may be scheduled differently now, its placements, and its neighbours."""
     old, new = change.old, change.new
     if meant_differs(old, new):
         yield _itself(change, PRIORITY_CHANGE)
@@ -192,12 +192,12 @@ def destination_changed(change: Change[Destination], caches: Caches) -> Iterator
         yield from placements_on([change.key.name], caches)
         for store in {store for each in change.views for store in _stores_at_place_of(each, caches)}:
             for other in caches.destinations.by_index(BY_STORE, str(store)):
-                if other.name != change.key.name:  # whoever was refused the same path may have it now
+                if other.name != change.key.name:  # one that was refused the same path may have it now
                     yield _destination(other.name)
 
 
 def store_changed(change: Change[StateStore], caches: Caches) -> Iterator[Trigger]:
-    """The store itself, and everything that is or may be written to it when it allows other Secrets than before."""
+    """The store itself and, when its policy for Secrets has changed, everything that may be written to it."""
     old, new = change.old, change.new
     if meant_differs(old, new):
         yield _itself(change, PRIORITY_CHANGE)
@@ -208,7 +208,7 @@ def store_changed(change: Change[StateStore], caches: Caches) -> Iterator[Trigge
 
 
 def definition_changed(change: Change[Definition], caches: Caches) -> Iterator[Trigger]:
-    """The Promise that has installed the definition, and those that want it when somebody else has it."""
+    """The Promise that has installed the definition, and those that want it although it belongs to another."""
     old, new = change.old, change.new
     definition = new or old
     if definition is None or not change.listed:
@@ -219,7 +219,7 @@ def definition_changed(change: Change[Definition], caches: Caches) -> Iterator[T
     if old is None or new is None or old.metadata.labels != new.metadata.labels:
         for promise in caches.promises.items():
             api = promise.spec.api or {}
-            if (api.get("metadata") or {}).get("name") == change.key.name:  # whose it is may have changed
+            if (api.get("metadata") or {}).get("name") == change.key.name:  # its owner may have changed
                 yield _promise(promise.name)
 
 
@@ -235,10 +235,10 @@ def status_changed_by_others(change: Change[Any]) -> Iterator[Trigger]:
 def requests_listed(
     promise: str, waiting: Iterable[Key], parents: Iterable[Key], caches: Caches
 ) -> Iterator[Trigger]:
-    """What follows when the requests of a Promise are known.
+    """What is queued when the requests of a Promise have been listed.
 
-    The Promise; the requests that have Works and vanished while nobody was looking; the keys that ``waiting`` for the
-    list; the ``parents`` of components of this kind.
+    These are the Promise; the requests that have Works and vanished while the operator was not running; the keys
+    ``waiting`` for the list; and the ``parents`` of components of this kind.
     """
     yield _promise(promise)
     for work in caches.works.by_index(BY_PROMISE, promise):
@@ -256,7 +256,7 @@ def api_ended(parents: Iterable[Key]) -> Iterator[Trigger]:
         yield Trigger(parent)
 
 
-# ---- whoever belongs to something
+# ---- the objects that belong to another
 
 
 def requests_of(promise: str, caches: Caches, *, priority: int = PRIORITY_DEPENDENT) -> Iterator[Trigger]:
@@ -284,7 +284,7 @@ def works_of(placement: WorkPlacement, caches: Caches) -> Iterator[Trigger]:
 
 
 def placements_on(destinations: Iterable[str], caches: Caches) -> Iterator[Trigger]:
-    """The placements on Destinations, which are given by their names."""
+    """The placements on some Destinations, which are given by name."""
     for destination in destinations:
         for placement in caches.placements.by_index(BY_DESTINATION, destination):
             yield _object(WORK_PLACEMENT, placement.metadata)
@@ -302,7 +302,7 @@ def destinations_of(store: StoreRef, caches: Caches) -> list[str]:
 
 
 def _itself(change: Change[Any], priority: int) -> Trigger:
-    """The object that has changed; one that was there when the operator started is not urgent."""
+    """The object that has changed. One that existed when the operator started is not urgent."""
     is_start = change.old is None and not change.listed
     return Trigger(change.key, PRIORITY_RESYNC if is_start else priority)
 
@@ -320,13 +320,13 @@ def _sealed_works(caches: Caches) -> Iterator[Trigger]:
 
 
 def _works_never_written(caches: Caches) -> Iterator[Trigger]:
-    """The Works of which nothing has been written somewhere: there may be a better place now."""
+    """The Works with a placement that has not been written yet: there may be a better Destination for it now."""
     for placement in caches.placements.by_index(BY_UNWRITTEN, BY_UNWRITTEN):
         yield from works_of(placement, caches)
 
 
 def _stores_at_place_of(destination: Destination, caches: Caches) -> set[StoreRef]:
-    """The stores that are the same repository or file system as a Destination's, its own among them."""
+    """The stores in the same repository or file system as a Destination's store, including that one."""
     own = destination.store
     store = caches.get_store(own)
     if store is None:
@@ -337,7 +337,7 @@ def _stores_at_place_of(destination: Destination, caches: Caches) -> set[StoreRe
 
 
 def _as_installed(definition: Definition) -> object:
-    """What a definition is to its Promise; which versions it was stored in decides what the API server accepts."""
+    """What matters of a definition to its Promise. The stored versions limit what changes the API server accepts."""
     meta = definition.metadata
     return (
         definition.spec,

@@ -1,9 +1,9 @@
-"""Waiting for a turn to be rendered: without a slot, with a word about it when it lasts, and not for what has changed.
+"""Waits for a turn to be rendered, without holding a slot, and reports in the status when that takes long.
 
-A request that stands behind two hundred others is waited for in minutes. Meanwhile whoever asked for it wants to know
-that it waits and for how many; somebody may edit it, and then the old one need not be rendered any more. An ordinary
-rendering takes milliseconds, and a thousand honest ones together seconds, which is worth no write: it is told only
-when it has lasted, and will.
+A request that is behind two hundred slow ones may wait for minutes. Meanwhile its user wants to know that it waits,
+and for how many others. Somebody may also edit it, and then the old version need not be rendered any more. An ordinary
+rendering takes milliseconds, and a thousand ordinary ones take seconds together, which is not worth a write. So the
+waiting is reported only when it has lasted for a while and will go on.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from troth.engine.rendering.render import Outcome, RenderContext
 from troth.engine.workers.pool import Place
 
 _FIRST_SECONDS: Final = 2.0
-_APART_SECONDS: Final = 0.02  # between two that are told for the first time
+_APART_SECONDS: Final = 0.02  # between the first reports of two objects
 _MOST_APART: Final = 10.0
 _AGAIN_SECONDS: Final = 30.0
 _LASTS_SECONDS: Final = 3.0
 
 
 class Overtaken(Exception):
-    """What was to be rendered has changed meanwhile; its key is queued again."""
+    """The object that was to be rendered has changed meanwhile. Its key is queued again."""
 
 
 class Attendant(Protocol):
-    """Who knows the object that waits."""
+    """Attends an object that waits for its turn."""
 
     def is_overtaken(self) -> bool:
-        """Whether it is another one by now, so that rendering it as it was would be in vain."""
+        """Whether the object has changed, so that rendering it as it was would be in vain."""
 
     async def tell(self, before: int) -> None:
-        """Says on the object how many are served before it."""
+        """Reports on the object how many others are served before it."""
 
 
 @dataclass(slots=True)
 class _Progress:
-    """How fast those before it were served."""
+    """How fast the turns before an object's own have been served."""
 
     at: float = field(default_factory=time.monotonic)
     before: int | None = None
@@ -64,17 +64,17 @@ async def render_in_turn(
     context: RenderContext,
     attendant: Attendant | None = None,
 ) -> tuple[Outcome, ...]:
-    """The outcomes of pipelines; the slot of this reconcile is lent until they are there.
+    """Renders pipelines and returns their outcomes. The slot of this reconcile is lent until they are there.
 
     Args:
         platform: what reconcilers share.
-        key: of the object that is being reconciled.
-        pipelines: to render.
-        context: what they read.
-        attendant: who is asked whether it still matters, and told how long it takes; nobody when None.
+        key: the key of the object that is being reconciled.
+        pipelines: the pipelines to render.
+        context: what their templates read.
+        attendant: is asked whether the rendering is still needed, and told how long it takes; None for nobody.
 
     Raises:
-        Overtaken: it does not matter any more.
+        Overtaken: the rendering is not needed any more.
     """
     if attendant is None:
         async with platform.slots.lent():
@@ -83,7 +83,7 @@ async def render_in_turn(
     rendering: asyncio.Future[Any] = asyncio.ensure_future(platform.renderer.render(pipelines, context, place))
     renewed: asyncio.Future[Any] = platform.queue.renewed(key)
     try:
-        await asyncio.sleep(0)  # it takes its place
+        await asyncio.sleep(0)  # the rendering takes its place among those that wait
         if (before := place.before) is not None:
             progress.lasts(before)
         seconds = _FIRST_SECONDS + min(_MOST_APART, _APART_SECONDS * (before or 0))

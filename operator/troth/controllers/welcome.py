@@ -1,12 +1,12 @@
-"""Whether what a placement holds may be written where it is not written yet.
+"""Decides whether the content of a placement may be written to a place where it has not been written yet.
 
-Its Work asks the same before a placement gets its content (`allowance.py`, `plain_secrets.py`). But between that and
-the write a rule may be made, the Destination may move to a store with other rules, or somebody who may edit the
-placement puts back an older content, with the seal that it had. So it is asked again before anything new is written.
+The Work checks the same before a placement gets its content (`allowance.py`, `plain_secrets.py`). But between that and
+the write, a rule may be made, the Destination may move to a store with other rules, or somebody who may edit the
+placement may put back an older content together with its seal. So it is checked again before anything new is written.
 
-What counts as written is the content of the generation that the sealed record names: the API server counts generations
-up, and nobody can set them back. Rejected: a digest of the content in the record; whoever kept an older content may
-have kept the record that goes with it.
+The content of the generation that the sealed record names counts as written: the API server counts generations up, and
+nobody can set them back. Rejected: a digest of the content in the record, because somebody who kept an older content
+may have kept the record that goes with it.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ _STAYS = "what was written there before stays as it was"
 
 
 class Welcome:
-    """Asks the Destination of a placement, and its store."""
+    """Checks placements against the rules of their Destinations and stores."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._plain_secrets = PlainSecrets(platform)
 
     async def require(self, placement: WorkPlacement, location: Location) -> None:
-        """Raises InvalidObject when a sealed placement's content is not written at a location and may not be.
+        """Raises InvalidObject when the content of a sealed placement is not written at a location, and may not be.
 
-        Its contents are only read (from memory, else from the API server) when there is a rule by which they were
-        not judged yet.
+        Its contents are only read (from memory, or else from the API server) when there is a rule by which they have
+        not been judged yet.
         """
         if is_written(placement, location):
             return
@@ -57,7 +57,7 @@ class Welcome:
             raise InvalidObject("spec.workloads", withheld(secrets, store))
 
     async def has(self, placement: WorkPlacement, location: Location) -> bool:
-        """Whether it may be written along with another; not when it cannot be read now."""
+        """Whether a placement may be written together with another. False when its content cannot be read now."""
         try:
             await self.require(placement, location)
         except TrothError:
@@ -66,7 +66,7 @@ class Welcome:
 
 
 def is_written(placement: WorkPlacement, location: Location) -> bool:
-    """Whether the sealed record says that just this content was written at a location."""
+    """Whether the sealed record says that exactly this content was written at a location."""
     return (
         bool(placement.status.get("versionID"))
         and placement.recorded == placement.metadata.generation

@@ -1,10 +1,10 @@
-"""Work: decides which destinations each group goes to and keeps one WorkPlacement for each.
+"""Reconciles Works: decides to which Destinations each group goes, and keeps one WorkPlacement for each.
 
 See kratix-compatibility.md#scheduling, #conditions-of-works-and-placements.
 
-Two pure functions decide: `engine.placement.scheduling`, which Destinations each group goes to, and
-`engine.placement.placements`, what is to be done to the placements for that. It is done here and in work_placements.py.
-A Work that we make carries its finalizer from the start, so it costs no write of its own.
+Two pure functions decide: `engine.placement.scheduling` to which Destinations each group goes, and
+`engine.placement.placements` what has to be done to the placements for that. It is done here and in
+work_placements.py. The operator creates Works with their finalizer, so that adding it does not need another write.
 """
 
 from __future__ import annotations
@@ -98,12 +98,11 @@ class WorkReconciler:
                 resource_version=work.metadata.resource_version,
             )
         if is_retired(work):
-            self._platform.settling.tell(
-                work_owner(work)
-            )  # what takes its place may wait for one of its placements
+            # What takes its place may wait for one of its placements.
+            self._platform.settling.tell(work_owner(work))
             for placement in self._placements.former(work):
                 await self._placements.claim_leaving(work, placement)
-            return DONE  # it goes when what takes its place is written
+            return DONE  # it is deleted when what takes its place has been written
         plan = self._plan(key, work, await homes_of(self._platform, work))
         if any(group.kept_by for group in plan.groups):
             self._platform.settling.wait(work_owner(work), key)
@@ -119,7 +118,7 @@ class WorkReconciler:
         return await self._report(key, work, plan, exposure, forbidden=forbidden)
 
     async def _expose(self, work: Work, plan: SchedulePlan) -> Exposure:
-        """Which Secrets in the clear would come into which stores, and which stores refuse them."""
+        """Which Secrets in plain text would be written to which stores, and which stores refuse them."""
 
         async def load() -> Mapping[str, bytes]:
             return await asyncio.to_thread(decode_readable, await self._placements.contents(work))
@@ -130,7 +129,7 @@ class WorkReconciler:
         return await self._plain_secrets.expose(work.groups, places, load)
 
     async def _refuse(self, key: Key, work: Work, standing: Standing) -> Result:
-        """Nothing is done for a Work that is not the operator's; what lasts is said on it."""
+        """Does nothing for a Work that is not the operator's, but says so on it when that lasts."""
         self._platform.trigger(owner_of(work, self._platform.caches))
         if standing.waits_for:
             return Waits(standing.waits_for)
@@ -179,7 +178,7 @@ class WorkReconciler:
         )
 
     async def _make_so(self, key: Key, work: Work, plan: SchedulePlan, exposure: Exposure) -> str:
-        """Makes the placements so; answers what a Destination does not allow, which is left as it is there."""
+        """Makes the placements what the plan says. Returns what a Destination does not allow, which stays unchanged."""
         wanted = {destination for group in plan.groups for destination, _ in destinations_of(group)}
         targets = {name: self._platform.caches.destinations.get("", name) for name in wanted}
         rules = {name: note for name, target in targets.items() if (note := note_of(target))}
@@ -205,7 +204,7 @@ class WorkReconciler:
                     await self._placements.remove(work, placement)
         return summed_up(forbidden)
 
-    # ---- the end
+    # ---- deletion
 
     async def _finish(self, key: Key, work: Work) -> Result:
         if work.sealed_for:
@@ -223,20 +222,20 @@ class WorkReconciler:
                 waiting_for = f"{noun} to be removed: {min(failures)}"
                 status = deletion_status(work.status, waiting_for=waiting_for, now=self._platform.now())
                 await self._platform.write_status(self._platform.caches.works, WORK, key, work.status, status)
-                self._platform.trigger(owner_of(work, self._platform.caches))  # its owner says what keeps it
-            return DONE  # the end of each queues this Work again
+                self._platform.trigger(owner_of(work, self._platform.caches))  # its owner reports what keeps it
+            return DONE  # this Work is queued again when one of them is gone
         works = self._platform.caches.works
         await take_finalizers_off(self._platform, works, WORK, key, work.metadata, {names.WORK_CLEANUP})
         still = self._platform.caches.works.get(key.namespace, key.name)
         if still and is_kept_by_others(still.metadata):
-            # it says who keeps the name that its Work needs
+            # the owner reports what keeps the name that its new Work needs
             self._platform.trigger(owner_of(still, self._platform.caches))
         return DONE
 
     async def _remove_placements(self, key: Key) -> Result:
-        """Starts the deletion of all placements: its Work goes, or went without its clean-up."""
+        """Starts the deletion of all placements of a Work that is being deleted, or went without its clean-up."""
         claim = claim_of_work(key.namespace, key.name)
-        # Of those that somebody has edited, too, as far as their status proves what was written.
+        # Placements that somebody has edited as well, as far as their status proves what was written.
         edited = [each for each in self._platform.caches.placements.by_index(BY_CLAIM, claim) if each.recorded]
         own = self._placements.of(key.namespace, key.name)
         for placement in (*own, *(each for each in edited if is_named_for(key.name, each))):
@@ -276,7 +275,7 @@ class WorkReconciler:
         )
         left = self._patience(key, facts)
         if left and not work.status.get("conditions"):
-            # Placements of a new Work are written within the next commit: its first status says how it went.
+            # Placements of a new Work are written with the next commit: its first status reports how that went.
             self._tell_owner(key, work, facts, left)
             return After(left, "its placements are being written")
         status = work_status(work.status, facts, now=self._platform.now())
@@ -307,14 +306,15 @@ class WorkReconciler:
                 message=failing,
                 action="Schedule",
             )
-        # Only now: its owner, which is told of the status too, is to see both at once and write its own status once.
+        # Only now, because the owner is also queued by the status: it is to see both at once and write its status
+        # once.
         self._tell_owner(key, work, facts, left)
         if facts.obstacle:
             return After(_KEPT_AGAIN, facts.obstacle)
         return After(left, "its placements are being written") if left else DONE
 
     def _going(self, work: Work, plan: SchedulePlan) -> Iterator[ObjectMeta]:
-        """The placements that are wanted and are being deleted, so that they cannot be made anew yet."""
+        """The placements that are wanted but still being deleted, so that they cannot be created again yet."""
         for group in plan.groups:
             for destination, _ in destinations_of(group):
                 name = placement_name(work.metadata.name, destination, short_group_id(group.group_id))
@@ -326,7 +326,7 @@ class WorkReconciler:
         return any(True for _ in self._going(work, plan))
 
     def _obstacle(self, work: Work, plan: SchedulePlan) -> str:
-        """What keeps a placement from being made, because others keep the one that has its name from going."""
+        """What prevents a placement from being created: finalizers of others keep the old one of the same name."""
         kept = (meta for meta in self._going(work, plan) if is_kept_by_others(meta))
         return next((why_kept("WorkPlacement", meta) for meta in kept), "")
 
@@ -348,7 +348,7 @@ class WorkReconciler:
                 )
 
     def _patience(self, key: Key, facts: WorkFacts) -> float:
-        """For how many more seconds placements that are in progress are not reported; 0: all changes are."""
+        """For how many more seconds placements in progress are not reported. 0 means that every change is."""
         if facts.state != "Pending" or facts.unscheduled:
             self._pending.pop(key, None)
             return 0.0
@@ -356,7 +356,7 @@ class WorkReconciler:
         return max(0.0, self._pending.setdefault(key, now) + _LONG_WRITE - now)
 
     def _tell_owner(self, key: Key, work: Work, facts: WorkFacts, left: float) -> None:
-        # The owner's status repeats where its files are, so the owner is queued when that changes.
+        # The owner's status repeats where the files are, so the owner is queued when that changes.
         news = (facts, left > 0)
         if self._told.get(key) != news:
             self._told[key] = news
@@ -370,6 +370,6 @@ def _waiting_for(waiting: Waiting) -> str:
 
 
 def _failing(status: Mapping[str, Any]) -> str:
-    """What is wrong with a Work's placements, as its condition says it; nothing when nothing is."""
+    """What is wrong with a Work's placements, as its condition says it; empty when nothing is wrong."""
     scheduled = find_condition(status.get("conditions"), SCHEDULE_SUCCEEDED) or {}
     return str(scheduled.get("message")) if scheduled.get("reason") in _FAILING else ""

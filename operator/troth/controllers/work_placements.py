@@ -1,7 +1,7 @@
-"""The WorkPlacements of a Work: found, written with the operator's seal, and deleted.
+"""Finds the WorkPlacements of a Work, writes them with the operator's seal, and deletes them.
 
-What is to be done to them is planned in `troth.engine.placement.placements`; this file does it. A placement carries
-its finalizers from the start, so they cost no write of their own.
+What has to be done to them is planned in `troth.engine.placement.placements`, and done here. Placements are created
+with their finalizers, so that adding them does not need another write.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from troth.engine.placement.placements import Apply, Hold, Marks, Slot, marks_of
 from troth.engine.placement.work import placement_name
 
 Contents = Mapping[str, Sequence[Mapping[str, str]]]
-"""By group: its files, each with ``filepath`` and encoded ``content``."""
+"""The files of each group, by its id; a file has a ``filepath`` and its encoded ``content``."""
 
 
 class WorkPlacements:
@@ -34,14 +34,14 @@ class WorkPlacements:
     # ---- reading
 
     def of(self, namespace: str, work: str) -> list[WorkPlacement]:
-        """The sealed placements of a Work, by name; the Work itself may be gone."""
+        """The sealed placements of the Work with this name. The Work itself may be gone."""
         found = self._platform.caches.placements.by_index(BY_WORK, f"{namespace}/{work}")
         return sorted(found, key=lambda placement: placement.metadata.name)
 
     def former(self, work: Work) -> list[WorkPlacement]:
-        """The placements without a valid seal that hold files of a Work all the same (`is_of_old`).
+        """The placements without a valid seal that nevertheless hold files of a Work (`is_of_old`).
 
-        Where they are, their names tell, which nobody can change.
+        Their names say on which Destinations they are, and names cannot be changed.
         """
         meta = work.metadata
         found = self._platform.caches.placements.by_index(BY_CLAIM, claim_of_work(meta.namespace, meta.name))
@@ -57,7 +57,7 @@ class WorkPlacements:
         """The files of a Work with their contents, from memory or from the API server.
 
         Raises:
-            ContentsChanged: the Work on the API server holds something else by now than what was sealed.
+            ContentsChanged: the Work on the API server does not hold what was sealed any more.
         """
         found: dict[str, list[Mapping[str, str]]] = {}
         for group in work.groups:
@@ -81,12 +81,12 @@ class WorkPlacements:
     async def apply(
         self, work: Work, step: Apply, files: Sequence[Mapping[str, str]], target: Destination | None
     ) -> None:
-        """Makes a placement, or gives it what its group has now.
+        """Creates a placement, or gives it the files that its group has now.
 
         Args:
             work: the Work.
-            step: which placement, with which marks.
-            files: what its group has now, with the contents.
+            step: which placement, and with which labels and annotations.
+            files: the files of its group, with their contents.
             target: its Destination.
         """
         spec = _spec(work, step.group.id, step.destination, files)
@@ -114,7 +114,7 @@ class WorkPlacements:
             self._announce_misplaced(step.placement, "are not those that the request asks for now")
 
     async def claim_leaving(self, work: Work, placement: WorkPlacement) -> None:
-        """Seals a former placement of a Work as one that holds nothing: then its files can be removed or handed on."""
+        """Seals a former placement of a Work as empty, so that its files can be removed or handed over."""
         destination, group_id = slot_of(work.metadata.name, placement)
         marks = marks_of(work, group_id, destination, misplaced=False, asked=None, rules=None)
         spec = _spec(work, group_id, destination, [])
@@ -128,7 +128,7 @@ class WorkPlacements:
         await self.delete(placement)
 
     async def delete(self, placement: WorkPlacement) -> None:
-        """Starts the deletion of a placement as it is."""
+        """Starts the deletion of a placement without changing it first."""
         placements = self._platform.caches.placements
         await delete_object(self._platform, placements, WORK_PLACEMENT, placement.metadata)
 
@@ -189,7 +189,7 @@ class WorkPlacements:
         return self._platform.caches.seals.seal_placement(wanted, work.sealed_for)
 
     async def _patch(self, placement: WorkPlacement, patch: Mapping[str, Any]) -> bool:
-        """Whether it was there to be patched; when it was not, its end queues its Work again."""
+        """Patches a placement. Returns False when it is gone; its deletion queues its Work again."""
         placements = self._platform.caches.placements
         answer = await patch_object(self._platform, placements, WORK_PLACEMENT, placement.metadata, patch)
         return answer is not None

@@ -1,10 +1,10 @@
-"""Runs the workflow of a request or a Promise and remembers what came of it (kratix-compatibility.md#requests).
+"""Runs the workflow of a request or a Promise and remembers its outcome (kratix-compatibility.md#requests).
 
-Rendering is a pure function, so the result of a workflow of templates is remembered by the hash of its inputs, as blob
-ids only; contents are rendered again in the rare case that they are needed after they were forgotten. That memory saves
-work and decides nothing: how far a workflow is stands in the object's status. Pipelines stop at the first failure, as
-Kratix's do: what the ones before it produced is kept up to date, the Work of the failed one stays as its last success
-left it. What becomes of the output is `troth.controllers.workflow_works`'.
+Rendering is a pure function, so the outcome of a workflow of templates is remembered by the hash of its inputs. Only
+blob ids are kept; contents are rendered again in the rare case that they are needed after they were forgotten. This
+memory saves work and does not decide anything: the object's status records how far a workflow is. Pipelines stop at
+the first failure, as in Kratix: what the earlier ones produced is kept up to date, and the Work of the failed one
+stays as its last success left it. `troth.controllers.workflow_works` writes the output into Works.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Produced:
-    """What one pipeline produced; its groups hold blob ids, the contents are in `Contents` for a while.
+    """What one pipeline produced. Its groups hold blob ids; the contents are in `Contents` for a while.
 
-    ``kept``: it did not run, and what it produced before stands.
+    ``kept`` says that the pipeline did not run and that what it produced before stays.
     """
 
     pipeline: str
@@ -52,9 +52,9 @@ class Produced:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The outcome of a workflow: what its pipelines produced, up to the first that did not end.
+    """The outcome of a workflow: what its pipelines produced, up to the first one that did not end.
 
-    ``components`` are the requests of other Promises among it; ``progress`` is how far the pipelines are.
+    ``components`` are the requests of other Promises among the output, and ``progress`` is how far the pipelines are.
     """
 
     pipelines: tuple[str, ...]
@@ -72,7 +72,10 @@ _NOTHING = Run((), (), None, AuthorStatus())
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """Why an owner cannot go yet: its delete pipeline failed (in a sentence) or is suspended; and what follows."""
+    """Why an owner cannot be deleted yet, and the result of the reconcile.
+
+    Its delete pipeline either failed, which ``failure`` says in a sentence, or is suspended.
+    """
 
     failure: str
     suspended: bool
@@ -89,14 +92,15 @@ class Workflows:
         self._hashes: dict[Key, tuple[tuple[str, int], str]] = {}
 
     def forget(self, key: Key) -> None:
-        """Drops what is remembered of an owner."""
+        """Forgets the outcome for an owner."""
         self._remembered.pop(key, None)
         self._hashes.pop(key, None)
 
     async def hash_of(self, promise: Promise) -> str:
-        """The hash of a Promise's spec (`spec_hash`), made once for each generation.
+        """The hash of a Promise's spec (`spec_hash`), which is computed once for each generation.
 
-        With the manifests of an operator's release, making it would hold the loop.
+        It is computed in a thread, because a spec with the manifests of an operator's release would block the event
+        loop.
         """
         key = Key(PROMISE.name, "", promise.name)
         generation = (promise.metadata.uid, promise.metadata.generation)
@@ -107,11 +111,11 @@ class Workflows:
         return known[1]
 
     async def run(self, workflow: Workflow, *, fresh: bool = False) -> Run:
-        """Brings the steps forward, or answers from memory when nothing that they read has changed.
+        """Runs the steps, or returns the remembered outcome when nothing that they read has changed.
 
         Args:
             workflow: a configure workflow.
-            fresh: render in any case, because the contents are needed.
+            fresh: whether to render in any case, because the contents are needed.
 
         Raises:
             Overtaken: the owner has changed while it waited for its turn.
@@ -146,7 +150,7 @@ class Workflows:
         return run
 
     async def finish(self, workflow: Workflow) -> Blocked | None:
-        """Runs the delete workflow of an owner, all of its steps in order; None when they let it go.
+        """Runs all steps of an owner's delete workflow in order. Returns None when the owner may be deleted.
 
         Raises:
             Overtaken: the owner has changed while it waited for its turn.
@@ -170,7 +174,7 @@ class Workflows:
 
 
 def remember_contents(platform: Platform, groups: Sequence[GroupContent]) -> tuple[WorkloadGroup, ...]:
-    """The groups with blob ids in the place of contents, which are remembered for as long as it lasts."""
+    """The groups with blob ids instead of contents. The contents are put into `Contents`, which keeps the newest."""
 
     def remember(path: str, content: bytes | Packed) -> Workload:
         packed = content if isinstance(content, Packed) else pack_content(content)
@@ -190,7 +194,7 @@ def remember_contents(platform: Platform, groups: Sequence[GroupContent]) -> tup
 
 
 def after_failure(failure: Failure) -> Result:
-    """What follows from a workflow that failed."""
+    """The result of a reconcile whose workflow failed."""
     sentence = failure.sentence()
     if failure.again:
         return After(failure.again + _HELD_OVER, sentence, failed=True)
@@ -200,7 +204,7 @@ def after_failure(failure: Failure) -> Result:
 
 
 def after_run(run: Run) -> Result | None:
-    """What follows from a workflow that has not come to its end, or that wants to run again; else None."""
+    """The result for a workflow that has not ended, or that is to run again later; None for any other."""
     if run.failure is not None:
         return after_failure(run.failure)
     if run.progress.running is not None:
@@ -213,12 +217,12 @@ def after_run(run: Run) -> Result | None:
 
 
 def _wait_for(step: Running) -> Result:
-    """Whoever runs a step queues its owner when it has news of it."""
+    """The result while a step is running. Its runner queues the owner when the step has changed."""
     return Waits(f"its pipeline {step.pipeline} is running")
 
 
 async def _components(found: WorkflowOutput, context: RenderContext) -> tuple[Component, ...]:
-    """The components that were rendered; reading them is left to a thread, as a file may be large."""
+    """The components that were rendered. They are read in a thread, as a file may be large."""
     request = context.request
     if request is None:
         return ()
@@ -238,7 +242,7 @@ async def _components(found: WorkflowOutput, context: RenderContext) -> tuple[Co
 
 
 def _find_components(files: Sequence[tuple[str, bytes | Packed]], parent: Parent) -> tuple[Component, ...]:
-    """One file after the other is unpacked."""
+    """Finds the components in files, unpacking one file at a time."""
     unpacked = ((path, file.content if isinstance(file, Packed) else file) for path, file in files)
     return find_components(unpacked, parent)
 

@@ -1,9 +1,10 @@
-"""The Works of a request or a Promise: what its pipelines produced, made to stand in the cluster.
+"""Writes what the pipelines of a request or a Promise produced into its Works.
 
-Created, patched, retired and pruned here, with their seals (kratix-compatibility.md#works); what the pipelines
-produced is `troth.controllers.workflow`'s. A Work is compared by its seal, so what is there already costs no write and
-no content. The contents of files are remembered for a while only (`Contents`); when one is needed that was forgotten,
-`ContentsForgotten` asks for the workflow to be run afresh, and `keep_or_make_again` does that.
+Works are created, patched, retired and deleted here, with their seals (kratix-compatibility.md#works);
+`troth.controllers.workflow` runs the pipelines. A Work is compared by its seal, so neither a write nor a content is
+needed for what exists already. The contents of files are remembered for a while only (`Contents`). When a content is
+needed that was forgotten, `ContentsForgotten` asks for the workflow to be run again, and `keep_or_make_again` does
+that.
 """
 
 from __future__ import annotations
@@ -34,15 +35,15 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True, slots=True)
 class WorkOwner:
-    """Whom a Work belongs to.
+    """The owner of Works: a request or a Promise.
 
     Attributes:
         promise: the Promise's name.
         name: the request's name; empty for a Promise's own Works.
         namespace: the request's namespace; empty for a Promise.
-        work_namespace: where the Works live.
+        work_namespace: the namespace of the Works.
         index: the index value under which the Works are found.
-        uid: of the request or the Promise; empty when it is gone.
+        uid: the uid of the request or the Promise; empty when it is gone.
     """
 
     promise: str
@@ -64,11 +65,11 @@ class WorkOwner:
 
 
 class NameTaken(TrothError):
-    """A Work cannot be made, because another owner's has its name."""
+    """A Work cannot be created, because a Work of another owner has its name."""
 
 
 class ContentsForgotten(TrothError):
-    """A content that is needed is no longer remembered; run the workflow afresh."""
+    """A content that is needed has been forgotten; the workflow has to be run again."""
 
 
 class Works:
@@ -85,11 +86,11 @@ class Works:
         )
 
     def to_take_over(self, owner: WorkOwner) -> list[Work]:
-        """The Works without a valid seal that may be an owner's all the same.
+        """The Works without a valid seal that may nevertheless belong to an owner.
 
-        They claim to be, are where its Works are, and are from before there were seals or have the name that is
-        computed for them. Somebody has edited the latter, or made them: that makes no difference, since nothing of what
-        they hold is kept.
+        They claim to belong to it, are in the namespace of its Works, and are older than the seals or have the name
+        that is computed for such a Work. Somebody has edited the latter, or created them; it does not matter which,
+        since nothing of what they hold is kept.
         """
         homes = {owner.work_namespace, owner.namespace, self._platform.settings.system_namespace} - {""}
         works = self._platform.caches.works
@@ -101,11 +102,11 @@ class Works:
         ]
 
     async def keep_all(self, owner: WorkOwner, work_type: str, run: Run) -> None:
-        """Makes the Works of an owner say what its pipelines produced; writes only what differs.
+        """Makes the Works of an owner hold what its pipelines produced, and writes only those that differ.
 
-        Works of pipelines that no longer exist are retired, and go when everything that the pipelines produced now is
-        written, for it may hold what was theirs. Those of a suspended pipeline and of the ones behind it stay as
-        they are (kratix-compatibility.md#suspending).
+        Works of pipelines that no longer exist are retired. They are deleted when everything that the pipelines
+        produce now has been written, since that may include objects of theirs. The Works of a suspended pipeline, and
+        of those after it, stay as they are (kratix-compatibility.md#suspending).
         """
         settling = self._platform.settling
         settling.unsettle(owner.index)
@@ -119,7 +120,7 @@ class Works:
             pipeline = work.metadata.labels.get(names.PIPELINE_NAME)
             if pipeline not in run.pipelines and work.metadata.name not in kept:
                 await self.retire(owner, work)
-        # New ones first: they go where their objects are, which is known while the others still have these.
+        # New ones first: they go where their objects are, which is only known while the other Works still have these.
         for output in sorted(outputs, key=lambda output: found[output.pipeline] is not None):
             labels = {names.WORK_TYPE: work_type, names.PIPELINE_NAME: output.pipeline}
             await self.keep(owner, found[output.pipeline], output.groups, labels, write_moves(output.moved))
@@ -131,8 +132,8 @@ class Works:
     def _find(self, owner: WorkOwner, work_type: str, pipeline: str, existing: Sequence[Work]) -> Work | None:
         """The Work of a pipeline.
 
-        By its label, since the name of a Work that Kratix made is not computed; or by its name, since somebody may
-        have changed the label, and another Work with the same files would not help.
+        It is found by its label, since the name of a Work that Kratix made is not computed; or else by its name, since
+        somebody may have changed the label, and a second Work with the same files would not help.
         """
         labelled = (work for work in existing if work.metadata.labels.get(names.PIPELINE_NAME) == pipeline)
         return next(labelled, None) or self._find_named(
@@ -140,12 +141,12 @@ class Works:
         )
 
     def _find_named(self, owner: WorkOwner, labels: Mapping[str, str]) -> Work | None:
-        """What has the name of an owner's Work, unless it is sealed as another's."""
+        """The Work with the computed name, unless it is sealed as another owner's."""
         named = self._platform.caches.works.get(owner.work_namespace, work_name(owner, labels))
         return named if named and (not named.sealed_for or work_owner(named) == owner.index) else None
 
     def facts(self, owner: WorkOwner) -> tuple[WorkFacts, ...]:
-        """What is reported of an owner's Works, from the caches; without those that are going."""
+        """What is reported about an owner's Works, from the caches, without those that are being deleted."""
         return tuple(
             self._facts_of(work) for work in self.of(owner) if not work.metadata.deleting and not is_retired(work)
         )
@@ -160,7 +161,7 @@ class Works:
         )
 
     def obstacles(self, owner: WorkOwner, work_type: str, pipelines: Sequence[str]) -> tuple[WorkFacts, ...]:
-        """The Works that cannot be made yet, since what has their names is going, or is kept from it by others."""
+        """The Works that cannot be created yet, since Works of the same names are still being deleted."""
         found = []
         for pipeline in pipelines:
             work = self._find_named(owner, {names.WORK_TYPE: work_type, names.PIPELINE_NAME: pipeline})
@@ -171,9 +172,9 @@ class Works:
         return tuple(found)
 
     async def retire(self, owner: WorkOwner, work: Work) -> None:
-        """Notes on a Work that nothing renders what it holds any more; its files stay for now.
+        """Marks a Work as retired, since nothing renders what it holds any more. Its files stay for now.
 
-        What is in one without a valid seal is not known to be its owner's, and is taken out of it.
+        What a Work without a valid seal holds may not be its owner's, and is removed from it.
         """
         meta = work.metadata
         if work.sealed_for and (meta.deleting or (is_retired(work) and work.sealed_for == owner.uid)):
@@ -194,7 +195,7 @@ class Works:
         await patch_object(self._platform, self._platform.caches.works, WORK, meta, patch)
 
     def former_pipelines(self, owner: WorkOwner) -> tuple[str, ...]:
-        """The pipelines that are gone while what they wrote is still there."""
+        """The pipelines that no longer exist, although what they wrote is still there."""
         retired = (work for work in self.of(owner) if is_retired(work) and not work.metadata.deleting)
         return tuple(work.metadata.labels.get(names.PIPELINE_NAME, "") for work in retired)
 
@@ -212,14 +213,14 @@ class Works:
         labels: Mapping[str, str],
         moved: str = "",
     ) -> None:
-        """Creates or updates one Work, unless it says all of it already.
+        """Creates or updates one Work, unless it is already as wanted.
 
         Raises:
-            ContentsForgotten: it must be written, and a content is no longer remembered.
+            ContentsForgotten: it must be written, and one of the contents has been forgotten.
         """
         work = work or self._find_named(owner, labels)
         if work and work.metadata.deleting:
-            return  # its end queues the owner again, which makes it anew
+            return  # its deletion queues the owner again, which creates it anew
         name, namespace = work_name(owner, labels), owner.work_namespace
         if work:
             name, namespace = work.metadata.name, work.metadata.namespace
@@ -246,7 +247,10 @@ class Works:
             await patch_object(self._platform, self._platform.caches.works, WORK, work.metadata, patch)
 
     def _marks(self, owner: WorkOwner, wanted: Work, have: Work | None = None) -> dict[str, Any]:
-        """Labels, annotations and the seal of a Work; with what it has now, as a patch that leaves nothing else."""
+        """Labels, annotations and the seal of a Work.
+
+        Given the Work as it is now, they are a patch that also removes everything that is not wanted.
+        """
         labels: dict[str, str | None] = dict(wanted.metadata.labels)
         moved = wanted.metadata.annotations.get(names.MOVED)
         annotations: dict[str, str | None] = {names.SEAL: self._platform.caches.seals.seal_work(wanted, owner.uid)}
@@ -257,7 +261,7 @@ class Works:
         labels = {**{name: None for name in WORK_LABELS if name in have.metadata.labels}, **labels}
         marks: dict[str, Any] = {"labels": labels, "annotations": annotations}
         if have.metadata.owner_uids:
-            marks["ownerReferences"] = None  # nobody else's end is to take it along
+            marks["ownerReferences"] = None  # it must not be deleted together with another object
         return marks
 
     def _spec(self, owner: WorkOwner, groups: Sequence[WorkloadGroup]) -> dict[str, Any]:
@@ -312,7 +316,7 @@ class Works:
         await create_or_patch(self._platform, self._platform.caches.works, WORK, body, patch_existing)
 
     async def remove_all(self, owner: WorkOwner) -> list[Work]:
-        """Starts the deletion of an owner's Works; answers those of which files may still be anywhere."""
+        """Starts the deletion of an owner's Works. Returns those with files that may still exist somewhere."""
         for work in self.to_take_over(owner):
             await self.retire(owner, work)
         for work in self.of(owner):
@@ -320,7 +324,7 @@ class Works:
         return [work for work in self.of(owner) if names.WORK_CLEANUP in work.metadata.finalizers]
 
     def obstacle(self, works: Sequence[Work]) -> str:
-        """What keeps Works that are being deleted: a clause such as ``: the store is away``, or nothing."""
+        """What keeps Works that are being deleted: a clause such as ``: the store is away``, or an empty text."""
         placements = [
             placement
             for work in works
@@ -332,17 +336,17 @@ class Works:
         return f": {failures[0]}" if failures else ""
 
     async def delete(self, work: Work) -> None:
-        """Starts the deletion of a Work; its placements and their files go first."""
+        """Starts the deletion of a Work. Its placements and their files are removed first."""
         await delete_object(self._platform, self._platform.caches.works, WORK, work.metadata)
 
 
 async def keep_or_make_again(
     made: Made, keep: Callable[[Made], Awaitable[None]], make_again: Callable[[], Awaitable[Made]]
 ) -> Made:
-    """Keeps what was made; makes it again first when a content that has to be written was forgotten meanwhile.
+    """Keeps what was made. When a content that has to be written was forgotten, everything is made again first.
 
     Args:
-        made: what there is to keep.
+        made: what is to be kept.
         keep: keeps it, or raises ContentsForgotten.
         make_again: makes the same once more, with its contents.
 
@@ -358,12 +362,12 @@ async def keep_or_make_again(
 
 
 def _labels(work: Work) -> dict[str, str]:
-    """Those of a Work's labels that the operator acts on."""
+    """The labels of a Work that the operator acts on."""
     return {name: value for name, value in work.metadata.labels.items() if name in WORK_LABELS}
 
 
 def work_name(owner: WorkOwner, labels: Mapping[str, str]) -> str:
-    """The name of a Work: readable, unique for (owner, pipeline), and computed."""
+    """The name of a Work, computed so that it is readable, and unique for each owner and pipeline."""
     return compute_work_name(
         promise=owner.promise,
         resource=owner.name,

@@ -1,14 +1,14 @@
-"""What the stores said to the last writes: how soon to try again, and whether a store takes anything at all.
+"""What the stores answered to the last writes: how soon to try again, and whether a store accepts anything at all.
 
-A store can be looked at and still refuse every write (a protected branch, a hook, a full disk), and only a write
-tells. So what writes report is gathered here, and the store's condition repeats it: a store that has refused
-somebody and has taken nothing from anybody since is not ready, whatever a look at it says. It is still written to,
-since nothing else would notice that the rule has gone.
+A store may be readable and still refuse every write (a protected branch, a hook, a full disk), and only a write shows
+that. So the outcomes of writes are gathered here, and the store's condition repeats them: a store that has refused
+somebody's write and has not accepted any write since is not ready, even if it can be read. It is still written to,
+since nothing else would show that the cause is gone.
 
-Of those that a store refuses, one tries again every few seconds, in turn; the others back off, and are called as
-soon as one is let through. A thousand refused requests cost a refused push now and then, not a thousand.
+Of the keys that a store refuses, one tries again every few seconds, in turn. The others back off, and are queued as
+soon as one succeeds. So a thousand refused requests cost one refused push now and then, and not a thousand.
 
-Rejected: taking a refusal for the store's own problem at once (a rule may mean one request only, and all others
+Rejected: to take every refusal for a problem of the store itself (a rule may concern one request only, and all others
 would wait for it).
 """
 
@@ -48,17 +48,17 @@ _OUT_OF_REACH: frozenset[str] = frozenset(
 
 @dataclass(slots=True)
 class _Refusals:
-    """Who is refused, the one that has waited longest first; ``accepts`` once somebody was let through since."""
+    """The keys that a store refuses, the longest waiting first; ``accepts`` when it has accepted a write since."""
 
     refused: dict[Key, StoreError] = field(default_factory=dict)
     accepts: bool = False
 
 
 class Writes:
-    """Remembers who is refused by which store.
+    """Remembers which keys are refused by which store.
 
-    Args of the constructor: ``stores`` maps the kind of a store to the kind part of its key; ``longest_wait`` is how
-    many seconds the one that tries a refusing store again waits at most.
+    Args of the constructor: ``stores`` maps the kind of a store to the kind in its key. ``longest_wait`` is for how
+    many seconds at most the key waits that tries a refusing store again.
     """
 
     def __init__(self, queue: WorkQueue, *, stores: Mapping[str, str], longest_wait: float) -> None:
@@ -68,14 +68,17 @@ class Writes:
         self._refusals: dict[StoreRef, _Refusals] = {}
 
     def problem(self, store: StoreRef) -> StoreError | None:
-        """What the store answers to everybody, if it has let nobody through since it began to refuse."""
+        """The error with which a store refuses all writes; None if it has accepted one since it began to refuse."""
         found = self._refusals.get(store)
         if found is None or found.accepts or not found.refused:
             return None
         return next(reversed(found.refused.values()))
 
     def failed(self, store: StoreRef, key: Key, error: StoreError) -> Result:
-        """A write failed; answers when to try again. What a store answers to everybody, it says once itself."""
+        """Notes that a write failed. Returns when to try again.
+
+        An error that everybody gets is logged once, for the store itself.
+        """
         quiet = error.reason in _OUT_OF_REACH
         if quiet:
             self._look_at(store)
@@ -84,7 +87,7 @@ class Writes:
             if found.refused.pop(key, None) is None:
                 found.accepts = False
             found.refused[key] = error
-            quiet = not found.accepts  # else the store is well, and only this one is refused
+            quiet = not found.accepts  # otherwise the store is well, and only this key is refused
             self._look_at(store)
             first = next(iter(found.refused))
             if first != key:
@@ -95,7 +98,7 @@ class Writes:
         return Retry(str(error), longest=self._longest_wait, quiet=quiet)
 
     def passed(self, store: StoreRef, key: Key, *, changed: bool) -> None:
-        """A write succeeded; ``changed`` when the store took something for it."""
+        """Notes that a write succeeded. ``changed`` says that the store accepted something new for it."""
         found = self._refusals.get(store)
         if found is None:
             return
@@ -112,7 +115,7 @@ class Writes:
                 self._queue.add(other, priority=PRIORITY_DEPENDENT)
 
     def forget(self, key: Key) -> None:
-        """Nobody will write for that key any more."""
+        """Forgets a key for which nothing will be written any more."""
         for store, found in list(self._refusals.items()):
             if found.refused.pop(key, None) is not None:
                 self._look_at(store)
@@ -120,7 +123,7 @@ class Writes:
                     del self._refusals[store]
 
     def forget_store(self, store: StoreRef) -> None:
-        """The store is gone, or is another one now."""
+        """Forgets a store that is gone, or that points somewhere else now."""
         self._refusals.pop(store, None)
 
     def _look_at(self, store: StoreRef) -> None:
