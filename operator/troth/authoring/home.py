@@ -1,12 +1,12 @@
 """The home of a Promise: a folder that is pleasant to edit, and the one document that people apply.
 
-``promise.yaml`` is the Promise itself, except that a template, a partial, a value or a dependency may stand in a file
-of its own: ``{from: templates/cluster.yaml.j2}``. Building puts the files in, adds the fields that pipelines write to
-the schema of the status, and changes nothing else, so whatever the operator understands can be written here, and an
-author finds each mistake where it was made: every text remembers its file and line. A Promise without such files is a
-home, too.
+``promise.yaml`` is the Promise itself, except that a template, a partial, a value or a dependency may be in a file of
+its own: ``{from: templates/cluster.yaml.j2}``. Building puts the files in, adds the fields that pipelines write to the
+schema of the status, and does not change anything else. So everything that the operator understands can be written
+here, and each mistake is reported where it was made, since every text remembers its file and line. A Promise without
+such files is a home, too.
 
-Rejected: a format of its own that is translated (two languages to learn, and two places to look when they differ).
+Rejected: another format that is translated (two languages to learn, and two places to look when they differ).
 """
 
 from __future__ import annotations
@@ -59,16 +59,16 @@ class RefusedPromise(HomeError):
 
 
 class UnboundedRule(HomeError):
-    """A CEL rule of the API costs far more than an API server lets it; no request was held against it."""
+    """A CEL rule of the API costs far more than an API server allows. No request was validated against it."""
 
 
 class UnboundedTemplate(HomeError):
-    """A template asks for more time, memory or stack than there is; nothing that comes after it was looked at."""
+    """A template exceeded its limit of time, memory or stack. Nothing after it was checked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a text was written: its file, and the line (from 1) where it begins."""
+    """Where a text was written: its file, and the line, counted from 1, on which it begins."""
 
     path: Path
     line: int
@@ -79,7 +79,7 @@ class Source:
 
 @dataclass(slots=True)
 class Lines(Mapping[str, Source]):
-    """Fields of the built Promise and where they stand in ``promise.yaml``; read when it is first asked."""
+    """The places in ``promise.yaml`` of the fields of the built Promise. The file is read at the first access."""
 
     file: Path
     text: str
@@ -115,14 +115,14 @@ class Home:
 
     Attributes:
         folder: the folder of the Promise.
-        file: ``promise.yaml``, or the single file that was named.
+        file: ``promise.yaml``, or the single file that was given.
         name: the Promise's name.
         promise: the built Promise, every ``from`` replaced by the file's content.
-        sources: fields of the built Promise that stand in a file of their own.
-        lines: where the other fields stand in ``promise.yaml``.
-        examples: requests to look at (``examples/*.yaml``).
-        tests: test cases (``tests/**/*.yaml``, without golden folders' content: whoever reads them knows).
-        schemas: schemas of objects that its dependencies do not bring (``schemas/*``).
+        sources: the fields of the built Promise that are in a file of their own.
+        lines: the places of the other fields in ``promise.yaml``.
+        examples: the files with example requests (``examples/*.yaml``).
+        tests: the files that may hold test cases (``tests/**/*.yaml``). The reader of tests leaves out golden folders.
+        schemas: the files with schemas of kinds that its dependencies do not define (``schemas/*``).
     """
 
     folder: Path
@@ -137,14 +137,14 @@ class Home:
 
 
 def find_homes(folders: Sequence[Path]) -> list[Path]:
-    """The folders and files of Promises that are meant.
+    """The folders and files of the Promises that some arguments stand for.
 
     Args:
-        folders: as given; a folder without a Promise stands for all below ``FOLDER`` and ``FOLDER/promises`` that
-            have one. None: the current folder.
+        folders: the arguments. A folder without a Promise stands for all folders with one directly below it or below
+            its ``promises``. Without any argument, the current folder is taken.
 
     Raises:
-        HomeError: there is not a Promise.
+        HomeError: there are no Promises.
     """
     found: list[Path] = []
     for folder in folders or (Path(),):
@@ -166,7 +166,7 @@ def load_home(path: Path) -> Home:
     """Reads the Promise in a folder, or in a single file that holds a whole Promise.
 
     Raises:
-        HomeError: it cannot be read; names the file, and the line where it is known.
+        HomeError: it cannot be read. The error names the file, and the line where that is known.
     """
     is_folder = path.is_dir()
     folder, file = (path, path / PROMISE_FILE) if is_folder else (path.parent, path)
@@ -191,7 +191,7 @@ def load_home(path: Path) -> Home:
 
 
 def offer_of(home: Home) -> tuple[Promise, Offer]:
-    """What the operator would read of the Promise.
+    """The Promise, and the offer that the operator would read from it.
 
     Raises:
         RefusedPromise: the API server or the operator would refuse it; names the file and the line.
@@ -217,11 +217,11 @@ def offer_of(home: Home) -> tuple[Promise, Offer]:
 
 
 class _EndlessRules(InvalidObject):
-    """The API's rules cost far more than an API server lets them."""
+    """The rules of the API cost far more than an API server allows."""
 
 
 def _sound(offer: Offer) -> Offer:
-    """The offer, if the API server would take its definition."""
+    """The offer, if the API server would accept its definition; otherwise raises InvalidObject."""
     if offer.definition is None:
         return offer
     for problem in definition_refusals(offer.definition):
@@ -232,12 +232,12 @@ def _sound(offer: Offer) -> Offer:
 
 
 def build(home: Home) -> str:
-    """The one document that people apply: the same bytes for the same files, whoever builds.
+    """The one document that people apply. The same files give the same bytes, whoever builds them.
 
     Raises:
         RefusedPromise: the operator would refuse it, or one of its templates; names the file and the line.
         UnboundedRule: the API server would refuse it, since a rule of its API hardly ever ends.
-        UnboundedTemplate: a template cannot even be looked at within bounds.
+        UnboundedTemplate: a template cannot even be checked within its limits.
     """
     from troth.authoring.workers.bounded_worker import BoundedWorker
 
@@ -253,9 +253,10 @@ def build(home: Home) -> str:
 
 
 def _with_derived_status(promise: dict[str, Any], offer: Offer) -> dict[str, Any]:
-    """The Promise, with what its pipelines write in the schema of its status as far as its author did not say it.
+    """The Promise with the fields that its pipelines write added to the schema of its status.
 
-    The operator derives the same; whoever reads the document, or publishes the API by other means, has it as well.
+    Fields that the author declared stay as they are. The operator derives the same fields; here they are added for
+    those who read the document, or publish the API by other means.
     """
     derived = derived_fields(offer.resource_configure)
     if offer.definition is None or not derived:
@@ -275,7 +276,7 @@ def _with_derived_status(promise: dict[str, Any], offer: Offer) -> dict[str, Any
 
 
 def refused(home: Home, failure: Failure) -> HomeError:
-    """A template's failure as the complaint of its author's file: `RefusedPromise` or `UnboundedTemplate`."""
+    """The error for a template's failure, with the author's file: `RefusedPromise` or `UnboundedTemplate`."""
     source = locate_failure(home, failure)
     where = "/".join(part for part in (failure.pipeline, failure.file) if part)
     kind = UnboundedTemplate if failure.is_unbounded else RefusedPromise
@@ -283,7 +284,7 @@ def refused(home: Home, failure: Failure) -> HomeError:
 
 
 def locate(home: Home, field: str) -> Source:
-    """Where a field of the built Promise was written; of one that is missing, where its parent was."""
+    """Where a field of the built Promise was written. For a missing field, where its parent was."""
     path = field
     while path:
         for known in (home.sources, home.lines):
@@ -295,7 +296,7 @@ def locate(home: Home, field: str) -> Source:
 
 
 def locate_failure(home: Home, failure: Failure) -> Source:
-    """Where the template stands that failed, at the line where it failed."""
+    """Where the template that failed was written, with the line on which it failed."""
     source = locate(home, field_of(home.promise, failure))
     return Source(source.path, source.line + failure.line - 1) if failure.line else source
 
@@ -319,7 +320,7 @@ def _promise_of(documents: list[Any], file: Path) -> dict[str, Any]:
 
 
 def _found(folder: Path, pattern: str) -> tuple[Path, ...]:
-    """The files in a part of a Promise's folder; none of them may be a link to somewhere else."""
+    """The files in a subfolder of a Promise's folder. None of them may be a link to a place outside of it."""
     if not folder.is_dir():
         return ()
     try:
@@ -404,7 +405,7 @@ class _Expansion:
 
 
 def _reference(value: Any) -> str | None:
-    """The path in ``{from: path}``; None when it is something else."""
+    """The path in ``{from: path}``; None for any other value."""
     if isinstance(value, dict) and list(value) == ["from"] and isinstance(value["from"], str):
         return value["from"]
     return None

@@ -1,7 +1,7 @@
-"""Reading what people hand in: bounded, confined, and with the place in every complaint.
+"""Reads the files that people pass in, with a limit of size, inside of their folder, and with the place in each error.
 
-A path may name anything: a device that never ends, a file of gigabytes, a link out of the folder. All of it becomes
-one sentence that says where and what to do.
+A path may name anything: a device without an end, a file of gigabytes, a link out of the folder. Each of these becomes
+one sentence that says where it is and what to do.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from troth.api import TrothError
 from troth.engine.yaml.manifests import InvalidManifest, load_documents
 
 LARGEST_FILE: Final = 2 * 1024 * 1024
-"""Bytes of one file. The API server takes objects of at most 1.5 MiB."""
+"""The largest size of one file, in bytes. The API server accepts objects of at most 1.5 MiB."""
 
 
 _MARKUP: Final = re.compile(r"\s*<(?:!doctype|html|\?xml)", re.IGNORECASE)
@@ -24,14 +24,14 @@ _TEMPLATE: Final = re.compile(r"^\s*(?:- )?\{\{|:[ \t]+\{\{|\{%-?[ \t]", re.MULT
 
 
 class HomeError(TrothError):
-    """Something in the files of a Promise, or in what is given to a command, cannot be used.
+    """Something in the files of a Promise, or in the arguments of a command, cannot be used.
 
     Attributes:
         file: the file.
-        line: line in it, from 1; None when it is not known.
+        line: the line in it, counted from 1; None when it is not known.
         problem: what is wrong, without a full stop.
-        remedy: what to do about it, or "".
-        field: path of the offending field in the built Promise, or "".
+        remedy: what to do about it; may be empty.
+        field: the path of the field in the built Promise; may be empty.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class HomeError(TrothError):
 
 
 def read_text(path: Path, *, largest: int = LARGEST_FILE) -> str:
-    """The text of a regular file of at most that many bytes.
+    """The text of a regular file of at most ``largest`` bytes.
 
     Raises:
         HomeError: it cannot be read, is too large, or is not text.
@@ -76,7 +76,7 @@ def read_text(path: Path, *, largest: int = LARGEST_FILE) -> str:
 
 
 def read_documents(path: Path, text: str | None = None) -> list[Any]:
-    """The documents of a YAML or JSON file, as Kubernetes reads it.
+    """The documents of a YAML or JSON file, read as Kubernetes reads it.
 
     Raises:
         HomeError: it cannot be read, or is not YAML.
@@ -89,7 +89,7 @@ def read_documents(path: Path, text: str | None = None) -> list[Any]:
 
 
 def _instead(text: str) -> str:
-    """What to do with a file that people often take for YAML; "" when it looks like YAML with a mistake."""
+    """What to do about a file that is often confused with YAML; empty if it looks like YAML with a mistake."""
     if _MARKUP.match(text):
         return "it is a web page: download the raw file"
     if _TEMPLATE.search(text):
@@ -98,7 +98,7 @@ def _instead(text: str) -> str:
 
 
 def read_objects(path: Path) -> list[dict[str, Any]]:
-    """The objects of a YAML or JSON file; the items of a ``List`` one by one.
+    """The objects of a YAML or JSON file. The items of a ``List`` are returned one by one.
 
     Raises:
         HomeError: it cannot be read, or something in it is not a Kubernetes object.
@@ -118,10 +118,10 @@ def read_objects(path: Path) -> list[dict[str, Any]]:
 
 
 def yaml_files(folder: Path) -> tuple[Path, ...]:
-    """The YAML and JSON files below a folder, in order.
+    """The YAML and JSON files below a folder, sorted.
 
     Raises:
-        HomeError: there is none.
+        HomeError: there are none.
     """
     found = sorted(
         path for path in folder.rglob("*") if path.suffix in (".yaml", ".yml", ".json") and path.is_file()
@@ -132,10 +132,10 @@ def yaml_files(folder: Path) -> tuple[Path, ...]:
 
 
 def confined(folder: Path, relative: str, *, file: Path, line: int | None, field: str) -> Path:
-    """The file that ``from: relative`` names, inside of the folder, links followed.
+    """The file inside of a folder that ``from: relative`` names, after links have been followed.
 
     Raises:
-        HomeError: it is not inside of the folder, or does not exist; names ``file`` and ``line``.
+        HomeError: it is not inside of the folder, or does not exist. The error names ``file`` and ``line``.
     """
     problem = remedy = ""
     if not relative or "\0" in relative or "\\" in relative:

@@ -1,6 +1,6 @@
-"""What is known of kinds beside what a Promise brings: Kubernetes' own, and definitions out of files or a cluster.
+"""The schemas of kinds that a Promise does not bring itself: those of Kubernetes, and those from files or a cluster.
 
-Documents come from whoever asks, so that this needs no network.
+The caller passes the documents, so a network is not needed here.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _LARGEST: Final = 32 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Schemas that were given.
+    """Schemas that are known beside those of a Promise.
 
     Attributes:
-        definitions: CustomResourceDefinitions.
-        kubernetes: the kinds that an API server has of itself; those that come with Troth, unless others were given.
+        definitions: the CustomResourceDefinitions that were given.
+        kubernetes: the schemas of the built-in kinds. Unless others were given, these are the ones that Troth ships.
     """
 
     definitions: tuple[Mapping[str, Any], ...] = ()
@@ -44,7 +44,7 @@ class Known:
 
 
 def known_from(documents: Iterable[Any]) -> Known:
-    """What the documents tell: CustomResourceDefinitions (lists of them, too) and OpenAPI; others are ignored."""
+    """Reads CustomResourceDefinitions (also in lists) and OpenAPI from documents, and ignores all others."""
     definitions: list[Mapping[str, Any]] = []
     published: list[Mapping[str, Any]] = []
     for document in documents:
@@ -58,7 +58,9 @@ def known_from(documents: Iterable[Any]) -> Known:
 
 
 def schemas_of(home: Home, known: Known | None = None) -> Schemas:
-    """What is known to a Promise: the dependencies outweigh what was given, and that outweighs ``schemas/``.
+    """The schemas that are known for a Promise.
+
+    Its dependencies take precedence over the schemas that were given, and these over the files in ``schemas/``.
 
     Raises:
         HomeError: a file of ``schemas/`` cannot be read.
@@ -73,7 +75,7 @@ def read_schemas(path: Path) -> list[Any]:
     """The documents of a file, or of the files below a folder.
 
     Raises:
-        HomeError: one cannot be read, or there is nothing that tells of a kind.
+        HomeError: a file cannot be read, or none of the documents describes a kind.
     """
     if not path.exists():
         raise HomeError(
@@ -98,7 +100,7 @@ def _documents(file: Path) -> list[Any]:
     text = read_text(file, largest=_LARGEST)
     if text[:1] == "{":
         try:
-            return [orjson.loads(text)]  # a server's OpenAPI has megabytes, and a reader of YAML takes a minute
+            return [orjson.loads(text)]  # a server's OpenAPI has megabytes, for which a YAML parser takes a minute
         except orjson.JSONDecodeError as error:
             if len(text) > LARGEST_FILE:
                 raise HomeError(file, f"is not JSON: {error.msg}", line=error.lineno) from None

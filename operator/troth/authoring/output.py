@@ -1,7 +1,7 @@
-"""Where rendered files go: a stream for people and pipes, or a folder that looks like the stores.
+"""Writes rendered files: as a stream for people and pipes, or into a folder that looks like the stores.
 
-A folder is only written to when it is empty, or when that was asked for; files in it that are not rendered now are
-left alone, and nothing is written through a link.
+A folder is only written to when it is empty, or when the user asked for it. Other files in it are left alone, and
+nothing is written through a link.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from troth.authoring.input_files import HomeError
 
 
 def printable(placed: Mapping[str, Mapping[str, bytes]]) -> str:
-    """A YAML stream of all files; what is not YAML stands in comments."""
+    """A YAML stream of all files. Files that are not YAML are put into comments."""
     parts: list[str] = []
     for destination, files in placed.items():
         for path, content in files.items():
@@ -31,7 +31,7 @@ def printable(placed: Mapping[str, Mapping[str, bytes]]) -> str:
 
 
 def write_files(folder: Path, placed: Mapping[str, Mapping[str, bytes]], *, force: bool) -> int:
-    """Writes everything to ``folder/DESTINATION/PATH``; how many files that were.
+    """Writes everything to ``folder/DESTINATION/PATH``. Returns the number of files.
 
     Raises:
         HomeError: the folder is not empty and ``force`` is not given, or it cannot be written to.
@@ -55,7 +55,7 @@ def write_files(folder: Path, placed: Mapping[str, Mapping[str, bytes]], *, forc
 
 
 def json_text(value: Any) -> str:
-    """A value as indented JSON with a line break at its end; a name of a file that is not UTF-8 gets ``?`` in it."""
+    """A value as indented JSON that ends with a line break. Bytes of file names that are not UTF-8 become ``?``."""
     try:
         text = orjson.dumps(value, option=orjson.OPT_INDENT_2)
     except TypeError:
@@ -72,9 +72,9 @@ def _as_unicode(value: Any) -> Any:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file as a whole: when that fails, what was there before is still there.
+    """Writes a file as a whole. If that fails, the file stays as it was before.
 
-    What is not a regular file (``/dev/stdout``, a named pipe) is written to as it is.
+    Anything else than a regular file (``/dev/stdout``, a named pipe) is written to directly.
 
     Raises:
         HomeError: it cannot be written.

@@ -1,4 +1,4 @@
-"""What the API server does with the objects that people apply: the definitions of their kinds ship with Troth."""
+"""What the API server does with the Promises that people apply, by the definitions that ship with Troth."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from troth.shipped import NotShipped, shipped_folder
 
 
 def apply_promise(promise: Mapping[str, Any]) -> Admitted | tuple[Refusal, ...]:
-    """The Promise as the API server would keep it, or every reason why it would not.
+    """The Promise as the API server would store it, or every reason why it would refuse it.
 
     Raises:
         HomeError: Troth's definitions are missing.
@@ -27,11 +27,11 @@ def apply_promise(promise: Mapping[str, Any]) -> Admitted | tuple[Refusal, ...]:
 
 
 def misshapen(obj: Mapping[str, Any], resource: Resource) -> Refusal | None:
-    """The first field of an object's spec that has another type than the API server lets through.
+    """The refusal of the first field in an object's spec that has the wrong type; None if there is no such field.
 
     Args:
-        obj: as it was written; its metadata is not looked at.
-        resource: which of Troth's kinds it is.
+        obj: the object as it was written. Its metadata is not checked.
+        resource: its kind, which is one of Troth's.
 
     Raises:
         HomeError: Troth's definitions are missing.
@@ -40,11 +40,11 @@ def misshapen(obj: Mapping[str, Any], resource: Resource) -> Refusal | None:
 
 
 def unknown_fields(promise: Mapping[str, Any], kept: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The fields that a Promise does not have, each with what to do: kubectl refuses the Promise because of them.
+    """The unknown fields of a Promise, for which kubectl refuses it, each with what to do.
 
     Args:
-        promise: as it was written.
-        kept: as the API server would keep it.
+        promise: the Promise as it was written.
+        kept: the Promise as the API server would store it.
     """
     found = []
     for field in dropped_fields(promise, kept):

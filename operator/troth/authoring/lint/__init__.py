@@ -1,4 +1,4 @@
-"""What is wrong with a Promise, found before anybody asks for anything."""
+"""Finds mistakes in a Promise before anybody makes a request."""
 
 from troth.authoring.known_kinds import Known, known_from, read_schemas
 from troth.authoring.lint.findings import Finding

@@ -1,8 +1,8 @@
-"""Whether a change of a Promise's API breaks requests that exist, or those who write them.
+"""Finds changes of a Promise's API that break existing requests, or the people and programs that write them.
 
-A stored request is validated again at each write, so what was allowed must stay allowed: a field removed loses data, a
-field narrowed refuses the next edit of somebody who changed nothing there. Rejected: comparing requests instead of
-schemas, which finds only what the examples happen to use.
+A stored request is validated again at each write, so what was allowed must stay allowed: removing a field loses data,
+and narrowing a field makes the API server refuse the next edit, even of somebody who did not touch that field.
+Rejected: comparing requests instead of schemas, which only finds what the examples happen to use.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _KEEP_FIELD: Final = (
 )
 _ABSENT: Final = object()
 _ANYWAY: Final = {("apiVersion",), ("kind",), ("metadata",), ("status",)}
-"""What each request has, whether its schema names it or not."""
+"""The fields that every request has, whether its schema names them or not."""
 
 
 def compare_apis(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Remark]:
-    """What breaks between two CustomResourceDefinitions; places are those of the new one in its Promise."""
+    """What breaks between two CustomResourceDefinitions. The places are in the Promise with the new one."""
     remarks: list[Remark] = []
     before, after = _mapping(old.get("spec")), _mapping(new.get("spec"))
     remarks.extend(_names(before, after))

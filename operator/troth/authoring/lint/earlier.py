@@ -1,4 +1,4 @@
-"""The API of a Promise as it was: in a file, or at a commit of the Git repository that the Promise is in."""
+"""Reads an earlier API of a Promise from a file, or from a commit of the Git repository that the Promise is in."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _DEFINITION: Final = "CustomResourceDefinition"
 
 
 def earlier_api(home: Home, against: str) -> Mapping[str, Any] | None:
-    """The definition to compare with; None when the Promise, or its API, did not exist then.
+    """The definition to compare with; None when the Promise or its API did not exist then.
 
     Args:
-        home: the Promise as it is.
+        home: the Promise as it is now.
         against: a file with a Promise or a CustomResourceDefinition, a Promise's folder, or a Git revision.
 
     Raises:
@@ -69,7 +69,8 @@ def _at_revision(home: Home, revision: str) -> str | None:
 
 def _git(folder: Path, *arguments: str) -> str | None:
     environment = {"PATH": absolute_path(os.environ.get("PATH", os.defpath)), "LC_ALL": "C"}
-    # The repository may be anybody's. Its settings can name programs to look for changes, show files or fetch objects.
+    # The repository may come from anybody, and its settings can name programs that Git runs to find changes, show
+    # files or fetch objects.
     environment |= {"GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
     environment |= {name: os.environ[name] for name in ("HOME",) if name in os.environ}
     try:

@@ -1,4 +1,4 @@
-"""What lint finds, where an editor can open it."""
+"""The findings of lint, each with a place that an editor can open."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from troth.engine.linting.remarks import Severity
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong, where it is written, and what to do about it.
+    """One problem: where it is, and what to do about it.
 
     Attributes:
         code: a key of `CODES`.
-        file: path of the file as it was given.
-        line: from 1.
-        column: from 1.
-        message: what is wrong and why it matters, one sentence without a full stop.
-        fix: what to do about it, or "".
-        severity: that of the code, unless this one is worse.
-        unbounded: a template asked for more time, memory or stack than there is, and nothing after it was looked at.
+        file: the path of the file, as it was given.
+        line: the line, counted from 1.
+        column: the column, counted from 1.
+        message: what is wrong and why it matters, in one sentence without a full stop.
+        fix: what to do about it; may be empty.
+        severity: the severity of the code, unless this finding is worse.
+        unbounded: whether a template exceeded its limit of time, memory or stack, so that nothing after it was
+            checked.
     """
 
     code: str
@@ -38,5 +39,5 @@ class Finding:
 
     @property
     def order(self) -> tuple[str, int, int, str, str]:
-        """By place, then by code."""
+        """The key for sorting findings by place and then by code."""
         return (self.file, self.line, self.column, self.code, self.message)

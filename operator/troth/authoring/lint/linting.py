@@ -1,4 +1,4 @@
-"""Linting one Promise: everything that is looked at, in one list, sorted by place."""
+"""Lints one Promise: runs all checks, and returns the findings in one list, sorted by place."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from troth.engine.linting.remarks import CAUSES, CONSEQUENCE, Remark
 from troth.engine.linting.versions import check_versions
 
 Earlier = Callable[[Home], Mapping[str, Any] | None]
-"""Finds the API of a Promise as it was: a CustomResourceDefinition, or None when there was none."""
+"""Finds an earlier API of a Promise: a CustomResourceDefinition, or None when it did not have one."""
 
 Live = Callable[[Home], Sequence[Mapping[str, Any]]]
-"""Finds the requests of a Promise that live."""
+"""Finds the live requests of a Promise."""
 
 
 def lint(
@@ -38,9 +38,10 @@ def lint(
     """What is wrong with the Promise in a folder or a file.
 
     Args:
-        path: the folder of a Promise, or a file with a whole one.
-        against: also compare the API with that file or Git revision, or with what is found; "" compares with nothing.
-        requests: also hold the requests that it finds against the API.
+        path: the folder of a Promise, or a file with a whole Promise.
+        against: a file or a Git revision with an earlier API to compare with, or a function that finds one. Empty to
+            skip the comparison.
+        requests: finds live requests, which are then also validated against the API.
         known: schemas of objects beside those that come with Troth or with the Promise.
 
     Raises:
@@ -74,14 +75,14 @@ def lint(
             remarks.extend(check_objects(subject, lengths=True))
     except RefusedPromise as error:
         refusals.append(_refusal(error))
-        families = ""  # what was not looked for cannot be stale
+        families = ""  # a comment cannot be stale if nothing was looked for
     findings = [*refusals, *place(home, remarks, files), *check_readme(home)]
     left = without_consequences(silence(findings, _written(home), files, families))
     return sorted(left, key=lambda finding: finding.order)
 
 
 def without_consequences(findings: Sequence[Finding]) -> list[Finding]:
-    """The findings without requests that fail because of a line that is told already."""
+    """The findings, without requests that only fail because of a line that is in the findings already."""
     causes = {(finding.file, finding.line) for finding in findings if finding.code in CAUSES}
     return [
         finding
@@ -96,6 +97,6 @@ def _refusal(error: RefusedPromise) -> Finding:
 
 
 def _written(home: Home) -> list[Path]:
-    """The files that an author of the Promise writes."""
+    """The files that the author of the Promise writes."""
     paths = [home.file, *(source.path for source in home.sources.values())]
     return list(dict.fromkeys(paths))

@@ -1,4 +1,4 @@
-"""Whether the requests that live in a cluster fit an API that is about to be applied."""
+"""Checks whether the requests in a cluster fit an API that is about to be applied."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from troth.engine.promises.fitting import Fitting
 
 
 def check_requests(definition: Mapping[str, Any], requests: Sequence[Mapping[str, Any]]) -> Iterator[Remark]:
-    """What is wrong with live requests, if anything is.
+    """Remarks about the live requests that do not fit.
 
     Args:
-        definition: what the operator would install.
-        requests: all that live, as an API server has them.
+        definition: the CustomResourceDefinition that the operator would install.
+        requests: all live requests, as the API server returns them.
     """
     unfit = Fitting(definition).unfit(requests)
     if not unfit:

@@ -1,4 +1,4 @@
-"""From a remark about a field of the built Promise to a file, a line and a column that an editor can open."""
+"""Translates a remark about a field of the built Promise into a file, a line and a column."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from troth.engine.linting.remarks import CODES, Remark
 
 
 class Files:
-    """The lines of the files of a home, each read once."""
+    """The lines of the files of a home. Each file is read once."""
 
     def __init__(self) -> None:
         self._lines: dict[Path, list[str]] = {}
 
     def lines(self, path: Path) -> list[str]:
-        """The lines of a file; none when it cannot be read any more."""
+        """The lines of a file; empty when it cannot be read any more."""
         if path not in self._lines:
             try:
                 self._lines[path] = path.read_text("utf-8", errors="replace").split("\n")
@@ -27,7 +27,7 @@ class Files:
 
 
 def place(home: Home, remarks: Iterable[Remark], files: Files) -> list[Finding]:
-    """The findings, where they are written; one that two fields share because they share a file is told once."""
+    """The findings for some remarks, with their places. Two fields that share a file share one finding, too."""
     found: dict[Finding, None] = {}
     for remark in remarks:
         source = locate(home, remark.field)
@@ -48,7 +48,7 @@ def place(home: Home, remarks: Iterable[Remark], files: Files) -> list[Finding]:
 
 
 def shown(path: Path) -> str:
-    """A path as people see it: from where they are when it is below, as it was given otherwise."""
+    """A path as it is shown to people: relative to the current folder if it is below it, otherwise as it was given."""
     try:
         return str(path.resolve().relative_to(Path.cwd()))
     except (ValueError, OSError):

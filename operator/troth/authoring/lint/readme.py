@@ -1,7 +1,7 @@
-"""A README's table of fields, held against the API: it is written once, by `troth init` or by hand, and then forgotten.
+"""Compares a README's table of fields with the API, since such a table is easily forgotten when the API changes.
 
-Only what such a table says plainly is compared: which fields there are, the members of an enum, and a default. A README
-without a table of fields is left alone.
+Only what a table says plainly is compared: which fields there are, the members of an enum, and a default. A README
+without a table of fields is not checked.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class _Row:
 
 
 def check_readme(home: Home) -> Iterator[Finding]:
-    """What the README of a Promise says of its API and is not so."""
+    """Finds statements about the API in the README of a Promise that are not true."""
     path = home.folder / _README
     fields = _fields(home.promise)
     if fields is None or home.file.parent != home.folder or not path.is_file():
@@ -88,7 +88,7 @@ def _rows(text: str) -> Iterator[_Row]:
 
 
 def _fields(promise: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The fields of spec in the stored version; None when the Promise has no API that can be read so."""
+    """The fields of ``spec`` in the stored version; None when the Promise does not have such an API."""
     try:
         versions = promise["spec"]["api"]["spec"]["versions"]
         stored = next(version for version in versions if version.get("storage"))

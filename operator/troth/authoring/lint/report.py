@@ -1,4 +1,4 @@
-"""Findings for people, for programs, for code review."""
+"""Formats findings for people, for programs, and for code review."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def as_github(findings: Sequence[Finding]) -> str:
 
 
 def summary(findings: Sequence[Finding]) -> str:
-    """How many of each severity."""
+    """A sentence that says how many findings of each severity there are."""
     counts = []
     for severity in ("error", "warning", "note"):
         number = sum(finding.severity == severity for finding in findings)
@@ -84,7 +84,7 @@ def _sentence(finding: Finding) -> str:
 
 
 def _plain(text: str) -> str:
-    """Without characters that a terminal would obey."""
+    """The text without control characters that a terminal would act on."""
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
@@ -118,7 +118,7 @@ def _result(finding: Finding, rule: int) -> dict[str, Any]:
 
 
 def _uri(file: str) -> str:
-    """A reference to a file (SARIF 3.4.3): relative where the path is, and nothing in it that ends a path early."""
+    """The URI of a file (SARIF 3.4.3). It is relative if the path is; characters with a meaning in URIs are quoted."""
     path = PurePosixPath(file.replace("\\", "/"))
     return path.as_uri() if path.is_absolute() else PurePosixPath("/", path).as_uri().removeprefix("file:///")
 

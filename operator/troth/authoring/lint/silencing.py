@@ -1,4 +1,4 @@
-"""Taking away the findings that a comment silences, and finding what is wrong with the comments."""
+"""Removes the findings that a comment silences, and finds mistakes in these comments."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from troth.engine.linting.comments import FIX, Comment, comments_in
 
 
 def silence(findings: Sequence[Finding], paths: Iterable[Path], files: Files, families: str) -> list[Finding]:
-    """The findings that nothing silences, and what is wrong with the comments.
+    """The findings that are not silenced, and findings about the comments themselves.
 
     Args:
         findings: all findings.
         paths: the files whose comments count.
-        files: reads them.
-        families: the hundreds of codes that were looked for (``"012"``): only of these a comment can be stale.
+        files: reads the files.
+        families: the first digits of the codes that were looked for, such as ``"012"``. Only a comment about one of
+            these can be stale.
     """
     left: list[Finding] = []
     by_file: dict[str, list[Comment]] = {}

@@ -1,4 +1,4 @@
-"""A Promise in its home, as what the engine's checks look at: its examples, its schemas, and how it renders."""
+"""Turns a Promise in its home into a subject for the engine's checks: its examples, its schemas, and how it renders."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from troth.engine.rendering.render import Outcome, RenderContext, RenderedFile
 def subject_of(
     home: Home, offered: tuple[Promise, Offer], worker: BoundedWorker, known: Known | None = None
 ) -> Subject:
-    """The Promise, to be looked at.
+    """The subject for a Promise.
 
     Args:
-        home: the Promise; the operator would take it.
-        offered: what `offer_of` said of it.
-        worker: renders.
+        home: the Promise, which the operator must accept.
+        offered: the result of `offer_of` for it.
+        worker: renders its templates.
         known: schemas beside those that come with Troth or with the Promise.
 
     Raises:

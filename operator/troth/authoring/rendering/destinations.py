@@ -1,4 +1,4 @@
-"""The Destinations that rendered files may go to, as a platform's files declare them."""
+"""Reads the Destinations that rendered files may go to from the files of a platform."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from troth.authoring.promise_admission import misshapen
 from troth.engine.placement.plain_secrets import Policy, policy_of
 
 ANYWHERE: Final = "anywhere"
-"""Stands for the destination when none are given. A platform may have a Destination of that name, too."""
+"""The name that is shown when no Destinations are given. A platform may have a Destination of that name, too."""
 
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _LONGEST_NAME: Final = 253
@@ -27,30 +27,30 @@ _MODES: Final = ("nestedByMetadata", "aggregatedYAML", "none")
 
 @dataclass(frozen=True, slots=True)
 class Destinations:
-    """The Destinations of a platform, and of their stores the folder that everything goes to and ``plainSecrets``."""
+    """The Destinations of a platform, with the folder and the ``plainSecrets`` of their stores."""
 
     destinations: tuple[Destination, ...]
     store_paths: Mapping[StoreRef, str] = field(default_factory=dict)
     policies: Mapping[StoreRef, Policy] = field(default_factory=dict)
 
     def named(self, name: str) -> Destination:
-        """The Destination of that name."""
+        """The Destination of this name."""
         return next(destination for destination in self.destinations if destination.name == name)
 
     def store_path(self, destination: Destination) -> str:
-        """The folder of its state store that everything goes to, or ""."""
+        """The folder in the Destination's state store that everything goes to; empty for the root."""
         return self.store_paths.get(destination.store, "")
 
     def policy(self, destination: Destination) -> Policy:
-        """What its state store says of Secrets in the clear; ``allow`` for a store that is in no file."""
+        """The policy of its state store for Secrets in plain text; ``allow`` for a store that is not in the file."""
         return self.policies.get(destination.store, "allow")
 
 
 def read_destinations(path: Path) -> Destinations:
-    """The Destinations and state stores of a YAML file; what else is in it is passed over.
+    """The Destinations and state stores in a YAML file. Other objects in it are ignored.
 
     Raises:
-        HomeError: it cannot be read, or has no Destination.
+        HomeError: it cannot be read, or does not have a Destination.
     """
     found: list[Destination] = []
     paths: dict[StoreRef, str] = {}
@@ -81,10 +81,10 @@ def read_destinations(path: Path) -> Destinations:
 
 
 def _check_shape(path: Path, obj: Mapping[str, Any], resource: Resource) -> Mapping[str, Any]:
-    """Refuses what has another type than an API server lets through; answers the labels, whose values may be anything.
+    """Refuses fields of a wrong type, as an API server does. Returns the labels, whose values are not checked here.
 
     Raises:
-        HomeError: names the field.
+        HomeError: a field has the wrong type; the error names it.
     """
     try:
         metadata = require_map(obj.get("metadata"), "metadata")
@@ -105,7 +105,7 @@ def _check_shape(path: Path, obj: Mapping[str, Any], resource: Resource) -> Mapp
 
 
 def _check(path: Path, destination: Destination, labels: Mapping[str, object]) -> None:
-    """What an API server refuses, and what would lead files elsewhere than there."""
+    """Refuses what an API server refuses, and what would send files elsewhere than on a cluster."""
     for label, value in labels.items():
         if not isinstance(value, str):
             problem = f"the label {label} of the Destination {destination.name!r} is not a text"
@@ -116,7 +116,7 @@ def _check(path: Path, destination: Destination, labels: Mapping[str, object]) -
 
 
 def _check_allow(path: Path, destination: str, allow: Mapping[str, Any]) -> None:
-    """Rules that an API server refuses or drops would be other rules there than here."""
+    """Refuses rules that an API server refuses or drops, since they would be different rules on a cluster."""
     for name, value in allow.items():
         match name:
             case "namespaces":
@@ -143,5 +143,5 @@ def _is_kind(entry: object) -> bool:
 
 
 def anywhere() -> Destination:
-    """The one that matches everything."""
+    """The Destination that matches everything."""
     return read_destination({"metadata": {"name": ANYWHERE}})

@@ -1,6 +1,7 @@
-"""Where the files of a workflow go: groups, scheduling, layout in the store, and what the status says of it.
+"""Decides where the files of a workflow go: groups, scheduling, layout in the store, and what the status says.
 
-One way for a request's pipelines, the Promise's own and its dependencies, as in the operator: all of them are Works.
+The pipelines of a request, those of the Promise and its dependencies are treated alike, as in the operator, because
+all of them become Works.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ from troth.engine.status.facts import PlacementFacts, Waiting, WorkFacts
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """The files of one workload group on one destination.
+    """The files of one workload group on one Destination.
 
     Attributes:
         destination: the Destination's name, or `ANYWHERE`.
         name: the WorkPlacement's name.
-        wants: the labels that a destination must have.
-        layout: where its files stand in the store.
+        wants: the labels that a Destination must have.
+        layout: where its files are in the store.
         contents: its files, by their path in the pipeline's output.
         state_prefix: the folder of the store that everything goes to.
-        pipeline: whose output it is; "" for a Promise's dependencies.
+        pipeline: the pipeline that produced it; empty for a Promise's dependencies.
         namespace: the WorkPlacement's namespace.
     """
 
@@ -49,12 +50,12 @@ class Placement:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells it from all others: its name comes first, for that is the order in a shared file."""
+        """A key that is unique among placements. The name comes first, since that is the order in a shared file."""
         return self.name, self.namespace
 
     @property
     def files(self) -> dict[str, bytes]:
-        """Path in the store to content; of a shared file, as if nothing else was in it."""
+        """The contents by path in the store. A shared file is given as if nothing else was in it."""
         by_blob = {blob_id(content): content for content in self.contents.values()}
         found = {path: by_blob[blob] for path, blob in self.layout.files.items()}
         if self.layout.state_file is not None:
@@ -68,14 +69,14 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose files they are.
+    """The owner of Works: a request or a Promise.
 
     Attributes:
         promise: the Promise.
-        work_namespace: where its Works live.
-        work_type: of the Works, as in their label.
-        name: the request's name; "" for the Promise itself.
-        namespace: the request's namespace; "" for the Promise itself.
+        work_namespace: the namespace of its Works.
+        work_type: the type of the Works, as in their label.
+        name: the request's name; empty for the Promise itself.
+        namespace: the request's namespace; empty for the Promise itself.
     """
 
     promise: Promise
@@ -90,9 +91,9 @@ class Placed:
     """Where the Works of one workflow go.
 
     Attributes:
-        works: what the status says of them.
+        works: what the status says about them.
         placements: their files, by Destination.
-        failure: the last of them that cannot stand where it should.
+        failure: the last failure of a Work with files that cannot be placed; None if all can be.
     """
 
     works: tuple[WorkFacts, ...]
@@ -101,28 +102,28 @@ class Placed:
 
     @property
     def waiting(self) -> tuple[Mapping[str, str], ...]:
-        """Labels of groups for which there is no Destination."""
+        """The labels of groups for which there is not a Destination."""
         return tuple(waiting.wants for work in self.works for waiting in work.unscheduled)
 
     @property
     def withheld(self) -> tuple[str, ...]:
-        """What is not written because a store refuses Secrets in the clear."""
+        """What is not written because a store refuses Secrets in plain text."""
         return tuple(work.withheld for work in self.works if work.withheld)
 
     @property
     def exposed(self) -> tuple[str, ...]:
-        """Which Secrets would be written in the clear."""
+        """The Secrets that would be written in plain text."""
         return tuple(work.exposed for work in self.works if work.exposed)
 
 
 def place_works(
     works: Iterable[tuple[Owner, str, Sequence[GroupContent]]], destinations: Destinations | None
 ) -> Placed:
-    """Where the Works of one workflow go; one that fails holds up no other.
+    """Where the Works of one workflow go. One that fails does not prevent the others.
 
     Args:
-        works: of each Work its owner, whose output it is ("" for dependencies), and the files.
-        destinations: where they may go; None for one destination that matches everything.
+        works: for each Work its owner, the pipeline that produced it (empty for dependencies), and its files.
+        destinations: where they may go; None for one Destination that matches everything.
     """
     found: list[WorkFacts] = []
     placements: list[Placement] = []
@@ -150,7 +151,7 @@ class _Disallowed(TrothError):
 
 
 def _not_allowed(promise: Promise, pipeline: str, error: _Disallowed) -> Failure:
-    """The failure, at the line of the template where the object's kind stands, if one does."""
+    """The failure, with the line of the template that has the object's kind, if there is one."""
     found = error.violation
     failure = Failure("NotAllowed", str(error), pipeline=pipeline, file=found.path)
     template = value_at(promise.raw, field_of(promise.raw, failure)) if pipeline else None
@@ -162,16 +163,16 @@ def _not_allowed(promise: Promise, pipeline: str, error: _Disallowed) -> Failure
 def _place_groups(
     owner: Owner, pipeline: str, groups: Sequence[GroupContent], destinations: Destinations | None
 ) -> tuple[WorkFacts, list[Placement]]:
-    """Where the groups of one pipeline go, among Destinations that have nothing of it yet.
+    """Where the groups of one pipeline go, when none of its files are on any Destination yet.
 
     Args:
-        owner: whose they are.
-        pipeline: whose output they are; "" for dependencies.
+        owner: the owner of the files.
+        pipeline: the pipeline that produced them; empty for dependencies.
         groups: the files.
-        destinations: where they may go; None for one destination that matches everything.
+        destinations: where they may go; None for one Destination that matches everything.
 
     Raises:
-        InvalidObject: a file cannot stand where it should.
+        InvalidObject: a file cannot be written to its place.
         _Disallowed: a Destination does not allow an object.
     """
     work = work_name(
@@ -258,7 +259,7 @@ def _place_groups(
 
 
 def _plain_secrets(group: GroupContent) -> str:
-    """Which Secrets in the clear are in a group, in a clause; "" for none."""
+    """A clause that names the Secrets in plain text in a group; empty if there are none."""
     return describe(
         (secret, path)
         for path, content in group.contents().items()
@@ -267,7 +268,7 @@ def _plain_secrets(group: GroupContent) -> str:
 
 
 def own_files(destinations: Destinations) -> dict[str, dict[str, bytes]]:
-    """What the Destinations themselves have in their stores (canaries), by destination and path.
+    """The files that the Destinations themselves have in their stores (canaries), by Destination and path.
 
     Raises:
         InvalidObject: a path of a store or a Destination leaves the store.

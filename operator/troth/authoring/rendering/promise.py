@@ -1,7 +1,7 @@
-"""What becomes of a Promise itself when it is applied: its dependencies, its own workflow, and where both go.
+"""Shows what becomes of a Promise itself when it is applied: its dependencies, its own workflow, and where both go.
 
-The operator's steps, as for requests (`requests`). What only a cluster knows is taken for granted: the Promises that
-it requires are there, and its API is served.
+The steps are the operator's, as for requests (`requests`). What only a cluster knows is assumed: the Promises that it
+requires exist, and its API is served.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SOURCE = "promise-workflow"
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """What one Work of the Promise holds."""
+    """The content of one Work of the Promise."""
 
     work_type: str
     pipeline: str
@@ -50,10 +50,10 @@ def render_promise(
 
     Args:
         home: the Promise.
-        offered: what `offer_of` said of it, if it was asked already.
-        destinations: where its files may go; None for one destination that matches everything.
+        offered: the result of `offer_of` for it, if the caller has it already.
+        destinations: where its files may go; None for one Destination that matches everything.
         render: renders templates.
-        system_namespace: where the operator keeps the Works of Promises.
+        system_namespace: the namespace in which the operator keeps the Works of Promises.
 
     Raises:
         HomeError: the operator would refuse it.
@@ -74,7 +74,7 @@ def render_promise(
     placed = place_works(
         (
             (
-                # Dependencies come from no pipeline, so they are kept where the operator is.
+                # Dependencies do not come from a pipeline, so they are kept in the operator's namespace.
                 Owner(promise, workflow_namespace if piece.pipeline else system_namespace, piece.work_type),
                 piece.pipeline,
                 piece.groups,

@@ -1,4 +1,4 @@
-"""Rendering the requests in files and folders, the Promise itself and what Destinations keep, for one command."""
+"""Renders the requests in files and folders, the Promise itself and the files of Destinations, for one command."""
 
 from __future__ import annotations
 
@@ -23,24 +23,25 @@ def render_files(
     promise: bool = False,
     canaries: bool = False,
 ) -> list[tuple[Path, Rendering]]:
-    """Renders all requests in files and folders, in a process that is bounded; where each stands, and what it gives.
+    """Renders all requests in files and folders in a worker with limits. Returns each request's file and rendering.
 
     Args:
         folder: the Promise.
-        requests: files and folders.
-        destinations: the platform's Destinations; None for one that matches everything.
-        promise: the Promise's own workflow and dependencies, too, before the requests.
-        canaries: what the Destinations keep in their stores for themselves, too, at the end.
+        requests: the files and folders with requests.
+        destinations: the file with the platform's Destinations; None for one Destination that matches everything.
+        promise: whether to render the Promise's own workflow and dependencies, too, before the requests.
+        canaries: whether to add the files that the Destinations have in their stores for themselves, at the end.
 
     Raises:
         RefusedPromise: the API server or the operator would refuse the Promise.
-        HomeError: a file or the Promise cannot be used, or a template exceeds its time or memory limit: the same would
-            hold for the next request, and each would take its seconds.
+        HomeError: a file or the Promise cannot be used, or a template exceeds its time or memory limit. Then nothing
+        else
+            is rendered, since every request would probably exceed it again.
     """
     files = [file for path in requests for file in (yaml_files(path) if path.is_dir() else (path,))]
     found: list[tuple[Path, Rendering]] = []
     with BoundedWorker() as worker:
-        worker.start()  # it gets ready while this process reads
+        worker.start()  # it gets ready while this process reads the files
         home = load_home(folder)
         known = read_destinations(destinations) if destinations is not None else None
         offer = offer_of(home)

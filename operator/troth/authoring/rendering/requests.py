@@ -1,9 +1,10 @@
-"""What the operator would make of a request, without an operator: the same functions in the same order.
+"""Shows, without an operator, what it would make of a request: the same functions are called in the same order.
 
-Admission (what the API server does to a request before anybody sees it), rendering, groups, scheduling, layout in the
-store, status. Nothing is decided here that is decided in the operator; this only stands in for the API server and
-the stores. What they alone know is fixed: an object that was never created gets ``uid`` of zeros, ``generation`` 1
-and a ``creationTimestamp`` of 1970, and the status has neither times nor commits.
+These are admission (what the API server does to a request before anybody sees it), rendering, groups, scheduling,
+layout in the store, and status. Everything that the operator decides is decided by the operator's functions; this
+module only takes the place of the API server and the stores. What only they know is fixed: an object that was never
+created gets a ``uid`` of zeros, the ``generation`` 1 and a ``creationTimestamp`` of 1970, and the status does not have
+times or commits.
 """
 
 from __future__ import annotations
@@ -49,20 +50,21 @@ class Rendering:
     """What becomes of one request, or of a Promise itself.
 
     Attributes:
-        request: the request (or Promise) as the API server would hold it: defaults filled in, unknown fields pruned.
-        files: what the pipelines give, by path in their output; with several pipelines behind the pipeline's name.
+        request: the request (or Promise) as the API server would store it: with defaults, and without unknown fields.
+        files: what the pipelines render, by path in their output. If there are several pipelines, the path begins
+            with the name of the pipeline.
         placements: where the files go.
-        waiting: labels of groups for which there is no destination.
-        status: what the request's status says once everything is written; without times and commits.
-        refusals: why the API server would not take the request; then there is nothing else.
-        failure: why a pipeline gave nothing.
+        waiting: the labels of groups for which there is not a Destination.
+        status: what the request's status says when everything has been written, without times and commits.
+        refusals: why the API server would refuse the request. In that case everything else is empty.
+        failure: why a pipeline did not render anything.
         unchecked: rules of the schema that could not be evaluated here.
-        dropped: fields of the request that the API does not have: the API server drops them, and ``kubectl apply``
+        dropped: fields of the request that the API does not have. The API server drops them, and ``kubectl apply``
             refuses the request because of them.
-        complaint: the failure in one sentence, with the file and line of its author.
-        own: what Destinations have in their stores for themselves, by destination and path.
-        withheld: what is not written because a store refuses Secrets in the clear.
-        exposed: which Secrets would be written in the clear to a store that warns.
+        complaint: the failure in one sentence, with the author's file and line.
+        own: the files that Destinations have in their stores for themselves, by Destination and path.
+        withheld: what is not written because a store refuses Secrets in plain text.
+        exposed: the Secrets that would be written in plain text to a store that warns about them.
     """
 
     request: Mapping[str, Any]
@@ -81,7 +83,7 @@ class Rendering:
 
     @property
     def name(self) -> str:
-        """``namespace/name`` of the request; a Promise's is only its name."""
+        """``namespace/name`` of a request, or the name of a Promise."""
         metadata = self.request.get("metadata") or {}
         if (self.request.get("apiVersion"), self.request.get("kind")) == (PROMISE.api_version, PROMISE.kind):
             return str(metadata.get("name", ""))
@@ -89,20 +91,20 @@ class Rendering:
 
     @property
     def placed(self) -> Mapping[str, Mapping[str, bytes]]:
-        """Destination to path in its store to content."""
+        """The contents of all files, by Destination and path in its store."""
         return collect([self])[0]
 
 
 class Requests:
-    """Renders the requests of one Promise: reads and compiles it once.
+    """Renders the requests of one Promise, which is read and compiled once.
 
     Args:
         home: the Promise.
-        destinations: where files may go; None for one destination that matches everything.
-        offer: what `offer_of` said of the Promise, if it was asked already.
+        destinations: where files may go; None for one Destination that matches everything.
+        offer: the result of `offer_of` for the Promise, if the caller has it already.
 
     Raises:
-        HomeError: the Promise cannot be used, or has no requests.
+        HomeError: the Promise cannot be used, or does not have an API.
     """
 
     def __init__(
@@ -133,8 +135,8 @@ class Requests:
         Args:
             render: renders the templates.
             request: the request, as a person would apply it.
-            old: the request that is there already, as an earlier `Rendering` has it; the API server then judges
-                the step from the one to the other.
+            old: the request that exists already, as an earlier `Rendering` has it. The API server then validates the
+                change from one to the other.
         """
         admitted = self._admit(request, old)
         if admitted.refusals:
@@ -195,7 +197,7 @@ class Requests:
         admitted = self._admission(_with_namespace(request), old)
         dropped = [] if admitted.refusals else dropped_fields(request, admitted.request)
         if version != resource.version and not admitted.refusals:
-            # Kept in the storage version, and read in the one that the operator watches.
+            # It is stored in the storage version, and read in the version that the operator watches.
             admitted = self._admission({**admitted.request, "apiVersion": resource.api_version}, old)
         if admitted.refusals:
             return Rendering(request, refusals=admitted.refusals)
@@ -249,7 +251,7 @@ class Requests:
 
 
 def collect(renderings: Sequence[Rendering]) -> tuple[dict[str, dict[str, bytes]], list[str]]:
-    """What all of them together leave in the stores, by destination and path; and what they quarrel about."""
+    """What all renderings together leave in the stores, by Destination and path; and a sentence for each conflict."""
     found: dict[str, dict[str, bytes]] = {}
     owners: dict[tuple[str, str], str] = {}
     quarrels: list[str] = []
@@ -275,7 +277,7 @@ def collect(renderings: Sequence[Rendering]) -> tuple[dict[str, dict[str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class WorkflowRun:
-    """A workflow that ran, as `workflow_facts` wants to see it."""
+    """A workflow that has run, in the form that `workflow_facts` takes."""
 
     pipelines: tuple[str, ...]
     outputs: tuple[Output, ...]
@@ -286,7 +288,7 @@ class WorkflowRun:
 def _admission(
     definition: Mapping[str, Any],
 ) -> Callable[[Mapping[str, Any], Mapping[str, Any] | None], Rendering]:
-    """What the API server does with requests of an API; compiled once."""
+    """A function that does what the API server does with requests of an API. The schema is compiled once."""
     admission = Admission(definition)
 
     def admit(obj: Mapping[str, Any], old: Mapping[str, Any] | None) -> Rendering:
@@ -304,7 +306,7 @@ def _with_namespace(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def timeless(value: Any) -> Any:
-    """A status without times, and without what is not there."""
+    """A status without times, and without values that are None."""
     if isinstance(value, Mapping):
         return {
             key: timeless(child)

@@ -1,4 +1,4 @@
-"""The first tests of a Promise: what its own engine renders now, for people to look at and to keep."""
+"""Writes the first tests of a Promise from what the engine renders now, for people to review and to keep."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from troth.engine.yaml.emit import dump_document
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A request that a test makes.
+    """A test case: a request, and what it renders.
 
     Attributes:
-        name: of the case.
-        request: what is asked for.
-        example: the example that holds it, or "".
+        name: the name of the case.
+        request: the request.
+        example: the example file that holds the request; may be empty.
         files: what it renders, by path.
-        placed: what it writes, by destination and path in its store.
+        placed: what it writes, by Destination and path in its store.
     """
 
     name: str
@@ -32,7 +32,10 @@ class Case:
 
 
 def cases_text(cases: Sequence[Case], refusals: Sequence[Mapping[str, Any]], *, whole: bool) -> str:
-    """``tests/cases.yaml``: what each case gives; with ``whole`` each object in full, else a golden folder."""
+    """The text of ``tests/cases.yaml``.
+
+    With ``whole`` it expects each object in full; otherwise it names golden folders.
+    """
     written: list[dict[str, Any]] = []
     for case in cases:
         objects = rendered_objects(case.files)
@@ -64,7 +67,7 @@ def golden_files(name: str, case: Case) -> dict[str, str]:
 
 
 def refusal_of(field: str, schema: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A case with a value that the API refuses in that field; None when nothing is sure to be refused."""
+    """A case with a value in a field that the API refuses; None when no value is certain to be refused."""
     if schema.get("type") == "string" and schema.get("enum"):
         spec = {**base, field: "none-of-them" if "none-of-them" not in schema["enum"] else "neither"}
         expect = {"refused": {"field": f"spec.{field}", "message": "Unsupported value"}}
@@ -73,7 +76,7 @@ def refusal_of(field: str, schema: Mapping[str, Any], base: Mapping[str, Any]) -
 
 
 def _counts(objects: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """Objects by kind; a kind of several groups is left out, since its name alone does not tell them apart."""
+    """The number of objects by kind. A kind that occurs in several groups is left out, since it is ambiguous."""
     groups: dict[str, set[str]] = {}
     for obj in objects:
         groups.setdefault(str(obj.get("kind")), set()).add(str(obj.get("apiVersion")).rpartition("/")[0])

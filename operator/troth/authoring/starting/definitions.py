@@ -1,4 +1,4 @@
-"""The API of a new Promise: made of fields, or taken from a CustomResourceDefinition that exists."""
+"""The API of a new Promise: made from fields, or taken from an existing CustomResourceDefinition."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Offered:
 
     Attributes:
         definition: its CustomResourceDefinition, as the Promise holds it.
-        api_version: of requests.
-        kind: of requests.
-        plural: what people write behind ``kubectl get``.
-        schema: of the whole request, in the version that the operator reads.
-        dropped: what of a definition that existed was left out, and why.
+        api_version: the apiVersion of requests.
+        kind: the kind of requests.
+        plural: the name that people write after ``kubectl get``.
+        schema: the schema of the whole request, in the version that the operator reads.
+        dropped: what was left out of an existing definition, and why.
     """
 
     definition: dict[str, Any]
@@ -59,12 +59,12 @@ class Offered:
 
     @property
     def has_spec(self) -> bool:
-        """Whether each request has a ``spec``; only then are the defaults in it filled in."""
+        """Whether every request has a ``spec``. Only then are the defaults in it filled in."""
         return "spec" in (self.schema.get("required") or ()) or "default" in self.spec
 
 
 def check_name(name: str) -> str:
-    """The name, if a Promise may be called so.
+    """Returns the name if a Promise may have it.
 
     Raises:
         CannotStart: it may not.
@@ -76,12 +76,12 @@ def check_name(name: str) -> str:
 
 
 def kind_of(name: str) -> str:
-    """A kind for a Promise of that name: ``web-app`` gives WebApp."""
+    """The kind for a Promise of this name: ``web-app`` gives WebApp."""
     return "".join(part[:1].upper() + part[1:] for part in name.split("-"))
 
 
 def plural_of(kind: str) -> str:
-    """The plural of a kind, as English mostly has it."""
+    """The plural of a kind by the usual rules of English."""
     word = kind.lower()
     if re.search(r"(s|x|z|ch|sh)$", word):
         return word + "es"
@@ -89,7 +89,7 @@ def plural_of(kind: str) -> str:
 
 
 def check_kind(kind: str) -> str:
-    """The kind, if it can be one.
+    """Returns the kind if it is valid.
 
     Raises:
         CannotStart: it cannot.
@@ -100,7 +100,7 @@ def check_kind(kind: str) -> str:
 
 
 def check_group(group: str) -> str:
-    """The group, if it can be one.
+    """Returns the group if it is valid.
 
     Raises:
         CannotStart: it cannot.
@@ -111,7 +111,7 @@ def check_group(group: str) -> str:
 
 
 def offer(name: str, *, kind: str, group: str, plural: str, fields: Sequence[Field]) -> Offered:
-    """An API with these fields; "" for what follows from the name.
+    """An API with these fields. Arguments that are empty are derived from the name.
 
     Raises:
         CannotStart: a name cannot be used.
@@ -151,10 +151,10 @@ def offer(name: str, *, kind: str, group: str, plural: str, fields: Sequence[Fie
 
 
 def adopt(file: Path, kind: str) -> Offered:
-    """The API of a CustomResourceDefinition in a file; ``kind`` chooses among several.
+    """The API of a CustomResourceDefinition in a file. If there are several, ``kind`` selects one.
 
     Raises:
-        HomeError: there is none in the file, or it cannot be a Promise's API.
+        HomeError: the file does not have one, or it cannot be a Promise's API.
     """
     found = [obj for obj in read_objects(file) if obj["kind"] == _DEFINITION]
     if kind:
@@ -178,13 +178,13 @@ def adopt(file: Path, kind: str) -> Offered:
 
 
 def _line(file: Path, field: str) -> int | None:
-    """Where a field of the only definition in a file stands."""
+    """The line of a field of the only definition in a file; None when it is not known."""
     found = [places[field] for places in field_lines(read_text(file)) if field in places]
     return found[0] if len(found) == 1 else None
 
 
 def read_offered(definition: dict[str, Any], dropped: tuple[str, ...]) -> Offered:
-    """What requests of a definition look like.
+    """Reads the API that a definition describes.
 
     Raises:
         InvalidObject: it cannot be a Promise's API.
@@ -206,7 +206,7 @@ def _names(obj: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _drop_columns(version: dict[str, Any]) -> Iterator[str]:
-    """Takes the columns away that show what only the status of the former operator had; says which."""
+    """Removes the columns that show what only the status of the former operator had. Yields a sentence for each."""
     columns = version.get("additionalPrinterColumns")
     if not isinstance(columns, list):
         return
@@ -223,7 +223,7 @@ def _drop_columns(version: dict[str, Any]) -> Iterator[str]:
 
 
 def _cleaned(obj: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The definition without what a cluster or a generator wrote into it."""
+    """The definition without what a cluster or a generator added, and a sentence for each part that was left out."""
     definition = copy.deepcopy(dict(obj))
     dropped: list[str] = []
     definition.pop("status", None)
@@ -241,7 +241,7 @@ def _cleaned(obj: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
         dropped.append("the conversion webhook, which belongs to another operator")
     for version in read_list(spec.get("versions")):
         if not isinstance(version, dict):
-            continue  # `build_definition` says so
+            continue  # `build_definition` reports it
         properties = read_map(read_map(version.get("schema")).get("openAPIV3Schema")).get("properties")
         if isinstance(properties, dict) and properties.pop("status", None) is not None:
             dropped.append(f"the status of {version.get('name')}: the operator writes its own")

@@ -1,4 +1,4 @@
-"""What cannot be started, in one sentence."""
+"""The error of a Promise that cannot be started."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _LONGEST: Final = 420
 
 
 class CannotStart(TrothError):
-    """What was asked for cannot be made; nothing was written. What is quoted in the words may be cut."""
+    """What was asked for cannot be made, and nothing was written. Long texts that the message quotes are cut."""
 
     def __init__(self, words: str) -> None:
         line = " ".join(words.split())

@@ -1,8 +1,9 @@
-"""Text that a template must give back as it is: Go templates, Jinja, Helm's braces in a manifest.
+"""Escapes text that a template must render unchanged: Go templates, Jinja, and Helm's braces in a manifest.
 
-Lines that hold such text stand in ``{% raw %}``, so that they stay readable. The engine takes away the blanks in front
-of a block tag that begins a line, and the line break behind one that ends it, so ``{% raw %}`` begins the first line
-and ``{% endraw %}`` has a line of its own. A line that cannot stand there has each brace as a text: ``{{ '{{' }}``.
+Lines with such text are put into ``{% raw %}``, so that they stay readable. The engine removes the blanks before a
+block tag that begins a line, and the line break after one that ends a line; so ``{% raw %}`` begins the first line,
+and ``{% endraw %}`` is on a line of its own. In a line that cannot be in such a block, each brace is written as a
+string: ``{{ '{{' }}``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _END: Final = re.compile(r"\{%[-+]?\s*endraw")
 
 
 def escape(text: str, holes: re.Pattern[str] | None = None) -> str:
-    """A template that gives the text, whatever stands in it; a line that ``holes`` is found in stays a template."""
+    """A template that renders the given text, whatever it contains. Lines that match ``holes`` stay templates."""
     lines = text.splitlines(keepends=True)
     fits = [
         line.endswith("\n") and not _END.search(line) and not (holes is not None and holes.search(line))
@@ -40,7 +41,7 @@ def escape(text: str, holes: re.Pattern[str] | None = None) -> str:
 
 
 def _literal_soon(index: int, fits: Sequence[bool], literal: Sequence[bool]) -> bool:
-    """Whether such text comes again within a few lines, so that it is not worth to leave."""
+    """Whether more such text follows within a few lines, so that it is not worth leaving the block."""
     for later in range(index + 1, min(index + _CLOSE, len(fits))):
         if not fits[later]:
             return False

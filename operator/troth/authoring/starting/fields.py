@@ -1,9 +1,9 @@
 r"""A field of an API in one line: ``size:string:enum=small,medium,large:default=small``.
 
-A name, a type, and options, with a colon between. It has one rule for characters that it uses itself: ``\:`` is a
-colon and ``\,`` a comma; any other backslash stays, so that patterns are written as they are. Rejected: a line of JSON
-Schema, which nobody types without a mistake; and options without names (``string=small|medium``), which nobody can
-read a year later.
+A name, a type, and options, separated by colons. Only the characters that it uses itself are escaped: ``\:`` is a
+colon and ``\,`` is a comma. Any other backslash stays, so that patterns are written as they are. Rejected: a line of
+JSON Schema, which nobody types without a mistake; and options without names (``string=small|medium``), which nobody
+can read a year later.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ class Field:
 
 
 def parse_fields(texts: Sequence[str]) -> tuple[Field, ...]:
-    """The fields of several lines.
+    """The fields that several lines describe.
 
     Raises:
-        CannotStart: a line is none, or two name one field.
+        CannotStart: a line does not describe a field, or two lines have the same name.
     """
     fields = tuple(parse_field(text) for text in texts)
     for index, field in enumerate(fields):
@@ -66,7 +66,7 @@ def parse_field(text: str) -> Field:
     """The field that a line describes.
 
     Raises:
-        CannotStart: it describes none.
+        CannotStart: it does not describe a field.
     """
     name, *parts = _COLON.split(text)
     if not _NAME.fullmatch(name):
@@ -147,7 +147,7 @@ def _bound(text: str, kind: str, option: str, word: str) -> int | float:
 
 
 def _value(text: str, schema: Mapping[str, Any], word: str) -> Any:
-    """The default of a field; lists are ``a,b``, maps ``a=1,b=2``."""
+    """The default of a field. Lists are written as ``a,b``, and maps as ``a=1,b=2``."""
     kind = schema["type"]
     if kind == "array":
         return [_value(text, schema["items"], part) for part in _COMMA.split(word)] if word else []

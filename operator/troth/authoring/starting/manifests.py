@@ -1,7 +1,7 @@
-"""Manifests that exist become templates: one of each file, with parameters in the places of values.
+"""Turns existing manifests into templates: one for each file, with parameters in the places of values.
 
-Comments and layout are not kept: a file is read as Kubernetes reads it and written in the one way that Troth writes.
-What is kept is each value, and that is proven by rendering (`proof`), not believed.
+Comments and layout are not kept: a file is read as Kubernetes reads it, and written as Troth always writes YAML. Every
+value is kept, and this is checked by rendering the templates (`start`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from troth.engine.rendering.limits import Limits
 from troth.engine.yaml.emit import TooDeep, dump_document, dump_documents
 
 MOST_BYTES: Final = 1024 * 1024
-"""Of all manifests together: they become one Promise, and the API server takes at most 1.5 MiB."""
+"""The largest size of all manifests in bytes: they become one Promise, and the API server accepts 1.5 MiB."""
 
 _YAML: Final = (".yaml", ".yml", ".json")
 _MOST_ENTRIES: Final = 5000
@@ -49,9 +49,9 @@ class Template:
     """A manifest that became a template.
 
     Attributes:
-        path: of the file that it renders.
+        path: the path of the file that it renders.
         text: the template.
-        documents: what the manifest held; the items of a ``List`` one by one.
+        documents: the objects in the manifest. The items of a ``List`` are given one by one.
     """
 
     path: str
@@ -61,7 +61,7 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Templates:
-    """All manifests of a folder as templates; ``left_out`` says what of it is not in them, and why."""
+    """All manifests of a folder as templates. ``left_out`` says what is not in them, and why."""
 
     templates: tuple[Template, ...]
     parameters: Parameters
@@ -73,7 +73,7 @@ def read_manifests(folder: Path, parameters: Sequence[Parameter]) -> Templates:
 
     Raises:
         HomeError: a file cannot be used.
-        CannotStart: a parameter finds nothing, or too much.
+        CannotStart: a parameter does not find a value, or finds different ones.
     """
     sources, left_out = _files(folder)
     search = Parameters(parameters)
@@ -116,7 +116,7 @@ def read_manifests(folder: Path, parameters: Sequence[Parameter]) -> Templates:
 
 
 def _files(folder: Path) -> tuple[list[tuple[str, Path]], list[str]]:
-    """The manifests below the folder, and what else is there."""
+    """The manifests below the folder, and a sentence for everything else in it."""
     if not folder.is_dir():
         raise HomeError(folder, "is not a folder", "name the folder of the manifests")
     sources: list[tuple[str, Path]] = []
@@ -162,7 +162,7 @@ def _resolves_inside(file: Path, root: Path) -> bool:
 
 
 def _objects(file: Path, documents: Sequence[Any]) -> list[Mapping[str, Any]]:
-    """The objects of a file, the items of lists one by one."""
+    """The objects of a file. The items of lists are returned one by one."""
     objects: list[Mapping[str, Any]] = []
     for document in documents:
         if not (
@@ -183,9 +183,9 @@ def _objects(file: Path, documents: Sequence[Any]) -> list[Mapping[str, Any]]:
 
 
 def _as_written(obj: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[str]]:
-    """The object as people wrote it, and what else a cluster has added to it.
+    """The object as people wrote it, and the names of what a cluster has added to it.
 
-    A uid or a resourceVersion says that it was read from a cluster; no other cluster would take it with these.
+    A uid or a resourceVersion shows that it was read from a cluster; another cluster would refuse it with these.
     """
     metadata = obj.get("metadata")
     if not isinstance(metadata, Mapping) or not {"uid", "resourceVersion"} & metadata.keys():
@@ -210,7 +210,7 @@ def _name_of(obj: Mapping[str, Any]) -> str:
 def _template(
     file: Path, objects: Sequence[Mapping[str, Any]], search: Parameters, number: int
 ) -> tuple[str, int]:
-    """The template of a file's objects with a hole for each parameter, and the number of the next object."""
+    """The template of a file's objects, and the number of the next object."""
     try:
         plain = dump_documents(objects)
     except (TooDeep, ValueError) as error:
@@ -235,14 +235,14 @@ def _filled(template: str, search: Parameters) -> str:
 
     def expression(match: re.Match[str]) -> str:
         name = names[int(match["number"])]
-        brace = "{{ '{' }}" if match["brace"] else ""  # or the two would be read as one
+        brace = "{{ '{' }}" if match["brace"] else ""  # a brace before the expression would be read as part of it
         return brace + "{{ " + (request if name == REQUEST_NAME else f"spec.{name}") + " }}"
 
     return _HOLE.sub(expression, template)
 
 
 def _put(obj: Any, place: Place, holes: Sequence[Hole], names: Sequence[str]) -> None:
-    """Makes the holes of a value: its whole, or some parts of a text."""
+    """Puts holes into a value: in the place of all of it, or of some parts of a text."""
     if not place:
         raise CannotStart("--param: a whole manifest cannot be a field; name a value in it")
     for step in place[:-1]:
@@ -253,7 +253,7 @@ def _put(obj: Any, place: Place, holes: Sequence[Hole], names: Sequence[str]) ->
 
 
 def _output(relative: str, before: Sequence[Template]) -> str:
-    """The path of the rendered file: as it was, but always YAML, and each its own."""
+    """The path of the rendered file: the manifest's, but always with the ending of YAML, and unique."""
     base, suffix = os.path.splitext(relative)  # noqa: PTH122 - of a path with slashes, on any system
     path = f"{base}.yml" if suffix == ".yml" else f"{base}.yaml"
     taken = {template.path for template in before}

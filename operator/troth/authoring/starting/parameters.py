@@ -1,10 +1,11 @@
-"""``--param replicas=Deployment/web:spec.replicas``: a value in manifests that becomes a field of the API.
+"""Parameters such as ``--param replicas=Deployment/web:spec.replicas``: values in manifests that become fields.
 
-The path says where; the type and the default are those of the value found there. A path may match several places (a
-``*`` in the kind or the name, ``[*]`` for all items of a list, one parameter given again): the field is used in all of
-them, and they must hold the same value, or a default could not give the manifests back.
+The path says where the value is; the type and the default of the field are those of the value. A path may match
+several places (a ``*`` in the kind or the name, ``[*]`` for all items of a list, one parameter given again). The
+field is used in all of them, and they must hold the same value, because otherwise its default could not reproduce the
+manifests.
 
-Behind the path may stand a part of the text there (`parts`); then only the part becomes the field, and the texts around
+A part of the text may be given after the path (`parts`). Then only this part becomes the field, and the texts around
 it may differ.
 """
 
@@ -25,7 +26,7 @@ from troth.engine.kinds.kubernetes import Kubernetes
 
 SYNTAX: Final = "NAME=KIND/NAME:PATH[=PART]"
 REQUEST_NAME: Final = "metadata.name"
-"""A parameter of this name is the request's own name, and no field."""
+"""A parameter of this name stands for the request's own name, and does not become a field."""
 
 _HOW_TO_NAME_A_PART: Final = "write =TEXT, or more of the text with the part in braces, such as =nginx:{1.27}"
 _SHORTEST_NAME: Final = 16
@@ -41,15 +42,15 @@ _REQUEST_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """Where a field's value stands.
+    """Where the value of a field is.
 
     Attributes:
-        name: of the field.
-        kind: a pattern of kinds, with the group behind a dot where that matters.
-        object: a pattern of names.
-        steps: the way to the value.
-        text: as it was given.
-        part: the part of the text there that is meant; None for the whole value.
+        name: the name of the field.
+        kind: a pattern for kinds, followed by a dot and the group where that matters.
+        object: a pattern for names of objects.
+        steps: the path to the value.
+        text: the parameter as it was given.
+        part: the part of the text there that becomes the field; None for the whole value.
     """
 
     name: str
@@ -60,7 +61,7 @@ class Parameter:
     part: Part | None = None
 
     def matches(self, obj: Mapping[str, Any]) -> bool:
-        """Whether it speaks of that object."""
+        """Whether an object has the kind and the name of the parameter."""
         kind, group = str(obj.get("kind")), str(obj.get("apiVersion")).rpartition("/")[0]
         metadata = obj.get("metadata")
         name = metadata.get("name") if isinstance(metadata, Mapping) else ""
@@ -71,13 +72,13 @@ class Parameter:
 
 @dataclass(slots=True)
 class Found:
-    """A parameter's value, and all places where it stands.
+    """A parameter's value, and all places where it was found.
 
     Attributes:
-        name: of the field.
-        places: where it stands, for people.
-        wholes: the values that it takes the place of as a whole, with their schemas.
-        pieces: the parts of texts, with their schemas as a text and, where it may be one, as a number.
+        name: the name of the field.
+        places: the places, in words.
+        wholes: the values that it replaces as a whole, with their schemas.
+        pieces: the parts of texts that it replaces, with their schemas as a text and, where possible, as a number.
     """
 
     name: str
@@ -87,7 +88,7 @@ class Found:
 
     @property
     def value(self) -> Any:
-        """The default: of the type of the whole values; of parts alone a number where each may be one."""
+        """The default, of the type of the whole values. Without these, it is a number if every part may be a number."""
         if self.wholes:
             return self.wholes[0][0]
         text = self.pieces[0][0]
@@ -107,13 +108,13 @@ class Found:
         return {**schema, "default": value}
 
     def takes_whole(self, value: Any) -> bool:
-        """Whether a whole value is the one that was found before."""
+        """Whether a whole value is the same as the one that was found before."""
         if self.wholes:
             return type(self.wholes[0][0]) is type(value) and bool(self.wholes[0][0] == value)
         return not self.pieces or (type(value) in (str, int) and str(value) == self.pieces[0][0])
 
     def takes_piece(self, text: str) -> bool:
-        """Whether a part is what was found before."""
+        """Whether a part is the same as what was found before."""
         if self.pieces:
             return self.pieces[0][0] == text
         return not self.wholes or (type(self.wholes[0][0]) in (str, int) and str(self.wholes[0][0]) == text)
@@ -121,17 +122,17 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """What a parameter takes out of a value: all of it, or from one character to another."""
+    """What a parameter replaces in a value: all of it, or a span of characters."""
 
     name: str
     span: Span | None = None
 
 
 def parse_parameter(text: str) -> Parameter:
-    """What a line says.
+    """The parameter that a line describes.
 
     Raises:
-        CannotStart: it says nothing that can be found.
+        CannotStart: the line cannot be understood.
     """
     name, equals, rest = text.partition("=")
     selector, colon, path = rest.partition(":")
@@ -162,14 +163,14 @@ def parse_parameter(text: str) -> Parameter:
 
 
 class Parameters:
-    """Finds the values of parameters in manifests, and takes them out.
+    """Finds the values of parameters in manifests.
 
     Args:
-        parameters: what is looked for.
+        parameters: the parameters to look for.
 
     Attributes:
-        found: what was found, by name.
-        name_limits: of parameters that are names of objects, how long these may be.
+        found: what was found, by the name of the field.
+        name_limits: the greatest lengths of names, for the parameters that become names of objects.
     """
 
     def __init__(self, parameters: Sequence[Parameter]) -> None:
@@ -183,7 +184,7 @@ class Parameters:
         self.name_limits: dict[str, int] = {}
 
     def find(self, index: int, obj: Mapping[str, Any]) -> dict[Path, list[Hole]]:
-        """The places in the object of that number that are a parameter's, and whose.
+        """The places in an object that parameters replace, with the parameters. ``index`` is the object's number.
 
         Raises:
             CannotStart: two parameters want one place, or a value differs from the one found before.
@@ -203,7 +204,7 @@ class Parameters:
                     if span is None:
                         continue
                     if span == (0, len(value)):
-                        span = None  # the whole text is not a part of it, and stays a text
+                        span = None  # the part is the whole text, which is replaced like a value without a part
                 self._reached.add(parameter.text)
                 self._take(index, path, span, parameter)
                 self._remember(parameter, obj, path, value, span, shown)
@@ -213,10 +214,10 @@ class Parameters:
         return places
 
     def check(self) -> None:
-        """Says which parameter found nothing.
+        """Checks that every parameter was found.
 
         Raises:
-            CannotStart: one did.
+            CannotStart: one was not.
         """
         for parameter in self._parameters:
             if parameter.text in self._reached:
@@ -240,7 +241,7 @@ class Parameters:
         yield from here
 
     def _span(self, parameter: Parameter, part: Part, value: Any, place: str) -> Span | None:
-        """Where the part is in a value; None when it is not, which is a mistake only if it is nowhere."""
+        """Where the part is in a value; None if it is not, which is only a mistake if it is not found anywhere."""
         if not isinstance(value, str):
             self._complaints[parameter.text] = f"{place} holds {_short(value)}, which is not text and has no parts"
             return None
@@ -300,9 +301,9 @@ class Parameters:
     def _check_name(
         self, parameter: Parameter, value: Any, longest: int | None, schema: Mapping[str, Any], span: Span | None
     ) -> None:
-        """Whether a request can be called so; remembers how long its name may be.
+        """Checks that a request can have this name, and remembers how long its name may be.
 
-        ``longest`` is that of the object's own name, if this is it.
+        ``longest`` is the limit for the name of the object, if the value is that name.
         """
         if not isinstance(value, str) or len(value) > 63 or not _REQUEST_NAME.fullmatch(value):
             raise _wrong(

@@ -1,11 +1,11 @@
-"""A part of a text in a manifest that becomes a field: an image's tag, the host in a URL, a number in an argument.
+"""Parts of texts in a manifest that become fields: an image's tag, the host in a URL, a number in an argument.
 
-``=1.27`` behind a parameter's path is the part itself. Where that occurs more than once, more of the text is written
-and the part stands in braces: ``=nginx:{1.27}``; what is written must occur once. Rejected: regular expressions (people
-would quote them for a shell and for the dots in a version), and positions (nobody counts characters).
+``=1.27`` after a parameter's path is the part itself. If that occurs more than once, more of the text is written, with
+the part in braces: ``=nginx:{1.27}``. What is written must occur exactly once. Rejected: regular expressions (people
+would have to quote them for the shell, and the dots in a version), and positions (nobody counts characters).
 
-The text around the part stays, so what the API lets in must leave room for it: a name of 63 characters of which 4 are
-there already has room for 59.
+The text around the part stays, so the API must allow only values that leave room for it: if a name may have 63
+characters and 4 of them are there already, the part may have 59.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Final
 from troth.authoring.starting.shapes import LABEL_NAME, LABEL_START, Path, number_schema
 
 Span = tuple[int, int]
-"""From which character of a text to which."""
+"""The index of the first character in a text, and the index after the last one."""
 
 _TOKEN: Final = re.compile(r"\\[{}\\]|.", re.DOTALL)
 _TAG: Final = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
@@ -31,12 +31,12 @@ _LARGEST: Final = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part, and what stands before and behind it.
+    """A part, and the text before and after it.
 
     Attributes:
-        before: text in front of it that must be there.
+        before: the text that must be in front of it.
         text: the part.
-        behind: text behind it that must be there.
+        behind: the text that must follow it.
     """
 
     before: str
@@ -45,11 +45,11 @@ class Part:
 
     @property
     def context(self) -> str:
-        """What must occur once."""
+        """The text that must occur exactly once."""
         return self.before + self.text + self.behind
 
     def spans(self, value: str) -> Iterator[Span]:
-        """Where the part is in a text."""
+        """The places of the part in a text."""
         at = value.find(self.context)
         while at >= 0:
             start = at + len(self.before)
@@ -58,7 +58,7 @@ class Part:
 
 
 def parse_part(text: str) -> Part | None:
-    """What is written behind a path; None when it does not name a part. A backslash takes its meaning from a brace."""
+    """The part that is written after a path; None when it does not name a part. A backslash escapes a brace."""
     pieces: list[str] = [""]
     for token in _TOKEN.findall(text):
         if token in ("{", "}"):
@@ -77,9 +77,9 @@ def text_schema(whole: Mapping[str, Any], path: Path, value: str, span: Span) ->
 
     Args:
         whole: the schema of the text that it is a part of.
-        path: where that stands.
-        value: that text.
-        span: where the part is in it.
+        path: the path of the text in its object.
+        value: the text.
+        span: where the part is in the text.
     """
     before, part, behind = value[: span[0]], value[slice(*span)], value[span[1] :]
     rest = len(before) + len(behind)
@@ -105,7 +105,7 @@ def text_schema(whole: Mapping[str, Any], path: Path, value: str, span: Span) ->
 
 
 def number_of(path: Path, value: str, span: Span) -> dict[str, Any] | None:
-    """The schema of a part as a number; None for one that is better a text."""
+    """The schema of a part as a number; None for a part that should be a text."""
     part = value[slice(*span)]
     if path[-1] == "image" or not re.fullmatch(_DIGITS, part) or int(part) > _LARGEST:
         return None
@@ -114,7 +114,7 @@ def number_of(path: Path, value: str, span: Span) -> dict[str, Any] | None:
 
 
 def narrowed(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema of what both let in, as far as one schema says that without ``allOf``."""
+    """A schema that allows what both allow, as far as this can be said without ``allOf``."""
     found = dict(one)
     if one.get("type") != other.get("type") or "enum" in one:
         return found
@@ -132,7 +132,7 @@ def narrowed(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]
 
 
 def digits() -> dict[str, Any]:
-    """The schema of a number that is written as a text."""
+    """The schema of a text that consists of digits."""
     return {"type": "string", "pattern": _DIGITS}
 
 

@@ -1,8 +1,8 @@
-"""Requests for a new Promise: the smallest and the fullest that its API lets in.
+"""Requests for a new Promise: the smallest and the fullest that its API allows.
 
-The values are those with which lint looks at a Promise. What is found is held against the API as the API server would
-do it, so nothing is offered as an example that would be refused. Rules that let only one of several fields in
-(``oneOf``, CEL) are met by leaving out parts of the fullest, one more at a time.
+The values are those with which lint checks a Promise. Every request is validated as the API server would do it, so
+that a request that would be refused is never used as an example. Rules that allow only one of several fields
+(``oneOf``, CEL) are met by leaving out parts of the fullest request, one more at a time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MOST_REDUCED: Final = 500
 
 
 def smallest(offered: Offered, name: str) -> dict[str, Any] | None:
-    """The request with only what it must have; None when none was found that the API takes."""
+    """The request with only the required fields; None when no request was found that the API allows."""
     nothing: list[Any] = [{}] if offered.has_spec else [None, {}]
     found = _first_admitted(offered, name, [*nothing, *specs(_required_only(offered.spec))])
     if found is None and (found := fullest(offered, name)) is not None:
@@ -31,13 +31,13 @@ def smallest(offered: Offered, name: str) -> dict[str, Any] | None:
 
 
 def fullest(offered: Offered, name: str) -> dict[str, Any] | None:
-    """The request with every field; None when none was found that the API takes."""
+    """The request with as many fields as possible; None when no request was found that the API allows."""
     found = sorted(specs(_fitting(offered.spec)), key=lambda spec: -_size(spec))
     return _first_admitted(offered, name, chain(found, islice(_with_less(found[:1]), _MOST_REDUCED)))
 
 
 def why_refused(offered: Offered) -> str:
-    """What the API says of the fullest request that was made for it; "" when there is none."""
+    """Why the API refuses the fullest request that was made for it; empty when there is no such request."""
     found = sorted(specs(_fitting(offered.spec)), key=_size)
     admitted = _admission(offered).admit(_request(offered, "example", found[-1])) if found else None
     return str(admitted[0]) if isinstance(admitted, tuple) and admitted else ""
@@ -66,7 +66,7 @@ def _request(offered: Offered, name: str, spec: Any) -> dict[str, Any]:
 
 
 def _with_less(values: Iterable[Any]) -> Iterator[Any]:
-    """The values without one of their parts, then without two, and so on."""
+    """The values without one of their parts, then without two of them, and so on."""
     waiting = deque(values)
     while waiting:
         for smaller in _without_one(waiting.popleft()):
@@ -75,7 +75,7 @@ def _with_less(values: Iterable[Any]) -> Iterator[Any]:
 
 
 def _without_one(value: Any) -> Iterator[Any]:
-    """The value without one of its parts; whole ones first."""
+    """The value without one of its parts. Whole parts are removed first, then parts of parts."""
     if isinstance(value, Mapping):
         for name in value:
             yield {key: other for key, other in value.items() if key != name}
@@ -95,7 +95,7 @@ def _size(value: Any) -> int:
 
 
 def _required_only(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema without what a request may leave out."""
+    """The schema without optional fields."""
     properties = schema.get("properties")
     if not isinstance(properties, Mapping):
         return dict(_fitting(schema))
@@ -109,7 +109,7 @@ def _required_only(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fitting(schema: Mapping[str, Any], depth: int = 0) -> dict[str, Any]:
-    """The schema with something in the place of a field of which nothing is said."""
+    """The schema with an example value for each field whose type it does not say."""
     fitted = dict(schema)
     if "type" not in schema and "properties" not in schema and not schema.get("x-kubernetes-int-or-string"):
         return {**fitted, "enum": schema.get("enum") or ["example"]}

@@ -1,7 +1,8 @@
-"""What a field may hold that takes the place of a value in a manifest.
+"""The schema of a field that replaces a value in a manifest.
 
-The type is the value's own. Where the place says more (a name, a label, an image, a port, what Kubernetes' schemas
-know of a map) the API says it as well: a request that the API lets in must give an object that a cluster takes.
+The type is that of the value. If more is known of the place (a name, a label, an image, a port, what Kubernetes'
+schemas say about a map), the field is limited to that: a request that the API allows must give an object that a
+cluster accepts.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from troth.authoring.starting.fields import QUANTITY
 from troth.engine.kinds.kubernetes import Kubernetes
 
 Path = tuple[str | int, ...]
-"""Keys and indexes from an object to a value in it."""
+"""The keys and indexes that lead from an object to a value in it."""
 
 LABEL_NAME: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 LABEL_START: Final = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
@@ -28,22 +29,22 @@ _LARGEST: Final = 2147483647
 
 
 def schema_of(obj: Mapping[str, Any], path: Path, value: Any, known: Kubernetes) -> dict[str, Any]:
-    """The schema of a field in that place of the object, without its default.
+    """The schema of a field in this place of the object, without its default.
 
     Args:
         obj: the manifest.
-        path: where the value stands in it.
-        value: the value; of a map or a list, the field has the parts that it has.
-        known: what Kubernetes says of its own kinds.
+        path: the path of the value in it.
+        value: the value. If it is a map or a list, the field has the parts that the value has.
+        known: the schemas of Kubernetes' own kinds.
     """
     longest = longest_name(obj) if path == ("metadata", "name") else 63
     shape = _shape(known, known.schema_at(obj, path), path, value, longest)
     if obj.get("kind") == "Service" and value != "ExternalName" and path == ("spec", "type"):
         shape["enum"] = [
             word for word in shape.get("enum", (value,)) if word != "ExternalName"
-        ]  # wants a name, too
+        ]  # a Service of that type needs an externalName, too
     if obj.get("kind") == "Service" and path == ("spec", "ports") and len(value) == 1 and "name" not in value[0]:
-        shape["maxItems"] = 1  # of several, each needs a name
+        shape["maxItems"] = 1  # if there were several, each would need a name
     return shape
 
 
@@ -110,7 +111,7 @@ def _bounded(schema: Mapping[str, Any], number: dict[str, Any]) -> dict[str, Any
 
 
 def _worded(schema: Mapping[str, Any], path: Path, value: str, longest: int) -> dict[str, Any]:
-    """Text as Kubernetes' schemas bound it, or as its place does."""
+    """The schema of a text, with the limits of Kubernetes' schemas or else of its place."""
     enum = schema.get("enum")
     if isinstance(enum, list) and value in enum:
         return {"type": "string", "enum": [word for word in enum if word or not value]}
@@ -123,7 +124,7 @@ def _worded(schema: Mapping[str, Any], path: Path, value: str, longest: int) -> 
 
 
 def number_schema(path: Path, value: int) -> dict[str, Any]:
-    """What a whole number may be in that place."""
+    """The schema of a whole number in this place."""
     if path[-1] in _PORTS and 1 <= value <= 65535:
         return {"type": "integer", "minimum": 1, "maximum": 65535}
     if 0 <= value <= _LARGEST:
@@ -132,7 +133,7 @@ def number_schema(path: Path, value: int) -> dict[str, Any]:
 
 
 def longest_name(obj: Mapping[str, Any]) -> int:
-    """Characters that the object's name may have, its pods' and jobs' included."""
+    """The greatest length of the object's name in characters, with room for the names of its Pods and Jobs."""
     return _LONGEST_NAMES.get(str(obj.get("kind")), 63)
 
 

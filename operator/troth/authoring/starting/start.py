@@ -1,7 +1,7 @@
-"""Starting a Promise: everything is made, rendered, compared and linted aside, and only then written.
+"""Starts a Promise: makes, renders, compares and lints everything in a temporary folder before it is written.
 
-A folder that fails its own first test would be a bad teacher, so the files are put into a temporary folder first and
-go through the same functions as `troth render` and `troth lint`. What people get is what went through.
+People learn from the first folder, so it must not fail its own tests. The files are put into a temporary folder first
+and go through the same functions as `troth render` and `troth lint`; exactly these files are then written.
 """
 
 from __future__ import annotations
@@ -44,17 +44,17 @@ _LARGEST_PROMISE: Final = 1536 * 1024
 
 
 class NotTheSame(CannotStart):
-    """The templates do not give the manifests back. Nothing was written; it is a mistake of Troth."""
+    """The templates do not reproduce the manifests, which is a bug in Troth. Nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """A Promise that is made, and not yet written.
+    """A Promise that has been made, but not been written yet.
 
     Attributes:
-        folder: where it goes.
+        folder: the folder in which it will be written.
         files: its files, by their path in the folder.
-        said: what people should know about it, a sentence each.
+        said: sentences about what people should know.
         findings: what lint finds in it.
     """
 
@@ -96,20 +96,20 @@ def begin(
     manifests: Path | None = None,
     parameters: Sequence[Parameter] = (),
 ) -> Began:
-    """A Promise called like the folder, with everything that belongs to it; nothing is written.
+    """Makes a Promise with the name of the folder, and everything that belongs to it. Nothing is written.
 
     Args:
-        folder: where it is to go; must not exist, or be empty.
-        kind: of requests; "" for one that follows from the name. Chooses among several definitions.
-        group: of the API; "" for an example's.
-        plural: of the kind; "" for one that follows from the kind.
-        fields: of the API, when it starts from nothing.
+        folder: the folder in which it will be written. It must not exist, or be empty.
+        kind: the kind of requests; empty to derive it from the name. It also selects one of several definitions.
+        group: the group of the API; empty for an example group.
+        plural: the plural of the kind; empty to derive it from the kind.
+        fields: the fields of the API, if it does not start from a definition or manifests.
         definition: a file with a CustomResourceDefinition that becomes the API.
         manifests: a folder with manifests that become templates.
         parameters: values in the manifests that become fields.
 
     Raises:
-        CannotStart: what was asked for makes no sense, or fails its own proof.
+        CannotStart: what was asked for does not make sense, or does not pass the checks.
         HomeError: a file or a folder cannot be used.
     """
     name = check_name(Path(os.path.abspath(folder)).name)  # noqa: PTH100 - resolve would follow a link
@@ -166,17 +166,17 @@ def _from_manifests(
 
 
 def _explained(found: Found) -> dict[str, Any]:
-    """The schema of a parameter's field, which says where its value goes."""
+    """The schema of a parameter's field, with a description that says where its value is used."""
     shown = ", ".join(found.places[:_PLACES_SHOWN])
     more = len(found.places) - _PLACES_SHOWN
     return {"description": f"Replaces {shown}{f' and {more} more' if more > 0 else ''}.", **found.schema}
 
 
 def check_empty(folder: Path) -> None:
-    """Nothing may be there that could be lost.
+    """Checks that a folder does not contain anything that could be lost.
 
     Raises:
-        HomeError: something is.
+        HomeError: it does.
     """
     try:
         if folder.is_symlink():
@@ -194,7 +194,7 @@ def write(began: Began) -> None:
     """Writes the files of a Promise.
 
     Raises:
-        HomeError: the folder is no longer empty, or cannot be written to.
+        HomeError: the folder is not empty any more, or cannot be written to.
     """
     check_empty(began.folder)
     _write(began.folder, began.files)
@@ -213,13 +213,13 @@ def _write(folder: Path, files: Mapping[str, str]) -> None:
                 made.append(target)
                 file.write(text)
     except OSError as error:
-        for path_made in reversed(made):  # what is half there would stand in the way of the next try
+        for path_made in reversed(made):  # half of the files would be in the way of the next attempt
             with contextlib.suppress(OSError):
                 path_made.rmdir() if path_made.is_dir() else path_made.unlink()
         raise HomeError(Path(error.filename or folder), f"cannot be written: {error.strerror}") from None
 
 
-# ---- the proof
+# ---- checking what was made
 
 
 def _proven(folder: Path, made: _Making, read: Templates | None) -> Began:
@@ -229,7 +229,7 @@ def _proven(folder: Path, made: _Making, read: Templates | None) -> Began:
         _write(aside, files)
         try:
             cases = _rendered(aside, made)
-        except HomeError as error:  # its file is nowhere yet
+        except HomeError as error:  # its file is in the temporary folder
             said = f"{error.field}: {error.problem}" if error.field else error.problem
             raise CannotStart(f"{said}; {error.remedy}" if error.remedy else said) from None
         if read is not None:
@@ -263,7 +263,7 @@ def _hushes(finding: Finding) -> bool:
 
 
 def silenced(files: Mapping[str, str], findings: Sequence[Finding]) -> dict[str, str]:
-    """The templates with a comment above each line that lint warns of: so it was in the manifest."""
+    """The templates, with a comment above each line that lint warns about, since it was so in the manifest."""
     changed: dict[str, str] = {}
     for path in {finding.file for finding in findings if _hushes(finding)}:
         lines = files[path].splitlines(keepends=True)
@@ -275,7 +275,7 @@ def silenced(files: Mapping[str, str], findings: Sequence[Finding]) -> dict[str,
 
 
 def _rendered(aside: Path, made: _Making) -> list[Case]:
-    """What the operator would make of the examples."""
+    """What the operator would render for the examples."""
     home = load_home(aside)
     if len(build(home).encode()) > _LARGEST_PROMISE:
         raise CannotStart("the Promise is larger than 1.5 MiB, more than an API server takes; make several of it")
@@ -299,10 +299,10 @@ def _problem(rendering: Rendering) -> str:
 
 
 def _same(templates: Sequence[Template], files: Mapping[str, bytes]) -> None:
-    """Whether rendering gives the manifests back.
+    """Checks that rendering reproduces the manifests.
 
     Raises:
-        NotTheSame: it gave something else.
+        NotTheSame: it does not.
     """
     wanted = {template.path: list(template.documents) for template in templates}
     given = {path: load_documents(content.decode()) for path, content in files.items()}
@@ -320,7 +320,7 @@ def _tests(made: _Making, cases: Sequence[Case], *, whole: bool) -> str:
 
 
 def _linted(aside: Path) -> tuple[Finding, ...]:
-    """What lint finds, with paths in the folder."""
+    """What lint finds, with paths relative to the folder."""
     found = []
     for finding in lint(aside):
         relative = os.path.relpath(os.path.abspath(finding.file), aside)  # noqa: PTH100 - resolve would follow a link

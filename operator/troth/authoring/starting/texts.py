@@ -11,14 +11,14 @@ from troth.authoring.starting.definitions import Offered
 from troth.engine.yaml.emit import dump_document
 
 FIRST_FILE: Final = "config.yaml"
-"""What the first template of a Promise renders, when there are no manifests."""
+"""The file that the first template of a Promise renders, when it does not start from manifests."""
 
 _IDENTIFIER: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _KEY: Final = re.compile(r"[^-._a-zA-Z0-9]")
 
 
 def promise_text(name: str, offered: Offered, files: Sequence[str]) -> str:
-    """``promise.yaml``."""
+    """The text of ``promise.yaml``."""
     promise = {
         "apiVersion": "platform.kratix.io/v1alpha1",
         "kind": "Promise",
@@ -54,11 +54,12 @@ def promise_text(name: str, offered: Offered, files: Sequence[str]) -> str:
 
 
 def config_template(offered: Offered, either: Container[str]) -> str:
-    """A ConfigMap that shows every field of the API, to be replaced by what the Promise really gives.
+    """The template of a ConfigMap that shows every field of the API, until the author replaces it.
 
     Args:
         offered: the API.
-        either: fields that one example has and another has not: only for these a test reaches both ways of an ``if``.
+        either: the fields that one example has and another does not have. Only for these the tests reach both branches
+            of an ``if``.
     """
     required = set(offered.spec.get("required") or ())
     lines = [
@@ -76,7 +77,7 @@ def config_template(offered: Offered, either: Container[str]) -> str:
     for name, schema in fields.items():
         key = _KEY.sub("-", name)[:200] or "field"
         if key == "imageName":
-            key = "image-name"  # as `imageName`, lint takes what stands here for an image
+            key = "image-name"  # lint would take the value of `imageName` for an image
         while key in keys:
             key += "-"
         keys.add(key)
@@ -102,7 +103,7 @@ def _open(schema: Mapping[str, Any]) -> bool:
 
 
 def _as_text(field: str, schema: Mapping[str, Any]) -> str:
-    """The field as text, since a ConfigMap holds nothing else."""
+    """An expression that renders the field as text, since a ConfigMap only holds texts."""
     if schema.get("type") == "string":
         return f"{{{{ {field} }}}}"
     if schema.get("type") in ("integer", "number", "boolean"):
@@ -111,7 +112,7 @@ def _as_text(field: str, schema: Mapping[str, Any]) -> str:
 
 
 def readme_text(name: str, offered: Offered, files: Sequence[str], origin: str) -> str:
-    """``README.md``."""
+    """The text of ``README.md``."""
     title = offered.kind
     parts = [f"# {title}\n", f"{origin}\n", "## What one can ask for\n", _table(offered)]
     parts.append("## What comes out\n")

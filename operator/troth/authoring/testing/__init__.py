@@ -1,6 +1,6 @@
-"""Tests of Promises: requests, what is expected of each, and whether the operator's engine keeps it.
+"""Tests of Promises: requests, with what the operator's engine is expected to make of each.
 
-Cases are YAML (``kind: PromiseTest``) rather than a language of their own or Python: whoever writes Promises writes
-YAML all day, an editor completes it from the schema that ships here, and a case can be read by whoever asks for
-the thing. Python is there for those who prefer it, as a plug-in of pytest.
+Cases are YAML (``kind: PromiseTest``) and not a language of their own, or Python: authors of Promises write YAML all
+day, editors complete it from the schema that ships here, and the people who make requests can read a case. For those
+who prefer Python, there is a pytest plug-in.
 """

@@ -1,4 +1,4 @@
-"""What a PromiseTest says, once it is read: cases, their steps, and what is expected of each."""
+"""The content of a PromiseTest: cases, their steps, and what is expected of each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KIND: Final = "PromiseTest"
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The API server does not take the request; with "" any field, any words."""
+    """The API server is expected to refuse the request. An empty field or text stands for any."""
 
     field: str = ""
     message: str = ""
@@ -24,7 +24,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A template fails; with "" whatever the reason, the words and the file."""
+    """A template is expected to fail. An empty reason, text or file stands for any."""
 
     reason: str = ""
     message: str = ""
@@ -33,7 +33,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """The paths that a step adds, removes and changes; None: not looked at."""
+    """The paths that a step is expected to add, remove and change. None is not checked."""
 
     added: tuple[str, ...] | None = None
     removed: tuple[str, ...] | None = None
@@ -42,22 +42,22 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What a step must give. What is None, or "", is not looked at.
+    """What a step must give. Whatever is None or empty text is not checked.
 
     Attributes:
         source: where it is written.
-        golden: name of the folder that holds what is written to the stores.
-        counts: ``Kind`` or ``Kind.group`` to how many objects there are.
-        objects: each must match one object.
-        absent: none may match an object.
-        files: exactly these paths.
-        status: what the request's status must hold.
-        destinations: the paths that each destination gets.
-        unscheduled: whether something has no place to go.
+        golden: the name of the folder with what is written to the stores.
+        counts: the number of objects by ``Kind`` or ``Kind.group``.
+        objects: partial objects, each of which must match a rendered object.
+        absent: partial objects, none of which may match a rendered object.
+        files: the exact paths that are rendered.
+        status: what the request's status must contain.
+        destinations: the paths that each Destination gets.
+        unscheduled: whether there are files for which there is not a Destination.
         refused: the API server's refusal.
         failure: a template's failure.
         changed: what is different from the step before.
-        lines: paths below ``expect``, such as ``objects[1].spec``, to their lines.
+        lines: the line of each path below ``expect``, such as ``objects[1].spec``.
     """
 
     source: Source
@@ -75,7 +75,7 @@ class Expectation:
     lines: Mapping[str, int] = field(default_factory=dict)
 
     def at(self, path: str) -> Source:
-        """Where a path below ``expect`` is written; of what is not, where its parent is."""
+        """Where a path below ``expect`` is written. If it is not written, the place of its parent."""
         while path and path not in self.lines:
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
         return Source(self.source.path, self.lines.get(path, self.source.line))
@@ -83,13 +83,13 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A request, an edit of the request before, or the Promise itself; and what is expected then.
+    """A request, an edit of the request before, or the Promise itself, with what is expected of it.
 
     Attributes:
         source: where it is written.
         request: the whole request; None for anything else.
-        edit: a JSON merge patch on the request before; None for anything else.
-        own: it is the Promise itself that is applied: its dependencies and its own workflow.
+        edit: a JSON merge patch for the request before; None for anything else.
+        own: whether the Promise itself is applied, with its dependencies and its own workflow.
         expect: what it must give.
     """
 
@@ -102,7 +102,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One test: one step or several."""
+    """One test, with one or several steps."""
 
     name: str
     source: Source
@@ -115,9 +115,9 @@ class Suite:
 
     Attributes:
         file: where they are written.
-        name: that of the PromiseTest.
-        destinations: where files may go; None for one destination that matches all.
-        cases: in their order.
+        name: the name of the PromiseTest.
+        destinations: where files may go; None for one Destination that matches everything.
+        cases: the cases, in their order.
     """
 
     file: Path

@@ -1,8 +1,8 @@
-"""Which lines and branches of a Promise's templates the cases reached, in the words of its author's files.
+"""Which lines and branches of a Promise's templates the cases reached, with the places in the author's files.
 
-A case that asks for the large size proves nothing about the loop that only several users enter; the report says where
-no case has been. It is about what cases ask for: what requests render, and what the Promise's own workflow does. A
-template that two files share is covered by either.
+A case for the large size does not test the loop that is only entered with several users; the report says what no case
+has reached. It covers what cases render: the workflows of requests, and the Promise's own workflow. A template that
+two places share is covered by either of them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MOST_SHOWN: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class BranchPlace:
-    """A way that a template can take: the line in the author's file, and words such as ``the loop body``."""
+    """A branch of a template: the line in the author's file, and words such as ``the loop body``."""
 
     line: int
     words: str
@@ -34,7 +34,7 @@ class BranchPlace:
 
 @dataclass(frozen=True, slots=True)
 class FileCoverage:
-    """What there is to reach in one file, and what no case reached."""
+    """The lines and branches of one file, and those that no case reached."""
 
     path: Path
     lines: tuple[int, ...]
@@ -44,17 +44,17 @@ class FileCoverage:
 
     @property
     def total(self) -> int:
-        """Lines and branches."""
+        """The number of lines and branches."""
         return len(self.lines) + len(self.branches)
 
     @property
     def missed(self) -> int:
-        """Lines and branches that no case reached."""
+        """The number of lines and branches that no case reached."""
         return len(self.missed_lines) + len(self.missed_branches)
 
     @property
     def percent(self) -> float:
-        """The part that was reached; 100 when there is nothing."""
+        """The percentage that was reached; 100 when there is nothing to reach."""
         return _percent(self.total, self.missed)
 
 
@@ -66,11 +66,11 @@ class CoverageReport:
 
     @property
     def percent(self) -> float:
-        """The part of all lines and branches that was reached; 100 when there is nothing."""
+        """The percentage of all lines and branches that was reached; 100 when there is nothing to reach."""
         return _percent(sum(file.total for file in self.files), sum(file.missed for file in self.files))
 
     def as_text(self) -> str:
-        """For a terminal: one line when everything was reached, otherwise each file with what was not."""
+        """The report for a terminal: one line if everything was reached, otherwise each file with what was not."""
         total, missed = sum(file.total for file in self.files), sum(file.missed for file in self.files)
         found = [
             f"coverage: {shown(self.percent)} of the templates' lines and branches ({total - missed} of {total})"
@@ -86,12 +86,12 @@ class CoverageReport:
         return "\n".join(found) + "\n"
 
     def as_lcov(self) -> str:
-        """For editors and services: lcov's tracefile. What was reached counts once."""
+        """The report as a tracefile of lcov, for editors and services. What was reached has the count 1."""
         return "".join(_lcov(file) for file in self.files)
 
 
 class TemplateCoverage:
-    """Gathers what renderings reach in the templates of one Promise.
+    """Collects what renderings reach in the templates of one Promise.
 
     Args:
         home: the Promise.
@@ -110,14 +110,14 @@ class TemplateCoverage:
         """Adds what renderings reached, in any order and any number of times.
 
         Args:
-            hits: `BoundedWorker.hits` of one that renders requests.
-            own: of one that renders the Promise's own workflow.
+            hits: `BoundedWorker.hits` of a worker that renders requests.
+            own: `BoundedWorker.hits` of a worker that renders the Promise's own workflow.
         """
         for workflow, found in ((_REQUESTS, hits), (_OWN, own)):
             self._hits[workflow].update((pipeline, place, point) for pipeline, place, point in found)
 
     def report(self) -> CoverageReport:
-        """What was reached until now."""
+        """The report of what was reached so far."""
         files: dict[Path, _Gathering] = {}
         environment = CoveringEnvironment()
         outlines: dict[str, Outline] = {}
@@ -129,7 +129,7 @@ class TemplateCoverage:
                     outline = outlines[source] = environment.outline(source)
                 start = locate(self._home, f"{base}.{place}")
                 reached = self._reached(workflow, pipeline, place)
-                # What two files take from one file is one text; in promise.yaml each text is its own.
+                # Two fields that take their text from one file share it; in promise.yaml each text counts separately.
                 own = "" if f"{base}.{place}" in self._home.sources else f"{base}.{place}"
                 files.setdefault(start.path, _Gathering()).add(start, outline, reached, own)
             for place, branch in decisions_of(pipeline):
@@ -150,7 +150,7 @@ class TemplateCoverage:
 
 @dataclass(slots=True)
 class _Gathering:
-    """One file's lines and branches, and whether each was reached, by whatever renders it."""
+    """The lines and branches of one file, and whether each was reached by anything that renders it."""
 
     lines: dict[int, bool] = field(default_factory=dict)
     branches: dict[tuple[int, int, str, str], bool] = field(default_factory=dict)
@@ -176,7 +176,7 @@ class _Gathering:
 
 
 def shown(percent: float) -> str:
-    """A percentage for people: never 100 % while something is missed."""
+    """A percentage for people, which is never 100 % while something is missing."""
     return "100 %" if percent >= 100 else f"{int(percent * 10) / 10:.1f} %"
 
 

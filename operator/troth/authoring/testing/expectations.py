@@ -1,4 +1,4 @@
-"""Whether a step gave what is expected, and if not, what is different and where that was asked for."""
+"""Compares what a step gave with what is expected, and says what is different and where that was expected."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Problem:
 
     Attributes:
         what: the expectation, such as ``objects[0].spec.instances``.
-        message: what is different, one sentence.
+        message: what is different, in one sentence.
         source: where the expectation is written.
-        diff: more lines that show it, or "".
+        diff: more lines that show the difference; may be empty.
     """
 
     what: str
@@ -36,19 +36,19 @@ class Problem:
 
     @property
     def sentence(self) -> str:
-        """The expectation and what is different."""
+        """One sentence with the expectation and what is different."""
         return f"{self.what}: {self.message}" if self.what else self.message
 
 
 def judge(
     expect: Expectation, rendering: Rendering, before: Mapping[str, bytes] | None
 ) -> tuple[list[Problem], Golden | None]:
-    """What is not as expected, and the golden folder if that is different.
+    """The problems of a step, and its golden folder if that is different.
 
     Args:
         expect: what the step must give.
         rendering: what it gave.
-        before: the files of the step before; None in the first.
+        before: the files of the step before; None for the first step.
 
     Raises:
         HomeError: a golden folder cannot be read.

@@ -1,20 +1,21 @@
-"""Promises that every Promise makes without being asked, held against requests that nobody wrote.
+"""Checks the promises that every Promise makes silently, with requests that are generated.
 
-Requests come from the API's own schema: the least and the fullest, random ones that hypothesis draws and shrinks, and
-the fullest of those with each member of each enum, each boundary, and without each optional field. And they come from
-what people wrote, in examples and cases: that is tried as it is, with one value changed at a time, and with a few drawn
-anew; and where a request is refused without, it is asked for with their labels, annotations and names. Of each that
-the API server would take:
+Requests are made from the schema of the API: the smallest and the fullest, random ones that hypothesis draws and
+shrinks, and the fullest of those with each member of each enum, each boundary, and without each optional field. They
+are also made from what people wrote in examples and cases: each of these is tried as it is, with one value changed at
+a time, and with a few values drawn at random. A request that is refused is also tried with the labels, annotations and
+names of these. For each request that the API server would accept, these promises are checked:
 
 * ``renders``: it renders, or a template refuses it on purpose (``{{ fail("…") }}``);
-* ``same-twice``: rendering it again gives the same;
-* ``valid-objects``: every object is one that its schema allows, as far as there is a schema.
+* ``same-twice``: rendering it again gives the same result;
+* ``valid-objects``: the schema of every object allows it, if the schema is known.
 
-Where each request is refused, or a pipeline is never reached, nothing is known of it. That fails, too, unless a comment
-beside the refusal says that it is meant.
+If every request is refused, or a pipeline is never reached, nothing was tested. That fails, too, unless a comment next
+to the refusal says that it is intended.
 
-The same seed draws the same requests: no database of former failures, no constants out of whatever code is loaded
-(hypothesis looks for both), nothing written beside the Promise. What was found once is found again, on every machine.
+The same seed draws the same requests, so that a failure is found again on every machine. Therefore hypothesis does not
+use a database of earlier failures here, or constants from the modules that are loaded, and does not write anything
+into the current folder.
 """
 
 from __future__ import annotations
@@ -54,17 +55,17 @@ _CONSTANTS: Final = "_get_local_constants"
 def check_generated(
     home: Home, requests: Requests, worker: BoundedWorker, *, examples: int = 100, seed: int = 0
 ) -> tuple[GeneratedFailure, ...]:
-    """Holds the promises against generated requests.
+    """Checks the promises with generated requests.
 
     Args:
         home: the Promise.
-        requests: renders its requests; examples and cases are those of its home.
-        worker: the process that renders; what is generated here counts for its coverage, too.
-        examples: how many random requests; none at all, not even chosen ones, when it is 0.
-        seed: of the random ones; the same seed gives the same requests.
+        requests: renders its requests.
+        worker: the process that renders. What is generated here counts for its coverage, too.
+        examples: the number of random requests. If it is 0, no requests are generated at all.
+        seed: the seed of the random requests. The same seed gives the same requests.
 
     Returns:
-        A failure for each way that a promise is broken, at most 5; the worst first.
+        A failure for each way in which a promise is broken, at most 5 of them, the worst first.
 
     Raises:
         HomeError: an example, or a file of ``schemas/``, cannot be read.
@@ -91,16 +92,16 @@ def check_generated(
 
 
 class _InVain(Exception):
-    """Too few of the bodies that were drawn fit the API."""
+    """Too few of the request bodies that were drawn fit the API."""
 
 
 class _Broken(Exception):
-    """A promise does not hold; a class of its own for each way, so that shrinking stays with one."""
+    """A promise does not hold. Each way has a subclass, so that hypothesis shrinks each of them separately."""
 
 
 @dataclass(slots=True)
 class _Trial:
-    """Tries requests, and keeps the smallest for each way in which one failed."""
+    """Tries requests, and keeps the smallest one for each way in which a promise was broken."""
 
     requests: Requests
     promises: Promises
@@ -114,11 +115,11 @@ class _Trial:
 
     @property
     def is_broken(self) -> bool:
-        """Whether a promise is broken, so that what is drawn now makes the request for it smaller."""
+        """Whether a promise is broken, so that hypothesis is shrinking its request now."""
         return bool(self._smallest)
 
     def failures(self) -> tuple[GeneratedFailure, ...]:
-        """What was found, in a fixed order."""
+        """The failures that were found, in a fixed order."""
         order = (RENDERS, SAME_TWICE, VALID_OBJECTS)
         found = sorted(self._smallest.items(), key=lambda item: (order.index(item[0][0]), item[0][1]))
         failures = tuple(failure for _, failure in found[:_MOST_FAILURES])
@@ -126,7 +127,7 @@ class _Trial:
         return (untested,) if untested is not None else failures
 
     def _untested(self) -> GeneratedFailure | None:
-        """What says that nothing was tested, unless it is meant."""
+        """The failure that says that nothing was tested; None if something was, or if that is intended."""
         said = self.tally.untested([pipeline.name for pipeline in self.requests.offer.resource_configure])
         if not said or any(self._is_meant(refusal) for refusal in self.tally.refusals.values()):
             return None
@@ -143,7 +144,7 @@ class _Trial:
         return any(comment.silences(NOTHING_RENDERED, refusal.line or 1) for comment in comments)
 
     def try_written(self, request: Mapping[str, Any]) -> None:
-        """Tries one that somebody wrote, as it is, and makes it smaller when it fails."""
+        """Tries a request that somebody wrote, as it is, and makes it smaller if it fails."""
         if len(self._smallest) >= _MOST_FAILURES:
             return
         known = set(self._smallest)
@@ -152,7 +153,7 @@ class _Trial:
         self._shrink(answer, {name: request[name] for name in request if name not in _NOT_OURS}, known)
 
     def try_chosen(self, body: Mapping[str, Any], frame: Frame | None = None) -> None:
-        """Tries one, and makes it smaller when it fails."""
+        """Tries a request that was chosen, and makes it smaller if it fails."""
         if len(self._smallest) >= _MOST_FAILURES:
             return
         known = set(self._smallest)
@@ -176,13 +177,13 @@ class _Trial:
                 return
 
     def try_drawn(self, body: Mapping[str, Any], frame: Frame, reject: Callable[[], Any]) -> None:
-        """Tries one for hypothesis.
+        """Tries a request that hypothesis has drawn.
 
         Raises:
             _Broken: a promise does not hold.
         """
         if self._left <= 0:
-            return  # enough shrinking: nothing that is tried from here on counts as a failure
+            return  # it was shrunk enough: nothing that is tried after this counts as a failure
         answer = self._ask(body, frame)
         if answer.words:
             reject()
@@ -191,7 +192,7 @@ class _Trial:
             raise kind(answer.found[1])
 
     def _ask(self, body: Mapping[str, Any], frame: Frame | None) -> _Answer:
-        """What becomes of a body, in the first frame in which it is taken."""
+        """What becomes of a body, in the first frame in which the API accepts it."""
         answer = self.asking.ask(body, self._judge, lambda answer: answer.asks_for_more, first=frame)
         self._count(answer)
         if not answer.refused and _weight(body) > _weight(self.fullest):
@@ -204,7 +205,7 @@ class _Trial:
             self._first_refused = answer.request
 
     def _judge(self, request: Mapping[str, Any]) -> _Answer:
-        """In which way a request breaks a promise, and what happened."""
+        """What becomes of a request: whether it breaks a promise, in which way, and what happened."""
         rendering = self.requests.render_with(self.promises.render, request)
         if rendering.refusals:
             return _Answer(request, words=str(rendering.refusals[0]))
@@ -230,10 +231,10 @@ class _Answer:
 
     Attributes:
         request: the whole request.
-        words: what the API says, when it refuses the request.
+        words: what the API says if it refuses the request.
         failure: why not everything was rendered.
         reached: the pipelines that rendered.
-        found: the way in which it breaks a promise, and what happened; None when it keeps all, or is refused.
+        found: the way in which it breaks a promise, and what happened; None when it keeps all of them, or is refused.
     """
 
     request: Mapping[str, Any]
@@ -244,12 +245,12 @@ class _Answer:
 
     @property
     def asks_for_more(self) -> bool:
-        """Whether it is refused, and the same body may be taken with a label, say."""
+        """Whether it is refused, but the same body may be accepted in another frame, for example with a label."""
         return self.refused and (not self.words or may_depend_on_metadata(self.words))
 
     @property
     def refused(self) -> bool:
-        """Whether the API or, on purpose, a template does not take it."""
+        """Whether the API or, on purpose, a template refuses it."""
         return bool(self.words) or (self.failure is not None and self.failure.reason == "Refused")
 
 
@@ -266,7 +267,7 @@ def _draw(trial: _Trial, schema: Mapping[str, Any], *, examples: int, seed: int)
 
     @st.composite
     def attempted(draw: st.DrawFn) -> Any:
-        # Where little fits (a pattern against a length), hypothesis would go on for thousands of attempts.
+        # If few values fit (a pattern against a length), hypothesis would go on for thousands of attempts.
         nonlocal attempts
         attempts += 1
         if attempts > _ATTEMPTS_FOR_EACH * examples and not trial.is_broken:
@@ -293,11 +294,11 @@ def _draw(trial: _Trial, schema: Mapping[str, Any], *, examples: int, seed: int)
     except (_Broken, Flaky):
         return  # the trial has kept it
     except (Unsatisfiable, InvalidArgument, _InVain):
-        return  # the tally says it
+        return  # the trial reports that nothing was tested
 
 
 def _schema_of(requests: Requests) -> Mapping[str, Any]:
-    """What a request of the served version has beside its metadata."""
+    """The schema of what a request of the served version has beside its metadata."""
     definition, resource = requests.offer.definition, requests.offer.resource
     for version in definition["spec"]["versions"] if definition is not None else ():
         if resource is not None and version["name"] == resource.version:
@@ -312,7 +313,7 @@ def _schema_of(requests: Requests) -> Mapping[str, Any]:
 
 
 def _reductions(value: Any) -> Iterator[Any]:
-    """The value without one of its parts."""
+    """The values that remain when one of the parts is removed."""
     if isinstance(value, Mapping):
         for name, child in value.items():
             yield {key: other for key, other in value.items() if key != name}
@@ -332,12 +333,12 @@ def _weight(request: Mapping[str, Any]) -> tuple[int, bytes]:
 
 @contextlib.contextmanager
 def _leaving_nothing_behind() -> Iterator[None]:
-    """Hypothesis without its memory: no folder beside the Promise, no constants from modules that are loaded."""
+    """Keeps hypothesis from writing a folder, and from using constants of the modules that are loaded."""
     from hypothesis import configuration
 
     providers: Any = importlib.import_module("hypothesis.internal.conjecture.providers")
     home = configuration.storage_directory(intent_to_write=False).home_directory
-    constants = getattr(providers, _CONSTANTS, None)  # there is no public way
+    constants = getattr(providers, _CONSTANTS, None)  # hypothesis does not have a public way to do this
     with tempfile.TemporaryDirectory(prefix="troth-") as folder:
         configuration.set_hypothesis_home_dir(Path(folder) / "hypothesis")
         if constants is not None:

@@ -1,7 +1,7 @@
-"""Golden folders: what the stores would hold, kept beside the case, compared byte by byte.
+"""Golden folders: what the stores would hold, kept next to the case and compared byte by byte.
 
-``golden/NAME/DESTINATION/PATH`` is what `troth render -o` writes, so a review sees a change of the Promise as a
-change of what it makes. Only `--update` writes, below the ``golden`` folder beside the file that names it, and never
+``golden/NAME/DESTINATION/PATH`` is what `troth render -o` writes, so that a review of a change shows what the Promise
+renders differently. Only `--update` writes, only below the ``golden`` folder next to the file that names it, and never
 through a link.
 """
 
@@ -24,14 +24,14 @@ _LONGEST_DIFF: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """A golden folder and what it should hold, by destination and path."""
+    """A golden folder, and what it should hold, by Destination and path."""
 
     folder: Path
     placed: Mapping[str, Mapping[str, bytes]]
 
     @property
     def files(self) -> dict[str, bytes]:
-        """``DESTINATION/PATH`` to content."""
+        """The contents by ``DESTINATION/PATH``."""
         return {
             f"{name}/{path}": content for name, files in self.placed.items() for path, content in files.items()
         }
@@ -39,7 +39,7 @@ class Golden:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A file that is not as the golden folder has it.
+    """A file that differs from the golden folder.
 
     Attributes:
         path: ``DESTINATION/PATH``.
@@ -53,12 +53,12 @@ class Difference:
 
 
 def golden_folder(file: Path, name: str) -> Path:
-    """Where a case of this file keeps its golden folder of that name."""
+    """The golden folder of this name for the cases in a file."""
     return file.parent / FOLDER / name
 
 
 def read_golden(folder: Path) -> dict[str, bytes]:
-    """``DESTINATION/PATH`` to content; nothing when there is no such folder.
+    """The contents by ``DESTINATION/PATH``; empty when the folder does not exist.
 
     Raises:
         HomeError: something in it is not a file, or too large.
@@ -83,7 +83,7 @@ def read_golden(folder: Path) -> dict[str, bytes]:
 
 
 def compare(kept: Mapping[str, bytes], rendered: Mapping[str, bytes]) -> list[Difference]:
-    """What is different, by path."""
+    """The differences, sorted by path."""
     found = []
     for path in sorted(kept.keys() | rendered.keys()):
         before, after = kept.get(path), rendered.get(path)
@@ -94,7 +94,7 @@ def compare(kept: Mapping[str, bytes], rendered: Mapping[str, bytes]) -> list[Di
 
 
 def unified(path: str, before: bytes, after: bytes) -> str:
-    """A diff that can be read; cut when it is long."""
+    """A unified diff as text, which is cut if it is long."""
     try:
         old, new = before.decode().splitlines(), after.decode().splitlines()
     except UnicodeDecodeError:
@@ -108,7 +108,7 @@ def unified(path: str, before: bytes, after: bytes) -> str:
 
 
 def unused(suites: Sequence[Suite]) -> list[Path]:
-    """The golden folders beside these suites that no case of theirs names."""
+    """The golden folders next to these suites that none of their cases names."""
     named = {
         golden_folder(suite.file, step.expect.golden)
         for suite in suites
@@ -124,7 +124,7 @@ def plan(goldens: Sequence[Golden]) -> list[str]:
     """What `update` will write and remove, a line for each file.
 
     Raises:
-        HomeError: two cases want something else of one folder, or it cannot be read.
+        HomeError: two cases want different contents for one folder, or it cannot be read.
     """
     lines = []
     for folder in {golden.folder for golden in goldens}:
@@ -144,10 +144,10 @@ def plan(goldens: Sequence[Golden]) -> list[str]:
 
 
 def update(goldens: Sequence[Golden]) -> None:
-    """Makes the folders hold exactly what they should.
+    """Writes and removes files so that the folders hold exactly what they should.
 
     Raises:
-        HomeError: one is behind a link, or cannot be written.
+        HomeError: a file is behind a link, or cannot be written.
     """
     for golden in goldens:
         base = golden.folder.parent

@@ -1,4 +1,4 @@
-"""Whether a rendering keeps what every Promise promises: it renders, twice the same, and its objects are valid."""
+"""Checks what every Promise promises: it renders, it renders the same twice, and its objects are valid."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class GeneratedFailure:
     """A promise that does not hold.
 
     Attributes:
-        name: which one: ``renders``, ``same-twice`` or ``valid-objects``.
-        request: the smallest request that was found to break it; nothing when the Promise itself does, or none was
-            found.
+        name: the promise: ``renders``, ``same-twice`` or ``valid-objects``.
+        request: the smallest request that was found to break it; None if the Promise's own workflow does, or if such a
+            request was not found.
         message: what happened, in one sentence.
-        place: where in the author's files, such as ``templates/cluster.yaml.j2:12``; "" when that is not known.
-        own: it is the Promise's own workflow that breaks it.
-        untested: nothing was rendered, so nothing is known of the other promises, either.
+        place: the place in the author's files, such as ``templates/cluster.yaml.j2:12``; empty when it is not known.
+        own: whether the Promise's own workflow breaks it.
+        untested: whether nothing was rendered, so that nothing is known about the other promises, either.
     """
 
     name: str
@@ -49,7 +49,7 @@ class GeneratedFailure:
 
 
 class Promises:
-    """Judges renderings of one Promise.
+    """Checks renderings of one Promise.
 
     Args:
         home: the Promise.
@@ -65,26 +65,28 @@ class Promises:
         self._rendered: tuple[Sequence[JinjaPipeline], RenderContext, Sequence[Outcome]] | None = None
 
     def render(self, pipelines: Sequence[JinjaPipeline], context: RenderContext) -> Sequence[Outcome]:
-        """Renders, and remembers what, for the second time."""
+        """Renders, and remembers what was rendered, so that it can be rendered a second time."""
         outcomes = self._worker.render_now(pipelines, context)
         self._rendered = (pipelines, context, outcomes)
         return outcomes
 
     @property
     def reached(self) -> tuple[str, ...]:
-        """The pipelines that rendered last."""
+        """The pipelines that rendered in the last call of `render`."""
         outcomes = self._rendered[2] if self._rendered is not None else ()
         return tuple(reached(outcomes))
 
     def broken(
         self, request: Mapping[str, Any], rendering: Rendering, pipelines: Sequence[JinjaPipeline]
     ) -> tuple[GeneratedFailure, str] | None:
-        """What is broken, and the way, in words that are the same for other requests.
+        """The failure and the way in which a promise is broken; None when all of them hold.
+
+        The way is a text that is the same for other requests that break the promise in the same way.
 
         Args:
-            request: what was asked for.
-            rendering: what `render` made of it, the last that it rendered.
-            pipelines: those whose files it holds.
+            request: the request.
+            rendering: its rendering, which must be the last that `render` made.
+            pipelines: the pipelines whose files it holds.
         """
         failed = rendering.failure
         if failed is not None:
@@ -107,7 +109,10 @@ class Promises:
         return None
 
     def own(self, *, may_refuse: bool) -> GeneratedFailure | None:
-        """What the Promise's own workflow breaks; ``may_refuse``: its author says that it refuses."""
+        """The promise that the Promise's own workflow breaks, or None.
+
+        ``may_refuse`` says that a test expects a template of the workflow to refuse.
+        """
         offered = offer_of(self._home)
         rendering = render_promise(self._home, offered, destinations=None, render=self.render)
         refusal = rendering.failure
@@ -120,7 +125,7 @@ class Promises:
         return replace(found[0], own=True) if found is not None else None
 
     def _difference(self) -> str:
-        """What is not the same when the last request is rendered once more; "" when all is."""
+        """What differs when the last request is rendered once more; empty when nothing does."""
         if self._rendered is None:
             return ""
         pipelines, context, outcomes = self._rendered
@@ -149,7 +154,7 @@ class Promises:
                 yield str(obj["kind"]), name, place, problem
 
     def place(self, failure: Failure) -> str:
-        """Where in the author's files a template failed."""
+        """The place in the author's files at which a template failed."""
         source = locate_failure(self._home, failure)
         path = source.path
         if path.is_relative_to(self._home.folder):
@@ -157,7 +162,10 @@ class Promises:
         return f"{path}:{source.line}"
 
     def _place_of_file(self, path: str, pipelines: Sequence[JinjaPipeline]) -> str:
-        """The names of pipelines are in paths as soon as there are several, or dependencies beside one."""
+        """The place of the template that rendered a file.
+
+        Paths begin with the name of a pipeline as soon as there are several pipelines, or dependencies beside one.
+        """
         pipeline, _, rest = path.partition("/")
         if all(pipeline != each.name for each in pipelines):
             pipeline, rest = pipelines[0].name if pipelines else "", path

@@ -1,6 +1,7 @@
-"""Whether an object holds what is expected, and if not, where it does not.
+"""Compares an object with what is expected of it, and says where it differs.
 
-Maps match by the keys that are given, lists entry by entry, everything else exactly: a number is not its text.
+Maps are compared by the keys that are given, lists entry by entry, and everything else exactly: a number is not equal
+to its text.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _LONGEST: Final = 120
 
 
 def differences(expected: Any, actual: Any, path: str = "") -> list[tuple[str, str]]:
-    """Path and problem of everything that is not as expected."""
+    """The path and the problem of everything that is not as expected."""
     if isinstance(expected, Mapping):
         if not isinstance(actual, Mapping):
             return [(path, f"expected a map, got {_shown(actual)}")]
@@ -47,7 +48,7 @@ def differences(expected: Any, actual: Any, path: str = "") -> list[tuple[str, s
 
 
 def select(wanted: Mapping[str, Any], objects: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The objects that have the apiVersion, kind and name that are wanted, as far as these are given."""
+    """The objects with the apiVersion, kind and name that are wanted, as far as these are given."""
     found = [obj for obj in objects if _selects(wanted, obj)]
     namespace = (wanted.get("metadata") or {}).get("namespace")
     if len(found) > 1 and namespace is not None:
@@ -57,7 +58,7 @@ def select(wanted: Mapping[str, Any], objects: Sequence[Mapping[str, Any]]) -> l
 
 
 def selection(wanted: Mapping[str, Any]) -> str:
-    """What is wanted, in words: ``Cluster orders``."""
+    """What is wanted, in words such as ``Cluster orders``."""
     name = (wanted.get("metadata") or {}).get("name")
     parts = [str(part) for part in (wanted.get("apiVersion"), wanted.get("kind") or "object", name) if part]
     return " ".join(parts)
@@ -69,7 +70,7 @@ def named(obj: Mapping[str, Any]) -> str:
 
 
 def rendered_objects(files: Mapping[str, bytes]) -> list[Mapping[str, Any]]:
-    """The objects in rendered files, in the order of their paths; what is none is passed over."""
+    """The objects in rendered files, in the order of their paths. Everything that is not an object is ignored."""
     found: list[Mapping[str, Any]] = []
     for path, content in sorted(files.items()):
         if not holds_manifests(path):
@@ -107,7 +108,7 @@ def _is_same(expected: Any, actual: Any) -> bool:
 
 
 def _kinds(expected: Any, actual: Any) -> str:
-    """Says what the eye passes over: 5 is not "5"."""
+    """Names the types if two values look alike, such as 5 and "5"."""
     if isinstance(expected, str) != isinstance(actual, str) and str(expected) == str(actual):
         return " (a text)" if isinstance(actual, str) else " (not a text)"
     return ""

@@ -1,8 +1,8 @@
-"""pytest collects PromiseTest files, and lends a fixture that renders, for those who prefer Python.
+"""The pytest plug-in: it collects PromiseTest files, and has a fixture that renders, for those who prefer Python.
 
-Every file of kind PromiseTest in the ``tests`` folder beside a ``promise.yaml`` becomes a test for each case, run by
-the same code as in `troth test`, and the ``promise.yaml`` becomes those of the generated inputs. pytest loads this in
-every project that has Troth installed, so nothing of the engine is imported before there is something to run.
+Every file of kind PromiseTest in the ``tests`` folder next to a ``promise.yaml`` gives one test for each case, which
+is run by the same code as in `troth test`. The ``promise.yaml`` gives the tests with generated inputs. pytest loads
+this module in every project that has Troth installed, so the engine is only imported when there is something to run.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _STATE: Final = pytest.StashKey["_State"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options of the command line."""
+    """Adds the options of the command line."""
     group = parser.getgroup("troth", "tests of Troth's Promises")
     group.addoption("--troth-update", action="store_true", help="write the golden folders of PromiseTests")
     group.addoption(
@@ -34,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Makes room for what the tests share."""
+    """Creates the state that the tests share."""
     config.stash[_STATE] = _State(update=bool(config.getoption("troth_update")))
 
 
@@ -46,7 +46,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """A file with cases, or a Promise."""
+    """Collects a file with cases, or a Promise."""
     if file_path.suffix not in _SUFFIXES:
         return None
     if file_path.name == _PROMISE:
@@ -62,10 +62,10 @@ def troth(pytestconfig: pytest.Config) -> Troth:
 
 
 class Troth:
-    """What the fixture gives.
+    """The value of the fixture ``troth``.
 
     Args:
-        state: what the tests of this run share.
+        state: the state that the tests of this run share.
     """
 
     def __init__(self, state: _State) -> None:
@@ -77,9 +77,9 @@ class Troth:
         """What the operator would make of a request of the Promise in a folder.
 
         Args:
-            folder: the Promise's.
-            request: apiVersion, kind, metadata.name and metadata.namespace may be left out.
-            old: the request that is there already: ``request`` of an earlier rendering.
+            folder: the folder of the Promise.
+            request: the request; apiVersion, kind, metadata.name and metadata.namespace may be left out.
+            old: the request that exists already: the ``request`` of an earlier rendering.
 
         Raises:
             HomeError: the Promise cannot be used.
@@ -115,7 +115,7 @@ class PromiseTestFile(pytest.File):
 
 
 class PromiseFile(pytest.File):
-    """A Promise: its generated inputs."""
+    """A Promise, which is tested with generated inputs."""
 
     def collect(self) -> Iterator[pytest.Item]:
         """A test for each promise that every Promise keeps."""
@@ -126,10 +126,10 @@ class PromiseFile(pytest.File):
 
 
 class _Item(pytest.Item):
-    """A test that gives a result with problems, or none."""
+    """A test whose result may have problems."""
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """What is different, without a traceback: there is no Python to look at."""
+        """Shows what is different, without a traceback, which would not help here."""
         from troth.api import TrothError
 
         if isinstance(excinfo.value, (CaseFailed, TrothError)):
@@ -138,14 +138,14 @@ class _Item(pytest.Item):
 
 
 class CaseItem(_Item):
-    """One case."""
+    """The test for one case."""
 
     def __init__(self, *, index: int, suite: Suite, case: Case, **rest: Any) -> None:
         super().__init__(**rest)
         self._index, self._suite, self._case = index, suite, case
 
     def runtest(self) -> None:
-        """Runs the case; with --troth-update its golden folders are written."""
+        """Runs the case. With --troth-update its golden folders are written."""
         from troth.authoring.testing.golden import update
 
         state = self.config.stash[_STATE]
@@ -162,22 +162,22 @@ class CaseItem(_Item):
 
 
 class GeneratedItem(_Item):
-    """One promise that every Promise keeps, tried with generated inputs."""
+    """The test for one of the promises that every Promise makes, with generated inputs."""
 
     def runtest(self) -> None:
-        """Tries all of them the first time, and remembers."""
+        """Fails if the promise is broken. The first such test checks all promises and remembers the results."""
         state = self.config.stash[_STATE]
         for result in state.generated(self.path.parent, int(self.config.getoption("troth_examples"))):
             if result.name == self.name and result.problems:
                 raise CaseFailed(result)
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """The Promise."""
+        """The file of the Promise."""
         return self.path, 0, self.name
 
 
 class CaseFailed(AssertionError):
-    """A case that did not give what is expected."""
+    """A case did not give what is expected."""
 
     def __init__(self, result: CaseResult) -> None:
         lines: list[str] = []
@@ -187,7 +187,7 @@ class CaseFailed(AssertionError):
 
 
 class _State:
-    """What the tests of one run share: Promises that were read, and the process that renders."""
+    """The state that the tests of one run share: Promises that were read, and the process that renders."""
 
     def __init__(self, *, update: bool) -> None:
         self.update = update
@@ -198,7 +198,7 @@ class _State:
 
     @property
     def runner(self) -> Runner:
-        """Runs cases; there when it is first needed."""
+        """The runner of cases, which is made when it is first needed."""
         from troth.authoring.testing.running import Options, Runner
 
         if self._runner is None:
@@ -206,7 +206,7 @@ class _State:
         return self._runner
 
     def subject(self, folder: Path) -> tuple[int, Any]:
-        """The number of the Promise in a folder, and what reads its cases."""
+        """The number of the Promise in a folder, and the reader of its cases."""
         from troth.authoring.home import load_home
         from troth.authoring.testing.reading import SuiteReader
         from troth.authoring.testing.running import GENERATED_NAMES, Subject
@@ -219,7 +219,7 @@ class _State:
         return self._known[key]
 
     def generated(self, folder: Path, examples: int) -> tuple[CaseResult, ...]:
-        """What became of a Promise's generated inputs."""
+        """The results of a Promise's generated inputs."""
         from dataclasses import replace
 
         from troth.authoring.testing.running import Task
@@ -239,7 +239,7 @@ class _State:
 
 
 def _home_of(path: Path) -> Path | None:
-    """The Promise's folder, if this may be a file of its tests."""
+    """The folder of the Promise whose test file this may be, or None."""
     for parent in path.parents:
         if parent.name == "golden":
             return None

@@ -1,8 +1,8 @@
-"""Reading PromiseTest files: strict, and every complaint says the file, the line and what to do.
+"""Reads PromiseTest files strictly; every error names the file, the line and what to do.
 
-A misspelled expectation that is passed over is a test that cannot fail, so nothing unknown is passed over. The JSON
-Schema beside this file says the same to editors; a test holds the two together. It is not what is used here: "is
-not valid under any of the given schemas" is not how one wants to hear of a misspelled word.
+If a misspelled expectation was ignored, the test could not fail, so unknown fields are refused. The JSON Schema next
+to this file says the same to editors, and a test checks that they agree. The schema is not used here, since "is not
+valid under any of the given schemas" does not help anybody to find a misspelled word.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ REASONS: Final = get_args(Reason)
 
 
 def read_suites(home: Home) -> tuple[list[Suite], list[HomeError]]:
-    """The PromiseTests in a Promise's ``tests`` folder, and what is wrong with those that cannot be used.
+    """The PromiseTests in a Promise's ``tests`` folder, and the errors of those that cannot be used.
 
     Raises:
         HomeError: the Promise itself cannot be used.
@@ -104,7 +104,7 @@ class SuiteReader:
         """The cases of a file; None when it is not a PromiseTest.
 
         Raises:
-            HomeError: it is one, and cannot be used.
+            HomeError: it is a PromiseTest that cannot be used.
         """
         if not file.resolve().is_relative_to(self.folder.resolve()):
             raise HomeError(file, "is behind a link out of the Promise's folder", "copy it into the tests folder")
@@ -114,7 +114,7 @@ class SuiteReader:
             for document in documents:
                 if isinstance(document, dict) and document.get("apiVersion") == API_VERSION:
                     kind = document.get("kind")
-                    if isinstance(kind, str) and close_match(kind, (KIND,)):  # else its cases would never run
+                    if isinstance(kind, str) and close_match(kind, (KIND,)):  # otherwise its cases would never run
                         raise HomeError(file, f"kind: is {kind!r}", f"use {KIND}")
             return None
         if len(documents) != 1:
@@ -123,7 +123,7 @@ class SuiteReader:
         return _File(self, file, places).suite(documents[0])
 
     def request(self, path: Path) -> Mapping[str, Any]:
-        """The one request of a file."""
+        """The only request in a file; raises HomeError if there is not exactly one."""
         if path not in self._requests:
             objects = read_objects(path)
             if len(objects) != 1:
@@ -132,12 +132,12 @@ class SuiteReader:
         return self._requests[path]
 
     def completed(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A request with what may be left out: its type, the name ``test`` and the namespace ``default``."""
+        """A request with what was left out: its type, the name ``test`` and the namespace ``default``."""
         kind = {"apiVersion": self.resource.api_version, "kind": self.resource.kind} if self.resource else {}
         whole = {**kind, **request}
         metadata = whole.get("metadata")
         if metadata is not None and not isinstance(metadata, dict):
-            return whole  # that is for the API server to refuse
+            return whole  # the API server will refuse it
         return {**whole, "metadata": {"name": "test", "namespace": "default", **(metadata or {})}}
 
 
@@ -149,7 +149,7 @@ class _File:
     file: Path
     lines: Mapping[str, int]
 
-    # ---- what stands where
+    # ---- the parts of a file
 
     def suite(self, document: Mapping[str, Any]) -> Suite:
         self._map(document, "", TOP)
@@ -409,7 +409,7 @@ class _File:
     # ---- places
 
     def _beside(self, relative: Any, path: str) -> Path:
-        """A file that is named relative to this one, inside of the Promise's folder, links followed."""
+        """A file that is named relative to this one. After links are followed, it must be in the Promise's folder."""
         text = self._text(relative, path)
         root = self.reader.folder.resolve()
         try:

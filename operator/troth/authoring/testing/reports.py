@@ -1,4 +1,4 @@
-"""Results for people, for continuous integration, for code review."""
+"""Formats results for people, for continuous integration, and for code review."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010f
 
 
 def as_text(session: Session, *, colour: bool = False, verbose: bool = False) -> str:
-    """A line for each file, and each failed case with what is different."""
+    """One line for each file, and each failed case with what is different."""
     lines: list[str] = []
     for where, results in _by_file(session.results):
         failed = sum(bool(result.problems) for result in results)
@@ -42,7 +42,7 @@ def as_text(session: Session, *, colour: bool = False, verbose: bool = False) ->
 
 
 def summary(session: Session) -> str:
-    """How many of what, in how long."""
+    """A sentence that says how many cases passed and failed, and how long it took."""
     failed = len(session.failed)
     parts = [f"{len(session.results) - failed} passed"]
     if failed:
@@ -53,7 +53,7 @@ def summary(session: Session) -> str:
 
 
 def too_low(session: Session, least: float) -> list[str]:
-    """A sentence for each Promise whose templates are covered less than they should be."""
+    """A sentence for each Promise whose coverage is less than ``least``, in percent."""
     return [
         f"the coverage of {name} is {shown(report.percent)}, below {least:g} %"
         for name, report in session.coverage
@@ -62,7 +62,7 @@ def too_low(session: Session, least: float) -> list[str]:
 
 
 def as_json(session: Session) -> str:
-    """One map: ``passed``, ``failed``, ``notChosen``, ``seconds``, ``cases``, ``coverage``."""
+    """A map with ``passed``, ``failed``, ``notChosen``, ``seconds``, ``cases`` and ``coverage``."""
     document: dict[str, Any] = {
         "passed": len(session.results) - len(session.failed),
         "failed": len(session.failed),
@@ -104,7 +104,7 @@ def as_github(session: Session) -> str:
 
 
 def as_junit(session: Session) -> str:
-    """JUnit XML, a suite for each file, as CI systems read it."""
+    """JUnit XML as CI systems read it, with a suite for each file."""
     root = Xml.Element(
         "testsuites", {"name": "troth test", "time": f"{session.seconds:.3f}", **_counts(session.results)}
     )
@@ -154,7 +154,7 @@ def _by_file(results: Sequence[CaseResult]) -> list[tuple[str, list[CaseResult]]
 
 
 def _shown(path: Path) -> str:
-    """A path as one would type it here."""
+    """A path as one would type it in the current folder."""
     if not path.is_absolute():
         return str(path)
     short = os.path.relpath(path)
@@ -198,7 +198,7 @@ def _paint(text: str, word: str, colour: bool) -> str:
 
 
 def _plain(text: str) -> str:
-    """Without characters that a terminal would obey."""
+    """The text without control characters that a terminal would act on."""
     return "".join(character if character.isprintable() else "?" for character in text)
 
 

@@ -1,7 +1,7 @@
-"""Running cases: each step through the operator's own functions, then what it gave against what is expected.
+"""Runs cases: each step goes through the operator's own functions, and the result is compared with what is expected.
 
-A `Runner` is what one process does: it keeps the schemas it compiled and one bounded child that renders. How many
-processes there are is the business of `spreading`.
+A `Runner` works in one process: it keeps the schemas that it has compiled, and one child with limits that renders.
+`spreading` decides how many processes there are.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class Subject:
 
     Attributes:
         home: the Promise.
-        suites: its cases, those that were chosen.
-        generated: which of `GENERATED_NAMES` are looked at.
+        suites: its suites, with the cases that were selected.
+        generated: which of `GENERATED_NAMES` are checked.
     """
 
     home: Home
@@ -59,14 +59,14 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to run.
+    """Options of a run.
 
     Attributes:
-        update: a golden folder that differs is not a problem: it is written anew.
-        coverage: remember what of the templates was reached.
-        generated_coverage: by generated inputs, too.
+        update: whether golden folders that differ are written anew, and are not a problem.
+        coverage: whether to measure which lines and branches of the templates are reached.
+        generated_coverage: whether generated inputs count for coverage, too.
         examples: how many inputs to generate for each Promise; 0 for none.
-        seed: what they are generated from.
+        seed: the seed for the generated inputs.
     """
 
     update: bool = False
@@ -78,17 +78,17 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """What became of one case.
+    """The result of one case.
 
     Attributes:
         promise: the Promise's name.
-        file: where the case is written; of a generated one, the Promise.
+        file: the file with the case; for a generated one, the file of the Promise.
         suite: the PromiseTest's name.
         name: the case's name.
         source: where it is written.
-        problems: what is not as expected; nothing when it passed.
-        seconds: how long it took.
-        goldens: golden folders that are different, with what they should hold.
+        problems: what is not as expected; empty when it passed.
+        seconds: how long it took, in seconds.
+        goldens: the golden folders that are different, with what they should hold.
         unchecked: rules of the API that could not be evaluated.
     """
 
@@ -104,13 +104,13 @@ class CaseResult:
 
     @property
     def outcome(self) -> Word:
-        """In a word."""
+        """The result in one word."""
         return "failed" if self.problems else "passed"
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Some cases of one subject, or its generated inputs (``last`` is 0)."""
+    """Some cases of one subject, or its generated inputs if ``last`` is 0."""
 
     subject: int
     first: int = 0
@@ -119,13 +119,14 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of a task.
+    """The results of a task.
 
     Attributes:
-        task: which.
-        results: of its cases.
-        hits: what of the templates of requests was reached until then.
-        own_hits: what of those of the Promise's own workflow. Its pipelines may have the names of the others.
+        task: the task.
+        results: the results of its cases.
+        hits: what was reached so far in the templates of requests.
+        own_hits: what was reached so far in the templates of the Promise's own workflow. They are separate because its
+            pipelines may have the same names.
     """
 
     task: Task
@@ -139,8 +140,8 @@ class Runner:
     """Runs tasks, one after the other.
 
     Args:
-        subjects: what tasks speak of.
-        options: how to run.
+        subjects: the subjects that tasks refer to by number.
+        options: the options of the run.
     """
 
     subjects: Sequence[Subject]
@@ -171,7 +172,7 @@ class Runner:
         return Done(task, results, worker.hits(), own)
 
     def close(self) -> None:
-        """Ends the child."""
+        """Ends the child process."""
         for worker in (self._worker, self._own_worker):
             if worker is not None:
                 worker.close()
@@ -179,10 +180,11 @@ class Runner:
         self._working = (-1, False)
 
     def run_case(self, index: int, suite: Suite, case: Case) -> CaseResult:
-        """Runs one case of the subject of that number.
+        """Runs one case of the subject with this number.
 
         Raises:
-            UnboundedTemplate: a template goes beyond all bounds, and would in each case, for seconds.
+            UnboundedTemplate: a template exceeded its limits. The run ends, since it would do so in each case, for
+            seconds.
         """
         home = self.subjects[index].home
         start = time.perf_counter()
@@ -221,7 +223,7 @@ class Runner:
         )
 
     def _rendered(self, index: int, suite: Suite, step: Step, held: Mapping[str, Any] | None) -> Rendering | None:
-        """What a step gives; None when it edits what is not there."""
+        """The rendering of a step; None when it edits a request that does not exist."""
         if step.own:
             home = self.subjects[index].home
             return render_promise(home, destinations=suite.destinations, render=self._render_own)
@@ -245,7 +247,7 @@ class Runner:
         return found
 
     def _generated(self, index: int, subject: Subject, worker: BoundedWorker) -> tuple[CaseResult, ...]:
-        # Only now: what generates takes longer to load than a hundred cases take altogether.
+        # Imported here, since the generator takes longer to load than a hundred cases take to run.
         from troth.authoring.testing.generated import check_generated
         from troth.authoring.testing.kept import Promises
 
@@ -280,7 +282,7 @@ class Runner:
         )
 
     def _working_for(self, index: int, *, covers: bool) -> BoundedWorker:
-        """The child that renders; one that measures coverage does so for one Promise, since it speaks of pipelines."""
+        """The child that renders. One that measures coverage does so for one Promise, as it only knows pipelines."""
         wanted = (index if covers else -1, covers)
         if self._worker is None or self._working != wanted:
             self.close()
@@ -288,17 +290,17 @@ class Runner:
         return self._worker
 
     def render(self, pipelines: Sequence[JinjaPipeline], context: RenderContext) -> Sequence[Outcome]:
-        """An outcome for each pipeline, from the child that there is."""
+        """Renders pipelines in the current child, and returns an outcome for each."""
         worker = self._worker or self._working_for(-1, covers=False)
         return worker.render_now(pipelines, context)
 
     def _render_own(self, pipelines: Sequence[JinjaPipeline], context: RenderContext) -> Sequence[Outcome]:
-        """The same for the Promise's own workflow, with a coverage of its own."""
+        """The same for the Promise's own workflow, whose coverage is measured separately."""
         self._own_worker = self._own_worker or BoundedWorker(coverage=self._working[1])
         return self._own_worker.render_now(pipelines, context)
 
     def requests_of(self, index: int, suite: Suite | None) -> Requests:
-        """What renders the requests of a suite; its schema is compiled once."""
+        """The renderer for the requests of a suite. The schema is compiled once."""
         destinations = suite.destinations if suite is not None else None
         key = (index, suite.file if suite is not None and destinations is not None else Path())
         if key not in self._requests:
@@ -307,7 +309,7 @@ class Runner:
 
 
 def _expects_own_refusal(suites: Sequence[Suite]) -> bool:
-    """Whether a case says that the Promise's own workflow refuses."""
+    """Whether a case expects the Promise's own workflow to refuse."""
     steps = (step for suite in suites for case in suite.cases for step in case.steps)
     return any(step.own and step.expect.failure is not None for step in steps)
 
@@ -322,14 +324,14 @@ def _requested(step: Step, held: Mapping[str, Any] | None) -> Mapping[str, Any] 
 
 
 def _dropped(step: Step, rendering: Rendering) -> list[Problem]:
-    """A misspelled field is dropped, and then the case tests something else."""
+    """Problems for fields that the API server would drop: the case has a misspelled field, and tests something else."""
     what = "edit" if step.edit is not None else "request"
     words = "is not a field of the API: the API server drops it, and kubectl refuses the request because of it"
     return [Problem(what, f"{field} {words}{became_boolean(field)}", step.source) for field in rendering.dropped]
 
 
 def _is_same(held: Mapping[str, Any] | None, request: Mapping[str, Any]) -> bool:
-    """Whether the one is a later state of the other, and no other object."""
+    """Whether a request is a later state of the one that is held, and not another object."""
     if held is None:
         return False
     now, before = request.get("metadata"), held.get("metadata") or {}

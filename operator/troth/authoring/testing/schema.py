@@ -1,4 +1,4 @@
-"""The JSON Schema of PromiseTest, a file of this package, for editors."""
+"""The JSON Schema of PromiseTest for editors, which is a file of this package."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ FILE: Final = "promise-test.schema.json"
 
 
 def schema_text() -> str:
-    """The schema, draft 7 since that is what editors understand."""
+    """The text of the schema. It is draft 7, since editors understand that."""
     return files("troth.authoring.testing").joinpath(FILE).read_text("utf-8")

@@ -1,4 +1,4 @@
-"""Which cases of a Promise are meant."""
+"""Selects the cases of a Promise by an expression."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ Choice = Callable[[str], bool]
 
 
 class InvalidChoice(TrothError):
-    """What is given to ``-k`` cannot be read."""
+    """The expression that was given to ``-k`` cannot be read."""
 
 
 def choose(expression: str) -> Choice:
-    """Whether a name is chosen by an expression of words, ``and``, ``or``, ``not`` and parentheses.
+    """A function that says whether a name is selected by an expression.
 
-    A word is in a name wherever it stands in it, whatever its case.
+    The expression consists of words, ``and``, ``or``, ``not`` and parentheses. A word selects the names that contain
+    it anywhere, in upper or lower case.
 
     Raises:
         InvalidChoice: the expression cannot be read.

@@ -1,4 +1,4 @@
-"""One run of `troth test`: Promises are read, cases chosen, run, golden folders written, and everything told."""
+"""One run of `troth test`: reads Promises, selects and runs cases, and gathers the results."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from troth.authoring.testing.spreading import run_tasks, split
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What there is to run.
+    """Everything that is to be run.
 
     Attributes:
-        subjects: Promises with their chosen cases.
-        problems: files that cannot be used.
-        deselected: how many cases were not chosen.
+        subjects: the Promises with their selected cases.
+        problems: the errors of files that cannot be used.
+        deselected: how many cases were not selected.
         notes: what is not a mistake, but good to know.
     """
 
@@ -35,19 +35,19 @@ class Collected:
 
     @property
     def count(self) -> int:
-        """How many cases will run, generated inputs with them."""
+        """How many cases will run, including those with generated inputs."""
         return sum(len(subject.cases) + len(subject.generated) for subject in self.subjects)
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What became of a run.
+    """The results of a run.
 
     Attributes:
-        results: of each case, in the order of the files.
-        seconds: how long it took.
-        deselected: how many cases were not chosen.
-        coverage: by Promise, what of its templates was reached; nothing when that was not asked for.
+        results: the result of each case, in the order of the files.
+        seconds: how long it took, in seconds.
+        deselected: how many cases were not selected.
+        coverage: the coverage of each Promise's templates; empty when that was not measured.
     """
 
     results: tuple[CaseResult, ...]
@@ -71,8 +71,8 @@ def collect(homes: Sequence[Path], choice: Choice, *, generated: bool = True) ->
 
     Args:
         homes: folders or files of Promises.
-        choice: which cases are chosen, by ``PROMISE::FILE::CASE``.
-        generated: whether generated inputs are looked at.
+        choice: selects cases by ``PROMISE::FILE::CASE``.
+        generated: whether generated inputs are tried.
     """
     subjects: list[Subject] = []
     problems: list[HomeError] = []
@@ -107,7 +107,7 @@ def run(
     """Runs everything that was collected.
 
     Raises:
-        TrothError: a Promise cannot be used, or a process cannot be had.
+        TrothError: a Promise cannot be used, or a process cannot be started.
     """
     start = time.perf_counter()
     runner = Runner(collected.subjects, options)

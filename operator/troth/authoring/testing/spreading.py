@@ -1,9 +1,9 @@
-"""Tasks over processes, each with its own child that renders.
+"""Spreads tasks over several processes, each with its own child that renders.
 
-They are forks of this one, with what was read already, so a command has them in milliseconds. A process with threads
-must not fork (`engine.workers.forking`): there they are fresh interpreters, which are given what was read. No thread is
-started here, since the processes fork again; so there is no executor of the standard library, which manages its
-processes from one.
+The processes are forks of this one and have what was read already, so they are there in milliseconds. A process with
+threads must not fork (`engine.workers.forking`): then they are new interpreters, which are sent what was read. Threads
+must not be started here, since the processes fork again. For that reason the executors of the standard library, which
+manage their processes from a thread, are not used.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _END_SECONDS: Final = 5.0
 
 
 class SpreadError(TrothError):
-    """A process that runs cases ended, or could not be started."""
+    """A process that runs cases has ended, or could not be started."""
 
 
 def split(runner: Runner) -> list[Task]:
-    """The tasks that there are, the long ones first."""
+    """Splits the work into tasks, the long ones first."""
     tasks = [Task(index) for index, subject in enumerate(runner.subjects) if subject.generated]
     for index, subject in enumerate(runner.subjects):
         count = len(subject.cases)
@@ -39,7 +39,7 @@ def split(runner: Runner) -> list[Task]:
 
 
 def cores() -> int:
-    """The processors that this process may use."""
+    """The number of processors that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:
@@ -49,17 +49,17 @@ def cores() -> int:
 def run_tasks(
     runner: Runner, tasks: Sequence[Task], *, jobs: int, on_done: Callable[[Done], None] | None = None
 ) -> list[Done]:
-    """Runs all tasks, and gives their answers in the order of the tasks.
+    """Runs all tasks, and returns their results in the order of the tasks.
 
     Args:
-        runner: what each process does.
-        tasks: what to do.
-        jobs: how many processes; 1 for this one alone.
-        on_done: is told each answer as it comes.
+        runner: runs the tasks in each process.
+        tasks: the tasks.
+        jobs: the number of processes; with 1, everything runs in this process.
+        on_done: called with each result as it comes.
 
     Raises:
-        SpreadError: a process ended.
-        TrothError: what a task raised, with its words.
+        SpreadError: a process has ended.
+        TrothError: a task raised an exception; the message is the same.
     """
     found: dict[Task, Done] = {}
     answers = (
@@ -123,7 +123,7 @@ def _spread(runner: Runner, tasks: Sequence[Task], jobs: int) -> Iterator[Done]:
 
 @contextlib.contextmanager
 def _no_interrupt() -> Iterator[None]:
-    """Ctrl-C waits, so that it never meets a process that does not pass it over yet."""
+    """Blocks Ctrl-C inside the block, so that it does not reach a new process before that ignores it."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -142,10 +142,10 @@ def _receive(pipe: Connection) -> Done:
 
 
 def _serve(runner: Runner, pipe: Connection, others: Sequence[Connection]) -> None:
-    """What each process does until its pipe is closed: by nobody, as long as it holds the other end itself."""
+    """Runs tasks in a process until its pipe is closed. So the process must close its own copy of the other end."""
     for other in others:
         other.close()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command is told, and closes the pipe
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command gets the signal, and closes the pipe
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     try:
         while True:

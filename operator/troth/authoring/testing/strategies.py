@@ -1,9 +1,10 @@
-"""Hypothesis strategies from the structural schema of a Promise's API.
+"""Makes hypothesis strategies from the structural schema of a Promise's API.
 
 A structural schema is not JSON Schema: an unknown field is pruned, ``x-kubernetes-int-or-string`` is a type, patterns
-are RE2's, rules are CEL. So strategies are built for what it says of types, bounds, enums, patterns and formats, with
-the boundaries more likely than what lies between; whether the API server would take a value is for `engine.admission`
-to say, which whoever draws uses as a filter. Simple values come first: hypothesis shrinks towards them.
+are RE2's, rules are CEL. So strategies are built from what it says about types, bounds, enums, patterns and formats,
+and boundaries are more likely than the values between them. `engine.admission` says whether the API server would
+accept a value, and the caller uses that as a filter. Simple values come first, because hypothesis shrinks towards
+them.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ _BITS: Final[Mapping[str, int]] = {"int32": 31, "int64": 53}
 _REPEATS: Final = re.compile(
     r"(?P<other>\\.|\[\^?\]?(?:\\.|[^\]\\])*\])|(?P<sign>[*+])|\{(?P<least>\d+),(?P<most>\d*)\}", re.DOTALL
 )
-"""A repetition; what only looks like one, escaped or in a class, is found as something other."""
+"""A repetition. What only looks like one, because it is escaped or in a class, is matched by another group."""
 _MOST_REPEATS: Final = 8
 _parser: Any = importlib.import_module("re._parser")
 _DEEPEST: Final = 8
@@ -65,7 +66,7 @@ _LONGEST_PATTERN: Final = 2000
 
 
 def values(schema: Any, depth: int = 0) -> SearchStrategy[Any]:
-    """What a field of this schema may be; an upper bound of what is allowed."""
+    """The values of a field with this schema. Some of them may not be allowed, but every allowed value may occur."""
     if not isinstance(schema, Mapping):
         return st.just({})
     found = _of_type(schema, depth)
@@ -77,7 +78,10 @@ def values(schema: Any, depth: int = 0) -> SearchStrategy[Any]:
 
 
 def near(schema: Any, value: Any) -> SearchStrategy[Any]:
-    """A value that somebody wrote, with few of its fields drawn anew: what must fit together mostly still does."""
+    """Variants of a value that somebody wrote.
+
+    Only a few of its fields are drawn anew, so that fields that must fit together mostly still do.
+    """
     known: dict[int, SearchStrategy[Any]] = {}
 
     def drawn(child: Any, depth: int) -> SearchStrategy[Any]:
@@ -204,7 +208,7 @@ def _fits(text: str, pattern: Any, least: int, most: int) -> bool:
 
 
 def _matching(pattern: Any) -> SearchStrategy[str] | None:
-    """Texts that match, for making them only: what a pattern really means is for RE2 to say, in admission."""
+    """Texts that match a pattern as Python reads it. Admission checks later whether they match RE2's reading."""
     compiled = _pattern(str(pattern))
     if compiled is None:
         return None
@@ -217,7 +221,7 @@ def _matching(pattern: Any) -> SearchStrategy[str] | None:
 
 
 def _pattern(pattern: str) -> re.Pattern[str] | None:
-    """RE2's pattern as Python's; one that Python could search for ever gets small bounds."""
+    """A pattern of RE2 as Python's. A pattern on which Python might search for ever gets small bounds."""
     if len(pattern) > _LONGEST_PATTERN:
         return None
     for name, members in _CLASSES.items():
@@ -233,7 +237,7 @@ def _pattern(pattern: str) -> re.Pattern[str] | None:
 
 
 def _is_nested(parsed: Any, *, inside: bool = False) -> bool:
-    """Whether something is repeated without a bound inside of something that is, too."""
+    """Whether a repetition without an upper bound contains another one."""
     for operation, argument in parsed:
         name = str(operation)
         if name.endswith("_REPEAT"):
@@ -251,7 +255,7 @@ def _is_nested(parsed: Any, *, inside: bool = False) -> bool:
 
 
 def _bounded(pattern: str) -> str:
-    """The pattern with at most 3 repetitions where there is no bound, and with the bounds that are small."""
+    """The pattern with at most 3 repetitions where it does not have a bound, and with its small bounds kept."""
     return _REPEATS.sub(_with_bound, pattern)
 
 

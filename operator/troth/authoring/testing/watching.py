@@ -1,9 +1,9 @@
-"""Waiting until a file of a Promise is different.
+"""Waits until a file of a Promise has changed.
 
-The system's notifications wake this up, and a look at times and sizes decides: a file that was written while the
-cases ran is noticed, a build folder next door is not, and where there are no notifications (some network and
-container file systems) the look now and then is enough. The watcher is closed before cases run, since they are
-faster in a process without threads, which may fork.
+Notifications of the system wake it up, and times and sizes of files decide whether something has changed. So a file
+that was written while the cases ran is noticed, and a build folder next to the Promise is ignored. On file systems
+without notifications (some network and container file systems), the files are also checked now and then. The watcher
+is closed before cases run, since they are faster in a process without threads, which may fork.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ State = Mapping[Path, tuple[int, int]]
 
 
 def state(folders: Sequence[Path]) -> State:
-    """Each file below the folders with its time and size."""
+    """The time and the size of each file below the folders."""
     found: dict[Path, tuple[int, int]] = {}
     for folder in folders:
         for path in folder.rglob("*") if folder.is_dir() else (folder,):
@@ -35,10 +35,10 @@ def state(folders: Sequence[Path]) -> State:
 
 
 def wait_for_change(folders: Sequence[Path], before: State) -> list[Path]:
-    """Returns when something is not as it was before: the files that are different.
+    """Waits until something differs from ``before``, and returns the files that differ.
 
     Raises:
-        KeyboardInterrupt: the person had enough.
+        KeyboardInterrupt: the user has pressed Ctrl-C.
     """
     from watchfiles import watch
 

@@ -1,4 +1,4 @@
-"""The requests that people wrote for a Promise: its examples, and those of its test cases."""
+"""The requests that people wrote for a Promise: its examples, and the requests of its test cases."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from troth.authoring.testing.reading import read_suites
 
 
 def written_requests(home: Home) -> list[Mapping[str, Any]]:
-    """The examples, then what the cases ask for, as far as it is not meant to be refused or to fail.
+    """The examples, followed by the requests of test cases that are not expected to be refused or to fail.
 
-    All cases count, whichever are chosen to run: what is made from them must not depend on that. A test file that
-    cannot be used is passed over; `troth test` tells of it.
+    All cases count, even if only some are selected to run, because what is generated from them must not depend on the
+    selection. A test file that cannot be used is ignored; `troth test` reports it.
 
     Raises:
         HomeError: an example cannot be read.

@@ -1,5 +1,5 @@
-"""The engine's worker as a fork of the command: there in milliseconds, bounded and confined as in the operator.
+"""The engine's worker as a fork of the command: it starts in milliseconds, with the same limits as in the operator.
 
-`bounded_worker` asks it and ends it, `forks` makes it from this process while that has one thread, and `fork_server`
-makes it from another one when this has several.
+`bounded_worker` sends it jobs and ends it. `forks` forks it from this process if that has only one thread, and
+`fork_server` forks it from another process if this one has several.
 """

@@ -1,9 +1,9 @@
-"""A worker of the engine as a fork: there in milliseconds, bounded as in the operator.
+"""A worker of the engine as a fork, which starts in milliseconds and has the same limits as in the operator.
 
-`RenderPool` starts fresh interpreters, which an operator does once and a command for one request would do each time,
-for longer than everything else that it does. What is forked is for `forks` to know. The child runs the very same
-`worker`: it limits its memory and its time, and it is killed here when it does not answer. One command, one author,
-so there are no lanes and no quarantine; what hung is told, and the next job gets a new child.
+`RenderPool` starts new interpreters. The operator does that once, but a command would do it for each request, and it
+would take longer than everything else. `forks` decides which process is forked. The child runs the same `worker`,
+which limits its memory and its time, and it is killed here when it does not answer. A command works for one author
+only, so lanes and a quarantine are not needed; a job that hung is reported, and the next job gets a new child.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class WorkerError(TrothError):
 
 
 class _Gone(Exception):
-    """The child ended."""
+    """The child has ended."""
 
 
 class _Late(Exception):
@@ -49,8 +49,8 @@ class BoundedWorker:
     """A child that renders and checks, one job at a time.
 
     Args:
-        limits: what one job may cost.
-        coverage: measure which lines and branches of the templates are reached (`hits`); slower.
+        limits: the limits of one job.
+        coverage: whether to measure which lines and branches of the templates are reached (`hits`), which is slower.
     """
 
     def __init__(self, *, limits: Limits | None = None, coverage: bool = False) -> None:
@@ -72,22 +72,22 @@ class BoundedWorker:
         self.close()
 
     def render_now(self, pipelines: Sequence[JinjaPipeline], context: RenderContext) -> tuple[Outcome, ...]:
-        """An outcome for each pipeline in their order, up to and including the first failure."""
+        """Renders pipelines in order, and returns their outcomes up to and including the first failure."""
         outcomes = self._ask(pipelines, pack_context(context)) if pipelines else ()
         return tuple(outcome for outcome in outcomes if outcome is not None)
 
     def check(self, pipelines: Sequence[JinjaPipeline]) -> Failure | None:
-        """The first template that cannot be used, as `check_pipeline` finds it."""
+        """The failure of the first template that `check_pipeline` finds unusable; None when all are usable."""
         found = self._ask(pipelines, b"null") if pipelines else ()
         return next((outcome for outcome in found if isinstance(outcome, Failure)), None)
 
     def hits(self) -> frozenset[Hit]:
-        """What its renderings reached until now; a job that had to be killed tells nothing."""
+        """What its renderings have reached so far, without jobs that had to be killed."""
         return frozenset(self._hits)
 
     @property
     def spent(self) -> float:
-        """Seconds of a processor that its jobs took until now; a job that had to be killed is not counted."""
+        """The processor time that its jobs have used so far, in seconds, without jobs that had to be killed."""
         return self._spent
 
     def close(self) -> None:
@@ -99,10 +99,10 @@ class BoundedWorker:
         self._fork, self._jobs, self._replies = None, -1, -1
 
     def start(self) -> None:
-        """Forks the child, if there is none; it may get ready while this process goes on.
+        """Forks the child, unless there is one. It gets ready while this process goes on.
 
         Raises:
-            WorkerError: the system does not let it start.
+            WorkerError: the system does not allow it to start.
         """
         if self._fork is not None:
             return
@@ -120,7 +120,7 @@ class BoundedWorker:
         os.close(replies_out)
         os.set_blocking(jobs_out, False)
         self._fork, self._jobs, self._replies = worker, jobs_out, replies_in
-        # A fork begins with all that the forked process has mapped, which is not what its templates ask for.
+        # A fork begins with everything that the forked process has mapped, which its templates did not ask for.
         bounds = replace(self._limits, memory_bytes=self._limits.memory_bytes + worker.mapped)
         self._send(pack(asdict(bounds)), time.monotonic() + _START_SECONDS)
         self._ready = False
@@ -130,7 +130,7 @@ class BoundedWorker:
         if self._packed[0] is not pipelines:
             self._packed = (pipelines, pack_pipelines(pipelines))
         outcomes: list[Outcome | None] = []
-        # The clock on the wall: in a command one author waits, and "short" is for sharing between many.
+        # Time is measured by the wall clock: in a command one author waits, and "short" is for sharing between many.
         payload = b'{"seconds":%f,"short":false,"coverage":%s,"pipelines":%s,"context":%s}' % (
             seconds,
             b"true" if self._coverage else b"false",

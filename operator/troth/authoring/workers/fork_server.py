@@ -1,4 +1,4 @@
-"""The process that forks for this one, when this one has threads: started when it is first needed, ended at the end."""
+"""A process that forks workers for this one when this one has threads. It is started when it is first needed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _END_SECONDS: Final = 5.0
 
 
 class ForkServer:
-    """A process with one thread that forks workers for this one; any thread may ask it.
+    """A process with one thread that forks workers for this one. Any thread may use it.
 
     Raises:
         OSError: the system does not let it start.
@@ -53,10 +53,12 @@ class ForkServer:
         return self._process.poll() is None
 
     def fork(self, jobs: int, replies: int) -> tuple[int, int]:
-        """A new worker, which reads the one descriptor and writes the other: its process id, what it has mapped.
+        """Forks a worker that reads jobs from one descriptor and writes replies to the other.
+
+        Returns its process id, and the size of its mapped address space in bytes.
 
         Raises:
-            OSError: the system does not let it start, or the server is gone.
+            OSError: the system does not allow it to start, or the server is gone.
         """
         pid, mapped = self._ask(0, [jobs, replies])
         if pid < 0:
@@ -64,7 +66,7 @@ class ForkServer:
         return pid, mapped
 
     def end(self, pid: int) -> None:
-        """Ends a worker; when the server is gone, its workers are, too."""
+        """Ends a worker. If the server is gone, its workers are gone, too."""
         with contextlib.suppress(OSError):
             self._ask(pid, [])
 
@@ -82,10 +84,10 @@ class ForkServer:
             answered = False
             try:
                 socket.send_fds(self._line, [REQUEST.pack(worker)], descriptors)
-                content = self._line.recv(ANSWER.size)  # so few bytes come in one piece
+                content = self._line.recv(ANSWER.size)  # so few bytes always come in one piece
                 answered = len(content) == ANSWER.size
             finally:
-                if not answered:  # what comes later would be taken for the answer to the next question
+                if not answered:  # a late answer would be taken for the answer to the next question
                     self.close()
         if not answered:
             raise ConnectionResetError("the process that starts others ended")
@@ -93,13 +95,13 @@ class ForkServer:
         return pid, mapped
 
 
-# One for each process that needs it: a fork of this one must not talk over its socket.
+# One server for each process: a fork of this process must not use its socket.
 _servers: Final[dict[int, ForkServer]] = {}
 _starting: Final = threading.Lock()
 
 
 def server() -> ForkServer:
-    """The server of this process, started when it is first needed and ended with the process."""
+    """The server of this process, which is started when it is first needed and ended with the process."""
     with _starting:
         found = _servers.get(os.getpid())
         if found is None or not found.is_running:

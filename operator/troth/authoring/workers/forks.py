@@ -1,4 +1,4 @@
-"""The workers of a command: forks of itself while it has one thread, else of a server that has no other."""
+"""Forks the workers of a command: from the command itself while it has one thread, otherwise from a server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Fork:
     """A worker that was forked.
 
     Attributes:
-        mapped: the address space that it began with, in bytes.
+        mapped: the size of the address space with which it began, in bytes.
     """
 
     pid: int
@@ -32,18 +32,18 @@ class Fork:
 
 
 def fork(jobs: int, replies: int, others: tuple[int, int]) -> Fork:
-    """A new worker.
+    """Forks a new worker.
 
     Args:
-        jobs: the descriptor it reads.
-        replies: the descriptor it writes.
-        others: the other ends of both, which are this process's alone.
+        jobs: the descriptor from which it reads.
+        replies: the descriptor to which it writes.
+        others: the other ends of both, which the worker must not keep open.
 
     Raises:
-        OSError: the system does not let it start.
+        OSError: the system does not allow it to start.
     """
     if has_threads():
-        from troth.authoring.workers.fork_server import server  # no command needs it
+        from troth.authoring.workers.fork_server import server  # commands without threads do not need it
 
         forks = server()
         pid, mapped = forks.fork(jobs, replies)
