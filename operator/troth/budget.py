@@ -1,12 +1,12 @@
-"""How many bytes may be in flight at once: loads, unpacking and submissions wait here for room.
+"""Limits how many bytes are in flight at once: loading, unpacking and submitting wait here for room.
 
-A count of tasks bounds no memory when one of them holds a kilobyte and the next thirty megabytes. So who is about to
-hold bytes says how many, and waits until there is room for them. Within each of two parts it is first come, first
-served: a quarter is kept for small needs, so that they never stand behind large ones, and large ones never starve for
-a stream of small ones. Whoever holds room must not ask for more of it: that could wait for itself.
+A limit of tasks does not limit memory when one task holds a kilobyte and the next one thirty megabytes. So a task that
+is about to hold bytes says how many, and waits until there is room for them. There are two parts, each of which is
+first come, first served: a quarter is kept for small needs, so that they never wait behind large ones, and large ones
+do not starve because of many small ones. A task that holds room must not ask for more, since it could wait for itself.
 
-Rejected: one queue for all (a stranger's kilobyte would wait for all megabytes before it), priorities by size (the
-largest would wait for ever).
+Rejected: one queue for all (a kilobyte would wait for all the megabytes of others before it), and priorities by size
+(the largest would wait for ever).
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 IN_FLIGHT: Final = 96 * 1024 * 1024
-"""Bytes that are in flight at once unless something else is said."""
+"""The default for the number of bytes that may be in flight at once."""
 
 _SMALL: Final = 256 * 1024
 
 
 class Budget:
-    """Room for so many bytes."""
+    """Room for a number of bytes."""
 
     def __init__(self, total: int = IN_FLIGHT, *, small: int = _SMALL) -> None:
-        """All of it is free.
+        """Makes the budget; all of it is free.
 
         Args:
-            total: bytes.
+            total: the size of the budget in bytes.
             small: the largest need, in bytes, that counts as small.
         """
         self._small_size = small
@@ -39,9 +39,9 @@ class Budget:
 
     @asynccontextmanager
     async def hold(self, size: int) -> AsyncIterator[None]:
-        """Waits for room for ``size`` bytes, and has it inside the block.
+        """Waits for room for ``size`` bytes, and keeps it until the end of the block.
 
-        Who needs more than there is gets all of it, alone.
+        A task that needs more than the total gets all of it, alone.
         """
         room = self._small if size <= self._small_size else self._large
         size = min(max(1, size), room.total)
@@ -67,7 +67,7 @@ class _Room:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # it got the room in the same moment
+            if turn.done() and not turn.cancelled():  # it got the room at the same moment
                 self.give(size)
             else:
                 self._waiting.remove((turn, size))

@@ -1,9 +1,9 @@
-"""A program that runs beside this one, and whose pipes are closed by whoever started it.
+"""A child process whose pipes are closed together with it.
 
-`asyncio.create_subprocess_exec` closes a program's pipes once the program has ended and closed them itself. One that
-is ended by its parent may have children that hold its pipes for longer, and the parent's loop may be closed by
-then: what is left is closed by the garbage collector, in whatever code runs at that moment, which fails because the
-loop is gone. So a program is ended here together with its pipes, and `end` returns when nothing of it is left.
+`asyncio.create_subprocess_exec` closes a program's pipes when the program has ended and has closed them itself. If the
+parent ends it, the program may have children that hold its pipes for longer, and the parent's event loop may be closed
+by then. The rest is then closed by the garbage collector, in whatever code runs at that moment, which fails because
+the loop is gone. So a program is ended here together with its pipes, and `end` returns when nothing of it is left.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from typing import Any, Final, cast
 
 _DEFAULT_LIMIT: Final = 1 << 16
 _START_SECONDS: Final = 10.0
-_END_SECONDS: Final = 10.0  # only what the kernel holds takes longer than an instant
+_END_SECONDS: Final = 10.0  # it takes an instant, unless the process is blocked in the kernel
 
 
 class SaysTooMuch(Exception):
-    """A program writes more than whoever started it is ready to hold."""
+    """A program writes more than its owner is ready to hold."""
 
 
 class _Streams(SubprocessStreamProtocol):
-    """Tells when the program and all of its pipes are gone."""
+    """Notices when the program and all of its pipes are gone."""
 
     def __init__(self, limit: int, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(limit, loop)
@@ -53,7 +53,7 @@ class _Streams(SubprocessStreamProtocol):
 
 
 class ChildProcess:
-    """A program that was started. Its owner calls `end`, whatever happened."""
+    """A program that was started. Its owner must always call `end`."""
 
     def __init__(
         self, process: Process, transport: asyncio.SubprocessTransport, streams: _Streams, *, group: bool
@@ -80,16 +80,17 @@ class ChildProcess:
 
         Args:
             program: its name or its path.
-            arguments: what it is given.
-            environment: all of its environment.
-            folder: where it runs.
-            reads: its standard input is a pipe; else there is nothing to read.
-            says: its standard error is a pipe, as its standard output is; else it is this process's.
-            group: it leads a group of its own, and all of that is ended with it.
+            arguments: its arguments.
+            environment: its whole environment.
+            folder: its working folder; that of this process if None.
+            reads: whether its standard input is a pipe. Otherwise its standard input is empty.
+            says: whether its standard error is a pipe, as its standard output is. Otherwise it is that of this
+                process.
+            group: whether it leads a process group of its own, all of which is ended with it.
             limit: how many bytes of its output are read ahead.
 
         Raises:
-            OSError: the system does not let it start.
+            OSError: the system does not allow it to start.
         """
         loop = asyncio.get_running_loop()
         starting = asyncio.ensure_future(
@@ -105,7 +106,7 @@ class ChildProcess:
                 start_new_session=group,
             )
         )
-        # asyncio itself waits for ever when it is cancelled here and a child of the program holds the pipes.
+        # asyncio would wait for ever if it was cancelled here while a child of the program holds the pipes.
         cancelled = await _wait_for(starting, _START_SECONDS)
         if cancelled is not None and (not starting.done() or starting.exception() is not None):
             starting.cancel()
@@ -124,31 +125,31 @@ class ChildProcess:
 
     @property
     def stdin(self) -> asyncio.StreamWriter:
-        """Where it reads, if it does."""
+        """Its standard input; only if it was started with ``reads``."""
         return cast("asyncio.StreamWriter", self._process.stdin)
 
     @property
     def stdout(self) -> asyncio.StreamReader:
-        """What it writes."""
+        """Its standard output."""
         return cast("asyncio.StreamReader", self._process.stdout)
 
     @property
     def stderr(self) -> asyncio.StreamReader:
-        """What it says besides, if that is a pipe."""
+        """Its standard error; only if it was started with ``says``."""
         return cast("asyncio.StreamReader", self._process.stderr)
 
     @property
     def returncode(self) -> int | None:
-        """Its exit code, once it has ended."""
+        """Its exit code; only when it has ended."""
         return self._process.returncode
 
     async def communicate(self, content: bytes | None = None, *, most: int | None = None) -> tuple[bytes, bytes]:
-        """Gives it all that it reads, and reads what it writes until it has ended and closed its pipes.
+        """Writes ``content`` to its standard input, and reads its output until it has ended and closed its pipes.
 
-        Of its standard error the last 64 KiB are kept.
+        Returns its standard output, and the last 64 KiB of its standard error.
 
         Raises:
-            SaysTooMuch: its standard output has more than ``most`` bytes; `end` it.
+            SaysTooMuch: its standard output has more than ``most`` bytes. It still runs; `end` it.
         """
         others = [asyncio.ensure_future(self._feed(content)), asyncio.ensure_future(self._read_end())]
         try:
@@ -191,15 +192,15 @@ class ChildProcess:
         return end
 
     async def end(self) -> int:
-        """Ends the program, if it has not ended, and closes its pipes; its exit code.
+        """Kills the program if it has not ended, and closes its pipes. Returns its exit code.
 
-        A cancellation is passed on when nothing is left of it.
+        If this is cancelled, the cancellation is passed on when nothing is left of the program.
         """
         gone = self._streams.gone
         if not gone.done():
             self._kill()
             if self._process.stdin is not None and not self._process.stdin.is_closing():
-                self._process.stdin.transport.abort()  # what it has not read yet is not waited for
+                self._process.stdin.transport.abort()  # do not wait until it has read the rest
             self._transport.close()
         cancelled = await _wait_for(gone, _END_SECONDS)
         if cancelled is not None:
@@ -208,7 +209,7 @@ class ChildProcess:
         return -signal.SIGKILL if code is None else code
 
     def _kill(self) -> None:
-        """While its id, or that of its group, cannot be anybody else's."""
+        """Kills the program or its group, as long as its id cannot belong to another process."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if self._group and not self._has_ended:
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -217,7 +218,7 @@ class ChildProcess:
 
 
 async def _wait_for(future: asyncio.Future[Any], seconds: float) -> asyncio.CancelledError | None:
-    """Waits also while it is cancelled, for no longer than so many seconds; the cancellation."""
+    """Waits for at most this many seconds, even if it is cancelled meanwhile. Returns the cancellation, or None."""
     clock = asyncio.get_running_loop().time
     end = clock() + seconds
     cancelled: asyncio.CancelledError | None = None

@@ -1,6 +1,6 @@
-"""Where the folders are that ship with the package: its definitions and its library of Promises.
+"""Finds the folders that ship with the package: its definitions and its library of Promises.
 
-An installed package has them inside; a checkout has them at its top, where people look for them.
+An installed package contains them; in a checkout they are at the top, where people look for them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def shipped_folder(name: str) -> Path:
     """The folder ``crds`` or ``promises``.
 
     Raises:
-        NotShipped: it is in neither place.
+        NotShipped: it is in neither of these places.
     """
     package = Path(__file__).resolve().parent
     for folder in (package / name, package.parents[1] / name):

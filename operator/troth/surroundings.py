@@ -1,9 +1,9 @@
-"""What a program that is started here gets of the surroundings: nothing that lies where somebody happens to work.
+"""Keeps programs that are started here from using modules and programs in the current working folder.
 
-`python -m` looks for modules in the working folder first, and `PYTHONPATH` is looked through for a `sitecustomize.py`
-before anything else runs. So a folder with a `yaml.py` or a `prometheus_client.py` in it, such as somebody's Promise,
-would have its code run. A Python that is started here gets the folders where this one has its modules, and no others.
-In the same way a `git` in the working folder is not the git that is meant, whatever a `PATH` with a `.` in it says.
+`python -m` looks for modules in the working folder first, and for a `sitecustomize.py` in `PYTHONPATH` before anything
+else runs. So the code in a folder with a `yaml.py` or a `prometheus_client.py`, which may be somebody's Promise,
+would be run. A Python that is started here only gets the folders in which this one has its modules. In the same way,
+a `git` in the working folder must not be run, even if `PATH` has a `.` in it.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ _OURS: Final = str(Path(__file__).parents[1])
 
 
 def python() -> list[str]:
-    """This interpreter, so that it looks for modules neither in its working folder nor in those of its user."""
+    """The command of this interpreter, which does not look for modules in its working folder or its user's folders."""
     return [sys.executable, "-P", "-s"]
 
 
 def python_command(module: str) -> list[str]:
-    """The command of a fresh interpreter that runs a module; it needs `python_environment`."""
+    """The command of a new interpreter that runs a module. It needs `python_environment`."""
     return [*python(), "-m", module]
 
 
 def python_environment(surroundings: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of a fresh interpreter: where modules are, and of what it is given all that is not Python's."""
+    """The environment of a new interpreter: the given variables without those of Python, and where modules are."""
     passed_on = {name: value for name, value in (surroundings or {}).items() if not name.startswith("PYTHON")}
     return {**passed_on, "PYTHONPATH": os.pathsep.join(module_folders())}
 
 
 def module_folders() -> list[str]:
-    """Where this interpreter has its modules: absolute paths, in the order in which they are looked through.
+    """The folders in which this interpreter has its modules: absolute paths, in the order of the search.
 
-    Without the working folder and what is in it, which Python or pytest may have put there, unless it is where
-    Python, an environment or Troth is installed, or where `PYTHONPATH` points with an absolute path.
+    The working folder and the folders in it, which Python or pytest may have added, are left out. They stay if Python,
+    an environment or Troth is installed there, or if `PYTHONPATH` names them with an absolute path.
     """
     here = os.getcwd()  # noqa: PTH109 - text in, text out
     asked = os.environ.get("PYTHONPATH", "").split(os.pathsep)
@@ -51,13 +51,13 @@ def module_folders() -> list[str]:
 
 
 def installed_folders() -> set[str]:
-    """Where Python's own modules, those of its environment and Troth's are."""
+    """The folders of Python's own modules, those of its environment, and Troth's."""
     user = {site.USER_SITE} if site.ENABLE_USER_SITE and site.USER_SITE else set()
     return {_OURS, os.path.dirname(os.__file__), *site.getsitepackages(), *user}  # noqa: PTH120
 
 
 def absolute_path(path: str) -> str:
-    """A `PATH` without what is relative to the working folder; an empty entry is. Go looks for programs so, too."""
+    """A `PATH` without entries that are relative to the working folder, such as empty ones. Go does the same."""
     return os.pathsep.join(entry for entry in path.split(os.pathsep) if os.path.isabs(entry))  # noqa: PTH117
 
 

@@ -1,21 +1,21 @@
-"""Whose turn it is: what waits belongs to a row and a column, and neither a full row nor a full column blocks others.
+"""Takes turns between rows and columns, so that neither a full row nor a full column blocks the others.
 
-A row is a namespace, a column a Promise: somebody may have a thousand requests in one namespace, and the requests of
-one slow Promise may come from a thousand namespaces. Turns alternate. In one the rows rotate, and within a row its
-columns; in the next the columns rotate, and within a column its rows. The two rotations know nothing of each other,
-so each keeps what it promises alone:
+Every item that waits belongs to a row, which is a namespace, and a column, which is a Promise: somebody may have a
+thousand requests in one namespace, and the requests of one slow Promise may come from a thousand namespaces. Turns
+alternate. In one turn the rows rotate, and within a row its columns; in the next turn the columns rotate, and within a
+column its rows. The two rotations are independent, so each of them keeps its own promise:
 
-* whoever waits alone in its row and its column is served after ``2 * min(rows, columns) + 1`` turns at most;
+* an item that waits alone in its row and its column is served after ``2 * min(rows, columns) + 1`` turns at most;
 * any other place (a row and a column together) is served within twice the number of rows times the columns of its
   row, and within twice the number of columns times the rows of its column, whatever is added meanwhile.
 
-Inside a place it is first come, first served. Who comes anew stands before the place that was served just now: two
-hundred requests that hang, and one of them that was mended, would else cost it two turns of theirs.
+Within a place it is first come, first served. A new place is put before the place that was served last: otherwise one
+request that was mended, among two hundred that hang, would have to wait for two turns of theirs.
 
-Rejected: *one rotation of rows* (a slow Promise used from two hundred namespaces has two hundred turns of two hundred
-and one); *one order by who was served last* (whoever shares its row with one crowd and its column with another is
-always the one that was served just now, and starves); *by how much was used* (the same, and what a turn costs is known
-only when it is over).
+Rejected: *one rotation of rows* (a slow Promise that is used from two hundred namespaces has two hundred of two
+hundred and one turns); *one order by the last turn* (an item that shares its row with one crowd and its column with
+another always counts as served just now, and starves); *an order by how much was used* (it has the same problem, and
+what a turn costs is only known when it is over).
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ Inner = TypeVar("Inner", bound=Hashable)
 
 
 class _Rotation(Generic[Outer, Inner]):
-    """Names that take turns, and within each of them others that do."""
+    """Outer names that take turns, and for each of them inner names that do."""
 
     def __init__(self) -> None:
         self._order: OrderedDict[Outer, OrderedDict[Inner, None]] = OrderedDict()
-        self._last: tuple[Outer, Inner] | None = None  # who had the last turn
+        self._last: tuple[Outer, Inner] | None = None  # the names that had the last turn
 
     def add(self, outer: Outer, inner: Inner) -> None:
-        """Puts a name at the end, but before who had the last turn, who else would have two in a row."""
+        """Puts a name at the end, but before the one that had the last turn, which would else have two in a row."""
         is_new = outer not in self._order
         within = self._order.setdefault(outer, OrderedDict())
         within.setdefault(inner, None)
@@ -58,7 +58,7 @@ class _Rotation(Generic[Outer, Inner]):
             del self._order[outer]
 
     def advance(self, admits: Callable[[Outer, Inner], bool] | None) -> tuple[Outer, Inner] | None:
-        """Who is next among those that are admitted. Who is not admitted keeps its place in front."""
+        """The names whose turn is next, among those that are admitted. The others keep their places in front."""
         for outer, within in self._order.items():
             for inner in within:
                 if admits is None or admits(outer, inner):
@@ -83,7 +83,7 @@ class Turns(Generic[T, R, C]):
         return self._length
 
     def add(self, item: T, row: R, column: C) -> None:
-        """Puts an item, which does not wait yet, behind the others of its place."""
+        """Adds an item that does not wait yet, after the other items of its place."""
         items = self._places.get((row, column))
         if items is None:
             items = self._places[row, column] = OrderedDict()
@@ -93,7 +93,7 @@ class Turns(Generic[T, R, C]):
         self._length += 1
 
     def remove(self, item: T, row: R, column: C) -> bool:
-        """Takes an item out; whether it was there."""
+        """Removes an item. Returns whether it was there."""
         items = self._places.get((row, column))
         if items is None or item not in items:
             return False
@@ -102,10 +102,10 @@ class Turns(Generic[T, R, C]):
         return True
 
     def take(self, admits: Callable[[R, C], bool] | None = None) -> T | None:
-        """The item whose turn it is, which then waits no more; None when none is admitted.
+        """Removes and returns the item whose turn it is; None when no item is admitted.
 
         Args:
-            admits: whether a row and a column may have a turn now; None admits all.
+            admits: says whether a row and a column may have a turn now; None admits all.
         """
         place = self._next(admits)
         if place is None:
@@ -116,7 +116,7 @@ class Turns(Generic[T, R, C]):
         return item
 
     def take_place(self, row: R, column: C) -> list[T]:
-        """All items of one place, which then wait no more."""
+        """Removes and returns all items of one place."""
         items = self._places.get((row, column), OrderedDict())
         found = list(items)
         for item in found:
@@ -124,19 +124,19 @@ class Turns(Generic[T, R, C]):
         return found
 
     def position(self, item: T, row: R, column: C) -> int | None:
-        """How many stand before an item in its own place; None when it does not wait."""
+        """How many items are before an item in its own place; None when it does not wait."""
         items = self._places.get((row, column))
         if items is None or item not in items:
             return None
         return next(number for number, other in enumerate(items) if other is item or other == item)
 
     def sizes(self) -> Iterator[tuple[R, C, int]]:
-        """How many wait in each place."""
+        """The number of items that wait in each place, with its row and column."""
         for (row, column), items in self._places.items():
             yield row, column, len(items)
 
     def __iter__(self) -> Iterator[T]:
-        """The items, place by place."""
+        """The items that wait, place by place."""
         for items in self._places.values():
             yield from items
 

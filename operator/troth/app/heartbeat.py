@@ -1,4 +1,4 @@
-"""Measures how late the event loop is, and remembers the worst of the last minute for the liveness probe."""
+"""Measures how late the event loop is, and remembers the worst lag of the last minute for the liveness probe."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MEMORY = 60.0
 
 
 class Heartbeat:
-    """Beats four times a second; how late each beat comes is the loop's lag."""
+    """Wakes up four times a second. How late it wakes up is the lag of the event loop."""
 
     def __init__(self, *, clock: Callable[[], float], report: Callable[[float], None]) -> None:
         self._clock = clock
@@ -19,7 +19,7 @@ class Heartbeat:
         self._lags: deque[tuple[float, float]] = deque()
 
     async def run(self) -> None:
-        """Runs until cancelled."""
+        """Runs until it is cancelled."""
         while True:
             before = self._clock()
             await asyncio.sleep(_INTERVAL)

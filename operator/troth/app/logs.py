@@ -1,4 +1,4 @@
-"""Logs for people (one line, coloured by nobody) or for machines (one JSON object a line), on standard error."""
+"""Logs on standard error, for people (plain lines) or for machines (one JSON object on each line)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _FIELDS: Final = ("kind", "namespace", "object", "store")
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, and the fields of the object it is about."""
+    """Formats a record as a JSON object: time, level, logger, message, and the fields of the object it is about."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """The line for a record."""
         entry: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -33,7 +33,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def set_up_logs(log_format: str, level: str, stream: TextIO | None = None) -> None:
-    """Sends everything that is logged to ``stream`` (standard error)."""
+    """Sends everything that is logged to ``stream``, or to standard error if it is None."""
     handler = logging.StreamHandler(stream or sys.stderr)
     if log_format == "json":
         handler.setFormatter(JsonFormatter())
@@ -42,8 +42,8 @@ def set_up_logs(log_format: str, level: str, stream: TextIO | None = None) -> No
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # kopf reports its own progress, which says nothing that ours does not.
+    # kopf reports its own progress, which does not add anything to our own lines.
     logging.getLogger("kopf").setLevel(max(logging.WARNING, root.level))
-    logging.getLogger("kopf.activities.authentication").setLevel(logging.ERROR)  # it ends by being cancelled
+    logging.getLogger("kopf.activities.authentication").setLevel(logging.ERROR)  # it always ends cancelled
     logging.getLogger("aiohttp").setLevel(max(logging.WARNING, root.level))
     logging.getLogger("asyncio").setLevel(max(logging.WARNING, root.level))

@@ -1,4 +1,4 @@
-"""Counts renders and store writes on their way through, so that neither the engine nor the stores know of metrics."""
+"""Counts renderings and writes to stores, so that neither the engine nor the stores need to know about metrics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 class MeteredRenderer:
-    """A renderer that counts."""
+    """A renderer that counts renderings and passes them on to another one."""
 
     def __init__(self, renderer: Renderer, metrics: Metrics, clock: Callable[[], float]) -> None:
         self._renderer = renderer
@@ -35,12 +35,12 @@ class MeteredRenderer:
         return outcomes
 
     async def check(self, pipelines: Sequence[JinjaPipeline]) -> Failure | None:
-        """Checks; not counted, it happens once for each version of a Promise."""
+        """Checks. This is not counted, since it happens once for each version of a Promise."""
         return await self._renderer.check(pipelines)
 
 
 class MeteredWriter:
-    """A store's writer that counts."""
+    """A store's writer that counts writes and passes all calls on to another one."""
 
     def __init__(self, writer: StateStoreWriter, store: str, metrics: Metrics) -> None:
         self._writer = writer

@@ -1,7 +1,8 @@
-"""What the operator counts, for Prometheus.
+"""The metrics of the operator for Prometheus.
 
-One registry, made by whoever wires the operator and handed to those who count: no global one, so two operators in
-one process (a test) do not add up. Names follow Prometheus' conventions: base units, ``_total`` for counters.
+Each operator makes a registry of its own and passes it to the parts that count. It is not global, so that the counts
+of two operators in one process (in a test) are not added up. Names follow Prometheus' conventions: base units, and
+``_total`` for counters.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class Metrics:
-    """The counters of one operator."""
+    """The metrics of one operator."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -74,50 +75,50 @@ class Metrics:
         )
 
     def reconciled(self, kind: str, outcome: str, seconds: float) -> None:
-        """One reconcile ended."""
+        """Counts a reconcile that ended after some seconds."""
         self._reconciles.labels(kind, outcome).inc()
         self._reconcile_seconds.labels(kind).observe(seconds)
 
     def waited(self, seconds: float) -> None:
-        """A key was taken from the queue."""
+        """Notes for how many seconds a key was ready before it was taken from the queue."""
         self._queue_wait.observe(seconds)
 
     def rendered(self, outcome: str, seconds: float) -> None:
-        """One object was rendered; ``outcome`` is ``rendered`` or a failure's reason."""
+        """Counts a rendering of one object; ``outcome`` is ``rendered`` or the reason of a failure."""
         self._renders.labels(outcome).inc()
         self._render_seconds.observe(seconds)
 
     def wrote(self, store: str, outcome: str, *, files: int = 0) -> None:
-        """A claim was handed to a store."""
+        """Counts a claim that was passed to a store, and the files that it changed."""
         self._writes.labels(store, outcome).inc()
         if outcome == "changed":
             self._files.labels(store).inc(files)
 
     def called(self, method: str, path: str, status: int, seconds: float) -> None:
-        """A call to an API server ended."""
+        """Counts a call to an API server that ended."""
         del path, seconds
         self._api_calls.labels(method, str(status)).inc()
 
     def committed(self, store: str) -> None:
-        """A store has a new version."""
+        """Counts a new version of a store, such as a commit."""
         self._commits.labels(store).inc()
 
     def lagged(self, seconds: float) -> None:
-        """The loop was late."""
+        """Notes by how many seconds the event loop was late."""
         self._loop_lag.set(seconds)
 
     def read(self, source: Callable[[], Snapshot]) -> None:
-        """Registers where to read what is not counted but looked up."""
+        """Registers the source of the values that are not counted, but read when the metrics are requested."""
         self.registry.register(_SnapshotCollector(source))
 
     def render(self) -> bytes:
-        """The exposition text."""
+        """The metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What is looked up when somebody asks: queue and informers."""
+    """The values of the queue and the informers at the time of a request for metrics."""
 
     queue_depth: int
     queue_delayed: int

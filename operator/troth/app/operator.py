@@ -1,7 +1,8 @@
-"""Wires the operator together. Decides nothing.
+"""Makes the parts of the operator, connects them, and starts and stops them. Nothing is decided here.
 
-The order matters twice: reconciling begins only when every kind has been listed (a Work seen before the destinations
-would look unschedulable), and the end runs backwards: first no new reconcile, then the writers finish, then the rest.
+The order matters twice. Reconciling begins only when every kind has been listed, since a Work that is seen before the
+Destinations would look unschedulable. And the parts are stopped in reverse order: first the reconciles, then the
+writers, which finish what they are writing, then the rest.
 """
 
 from __future__ import annotations
@@ -74,11 +75,11 @@ logger = logging.getLogger(__name__)
 
 MIB = 1024 * 1024
 _PREPARE_DELAY = 1.0
-_PATIENCE = 3.0  # with a destination's cluster; its store is looked at again, and says meanwhile what is wrong
+_PATIENCE = 3.0  # seconds in which a destination's cluster must answer; its store is checked again later
 
 
 class Operator:
-    """One running operator: `start`, then `stop`. ``failed`` is called when a part of it ends by itself."""
+    """One operator, with `start` and `stop`. ``failed`` is called with a reason when a part of it ends by itself."""
 
     def __init__(self, settings: Settings, credentials: Credentials, *, failed: Callable[[str], None]) -> None:
         self._settings = settings
@@ -156,7 +157,7 @@ class Operator:
         self._own(self._reconcile(runner), "reconciling")
 
     async def stop(self) -> None:
-        """Ends everything, within the grace that the settings give."""
+        """Ends everything within the grace period of the settings."""
         logger.info("shutting down: finishing what is being written")
         self._stopping = True
         for task in reversed(self._tasks):
@@ -197,7 +198,8 @@ class Operator:
         await self._prepare()
         self._informers.start()
         await self._informers.wait_synced()
-        # What the lists left is there to stay: looking through it again and again would hold the loop for 50 ms.
+        # The listed objects will stay. If the garbage collector looked through them each time, it would block the loop
+        # for 50 ms.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
@@ -225,13 +227,13 @@ class Operator:
         return open_it
 
     async def _connect(self, kubeconfig: bytes) -> Client:
-        """A client of a destination's cluster. What a Secret says may not name this machine's files or programs."""
+        """A client for a destination's cluster. The kubeconfig may not name files or programs on this machine."""
         document = await asyncio.to_thread(read_kubeconfig, kubeconfig)
         credentials = await from_kubeconfig_dict(document)
         return Client(credentials, on_call=self.metrics.called, patience=_PATIENCE)
 
     async def _prepare(self) -> None:
-        """Makes the operator's own namespace and its key, without which it cannot tell what it wrote itself."""
+        """Makes the operator's namespace and its sealing key, by which it recognises what it wrote itself."""
         said = ""
         while True:
             try:
@@ -239,7 +241,8 @@ class Operator:
                 key, since = await load_seal_key(self._client, self._settings.system_namespace)
                 self._seals.use(key, since=since)
             except (KubeError, NoSealKey) as error:
-                # An API server in trouble does not end the operator: meanwhile the probes report that it is not ready.
+                # The operator goes on while the API server has a problem; the probes report meanwhile that it is not
+                # ready.
                 self._lacking = str(error)
                 if self._lacking != said:
                     said = self._lacking
@@ -263,7 +266,7 @@ class Operator:
             except Forbidden:
                 logger.warning("the namespace %s does not exist and may not be created; create it", name)
         except Forbidden:
-            return  # it is where the operator runs: it exists
+            return  # the operator runs in this namespace, so it exists
 
     async def _open_ports(self) -> None:
         settings = self._settings
@@ -312,7 +315,7 @@ class Operator:
         )
 
     def _own(self, work: Awaitable[None], name: str) -> None:
-        """Runs a part for as long as the operator runs; its end by itself is the end of the operator."""
+        """Runs a part for as long as the operator runs. If the part ends by itself, the operator ends, too."""
 
         async def run() -> None:
             await work
@@ -334,7 +337,7 @@ class Operator:
 
 
 def _tell_unreadable(events: EventRecorder, obj: Mapping[str, Any], error: InvalidObject) -> None:
-    """An Event on an object that is set aside: without a view of it nobody can write its conditions."""
+    """Records an Event on an object that cannot be read: without a view of it, no conditions can be written."""
     meta = read_metadata(obj)
     reference = ObjectReference(
         str(obj.get("apiVersion") or ""), str(obj.get("kind") or ""), meta.name, meta.namespace, meta.uid

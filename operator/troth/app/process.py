@@ -1,9 +1,9 @@
-"""The process: kopf runs its life from the first signal to the last clean-up.
+"""Runs the operator in a process whose start, signals and end are handled by kopf.
 
-kopf gives us start-up and clean-up in the right order, the handling of signals, and an end in spite of whatever hangs.
-It asks the API server nothing (docs/architecture.md): its watches cannot be trusted with what others write, so it is
-given no handlers for resources. It would nevertheless read at its start which kinds there are, for itself, and end the
-process when that fails for 54 seconds. So it is told that it needs none, and it is not logged in.
+kopf calls start-up and clean-up in the right order, handles signals, and ends the process even if something hangs. It
+does not ask the API server for anything (docs/architecture.md): its watches cannot be trusted with what others write,
+so it does not get any handlers for resources. It would nevertheless read at its start which kinds there are, and end
+the process when that fails for 54 seconds. So it is told that it does not need any kinds, and it is not logged in.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 import kopf
-from kopf._cogs.structs.references import Insights  # `kopf.operator` takes one, and no public module has it
+from kopf._cogs.structs.references import Insights  # `kopf.operator` takes it; it is not public
 
 from troth.app.operator import Operator
 from troth.app.settings import Settings
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 async def run_operator(settings: Settings) -> str:
-    """Runs until a signal or a failure ends it. Answers why it failed, or ""."""
+    """Runs until a signal or a failure ends it. Returns the reason of the failure; empty after a signal."""
     keep_memory_private()
     for lacking in missing():
         logger.warning(
@@ -58,10 +58,10 @@ async def run_operator(settings: Settings) -> str:
 
 
 def keep_memory_private() -> None:
-    """No other process of this user reads this one's memory, and no dump of it is written: credentials are in it."""
+    """Prevents other processes of the user from reading this one's memory, which holds credentials, and core dumps."""
     with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # inherited by git and its like
-    with suppress(OSError, AttributeError):  # only Linux has it
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # git and other child processes inherit it
+    with suppress(OSError, AttributeError):  # it only exists on Linux
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
@@ -79,13 +79,13 @@ def _registry(operator: Operator, ended: asyncio.Event) -> kopf.OperatorRegistry
     @kopf.on.cleanup(registry=registry, id="stop")
     async def stop(**_: Any) -> None:
         await operator.stop()
-        ended.set()  # after a signal kopf's own waiter for this flag would otherwise be waited for, for 5 s
+        ended.set()  # otherwise kopf would wait for 5 s after a signal for its own task that waits for this flag
 
     return registry
 
 
 def _no_kinds() -> Insights:
-    """What kopf is to find out about the cluster: nothing."""
+    """The kinds in the cluster as kopf would find them: none, so that it does not look for them."""
     insights = Insights()
     insights.backbone.selectors.clear()
     return insights

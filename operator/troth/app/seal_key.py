@@ -1,8 +1,8 @@
-"""The operator's key for its seals (`troth.engine.placement.seals`), kept in a Secret of its own namespace.
+"""The operator's key for its seals (`troth.engine.placement.seals`), which is kept in a Secret of its own namespace.
 
-Made once, at the first start; restarts and other replicas read the same one. It is immutable, since a key that
-changes makes every seal void: whoever wants another deletes the Secret and restarts the operator, which then makes
-one, and seals everything anew as the owners of it are reconciled. Nothing is removed for that.
+It is made once, at the first start; later starts and other replicas read the same key. The Secret is immutable, since
+another key makes every seal invalid. To replace the key, delete the Secret and restart the operator, which then makes
+a new one, and seals everything again as the owners are reconciled. Nothing is removed because of that.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _FIELD: Final = "key"
 
 
 class NoSealKey(TrothError):
-    """The key can neither be read nor made; the message says what to do."""
+    """The key can neither be read nor made. The message says what to do."""
 
 
 async def load_seal_key(client: Client, namespace: str) -> tuple[bytes, str]:
-    """The key, and when it was made (RFC 3339); made now if there is none.
+    """Reads the key, or makes it if there is none. Returns it with the time when it was made (RFC 3339).
 
     Raises:
-        NoSealKey: the operator lacks a right, or somebody has spoilt the Secret.
+        NoSealKey: the operator lacks a right, or somebody has damaged the Secret.
         KubeError: the API server did not answer.
     """
     where = f"the Secret {SECRET_NAME} in the namespace {namespace}"

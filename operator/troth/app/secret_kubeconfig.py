@@ -1,4 +1,4 @@
-"""Reads a kubeconfig that came out of a Secret: what is wrong with it is told by its line, and none of it is quoted."""
+"""Reads a kubeconfig from a Secret. Errors name the line, and never quote the content."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LARGEST: Final = 1 << 20
 
 
 def read_kubeconfig(content: bytes) -> dict[str, Any]:
-    """The document of a kubeconfig, read as kubectl reads it. Blocking for a long one.
+    """The document of a kubeconfig, read as kubectl reads it. This blocks for a while if it is long.
 
     Raises:
         CredentialsError: it is not a map in YAML or JSON.

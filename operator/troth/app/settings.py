@@ -1,8 +1,9 @@
-"""What the operator can be told, with its defaults and their reasons.
+"""The settings of the operator, with their defaults and the reasons for them.
 
-One frozen dataclass, filled from flags, from ``TROTH_*`` environment variables and from a YAML file (the mounted
-ConfigMap), in this order of precedence. The flags, the variables and the reference page are made from the fields, so
-that none can be forgotten. Rejected: pydantic-settings, for a page of code and a second way to write a dataclass.
+They are one frozen dataclass, which is filled from flags, from ``TROTH_*`` environment variables and from a YAML file
+(the mounted ConfigMap), in this order of precedence. The flags, the variables and the reference page are made from the
+fields, so that none can be forgotten. Rejected: pydantic-settings, which would replace one page of code and bring a
+second way to write a dataclass.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from troth.api import labels as names
 
 
 class InvalidSettings(TrothError):
-    """A setting is unknown or has a value that cannot be used; the message names it and where it came from."""
+    """A setting is unknown or has a value that cannot be used. The message names it and its source."""
 
 
 def setting(default: Any, help_text: str, *, choices: tuple[str, ...] = (), unit: str = "") -> Any:
-    """A field of `Settings` with its explanation, and what its number counts when that is not a plain count."""
+    """A field of `Settings` with its explanation, its allowed values, and the unit of its number, if it has one."""
     return field(default=default, metadata={"help": help_text, "choices": choices, "unit": unit})
 
 
@@ -115,17 +116,17 @@ def type_of(item: dataclasses.Field[Any]) -> type:
 
 
 def flag_of(name: str) -> str:
-    """``--render-timeout`` for ``render_timeout``."""
+    """The flag of a setting: ``--render-timeout`` for ``render_timeout``."""
     return "--" + name.replace("_", "-")
 
 
 def variable_of(name: str) -> str:
-    """``TROTH_RENDER_TIMEOUT`` for ``render_timeout``."""
+    """The variable of a setting: ``TROTH_RENDER_TIMEOUT`` for ``render_timeout``."""
     return "TROTH_" + name.upper()
 
 
 def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str], config: Path | None) -> Settings:
-    """The settings from flags (None: not given), environment and file.
+    """The settings from flags, environment and file. A flag that is None was not given.
 
     Raises:
         InvalidSettings: a name is unknown or a value cannot be used.

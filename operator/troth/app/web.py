@@ -1,10 +1,10 @@
-"""Probes and metrics over HTTP.
+"""Serves the probes and the metrics over HTTP.
 
-One small aiohttp server of our own: kopf's liveness endpoint knows a single path and answers 200 as long as its loop
-runs, which says nothing about a loop that stood still or a cache that never filled.
+This is a small aiohttp server of our own, because kopf's liveness endpoint has a single path and answers 200 as long
+as its loop runs, which does not show that the loop stood still or that a cache was never filled.
 
-``/healthz`` fails when the event loop stood still for longer than the limit (Kubernetes then restarts the process);
-``/readyz`` says whether every kind has been listed once; both explain themselves in one line.
+``/healthz`` fails when the event loop stood still for longer than the limit; Kubernetes then restarts the process.
+``/readyz`` says whether every kind has been listed once. Both explain a failure in one line.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def listening_address(chosen: str, environment: Mapping[str, str]) -> str | None:
-    """The address to listen on; None for all of them.
+    """The address to listen on; None for all addresses.
 
-    A kubelet asks the address of the pod, and Prometheus does, so in a pod an address that nobody chose is all of them.
-    Elsewhere nobody but this machine has a reason to ask.
+    The kubelet and Prometheus use the address of the pod, so in a pod the default is to listen on all addresses.
+    Elsewhere only this machine has a reason to connect, so the default is the loopback address.
     """
     if chosen == "*" or (not chosen and environment.get("KUBERNETES_SERVICE_HOST")):
         return None
@@ -34,7 +34,7 @@ def listening_address(chosen: str, environment: Mapping[str, str]) -> str | None
 
 
 class ProbeServer:
-    """Serves /healthz, /readyz and /metrics until closed."""
+    """Serves /healthz, /readyz and /metrics until it is closed."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class ProbeServer:
         ready: Check,
         metrics: Metrics,
     ) -> None:
-        """Takes the addresses (None: all of them), the ports and the checks; a check answers "" or what is wrong."""
+        """Takes addresses (None for all), ports and checks. A check returns what is wrong, or an empty text."""
         self._probes_host = probes_host
         self._metrics_host = metrics_host
         self._probes_port = probes_port
@@ -80,7 +80,7 @@ class ProbeServer:
         await asyncio.gather(*(runner.cleanup() for runner in self._runners))
 
     def write_ports(self, path: Path) -> None:
-        """Writes the ports as JSON, whole or not at all."""
+        """Writes the ports to a file as JSON. The file is written completely or not at all."""
         draft = path.with_suffix(".draft")
         draft.write_text(json.dumps(self.ports), encoding="utf-8")
         draft.replace(path)

@@ -1,7 +1,7 @@
 """The `troth` command.
 
-A subcommand's module is imported when it is run, or asked for its help: `troth --help` and the completion of a
-shell must not wait for the operator's libraries. That is why the one-line descriptions stand here.
+A subcommand's module is imported only when it is run or its help is shown: `troth --help` and the completion of a
+shell must not wait for the operator's libraries. That is why the one-line descriptions are here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from troth.surroundings import absolute_path
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-# name -> one line for `troth --help`. The module troth.cli.<name> holds the click command under the same name.
+# The line for `troth --help` by the name of the command. The module troth.cli.<name> has a click command of this name.
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "build": "Build a Promise's folder into the one document that people apply.",
@@ -40,27 +40,27 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 )
 
 
-# sysexits.h EX_SOFTWARE: not an answer about what the command was given.
+# EX_SOFTWARE of sysexits.h: it says nothing about the input of the command.
 BUG_EXIT_CODE: Final = 70
 
-# What a shell says of a program that SIGPIPE has ended: click's own 1 would be a "no".
+# The exit code that a shell reports for a program that SIGPIPE has ended. Click's own 1 would mean findings.
 CLOSED_EXIT_CODE: Final = 141
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are modules of this package, imported on use.
+    """A group whose commands are modules of this package, which are imported when they are used.
 
-    An exception that no command expected is a bug of ours: people get one line and exit code 70, so that a script
-    does not take it for a finding (1) or for unusable input (2). ``TROTH_DEBUG=1`` shows where it came from.
+    An exception that a command does not expect is a bug in Troth: people get one line and exit code 70, so that a
+    script does not confuse it with findings (1) or unusable input (2). ``TROTH_DEBUG=1`` shows the traceback.
     """
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; whatever it does not expect becomes one line."""
+        """Run the command. An exception that it does not expect becomes one line."""
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise  # click has its own way of saying these
-        except OSError as error:  # a full disk, a folder without rights: nothing that a command has to foresee
+            raise  # click reports these itself
+        except OSError as error:  # such as a full disk, or a folder without rights
             _end(error, f"troth {ctx.invoked_subcommand}")
         except Exception as error:
             if os.environ.get("TROTH_DEBUG"):
@@ -75,7 +75,7 @@ class LazyGroup(click.Group):
             sys.exit(BUG_EXIT_CODE)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run as a program: what libraries warn their programmers of is not for those who run it, unless they ask."""
+        """Run as a program. Warnings that are meant for programmers are hidden, unless the user asks for them."""
         if not sys.warnoptions:
             warnings.simplefilter("ignore")
             warnings.simplefilter("default", RuntimeWarning)
@@ -84,7 +84,7 @@ class LazyGroup(click.Group):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        """Read the arguments; ``--help`` and ``--version`` print already here."""
+        """Read the arguments; ``--help`` and ``--version`` already print in this call."""
         keep_standard_descriptors()
         os.environ["PATH"] = absolute_path(
             os.environ.get("PATH", os.defpath)
@@ -122,11 +122,11 @@ class LazyGroup(click.Group):
 
 
 def _end(error: OSError, command: str) -> NoReturn:
-    """End the command for what no command can do anything about."""
+    """End the command because of an error of the system about which it cannot do anything."""
     if os.environ.get("TROTH_DEBUG"):
         raise error
     if isinstance(error, BrokenPipeError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)  # Python flushes at its end, and would complain
+        nowhere = os.open(os.devnull, os.O_WRONLY)  # Python flushes the streams at its end, and would complain
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 os.dup2(nowhere, stream.fileno())

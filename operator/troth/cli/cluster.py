@@ -1,4 +1,7 @@
-"""What commands read of a cluster when they are asked to: nothing is written, and commands alone know the network."""
+"""Reads from a cluster what commands need when the user names one. Nothing is written.
+
+Only commands use the network; `troth.authoring` is given what they have read.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,11 @@ _T = TypeVar("_T")
 
 
 class ClusterError(TrothError):
-    """The cluster cannot be read; one sentence that says what to do."""
+    """The cluster cannot be read. The message is one sentence that says what to do."""
 
 
 def context_of(text: str) -> str | None:
-    """The context that ``cluster`` ("") or ``cluster:CONTEXT`` names; None when the text is something else."""
+    """The context in ``cluster:CONTEXT``; "" for ``cluster``, and None for any other text."""
     if text == _WORD:
         return ""
     word, colon, context = text.partition(":")
@@ -44,7 +47,7 @@ def read_schemas(context: str) -> list[Any]:
 
 
 def read_api(context: str, promise: str, definition: str) -> Mapping[str, Any] | None:
-    """The API of a Promise as the cluster has it: of the Promise, or what is installed; None when it has neither.
+    """The API in the cluster: from the Promise, or else from the installed definition; None when it has neither.
 
     Raises:
         ClusterError: it does not answer, or does not let these be read.
@@ -66,7 +69,7 @@ def read_api(context: str, promise: str, definition: str) -> Mapping[str, Any] |
 
 
 def read_requests(context: str, api: Mapping[str, Any]) -> list[Any]:
-    """The requests of all namespaces of an API that is in the cluster; none when it is not served.
+    """The requests of an API in all namespaces of the cluster; empty when the API is not served.
 
     Raises:
         ClusterError: it does not answer, or does not let these be read.

@@ -44,7 +44,7 @@ def demo(*, stay: bool) -> None:
     from troth.dev.demo import Screen, Stage, Tour
 
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)  # as Ctrl-C: it also breaks into what is still starting
+        signal.signal(number, _interrupt)  # like Ctrl-C, so that it also interrupts the start
     finished = False
     try:
         with Stage() as stage:
@@ -88,7 +88,7 @@ def _stay(stage: Stage) -> None:
 
 
 def _explained(error: TrothError, stage: Stage) -> str:
-    """The error, with the end of the operator's log unless it is that what it is about."""
+    """The error, with the end of the operator's log, unless the error contains it already."""
     from troth.dev import ProcessFailed
 
     log = "" if isinstance(error, ProcessFailed) else stage.operator_log

@@ -67,7 +67,7 @@ def dev(*, data: Path | None, no_operator: bool, keep: bool, verbose: bool, prin
 
 def _run(environment: DevEnvironment) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)  # as Ctrl-C: it also breaks into what is still starting
+        signal.signal(number, _interrupt)  # like Ctrl-C, so that it also interrupts the start
     try:
         with environment:
             click.echo(f"READY kubeconfig={environment.kubeconfig} repository={environment.repository}")

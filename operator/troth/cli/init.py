@@ -139,7 +139,7 @@ def _check_flags(
 
 
 def _ask(folder: Path) -> tuple[str, str, tuple[str, ...]]:
-    """Kind, group and fields, as somebody answers; what makes no sense is asked again."""
+    """Asks for kind, group and fields. A question is repeated while its answer cannot be used."""
     from troth.authoring.starting.definitions import GROUP, check_group, check_kind, check_name, kind_of
     from troth.authoring.starting.errors import CannotStart
     from troth.authoring.starting.fields import parse_fields

@@ -1,4 +1,4 @@
-"""``troth lint``: what is wrong with a Promise, before anybody asks for anything."""
+"""``troth lint``: finds mistakes in a Promise before anybody makes a request."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def lint(folders: tuple[Path, ...], against: str | None, schemas: tuple[str, ...
     from troth.authoring.lint import lint as lint_promise
     from troth.cli.terminal import has_colour
 
-    if against == "":  # a variable that is not set: the comparison must not be left out in silence
+    if against == "":  # perhaps a variable that is not set: the comparison must not be skipped silently
         raise click.UsageError("--against is empty: name a revision, a file or a cluster, or leave it out")
     findings: list[Finding] = []
     try:
@@ -113,7 +113,7 @@ def _schemas(place: str) -> list[Any]:
 
 
 def _earlier(against: str) -> Earlier:
-    """Reads what to compare with; says so when there is nothing."""
+    """The function that reads the earlier API, and says so when there is none."""
     context = _context(against)
     if context is None:
         from troth.authoring.lint.earlier import earlier_api
@@ -136,7 +136,7 @@ def _earlier(against: str) -> Earlier:
 
 
 def _live(against: str) -> Live | None:
-    """Reads the requests of the cluster to compare with; None when it is not a cluster."""
+    """The function that reads the requests in the cluster to compare with; None when it is not a cluster."""
     context = _context(against)
     if context is None:
         return None
@@ -167,7 +167,7 @@ def _api_in_cluster(context: str, home: Home) -> Mapping[str, Any] | None:
 def _context(text: str) -> str | None:
     """The context of a cluster; None when the text is something else."""
     if not text.startswith("cluster"):
-        return None  # the module that knows the network costs time that most runs need not spend
+        return None  # importing the module for clusters takes time that most runs need not spend
     from troth.cli.cluster import context_of
 
     return context_of(text)

@@ -1,4 +1,4 @@
-"""``troth operator``: the operator itself."""
+"""``troth operator``: runs the operator."""
 
 from __future__ import annotations
 

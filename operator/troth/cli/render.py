@@ -1,4 +1,4 @@
-"""``troth render``: what the operator would make of a request."""
+"""``troth render``: shows what the operator would render for a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``troth test``: whether a Promise gives what its author expects."""
+"""``troth test``: checks that a Promise renders what its author expects."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Cases are in tests/*.yaml of a Promise's folder; docs/how-to/test-a-promise.md s
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What the command line asks for."""
+    """The arguments of the command line."""
 
     folders: tuple[Path, ...]
     words: str
@@ -54,7 +54,7 @@ class _Asked:
 
     @property
     def covers(self) -> bool:
-        """Of a choice of cases, only when asked for: it would always be low."""
+        """Whether to measure coverage. If only some cases are selected it must be asked for, as it would be low."""
         return not self.words or self.lcov is not None or self.min_coverage is not None
 
 
@@ -142,7 +142,7 @@ def test(
 
 
 def _once(asked: _Asked) -> int:
-    """One run, and the exit code that it gives."""
+    """Runs the cases once. Returns the exit code."""
     from troth.api import TrothError
     from troth.authoring.home import find_homes
     from troth.authoring.testing import golden, session
@@ -223,7 +223,7 @@ def _again_and_again(asked: _Asked) -> int:
 
 
 def _progress(count: int) -> Callable[[Done], None] | None:
-    """On a terminal, says how far it is once it takes long."""
+    """A function that shows the progress on a terminal if the run takes long; None elsewhere."""
     from troth.cli.terminal import is_terminal
 
     if not is_terminal(sys.stderr):
