@@ -1,6 +1,6 @@
-"""Prepares programs and prints where they are: ``python -m troth.dev [control-plane] [helm]``.
+"""Prepares programs and prints their paths: ``python -m troth.dev [control-plane] [helm]``.
 
-For the Makefile and for scripts; what is missing is downloaded or built, with progress on standard error.
+It is for the Makefile and for scripts. Missing programs are downloaded or built, with progress on standard error.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from troth.dev.errors import DevError
 
 
 def main(wanted: list[str]) -> int:
-    """Print one path a line: the control plane's folder, the helm program."""
+    """Print one path on each line: the folder of the control plane's programs, and the helm program."""
     try:
         for name in wanted or ["control-plane"]:
             if name == "control-plane":

@@ -1,7 +1,7 @@
-"""Just enough HTTP to look after our own API server: is it ready, finish a namespace.
+"""A small HTTP client for our own API server, which checks whether it is ready and finishes namespaces.
 
-Synchronous and made of the standard library, so that it works in a pytest session fixture as in a thread. The
-operator's client is `troth.kube`, which this package may not depend on for coming up.
+It is synchronous and only uses the standard library, so that it works in a pytest session fixture and in a thread. The
+operator's client is `troth.kube`, on which this package must not depend to start a control plane.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _TABLE = f"{_JSON};as=Table;g=meta.k8s.io;v=v1"
 
 
 class ApiServer:
-    """Requests to one API server on the loopback, as its admin."""
+    """Sends requests to an API server on the loopback address as its administrator."""
 
     def __init__(self, *, port: int, authority: bytes, certificate: Path, key: Path) -> None:
         self._port = port
@@ -35,11 +35,11 @@ class ApiServer:
         parse: bool = True,
         timeout: float = 30,
     ) -> tuple[int, Any]:
-        """Returns the HTTP status and the answer: parsed when it is JSON and wanted so, else its text.
+        """Returns the HTTP status and the answer: parsed if it is JSON and ``parse`` is true, or else its text.
 
         Raises:
-            OSError: nobody answers.
-            http.client.HTTPException: what answers does not speak HTTP to the end.
+            OSError: there is no answer.
+            http.client.HTTPException: the answer is not complete HTTP.
         """
         connection = http.client.HTTPSConnection("127.0.0.1", self._port, context=self._context, timeout=timeout)
         try:
@@ -57,7 +57,7 @@ class ApiServer:
             connection.close()
 
     def ready(self) -> bool:
-        """Whether it says that it is ready and has made the namespaces that everything presumes."""
+        """Whether the server says that it is ready, and has made the namespaces that always exist."""
         try:
             paths = ("/readyz", "/api/v1/namespaces/default", "/api/v1/namespaces/kube-system")
             return all(self.request("GET", path, timeout=5)[0] == http.HTTPStatus.OK for path in paths)
@@ -66,7 +66,7 @@ class ApiServer:
 
     def deletable_collections(self, namespace: str) -> list[str]:
         """The URL paths of every collection in a namespace that can be listed and deleted at once."""
-        found: dict[tuple[str, str], str] = {}  # the same objects are served under several versions: one is enough
+        found: dict[tuple[str, str], str] = {}  # one of the versions of a resource is enough
         for group, version in self._group_versions():
             status, answer = self.request("GET", version)
             if status != http.HTTPStatus.OK:
@@ -78,24 +78,24 @@ class ApiServer:
         return list(found.values())
 
     def is_empty(self, collection: str) -> bool:
-        """Ask a collection to delete its objects; whether it has none left."""
+        """Ask a collection to delete its objects. Returns whether none are left."""
         if not self.names(collection, limit=1):
             return True
         self.request("DELETE", f"{collection}?propagationPolicy=Background", parse=False)
         return False
 
     def strip_finalizers(self, collection: str) -> None:
-        """Take the finalizers off every object of a collection, which must have been asked to delete them."""
+        """Remove the finalizers from every object of a collection, after `is_empty` has asked for their deletion."""
         for name in self.names(collection):
             self.request("PATCH", f"{collection}/{name}", {"metadata": {"finalizers": None}}, parse=False)
 
     def names(self, collection: str, *, limit: int = 0) -> list[str]:
-        """The names of what a collection holds; nothing where its definition is gone, and it with it.
+        """The names of the objects in a collection; empty when its definition is gone.
 
-        Tests make objects that are too deep for a parser, and their managed fields are as deep. So the server is
-        asked for a table, of which the first column is the name, and what it answers to changes is not parsed.
+        Tests make objects that are nested too deeply for a parser, and their managed fields are as deep. So the
+        server is asked for a table, whose first column is the name, and its answers to changes are not parsed.
         """
-        query = f"includeObject=None&limit={limit}"  # 0: all of them
+        query = f"includeObject=None&limit={limit}"  # 0 means all of them
         status, answer = self.request("GET", f"{collection}?{query}", accept=_TABLE)
         return [row["cells"][0] for row in answer["rows"] or ()] if status == http.HTTPStatus.OK else []
 

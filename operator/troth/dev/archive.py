@@ -1,4 +1,4 @@
-"""Downloading an archive of programs and taking out of it what was asked for, once its checksum is right."""
+"""Downloads an archive of programs, verifies its checksum, and unpacks the programs that are wanted."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from troth.dev.errors import DevError
 from troth.dev.progress import Progress
 
 _TIMEOUT = (
-    5.0  # for the connection and for each piece: a network that is there answers, one that is not costs little
+    5.0  # for the connection and for each piece: a working network answers, and a missing one costs little time
 )
 _CHUNK = 1 << 20
 _LARGEST = 1 << 30
 
 
 def fetch(url: str, sha512: str, programs: Sequence[str], folder: Path, progress: Progress) -> None:
-    """Download ``url``, verify it, and put ``programs`` out of it into ``folder``.
+    """Download ``url``, verify it, and unpack ``programs`` from it into ``folder``.
 
     Args:
         url: a gzipped tar archive; the programs may be in any folder of it.
-        sha512: of the whole file, base64.
-        programs: the file names to take.
+        sha512: the SHA-512 of the whole file, in base64.
+        programs: the file names of the programs.
         folder: an existing folder.
-        progress: where progress is shown.
+        progress: shows the progress.
 
     Raises:
-        DevError: it cannot be had, is not what was promised, or lacks a program. Nothing unverified was unpacked.
+        DevError: it cannot be downloaded, has another checksum, or lacks a program. Nothing is unpacked unverified.
     """
     host = urllib.request.Request(url).host  # noqa: S310 -- the addresses are constants of ours
     file = folder / ".download"
@@ -74,7 +74,7 @@ def _unpack(file: Path, programs: Sequence[str], folder: Path) -> None:
     try:
         with tarfile.open(file, "r:gz") as archive:
             for member in archive:
-                # Only the last part of a member's name is used, so none can leave the folder.
+                # Only the last part of a member's name is used, so no file can be written outside of the folder.
                 name = PurePosixPath(member.name).name
                 source = archive.extractfile(member) if member.isfile() and name in wanted else None
                 if source is not None:

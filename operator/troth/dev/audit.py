@@ -1,6 +1,6 @@
-"""What the API server itself says about who asked it for what.
+"""Reads the audit log of the API server: who has asked it for what.
 
-Writes are counted by the server, not by the operator: its own counters could only confirm its own beliefs.
+Writes are counted by the server and not by the operator, whose own counters could only confirm what it believes.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ class AuditEntry:
     """One request that was answered.
 
     Attributes:
-        user: who asked, such as ``system:serviceaccount:troth:troth``.
-        user_agent: with which program, such as ``kubectl/v1.36.3 (linux/amd64) …``.
+        user: the user, such as ``system:serviceaccount:troth:troth``.
+        user_agent: the program, such as ``kubectl/v1.36.3 (linux/amd64) …``.
         verb: get, list, watch, create, update, patch, delete, deletecollection.
-        group: API group, empty for the core group.
-        resource: plural, such as ``works``.
-        subresource: such as ``status``, or empty.
-        namespace: or empty.
-        name: or empty, as for lists and where the server generated it.
+        group: the API group; empty for the core group.
+        resource: the plural, such as ``works``.
+        subresource: the subresource, such as ``status``; may be empty.
+        namespace: the namespace; may be empty.
+        name: the name; empty for lists, and for names that the server generated.
         uri: the URL's path and query.
         code: the HTTP status of the answer.
-        time: when the answer was complete, RFC 3339 with microseconds.
+        time: when the answer was complete, in RFC 3339 with microseconds.
     """
 
     user: str
@@ -58,21 +58,21 @@ class AuditEntry:
 
     @property
     def is_write(self) -> bool:
-        """Whether it meant to change something; also when it was refused."""
+        """Whether the request was to change something, even if it was refused."""
         return self.verb in _WRITES
 
 
 class AuditLog:
-    """Reads a growing audit log from where it stood; one reader for one question."""
+    """Reads what is added to an audit log. Each reader has its own position."""
 
     def __init__(self, path: Path, *, from_start: bool = False, settle: Callable[[], None] = lambda: None) -> None:
-        """Open nothing yet.
+        """Make a reader; the file is only opened by `read`.
 
         Args:
             path: the file.
-            from_start: begin with what is there already, instead of with what comes from now on.
-            settle: called before each look: `ControlPlane.settle_audit_log` waits until what has been answered is
-                written down too, which is a moment later.
+            from_start: begin with the entries that are there already, instead of those that are added from now on.
+            settle: called before each read. `ControlPlane.settle_audit_log` waits until all requests that have been
+                answered are in the log, too, which is a moment later.
         """
         self._path = path
         self._settle = settle
@@ -80,7 +80,7 @@ class AuditLog:
         self._offset = 0 if from_start else _end_of_last_line(path)
 
     def read(self) -> list[AuditEntry]:
-        """What was added since the last call; a line that is only half written comes with the next one."""
+        """The entries since the last call. A line that is only half written is returned by the next call."""
         self._settle()
         try:
             with self._path.open("rb") as file:
@@ -93,12 +93,12 @@ class AuditLog:
         return list(_parse(complete))
 
     def writes(self, by: Callable[[AuditEntry], bool] = lambda _: True) -> list[AuditEntry]:
-        """The writes among what was added since the last call, of those for whom ``by`` is true."""
+        """The writes among the entries since the last call for which ``by`` is true."""
         return [entry for entry in self.read() if entry.is_write and by(entry)]
 
 
 def _end_of_last_line(path: Path) -> int:
-    """Where the last complete line ends, in bytes: the server may be in the middle of the next one."""
+    """The position in bytes after the last complete line: the server may be in the middle of the next one."""
     try:
         with path.open("rb") as file:
             offset = file.seek(0, os.SEEK_END)

@@ -1,9 +1,9 @@
-"""Where etcd, kube-apiserver, kubectl and helm come from.
+"""Finds, downloads or builds etcd, kube-apiserver, kubectl and helm.
 
-In this order, the first that works: the folder that KUBEBUILDER_ASSETS names; the cache of an earlier time; the
-archive that the controller-tools project publishes for tests like these, its SHA-512 compared with the one below;
-`go build` of the exact modules that go.mod and go.sum in this package name. Helm is looked for on PATH first; no
-archive of it has a checksum of ours, so it is built.
+The first of these that works is used: the folder that KUBEBUILDER_ASSETS names; the cache of an earlier time; the
+archive that the controller-tools project publishes for tests like these, whose SHA-512 is compared with the one below;
+`go build` of the exact modules that go.mod and go.sum in this package name. Helm is looked for on PATH first; we do
+not have a checksum for an archive of it, so it is built otherwise.
 
 Rejected: a container image (needs Docker); the distribution's packages (their etcd is too old for the watch cache
 of Kubernetes 1.36, and most have no kube-apiserver); any etcd on PATH (an unknown version is not tested).
@@ -50,7 +50,7 @@ class Archive:
 
     Attributes:
         url: where it is.
-        sha512: of the whole file, in base64, as its publisher gives it.
+        sha512: the SHA-512 of the whole file in base64, as its publisher gives it.
     """
 
     url: str
@@ -91,17 +91,17 @@ def find_binaries(
     module: GoModule = CONTROL_PLANE,
     progress: Progress | None = None,
 ) -> Binaries:
-    """Find, else download, else build what a control plane consists of.
+    """Find the programs of a control plane, or else download them, or else build them.
 
-    Takes milliseconds when they are there, and up to ten minutes the first time on a machine without a network to
-    download from; several processes may ask at once, and one does the work.
+    This takes milliseconds when they exist, and up to ten minutes the first time if they cannot be downloaded. Several
+    processes may call this at once; one of them does the work, and the others wait.
 
     Args:
         environment: where KUBEBUILDER_ASSETS and PATH are looked up; the process's own when absent.
         cache: the cache folder; the user's when absent.
-        archives: what may be downloaded, by platform.
-        module: what is built when nothing can be downloaded.
-        progress: where progress is shown; standard error when absent.
+        archives: the archives that may be downloaded, by platform.
+        module: the module that is built when nothing can be downloaded.
+        progress: shows the progress; on standard error when absent.
 
     Raises:
         BinariesUnavailable: nothing worked; says what was tried.
@@ -143,7 +143,7 @@ def find_helm(
     module: GoModule = HELM,
     progress: Progress | None = None,
 ) -> Path:
-    """Find helm on PATH or in the cache, else build it.
+    """Find helm on PATH or in the cache, or else build it.
 
     Raises:
         BinariesUnavailable: nothing worked; says what was tried.

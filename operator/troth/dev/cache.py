@@ -1,8 +1,8 @@
-"""A folder of programs that appears whole or not at all, however many processes want it at once.
+"""A folder of programs that appears completely or not at all, even if several processes make it at once.
 
-What is being made stands in a neighbouring temporary folder and is renamed into place when it is complete; a
-half-made one is never found. A lock file lets one process do the work while the others wait for its result; the
-kernel lets go of the lock when its holder dies.
+It is made in a temporary folder next to it, which is renamed when it is complete, so an incomplete folder is never
+found. A lock file lets one process do the work while the others wait for its result; the kernel releases the lock when
+its holder dies.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "
 def cache_root() -> Path:
     """``$XDG_CACHE_HOME/troth``, by default ``~/.cache/troth``."""
     configured = os.environ.get("XDG_CACHE_HOME", "")
-    # A relative path is to be ignored, says the XDG specification.
+    # The XDG specification says that a relative path is to be ignored.
     base = Path(configured) if configured.startswith("/") else Path.home() / ".cache"
     return base / "troth"
 
 
 def this_platform() -> str:
-    """Operating system and processor in Go's words, such as ``linux-amd64``."""
+    """The operating system and the processor as Go names them, such as ``linux-amd64``."""
     machine = platform.machine().lower()
     return f"{platform.system().lower()}-{_MACHINES.get(machine, machine)}"
 
@@ -45,15 +45,15 @@ def digest_of(*files: Path) -> str:
 
 
 def is_complete(folder: Path, programs: Sequence[str]) -> bool:
-    """Whether the folder holds all of these as programs that may be run."""
+    """Whether the folder contains all of these programs, and they are executable."""
     return all(os.access(folder / program, os.X_OK) and (folder / program).is_file() for program in programs)
 
 
 def publish(target: Path, programs: Sequence[str], make: Callable[[Path], None], progress: Progress) -> None:
-    """Make ``target`` by letting ``make`` fill an empty folder, unless somebody else has made it meanwhile.
+    """Make ``target`` by letting ``make`` fill an empty folder, unless another process has made it meanwhile.
 
     Raises:
-        whatever ``make`` raises; then nothing is left behind.
+        Exception: any exception of ``make``. Then nothing is left behind.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with _locked(target.with_name(f"{target.name}.lock"), progress):
@@ -81,7 +81,7 @@ def _locked(path: Path, progress: Progress) -> Iterator[None]:
 
 
 def _sweep(target: Path) -> None:
-    """Remove what a killed process has left; the lock says that none is at work."""
+    """Remove what a killed process has left behind. Holding the lock shows that no process is at work."""
     for leftover in target.parent.glob(f"{target.name}.partial-*"):
         shutil.rmtree(leftover, ignore_errors=True)
     shutil.rmtree(target, ignore_errors=True)

@@ -1,8 +1,9 @@
-"""Certificates of a control plane on one's own machine: one authority, and what it vouches for.
+"""Certificates for a control plane on one's own machine: an authority, and the certificates that it signs.
 
-Elliptic-curve keys (P-256) and SHA-256, made by the `cryptography` package. Rejected: the `openssl` command, which
-a machine with only Python and Git need not have, and which wants keys in files; kube-apiserver's own self-signed
-certificate, which nothing could verify before it was made, and which signs no clients; DER by hand.
+They use elliptic-curve keys (P-256) and SHA-256, and are made by the `cryptography` package. Rejected: the `openssl`
+command, which a machine with only Python and Git may not have, and which needs keys in files; kube-apiserver's own
+self-signed certificate, which could not be verified before it was made, and cannot sign client certificates; and DER
+by hand.
 """
 
 from __future__ import annotations
@@ -24,26 +25,26 @@ _CLOCK_SKEW = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """A certificate and its private key, both PEM."""
+    """A certificate and its private key, both in PEM."""
 
     certificate: bytes
     key: bytes
 
     def __repr__(self) -> str:
-        """Never the key."""
+        """A text without the key."""
         return "KeyPair(…)"
 
 
 def new_key() -> bytes:
-    """A new private key, PEM; also what kube-apiserver signs service account tokens with."""
+    """A new private key in PEM. kube-apiserver also signs service account tokens with such a key."""
     return _pem(ec.generate_private_key(ec.SECP256R1()))
 
 
 class Authority:
-    """Signs certificates of one control plane.
+    """Signs the certificates of one control plane.
 
     Args:
-        pair: certificate and key, as from `Authority.create().pair`.
+        pair: the certificate and the key, for example from `Authority.create().pair`.
     """
 
     def __init__(self, pair: KeyPair) -> None:
@@ -63,11 +64,11 @@ class Authority:
         return cls(KeyPair(certificate.public_bytes(serialization.Encoding.PEM), _pem(key)))
 
     def client(self, user: str, groups: Sequence[str] = (), *, now: datetime | None = None) -> KeyPair:
-        """A certificate that the API server reads as this user in these groups."""
+        """A client certificate with which the API server recognises this user, in these groups."""
         return self._issue(_name(user, groups), ExtendedKeyUsageOID.CLIENT_AUTH, (), now)
 
     def server(self, names: Sequence[str], *, now: datetime | None = None) -> KeyPair:
-        """A certificate of a server that is reached under these host names and IP addresses."""
+        """A certificate for a server with these host names and IP addresses."""
         return self._issue(_name(names[0], ()), ExtendedKeyUsageOID.SERVER_AUTH, names, now)
 
     def _issue(
@@ -131,7 +132,7 @@ def _usage(*, sign_certificates: bool) -> x509.KeyUsage:
 
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    # kube-apiserver reads the traditional form ("EC PRIVATE KEY") for signing service account tokens.
+    # To sign service account tokens, kube-apiserver needs a key in the traditional form ("EC PRIVATE KEY").
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
     )

@@ -1,18 +1,18 @@
 """A Kubernetes control plane on one's own machine: etcd and kube-apiserver, without Docker and without root.
 
 It is the real API server: validation, defaulting, server-side apply, watches, RBAC, audit. There are no nodes and
-no kube-controller-manager, so Pods never run, nothing collects garbage by owner reference, service accounts get no
-tokens of their own accord (ask with TokenRequest), and a deleted namespace stays until `finish_namespace`.
+no kube-controller-manager, so Pods never run, objects are not deleted together with their owners, service accounts do
+not get tokens by themselves (use TokenRequest), and a deleted namespace stays until `finish_namespace`.
 
-* etcd listens on a Unix socket inside the private data folder only: it knows no users, and whoever reaches it owns
-  the cluster.
-* The API server's port stays reserved from before it starts until it has ended (a bound socket that never listens,
-  with SO_REUSEPORT on both sides), so no other process can take it in between.
-* Both run under `lifeline.py`: when this process is gone, so are they, and the data folder with them.
-* They are stopped with SIGKILL: the API server's polite stop takes 10 s, and its data is thrown away. A kept data
-  folder survives that, because what was written is in the kernel's hands.
+* etcd only listens on a Unix socket inside the private data folder, because it does not have users: everybody who can
+  connect to it owns the cluster.
+* The API server's port stays reserved from before it starts until it has ended (by a bound socket that never listens,
+  with SO_REUSEPORT on both sides), so that no other process can take it meanwhile.
+* Both run under `lifeline.py`: when this process is gone, they are ended, and the data folder is removed.
+* They are stopped with SIGKILL, since a polite stop of the API server takes 10 s, and its data is thrown away. A data
+  folder that is kept survives this, because the kernel still writes what the programs have written.
 
-Everything is synchronous; the asynchronous context manager runs the same in a thread.
+Everything is synchronous. The asynchronous context manager runs it in a thread.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _SERVICE_ACCOUNT = re.compile(r"^system:serviceaccount:([a-z0-9-]+):[a-z0-9.-]+$
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """What a command that ended had to say."""
+    """The exit code and the output of a command that has ended."""
 
     code: int
     stdout: str
@@ -57,20 +57,20 @@ class CommandResult:
 
 
 class ControlPlane:
-    """One control plane; a context manager, synchronous and asynchronous.
+    """One control plane. It is a synchronous and an asynchronous context manager.
 
     Args:
         binaries: the programs; found, downloaded or built by `find_binaries` when absent.
-        folder: where its data goes, created if need be and private; a temporary folder when absent. A folder that
-            an earlier control plane has left with ``keep`` goes on from there.
-        keep: leave the folder at the end. Otherwise it is removed, also when this process is killed.
+        folder: the private folder for its data, which is created if it does not exist; a temporary folder when absent.
+            If an earlier control plane has left its data here with ``keep``, this one continues with them.
+        keep: whether to leave the folder at the end. Otherwise it is removed, even when this process is killed.
 
     Attributes:
-        folder: where its data, its logs and its kubeconfig are. Set by `start`, like what follows.
+        folder: the folder with its data, its logs and its kubeconfig. It is set by `start`, as are the following.
         kubeconfig: a kubeconfig of an administrator (group ``system:masters``).
-        url: where the API server is.
+        url: the URL of the API server.
         sockets: the private folder of etcd's sockets.
-        audit_log: one JSON line for each request that was answered (level Metadata); read it with `read_audit`.
+        audit_log: a file with one JSON line for each request that was answered (level Metadata); see `AuditLog`.
     """
 
     folder: Path
@@ -89,11 +89,11 @@ class ControlPlane:
         self._reservation: socket.socket | None = None
 
     def start(self) -> None:
-        """Start it and wait until it serves.
+        """Start the control plane and wait until it serves requests.
 
         Raises:
-            BinariesUnavailable: the programs cannot be had.
-            ProcessFailed: one of them did not come up; the message holds the end of its log.
+            BinariesUnavailable: the programs can neither be found, downloaded nor built.
+            ProcessFailed: one of them did not start; the message contains the end of its log.
         """
         binaries = self._binaries or find_binaries()
         self._binaries = binaries
@@ -105,7 +105,7 @@ class ControlPlane:
             raise
 
     def stop(self) -> None:
-        """End everything and remove what is not to be kept. May be called twice."""
+        """End everything and remove what is not to be kept. This may be called twice."""
         while self._processes:
             self._processes.pop().kill()
         if self._reservation is not None:
@@ -124,8 +124,8 @@ class ControlPlane:
     def kubeconfig_for(self, user: str, groups: Sequence[str] = ()) -> Path:
         """A kubeconfig with a client certificate of this user, such as ``system:serviceaccount:troth:troth``.
 
-        A service account gets the groups that its tokens would have. The user does not have to exist; what it may do is
-        what RBAC says. User names are at most 64 characters.
+        A service account gets the groups that its tokens would have. The user does not have to exist; RBAC decides
+        what it may do. User names have at most 64 characters.
         """
         if match := _SERVICE_ACCOUNT.match(user):
             groups = ["system:serviceaccounts", f"system:serviceaccounts:{match[1]}", *groups]
@@ -141,17 +141,17 @@ class ControlPlane:
         check: bool = True,
         timeout: float = 60,
     ) -> CommandResult:
-        """Run kubectl, as administrator unless told otherwise.
+        """Run kubectl, as an administrator unless another kubeconfig is given.
 
         Args:
-            arguments: what follows ``kubectl``.
+            arguments: the arguments after ``kubectl``.
             input: its standard input.
-            kubeconfig: another identity.
-            check: raise when it ends with a code other than 0.
-            timeout: seconds until it is killed.
+            kubeconfig: the kubeconfig of another user.
+            check: whether to raise an exception when its exit code is not 0.
+            timeout: after how many seconds it is killed.
 
         Raises:
-            CommandFailed: it ended with another code than 0, or not in time.
+            CommandFailed: its exit code was not 0, or it did not end in time.
         """
         command = ["kubectl", *map(str, arguments)]
         environment = self.environment(kubeconfig)
@@ -175,8 +175,8 @@ class ControlPlane:
     def environment(self, kubeconfig: Path | None = None) -> dict[str, str]:
         """This process's environment, with KUBECONFIG set and kubectl's folder first in PATH.
 
-        What kubectl caches goes into the data folder, for the next control plane may get the same port; and somebody's
-        own defaults for kubectl do not hold here.
+        kubectl's cache is in the data folder, since the next control plane may get the same port. The user's own
+        defaults for kubectl are not used.
         """
         return {
             **os.environ,
@@ -208,15 +208,15 @@ class ControlPlane:
         timeout: float = 30,
         collections: Sequence[str] | None = None,
     ) -> None:
-        """Delete a namespace with all that is in it, as kube-controller-manager would.
+        """Delete a namespace with everything in it, as kube-controller-manager would.
 
         Args:
-            name: of the namespace; nothing happens when there is none.
-            strip_finalizers: take the finalizers off what is inside, for when nobody is there any more who would.
-                Otherwise this waits until whoever set them has removed them.
-            timeout: seconds.
-            collections: the URL paths of those that hold something, where that is known; looking for all of them asks
-                for a hundred.
+            name: the name of the namespace. Nothing happens if it does not exist.
+            strip_finalizers: remove the finalizers from the objects in it, because nobody is there any more to do so.
+                Otherwise this waits until their controllers have removed them.
+            timeout: the deadline in seconds.
+            collections: the URL paths of the collections that are not empty, if they are known. Otherwise about a
+                hundred collections have to be checked.
 
         Raises:
             DevError: something in it still exists after ``timeout`` seconds.
@@ -241,10 +241,10 @@ class ControlPlane:
             self.api.request("PUT", f"{path}/finalize", namespace)
 
     def settle_audit_log(self, *, timeout: float = 10) -> None:
-        """Wait until every request that has been answered stands in the audit log, which is a moment later.
+        """Wait until every request that has been answered is in the audit log, which is a moment later.
 
         Raises:
-            DevError: the log does not grow.
+            DevError: the log has not grown in time.
         """
         marker = f"troth-dev-{uuid.uuid4().hex}"
         log = AuditLog(self.audit_log)
@@ -257,7 +257,7 @@ class ControlPlane:
 
     @property
     def binaries(self) -> Binaries:
-        """The programs that it runs."""
+        """The programs of this control plane."""
         if self._binaries is None:
             raise DevError("the control plane has not been started")
         return self._binaries
@@ -329,7 +329,7 @@ class ControlPlane:
         wait_until(self.api.ready, processes=self._processes, what="ready", timeout=_START_TIMEOUT)
 
     def _etcd(self, binaries: Binaries) -> list[str | Path]:
-        # A single member calls nobody, so the addresses that it would tell others are placeholders.
+        # A single member does not have peers, so the addresses that it would announce to them are placeholders.
         nobody = "http://localhost:1"
         return [
             binaries.etcd,
@@ -365,7 +365,7 @@ class ControlPlane:
             "--service-account-issuer=https://kubernetes.default.svc",
             "--service-cluster-ip-range=10.96.0.0/16",
             "--authorization-mode=RBAC",
-            # It would refuse Pods until kube-controller-manager has made the namespace's default account.
+            # The plug-in would refuse Pods until kube-controller-manager has made the namespace's default account.
             "--disable-admission-plugins=ServiceAccount",
             "--endpoint-reconciler-type=none",
             "--allow-privileged=true",
@@ -397,7 +397,7 @@ class ControlPlane:
         return port
 
     def _socket_folder(self) -> Path:
-        """Where etcd's sockets are: in the data folder, unless its path is too long for the kernel."""
+        """The folder of etcd's sockets: in the data folder, unless its path is too long for the kernel."""
         folder = self.folder / "s"
         if len(os.fsencode(folder / "client")) <= _SOCKET_PATH_LIMIT:
             shutil.rmtree(folder, ignore_errors=True)
@@ -407,5 +407,5 @@ class ControlPlane:
 
 
 def crds_folder() -> Path:
-    """The CustomResourceDefinitions of Troth."""
+    """The folder with the CustomResourceDefinitions of Troth."""
     return shipped_folder("crds")

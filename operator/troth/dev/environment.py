@@ -1,7 +1,7 @@
-"""What `troth dev` runs: a control plane, a Git repository as a destination, and the operator.
+"""Starts what `troth dev` runs: a control plane, a Git repository as a destination, and the operator.
 
-The operator is the same command that a cluster runs, as a child process: a debugger, a crash or a memory limit
-meets it as in production, and this package needs to know nothing of it.
+The operator runs as a child process, by the same command as in a cluster. So debuggers, crashes and memory limits
+work as in production, and this package need not know anything about the operator's code.
 """
 
 from __future__ import annotations
@@ -28,19 +28,20 @@ _CONTROL_PLANE = "control-plane"
 
 
 class DevEnvironment:
-    """Everything that `troth dev` starts; a context manager.
+    """Everything that `troth dev` starts, as a context manager.
 
     Args:
-        data: the folder for it; a temporary one that goes away at the end when absent.
-        operator: run the operator too.
-        keep: leave the control plane's data at the end; the next one in this folder goes on from there.
-        verbose: let the operator log to this process's standard error instead of to a file.
-        progress: where progress is shown.
+        data: the folder for its data; when absent, a temporary folder that is removed at the end.
+        operator: whether to run the operator, too.
+        keep: whether to leave the control plane's data at the end, so that the next one in this folder continues with
+            them.
+        verbose: whether the operator logs to this process's standard error instead of to a file.
+        progress: shows the progress.
 
     Attributes:
         data: the folder.
         kubeconfig: a kubeconfig of an administrator.
-        repository: the bare repository that the Destination ``local`` is in.
+        repository: the bare repository of the Destination ``local``.
         plane: the control plane.
     """
 
@@ -70,7 +71,7 @@ class DevEnvironment:
         """Start everything and wait until it is ready.
 
         Raises:
-            DevError: something did not come up, or another `troth dev` uses the folder; the message says which.
+            DevError: something did not start, or another `troth dev` uses the folder; the message says which.
         """
         try:
             self._start()
@@ -85,7 +86,7 @@ class DevEnvironment:
             self._operator.check()
 
     def stop(self) -> None:
-        """End everything: the operator politely, the rest at once. The repository and the log stay."""
+        """End everything: the operator gracefully, the rest at once. The repository and the log stay."""
         if self._operator is not None:
             self._operator.end()
             self._operator = None
@@ -126,7 +127,7 @@ class DevEnvironment:
             self._operator = self._start_operator()
 
     def _take_lock(self) -> int:
-        """Lock the folder itself: no file stays behind, and the kernel lets go when this process ends."""
+        """Lock the folder itself. No lock file is left behind, and the lock ends together with this process."""
         lock = os.open(self.data, os.O_RDONLY)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -138,7 +139,7 @@ class DevEnvironment:
         return lock
 
     def _destination(self) -> str:
-        """The objects by which the repository is a destination, as a stream of JSON documents."""
+        """The objects that make the repository a destination, as a stream of JSON documents."""
         objects = [
             {
                 "apiVersion": GIT_STATE_STORE.api_version,

@@ -1,4 +1,4 @@
-"""What can go wrong with a control plane on one's own machine.
+"""The errors of a control plane on one's own machine.
 
 TrothError
 └── DevError                  base; the message is for the person at the terminal
@@ -15,15 +15,15 @@ from troth.api import TrothError
 
 
 class DevError(TrothError):
-    """Base of what `troth dev` reports."""
+    """The base class of the errors that `troth dev` reports."""
 
 
 class BinariesUnavailable(DevError):
-    """The programs of the control plane could not be had.
+    """The programs of the control plane could neither be found, downloaded nor built.
 
     Attributes:
         programs: the programs that are missing.
-        attempts: what was tried, one line each, in order.
+        attempts: what was tried, in order, one line for each attempt.
     """
 
     def __init__(self, programs: Sequence[str], attempts: Sequence[str]) -> None:
@@ -41,7 +41,7 @@ class ProcessFailed(DevError):
 
     Attributes:
         program: its name.
-        log: the last lines of what it said.
+        log: the last lines of its output.
     """
 
     def __init__(self, program: str, problem: str, log: str = "") -> None:
@@ -51,12 +51,12 @@ class ProcessFailed(DevError):
 
 
 class CommandFailed(DevError):
-    """A command ended with another code than 0.
+    """A command ended with an exit code other than 0.
 
     Attributes:
-        command: its name and first arguments, without anything that could be secret.
+        command: its name and its first arguments, without anything that could be secret.
         code: its exit code.
-        output: what it wrote to standard error, or to standard output when that is empty.
+        output: what it wrote to standard error, or to standard output if that is empty.
     """
 
     def __init__(self, command: str, code: int, output: str) -> None:

@@ -1,10 +1,10 @@
-"""A Git server on loopback: the real ``git http-backend`` behind Python's own HTTP server.
+"""A Git server on the loopback address: the real ``git http-backend`` behind Python's own HTTP server.
 
-For the demo, the tests and the benchmarks. What answers is Git itself, so a push is refused, raced and recorded
-exactly as on a server; only the HTTP around it is ours: basic authentication, chunked bodies, TLS when asked
-for. It runs in threads, so it serves programs with and without an event loop, and needs one `stop`.
+It is for the demo, the tests and the benchmarks. Git itself answers, so pushes are accepted, refused and recorded
+exactly as on a real server; only the HTTP around it is ours: basic authentication, chunked bodies, and TLS if it is
+wanted. It runs in threads, so that it works with and without an event loop, and is ended by one call of `stop`.
 
-Not for anything but this machine: it listens on 127.0.0.1 and knows one user.
+It is only for this machine: it listens on 127.0.0.1 and knows one user.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _BOT: Final = {"name": "Troth", "email": "troth@localhost"}
 class GitServer:
     """Serves every repository in a folder as ``http(s)://127.0.0.1:PORT/<name>.git``.
 
-    Args of the constructor: ``root`` is made if missing; with ``username`` every request must carry it and the
-    password; ``port`` 0 takes a free one; ``tls`` makes it https. A context manager: started inside, stopped
-    after.
+    Args of the constructor: ``root`` is made if it is missing. If there is a ``username``, every request must have it
+    and the password. The ``port`` 0 stands for a free one. ``tls`` makes it https. It is a context manager, which
+    starts the server and stops it at the end.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class GitServer:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Listen; returns when connections are accepted. Raises OSError when the port is taken."""
+        """Listen. Returns when connections are accepted; raises OSError when the port is taken."""
         self.root.mkdir(parents=True, exist_ok=True)
         server = _Server(("127.0.0.1", self._port), _Handler)
         server.git_root = self.root.resolve()
@@ -70,7 +70,7 @@ class GitServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop listening and end what is being served. Idempotent."""
+        """Stop listening and end what is being served. This may be called twice."""
         server, thread = self._server, self._thread
         self._server = self._thread = None
         if server is not None:
@@ -82,7 +82,7 @@ class GitServer:
 
     @property
     def port(self) -> int:
-        """The port that is listened on; raises RuntimeError before `start`."""
+        """The port on which it listens; raises RuntimeError before `start`."""
         if self._server is None:
             raise RuntimeError("the Git server is not started")
         return self._server.server_address[1]
@@ -95,7 +95,7 @@ class GitServer:
     def create_repository(
         self, name: str, *, branch: str = "main", files: Mapping[str, bytes] | None = None
     ) -> Path:
-        """Make a bare repository that takes pushes, with an initial commit on the branch. Blocking."""
+        """Make a bare repository that accepts pushes, with an initial commit on the branch. This blocks."""
         path = self.root / f"{name}.git"
         create_repository(path, branch=branch, files=files)
         return path
@@ -111,10 +111,10 @@ class GitServer:
 
 
 def create_repository(path: Path, *, branch: str = "main", files: Mapping[str, bytes] | None = None) -> None:
-    """Make a bare repository whose branch has one commit with these files (a README when None). Blocking."""
+    """Make a bare repository whose branch has one commit with these files (a README when None). This blocks."""
     path.mkdir(parents=True)
     git(path, "init", "--quiet", "--bare", "--template=", f"--initial-branch={branch}", ".")
-    # no housekeeping in the background: it would outlive the server and blur what is measured
+    # no housekeeping in the background, which would outlive the server and disturb measurements
     for setting in ("http.receivepack=true", "receive.autogc=false", "gc.auto=0", "core.fsync=none"):
         git(path, "config", *setting.split("=", 1))
     content = files if files is not None else {"README.md": b"# State of the destinations\n"}
@@ -126,7 +126,7 @@ def create_repository(path: Path, *, branch: str = "main", files: Mapping[str, b
 
 
 def git(folder: Path, *arguments: str, stdin: bytes | None = None) -> bytes:
-    """Run git in a folder as nobody in particular, without anybody's configuration; raises CalledProcessError."""
+    """Run git in a folder with a neutral identity and without the user's configuration; raises CalledProcessError."""
     completed = subprocess.run(
         ["git", *arguments],
         cwd=folder,
@@ -168,7 +168,7 @@ class _Server(ThreadingHTTPServer):
 
     @contextlib.contextmanager
     def program(self, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-        """A running http-backend, which is gone afterwards, or when the server stops."""
+        """A running http-backend, which is ended at the end of the block, or when the server stops."""
         process = subprocess.Popen(
             ["git", "http-backend"],
             env=dict(environment),
@@ -197,7 +197,7 @@ class _Server(ThreadingHTTPServer):
             process.kill()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a client that goes away in the middle is what the tests do on purpose."""
+        """Do not print anything: in tests, clients go away in the middle on purpose."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -207,15 +207,15 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 60
 
     def do_GET(self) -> None:
-        """A listing of refs, or a file of the dumb protocol."""
+        """Answer a request for the list of refs, or for a file of the dumb protocol."""
         self._serve()
 
     def do_POST(self) -> None:
-        """A fetch or a push."""
+        """Answer a fetch or a push."""
         self._serve()
 
     def log_message(self, *_: Any) -> None:
-        """Stay quiet."""
+        """Do not log anything."""
 
     def _serve(self) -> None:
         expected = self.server.expected
@@ -242,7 +242,7 @@ class _Handler(BaseHTTPRequestHandler):
         with self.server.program(environment) as process:
             assert process.stdin is not None  # noqa: S101 - it was asked for
             assert process.stdout is not None  # noqa: S101
-            # git may answer before it has read everything (a refusal), so a broken pipe is not a failure
+            # git may refuse a push before it has read everything, so a broken pipe is not a failure
             try:
                 for piece in self._chunks() if chunked else self._body():
                     process.stdin.write(piece)

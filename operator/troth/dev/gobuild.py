@@ -1,4 +1,4 @@
-"""Building programs with Go from a module that pins them, down to the hash of every source they consist of."""
+"""Builds programs with Go from a module that pins them by the hash of every source that they consist of."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _GO_VERSION = re.compile(r"go(\d+)\.(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class GoProgram:
-    """One program of a module: its file name, its package, and how long it usually takes."""
+    """One program of a module: its file name, its package, and how long building it usually takes."""
 
     name: str
     package: str
@@ -30,12 +30,12 @@ class GoProgram:
 
 @dataclass(frozen=True, slots=True)
 class GoModule:
-    """Programs that one go.mod and go.sum pin.
+    """Programs that are pinned by a go.mod and a go.sum.
 
     Attributes:
-        folder: where go.mod and go.sum are; nothing is written there.
-        programs: in the order in which they are built.
-        ldflags: for Go's linker.
+        folder: the folder of go.mod and go.sum. Nothing is written there.
+        programs: the programs, in the order in which they are built.
+        ldflags: the flags for Go's linker.
     """
 
     folder: Path
@@ -47,13 +47,13 @@ def build(module: GoModule, folder: Path, environment: Mapping[str, str], progre
     """Build every program of a module into ``folder``.
 
     Raises:
-        DevError: Go is missing or too old, or a build failed; with Go's own words.
+        DevError: Go is missing or too old, or a build failed; the message contains Go's own output.
     """
     variables = {**environment, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -buildvcs=false", "GOWORK": "off"}
-    for name in ("GOOS", "GOARCH"):  # a cross-compiling shell must not give us another machine's programs
+    for name in ("GOOS", "GOARCH"):  # the programs are for this machine, even in a cross-compiling shell
         variables.pop(name, None)
-    # The module is copied: an installed package may be read-only, and Go wants to lock the folder of a go.mod.
-    # Beside the programs, so that it is swept together with them when this process is killed.
+    # The module is copied, since an installed package may be read-only, and Go locks the folder of a go.mod. The copy
+    # is next to the programs, so that it is removed together with them when this process is killed.
     workplace = folder / ".module"
     workplace.mkdir()
     try:
@@ -76,7 +76,7 @@ def _find_go(workplace: Path, environment: Mapping[str, str]) -> str:
         raise DevError("no `go` on PATH")
     found = _GO_VERSION.search(_run([go, "env", "GOVERSION"], workplace, environment))
     wanted = _GO_DIRECTIVE.search((workplace / "go.mod").read_text())
-    # Go from 1.21 on fetches a newer one of itself where need be, unless somebody has forbidden it.
+    # Since 1.21, Go downloads a newer version of itself when it is needed, unless the user has forbidden that.
     may_fetch = environment.get("GOTOOLCHAIN", "auto") != "local"
     if wanted and found and not may_fetch and _numbers(found) < _numbers(wanted):
         raise DevError(f"Go {found[1]}.{found[2]} is older than {wanted[1]}.{wanted[2]}, and GOTOOLCHAIN=local")
@@ -88,7 +88,7 @@ def _numbers(version: re.Match[str]) -> tuple[int, int]:
 
 
 def _run(command: Sequence[str], workplace: Path, environment: Mapping[str, str]) -> str:
-    """Run Go to its end and return what it said; its compilers end with us, as everything that we start."""
+    """Run Go to its end and return its output. It ends together with this process, and so do its compilers."""
     log = workplace / "log"
     log.unlink(missing_ok=True)
     process = Supervised("go", command, log=log, environment=environment, folder=workplace)

@@ -1,4 +1,4 @@
-"""Writing kubeconfig files, whole or not at all, and readable by their owner alone."""
+"""Writes kubeconfig files completely or not at all, and readable only by their owner."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from troth.dev.certificates import KeyPair
 
 
 def kubeconfig(*, server: str, authority: bytes, user: KeyPair, cluster: str = "troth-dev") -> str:
-    """The text of a kubeconfig that holds everything inline.
+    """The text of a kubeconfig with all certificates inline.
 
     Args:
         server: the URL of the API server.
-        authority: the PEM certificate that the server's must be signed by.
+        authority: the certificate, in PEM, by which the server's certificate must be signed.
         user: the client's certificate and key.
         cluster: the name of the cluster, the user and the context.
     """
@@ -43,7 +43,7 @@ def kubeconfig(*, server: str, authority: bytes, user: KeyPair, cluster: str = "
 
 
 def write_private(path: Path, content: bytes | str) -> Path:
-    """Write a file that only its owner may read; whoever opens it sees it whole. Returns the path."""
+    """Write a file that only its owner may read. It appears with its complete content. Returns the path."""
     data = content.encode() if isinstance(content, str) else content
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp: mode 0600
     try:

@@ -1,16 +1,16 @@
-"""Runs one program and ends it when whoever started it is gone, for whatever reason.
+"""Runs one program and ends it when the process that started it is gone, for whatever reason.
 
-This file is run, not imported: `python -I -S lifeline.py [FOLDER…] -- PROGRAM ARGUMENT…`, with one end
-of a socket pair as standard input. The starter keeps the other end. The kernel closes that end when the starter
-ends, be it by SIGKILL, so "end of file" is the one signal that cannot be lost; then the program and everything it
-started are killed, and the folders are removed.
+This file is run and not imported: `python -I -S lifeline.py [FOLDER…] -- PROGRAM ARGUMENT…`, with one end of a socket
+pair as standard input. The starter keeps the other end. The kernel closes that end when the starter ends, even by
+SIGKILL, so "end of file" is a signal that cannot be lost. Then the program and everything that it has started are
+killed, and the folders are removed.
 
-Rejected: PR_SET_PDEATHSIG alone, which only Linux has, which fires when the *thread* that started the program
-ends, and which the program's own children do not inherit (it is set as a second line of defence, for the case that
-this process itself is killed); a pid file that a later run cleans up, which may never come.
+Rejected: PR_SET_PDEATHSIG alone, which only exists on Linux, is sent when the *thread* that started the program ends,
+and is not inherited by the program's own children (it is set as a second line of defence, for the case that this
+process itself is killed); and a pid file for a later run to clean up, since there may never be a later run.
 
-Over the socket: the first line that comes back is the program's pid; each line sent is the number of a signal to
-pass on. Only the standard library, and little of it: it starts in 20 ms.
+The first line that comes back over the socket is the program's pid; each line that is sent is the number of a signal
+to pass on. Only a small part of the standard library is used, so that it starts in 20 ms.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _kill_group(pid: int) -> None:
 
 
 def _obey(line: socket.socket, child: subprocess.Popen[bytes]) -> None:
-    """Pass signals on until the starter is gone; then kill."""
+    """Pass signals on until the starter is gone, and kill the program then."""
     with contextlib.suppress(OSError), line.makefile("rb") as orders:
         for order in orders:
             child.send_signal(int(order))
@@ -48,7 +48,7 @@ def _obey(line: socket.socket, child: subprocess.Popen[bytes]) -> None:
 
 
 def _remove(folder: str) -> None:
-    """Remove a folder in which a neighbour that is just being killed may still create files."""
+    """Remove a folder in which another program that is just being killed may still create files."""
     deadline = time.monotonic() + 5
     while os.path.exists(folder) and time.monotonic() < deadline:  # noqa: PTH110 -- pathlib costs 10 ms at start
         shutil.rmtree(folder, ignore_errors=True)
@@ -56,10 +56,10 @@ def _remove(folder: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the program; return its code, or 128 + n when signal n ended it."""
+    """Run the program. Returns its exit code, or 128 + n when signal n ended it."""
     separator = arguments.index("--")
     folders = arguments[:separator]
-    # The terminal's Ctrl-C and a stray SIGTERM are for the starter to decide on; it is in another process group.
+    # The starter, which is in another process group, decides what to do on Ctrl-C or a SIGTERM.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     line = socket.socket(fileno=os.dup(0))
@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> int:
         stdin=subprocess.DEVNULL,
         process_group=0,
         restore_signals=True,
-        preexec_fn=_prepare,  # there is one thread only at this point
+        preexec_fn=_prepare,  # there is only one thread at this point
     )
     with contextlib.suppress(OSError):
         line.sendall(b"%d\n" % child.pid)

@@ -1,7 +1,7 @@
-"""`troth operator` as a child process, as a cluster runs it.
+"""Runs `troth operator` as a child process, as a cluster runs it.
 
-The same command and the same interfaces as in production: a debugger, a crash or a memory limit meets it there as
-here, and this package needs to know nothing of what is inside.
+The command and the interfaces are those of production, so debuggers, crashes and memory limits work in the same way,
+and this package need not know anything about the operator's code.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _GRACE = 10.0
 
 
 class OperatorProcess(Supervised):
-    """One operator; stop it with `end`."""
+    """A running operator. Stop it with `end`."""
 
     def __init__(
         self,
@@ -31,14 +31,14 @@ class OperatorProcess(Supervised):
         arguments: Sequence[str | Path] = (),
         interpreter: Sequence[str | Path] = (),
     ) -> None:
-        """Start it.
+        """Start the operator.
 
         Args:
-            kubeconfig: who it is, and in which cluster.
-            environment: its whole environment, but for the variables of Python.
-            log: its log is appended here; to this process's standard error when absent.
+            kubeconfig: the kubeconfig with its identity and its cluster.
+            environment: its whole environment, except for the variables of Python.
+            log: the file to which its log is appended; this process's standard error when absent.
             arguments: more flags of `troth operator`.
-            interpreter: another Python than this one, with its options; a profiler may come first.
+            interpreter: the command of another Python than this one, with its options; a profiler may come first.
 
         Raises:
             ProcessFailed: it could not be started.
@@ -56,10 +56,10 @@ class OperatorProcess(Supervised):
         super().__init__("troth operator", command, log=log, environment=python_environment(environment))
 
     def wait_ready(self, progress: Progress, timeout: float = _START) -> None:
-        """Wait until it reconciles; kill it when that does not happen.
+        """Wait until the operator reconciles, and kill it if that does not happen in time.
 
         Raises:
-            ProcessFailed: it ended, or ``timeout`` seconds have passed; the message holds the end of its log.
+            ProcessFailed: it ended, or ``timeout`` seconds have passed; the message contains the end of its log.
         """
         try:
             with progress.step("starting the operator"):
@@ -69,7 +69,7 @@ class OperatorProcess(Supervised):
             raise
 
     def end(self) -> None:
-        """End it politely; what it is writing is finished first."""
+        """End the operator gracefully: it finishes what it is writing."""
         self.stop(_GRACE)
 
     def _is_ready(self) -> bool:

@@ -1,7 +1,7 @@
-"""Programs that run beside us and never outlive us.
+"""Runs programs as child processes that never outlive this process.
 
-Each runs under `lifeline.py`, which ends it when this process is gone. Everything here is synchronous and free of
-an event loop, so that a pytest session, a thread and asyncio (through a thread) can use it alike.
+Each runs under `lifeline.py`, which ends it when this process is gone. Everything here is synchronous and does not
+need an event loop, so that it can be used by a pytest session, by a thread, and by asyncio (through a thread).
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ class Supervised:
         folder: Path | None = None,
         remove: Sequence[Path] = (),
     ) -> None:
-        """Start it.
+        """Start the program.
 
         Args:
             name: what it is called in messages.
-            command: program and arguments.
-            log: its output is appended here; to this process's standard error when absent.
+            command: the program and its arguments.
+            log: the file to which its output is appended; this process's standard error when absent.
             environment: its whole environment; this process's own when absent.
             folder: its working folder.
-            remove: folders to remove once it has ended, also when it ends because this process was killed.
+            remove: folders to remove when it has ended, even if it ends because this process was killed.
 
         Raises:
             ProcessFailed: it could not be started.
@@ -92,12 +92,12 @@ class Supervised:
         return self._process.poll()
 
     def signal(self, number: int) -> None:
-        """Send it a signal; nothing happens when it has ended."""
+        """Send the program a signal. Nothing happens when it has ended."""
         with contextlib.suppress(OSError):
             self._line.sendall(b"%d\n" % number)
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end and return its code.
+        """Wait for its end and return its exit code.
 
         Raises:
             subprocess.TimeoutExpired: it still runs after ``timeout`` seconds.
@@ -107,14 +107,14 @@ class Supervised:
         return code
 
     def stop(self, grace: float) -> int:
-        """Ask it to end, kill it after ``grace`` seconds, and return its code."""
+        """Ask it to end, kill it after ``grace`` seconds, and return its exit code."""
         self.signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self.wait(grace)
         return self.kill()
 
     def kill(self) -> int:
-        """End it and everything it started, at once."""
+        """End the program and everything that it has started at once. Returns its exit code."""
         self._line.close()
         return self.wait()
 
@@ -147,7 +147,7 @@ def wait_until(
     timeout: float,
     interval: float = 0.05,
 ) -> None:
-    """Wait until ``ready`` answers True.
+    """Wait until ``ready`` returns True.
 
     Raises:
         ProcessFailed: a process ended meanwhile, or ``timeout`` seconds have passed.

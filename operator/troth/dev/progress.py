@@ -1,7 +1,7 @@
-"""Tells a person that something long is going on, and how long it has been.
+"""Shows that something long is going on, and how long it has taken so far.
 
-On a terminal one line with a spinner, through rich; elsewhere (CI, a file, a pipe) a plain line at the beginning
-and one every half minute. Nothing at all for what takes less than two seconds.
+On a terminal it is one line with a spinner, made by rich; elsewhere (CI, a file, a pipe) it is a plain line at the
+beginning and another one every half minute. Nothing is shown for what takes less than two seconds.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _PLAIN_INTERVAL = 30.0
 
 
 class Progress:
-    """Where progress goes.
+    """Shows progress on a stream.
 
     Args:
-        stream: standard error when absent.
-        summary: from how many seconds on it is said at the end how long it took; two when absent.
+        stream: the stream; standard error when absent.
+        summary: steps that take at least this many seconds print at the end how long they took; 2 when absent.
     """
 
     def __init__(self, stream: TextIO | None = None, *, summary: float | None = None) -> None:
@@ -30,7 +30,7 @@ class Progress:
         self._summary = summary
 
     def say(self, line: str) -> None:
-        """One line that stays."""
+        """Print one line that stays."""
         print(f"troth: {line}", file=self._stream, flush=True)
 
     @contextmanager
@@ -66,7 +66,7 @@ class Progress:
     def _spinner(self, text: str, started: float, finished: Callable[[float], bool]) -> None:
         if finished(_SILENT):
             return
-        from rich.console import Console  # 100 ms to import: only for a person who has waited two seconds already
+        from rich.console import Console  # it takes 100 ms, so only after two seconds of waiting
 
         with Console(file=self._stream).status("") as status:
             while True:
@@ -76,6 +76,6 @@ class Progress:
 
 
 def clock(seconds: float) -> str:
-    """``8 s`` or ``6 min 05 s``."""
+    """A duration as text, such as ``8 s`` or ``6 min 05 s``."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

@@ -1,6 +1,6 @@
-"""The bare Git repository that `troth dev` offers as a destination.
+"""Makes the bare Git repository that `troth dev` offers as a destination.
 
-A fresh control plane knows nothing of what an earlier one wrote, so it begins with an empty tree; the history stays,
+A new control plane does not know what an earlier one wrote, so it begins with an empty tree. The history stays,
 because somebody may still want to look at it.
 """
 
@@ -16,14 +16,14 @@ _BRANCH = "refs/heads/main"
 
 
 def make_repository(path: Path, *, empty: bool) -> None:
-    """Make sure that a bare repository with a branch ``main`` is there.
+    """Make sure that a bare repository with a branch ``main`` exists.
 
     Args:
-        path: where; an existing repository is used as it is.
-        empty: the branch is to hold no files; if it does, a commit that removes them is added.
+        path: its path. An existing repository is used as it is.
+        empty: whether the branch is to be without files. If it has any, a commit that removes them is added.
 
     Raises:
-        DevError: something else is there, or git said no.
+        DevError: something else is at the path, or git has failed.
     """
     try:
         if not path.exists():
@@ -47,5 +47,5 @@ def _empty(path: Path) -> None:
 
 
 def _text(path: Path, *arguments: str, stdin: bytes | None = None) -> str:
-    # Named outright: left to search, git would take the repository that the folder happens to be inside of.
+    # The repository is named explicitly: otherwise git might find another one that the folder is inside of.
     return git(path, "--git-dir=.", *arguments, stdin=stdin).decode().strip()

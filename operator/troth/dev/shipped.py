@@ -1,4 +1,4 @@
-"""Where the folders are that ship with the package, for commands that say so in their own kind of error."""
+"""Finds the folders that ship with the package, and raises a DevError when one is missing."""
 
 from __future__ import annotations
 
