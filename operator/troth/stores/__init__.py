@@ -1,4 +1,7 @@
-"""Where manifests go: Git, Kubernetes, a directory; one protocol, one writer task each."""
+"""The state stores, to which manifests are written: Git, Kubernetes, and directories.
+
+All of them implement one protocol, and each store has one task that writes.
+"""
 
 from troth.stores.environment import StoreEnvironment
 from troth.stores.errors import Reason, StoreError

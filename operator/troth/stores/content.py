@@ -1,4 +1,4 @@
-"""The content of a claim: loaded late, checked against what the claim said it would be."""
+"""Loads the content of a claim when it is needed, and checks it against the ids in the claim."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _AT_ONCE = 256 * 1024  # bytes that are hashed on the event loop: a fraction of 
 
 
 def blob_id(content: bytes) -> str:
-    """The id that Git gives a file with this content (SHA-1, as every Git server counts)."""
+    """The id that Git gives a file with this content (SHA-1, as every Git server uses)."""
     return hashlib.sha1(b"blob %d\x00" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def content_version(files: Iterable[tuple[str, str]]) -> str:
-    """``sha256:…`` of paths and blob ids, in any order: the version of a store that has none of its own."""
+    """``sha256:…`` of paths and blob ids in any order: the version for stores that do not have their own versions."""
     total = hashlib.sha256()
     for path, blob in sorted(files):
         total.update(f"{path}\0{blob}\n".encode())
@@ -26,9 +26,13 @@ def content_version(files: Iterable[tuple[str, str]]) -> str:
 
 
 async def load_content(claim: Claim, *, timeout: float) -> dict[str, bytes]:
-    """What the claim promised, complete and with the promised ids; raises StoreError (ContentUnavailable).
+    """Loads the files of a claim. All of them must be there, with the ids that the claim says.
 
-    ``timeout`` is in seconds. Whatever `load` raises becomes that error, so one claim cannot fail another.
+    ``timeout`` is in seconds.
+
+    Raises:
+        StoreError: ContentUnavailable. Every exception of `load` becomes this error, so that a claim cannot make
+            another one fail.
     """
     try:
         async with asyncio.timeout(timeout):

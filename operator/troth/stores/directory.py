@@ -1,12 +1,12 @@
 """The directory store: manifests in a folder of this machine, for development and tests.
 
-Every file appears whole or not at all (a temporary file beside it, then a rename), and nothing is reached
-through a symbolic link: folders are opened one by one from the root without following any, so a link that
-somebody plants cannot lead a write outside, not even when it is planted while we write. A link that takes the place of
-the root itself is told, and refused.
+Every file appears completely or not at all (it is written to a temporary file next to it, which is renamed), and
+symbolic links are never followed: folders are opened one by one from the root, so a link that somebody creates cannot
+lead a write outside, not even if it is created while we write. A link in the place of the root itself is noticed and
+refused.
 
-There is no version control here, so what is there is read and hashed each time, and the version of a claim is
-the hash of its content.
+A folder does not have version control, so its files are read and hashed each time, and the version of a claim is the
+hash of its content.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from troth.stores.succession import Part, Successions
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 LARGEST_FILE: Final = 32 * 1024 * 1024
-"""Bytes of a file in the folder that is read: none of ours is larger."""
+"""The largest file in the folder that is read, in bytes. None of our own files is larger."""
 
 _NOT_A_FILE: Final = "not an ordinary file"
 _AT_ONCE: Final = 100
@@ -41,11 +41,11 @@ _NOTHING: Final = Edit({}, frozenset())
 
 
 class DirectoryWriter:
-    """The writer of one folder; see `StateStoreWriter` for what the methods promise.
+    """The writer of one folder. `StateStoreWriter` says what the methods promise.
 
-    Args of the constructor: ``root`` must exist; ``prefix`` is the store's ``spec.path``; ``ownership`` is shared with
-    other writers of the folder; ``parse`` reads YAML as Kubernetes does, to tell which objects a file holds;
-    ``load_timeout`` is in seconds; ``durable`` syncs every file to the disk before it appears.
+    Args of the constructor: ``root`` must exist. ``prefix`` is the store's ``spec.path``. ``ownership`` is shared with
+    other writers of the folder. ``parse`` reads YAML as Kubernetes does, to find the objects in a file.
+    ``load_timeout`` is in seconds. ``durable`` says that every file is synced to the disk before it appears.
     """
 
     def __init__(
@@ -73,13 +73,13 @@ class DirectoryWriter:
         self._closed = False
 
     async def check(self) -> None:
-        """Prove that the folder is there and can be written."""
+        """Check that the folder exists and can be written to."""
         async with self._lock:
             await asyncio.to_thread(self._folder.probe)
             await self._restore()
 
     async def write(self, claim: Claim) -> Written:
-        """Make the folder hold the claim."""
+        """Write a claim to the folder."""
         wish = read_claim(claim, prefix=self._prefix)
         async with self._lock:
             if self._closed:
@@ -116,7 +116,7 @@ class DirectoryWriter:
         return await asyncio.to_thread(self._folder.contents, list(paths))
 
     async def refresh(self) -> bool:
-        """Read everything that is claimed; True when any of it is not as it was written, or may be written now."""
+        """Read everything that is claimed. True when something has changed, or can be written now."""
         async with self._lock:
             await asyncio.to_thread(self._folder.require)
             wishes, refused = list(self._wishes.values()), list(self._refused.values())
@@ -180,7 +180,7 @@ class DirectoryWriter:
             self._held[owner] = self._held.get(owner, frozenset()) | part.made
             if (record := part.wish.claim.state_file) and part.edit:
                 records[record] = self._interim(record, part)
-        # a thread cannot be cancelled: the lock must not be let go before it is through
+        # a thread cannot be cancelled, so the lock must not be released before it has finished
         work = asyncio.ensure_future(
             asyncio.to_thread(self._folder.apply, writes, frozenset(removes - writes.keys()), records)
         )
@@ -191,7 +191,7 @@ class DirectoryWriter:
             raise
 
     def _interim(self, record: str, part: Part) -> bytes:
-        """The record while its owner's files change: whenever that is interrupted, it names all that may be there."""
+        """The record while its owner's files change. If that is interrupted, it names all files that may be there."""
         files = (part.made | part.edit.removes) - {record}
         return render_state_file(sorted(files), prefix=self._prefix, adopted=sorted(part.edit.adopted))
 
@@ -224,7 +224,7 @@ class DirectoryWriter:
         )
 
     def _planned(self, wish: Wish) -> Edit | None:
-        """What would change; None when somebody's file stands in the way, which its owner is told when it claims."""
+        """What would change; None when somebody's file is in the way, which is reported when the owner claims."""
         try:
             return self._plan(wish) or _NOTHING
         except StoreError as error:
@@ -234,7 +234,7 @@ class DirectoryWriter:
 
 
 class _Folder:
-    """The files below a root. Blocking; follows no link below the root."""
+    """The files below a root. The methods block, and do not follow links below the root."""
 
     def __init__(self, root: Path, *, durable: bool) -> None:
         self.root = Path(os.path.realpath(root))
@@ -242,7 +242,7 @@ class _Folder:
         self._recent: dict[str, bytes] = {}
 
     def get(self, path: str) -> str | None:
-        """The blob id of the file at a path; None when there is none or a folder."""
+        """The blob id of the file at a path; None when there is nothing, or a folder."""
         with self._parent(path) as (parent, name):
             if parent is None:
                 return None
@@ -267,7 +267,7 @@ class _Folder:
         return blob
 
     def under(self, folder: str) -> Iterator[str]:
-        """The paths of everything below a folder that is not a folder, links included."""
+        """The paths of everything below a folder except for folders. Links are included."""
         with self._open(folder.split("/")) as top:
             if top is None:
                 return
@@ -278,7 +278,7 @@ class _Folder:
         yield from sorted(found)
 
     def twins(self, path: str) -> Iterator[str]:
-        """What is there under other spellings of the path (`as_one_path`), and files under those of its folders."""
+        """Existing other spellings of a path (`as_one_path`), and files in other spellings of its folders."""
         yield from self._twins("", path.split("/"), path)
 
     def _twins(self, folder: str, parts: Sequence[str], path: str) -> Iterator[str]:
@@ -299,12 +299,12 @@ class _Folder:
         return self._recent.get(blob, b"")
 
     def contents(self, paths: Iterable[str]) -> dict[str, bytes]:
-        """The content of the files that are there, by path; not more than `LARGEST_FILE` bytes together."""
+        """The contents of those files that exist, by path; at most `LARGEST_FILE` bytes together."""
         found: dict[str, bytes] = {}
         left = LARGEST_FILE
         with self.errors():
             for path in paths:
-                blob = self.get(path)  # it replaces what was recent
+                blob = self.get(path)  # this also remembers the content
                 content = self._recent.get(blob) if blob else None
                 if content is not None and len(content) <= left:
                     found[path] = content
@@ -312,9 +312,10 @@ class _Folder:
         return found
 
     def require(self) -> None:
-        """Raise StoreError when the root is not there: an unmounted volume must not be filled from scratch.
+        """Raise StoreError when the root does not exist.
 
-        Or when a link has taken its place, or that of a folder above it: where it leads, nobody has allowed.
+        Perhaps a volume is not mounted, and its mount point must not be filled. The same is raised when the root, or
+        a folder above it, has become a link, since nobody has allowed its target.
         """
         if (real := Path(os.path.realpath(self.root))) != self.root:
             raise StoreError(
@@ -330,7 +331,7 @@ class _Folder:
             )
 
     def probe(self) -> None:
-        """Make and remove a file."""
+        """Create and remove a file, to check that the folder can be written to."""
         self.require()
         with self.errors(), self._open([]) as top:
             if top is not None:
@@ -339,10 +340,10 @@ class _Folder:
                 os.unlink(name, dir_fd=top)
 
     def apply(self, writes: Mapping[str, bytes], removes: frozenset[str], records: Mapping[str, bytes]) -> None:
-        """Write, then remove; but what stands in the way of a write goes first.
+        """Write files, and remove others afterwards, except for those that are in the way of a write.
 
-        ``records``: the files that say whose the others are, as they must be while these change. They are written so
-        before anything else, and written in their final form or removed after everything else.
+        ``records`` has the interim contents of the files that say who owns the others. They are written before
+        anything else, and are written in their final form, or removed, after everything else.
         """
         for path, content in sorted(records.items()):
             if writes.get(path) != content and self.contents([path]).get(path) != content:
@@ -373,7 +374,7 @@ class _Folder:
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
-        """Turn what the system says into what people can act on."""
+        """Turn errors of the system into a StoreError that people can act on."""
         try:
             yield
         except OSError as error:
@@ -407,7 +408,7 @@ class _Folder:
                 try:
                     os.rmdir(name, dir_fd=parent)
                 except OSError:
-                    return  # not empty, or gone
+                    return  # it is not empty, or gone
 
     @contextlib.contextmanager
     def _parent(self, path: str, *, create: bool = False) -> Iterator[tuple[int | None, str]]:
@@ -417,7 +418,7 @@ class _Folder:
 
     @contextlib.contextmanager
     def _open(self, folders: list[str], *, create: bool = False) -> Iterator[int | None]:
-        """A folder below the root; None when there is none or a link or a file stands in its place."""
+        """A folder below the root; None when it does not exist, or a link or a file is in its place."""
         at: int | None = os.open(self.root, _FOLDER)
         try:
             try:
@@ -441,7 +442,7 @@ class _Folder:
 
 
 def directory_root(path: str, *, local_root: Path | None) -> Path:
-    """The root of a store from its ``spec.path``; raises StoreError (final) outside the allowed folder. Blocking."""
+    """A store's root, from its ``spec.path``. Raises StoreError (final) outside the allowed folder. This blocks."""
     if not path:
         raise StoreError(
             Reason.INVALID_STORE, "spec.path is empty", "name the folder that manifests go to", retryable=False

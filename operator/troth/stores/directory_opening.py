@@ -1,4 +1,4 @@
-"""From a DirectoryStateStore's spec to its writer."""
+"""Opens the writer of a DirectoryStateStore from its spec."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from troth.stores.environment import StoreEnvironment
 async def open_directory(
     _name: str, spec: Mapping[str, Any], _secret: Mapping[str, bytes] | None, environment: StoreEnvironment
 ) -> DirectoryWriter:
-    """The writer of one folder; raises StoreError for what cannot work."""
+    """Opens the writer of a folder. Raises StoreError for a spec that cannot work."""
     path = str(spec.get("path") or "")
     root = await asyncio.to_thread(directory_root, path, local_root=environment.local_root)
     return DirectoryWriter(root, ownership=environment.ownerships.at(str(root)), parse=environment.parse)

@@ -1,12 +1,12 @@
-"""From a claim and what is in the store to what must change: pure, and the same for Git and for a folder.
+"""Decides what must change in a store for a claim. It is pure, and the same for Git and for a folder.
 
-The order of trust, when a file is there that the claim does not want: it goes if the owner's own folder holds
-it, if the owner's record or memory names it, or if the claim calls it obsolete and it is known to be made here; and
-never if anybody else has claimed it. A file that nobody has claimed and that merely stands in the way is not ours to
-delete: the claim fails and says what stands there.
+A file that exists and that the claim does not want is removed if it is in the owner's own folder, if the owner's
+record or memory names it, or if the claim calls it obsolete and it is known to be made here; but never if somebody
+else has claimed it. A file that nobody has claimed and that is merely in the way is not ours to delete: the claim
+fails, and the error says what is there.
 
-The same holds for a file that the claim wants: one that is there and that nobody here made (provenance.py) is not ours
-to write over, even if it already is what is wanted. The claim fails, unless it may adopt what it finds.
+The same is true for a file that the claim wants: a file that exists and was not made here (provenance.py) is not ours
+to overwrite, even if it already has the wanted content. The claim fails, unless it may adopt what it finds.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ _RECORDS: Final = ".kratix"
 _KINDS: Final = {"120000": "a symbolic link", "160000": "a submodule"}
 
 ReadRecord = Callable[[str], Record]
-"""The record in a blob of the store."""
+"""Reads the record in a blob of the store."""
 
 
 class Present(Protocol):
-    """What a store holds, as far as planning asks."""
+    """The content of a store, as far as it is needed for a plan."""
 
     def get(self, path: str) -> str | None:
-        """The blob id of the file at a path; None when there is no file."""
+        """The blob id of the file at a path; None when a file does not exist there."""
 
     def under(self, folder: str) -> Iterable[str]:
         """The paths of all files below a folder."""
 
     def twins(self, path: str) -> Iterable[str]:
-        """What is there under other spellings of a path that some file system takes for the same one (`as_one_path`).
+        """Existing paths that some file system takes for the same path, spelled differently (`as_one_path`).
 
-        Also files that are there under other spellings of the folders above it.
+        Files in folders that are other spellings of the folders above it are included.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A claim with every path normalised and its state file among its files.
+    """A claim whose paths are normalised, with its state file among its files.
 
     Attributes:
-        claim: with normalised paths; `load` already answers under those.
-        files: everything the owner wants, the state file included: path → blob id.
+        claim: the claim with normalised paths, which are also the keys of what its `load` returns.
+        files: the blob ids, by path, of everything that the owner wants, including the state file.
         record: the content of the state file; empty when there is none.
     """
 
@@ -67,13 +67,13 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """What must change for one wish. ``removes`` and ``writes`` never share a path.
+    """What must change for one wish. A path is never in both ``removes`` and ``writes``.
 
     Attributes:
-        writes: path → blob id.
-        removes: paths that go.
-        record: the content of the state file when all is done; empty when there is none.
-        adopted: those of the wished files that were there before and are taken over.
+        writes: the blob ids of the files that are written, by path.
+        removes: the paths that are removed.
+        record: the content of the state file when everything is done; empty when there is none.
+        adopted: the wished files that existed before and are taken over.
     """
 
     writes: Mapping[str, str]
@@ -86,9 +86,9 @@ class Edit:
 
 
 def read_claim(claim: Claim, *, prefix: str) -> Wish:
-    """The wish of a claim; raises StoreError for a path that is not acceptable or is named twice.
+    """The wish of a claim. Raises StoreError for a path that is not acceptable, or is named twice.
 
-    ``prefix`` is the store's own ``spec.path``, which a state file leaves out.
+    ``prefix`` is the store's own ``spec.path``, which is left out in the state file.
     """
     owner = claim.owner
     spelled: dict[str, str] = {}
@@ -134,11 +134,11 @@ class Had:
     """What a former owner still has in the store.
 
     Attributes:
-        files: its files that are there, the record among them.
+        files: its files that exist, including the record.
         directory: its folder.
         made: those of the files that are known to be made by it.
-        adopted: files that it has taken over.
-        lost: it has files there, and its record is gone or cannot be read.
+        adopted: the files that it has taken over.
+        lost: whether it has files there, but its record is gone or cannot be read.
     """
 
     files: frozenset[str]
@@ -149,7 +149,7 @@ class Had:
 
 
 def former_holding(former: Former, present: Present, *, read: ReadRecord, prefix: str) -> Had:
-    """What a former owner still has. ``read`` is asked for its record only."""
+    """What a former owner still has. ``read`` is only called for its record."""
     paths = set(former.files)
     made = set(former.files) if former.written else set()
     adopted: set[str] = set()
@@ -167,7 +167,7 @@ def former_holding(former: Former, present: Present, *, read: ReadRecord, prefix
 
 
 def restore(had: Had, ownership: Ownership, *, owner: str, by: object) -> None:
-    """Let the ownership know what a former owner still has."""
+    """Tell the ownership what a former owner still has."""
     ownership.restore(owner, had.files, had.directory, by=by)
     ownership.provenance.note(made=had.made, adopted=had.adopted)
     if had.lost:
@@ -183,13 +183,14 @@ def plan(
     read: ReadRecord,
     prefix: str,
 ) -> Edit:
-    """What must change; raises StoreError when a stranger's file or folder stands in the way or would be taken over.
+    """What must change for a wish.
 
-    That is PathConflict or NotOurs. It raises RecordUnreadable when the owner leaves and only a record that cannot be
-    read would say what it had.
+    The ownership has the wish already. ``former`` has the paths that the owner is remembered to have made. ``read``
+    reads the record in a blob of the store, and is only called for the state file, and only when that must change.
 
-    The ownership holds the wish already. ``former`` is what the owner is remembered to have made; ``read`` gives
-    the record in a blob of the store and is asked for the state file only, and only when that must change.
+    Raises:
+        StoreError: PathConflict or NotOurs when somebody else's file or folder is in the way, or would be taken over.
+            RecordUnreadable when the owner leaves and the record that says what it had cannot be read.
     """
     found = _known(wish, present, ownership, former=former, read=read, prefix=prefix)
     try:
@@ -201,13 +202,13 @@ def plan(
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is known of an owner's files before a plan.
+    """What is known of an owner's files before the plan is made.
 
     Attributes:
-        made: by memory and by its record.
-        adopted: by its record.
-        suspects: what goes unless it is wanted.
-        recorded: its record is as it must be when nothing is adopted, or cannot be.
+        made: the files that it has made, according to memory and to its record.
+        adopted: the files that it has adopted, according to its record.
+        suspects: the files that are removed unless they are wanted.
+        recorded: whether its record is already as it must be if nothing is adopted.
         problem: why its record cannot be read.
     """
 
@@ -272,7 +273,7 @@ def _edit(wish: Wish, present: Present, ownership: Ownership, known: _Known, *, 
 
 
 def _taken(wish: Wish, present: Present, ownership: Ownership, known: _Known) -> frozenset[str]:
-    """Those of the wished files that are there and not made here; raises StoreError if they may not be adopted."""
+    """The wished files that exist and were not made here. Raises StoreError if they may not be adopted."""
     claim, provenance = wish.claim, ownership.provenance
     strange = [
         path
@@ -290,7 +291,7 @@ def _taken(wish: Wish, present: Present, ownership: Ownership, known: _Known) ->
 
 
 def not_ours(paths: Sequence[str], *, owner: str, record: str | None = None, problem: str = "") -> StoreError:
-    """The error for files that an owner wants and did not make. ``problem``: why its record tells nothing."""
+    """The error for files that an owner wants and did not make. ``problem`` says why its record cannot be read."""
     first, more = paths[0], len(paths) - 1
     others = f" (and {more} other {'files' if more > 1 else 'file'})" if more else ""
     unknown = f"; the record {record!r} {problem}" if problem else ""
@@ -313,7 +314,7 @@ def unreadable_record(path: str, problem: str) -> StoreError:
 
 
 def _require_no_record(owner: str, files: Iterable[str]) -> None:
-    """A file among the records would speak for others."""
+    """Refuses files in the folders of records, where they could claim something for other owners."""
     for path in files:
         if any(as_one_path(part) == _RECORDS for part in path.split("/")):
             raise StoreError(

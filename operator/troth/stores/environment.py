@@ -1,4 +1,4 @@
-"""What the writers of state stores need of the process that they run in."""
+"""What the writers of state stores need from the process that they run in."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ Connect = Callable[[bytes], Awaitable[KubernetesClient]]
 
 @dataclass(frozen=True, slots=True)
 class StoreEnvironment:
-    """What writers need of the process they run in.
+    """What writers need from the process that they run in.
 
     Attributes:
-        workspace: a private folder for clones; made if missing.
-        local_root: the folder that local repositories and directories must lie in; None refuses them.
+        workspace: the private folder for clones, which is created if it is missing.
+        local_root: the folder in which local repositories and directories must be; None refuses them.
         cluster: the client of the cluster that the operator works on.
-        connect: makes a client from a kubeconfig; what it raises is an unusable kubeconfig, and the words of a
-            TrothError are shown, so they must quote nothing of it.
+        connect: makes a client from a kubeconfig. Every exception means that the kubeconfig is unusable. The message
+            of a TrothError is shown, so it must not quote anything from the kubeconfig.
         parse: reads YAML as Kubernetes does; raises a TrothError.
-        inventory_namespace: where inventories are kept on a cluster.
-        surroundings: the environment that PATH and proxies are taken from.
-        ownerships: who has what in each place, for all stores together: two of them may be one place.
-        budget: of what writers load and have not handed on yet, for all stores together.
-        git: how Git writers behave.
-        kubernetes: how Kubernetes writers behave.
+        inventory_namespace: the namespace on a cluster in which inventories are kept.
+        surroundings: the environment from which PATH and proxies are taken.
+        ownerships: who owns what in each place, for all stores, because two stores may be the same place.
+        budget: the bytes that writers may have loaded and not passed on yet, for all stores together.
+        git: the options of Git writers.
+        kubernetes: the options of Kubernetes writers.
     """
 
     workspace: Path

@@ -1,12 +1,12 @@
-"""What can go wrong with a state store, in words that a condition can show as they are.
+"""The errors of state stores, with messages that a condition can show unchanged.
 
     TrothError
     └── StoreError
 
-One class and a set of reasons instead of a class a reason: nobody catches them apart. A controller asks two
-things only, whether trying again can help (`retryable`) and what to tell people (`message`, `hint`); the
-reason goes into a condition. Texts never hold a secret: what comes from a program or a server is scrubbed
-before it gets here.
+There is one class with a set of reasons, and not a class for each reason, since nobody needs to catch them
+separately. A controller only needs to know whether trying again can help (`retryable`) and what to tell people
+(`message`, `hint`); the reason goes into a condition. Texts never contain a secret: the output of programs and
+servers is scrubbed before it gets here.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from typing import Final
 from troth.api import TrothError
 
 _LONGEST: Final = 2000
-# What commands a terminal or turns the direction of a text, and halves of characters.
+# Control characters, characters that change the direction of text, and lone surrogates.
 _UNPRINTABLE: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
 
 
 class Reason(StrEnum):
-    """Why a store refused, as it stands in a condition."""
+    """The reason of a refusal, as it is written in a condition."""
 
     AUTHENTICATION_REFUSED = "AuthenticationRefused"
     BRANCH_MISSING = "BranchMissing"
@@ -62,12 +62,12 @@ class StoreError(TrothError):
     """A state store cannot do what was asked.
 
     Attributes:
-        reason: CamelCase, for a condition.
-        message: what is wrong and where, one sentence without a full stop. What it quotes may be anybody's, so it is
-            made into what a condition can hold: at most 2,000 characters, all of which can be printed.
-        hint: what to do about it, one sentence without a full stop; empty when the message says it all.
+        reason: the reason in CamelCase, for a condition.
+        message: what is wrong and where, in one sentence without a full stop. It may quote what others have written,
+            so it is cut to 2,000 characters, and characters that cannot be printed are escaped.
+        hint: what to do about it, in one sentence without a full stop; empty when the message says everything.
         retryable: whether the same call can succeed later without a change of the object that asked for it.
-            What waits for a person (a branch to be made, a password to be changed) is retryable: slowly.
+            A problem that a person has to solve (to create a branch, to change a password) is retryable, but slowly.
     """
 
     def __init__(self, reason: str, message: str, hint: str = "", *, retryable: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""From a state store's object and its Secret to its writer: which module opens which kind."""
+"""Opens the writer of a state store from its spec and its Secret, with the module for its kind."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OPENERS: Final[Mapping[str, Open]] = {
     KUBERNETES.kind: open_kubernetes,
     DIRECTORY.kind: open_directory,
 }
-"""What opens a store of each kind: it gets the store's name, its spec, the data of its Secret, and the environment."""
+"""The function for each kind, which gets the store's name, its spec, the data of its Secret, and the environment."""
 
 
 async def open_writer(
@@ -32,14 +32,14 @@ async def open_writer(
     secret: Mapping[str, bytes] | None,
     environment: StoreEnvironment,
 ) -> StateStoreWriter:
-    """The writer of a state store; raises StoreError for what cannot work. Nothing is contacted yet.
+    """Opens the writer of a state store, without contacting it. Raises StoreError for what cannot work.
 
     Args:
         kind: the kind's name, one of `troth.api.store_kinds.STORE_KINDS`.
         name: the store's name.
         spec: the store's spec as written.
-        secret: the decoded data of the Secret that ``spec.secretRef`` names; None when it names none.
-        environment: of the process.
+        secret: the decoded data of the Secret in ``spec.secretRef``; None when the spec does not have a reference.
+        environment: the environment of the process.
     """
     if opener := OPENERS.get(kind):
         return await opener(name, spec, secret, environment)

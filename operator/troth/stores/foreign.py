@@ -1,8 +1,8 @@
-"""Reads what others may have written, a record in a store or on a cluster, within bounds: size, depth and types.
+"""Reads records in a store or on a cluster that others may have written, with limits of size, depth and types.
 
-Whoever may push to a repository or edit a ConfigMap writes these, by mistake or not. So nothing is built here that a
-small text can make large: aliases and tags are refused, and what is too deep or too long is refused before it is
-read to its end. Everything is refused with one error, whose words quote nothing of the text.
+Everybody who may push to a repository or edit a ConfigMap can write these, by mistake or on purpose. So a small text
+must not become large here: aliases and tags are refused, and texts that are too deep or too long are refused before
+they are read to the end. There is one error for all of this, and it does not quote the text.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import yaml
 from yaml._yaml import CParser
 
 LARGEST: Final = 4 << 20
-"""Bytes of one record: ten thousand files with the longest paths."""
+"""The largest record in bytes, which has room for ten thousand files with the longest paths."""
 
 MOST: Final = 50_000
-"""Values of one record: more files than the largest Work can hold."""
+"""The greatest number of values in one record, which is more than the files of the largest Work."""
 
 _DEEPEST: Final = 16
 _TEXT: Final = "tag:yaml.org,2002:str"
@@ -26,13 +26,13 @@ _RESOLVER: Final = yaml.resolver.Resolver()
 
 
 class Unreadable(Exception):
-    """A record that cannot be read. The message says what is wrong, as the end of a sentence."""
+    """A record cannot be read. The message says what is wrong, as the end of a sentence."""
 
 
 def read_yaml(content: bytes) -> Any:
-    """The only document of a YAML text: dicts, lists and texts; None for any other scalar. Raises Unreadable.
+    """The only document of a YAML text, as dicts, lists and texts, with None for any other scalar. Raises Unreadable.
 
-    JSON has no dates, so a date is a text here, as it is for Kubernetes and Kratix.
+    JSON does not have dates, so a date is a text here, as it is for Kubernetes and Kratix.
     """
     _require_size(len(content))
     try:
@@ -58,7 +58,7 @@ def read_json(text: object) -> Any:
     _require_size(len(text))
     try:
         return orjson.loads(text)
-    except ValueError:  # too deep as well: orjson stops by itself
+    except ValueError:  # also for a text that is too deep, which orjson refuses itself
         raise Unreadable("is not JSON") from None
 
 
@@ -68,7 +68,7 @@ def _require_size(size: int) -> None:
 
 
 def _document(parser: Any) -> Any:
-    """One pass over the events, without recursion: what is open stands in a list."""
+    """Builds the document in one pass over the events, without recursion: open collections are kept in a list."""
     found: list[Any] = []
     open_: list[Any] = [found]
     keys: list[Any] = [None]

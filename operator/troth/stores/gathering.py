@@ -1,18 +1,19 @@
-"""When to write: at once when nothing else goes on, in company when much does (group commit).
+"""Decides when to write: at once when nothing else goes on, and in batches when much does (group commit).
 
-A commit costs the same for one file and for a thousand, and it cannot be known whether a claim comes alone. So
-the wait depends on what happened lately:
+A commit costs the same for one file and for a thousand, and nobody knows whether more claims follow. So how long a
+claim waits depends on what happened lately:
 
 * Idle: a claim is written as soon as nothing else has come for a few milliseconds.
-* Busy, which means that claims came while the batch before was being written: the next batch waits as long as
+* Busy, which means that claims came while the last batch was being written: the next batch waits as long as
   claims keep coming, and longer with every busy batch in a row: up to 0.2 s, then up to 1 s. A pause in the
-  arrivals ends the wait, so the last claims of a burst do not pay for the ones before.
-* After a batch of many, a short silence does not mean that all is done: the API server that everybody waits for
-  has stalled, and the rest of the burst comes after. Taking it for idle would make a commit of each handful.
-* Large claims go a few at a time: a small one that comes meanwhile is in the next commit and not behind a gigabyte.
+  arrivals ends the wait, so the last claims of a burst do not wait because of the ones before.
+* After a batch of many, a short silence does not mean that everything is done: perhaps the API server has stalled, and
+  the rest of the burst follows. If this counted as idle, there would be a commit for each handful of claims.
+* Large claims are written a few at a time, so a small claim that comes meanwhile is in the next commit and does not
+  wait for a gigabyte.
 
-Rejected: a fixed window (every idle claim would pay for it), and a limit of commits a second (the second of two
-quick edits would wait although nothing else is going on).
+Rejected: a fixed window (every claim would wait for it, even alone), and a limit of commits per second (the second of
+two quick edits would wait although nothing else is going on).
 """
 
 from __future__ import annotations
@@ -31,16 +32,18 @@ _SMALL: Final = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long a batch waits for company, in seconds, by how many busy batches came before it in a row.
+    """How long a batch waits for more claims.
+
+    Times are in seconds. In tuples, the entry at index n is for a batch after n busy batches in a row.
 
     Attributes:
-        longest: the most that the first claim of a batch waits; the last entry holds from there on.
-        pause: without a new claim for so long, the batch is written; the last entry holds from there on.
-        cooling: a claim that comes so soon after a batch counts as having come while it was written.
-        crowd: from so many claims on, a batch is one of many.
-        crowd_cooling: `cooling` after a batch of many.
-        most: claims in one batch.
-        most_bytes: what the large claims of one batch hold together; whatever is small does not wait behind them.
+        longest: the longest time that the first claim of a batch waits. The last entry is used for all later batches.
+        pause: after this time without a new claim, the batch is written. The last entry is used for all later batches.
+        cooling: a claim that comes within this time after a batch counts as if it had come while it was written.
+        crowd: a batch with at least this number of claims is a batch of many.
+        crowd_cooling: the `cooling` after a batch of many.
+        most: the largest number of claims in one batch.
+        most_bytes: the largest size of all large claims in one batch. Small claims do not wait behind them.
     """
 
     longest: tuple[float, ...] = (0.05, 0.2, 1.0)
@@ -54,26 +57,26 @@ class Pace:
 
 @dataclass(eq=False, slots=True)
 class Waiting:
-    """One wish, and who waits for it: a newer claim of the same owner takes over the waiters of the older."""
+    """A wish with the callers that wait for it. A newer claim of the same owner takes over the waiters of the older."""
 
     wish: Wish
     waiters: list[asyncio.Future[Written]] = field(default_factory=list)
 
     def succeed(self, written: Written) -> None:
-        """Answer everybody who still waits."""
+        """Give the result to all callers that still wait."""
         for waiter in self.waiters:
             if not waiter.done():
                 waiter.set_result(written)
 
     def fail(self, error: BaseException) -> None:
-        """Fail everybody who still waits."""
+        """Raise the error in all callers that still wait."""
         for waiter in self.waiters:
             if not waiter.done():
                 waiter.set_exception(error)
 
     @property
     def abandoned(self) -> bool:
-        """Whether everybody who waited has gone."""
+        """Whether no caller waits any more."""
         return all(waiter.done() for waiter in self.waiters)
 
 
@@ -81,10 +84,10 @@ Flush = Callable[[Sequence[Waiting]], Awaitable[None]]
 
 
 class Gatherer:
-    """Takes wishes one by one and hands them on in batches, one batch at a time.
+    """Takes wishes one by one and passes them on in batches, one batch at a time.
 
-    What waits is bounded by the number of owners: of two wishes of one owner the newer replaces the older.
-    ``flush`` must answer every entry; those it leaves unanswered fail, so nobody waits for ever.
+    The number of wishes that wait is limited by the number of owners: a newer wish replaces an older one of the same
+    owner. ``flush`` must settle every entry; the entries that it does not settle fail, so that nobody waits for ever.
     """
 
     def __init__(self, flush: Flush, *, pace: Pace, name: str) -> None:
@@ -104,7 +107,7 @@ class Gatherer:
         return len(self._waiting)
 
     async def submit(self, wish: Wish) -> Written:
-        """Wait until a batch has carried the wish out; raises what `flush` failed it with."""
+        """Wait until a batch has carried the wish out. Raises the error with which `flush` failed it."""
         if self._closing:
             raise _closed(self._name)
         if self._task is None:
@@ -120,7 +123,7 @@ class Gatherer:
         return await waiter
 
     async def close(self, *, grace: float) -> None:
-        """Let the batch in flight end within ``grace`` seconds, then stop; fails whoever waits. Idempotent."""
+        """Let the batch that is being written end within ``grace`` seconds, and fail all that wait. Idempotent."""
         self._closing = True
         self._arrived.set()
         if self._task is not None:
@@ -194,7 +197,7 @@ class Gatherer:
                 break
             owners.append(owner)
         chosen = {*owners[: self._pace.most], *small[: max(0, self._pace.most - len(owners))]}
-        # Who came first keeps its place: the first claim of a path has it.
+        # The order of arrival is kept, since the first claim to a path gets it.
         taken = [self._waiting.pop(owner) for owner in list(self._waiting) if owner in chosen]
         return [entry for entry in taken if not entry.abandoned]
 

@@ -1,12 +1,12 @@
-"""Runs the git program: no shell, nothing inherited, a deadline on everything, and whole groups killed.
+"""Runs the git program: with nothing inherited, a deadline for everything, and whole process groups killed.
 
-Git starts programs of its own (ssh, remote-https, pack-objects). They are one process group, so that a
-cancelled or late command leaves nothing behind. The environment is made from nothing: a variable or a
-configuration file of whoever started the operator must not change what is written. Credentials travel in that
-environment and never in an argument, which any user of the machine can read.
+Git starts other programs (ssh, remote-https, pack-objects). They are one process group, so that a command that is
+cancelled or late leaves nothing behind. The environment is made from scratch: variables and configuration files of the
+user who started the operator must not change what is written. Credentials are passed in this environment, and never in
+an argument, which any user of the machine can read.
 
-What git reads and says is a stranger's as well. What it says is read up to a limit, and its own memory has one: a small
-pack can unpack to gigabytes, and git sets no bound to that.
+What git reads and prints may come from strangers. Its output is read up to a limit, and its memory has a limit: a
+small pack can unpack to gigabytes, and git itself does not limit that.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from troth.child_process import ChildProcess, SaysTooMuch
 from troth.stores.errors import Reason, StoreError
 from troth.surroundings import absolute_path
 
-# What a proxy or a private certificate authority needs; nothing else of the surroundings reaches git.
+# The variables for proxies and private certificate authorities; git does not get any other variable.
 PASSED_ON: Final = (
     "PATH",
     "HTTP_PROXY",
@@ -37,18 +37,18 @@ PASSED_ON: Final = (
 )
 _USERINFO: Final = re.compile(r"(?<=://)[^/\s'\"]+@")
 LONGEST_TEXT: Final = 4000
-_MISSING: Final = 127  # of a shell, when there is no such program
+_MISSING: Final = 127  # the exit code of a shell when a program does not exist
 
 LARGEST_OUTPUT: Final = 24 * 1024 * 1024
-"""Bytes that one command may say: the names of about 200,000 files."""
+"""The largest output of one command in bytes, which has room for the names of about 200,000 files."""
 
 LARGEST_MEMORY: Final = 384 * 1024 * 1024
-"""Bytes of address space that a git program may have."""
+"""The largest address space of a git program, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """A command that ran to its end. ``stderr`` is scrubbed text, ``stdout`` raw bytes."""
+    """A command that has ended. ``stderr`` is scrubbed text, and ``stdout`` raw bytes."""
 
     code: int
     stdout: bytes
@@ -56,23 +56,23 @@ class Completed:
 
 
 class Scrubber:
-    """Takes secrets and user information of URLs out of what programs and servers say."""
+    """Removes secrets, and the user information in URLs, from the output of programs and servers."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        # the longest first: a secret may hold another one
+        # the longest first, since one secret may contain another
         self._secrets = sorted({secret for secret in secrets if len(secret) >= 3}, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
-        """The text without them."""
+        """The text without secrets."""
         for secret in self._secrets:
             text = text.replace(secret, "[secret]")
         return _USERINFO.sub("", text)
 
 
 def base_environment(surroundings: Mapping[str, str], *, home: Path) -> dict[str, str]:
-    """The environment that every git command gets, before what its remote adds. ``home`` is a private folder."""
+    """The environment of every git command, to which the remote may add more. ``home`` is a private folder."""
     passed = {name: surroundings[name] for name in PASSED_ON if surroundings.get(name)}
-    # credentials may go to a loopback address in the clear, so a proxy must never be in between
+    # credentials may be sent to a loopback address in plain text, so a proxy must never be in between
     without_proxy = ",".join(
         filter(None, [passed.get("no_proxy") or passed.get("NO_PROXY"), "localhost,127.0.0.1,::1"])
     )
@@ -93,11 +93,11 @@ def base_environment(surroundings: Mapping[str, str], *, home: Path) -> dict[str
 
 
 class OutputTooLarge(StoreError):
-    """A command says more than is read. It has been ended."""
+    """The output of a command was too large. The command has been ended."""
 
 
 class GitCommand:
-    """The git program in one folder with one environment."""
+    """Runs git in one folder with one environment."""
 
     def __init__(
         self, *, folder: Path, environment: Mapping[str, str], scrub: Scrubber, program: str = "git"
@@ -110,19 +110,22 @@ class GitCommand:
     async def run(
         self, *arguments: str, stdin: bytes | None = None, timeout: float, most: int = LARGEST_OUTPUT
     ) -> Completed:
-        """Run to the end, whatever the exit code; raises StoreError when it cannot start or is not done in time.
+        """Run a command to its end, whatever its exit code is.
 
-        ``timeout`` is in seconds. Cancellation kills the command and all that it started before it is passed on.
+        ``timeout`` is in seconds. If this is cancelled, the command and everything that it has started are killed
+        first.
 
         Raises:
-            OutputTooLarge: it says more than ``most`` bytes.
+            OutputTooLarge: its output has more than ``most`` bytes.
+            StoreError: it cannot be started, or did not end in time.
         """
         process = await self.start(*arguments, reads=stdin is not None)
         return await self.finish(process, stdin=stdin, name=arguments[0], timeout=timeout, most=most)
 
     async def start(self, *arguments: str, reads: bool) -> ChildProcess:
-        """A command that is running; whoever started it ends it. Raises StoreError when it cannot start."""
-        # A shell sets the limit before git begins; what git starts inherits it. Not every system has such a limit.
+        """Start a command, which the caller must end. Raises StoreError when it cannot be started."""
+        # A shell sets the limit before git starts, and git's own children inherit it. Not every system has such a
+        # limit.
         limited = 'ulimit -v "$0" 2>/dev/null; exec "$@"'
         try:
             return await ChildProcess.start(
@@ -142,7 +145,7 @@ class GitCommand:
     async def finish(
         self, process: ChildProcess, *, stdin: bytes | None, name: str, timeout: float, most: int = LARGEST_OUTPUT
     ) -> Completed:
-        """What a command that is running says until its end; as `run`."""
+        """Wait for the end of a running command, and return its output as `run` does."""
         try:
             async with asyncio.timeout(timeout):
                 out, err = await process.communicate(stdin, most=most)

@@ -1,9 +1,9 @@
-"""From what git and a server say to a reason, a sentence and a remedy.
+"""Translates the output of git and of a server into a reason, a sentence and a remedy.
 
-Git has no codes for its failures, only text (English, since every command runs with ``LC_ALL=C``). The table is
-read from the top: the first pattern that is found decides, so what is special stands before what is general.
-What a server says itself, the lines that begin with ``remote:``, is passed on: it is the policy's author
-speaking.
+Git does not have codes for its failures, only text (in English, since every command runs with ``LC_ALL=C``). The
+table is read from the top: the first pattern that is found decides, so special patterns are before general ones. What
+the server itself says, in lines that begin with ``remote:``, is passed on, because it is the text of the author of
+the rule.
 """
 
 from __future__ import annotations
@@ -109,18 +109,18 @@ _FAILURES: Final = (
 )
 _NOISE: Final = re.compile(r"^(hint:|warning: redirecting|To )", re.IGNORECASE)
 _LONGEST_QUOTE: Final = 400
-# Control characters, and those that turn the direction of a line: a terminal would obey them.
+# Control characters, and those that change the direction of text, on which a terminal would act.
 _UNPRINTABLE: Final = re.compile(
     r"\x1b\[[0-9;?]*[a-zA-Z]|[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
 )
-# A condition that says how many milliseconds the last attempt took is another one after each.
+# Measured times are removed, since a condition that contained them would change with each attempt.
 _MEASURED: Final = re.compile(
     r" after \d+ (?:ms|milliseconds|seconds)(?: with \d+ (?:out of \d+ )?bytes received)?"
 )
 
 
 def explain(stderr: str, *, doing: str, remote: str, branch: str) -> StoreError:
-    """The error for a command that failed. ``doing`` is what it was for, such as ``fetching``."""
+    """The error for a command that failed. ``doing`` says what it was for, such as ``fetching``."""
     for failure in _FAILURES:
         if failure.pattern.search(stderr):
             message = failure.message.format(remote=remote, branch=branch)
@@ -132,7 +132,7 @@ def explain(stderr: str, *, doing: str, remote: str, branch: str) -> StoreError:
 
 
 def refused(stderr: str, why: str, *, remote: str, branch: str) -> StoreError:
-    """The error for a push that the server refused by a rule of its own; ``why`` is the status it gave."""
+    """The error for a push that the server refused by a rule of its own. ``why`` is the status that it gave."""
     said = server_words(stderr)
     return StoreError(
         Reason.PUSH_REFUSED,
@@ -142,7 +142,7 @@ def refused(stderr: str, why: str, *, remote: str, branch: str) -> StoreError:
 
 
 def redirected(address: str, *, remote: str) -> StoreError:
-    """The error for a server that sends us elsewhere; ``address`` is empty when it is not known where."""
+    """The error for a server that redirects us. ``address`` is the new address; empty when it is not known."""
     return StoreError(
         Reason.REDIRECTED,
         f"{remote} redirects its clients to {address or 'another address'}, and the credentials are not sent there",
@@ -151,13 +151,13 @@ def redirected(address: str, *, remote: str) -> StoreError:
 
 
 def server_words(stderr: str) -> str:
-    """What the server itself said, on one line and not too long."""
+    """What the server itself said, on one line, and cut if it is long."""
     lines = [line.partition(":")[2].strip() for line in stderr.splitlines() if line.startswith("remote:")]
     return _shorten(" ".join(line for line in lines if line))
 
 
 def quote(stderr: str) -> str:
-    """The part of git's words that tells people something: the server's own, else the last fatal or error line."""
+    """The part of git's output that helps people: what the server said, or else the last fatal or error line."""
     said = server_words(stderr)
     if said:
         return said

@@ -1,11 +1,11 @@
-"""One run of ``git fast-import``: contents go in one by one as they are loaded, and a commit of them at the end.
+"""One run of ``git fast-import``, which is given contents one by one as they are loaded, and makes a commit of them.
 
-A batch of a thousand claims may be a gigabyte. So no batch is ever put together in memory: what a claim writes is
-handed to git as soon as it is there, and only its mark is kept. The program is started with the first content, since
-most batches that are looked at change nothing.
+A batch of a thousand claims may have a gigabyte. So a batch is never put together in memory: the contents of a claim
+are passed to git as soon as they are loaded, and only their marks are kept. The program is started with the first
+content, since most batches do not change anything.
 
-Rejected: a file beside the clone that collects the batch (it is the same bytes twice on the disk), a limit for what one
-batch may hold (a thousand commits where one would do).
+Rejected: a file next to the clone that collects the batch (the same bytes would be on the disk twice), and a limit for
+the size of a batch (a thousand commits where one would do).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _ARGUMENTS = ("fast-import", "--quiet", "--force", "--done", "--date-format=raw"
 
 
 class Import:
-    """Contents on their way into the clone. One that is not committed leaves nothing there that anybody sees.
+    """Contents on their way into the clone. If they are not committed, nothing of them is visible there.
 
-    ``timeout`` is in seconds, for each content and for the commit.
+    ``timeout`` is in seconds, and is used for each content and for the commit.
     """
 
     def __init__(self, git: GitCommand, *, reference: str, timeout: float) -> None:
@@ -34,10 +34,10 @@ class Import:
         self._timeout = timeout
         self._process: ChildProcess | None = None
         self._lock = asyncio.Lock()
-        self._marks = 1  # the first is the commit's
+        self._marks = 1  # the first mark is that of the commit
 
     async def add(self, content: bytes) -> str:
-        """Hands over the content of a file; returns its mark for `commit`."""
+        """Passes on the content of a file. Returns its mark for `commit`."""
         async with self._lock:
             self._marks += 1
             mark = f":{self._marks}"
@@ -50,7 +50,7 @@ class Import:
     async def commit(
         self, *, parent: str, writes: Mapping[str, str], removes: Iterable[str], message: str, stamp: str
     ) -> Completed:
-        """Makes the commit and ends; its id is what git says. ``writes`` has marks by path."""
+        """Makes the commit and ends the program, whose output has the commit's id. ``writes`` has marks by path."""
         text = message.encode()
         lines = [
             f"commit {self._reference}\nmark :1\nauthor {stamp}\ncommitter {stamp}\ndata {len(text)}\n".encode(),
@@ -88,7 +88,7 @@ class Import:
                 Reason.DEADLINE_EXCEEDED, f"git fast-import did not take a file within {self._timeout:g} s"
             ) from error
         except ConnectionError:
-            # `finish` finds out why it has ended
+            # `finish` finds out why the program has ended
             completed = await self._git.finish(
                 self._process, stdin=None, name="fast-import", timeout=self._timeout
             )

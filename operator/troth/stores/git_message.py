@@ -1,7 +1,7 @@
-"""Commit messages for whoever audits the repository: who changed what, and how much, without opening the diff.
+"""Makes commit messages that tell who changed what, and how much, without looking at the diff.
 
-One claim keeps the subject that Kratix writes, ``Update from: <placement>``. A commit of many lists them all,
-sorted, so that searching the log for a placement finds every commit that touched it.
+A commit for one claim has the subject that Kratix writes, ``Update from: <placement>``. A commit for many claims lists
+all of them, sorted, so that searching the log for a placement finds every commit that changed its files.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MOST_COMMITS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What one claim does in a commit. ``removal`` says that nothing of its owner is left."""
+    """What one claim changes in a commit. ``removal`` says that nothing of its owner is left."""
 
     owner: str
     message: str
@@ -30,7 +30,7 @@ class Entry:
 
 
 def commit_message(entries: Sequence[Entry], undone: Sequence[Undone] = ()) -> str:
-    """The message of a commit that carries these claims, one at least, and undoes what others changed of theirs."""
+    """The message of a commit for these claims (at least one), which also undoes what others changed in their files."""
     return _carried(entries) + _undoing(undone, len(entries))
 
 

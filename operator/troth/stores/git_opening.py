@@ -1,6 +1,6 @@
-"""From a GitStateStore's spec and its Secret to its writer.
+"""Opens the writer of a GitStateStore from its spec and its Secret.
 
-Kratix's fields and keys, as they are (kratix-compatibility.md#git).
+The fields and keys are those of Kratix (kratix-compatibility.md#git).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _GITHUB_USER: Final = "x-access-token"
 async def open_git(
     _name: str, spec: Mapping[str, Any], secret: Mapping[str, bytes] | None, environment: StoreEnvironment
 ) -> GitWriter:
-    """The writer of one branch of a repository; raises StoreError for what cannot work."""
+    """Opens the writer of one branch of a repository. Raises StoreError for what cannot work."""
     return await asyncio.to_thread(_open, spec, secret, environment)
 
 
@@ -58,7 +58,7 @@ def _open(spec: Mapping[str, Any], secret: Mapping[str, bytes] | None, environme
 
 
 def read_credentials(url: str, spec: Mapping[str, Any], secret: Mapping[str, bytes] | None) -> Credentials:
-    """How to log in to a repository; None for nothing to log in with. Raises StoreError."""
+    """The credentials for a repository; None to use none. Raises StoreError."""
     method = spec.get("authMethod") or "basicAuth"
     if method == "ssh":
         return SshKey(

@@ -1,8 +1,8 @@
-"""Where a Git server sends its clients instead of answering.
+"""Finds out where a Git server redirects its clients.
 
-Git follows nowhere by itself here, because it would take the password along to any server: only to the same one.
-Git does not say where it was sent, so it is asked once more with a trace of the headers; those that prove who we are,
-it leaves out of that by itself.
+Git itself does not follow redirects here, because it would send the password to any server; they are followed only to
+the same server. Git does not say where it was redirected to, so the request is repeated with a trace of the headers.
+Git itself leaves credentials out of this trace.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 TRACE: Final = {"GIT_TRACE_CURL": "1", "GIT_TRACE_CURL_NO_DATA": "1"}
-"""The environment in which git says what headers it gets."""
+"""The environment in which git prints the headers that it gets."""
 
 _REDIRECTED: Final = re.compile(r"returned error: 3\d\d\b")
 _LOCATION: Final = re.compile(r"recv header[^\n]*?: location: ([^\r\n]+)", re.IGNORECASE)
@@ -20,12 +20,12 @@ _LONGEST: Final = 300
 
 
 def is_redirected(stderr: str) -> bool:
-    """Whether a command failed because the server sent it elsewhere."""
+    """Whether a command failed because the server redirected it."""
     return _REDIRECTED.search(stderr) is not None
 
 
 def new_address(trace: str, *, url: str) -> str:
-    """The address of the repository that the server names, without a login; empty when it names none that is one."""
+    """The address to which the server redirects, without a login; empty when it is not a repository's address."""
     found = _LOCATION.findall(trace)
     if not found:
         return ""
@@ -42,6 +42,6 @@ def new_address(trace: str, *, url: str) -> str:
 
 
 def is_same_server(one: str, other: str) -> bool:
-    """Whether two addresses are of one server, reached in the same way: what one may know, the other may, too."""
+    """Whether two addresses lead to the same server in the same way, so that both may be given the same credentials."""
     first, second = urlsplit(one), urlsplit(other)
     return (first.scheme, first.netloc.lower()) == (second.scheme, second.netloc.lower())

@@ -1,12 +1,12 @@
-"""Where a Git store is and how to get in: one value, made once, that git commands take their environment from.
+"""The address of a Git store and the credentials for it, from which git commands get their environment.
 
-Basic authentication is sent ahead as a header that only this server's address gets; asking first and being told
-401 would cost every fetch and push a round trip and two more processes. It stands in ``GIT_CONFIG_VALUE_n``, so
-neither an argument nor a file holds it. An ssh key has to be a file: ssh takes nothing else. It lies in the
-writer's private folder and goes with it.
+Basic authentication is sent at once, in a header that only this server's address gets; waiting for an answer with 401
+would cost every fetch and push a round trip and two more processes. The header is in ``GIT_CONFIG_VALUE_n``, so it is
+neither in an argument nor in a file. An ssh key has to be in a file, since ssh does not accept anything else. The
+file is in the writer's private folder and is removed with it.
 
 Rejected: credential helpers and ``GIT_ASKPASS`` (the round trip), the URL's own user part (it is shown in
-process lists and quoted in messages), ``http://`` with a password to anything but this machine.
+process lists and quoted in messages), and ``http://`` with a password to any other machine.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class BasicAuth:
 
 @dataclass(frozen=True, slots=True)
 class SshKey:
-    """A private key without a passphrase, and the host keys that are believed."""
+    """A private key without a passphrase, and the host keys that are trusted."""
 
     private_key: str = field(repr=False)
     known_hosts: str
@@ -51,13 +51,13 @@ Credentials = BasicAuth | SshKey | None
 
 @dataclass(frozen=True, slots=True)
 class GitRemote:
-    """A repository that can be reached in one way.
+    """A repository, with the way to reach it.
 
     Attributes:
-        url: without user information, as git gets it.
-        transport: what ``GIT_ALLOW_PROTOCOL`` allows: ``https``, ``http``, ``ssh`` or ``file``.
-        credentials: what to show the server, if anything.
-        ca_bundle: PEM certificates to trust instead of the system's; empty means the system's.
+        url: the URL that git is given, without user information.
+        transport: the value of ``GIT_ALLOW_PROTOCOL``: ``https``, ``http``, ``ssh`` or ``file``.
+        credentials: the credentials, or None.
+        ca_bundle: certificates in PEM to trust instead of the system's; empty for those of the system.
     """
 
     url: str
@@ -66,7 +66,7 @@ class GitRemote:
     ca_bundle: bytes = b""
 
     def secrets(self) -> list[str]:
-        """Every spelling of a secret that a program or a server could repeat."""
+        """Every form of a secret that could appear in the output of a program or a server."""
         if isinstance(self.credentials, SshKey):
             lines = f"{self.credentials.private_key}\n{self.credentials.known_hosts}".splitlines()
             return [line.strip() for line in lines if len(line.strip()) > 7]
@@ -76,7 +76,7 @@ class GitRemote:
         return [password, quote(password, safe=""), quote(password), _basic(self.credentials)]
 
     def prepare(self, folder: Path) -> dict[str, str]:
-        """Write what must be a file into the private folder, and give the environment for git. Blocking."""
+        """Write what must be a file into the private folder, and return the environment for git. This blocks."""
         environment = {"GIT_ALLOW_PROTOCOL": self.transport}
         settings: list[tuple[str, str]] = []
         if isinstance(self.credentials, BasicAuth):
@@ -100,14 +100,14 @@ class GitRemote:
 def open_remote(
     url: str, credentials: Credentials, *, local_root: Path | None = None, ca_bundle: bytes = b""
 ) -> GitRemote:
-    """The remote at a URL; raises StoreError (final) for what is not safe or not understood. Blocking (realpath).
+    """The remote at a URL. Raises StoreError (final) if it is not safe or not understood. This blocks (realpath).
 
-    ``local_root`` is the folder that local repositories must lie in; None refuses them all. User information in
-    an http(s) URL is taken out of it, and used when there are no other credentials.
+    ``local_root`` is the folder in which local repositories must be; None refuses all of them. User information in an
+    http(s) URL is removed from it, and is used if there are no other credentials.
     """
     if re.search(r"[\x00-\x1f\x7f]" if url.startswith("/") else r"[\x00-\x20\x7f]", url):
         raise _invalid(url, "holds a space or a control character")
-    if url.startswith(("//", "-")):  # a program would take what begins with a dash for an option
+    if url.startswith(("//", "-")):  # a program would take a text that begins with a dash for an option
         raise _invalid(url, "is not an address that Git understands")
     if url.startswith(("/", "file:")):
         return GitRemote(_local_path(url, local_root), "file", None)
@@ -153,7 +153,7 @@ def open_remote(
 
 
 def require_branch(branch: str) -> str:
-    """The branch's name if Git accepts it as one; else raises StoreError (final)."""
+    """Returns the name of a branch if Git accepts it; otherwise raises StoreError (final)."""
     if not _BRANCH.fullmatch(branch) or re.search(r"\.\.|//|@\{|/\.|\.lock(/|$)|[./]$", branch):
         raise StoreError(
             Reason.INVALID_STORE,
@@ -165,7 +165,7 @@ def require_branch(branch: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name is this machine without asking a name server."""
+    """Whether a host name stands for this machine, decided without a name server."""
     if host.lower() == "localhost":
         return True
     try:
@@ -221,7 +221,7 @@ def _prepare_ssh(key: SshKey, folder: Path) -> str:
             )
         ),
     )
-    # the one string that a shell reads: git offers no other way; both words are quoted
+    # this text is read by a shell, since git does not offer another way, so both words are quoted
     return shlex.join(["ssh", "-F", str(config)])
 
 
@@ -245,7 +245,7 @@ def _shortened(text: str) -> str:
 
 
 def _without_login(url: str) -> str:
-    """What may be shown of an address that could not be read: nothing that stands before an @, but for a scheme."""
+    """An address that could not be parsed, without anything before an @ except for the scheme, so it may be shown."""
     login, at, rest = url.rpartition("@")
     scheme = re.match(r"[a-z]{2,5}://", login)
     return (scheme[0] if scheme else "") + rest if at else url

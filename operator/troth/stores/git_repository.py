@@ -1,12 +1,12 @@
-"""A bare clone, one commit deep, of one branch: the only place where Git's objects are made.
+"""A bare clone of one branch, one commit deep, in which all of Git's objects are made.
 
-There is no work tree: nothing of the repository is ever checked out, so neither a link nor a hook nor a file's
-name can do anything here, and two thousand files are committed in the time a work tree needs for fifty. The
-clone holds nothing that the remote does not have, so it is thrown away at the first doubt.
+It does not have a work tree: nothing of the repository is ever checked out, so links, hooks and names of files cannot
+do any harm here, and two thousand files are committed in the time that a work tree needs for fifty. The clone does not
+hold anything that the remote does not have, so it is thrown away at the first doubt.
 
-A push names the commit that the branch must still be at (``--force-with-lease`` with an explicit id, where the
-new commit's parent is that id). That is narrower than a push without it: a branch that somebody has set back on
-purpose is not pushed forward again. It can never overwrite a commit.
+A push names the commit at which the branch must still be (``--force-with-lease`` with an explicit id, which is also
+the parent of the new commit). This is stricter than a push without it: a branch that somebody has set back on purpose
+is not pushed forward again. It can never overwrite a commit.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ from troth.stores.workspace import make_clone_folder, remove_clone_folder
 _Answer = TypeVar("_Answer")
 
 LARGEST_BLOB: Final = 32 * 1024 * 1024
-"""Bytes of a file in the repository that is read: none of ours is larger."""
+"""The largest file in the repository that is read, in bytes. None of our own files is larger."""
 
 LARGEST_READ: Final = 32 * 1024 * 1024
-"""Bytes of all files that are read at once."""
+"""The largest size of all files together that are read at once, in bytes."""
 
 _NEXT: Final = "refs/troth/next"
 _FETCHED: Final = "refs/troth/fetched"
@@ -55,7 +55,7 @@ _BIG: Final = 5000
 _DEEPEST: Final = 32
 _HISTORY_SECONDS: Final = 20.0
 _DEFAULT_NAME: Final = "kratix"
-# Hosts refuse commits without an address, and Git's own check complains of them.
+# Git hosts refuse commits without an e-mail address, and Git's own check complains about them.
 _DEFAULT_EMAIL: Final = "noreply@troth.dev"
 _CONFIG: Final = """\
 [core]
@@ -85,14 +85,15 @@ _CONFIG: Final = """\
 [remote "origin"]
 	url = {url}
 """
-# Of a path the other side is a child of ours, with the same limit of memory: it must not load large files either.
+# If the remote is a local path, the other side is a child process of ours with the same limit of memory, so it must
+# not load large files either.
 _LOCAL: Final = """\
 	uploadpack = git -c core.bigFileThreshold=16m upload-pack
 """
 
 
 class Pushed(Enum):
-    """How a push ended, when it ended without an error."""
+    """How a push ended without an error."""
 
     DONE = "done"
     MOVED = "the branch was somewhere else"
@@ -101,7 +102,7 @@ class Pushed(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who the commits are by; author and committer are the same."""
+    """The author of the commits, who is the committer as well."""
 
     name: str = ""
     email: str = ""
@@ -113,17 +114,18 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a commit changes: contents by path, as the marks of an `Import`, and paths that go."""
+    """What a commit changes: the marks of an `Import` by path, and the paths that are removed."""
 
     writes: Mapping[str, str]
     removes: Iterable[str]
 
 
 class GitRepository:
-    """The clone. One task at a time uses it; the methods raise StoreError.
+    """The clone. Only one task at a time may use it. The methods raise StoreError.
 
-    Args of the constructor: ``workspace`` is a folder that clones are made in (created private if missing),
-    ``surroundings`` the environment that proxies and PATH are taken from, ``timeout`` seconds for one git command.
+    Args of the constructor: ``workspace`` is the folder in which clones are made; it is created, private, if it is
+    missing. ``surroundings`` is the environment from which proxies and PATH are taken. ``timeout`` is the deadline for
+    one git command in seconds.
     """
 
     def __init__(
@@ -143,11 +145,11 @@ class GitRepository:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a clone."""
+        """Whether the clone exists."""
         return self._git is not None
 
     async def open(self) -> None:
-        """Make an empty clone in a new private folder; nothing is fetched yet."""
+        """Make an empty clone in a new private folder. Nothing is fetched yet."""
         try:
             environment = await asyncio.to_thread(self._make_folder)
         except OSError as error:
@@ -158,14 +160,14 @@ class GitRepository:
         self._traced = GitCommand(folder=repository, environment={**environment, **TRACE}, scrub=self._scrub)
 
     async def drop(self) -> None:
-        """Remove the clone and its folder, credentials and all. Idempotent."""
+        """Remove the clone and its folder, including the credentials. Idempotent."""
         folder, lock = self._folder, self._lock
         self._git = self._traced = self._folder = self._lock = None
         if folder is not None:
             await asyncio.to_thread(remove_clone_folder, folder, lock)
 
     async def fetch(self) -> str:
-        """Bring the branch's newest commit here; returns its id."""
+        """Fetch the newest commit of the branch. Returns its id."""
         fetch = ("fetch", "--quiet", "--no-tags", "--depth=1", "--no-auto-maintenance", "origin")
         reference = f"+refs/heads/{self._branch}:{_FETCHED}"
         fetched = await self._run(*fetch, reference)
@@ -180,7 +182,7 @@ class GitRepository:
         return head
 
     async def tree(self, commit: str) -> PathTree:
-        """Everything that a fetched commit holds."""
+        """All files of a commit that was fetched."""
         try:
             listing = ("ls-tree", "-r", "-z", "--full-tree", commit)
             listed = self._require(await self._run(*listing, most=LARGEST_OUTPUT), "reading")
@@ -196,9 +198,9 @@ class GitRepository:
         return _understood(parse_tree, listed)
 
     async def difference(self, old: str, new: str) -> list[tuple[str, str | None]] | None:
-        """What differs between two commits that are here: path and new blob id, None where a file has gone.
+        """The differences between two commits in the clone: the path, and the new blob id or None for a removed file.
 
-        None instead of the list when that is too much: read the whole tree then.
+        Returns None instead of a list when there are too many differences; then read the whole tree.
         """
         try:
             listed = self._require(
@@ -211,10 +213,10 @@ class GitRepository:
     async def culprits(
         self, old: str, new: str, paths: Iterable[str], *, ours: Collection[str]
     ) -> dict[str, tuple[str, ...]]:
-        """Which commits after ``old`` changed these paths on the way to ``new``, the newest first.
+        """The commits between ``old`` and ``new`` that changed each of these paths, the newest first.
 
-        A path is left out when that is not known: the branch was set back or rewritten, or more came than is looked
-        at. ``ours`` are commits that are not looked for.
+        A path is left out when they are not known, because the branch was set back or rewritten, or because there are
+        more commits than are checked. ``ours`` are commits that are ignored.
         """
         try:
             return await self._culprits(old, new, paths, ours=ours)
@@ -236,17 +238,17 @@ class GitRepository:
             return {}
         between = self._require(await self._run("rev-list", f"--max-count={_DEEPEST}", f"{old}..{new}"), "reading")
         commits = [commit for commit in between.decode(errors="replace").split() if commit not in ours]
-        names = ("diff-tree", "--stdin", "-r", "-z", "--no-renames", "--name-only")  # of a merge, it names nothing
+        names = ("diff-tree", "--stdin", "-r", "-z", "--no-renames", "--name-only")  # nothing for a merge
         changed = self._require(await self._run(*names, stdin="\n".join([*commits, ""]).encode()), "reading")
         return parse_names(changed, frozenset(commits), frozenset(paths))
 
     async def read(
         self, blobs: Iterable[str], *, largest: int = LARGEST_BLOB, together: int = LARGEST_READ
     ) -> dict[str, bytes]:
-        """The content of blobs by id. Sizes are looked at first, and nothing that is too large is read.
+        """The contents of blobs by id. Sizes are checked first, and blobs that are too large are not read.
 
-        Those that are not here or larger than ``largest`` bytes are left out, and those that make it more than
-        ``together`` bytes, the largest first.
+        Blobs that are missing or larger than ``largest`` bytes are left out. If all of them have more than
+        ``together`` bytes, the largest ones are left out, too.
         """
         wanted = "".join(f"{blob}\n" for blob in blobs).encode()
         sizes = self._require(await self._run("cat-file", "--batch-check", stdin=wanted), "reading")
@@ -258,7 +260,7 @@ class GitRepository:
 
     @contextlib.asynccontextmanager
     async def importing(self) -> AsyncIterator[Import]:
-        """Takes contents for a commit; what was not committed at the end is dropped."""
+        """Begins an `Import` for a commit. Contents that are not committed by the end of the block are dropped."""
         new = Import(self._require_git(), reference=_NEXT, timeout=self._timeout)
         try:
             yield new
@@ -268,7 +270,7 @@ class GitRepository:
     async def commit(
         self, new: Import, *, parent: str, change: Change, message: str, author: Author, when: int
     ) -> str:
-        """Make a commit; returns its id. ``when`` is in seconds since 1970. Nothing leaves this machine."""
+        """Make a commit in the clone, without pushing it. Returns its id. ``when`` is in seconds since 1970."""
         made = await new.commit(
             parent=parent,
             writes=change.writes,
@@ -282,7 +284,7 @@ class GitRepository:
         return commit
 
     async def push(self, *, old: str, new: str) -> Pushed:
-        """Move the branch from ``old`` to its child ``new``, or not at all."""
+        """Push: move the branch on the remote from ``old`` to its child ``new``, or leave it as it is."""
         branch = f"refs/heads/{self._branch}"
         pushed = await self._run(
             "push", "--porcelain", "--no-verify", f"--force-with-lease={branch}:{old}", "origin", f"{new}:{branch}"
@@ -304,17 +306,17 @@ class GitRepository:
         raise refused(pushed.stderr, inner, remote=self._remote.url, branch=self._branch)
 
     async def try_push(self, commit: str) -> None:
-        """Ask the server whether it would take a push, without pushing anything."""
+        """Ask the server whether it would accept a push, without pushing anything."""
         target = f"{commit}:refs/heads/{self._branch}"
         tried = await self._run("push", "--porcelain", "--no-verify", "--dry-run", "origin", target)
         if tried.code != 0 and is_redirected(tried.stderr):
             await self._refuse_redirect("push", "--no-verify", "--dry-run", "origin", target)
-        # a branch that has moved since the fetch does not concern us
+        # it does not matter here if the branch has moved since the fetch
         if tried.code != 0 and not _MOVED.search(tried.stdout.decode(errors="replace")):
             raise self._explain(tried.stderr, "pushing to")
 
     async def compact(self) -> None:
-        """Cut the history behind the newest commit and throw away what nothing needs; downloads no content."""
+        """Cut the history behind the newest commit and remove unneeded objects, without downloading any contents."""
         await self.fetch()
         self._require(await self._run("update-ref", "-d", _NEXT), "compacting the clone of")
         self._require(await self._run("gc", "--quiet", "--prune=now"), "compacting the clone of")
@@ -330,7 +332,7 @@ class GitRepository:
         return self._git
 
     async def _follow(self, *arguments: str) -> None:
-        """Go where the server sends us if that is the same server; else raises StoreError."""
+        """Follow a redirect if it leads to the same server; otherwise raise StoreError."""
         address = await self._sent_to(*arguments)
         if address == self._url or not address or not is_same_server(address, self._remote.url):
             raise redirected(address, remote=self._remote.url)
@@ -378,7 +380,7 @@ class GitRepository:
 
 
 def _understood(parse: Callable[[bytes], _Answer], answer: bytes) -> _Answer:
-    """What git answered; raises StoreError when it is not in the form in which git answers."""
+    """Parses an answer of git. Raises StoreError when it does not have the form of such an answer."""
     try:
         return parse(answer)
     except (ValueError, RuntimeError):
@@ -400,7 +402,7 @@ def parse_tree(listed: bytes) -> PathTree:
 
 
 def parse_difference(listed: bytes) -> Iterator[tuple[str, str | None]]:
-    """Path and new blob id of each change in what ``git diff-tree -z`` lists; None where a file has gone."""
+    """The path and the new blob id of each change that ``git diff-tree -z`` lists; None for a removed file."""
     fields = iter(listed.decode(errors="surrogateescape").split("\0"))
     for facts in fields:
         if facts.startswith(":"):
@@ -422,7 +424,7 @@ def parse_names(listed: bytes, commits: Set[str], paths: Set[str]) -> dict[str, 
 
 
 def parse_batch(answer: bytes) -> Iterator[tuple[str, bytes]]:
-    """Id and content of each blob in the answer of ``git cat-file --batch``."""
+    """The id and the content of each blob in the answer of ``git cat-file --batch``."""
     at = 0
     while at < len(answer):
         end = answer.index(b"\n", at)
@@ -438,7 +440,7 @@ def parse_batch(answer: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def small_blobs(answer: bytes, largest: int, together: int) -> tuple[list[bytes], int]:
-    """The lines to ask for, and how many bytes they stand for."""
+    """The lines with the ids of the blobs to read, and how many bytes these have together."""
     sizes: list[tuple[int, bytes]] = []
     for line in answer.splitlines():
         blob, _, facts = line.partition(b" blob ")

@@ -1,16 +1,16 @@
-"""What must not leave a store before it has arrived where it is wanted now.
+"""Keeps objects in a store until they have arrived where they are wanted now.
 
-An object may change its keeper: its pipeline is renamed, another pipeline renders it, its group goes to another
-Destination. Each keeper has a claim of its own, and what one claim no longer wants would be removed before the other
-has it, or a commit would lack it for a moment. So whoever submits a claim can be asked for its `Handover`: which claims
-of the same owner of everything (a request, a Promise) belong into the same commit, and which objects are still on their
-way to another place. Those are kept here until they have arrived there: a file that holds one is not removed, and
-one that is written anew gets the document that left it appended.
+An object may change its keeper: its pipeline is renamed, another pipeline renders it, or its group goes to another
+Destination. Each keeper has a claim of its own. What one claim no longer wants could be removed before the other one
+has it, or be missing in one commit. So the submitter of a claim can be asked for its `Handover`, which says which
+claims of the same request or Promise belong into the same commit, and which objects are still on their way to another
+place. These objects are kept until they have arrived there: a file with such an object is not removed, and when a
+file is written anew without it, its document is appended.
 
-It is asked only when something would leave, so the claims of ordinary days cost nothing.
+This is only asked when something would be removed, so ordinary claims do not cost anything.
 
 Rejected: two phases for every change (everything is added, then everything is removed). Between the two, a folder that
-Flux reads would have every object twice, which it refuses as a whole.
+Flux reads would contain every object twice, and Flux would refuse the whole folder.
 """
 
 from __future__ import annotations
@@ -34,12 +34,13 @@ _MARKER: Final = re.compile(rb"^---(?=\s|$)[^\n]*\n?", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Spared:
-    """Objects that must not leave.
+    """Objects that must not be removed.
 
     Attributes:
         keys: the objects.
-        everything: it is not known yet which, so none may but those that are ``released``.
-        released: objects of which it is known that nobody else has them; only read with ``everything``.
+        everything: whether it is not known yet which objects these are, so that only the ``released`` ones may be
+            removed.
+        released: objects that nobody else wants; only used with ``everything``.
     """
 
     keys: frozenset[ObjectKey] = frozenset()
@@ -50,7 +51,7 @@ class Spared:
         return bool(self.keys) or self.everything
 
     def holds(self, key: ObjectKey) -> bool:
-        """Whether the object must stay; a manifest without a namespace may mean the one of any namespace."""
+        """Whether an object must stay. A manifest without a namespace may stand for an object in any namespace."""
         if key in self.keys or key._replace(namespace="") in self.keys:
             return True
         if self.everything and key not in self.released:
@@ -58,18 +59,18 @@ class Spared:
         return not key.namespace and any(key == other._replace(namespace="") for other in self.keys)
 
     def any_of(self, keys: Iterable[ObjectKey]) -> bool:
-        """Whether one of them must stay."""
+        """Whether one of these objects must stay."""
         return any(self.holds(key) for key in keys)
 
 
 @dataclass(frozen=True, slots=True)
 class Yielding:
-    """Another claim of the same request or Promise that gives away what it does not want any more.
+    """Another claim of the same request or Promise, which gives away what it does not want any more.
 
     Attributes:
-        store: the store that has it on record.
+        store: the store in which it is recorded.
         owner: its owner there.
-        wants: what it still wants.
+        wants: the objects that it still wants.
     """
 
     store: str
@@ -79,12 +80,12 @@ class Yielding:
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """How a claim and the others of the same request or Promise change hands.
+    """What a claim exchanges with the other claims of the same request or Promise.
 
     Attributes:
-        along: claims that belong into the same commit, in this store.
-        spared: objects that somebody else wants and does not have yet, the claims ``along`` aside.
-        yielding: whose objects the claim may take over.
+        along: the claims that belong into the same commit, in this store.
+        spared: the objects that others want and do not have yet, apart from the claims ``along``.
+        yielding: the claims whose objects this claim may take over.
     """
 
     along: tuple[Claim, ...] = ()
@@ -94,12 +95,12 @@ class Handover:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An edit after `keep_back`.
+    """The result of `keep_back`.
 
     Attributes:
         edit: what may be done now.
-        content: path → what to write there instead of what the claim has.
-        paths: where something stays that the claim does not want any more.
+        content: what to write instead of the claim's content, by path.
+        paths: the paths at which something stays that the claim does not want any more.
     """
 
     edit: Edit
@@ -108,7 +109,7 @@ class Kept:
 
 
 def objects_of(path: str, content: bytes, parse: Parse | None) -> frozenset[ObjectKey]:
-    """The Kubernetes objects in a file, as it names them; none when it cannot be read as such."""
+    """The Kubernetes objects in a file, as it names them; empty when it does not contain any."""
     if parse is None or not holds_manifests(path):
         return frozenset()
     try:
@@ -119,7 +120,7 @@ def objects_of(path: str, content: bytes, parse: Parse | None) -> frozenset[Obje
 
 
 def departing(path: str, old: bytes, new: bytes | None, parse: Parse | None) -> frozenset[ObjectKey]:
-    """The objects that a file had and does not have any more; ``new`` is None when it is to be removed."""
+    """The objects that a file had and will not have any more. ``new`` is None when it is to be removed."""
     had = objects_of(path, old, parse)
     if new is None or not had:
         return had
@@ -130,13 +131,13 @@ def departing(path: str, old: bytes, new: bytes | None, parse: Parse | None) -> 
 def keep_back(
     edit: Edit, *, old: Mapping[str, bytes], new: Mapping[str, bytes], spared: Spared, parse: Parse | None
 ) -> Kept:
-    """The edit without the removal of what must stay.
+    """Changes an edit so that it does not remove what must stay.
 
     Args:
         edit: what the claim wants.
-        old: the present content of every path that is removed or written over.
+        old: the present content of every path that is removed or overwritten.
         new: the content that is written, by path.
-        spared: what must stay.
+        spared: the objects that must stay.
         parse: reads YAML as Kubernetes does.
     """
     kept: set[str] = set()

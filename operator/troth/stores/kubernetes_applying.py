@@ -1,9 +1,9 @@
-"""The calls for one object: it is looked at, applied, deleted or given back.
+"""The calls for one object: it is read, applied, deleted or given back.
 
-Whose it is, is judged by kubernetes_standing.py.
+kubernetes_standing.py decides who owns it.
 
-An object that is on record and was last seen as it should be is applied without a look: the call names its uid. So an
-object that is ours costs one call, and a new one two.
+An object that is recorded and was last seen as it should be is applied without reading it first, since the call names
+its uid. So an object that is ours costs one call, and a new one two.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ from troth.stores.kubernetes_standing import (
 
 _RELEASES: Final = 3
 _MISTAKEN: Final = frozenset({409, 422})
-"""What the API server answers when an object is not the one that an apply names, or is there although none was."""
+"""The API server's answers when an object is not the one that an apply names, or exists although it did not before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a claim needs to know of its objects.
+    """A claim, with what is known of its objects.
 
     Attributes:
         wish: the claim.
-        resources: where the objects live.
-        recorded: what the owner's inventories say of what it has.
-        names: these inventories.
+        resources: the resources of the objects.
+        recorded: what the owner's inventories say about the objects.
+        names: the names of these inventories.
     """
 
     wish: Wish
@@ -60,7 +60,7 @@ class Task:
         return self.wish.owner
 
     def judge(self, key: ObjectKey, there: Seen) -> Footing | None:
-        """On what an object that is there may be applied; None when it is somebody else's."""
+        """The footing on which an existing object may be applied; None when it is somebody else's."""
         return judge(
             there,
             names=self.names,
@@ -76,8 +76,8 @@ class Conflict(TrothError):
     Attributes:
         key: the object.
         first: the other owner.
-        holder: its inventory.
-        footing: on what the object may be applied if the other lets it go.
+        holder: the other owner's inventory.
+        footing: the footing on which the object may be applied if the other owner releases it.
     """
 
     def __init__(self, key: ObjectKey, first: str, holder: str, footing: Footing) -> None:
@@ -89,7 +89,7 @@ class Conflict(TrothError):
 
 
 class Objects:
-    """The objects of one cluster, one at a time."""
+    """Reads and writes the objects of one cluster, one at a time."""
 
     def __init__(self, client: KubernetesClient, inventories: Inventories, observations: Observations) -> None:
         self._client = client
@@ -98,7 +98,10 @@ class Objects:
         self._given_up: dict[ObjectKey, str] = {}
 
     async def look_at(self, task: Task, manifest: Manifest) -> Footing:
-        """On what an object may be applied, looked at now; raises Foreign, Conflict or an error of the client."""
+        """Reads an object and returns the footing on which it may be applied.
+
+        Raises Foreign, Conflict or an error of the client.
+        """
         key, resource = manifest.key, task.resources[manifest.key]
         try:
             there = see(await self._client.get(resource, key.name, key.namespace))
@@ -121,7 +124,7 @@ class Objects:
         return footing
 
     async def is_made(self, namespace: ObjectKey, labels: Collection[str]) -> bool:
-        """Whether a Namespace is there and was made, or adopted, for one of these inventories."""
+        """Whether a Namespace exists and was created, or adopted, for one of these inventories."""
         try:
             there = see(await self._client.get(NAMESPACE, namespace.name))
         except TrothError as error:
@@ -131,7 +134,7 @@ class Objects:
         return there.inventory in labels and there.applied
 
     async def apply(self, task: Task, manifest: Manifest, footing: Footing) -> None:
-        """Apply an object if what was found of it still holds; otherwise it is looked at once more."""
+        """Apply an object if its footing is still true; otherwise it is read once more."""
         try:
             await self._apply(task, manifest, footing)
         except TrothError as error:
@@ -150,20 +153,20 @@ class Objects:
         self._given_up.pop(manifest.key, None)
 
     def give_up(self, key: ObjectKey, inventory: str) -> None:
-        """Note that an object may be had by whoever claims it, although it carries the label of this inventory."""
+        """Note that any claim may have an object, although it carries the label of this inventory."""
         self._given_up[key] = inventory
 
     async def remove(self, entry: Entry, recorded: Recorded | None, labels: Collection[str]) -> None:
-        """Delete an object that was made by us, give back one that was adopted, and leave any other alone.
+        """Delete an object that was created by us, give back one that was adopted, and leave any other alone.
 
         Args:
             entry: the object.
-            recorded: what its owner's inventory says of it.
-            labels: the inventories whose label makes it the owner's.
+            recorded: what its owner's inventory says about it.
+            labels: the inventories whose label shows that it is the owner's.
         """
         resource = await self._client.find_resource(entry.api_version, entry.kind)
         if resource is None:
-            return  # the kind is gone, and its objects with it
+            return  # the kind is gone, and so are its objects
         try:
             there = await self._client.get(resource, entry.name, entry.namespace)
             seen = see(there)

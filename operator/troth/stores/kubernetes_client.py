@@ -1,7 +1,7 @@
-"""What the Kubernetes store asks of an API server: the part of a client that it needs, as a protocol.
+"""The part of an API server's client that the Kubernetes store needs, as a protocol.
 
-Stores and the API server's client do not know each other, so errors are told apart by the types that both know: a
-`ServerRefusal` has the HTTP status of the answer, and a `NoAnswer` says that there was none.
+Stores and the API server's client do not import each other, so errors are distinguished by types that both import: a
+`ServerRefusal` has the HTTP status of the answer, and a `NoAnswer` says that there was no answer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class KubernetesListing(Protocol):
 
 
 class KubernetesClient(Protocol):
-    """An API server. Every method raises a TrothError: a ServerRefusal when it says no, a NoAnswer when it is away."""
+    """An API server. Methods raise a TrothError: ServerRefusal for a refusal, NoAnswer if there is no answer."""
 
     async def get(self, resource: Resource, name: str, namespace: str = "") -> Object:
         """One object."""
@@ -43,7 +43,7 @@ class KubernetesClient(Protocol):
         force: bool = True,
         dry_run: bool = False,
     ) -> Object:
-        """Server-side apply; the object as it is afterwards."""
+        """Apply an object on the server. Returns the object as it is afterwards."""
 
     async def merge_patch(
         self,
@@ -54,7 +54,7 @@ class KubernetesClient(Protocol):
         namespace: str = "",
         resource_version: str | None = None,
     ) -> Object:
-        """Merge the patch in, if the object still has this resource version; the object as it is afterwards."""
+        """Apply a merge patch if the object still has this resource version. Returns the object after it."""
 
     async def delete(
         self, resource: Resource, name: str, namespace: str = "", *, uid: str | None = None
@@ -62,9 +62,9 @@ class KubernetesClient(Protocol):
         """Delete an object if it still has this uid."""
 
     async def find_resource(self, api_version: str, kind: str, *, refresh: bool = False) -> Resource | None:
-        """Where a kind lives; None when the server does not serve it now.
+        """The resource of a kind; None when the server does not serve it now.
 
-        What was found before may come from a cache, unless ``refresh`` is set.
+        The result may come from a cache, unless ``refresh`` is set.
         """
 
     async def close(self) -> None:
@@ -77,7 +77,7 @@ def status_of(error: Exception) -> int:
 
 
 def is_missing(error: Exception) -> bool:
-    """Whether the object, or its kind, is not there."""
+    """Whether the object or its kind does not exist."""
     return status_of(error) == 404
 
 

@@ -1,4 +1,4 @@
-"""What could not be done with the objects of a claim, and how it is told: one error for all of them."""
+"""Gathers the failures of a claim's objects into one error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LONGEST: Final = 300
 
 
 class Foreign(TrothError):
-    """An object is somebody else's."""
+    """An object belongs to somebody else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,10 @@ class ObjectFailure:
 
     Attributes:
         key: the object.
-        problem: a sentence without a full stop.
-        missing_kind: its kind is not served.
-        foreign: it is somebody else's, or lies in a Namespace that is.
-        follows: it is the consequence of another failure, which is named before it.
+        problem: what is wrong, as a sentence without a full stop.
+        missing_kind: whether its kind is not served.
+        foreign: whether it belongs to somebody else, or is in a Namespace that does.
+        follows: whether it is the consequence of another failure, which is named first.
     """
 
     key: ObjectKey
@@ -76,7 +76,7 @@ def refused(owner: str, failures: Sequence[ObjectFailure], *, of: int, doing: st
 
 
 def without_failed(manifests: Sequence[Manifest], failures: list[ObjectFailure]) -> list[Manifest]:
-    """The objects that did not fail; those in a Namespace of somebody else's fail with it."""
+    """The objects that did not fail. Objects in a Namespace that failed because it is somebody else's fail, too."""
     failed = {failure.key for failure in failures}
     strange = {failure.key.name for failure in failures if failure.foreign and is_namespace(failure.key)}
     for manifest in manifests:

@@ -1,9 +1,8 @@
-"""What each owner has on a cluster, kept on that cluster: one ConfigMap an owner.
+"""Records what each owner has on a cluster, in one ConfigMap for each owner on that cluster.
 
-Without a record nobody could tell, after a restart, which objects a claim no longer wants. It is written before
-the first object is touched, with everything that was and will be there, and without a digest; it is written
-again when all is done, with the digest of what was applied. So whatever a crash interrupts is on record and is
-applied again.
+Without a record it would not be known after a restart which objects a claim no longer wants. It is written before the
+first object is changed, with everything that was and will be there, and without a digest. It is written again when
+everything is done, with the digest of what was applied. So what a crash interrupts is recorded, and is applied again.
 """
 
 from __future__ import annotations
@@ -33,10 +32,10 @@ _LONGEST_LABEL: Final = 63
 class Inventory:
     """The record of one owner.
 
-    ``digest`` is empty while the cluster is not known to hold all of it. ``stamps`` tell each object as it was applied
-    from one that somebody has changed since (kubernetes_observation.py); older records have none.
-    ``adopted`` are those of the entries that the owner did not make and that are given back when it leaves.
-    ``problem`` says why the record cannot be read; then it names nothing, and what it named is unknown.
+    ``digest`` is empty while the cluster is not known to hold everything. ``stamps`` show whether somebody has
+    changed an object since it was applied (kubernetes_observation.py); older records do not have them. ``adopted``
+    are the entries that the owner did not create and that are given back when it leaves. ``problem`` says why the
+    record cannot be read; then the entries are empty, and it is not known what they were.
     """
 
     owner: str
@@ -47,7 +46,7 @@ class Inventory:
     problem: str = ""
 
     def recorded(self) -> dict[ObjectKey, Recorded]:
-        """What it says of each object."""
+        """What the record says about each object."""
         return {
             entry.key: Recorded(uid_of(self.stamps.get(entry, "")), entry in self.adopted)
             for entry in self.entries
@@ -55,7 +54,7 @@ class Inventory:
 
 
 class Inventories:
-    """The records of one store, read once and then kept in memory: this store has one writer."""
+    """The records of one store. They are read once and then kept in memory, since the store has one writer."""
 
     def __init__(self, client: KubernetesClient, *, store: str, namespace: str) -> None:
         self._client = client
@@ -67,20 +66,20 @@ class Inventories:
         self._set_aside: dict[str, str] = {}
 
     def name(self, owner: str, *, store: str = "") -> str:
-        """The name of an owner's record, here or in another store; also the label of everything it lists."""
+        """The name of an owner's record, in this or another store. It is also the label of everything it lists."""
         return f"{_PREFIX}{_digest((_short(store) if store else self._store) + chr(0) + owner)}"
 
     def is_here(self, store: str) -> bool:
-        """Whether that is the name of this store."""
+        """Whether a name is the name of this store."""
         return _short(store) == self._store
 
     def keeps(self, key: ObjectKey) -> bool:
-        """Whether an object would stand where records are, whoever they are of."""
+        """Whether an object would be in the place of records, whatever store they belong to."""
         place = (key.group, key.kind, key.namespace)
         return place == ("", "ConfigMap", self._namespace) and key.name.startswith(_PREFIX)
 
     def get(self, owner: str) -> Inventory | None:
-        """The record as this process knows it; call `require` before."""
+        """An owner's record as this process knows it; call `require` first."""
         return self._known.get(self.name(owner))
 
     def all(self) -> Mapping[str, Inventory]:
@@ -93,7 +92,7 @@ class Inventories:
         return self._is_read
 
     async def require(self) -> None:
-        """Read the records if that was not done yet; raises StoreError."""
+        """Read the records, unless they have been read. Raises StoreError."""
         async with self._read:
             if not self._is_read:
                 try:
@@ -113,7 +112,7 @@ class Inventories:
             self._note(name, inventory)
 
     async def readable(self, owner: str) -> Inventory | None:
-        """The record of an owner that leaves, read anew if it could not be read before; raises StoreError."""
+        """The record of an owner that leaves, which is read again if it could not be read before. Raises StoreError."""
         name = self.name(owner)
         known = self._known.get(name)
         if known is None or not known.problem:
@@ -146,7 +145,7 @@ class Inventories:
             self._set_aside[name] = f"the inventory {self._namespace}/{name} {inventory.problem}"
 
     async def owner_of(self, name: str) -> Inventory | None:
-        """The record of that name, whichever store it is of; None when there is none."""
+        """The record of this name, whatever store it belongs to; None when it does not exist."""
         if name in self._known:
             return self._known[name]
         try:
@@ -160,7 +159,7 @@ class Inventories:
         return inventory
 
     async def put(self, inventory: Inventory) -> None:
-        """Write a record, unless it is there already; raises StoreError."""
+        """Write a record, unless it is there already. Raises StoreError."""
         name = self.name(inventory.owner)
         if self._known.get(name) == inventory:
             return
@@ -168,7 +167,7 @@ class Inventories:
         self._known[name] = inventory
 
     async def remove(self, name: str) -> None:
-        """Remove the record of that name, whichever store it is of; raises StoreError."""
+        """Remove the record of this name, whatever store it belongs to. Raises StoreError."""
         try:
             await self._client.delete(CONFIG_MAP, name, self._namespace)
         except TrothError as error:
@@ -177,7 +176,7 @@ class Inventories:
         self._known.pop(name, None)
 
     async def probe(self) -> None:
-        """Prove that records can be read and written; raises StoreError."""
+        """Check that records can be read and written. Raises StoreError."""
         try:
             await self.load()
             await self._apply(
@@ -233,7 +232,7 @@ def _render(inventory: Inventory, name: str, *, namespace: str, store: str) -> d
 
 
 def read_inventory(obj: Object) -> Inventory:
-    """The record in any ConfigMap whatever."""
+    """The record in a ConfigMap, which may have any content."""
     data = obj.get("data")
     data = data if isinstance(data, Mapping) else {}
     owner, digest = data.get("owner", ""), data.get("digest", "")
@@ -243,7 +242,7 @@ def read_inventory(obj: Object) -> Inventory:
         adopted = [_entry(row, "adopted") for row in _list(data, "adopted")]
         stamps = _list(data, "stamps")
     except Unreadable as error:
-        # applied again, and so written again, as soon as its owner claims
+        # it is applied again, and so written again, as soon as its owner claims
         return Inventory(owner, frozenset(), "", problem=str(error))
     if len(stamps) != len(entries) or not all(isinstance(stamp, str) for stamp in stamps):
         stamps, digest = [], "" if stamps else digest

@@ -1,8 +1,8 @@
-"""From the files of a claim to Kubernetes objects: which they are, in which order, and that none occurs twice.
+"""Reads the Kubernetes objects in the files of a claim, in their order, and checks that none occurs twice.
 
-Only files that end in ``.yaml``, ``.yml`` or ``.json`` are read; a README beside them is not an object. A ``List``
-counts as its items. An object of a namespaced kind that names no namespace goes to ``default``, and a namespace
-on an object of a cluster-wide kind is dropped: what kubectl and Flux do.
+Only files that end in ``.yaml``, ``.yml`` or ``.json`` are read; a README next to them is not an object. A ``List``
+stands for its items. An object of a namespaced kind without a namespace goes to ``default``, and the namespace of an
+object of a cluster-wide kind is dropped, as kubectl and Flux do.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _BUILT_IN: Final = re.compile(
     r"[^.]*|([^.]+\.)?k8s\.io|(.+\.)?(authorization|apiserver)\.k8s\.io|(.+\.)?kubernetes\.io"
 )
-"""The groups that an API server serves itself; Kubernetes' projects have theirs below, as gateway.networking.k8s.io."""
+"""The groups that an API server serves itself. Groups of other projects may end alike: gateway.networking.k8s.io."""
 
 
 class ObjectKey(NamedTuple):
-    """Names an object whatever the version it is written in."""
+    """Identifies an object, whatever version it is written in."""
 
     group: str
     kind: str
@@ -57,7 +57,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """An object and the file it came from. ``body`` is ours to change."""
+    """An object and the file it came from. ``body`` may be changed."""
 
     entry: Entry
     body: dict[str, Any]
@@ -70,7 +70,7 @@ class Manifest:
 
 
 def read_manifests(files: Mapping[str, bytes], parse: Parse) -> list[Manifest]:
-    """The objects of all files, in the order of the paths; raises StoreError (InvalidManifest, final)."""
+    """The objects of all files, in the order of the paths. Raises StoreError (InvalidManifest, final)."""
     found = []
     for path in sorted(files):
         if not holds_manifests(path):
@@ -86,7 +86,7 @@ def read_manifests(files: Mapping[str, bytes], parse: Parse) -> list[Manifest]:
 
 
 def require_unique(manifests: Iterable[Manifest]) -> None:
-    """Raise StoreError (InvalidManifest, final) when two files hold the same object; names both."""
+    """Raise StoreError (InvalidManifest, final), which names both files, when two files have the same object."""
     seen: dict[ObjectKey, str] = {}
     for manifest in manifests:
         first = seen.get(manifest.key)
@@ -96,14 +96,14 @@ def require_unique(manifests: Iterable[Manifest]) -> None:
 
 
 def own_resources(manifests: Iterable[Manifest]) -> dict[tuple[str, str], Resource]:
-    """The kinds that CustomResourceDefinitions among the manifests want to be served, by API version and kind.
+    """The resources that CustomResourceDefinitions among the manifests define, by API version and kind.
 
-    What a definition says is a wish: where a kind lives is what the API server says, and it has to be asked before an
-    object of that kind is written. A definition that it would refuse for its names, or that is for a group which it
-    serves itself, defines nothing here.
+    A definition only says what is wanted; the API server decides what it serves, and has to be asked before an object
+    of the kind is written. A definition that it would refuse because of its names, or for a group that it serves
+    itself, is ignored here.
 
     Raises:
-        StoreError: a definition has a map or a list where none can be (InvalidManifest, final).
+        StoreError: a field of a definition has the wrong type (InvalidManifest, final).
     """
     found = {}
     for manifest in manifests:
@@ -148,7 +148,7 @@ def _is_label(text: Any) -> bool:
 
 
 def _is_group(text: Any) -> bool:
-    """Whether a definition may be for the group: one that can be written, and that no API server serves itself."""
+    """Whether a definition may be for a group: it must be a valid name, and not a group of the API server itself."""
     return isinstance(text, str) and all(map(_is_label, text.split("."))) and not _BUILT_IN.fullmatch(text)
 
 
@@ -176,7 +176,7 @@ def is_namespace(key: ObjectKey) -> bool:
 
 
 def stage(entry: Entry) -> int:
-    """When it is applied: definitions (0), namespaces (1), the rest (2). Removal goes the other way."""
+    """The order of applying: definitions (0), namespaces (1), the rest (2). Removal is in reverse order."""
     return 0 if is_definition(entry) else 1 if is_namespace(entry.key) else 2
 
 

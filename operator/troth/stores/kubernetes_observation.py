@@ -1,13 +1,14 @@
-"""What a cluster holds of ours, as it was last seen: listed once for each kind, then kept up to date by our own writes.
+"""Our objects on a cluster as they were last seen: listed once for each kind, and kept up to date by our own writes.
 
-Whether somebody has changed an object is told by a stamp: its uid, and a hash of the fields that the API server has
-on record as applied by us. Whoever changes or removes one of those becomes its owner there, so our set shrinks;
-fields of others, the status, and whatever controllers fill in leave it as it is. The stamp goes into the inventory
-with what was applied, so a restart finds what was changed while nobody looked, without loading a single manifest.
+A stamp shows whether somebody has changed an object: its uid, and a hash of the fields that the API server has
+recorded as applied by us. If somebody changes or removes one of these fields, they become its owner in this record,
+so our set gets smaller; fields of others, the status, and what controllers fill in do not change it. The stamp is put
+into the inventory with what was applied. So after a restart, changes that were made meanwhile are found without
+loading any manifest.
 
-Rejected: generations (kinds such as ConfigMap have none, and an autoscaler's change is none of ours) and resource
-versions (every status and annotation of others changes them); comparing values (defaults and normal forms are the API
-server's business, and every manifest would have to be loaded).
+Rejected: generations (kinds such as ConfigMap do not have them, and an autoscaler's change does not concern us),
+resource versions (they change with every status, and with annotations of others), and comparing values (only the API
+server knows defaults and normal forms, and every manifest would have to be loaded).
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ Place = tuple[str, str]
 
 
 def is_intact(entry: Entry, inventory: Inventory, name: str, there: Seen | None) -> bool:
-    """Whether an entry of the inventory of that name is as it was applied, as far as the inventory knows."""
+    """Whether an entry of the inventory of this name is as it was applied, as far as the inventory knows."""
     if there is None or there.inventory != name:
         return False
     return is_same_stamp(inventory.stamps.get(entry, there.stamp), there.stamp)
 
 
 class Observations:
-    """Everything with our label, by kind and place."""
+    """All objects with our label, by kind and place."""
 
     def __init__(self, client: KubernetesClient) -> None:
         self._client = client
@@ -44,11 +45,11 @@ class Observations:
         self._listing: dict[Resource, asyncio.Lock] = {}
 
     def note(self, resource: Resource, entry: Entry, obj: Object) -> None:
-        """An object as our own write left it."""
+        """Note an object as our own write left it."""
         self._seen.setdefault(resource, {})[entry.namespace, entry.name] = see(obj)
 
     def forget(self, resource: Resource, entry: Entry) -> None:
-        """An object that is gone."""
+        """Forget an object that is gone."""
         self._seen.get(resource, {}).pop((entry.namespace, entry.name), None)
 
     def last(self, resource: Resource, entry: Entry) -> Seen | None:
@@ -56,7 +57,7 @@ class Observations:
         return self._seen.get(resource, {}).get((entry.namespace, entry.name))
 
     async def of(self, resource: Resource) -> Mapping[Place, Seen]:
-        """All of a kind; listed if they never were. Raises an error of the client."""
+        """All objects of a kind, which are listed if that was not done yet. Raises an error of the client."""
         async with self._listing.setdefault(resource, asyncio.Lock()):
             if resource not in self._listed:
                 listed = await self._list(resource)
@@ -65,7 +66,7 @@ class Observations:
             return self._seen[resource]
 
     async def look(self, resource: Resource) -> Mapping[Place, Seen]:
-        """All of a kind, listed now; what is written meanwhile stays known as newer. Raises an error of the client."""
+        """Lists all objects of a kind. What is written meanwhile counts as newer. Raises an error of the client."""
         old = dict(self._seen.get(resource, {}))
         seen = await self._list(resource)
         newer = {place: each for place, each in self._seen.get(resource, {}).items() if old.get(place) != each}

@@ -1,4 +1,4 @@
-"""From a KubernetesStateStore's spec and its Secret to its writer."""
+"""Opens the writer of a KubernetesStateStore from its spec and its Secret."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from troth.stores.secret_keys import read_key, secret_name
 async def open_kubernetes(
     name: str, spec: Mapping[str, Any], secret: Mapping[str, bytes] | None, environment: StoreEnvironment
 ) -> KubernetesWriter:
-    """The writer of the cluster that the Secret's kubeconfig names, or of the operator's own; raises StoreError."""
+    """Opens the writer of the cluster in the Secret's kubeconfig, or of the operator's own. Raises StoreError."""
     client = environment.cluster
     owns = secret is not None or bool(spec.get("secretRef"))
     if owns:

@@ -1,22 +1,21 @@
-"""Whose an object on a cluster is: what may be applied to it, and what becomes of it when its owner leaves.
+"""Decides who owns an object on a cluster: whether it may be applied, and what becomes of it when its owner leaves.
 
-An object is ours when it says so and we know it to be true. It says so with the label that names its owner's
-inventory. Anybody who may label an object can copy that label, so something has to bear it out: the API server has on
-record that the label was applied by us, or, as long as the object is wanted, our own record names it with its uid.
+An object is ours when it says so and this can be confirmed. It says so by the label that names its owner's inventory.
+Everybody who may label an object can copy that label, so it has to be confirmed: either the API server has recorded
+that the label was applied by us, or, as long as the object is wanted, our own record names it with its uid.
 
-Whatever else stands where we want to write is somebody else's, and is left alone until somebody lets us have it:
-somebody who may write to the object, by an annotation that names the owner, or the platform, on the Destination. What
-was let to us is *adopted*: it carries a mark that says so, is kept as any other object is, and is given back when its
-owner leaves.
+Every other object where we want to write is somebody else's, and is left alone until somebody allows us to have it:
+either somebody who may write to the object, by an annotation that names the owner, or the platform, on the
+Destination. Such an object is *adopted*: it carries a mark that says so, is kept up to date as any other object, and
+is given back when its owner leaves.
 
-The calls say on what they rely, so nothing that happens between a look and a write is missed: what was not there is
-applied with a resource version that no object can have, so the call fails when the object is there after all; what
-was there is applied with its uid.
+The calls name the conditions that they rely on, so that changes between reading and writing are noticed: an object
+that did not exist is applied with a resource version that no object can have, so the call fails if the object exists
+after all; an object that existed is applied with its uid.
 
-Rejected: to create an object first and to apply it afterwards (the fields that a creation sets stay ours by another
-name in the API server's record, and no later apply takes them away); to take the word of managed fields alone (two
-installations of Troth have the same field manager); an annotation that lets anybody adopt an object (every tenant of
-a Promise could).
+Rejected: creating an object first and applying it afterwards (the API server records the fields of the creation under
+another name, and a later apply does not remove them); relying on managed fields alone (two installations of Troth have
+the same field manager); and an annotation that allows anybody to adopt an object (every tenant of a Promise could).
 """
 
 from __future__ import annotations
@@ -36,9 +35,9 @@ from troth.stores.kubernetes_objects import Manifest, ObjectKey
 FIELD_MANAGER: Final = "troth"
 INVENTORY: Final = "troth.dev/inventory"
 ADOPT: Final = "troth.dev/adopt"
-"""The annotation with which somebody lets an object to one owner: its value is the owner's name."""
+"""The annotation by which somebody allows one owner to adopt an object. Its value is the owner's name."""
 ADOPTED: Final = "troth.dev/adopted"
-"""The annotation that tells an adopted object from one that we made."""
+"""The annotation that distinguishes an adopted object from one that we created."""
 
 _PARENT: Final = (names.PARENT_PROMISE_NAME, names.PARENT_RESOURCE_NAME, names.PARENT_RESOURCE_NAMESPACE)
 _NO_OBJECT_HAS_IT: Final = "1"
@@ -49,14 +48,14 @@ class Seen:
     """An object as it was last seen.
 
     Attributes:
-        inventory: the inventory that its label names; empty when it has no such label.
+        inventory: the inventory that its label names; empty when it does not have the label.
         uid: its uid.
-        stamp: changes when somebody changes what we applied: the uid, and a hash of the fields that the API server has
-            on record as applied by us.
-        touched: some of its fields were applied by us.
-        applied: its label was.
-        adopted: it carries the mark of an object that is not ours to delete.
-        adopt: the owner to whom somebody let it, or "".
+        stamp: a value that changes when somebody changes what we applied: the uid, and a hash of the fields that the
+            API server has recorded as applied by us.
+        touched: whether some of its fields were applied by us.
+        applied: whether its label was applied by us.
+        adopted: whether it carries the mark of an object that is not ours to delete.
+        adopt: the owner that may adopt it; may be empty.
     """
 
     inventory: str
@@ -70,26 +69,26 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What our own record says of an object: its uid, as far as it names one (its beginning, in older ones)."""
+    """What our own record says about an object: its uid, if it has one (older records only have its beginning)."""
 
     uid: str = ""
     adopted: bool = False
 
     def names(self, uid: str) -> bool:
-        """Whether it is the object with this uid that is meant."""
+        """Whether the record is about the object with this uid."""
         return bool(self.uid) and uid.startswith(self.uid)
 
 
 @dataclass(frozen=True, slots=True)
 class Footing:
-    """What an apply relies on: that nothing is there (no ``uid``), or that the object with this uid is."""
+    """The condition of an apply: that the object does not exist (without a ``uid``), or that it has this uid."""
 
     uid: str = ""
     adopted: bool = False
 
 
 def see(obj: Object) -> Seen:
-    """What matters of an object."""
+    """Reads what matters from an object."""
     metadata = obj["metadata"]
     fields = [entry.get("fieldsV1") for entry in metadata.get("managedFields") or () if _is_ours(entry)]
     digest = hashlib.sha256(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
@@ -107,12 +106,12 @@ def see(obj: Object) -> Seen:
 
 
 def uid_of(stamp: str) -> str:
-    """The uid in a stamp; its first eight characters in one of an older release."""
+    """The uid in a stamp; only its first eight characters in a stamp of an older release."""
     return stamp.rpartition("-")[0]
 
 
 def is_same_stamp(recorded: str, now: str) -> bool:
-    """Whether a stamp on record, of this release or an older one, is that of what is there now."""
+    """Whether a recorded stamp, of this release or an older one, is equal to the present one."""
     uid, _, digest = recorded.rpartition("-")
     return recorded == now or (now.endswith(f"-{digest}") and now.startswith(uid))
 
@@ -120,36 +119,37 @@ def is_same_stamp(recorded: str, now: str) -> bool:
 def judge(
     there: Seen, *, names: Collection[str], recorded: Recorded | None, owner: str, adopts: bool
 ) -> Footing | None:
-    """On what an object may be applied that is there; None when it is somebody else's.
+    """The footing on which an existing object may be applied; None when it is somebody else's.
 
     Args:
-        there: the object; one whose label names another inventory is judged as if it had none.
-        names: the owner's inventories, by which a label calls an object ours.
-        recorded: what they say of the object; None when they do not list it.
+        there: the object. If its label names another inventory, it is judged as if it did not have the label.
+        names: the owner's inventories. A label with one of these names says that the object is ours.
+        recorded: what they say about the object; None when they do not list it.
         owner: the owner.
-        adopts: the platform lets it have what is nobody's.
+        adopts: whether the platform allows the owner to adopt objects that belong to nobody.
     """
     before = there.adopted or (recorded is not None and recorded.adopted)
     if there.inventory in names:
         if there.applied or (recorded is not None and recorded.names(there.uid)):
             return Footing(there.uid, before)
         if recorded is not None:
-            # Made anew with our label, as a restored backup is: mended, but never deleted.
+            # Somebody has created it again with our label, for example from a backup: it is corrected, but never
+            # deleted.
             return Footing(there.uid, adopted=True)
     elif not there.inventory and recorded is not None and recorded.names(there.uid) and there.touched:
-        return Footing(there.uid, before)  # somebody took the label away
+        return Footing(there.uid, before)  # somebody removed the label
     if there.adopt == owner or (adopts and (not there.inventory or there.inventory in names)):
         return Footing(there.uid, adopted=True)
     return None
 
 
 def is_removable(there: Seen) -> bool:
-    """Whether an object whose label calls it ours was made by us."""
+    """Whether an object whose label says that it is ours was created by us."""
     return there.applied
 
 
 def marked(manifest: Manifest, label: str, footing: Footing) -> dict[str, Any]:
-    """The object as it is applied: with our marks, and with what the call relies on."""
+    """The object as it is applied: with our marks, and with the conditions of the call."""
     metadata = manifest.body["metadata"]
     annotations = {
         key: value for key, value in (metadata.get("annotations") or {}).items() if key not in (ADOPT, ADOPTED)
@@ -166,10 +166,10 @@ def marked(manifest: Manifest, label: str, footing: Footing) -> dict[str, Any]:
 
 
 def release(there: Object) -> dict[str, Any]:
-    """The merge patch that takes our marks and our claim on its fields from an object, and leaves its values.
+    """The merge patch that removes our marks and our claim on its fields from an object, and leaves its values.
 
-    The labels that make it the component of a request go as well when they were applied by us: the request that is
-    deleted waits until it has no component any more.
+    The labels that make it the component of a request are removed as well if they were applied by us, since a request
+    that is being deleted waits until it does not have components any more.
     """
     entries = there["metadata"].get("managedFields") or ()
     fields = [entry for entry in entries if not _is_ours(entry)]
@@ -185,7 +185,7 @@ def release(there: Object) -> dict[str, Any]:
 
 
 def refusal(key: ObjectKey, resource: Resource, owner: str, *, inventory: str = "") -> str:
-    """Why an object is not applied that somebody else has, and what can be done about it."""
+    """Why an object that belongs to somebody else is not applied, and what can be done about it."""
     namespace = f" --namespace {key.namespace}" if key.namespace else ""
     who = "this owner did not make it" if inventory else "Troth did not make it"
     label = f" (its label {INVENTORY} is {inventory})" if inventory else ""

@@ -1,14 +1,15 @@
-"""Who has which path of a store: one path, one owner, one writer.
+"""Records who owns which path of a store: each path has one owner.
 
-Two owners on one path would each undo the other for ever, and a folder that is cleaned for one owner would
-lose the files of another. So a claim is registered before it is planned, and the second claimant is told who
-was first. It lives in memory and is filled by the claims themselves, after what owners had before the process began
-(`StateStoreWriter.resume`): a restart must not decide a conflict anew.
+Two owners of one path would undo each other's writes for ever, and cleaning the folder of one owner would remove the
+files of another. So a claim is registered before it is planned, and the error for a second claimant says who was
+first. The register is in memory. It is filled with what owners had before the process started
+(`StateStoreWriter.resume`), since a restart must not decide a conflict anew, and then by the claims themselves.
 
-All spellings of a path that some file system takes for one (`as_one_path`) are one place here.
+All spellings of a path that some file system takes for the same path (`as_one_path`) count as one path here.
 
-Two stores may be one branch or one folder. Their writers share one register (`Ownerships`), and it notes through which
-of them an owner came last: an owner that moved from one to the other is not forgotten when the first lets go of it.
+Two stores may be the same branch or the same folder. Their writers share one register (`Ownerships`), which notes
+through which of them an owner came last: an owner that has moved from one to the other is not forgotten when the
+first one releases it.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ from troth.stores.provenance import Provenance
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What one owner has: files, and perhaps a folder that is wholly its own."""
+    """What one owner has: files, and perhaps a folder that belongs to it alone."""
 
     files: frozenset[str]
     directory: str | None = None
 
 
 class Ownership:
-    """The register of one place. Not thread-safe: one event loop changes it.
+    """The register of one place. It is not thread-safe: only one event loop may change it.
 
-    ``by`` is the writer through which an owner has something; None is nobody in particular.
+    ``by`` is the writer through which an owner has something; None stands for no particular writer.
     """
 
     def __init__(self) -> None:
@@ -43,13 +44,14 @@ class Ownership:
         self._by: dict[str, object] = {}
         self._files: dict[str, str] = {}
         self._directories: dict[str, str] = {}
-        # folder → owner → how many of its files and folders lie below; the folder need not be claimed itself
+        # folder → owner → the number of its files and folders below; the folder itself need not be claimed
         self._below: dict[str, dict[str, int]] = {}
 
     def assign(self, owner: str, files: Iterable[str], directory: str | None, *, by: object | None = None) -> None:
-        """Replace what the owner has; nothing changes when it raises StoreError (PathConflict, names both).
+        """Replace what the owner has.
 
-        Paths are normalised already. An owner with neither files nor a directory is forgotten.
+        Paths must be normalised. An owner without files and without a directory is forgotten. Raises StoreError
+        (PathConflict), which names both owners; then nothing has changed.
         """
         wanted = Holding(frozenset(files), directory)
         old = self._holdings.get(owner)
@@ -74,7 +76,7 @@ class Ownership:
     def assign_together(
         self, wanted: Iterable[tuple[str, Iterable[str], str | None]], *, by: object | None = None
     ) -> None:
-        """As `assign`, for owners (with files and directory) that hand paths to each other; all of it or nothing."""
+        """Like `assign`, for several owners that hand paths over to each other. Either all are assigned, or none."""
         wishes = [(owner, frozenset(files), directory) for owner, files, directory in wanted]
         if len(wishes) == 1:
             self.assign(*wishes[0], by=by)
@@ -96,38 +98,38 @@ class Ownership:
     def restore(
         self, owner: str, files: Iterable[str], directory: str | None, *, by: object | None = None
     ) -> None:
-        """Give the owner what it had before, unless it has claimed since or another has it by now."""
+        """Give the owner what it had before, unless it has made a claim since, or another owner has it by now."""
         if owner not in self._holdings:
             with contextlib.suppress(StoreError):
                 self.assign(owner, files, directory, by=by)
 
     def retain(self, owner: str, files: Iterable[str]) -> None:
-        """Let the owner keep these, too: what it has now is not carried out, so it still has what it had."""
+        """Let the owner keep these files, too, because its new claim was not carried out."""
         held = self._holdings.get(owner)
         if held is not None:
             with contextlib.suppress(StoreError):
                 self.assign(owner, held.files | set(files), held.directory, by=self._by.get(owner))
 
     def release(self, owner: str, *, by: object | None = None) -> None:
-        """Forget the owner and free what it has, unless it has that through another writer by now."""
+        """Forget the owner and free its paths, unless it has them through another writer by now."""
         if self._by.get(owner) in (None, by):
             self._forget(owner)
 
     def abandon(self, by: object) -> None:
-        """The writer ends: what owners have through it stays theirs, and any other may release it."""
+        """Note that a writer has ended. Owners keep what they have through it, and any other writer may release it."""
         for owner, writer in self._by.items():
             if writer is by:
                 self._by[owner] = None
 
     def is_foreign(self, owner: str, path: str) -> bool:
-        """Whether somebody else has the path or a folder around it."""
+        """Whether another owner has the path, or a folder around it."""
         place = as_one_path(path)
         if self._files.get(place, owner) != owner:
             return True
         return any(self._directories.get(above, owner) != owner for above in ancestors(place))
 
     def is_claimed(self, path: str, *, by: object | None = None) -> bool:
-        """Whether anybody has the path or a folder around it through that writer."""
+        """Whether any owner has the path, or a folder around it, through this writer."""
         place = as_one_path(path)
         owners = [self._files.get(place), *(self._directories.get(above) for above in ancestors(place))]
         return any(owner is not None and self._by.get(owner) is by for owner in owners)

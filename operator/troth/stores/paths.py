@@ -1,8 +1,8 @@
-"""Paths inside a store: normalised first, judged after, the same way for every store.
+"""Normalises and checks paths inside a store, in the same way for every store.
 
-A path comes from a Promise's author and is joined to a folder that other people share. What it may not do:
-leave the store, reach into `.git` under any spelling that a Git or a file system somewhere folds to that name,
-or be something that one machine accepts and another's checkout dies of.
+A path comes from a Promise's author and is joined to a folder that other people share. It must not leave the store,
+lead into `.git` under any spelling that some Git or file system takes for that name, or be a path that one machine
+accepts and with which the checkout of another machine fails.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ LOCAL_ROOT_SETTING: Final = "the setting --local-stores (TROTH_LOCAL_STORES)"
 _LONGEST_NAME: Final = 255
 _LONGEST_PATH: Final = 1024
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-# What HFS+ ignores inside a name: ".g\u200cit" is ".git" there. Git refuses the same set.
+# Characters that HFS+ ignores inside a name: ".g\u200cit" is ".git" there. Git refuses the same set.
 _IGNORABLE: Final = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
-# What Windows leaves out at the end of a name.
+# Characters that Windows ignores at the end of a name.
 _TRAILING: Final = re.compile(r"(?<=[^/. ])[. ]+(?=/|$)")
 _GIT_NAME: Final = re.compile(r"(\.git|git~[0-9]+)[. ]*", re.IGNORECASE)
 
 
 def confine(path: str, *, owner: str) -> str:
-    """The normalised path of a file; raises StoreError (InvalidPath, final) that names the owner and the path."""
+    """The normalised path of a file. Raises StoreError (InvalidPath, final), which names the owner and the path."""
     problem = _problem(path)
     if problem:
         raise _invalid(path, owner, problem)
@@ -47,17 +47,17 @@ def confine(path: str, *, owner: str) -> str:
 
 
 def confine_file(path: str, *, owner: str) -> str:
-    """As `confine`, and a path that ends as a folder does is refused."""
+    """Like `confine`, but a path that ends like a folder's is refused."""
     if path.endswith(("/", "/.", "/..")) or path in {".", ".."}:
         raise _invalid(path, owner, "names a folder, not a file")
     return confine(path, owner=owner)
 
 
 def require_local(path: str, root: Path | None) -> Path:
-    """The real path of something on this machine; raises StoreError (final) outside ``root``. Blocking.
+    """The real path of something on this machine. This blocks. Raises StoreError (final) outside ``root``.
 
-    ``root`` is the folder that local stores must lie in, None when none are allowed: whoever may write a state
-    store must not thereby write anywhere on the operator's machine. A relative path is relative to it.
+    ``root`` is the folder in which local stores must be; None does not allow any. Otherwise everybody who may write a
+    state store could write anywhere on the operator's machine. A relative path is relative to ``root``.
     """
     if root is None:
         raise StoreError(
@@ -79,9 +79,10 @@ def require_local(path: str, root: Path | None) -> Path:
 
 
 def as_one_path(path: str) -> str:
-    """The same for all spellings that some file system takes for one path.
+    """A text that is equal for all spellings that some file system takes for the same path.
 
-    By case, by Unicode's normal forms, by characters that HFS+ ignores, or by dots and spaces at the end of a name.
+    Spellings differ in case, in Unicode's normal forms, in characters that HFS+ ignores, or in dots and spaces at the
+    end of a name.
     """
     if path.isascii():
         plain = path.lower()
@@ -93,7 +94,7 @@ def as_one_path(path: str) -> str:
 
 
 def ancestors(path: str) -> list[str]:
-    """The folders above a normalised path, nearest the root first; the root itself is not among them."""
+    """The folders above a normalised path without the root itself, beginning with the one nearest to the root."""
     found = []
     at = path.find("/")
     while at >= 0:

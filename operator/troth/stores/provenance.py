@@ -1,12 +1,12 @@
-"""Who made what stands in a store, as far as it is known: what nobody here made is neither written over nor deleted.
+"""Remembers which files in a store were made here: other files are neither overwritten nor deleted.
 
-A path may come from a value of a request, so a claim says nothing about who made the file that stands there already.
-What says it is a folder that is the owner's by its name, the record of an owner's files in the store, and what this
-process or a status outside the store remembers. What is adopted is remembered apart: it is written, and left where it
-is when nobody wants it any more.
+A path may come from a value of a request, so a claim does not say who made a file that exists already. This is known
+from a folder that belongs to the owner by its name, from the record of an owner's files in the store, and from what
+this process or a status outside of the store remembers. Adopted files are remembered separately: they are written,
+and stay where they are when nobody wants them any more.
 
-Rejected: to compare contents (whoever knows a file could render it, and delete it with the request), and the author of
-the last commit (the clone has no history, and a folder has no authors).
+Rejected: comparing contents (everybody who knows a file could render it, and delete it with the request), and the
+author of the last commit (the clone does not have a history, and a folder does not have authors).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 
 class Provenance:
-    """What is known of the files at one place that stand in nobody's own folder; shared by the writers of the place."""
+    """What is known of the files in one place outside of owners' folders. All writers of the place share it."""
 
     def __init__(self) -> None:
         self._made: set[str] = set()
@@ -27,15 +27,15 @@ class Provenance:
         return path in self._made
 
     def is_adopted(self, path: str) -> bool:
-        """Whether the file was there before and was taken over."""
+        """Whether the file existed before and was taken over."""
         return path in self._adopted
 
     def is_lost(self, owner: str) -> bool:
-        """Whether the owner has files here whose record is gone or spoilt: what it wants is taken for its own."""
+        """Whether the record of an owner's files is gone or damaged, so that what it wants counts as its own."""
         return owner in self._lost
 
     def note(self, *, made: Iterable[str] = (), adopted: Iterable[str] = (), gone: Iterable[str] = ()) -> None:
-        """Remember what stands there now, and what does not any more."""
+        """Remember which files exist now, and which do not any more."""
         for path in gone:
             self._made.discard(path)
             self._adopted.discard(path)
@@ -47,9 +47,9 @@ class Provenance:
             self._made.discard(path)
 
     def note_lost(self, owner: str) -> None:
-        """The owner has files here, and its record does not say which."""
+        """Note that the owner has files here, and its record does not say which."""
         self._lost.add(owner)
 
     def note_found(self, owner: str) -> None:
-        """What the owner has is known again."""
+        """Note that the owner's files are known again."""
         self._lost.discard(owner)

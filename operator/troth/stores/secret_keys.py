@@ -1,7 +1,7 @@
-"""The keys of a store's Secret.
+"""Reads the keys of a store's Secret.
 
-A password or user name loses the white space at its ends: a trailing newline from
-``kubectl create secret --from-file`` is never meant.
+White space at both ends of a password or user name is removed, since a trailing newline from
+``kubectl create secret --from-file`` is never intended.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from troth.stores.errors import Reason, StoreError
 
 
 def read_key(spec: Mapping[str, Any], secret: Mapping[str, bytes] | None, key: str) -> str:
-    """The value of a key of the Secret, without white space at its ends; raises StoreError when it is not there."""
+    """The value of a key of the Secret, without white space at its ends. Raises StoreError when it is missing."""
     if secret is None:
         raise StoreError(
             Reason.SECRET_KEY_MISSING,
@@ -22,7 +22,7 @@ def read_key(spec: Mapping[str, Any], secret: Mapping[str, bytes] | None, key: s
         )
     try:
         text = secret.get(key, b"").decode().strip()
-    except UnicodeDecodeError:  # which holds all of it
+    except UnicodeDecodeError:  # the exception contains the whole value
         raise StoreError(
             Reason.SECRET_KEY_MISSING, f"the key {key} of the Secret {secret_name(spec)} is not text"
         ) from None

@@ -1,13 +1,13 @@
-"""The record that Kratix's mode ``none`` keeps in the store: which files a placement has there.
+"""The record of Kratix's mode ``none``, which says which files a placement has in the store.
 
-``.kratix/<namespace>-<name>.yaml`` under the Destination's path, ``{files: [...]}``. Kratix writes paths that
-begin with the Destination's path; older releases wrote them relative to it. Both are read, the first is
-written, so neither side notices when the other takes over. A record that was written while the store had another
-``spec.path`` is understood by where it lies. The record lies where anybody may edit it, so it is
-believed only about files beneath its own Destination, and never about what another owner has (edits.py).
+It is ``.kratix/<namespace>-<name>.yaml`` under the Destination's path, with ``{files: [...]}``. Kratix writes paths
+that begin with the Destination's path; older releases wrote them relative to it. Both are read and the first is
+written, so that Kratix and Troth can each continue with the other's records. If a record was written while the store
+had another ``spec.path``, this is recognised by its own place. Everybody may be able to edit the record, so it is
+only believed about files below its own Destination, and never about files of another owner (edits.py).
 
-Files that were there before and were taken over stand in a list of their own, ``adopted``, which Kratix does not read:
-they are never deleted.
+Files that existed before and were taken over are in another list, ``adopted``, which Kratix does not read. They are
+never deleted.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from troth.stores.paths import confine_file
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What stands in a state file.
+    """The content of a state file.
 
     Attributes:
-        entries: the paths as they are written.
-        adopted: those of files that were there before and were taken over, likewise.
+        entries: the paths as they are written in the file.
+        adopted: the paths, also as written, of files that existed before and were taken over.
         problem: why the record, or a part of it, cannot be read; empty when all of it can.
-        placed: what `recorded_files` has found, by the record's path and the store's prefix.
+        placed: a cache of what `recorded_files` has found, by the record's path and the store's prefix.
     """
 
     entries: tuple[str, ...] = ()
@@ -52,7 +52,7 @@ def render_state_file(files: Iterable[str], *, prefix: str, adopted: Iterable[st
 
 
 def parse_state_file(content: bytes) -> Record:
-    """The record in any bytes whatever. Takes a while for a long one: not on the event loop."""
+    """Reads the record in any bytes. This takes a while if they are many, so do not call it on the event loop."""
     try:
         document = read_yaml(content)
     except Unreadable as error:
@@ -72,9 +72,10 @@ def parse_state_file(content: bytes) -> Record:
 
 
 def recorded_files(record: Record, *, path: str, prefix: str) -> list[str]:
-    """The paths inside the store that a record at ``path`` names as made; what reaches outside is left out.
+    """The paths inside the store that a record at ``path`` names as made. Paths that lead outside are left out.
 
-    Of a long record it takes a while the first time: not on the event loop. What is named as adopted, too, is left out.
+    Paths that are also named as adopted are left out. For a long record the first call takes a while, so do not make
+    it on the event loop.
     """
     found = record.placed.get((path, prefix))
     if found is None:
@@ -85,7 +86,7 @@ def recorded_files(record: Record, *, path: str, prefix: str) -> list[str]:
 
 
 def adopted_files(record: Record, *, path: str, prefix: str) -> list[str]:
-    """The same for the files that were there before and were taken over."""
+    """The same for the files that existed before and were taken over."""
     return _places(record.adopted, path=path, prefix=prefix)
 
 
@@ -95,7 +96,7 @@ def _places(entries: Iterable[str], *, path: str, prefix: str) -> list[str]:
 
 
 def _under_another_prefix(entry: str, base: str) -> Iterator[str]:
-    """Where the entry is if it was written while the store had another prefix: that is the beginning of ``base``."""
+    """The possible places of an entry that was written under another prefix, which is the beginning of ``base``."""
     folders = base.split("/")
     for start in range(len(folders)):
         shared = "/".join(folders[start:])

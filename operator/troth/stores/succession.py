@@ -1,6 +1,6 @@
-"""What one claim changes in a store of files, together with the claims that it changes hands with (handover.py).
+"""Plans what a claim changes in a file store, together with the claims that it exchanges files with (handover.py).
 
-The same for Git and for a folder: both say what would change (`plan`) and what stands at a path now (`read`).
+It is the same for Git and for a folder: both say what would change (`plan`) and what is at a path now (`read`).
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Part:
     Attributes:
         wish: the wish.
         edit: what changes.
-        content: path → what is written there.
-        kept: paths where something stays that the wish does not want any more.
-        marks: path → the mark under which the clone has what is written there; then `content` is empty.
+        content: what is written, by path.
+        kept: the paths at which something stays that the wish does not want any more.
+        marks: the marks under which the clone has what is written, by path. Then `content` is empty.
     """
 
     wish: Wish
@@ -41,14 +41,14 @@ class Part:
 
     @property
     def made(self) -> frozenset[str]:
-        """What the owner has by its own making once the edit is done; what it has adopted is not among it."""
+        """The files that the owner has made when the edit is done, without those that it has adopted."""
         return (self.kept | self.wish.files.keys()) - self.edit.adopted
 
 
 class Successions:
     """Plans claims for one writer.
 
-    Args of the constructor: ``by`` is the writer, as the ownership knows it; ``parse`` reads YAML as Kubernetes does;
+    Args of the constructor: ``by`` is the writer, as the ownership knows it. ``parse`` reads YAML as Kubernetes does.
     ``load_timeout`` is in seconds.
     """
 
@@ -62,7 +62,7 @@ class Successions:
         self._load_timeout = load_timeout
 
     def register(self, wish: Wish) -> bool:
-        """Give the wish its paths; False when others have them who may hand them over. Raises StoreError."""
+        """Register the paths of a wish. False when others have them and may hand them over. Raises StoreError."""
         try:
             self._assign([wish])
         except StoreError:
@@ -72,7 +72,7 @@ class Successions:
         return True
 
     async def parts(self, wish: Wish, *, plan: Plan, read: Read) -> list[Part]:
-        """What must change, the wish itself first; raises StoreError."""
+        """What must change, beginning with the wish itself. Raises StoreError."""
         ask = wish.claim.handover
         registered = self.register(wish)
         if registered:
@@ -94,14 +94,14 @@ class Successions:
             try:
                 parts.append(await self._part(other, plan))
             except StoreError:
-                # It cannot arrive with this commit, so nothing may leave with it.
+                # The other claim cannot be in this commit, so nothing may be removed in it.
                 spared = Spared(everything=True)
         if not spared:
             return parts
         return [await self._keep(part, spared, read) for part in parts]
 
     def settle(self, part: Part) -> None:
-        """Remember what stands in the store now that the part is carried out, or was found to be so."""
+        """Remember what is in the store, after a part was carried out or did not need any change."""
         provenance = self._ownership.provenance
         if part.wish.claim.directory is None:
             provenance.note(made=part.made, adopted=part.edit.adopted, gone=part.edit.removes)
@@ -122,7 +122,7 @@ class Successions:
         return Part(wish, edit, {path: edit.record if path == record else content[path] for path in edit.writes})
 
     async def _departs(self, part: Part, read: Read) -> bool:
-        """Whether an object would leave; a claim without any does not ask."""
+        """Whether an object would be removed. Otherwise the handover need not be asked for."""
         if not part.edit:
             return False
         old = await read([*part.edit.removes, *part.edit.writes])
@@ -147,10 +147,10 @@ class Successions:
         writes = {path: blob for path, blob in kept.edit.writes.items() if path != record}
         content = {path: kept.content[path] if path in kept.content else part.content[path] for path in writes}
         for path in [path for path in kept.content if old.get(path) == content[path]]:
-            del writes[path]  # it stands there already as it must for now
+            del writes[path]  # the file is already as it must be for now
         writes.update({path: blob_id(content[path]) for path in kept.content if path in writes})
         text = b""
-        if record:  # what stays must be found again after a restart, and what is new, too
+        if record:  # after a restart, what stays must be found again, and what is new, too
             made = (part.made | kept.paths) - {record}
             text = render_state_file(sorted(made), prefix=self._prefix, adopted=sorted(edit.adopted))
             if (await read([record])).get(record) != text:

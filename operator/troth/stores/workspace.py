@@ -1,12 +1,13 @@
-"""Where clones lie: a folder that operators share, in which each clone belongs to one living process.
+"""The folder for clones, which several operators may share. Each clone in it belongs to one living process.
 
-A process that is killed cannot clean up after itself, so the next one does. For that it must find the same folder,
-and tell the dead from the living: each clone's folder holds a file that its process keeps locked for as long as it
-lives, and the system lets go of the lock when the process ends, however that happens. The workspace itself is locked
-while a folder is made in it or swept out of it, so a folder without its lock is not one that is just being made.
+A process that is killed cannot clean up after itself, so the next one does. It must find the same folder, and
+recognise which processes are still alive: the folder of each clone contains a file that its process keeps locked for
+as long as it lives, and the system releases the lock when the process ends, for whatever reason. The workspace itself
+is locked while a folder is made in it or removed from it, so a folder without its lock is never one that is just
+being made.
 
-Rejected: process ids in names (they are used again, and mean nothing to a container that shares the folder); a
-temporary folder for each process (nobody finds it again, and a crash loop fills the disk).
+Rejected: process ids in names (they are used again, and mean something else in another container that shares the
+folder), and a temporary folder for each process (nobody finds it again, and a crash loop fills the disk).
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ _LOCK: Final = "lock"
 
 @contextlib.contextmanager
 def temporary_workspace(parent: Path) -> Iterator[Path]:
-    """The workspace of this user below ``parent``, private; removed at the end if nobody else uses it.
+    """The private workspace of this user below ``parent``. It is removed at the end if nobody else uses it.
 
-    Its name is known beforehand, and anybody may make it first where all may write. One that is not ours and private
-    is not used: then there is a folder of this process, which nobody else can find.
+    Its name is known, so another user may create it first if everybody may write to ``parent``. A folder that does not
+    belong to this user, or is not private, is not used; then this process has a folder that nobody else knows.
     """
     workspace = parent / f"troth-{os.getuid()}"
     with contextlib.suppress(FileExistsError):
@@ -41,11 +42,11 @@ def temporary_workspace(parent: Path) -> Iterator[Path]:
         yield workspace
     finally:
         with contextlib.suppress(OSError), _locked(workspace, wait=False):
-            workspace.rmdir()  # only an empty folder goes
+            workspace.rmdir()  # this only removes an empty folder
 
 
 def make_clone_folder(workspace: Path) -> tuple[Path, int]:
-    """Sweep out what dead processes have left and make a folder; answers it and its lock. Blocking; raises OSError."""
+    """Remove what dead processes have left, and make a folder. Returns it and its lock. Blocks; raises OSError."""
     with _locked(workspace):
         _sweep(workspace)
         folder = Path(tempfile.mkdtemp(prefix=_CLONE, dir=workspace))
@@ -55,7 +56,7 @@ def make_clone_folder(workspace: Path) -> tuple[Path, int]:
 
 
 def remove_clone_folder(folder: Path, lock: int | None) -> None:
-    """Remove a folder and let go of its lock. Blocking."""
+    """Remove a folder and release its lock. This blocks."""
     shutil.rmtree(folder, ignore_errors=True)
     if lock is not None:
         os.close(lock)
@@ -68,7 +69,7 @@ def _sweep(workspace: Path) -> None:
             lock = os.open(folder / _LOCK, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except FileNotFoundError:
-            pass  # its process ended before it had a lock: it would hold that of the workspace otherwise
+            pass  # its process ended before it had a lock; otherwise it would hold the lock of the workspace
         except OSError:
             if lock is not None:
                 os.close(lock)
@@ -78,7 +79,7 @@ def _sweep(workspace: Path) -> None:
 
 @contextlib.contextmanager
 def _locked(workspace: Path, *, wait: bool = True) -> Iterator[None]:
-    """Nobody else makes or removes folders in the workspace, which is made if missing."""
+    """Locks the workspace, so that nobody else makes or removes folders in it. It is created if it is missing."""
     held = _lock(workspace, wait=wait)
     while held is None:
         held = _lock(workspace, wait=wait)
@@ -89,7 +90,7 @@ def _locked(workspace: Path, *, wait: bool = True) -> Iterator[None]:
 
 
 def _lock(workspace: Path, *, wait: bool) -> int | None:
-    """The workspace, locked; None when somebody has removed it before that."""
+    """Locks the workspace and returns the lock; None when somebody has removed the workspace meanwhile."""
     workspace.mkdir(mode=0o700, parents=True, exist_ok=True)
     held: int | None = None
     try:
