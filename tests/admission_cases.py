@@ -1,4 +1,4 @@
-"""Schemas, and for each of their fields values on both sides of every edge: what a server and we must agree on."""
+"""Schemas, with values on both sides of every limit of their fields, about which an API server and Troth must agree."""
 
 from __future__ import annotations
 

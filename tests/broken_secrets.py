@@ -1,4 +1,4 @@
-"""Secrets of stores that are wrong in every way, each with a marker in it that nobody may read anywhere."""
+"""Secrets of stores that are wrong in all possible ways, each with a marker that must not appear anywhere."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def marker(number: int) -> str:
 
 
 def shapes(text: str) -> set[str]:
-    """As it is, backwards, in base64 at any offset, and cut short."""
+    """The forms in which a text might appear: unchanged, backwards, in base64 at any offset, and cut short."""
     encoded = {base64.b64encode(b" " * shift + text.encode()).decode()[4:16] for shift in range(3)}
     return {text[:12], text[::-1][:12], *encoded}
 
 
 def broken() -> list[tuple[Resource, Mapping[str, Any], Mapping[str, str]]]:
-    """A store's kind, its spec and its Secret, each with a marker of its own."""
+    """Stores with broken Secrets: the kind, the spec and the Secret, each with a different marker."""
     forms = ["!{}", "!!float {}", "!!int {}", "*{}", "[{}]", "'{}", "{{{0}: 1, {0}: 2}}", '"{}\\nx"']
     kubeconfigs = [kubeconfig(token=form.format(marker(number))) for number, form in enumerate(forms)]
     kubeconfigs += [

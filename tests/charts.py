@@ -1,4 +1,4 @@
-"""The Helm chart as the real helm renders it."""
+"""Renders the Helm chart with the real helm."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SYSTEM_NAMESPACE = "kratix-platform-system"
 def run_helm(
     helm: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run helm with a home of its own, so that nobody's settings and plugins take part."""
+    """Run helm with an empty home, so that the user's settings and plug-ins are not used."""
     with tempfile.TemporaryDirectory(prefix="troth-helm-") as home:
         homes = {f"HELM_{name}_HOME": f"{home}/{name}" for name in ("CACHE", "CONFIG", "DATA")}
         return subprocess.run(
@@ -43,9 +43,9 @@ def render(
     """The objects that the chart makes with these values.
 
     Raises:
-        AssertionError: helm refuses; the message is helm's.
+        AssertionError: helm has failed; the message is helm's.
     """
-    # A flag, since standard input would make helm wait where there is none.
+    # A flag is used, since helm would wait for standard input if there is none.
     done = run_helm(
         helm, "template", release, chart, "--namespace", namespace, "--set-json", json.dumps(values or {})
     )
@@ -54,7 +54,7 @@ def render(
 
 
 def rights(objects: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Of the rendered objects those that say what the operator may do, and for whom; what bounds it, too."""
+    """The rendered objects that say what the operator may do and for whom, and those that limit it."""
     kinds = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
     kinds |= {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
     return [entry for entry in objects if entry["kind"] in kinds]

@@ -1,4 +1,4 @@
-"""A cluster as a state store for tests, looked at with a client of its own."""
+"""A cluster as a state store for tests, which is checked with a separate client."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def config_map(name: str, namespace: str | None, **data: str) -> Object:
 
 
 async def existing_objects(client: Client, namespace: str) -> set[str]:
-    """The ConfigMaps of a test, without the inventories and what Kubernetes puts there."""
+    """The names of a test's ConfigMaps, without the inventories and those that Kubernetes creates."""
     listing = await client.list(CONFIG_MAP, namespace)
     found = {item["metadata"]["name"] for item in listing.items}
     return {name for name in found if not name.startswith(("troth-", "kube-root"))}
 
 
 class ClusterStore:
-    """One namespace holds both what is claimed and the inventories."""
+    """A store in one namespace, which holds both the claimed objects and the inventories."""
 
     def __init__(self, client: Client, namespace: str) -> None:
         self.client = client

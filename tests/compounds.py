@@ -86,7 +86,7 @@ class Compound:
         return await self.platform.client.get(api_of(self.part), name, self.namespace)
 
     async def hold(self, name: str, finalizers: list[str]) -> None:
-        """Sets what a component has of the tests' own finalizers; the operator's stay."""
+        """Sets the tests' own finalizers of a component. The operator's finalizers stay."""
         live = await self.component(name)
         kept = [item for item in live["metadata"].get("finalizers") or () if item != HELD]
         await self.platform.client.merge_patch(

@@ -1,4 +1,4 @@
-"""What holds for every test: hypothesis profiles, and no task that outlives the test that started it."""
+"""Set-up for every test: hypothesis profiles, and a check that no task outlives the test that has started it."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ import pytest
 
 pytest_plugins = ["tests.control_plane"]
 
-# On a busy machine an example may take any time; the deadline would only measure the neighbours.
+# On a busy machine an example may take any time; a deadline would only measure the other processes.
 hypothesis.settings.register_profile("dev", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"),
 )
 
-# Where the surroundings forbid to write bytecode, as those of many containers do, each of the hundreds of interpreters
-# that tests start would compile all that it imports anew: half of what the tests cost.
+# The environment of many containers forbids Python to write bytecode. Then each of the hundreds of interpreters that
+# tests start would compile everything that it imports, which would take half of the time of all tests.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# A shell that runs something in the background has it ignore Ctrl-C, and all that it starts inherits that: the tests
-# that end a command with Ctrl-C would wait for ever.
+# A process that a shell runs in the background ignores Ctrl-C, and its children inherit that. Then tests that end a
+# command with Ctrl-C would wait for ever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
 def _no_leaks(request: pytest.FixtureRequest) -> None:
-    """Asynchronous tests must end every task they started; being first to start, this looks last."""
+    """Checks that asynchronous tests end every task. This fixture is set up first, so it checks last."""
     function = getattr(request, "function", None)
     if function is not None and inspect.iscoroutinefunction(inspect.unwrap(function)):
         request.getfixturevalue("_no_leaked_tasks")
@@ -63,7 +63,7 @@ async def _no_leaked_tasks() -> AsyncIterator[None]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what tests have measured (``record_property("told", …)``), also when they ran in other processes."""
+    """Print what tests have measured (``record_property("told", …)``), even if they ran in other processes."""
     for report in terminalreporter.getreports("passed"):
         for name, text in report.user_properties:
             if name == "told":

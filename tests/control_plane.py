@@ -1,9 +1,9 @@
-"""A real API server for the tests of one process, and a `troth operator` beside it where a test wants one.
+"""Fixtures for a real API server for the tests of one process, and for `troth operator` processes.
 
-A plug-in of pytest and no conftest.py, because tests/integration and tests/hostile share one control plane.
+This is a pytest plug-in and not a conftest.py, because tests/integration and tests/hostile share one control plane.
 
-Each pytest-xdist process has a control plane of its own. It is synchronous inside, so it outlives the event loop
-that each test gets. When its programs cannot be had the tests fail; they are not skipped.
+Each pytest-xdist process has its own control plane. It is synchronous, so that it outlives the event loop of each
+test. If its programs cannot be found, downloaded or built, the tests fail; they are not skipped.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _WITH_CONTROL_PLANE = tuple(Path(__file__).parent / name for name in ("integrati
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Find or make the programs before the first test: building takes longer than a test may."""
+    """Find or make the programs before the first test, since building takes longer than a test may take."""
     ours = [item for item in session.items if any(map(item.path.is_relative_to, _WITH_CONTROL_PLANE))]
     if session.config.option.collectonly or not ours:
         return
@@ -53,7 +53,7 @@ def helm() -> Path:
 
 @pytest.fixture
 def kubectl(control_plane: ControlPlane) -> Callable[..., Awaitable[CommandResult]]:
-    """``await kubectl("get", "pods", …)``: as `ControlPlane.kubectl`, without blocking the event loop."""
+    """``await kubectl("get", "pods", …)``: like `ControlPlane.kubectl`, without blocking the event loop."""
 
     async def run(*arguments: str | Path, **options: Any) -> CommandResult:
         return await asyncio.to_thread(control_plane.kubectl, *arguments, **options)
@@ -79,9 +79,9 @@ def unique() -> str:
 
 @pytest.fixture
 def namespace(control_plane: ControlPlane, unique: str) -> Iterator[str]:
-    """A namespace of this test's own; it and what is in it go away with the test.
+    """A namespace for this test, which is deleted with everything in it after the test.
 
-    Finalizers of what is left in it are taken off: nobody is there any more to do it.
+    The finalizers of objects that are left in it are removed, because nobody is there any more to do so.
     """
     control_plane.kubectl("create", "namespace", unique)
     yield unique
@@ -90,7 +90,7 @@ def namespace(control_plane: ControlPlane, unique: str) -> Iterator[str]:
 
 @pytest.fixture
 def apply(control_plane: ControlPlane, namespace: str) -> Iterator[Manifests]:
-    """``apply(object_or_yaml, …)`` with kubectl; whatever it applied is gone after the test, a Promise's API too."""
+    """``apply(object_or_yaml, …)`` with kubectl. The objects are deleted after the test, and so is a Promise's API."""
     manifests = Manifests(control_plane, namespace)
     yield manifests
     manifests.remove()
@@ -98,14 +98,14 @@ def apply(control_plane: ControlPlane, namespace: str) -> Iterator[Manifests]:
 
 @pytest.fixture
 def git_server(tmp_path: Path) -> Iterator[GitServer]:
-    """A Git server on loopback without a login; repositories come from its ``create_repository``."""
+    """A Git server on the loopback address without a login. Its ``create_repository`` makes repositories."""
     with GitServer(tmp_path / "git") as server:
         yield server
 
 
 @pytest.fixture
 def audit(control_plane: ControlPlane) -> AuditLog:
-    """What the API server was asked from now on; each look waits until what was answered is written down."""
+    """The API server's audit log from now on. Each read waits until all answered requests are in it."""
     return AuditLog(control_plane.audit_log, settle=control_plane.settle_audit_log)
 
 
@@ -113,7 +113,7 @@ def audit(control_plane: ControlPlane) -> AuditLog:
 def operator(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Callable[..., OperatorProcess]]:
     """Starts `troth operator` processes: ``operator("--flag", "value", kubeconfig=…, wait=True)``.
 
-    Each is ended with the test, and the test fails when one logged a traceback or ended by itself.
+    They are ended with the test, and the test fails if one of them has logged a traceback or ended by itself.
     """
     started: list[OperatorProcess] = []
 
@@ -163,7 +163,7 @@ def stores(shared_operator: OperatorProcess, store_folder: Path) -> Path:
 
 @pytest.fixture
 async def platform(client: Client, stores: Path) -> AsyncIterator[Platform]:
-    """A test's corner of the cluster, beside the operator of its file."""
+    """A platform for one test, with the operator that runs for all tests of its file."""
     platform = Platform(client)
     yield platform
     await platform.clean()
@@ -171,7 +171,7 @@ async def platform(client: Client, stores: Path) -> AsyncIterator[Platform]:
 
 @pytest.fixture
 async def repository(platform: Platform, stores: Path, unique: str) -> Repository:
-    """A repository with a store and a destination whose label is ``for: <unique>``."""
+    """A repository with a state store and a Destination that has the label ``for: <unique>``."""
     repository = Repository(stores / f"{unique}.git")
     await platform.make(GIT_STATE_STORE, git_store(unique, str(repository.path)))
     await platform.make(DESTINATION, destination(unique, store=unique, labels={"for": unique}))

@@ -1,4 +1,4 @@
-"""Objects that nest too deep, or hold too much: how somebody who does not use Python gets them into a cluster."""
+"""Creates objects that are nested too deeply or too large for Python's own parsers, as any other program could."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ LISTS = "[" + ",".join(["[]"] * 300_000) + "]"
 
 
 def nest(levels: int) -> str:
-    """The JSON of maps in maps."""
+    """The JSON of maps inside maps, with this many levels."""
     return '{"a":' * levels + "1" + "}" * levels
 
 
 class Refused(Exception):
-    """The API server did not take it."""
+    """The API server has refused an object."""
 
 
 class Hand:
-    """Somebody who writes what Python would not: objects whose JSON is put together as text."""
+    """Writes objects whose JSON is put together as text, because Python could not write it."""
 
     def __init__(self, kubectl: Kubectl, folder: Path) -> None:
         self._kubectl = kubectl
         self._folder = folder
 
     async def post(self, resource: Resource, obj: Object, filling: str) -> None:
-        """Creates an object, with a text in the place of `HOLE`."""
+        """Creates an object, with ``filling`` in the place of `HOLE`."""
         await self._send("create", resource, obj, filling, name="")
 
     async def put(self, resource: Resource, obj: Object, filling: str, *, subresource: str = "") -> None:
-        """Replaces an object."""
+        """Replaces an object, with ``filling`` in the place of `HOLE`."""
         await self._send("replace", resource, obj, filling, name=obj["metadata"]["name"], subresource=subresource)
 
     async def _send(

@@ -1,9 +1,9 @@
-"""The documentation as its tests read it: pages, their fenced blocks, and what the comments before them say.
+"""Reads the documentation for its tests: pages, their fenced blocks, and the comments before these.
 
-`<!-- file: NAME -->` before a block: the block is that file. `<!-- run -->` before a block: its lines are commands
-that must succeed, in order, in one shell; `<!-- run: fails -->`: the last of them must not. `<!-- output -->` before a
-block: it is what the commands before it printed (`matches` says how to leave out what varies). `<!-- foreign -->`:
-a manifest for another program. tests/guides.py has the words for pages about templates.
+After `<!-- file: NAME -->` a block is the content of that file. After `<!-- run -->` its lines are commands that must
+succeed, in order, in one shell; after `<!-- run: fails -->` the last of them must fail. After `<!-- output -->` it is
+what the commands before it printed (`matches` says how to leave out what varies). After `<!-- foreign -->` it is a
+manifest for another program. tests/guides.py has the words for pages about templates.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ class Block:
     """A fenced block.
 
     Attributes:
-        page: the file that it stands in.
-        line: the line of its first text, from 1.
-        language: what stands after the fence.
-        text: what is between the fences.
-        comment: the word of the comment before it, such as ``file`` or ``run``, or "".
-        argument: what follows the comment's word, or "".
+        page: the file that contains it.
+        line: the line of its first text, counted from 1.
+        language: the word after the fence.
+        text: the text between the fences.
+        comment: the word of the comment before it, such as ``file`` or ``run``; may be empty.
+        argument: the text after the comment's word; may be empty.
     """
 
     page: Path
@@ -53,12 +53,15 @@ def pages() -> list[Path]:
 
 
 def needs_cluster(page: Path) -> bool:
-    """Whether the commands of a page talk to an API server."""
+    """Whether the commands of a page need an API server."""
     return any(block.comment == "run" and "kubectl" in block.text for block in blocks(page))
 
 
 def matches(shown: str, real: str) -> bool:
-    """Whether a page shows what was printed: ``…`` is anything in a line, and on a line of its own any lines."""
+    """Whether a page shows what was printed.
+
+    ``…`` stands for any text inside a line and, on a line of its own, for any number of lines.
+    """
     parts = []
     for line in shown.rstrip("\n").split("\n"):
         if line.strip() == ELIDED:

@@ -1,7 +1,7 @@
-"""A proxy in front of a real API server that fails on demand.
+"""A proxy in front of a real API server, which fails on demand.
 
-A fake API server would have our own idea of Kubernetes, and so agree with our bugs. This one is real; only what
-happens on the way to it is chosen by a test: a watch is cut, a write is done but its answer lost, a page expired.
+A fake API server would be made after our own idea of Kubernetes, and so agree with our bugs. This one is real; a test
+only chooses what happens on the way to it: a watch is cut, a write is done but its answer is lost, a page has expired.
 
     async with FaultProxy(control_plane.kubeconfig, tmp_path) as proxy:
         client = Client(await load_credentials(proxy.kubeconfig))
@@ -9,8 +9,8 @@ happens on the way to it is chosen by a test: a watch is cut, a write is done bu
             ...
         assert rule.hits == 1
 
-Whoever uses the proxy's kubeconfig acts as the user of the kubeconfig that the proxy was given, unless it sends an
-Authorization header of its own, which is passed on.
+A client with the proxy's kubeconfig acts as the user of the kubeconfig that the proxy was given. If the client sends
+an Authorization header, that is passed on instead.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _SEEN = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Answers in place of the server, which is not asked."""
+    """Answers in place of the server, which does not get the request."""
 
     status: int
     reason: str = ""
@@ -55,38 +55,38 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """Waits before asking the server; further rules apply afterwards."""
+    """Waits before the request is passed on. Other rules are applied after that."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Cuts the connection without asking the server."""
+    """Cuts the connection without passing the request on."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoseAnswer:
-    """Has the server do it, then cuts the connection instead of answering."""
+    """Passes the request on, and cuts the connection instead of answering."""
 
 
 @dataclass(frozen=True, slots=True)
 class CutWatch:
-    """Cuts a watch after so many events, in the middle of a line."""
+    """Cuts a watch after a number of events, in the middle of a line."""
 
     after: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class EndWatch:
-    """Ends a watch in good order after so many events."""
+    """Ends a watch properly after a number of events."""
 
     after: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ExpireWatch:
-    """Sends an ERROR event (410 Expired, if not another) after so many events, and ends the watch."""
+    """Sends an ERROR event (by default 410 Expired) after a number of events, and ends the watch."""
 
     after: int = 0
     status: int = 410
@@ -95,7 +95,7 @@ class ExpireWatch:
 
 @dataclass(frozen=True, slots=True)
 class SilenceWatch:
-    """Sends nothing more after so many events, and keeps the connection open."""
+    """Does not send anything more after a number of events, and keeps the connection open."""
 
     after: int = 0
 
@@ -126,10 +126,10 @@ def server_error(status: int = 500) -> Answer:
 
 @dataclass(slots=True)
 class Rule:
-    """When a fault happens: to the first request that matches, and to later ones with the probability.
+    """Says when a fault happens: to the first request that matches, and to later ones with a probability.
 
-    A rule that left its first strike to chance would now and then strike never, and its test would show nothing.
-    ``hits`` counts how often it did.
+    If the first request was left to chance, the fault would sometimes never happen, and the test would not show
+    anything. ``hits`` counts how often it has happened.
     """
 
     fault: Fault
@@ -141,7 +141,7 @@ class Rule:
     hits: int = 0
 
     def strikes(self, method: str, path: str, *, watch: bool) -> bool:
-        """Whether the fault happens to this request, which then counts."""
+        """Whether the fault happens to this request. If so, it is counted."""
         if isinstance(self.fault, _WatchFault) and not watch:
             return False
         if self.times is not None and self.hits >= self.times:
@@ -155,24 +155,24 @@ class Rule:
 
 
 class FaultProxy:
-    """The proxy; an asynchronous context manager.
+    """The proxy, as an asynchronous context manager.
 
     Attributes:
-        kubeconfig: points to the proxy.
-        url: where the proxy listens.
-        seen: method and path (with its query) of each request that came, the newest 100,000.
+        kubeconfig: a kubeconfig for the proxy.
+        url: the URL of the proxy.
+        seen: the method and the path (with its query) of the newest 100,000 requests.
     """
 
     kubeconfig: Path
     url: str
 
     def __init__(self, upstream: Path, folder: Path, *, tls: bool = False) -> None:
-        """Opens nothing yet.
+        """Makes the proxy, without opening anything yet.
 
         Args:
             upstream: the kubeconfig of the real server.
-            folder: where the proxy's own kubeconfig goes.
-            tls: whether to speak TLS to clients too.
+            folder: the folder for the proxy's own kubeconfig.
+            tls: whether to use TLS towards clients, too.
         """
         self.seen: deque[tuple[str, str]] = deque(maxlen=_SEEN)
         self._upstream = upstream
@@ -218,15 +218,15 @@ class FaultProxy:
         probability: float = 1.0,
         random: Random | None = None,
     ) -> Rule:
-        """Has a fault happen from now on. The first rule that strikes decides (a `Delay` goes on to the next).
+        """Makes a fault happen from now on. The first rule that applies decides; after a `Delay` the next ones follow.
 
         Args:
             fault: what happens.
-            method: regular expression that the whole HTTP method matches.
-            path: regular expression that is found in the path with its query.
-            times: how often; None: until it is removed.
-            probability: of a request that matches, from 0 to 1.
-            random: draws; needed when the probability is not 1.
+            method: a regular expression that must match the whole HTTP method.
+            path: a regular expression that must be found in the path with its query.
+            times: how often it happens; None until the rule is removed.
+            probability: the probability for a request that matches, from 0 to 1.
+            random: the source of randomness, which is needed when the probability is not 1.
         """
         if probability < 1.0 and random is None:
             raise ValueError("a probability needs a random, so that a run can be repeated")
@@ -235,18 +235,18 @@ class FaultProxy:
         return rule
 
     def remove(self, rule: Rule) -> None:
-        """Ends a rule."""
+        """Removes a rule."""
         self._rules.remove(rule)
 
     def heal(self) -> None:
-        """Ends all rules."""
+        """Removes all rules."""
         self._rules.clear()
 
     @contextmanager
     def inject(
         self, fault: Fault, *, method: str = ".*", path: str = "", times: int | None = None
     ) -> Iterator[Rule]:
-        """As `add`, for the length of a ``with``."""
+        """Like `add`, for the length of a ``with`` block."""
         rule = self.add(fault, method=method, path=path, times=times)
         try:
             yield rule
@@ -255,7 +255,7 @@ class FaultProxy:
                 self.remove(rule)
 
     def cut_watches(self, path: str = "") -> int:
-        """Cuts the watches that are open now and whose path matches; answers how many."""
+        """Cuts the watches that are open now and whose path matches. Returns how many these were."""
         found = [request for request in self._watches if re.search(path, request.raw_path)]
         for request in found:
             _cut(request)
@@ -267,14 +267,14 @@ class FaultProxy:
         return [request.raw_path for request in self._watches]
 
     async def stop_listening(self) -> None:
-        """Is away, as a server that restarts: open connections end, new ones are refused."""
+        """Goes away like a server that restarts: open connections are ended, and new ones refused."""
         self.cut_watches()
         await self._site.stop()
         for connection in list(self._server.connections):
             connection.force_close()
 
     async def listen_again(self) -> None:
-        """Is back, at the same port."""
+        """Listens again, on the same port."""
         await self._listen(self._port)
 
     async def _listen(self, port: int) -> None:
@@ -355,7 +355,7 @@ class FaultProxy:
             status = _status(Answer(fault.status, fault.reason))
             await response.write(orjson.dumps({"type": "ERROR", "object": status}) + b"\n")
         if isinstance(fault, SilenceWatch):
-            await asyncio.Event().wait()  # ends with the client: it cancels this
+            await asyncio.Event().wait()  # this is cancelled when the client goes away
         return response
 
     async def _headers(self, request: web.BaseRequest) -> dict[str, str]:
@@ -398,7 +398,7 @@ class FaultProxy:
 def _cut(request: web.BaseRequest) -> web.StreamResponse:
     if request.transport is not None:
         request.transport.abort()
-    return web.Response()  # goes nowhere
+    return web.Response()  # it is never sent
 
 
 def _answer(answer: Answer) -> web.Response:

@@ -1,4 +1,4 @@
-"""Git repositories and folders for the tests of the stores, looked at without the code under test."""
+"""Git repositories and folders for the tests of the stores, which are read without the code under test."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from troth.stores.git_repository import Author
 
 
 class GitStore:
-    """A bare repository on this machine, reached as ``url`` says (by path when it says nothing)."""
+    """A bare repository on this machine, which is reached by ``url``, or by its path if that is empty."""
 
     namespace = "default"
 
@@ -54,7 +54,7 @@ class GitStore:
     def writer(
         self, *, branch: str = "main", settings: GitSettings | None = None, path: str | None = None
     ) -> GitWriter:
-        """A new writer; ``path`` is the PATH that its programs are found in."""
+        """A new writer. ``path`` is the PATH in which it looks for programs."""
         writer = GitWriter(
             remote=self.remote(),
             branch=branch,
@@ -85,7 +85,7 @@ class GitStore:
         for writer in self._writers:
             await writer.close()
 
-    # what a stranger sees and does ---------------------------------------------------------------------
+    # what somebody else sees and does -------------------------------------------------------------------
 
     def head(self) -> str:
         return git(self.repository, "rev-parse", "main").decode().strip()
@@ -113,7 +113,7 @@ class GitStore:
     def push(
         self, writes: Mapping[str, bytes], removes: list[str] | None = None, *, message: str = "By hand"
     ) -> str:
-        """A commit of somebody else on top of the branch, however often ours gets there first."""
+        """Pushes a commit of somebody else on top of the branch. It tries again as long as our pushes come first."""
         stamp = f"A Stranger <stranger@example.com> {int(time.time())} +0000"
         while True:
             head = self.head()
@@ -145,7 +145,7 @@ class GitStore:
         try:
             git(self.repository, "update-ref", "refs/heads/main", new, old)
         except subprocess.CalledProcessError:
-            return False  # somebody was faster, or holds the lock: try again on top of them
+            return False  # somebody else was faster, or holds the lock, so try again on top of their commit
         return True
 
 

@@ -1,6 +1,7 @@
-"""A Promise of somebody honest, and somebody with rights on Works and WorkPlacements in the same namespace.
+"""A Promise of an honest user, and an attacker with rights on Works and WorkPlacements in the same namespace.
 
-What the latter writes bears a mark that is looked for in every commit, also in those that were put right at once.
+Everything that the attacker writes has a mark, which is looked for in every commit, even in commits that were
+corrected at once.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ ALL = group_id(".")
 
 @dataclass
 class Corner:
-    """A Promise whose requests are written to one repository, and a namespace in which somebody forges."""
+    """A Promise whose requests are written to one repository, and a namespace in which somebody forges objects."""
 
     platform: Platform
     repository: Repository
@@ -82,7 +83,7 @@ class Corner:
         return found[0]
 
     def work(self, name: str, *, groups: list[Object] | None = None, **metadata: Any) -> Object:
-        """A Work made by hand."""
+        """A Work that was made by hand."""
         group = {
             "id": ALL,
             "directory": ".",
@@ -108,7 +109,7 @@ class Corner:
         }
 
     def placement(self, work: str, target: str, *, request: str = "orders", **metadata: Any) -> Object:
-        """A WorkPlacement made by hand."""
+        """A WorkPlacement that was made by hand."""
         labels = {
             "kratix.io/work": work,
             "kratix.io/workload-group-id": ALL,
@@ -144,7 +145,7 @@ class Corner:
         )
 
     async def refused(self, resource: Resource, live: Object) -> Object:
-        """Waits until a forgery says that it is one, in a condition and an Event."""
+        """Waits until a condition and an Event of a forged object say that it is refused."""
         found = await self.platform.wait(
             resource,
             live["metadata"]["name"],
@@ -159,18 +160,18 @@ class Corner:
         return found
 
     async def goes(self, resource: Resource, live: Object) -> None:
-        """Deletes a forgery, and waits until it is gone: nothing may hold it."""
+        """Deletes a forged object, and waits until it is gone: nothing may keep it."""
         name, where = live["metadata"]["name"], live["metadata"]["namespace"]
         await self.client.delete(resource, name, where)
         await self.platform.gone(resource, name, namespace=where, within=5)
 
     def nothing_was_written(self, repository: Repository | None = None) -> None:
-        """No commit has ever held anything that was forged."""
+        """Checks that no commit contains anything that was forged."""
         history = git((repository or self.repository).path, "log", "--all", "-p", "--format=%B").decode()
         assert MARK not in history
 
     async def place(self, name: str, **spec: Any) -> Repository:
-        """Another Destination with a store of its own, which nothing selects."""
+        """Makes another Destination with its own store, which is not selected by anything."""
         repository = Repository(self.repository.path.with_name(f"{name}.git"))
         await self.platform.make(GIT_STATE_STORE, git_store(name, str(repository.path)))
         await self.platform.make(DESTINATION, destination(name, store=name, labels={"for": name}, **spec))

@@ -1,9 +1,9 @@
-"""Promises and requests as people might write them, generated: the same number always gives the same ones.
+"""Generates Promises and requests as people might write them. The same number always gives the same ones.
 
-What varies: the schema (enums, defaults on several levels, lists and maps, CEL rules, patterns, formats), how many
-pipelines there are and what they read, files by ``forEach`` and ``when``, partials, rules of destinations, the
-Promise's own workflow and dependencies, and requests that the API server prunes, completes or refuses, or that a
-template fails on.
+These things vary: the schema (enums, defaults on several levels, lists and maps, CEL rules, patterns, formats), the
+number of pipelines and what they read, files by ``forEach`` and ``when``, partials, rules for destinations, the
+Promise's own workflow and dependencies, and requests that the API server prunes, completes or refuses, or with which a
+template fails.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ NAMES = (*["orders-{}"] * 22, *["a.b-{}"] * 3, "Orders-{}", "x" * 60 + "-{}", "-
 
 @dataclass(frozen=True)
 class Pair:
-    """A Promise and a request of it."""
+    """A Promise and one of its requests."""
 
     promise: Object
     request: Object
@@ -175,7 +175,7 @@ class Family:
 
 
 def generate(number: int, unique: str, namespaces: tuple[str, str], *, requests: int) -> Family:
-    """A Promise with so many requests."""
+    """A Promise with this number of requests."""
     choose = random.Random(SEED + number)
     mode = MODES[number % len(MODES)]
     name = f"{unique}x{number}"
@@ -305,7 +305,7 @@ def _request(choose: random.Random, promise_name: str, index: int, namespaces: t
         spec["size"] = choose.choice(["huge", 3, None])
     if choose.random() < 0.02:
         del spec["size"]
-    # Two requests of one name, in two namespaces.
+    # Two requests have the same name, in two namespaces.
     metadata: dict[str, Any] = {
         "name": choose.choice(NAMES).format(index // 2),
         "namespace": namespaces[index % 2],

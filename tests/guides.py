@@ -1,15 +1,15 @@
-"""Pages whose examples are rendered: what stands on the page is compared with what troth makes of it.
+"""Follows pages with examples, and compares the results on the page with the real ones.
 
-Words of the comments before a block, beside those of tests/documents.py:
+These are the words in the comments before a block, beside those of tests/documents.py:
 
-* ``api``: the properties of ``spec`` in the API of the page's Promise; ``request``: what a developer asks for;
+* ``api``: the properties of ``spec`` in the API of the page's Promise; ``request``: the request of a developer;
 * ``pipeline``: the ``spec`` of a JinjaPipeline; ``template``: the text of its only file, ``object.yaml``;
   ``destinations``: the platform's Destinations;
-* ``renders``: the files that come out; ``fails``: the failure in one sentence; ``says``: the status that the pipeline
-  gives; ``places``: which file goes where; ``waits``: what each pipeline waits for;
-* ``start: WORD``: a command that goes on in another terminal, once it has printed the word.
+* ``renders``: the files that are rendered; ``fails``: the failure in one sentence; ``says``: the status that the
+  pipeline writes; ``places``: which file goes where; ``waits``: what each pipeline waits for;
+* ``start: WORD``: a command that keeps running in another terminal after it has printed the word.
 
-``python -m tests.guides PAGE…`` writes into the pages what really comes out, where it differs. Read the diff.
+``python -m tests.guides PAGE…`` writes the real results into the pages, where they differ. Read the diff afterwards.
 """
 
 from __future__ import annotations
@@ -60,20 +60,20 @@ _TROTHS_OWN: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A block that shows a result, and the real one."""
+    """A block that shows a result, and the real result."""
 
     block: Block
     real: str
 
     @property
     def agrees(self) -> bool:
-        """Whether the page says what is so."""
+        """Whether the page shows the real result."""
         return matches(self.block.text, self.real)
 
 
 @dataclass(slots=True)
 class Guide:
-    """What the blocks of a page have said so far: an API, a pipeline, a request."""
+    """What the blocks of a page have defined so far: an API, a pipeline, a request."""
 
     folder: Path
     worker: BoundedWorker
@@ -136,7 +136,7 @@ class Guide:
         return file
 
     def real(self, word: str) -> str:
-        """What that word shows."""
+        """The real result for a word."""
         file = self.write()
         platform = read_destinations(self.destinations) if self.destinations else None
         requests = Requests(load_home(file), destinations=platform)
@@ -162,12 +162,12 @@ def _told(word: str, rendering: Rendering) -> str:
 
 
 class Terminal:
-    """A shell that somebody types the commands of a page into: folder and variables last from block to block.
+    """A shell in which the commands of a page are run. Its folder and variables are kept from block to block.
 
     Args:
-        folder: where it starts; the home of whoever types.
-        programs: a folder of programs that come first, beside troth, git and the system's.
-        variables: beside PATH and HOME.
+        folder: the folder in which it starts, which is also the home.
+        programs: a folder of programs that are found before troth, git and those of the system.
+        variables: more variables, beside PATH and HOME.
     """
 
     def __init__(self, folder: Path, *, programs: Path | None = None, **variables: str) -> None:
@@ -200,14 +200,14 @@ class Terminal:
 
     @property
     def folder(self) -> Path:
-        """Where it is now."""
+        """The current folder of the shell."""
         return Path((self._state / "folder").read_text("utf-8").rstrip("\n"))
 
     def run(self, block: Block, *, within: float = 120) -> str:
-        """Runs a block, up to its first error; what it printed on both streams.
+        """Runs a block up to its first error. Returns what it printed on both streams.
 
         Raises:
-            AssertionError: it ended otherwise than the page says.
+            AssertionError: it did not end as the page says.
         """
         keep = f"code=$?; pwd >{self._state}/folder; export -p >{self._state}/variables; exit $code"
         done = subprocess.run(
@@ -226,7 +226,7 @@ class Terminal:
         return done.stdout
 
     def start(self, block: Block, *, within: float = 180) -> str:
-        """Starts a command in a terminal of its own, and waits for the word that the comment names."""
+        """Starts a command in another terminal, and waits for the word in the comment."""
         output = self._state / f"background-{len(self._running)}"
         with output.open("wb") as file:
             self._running.append(
@@ -248,19 +248,19 @@ class Terminal:
 
 
 def write_file(block: Block, folder: Path) -> None:
-    """Writes the file that a block is."""
+    """Writes a block to the file that its comment names."""
     target = folder / block.argument
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(block.text, "utf-8")
 
 
 def results(page: Path, **variables: str) -> Iterator[Shown]:
-    """Every result that a page shows, beside the real one, from an empty folder on.
+    """Follows a page from an empty folder, and yields every result that it shows with the real one.
 
-    If the page's commands name `promises/`, a copy of the library is in the folder.
+    If the commands of the page name `promises/`, the folder has a copy of the library.
 
     Args:
-        page: what to follow.
+        page: the page to follow.
         variables: more variables for the shell.
     """
     with tempfile.TemporaryDirectory() as name, Terminal(Path(name), programs=None, **variables) as terminal:
@@ -271,10 +271,10 @@ def results(page: Path, **variables: str) -> Iterator[Shown]:
 
 
 def follow(page: Path, terminal: Terminal) -> Iterator[Shown]:
-    """Does what a page says, in a terminal; every result that the page shows, beside the real one.
+    """Follows a page in a terminal, and yields every result that it shows with the real one.
 
     Raises:
-        AssertionError: a command ended otherwise than the page says.
+        AssertionError: a command did not end as the page says.
     """
     printed = ""
     with tempfile.TemporaryDirectory() as name, BoundedWorker() as worker:
@@ -295,7 +295,7 @@ def follow(page: Path, terminal: Terminal) -> Iterator[Shown]:
 
 
 def told(wrong: Iterable[Shown]) -> str:
-    """What is wrong on a page, and how to put it right; "" if nothing is."""
+    """What is wrong on a page, and how to correct it; empty if nothing is."""
     found = [shown for shown in wrong if not shown.agrees]
     if not found:
         return ""
@@ -305,12 +305,12 @@ def told(wrong: Iterable[Shown]) -> str:
 
 
 def programs() -> dict[str, str]:
-    """Variables that name the control plane's programs, so that following a page downloads nothing again."""
+    """Variables that name the control plane's programs, so that they are not downloaded again for a page."""
     return {"KUBEBUILDER_ASSETS": str(find_binaries().kubectl.parent)}
 
 
 def _elided(before: Sequence[str], real: Sequence[str]) -> list[str]:
-    """What is real, without the lines that the page left out before, as far as their neighbours are still there."""
+    """The real result, without lines that the page left out before, if the lines around them are still there."""
     lines = list(real)
     for index in range(1, len(before) - 1):
         if before[index] == ELIDED and before[index - 1] in lines:
@@ -321,7 +321,7 @@ def _elided(before: Sequence[str], real: Sequence[str]) -> list[str]:
 
 
 def rewrite(page: Path) -> int:
-    """Writes into the page what really comes out; how many blocks differed."""
+    """Writes the real results into a page. Returns how many blocks differed."""
     lines = page.read_text("utf-8").split("\n")
     variables = programs() if needs_cluster(page) else {}
     different = [shown for shown in results(page, **variables) if not shown.agrees]

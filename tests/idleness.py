@@ -1,7 +1,7 @@
-"""When an operator has nothing more to do, told by its own metrics; what it then writes, by the API server's audit log.
+"""Waits until an operator has nothing more to do, according to its own metrics.
 
-A store is looked at from time to time for as long as an operator runs, so "idle" is not "does nothing": it is that
-full rounds of these looks go by and nothing else is reconciled.
+A store is checked from time to time for as long as an operator runs, so "idle" does not mean that it does nothing: it
+means that full rounds of these checks pass in which nothing else is reconciled.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from tests.waiting import eventually
 
 
 async def idle(operator: OperatorProcess, *, rounds: int = 3, within: float = 30.0) -> None:
-    """Waits until each kind of store was looked at ``rounds`` more times while nothing else was reconciled.
+    """Waits until stores were checked ``rounds`` more times while nothing else was reconciled.
 
     Args:
-        operator: a running one that has at least one Git store.
-        rounds: looks at stores, of all stores together.
-        within: seconds.
+        operator: a running operator with at least one Git store.
+        rounds: the number of checks, of all stores together.
+        within: the deadline in seconds.
     """
     since: dict[str, int] = {}
 

@@ -1,8 +1,8 @@
-"""Two editions of a Promise with its Destinations, generated: the same number always gives the same ones.
+"""Generates two editions of a Promise with its Destinations. The same number always gives the same ones.
 
-What differs between the two: the names of pipelines, which pipeline and which file renders an object, which objects
-there are, which directory has a Destination of its own, which store a Destination has. What does not: an object's
-kind and name.
+These things may differ between the two: the names of pipelines, which pipeline and which file renders an object, which
+objects there are, which directory has its own Destination, and which store a Destination has. The kind and the name
+of an object never differ.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Edition:
     Attributes:
         promise: the Promise.
         destinations: its Destinations.
-        objects: (kind, name) of everything that comes of a request and of the Promise itself.
+        objects: (kind, name) of everything that is rendered for a request and for the Promise itself.
     """
 
     promise: Object
@@ -52,7 +52,7 @@ class Edition:
 
 @dataclass(frozen=True)
 class Pair:
-    """What is before and what is after; ``cluster``: the stores are KubernetesStateStores."""
+    """The edition before and the edition after. ``cluster`` says that the stores are KubernetesStateStores."""
 
     before: Edition
     after: Edition
@@ -60,12 +60,12 @@ class Pair:
 
     @property
     def both(self) -> frozenset[tuple[str, str]]:
-        """What is in both results."""
+        """The objects in both editions."""
         return self.before.objects & self.after.objects
 
 
 def generate(number: int, unique: str, namespace: str, *, part: str = "") -> Pair:
-    """A pair; with ``part``, a Promise, one of the objects is a request of that (a component)."""
+    """A pair of editions. With ``part``, the name of a Promise, one of the objects is a request of it (a component)."""
     choose = random.Random(SEED + number)
     name = f"{unique}k{number}"
     cluster = number % 2 == 0
@@ -138,7 +138,7 @@ def _pipelines(
     *,
     namespace: str = "{{ namespace }}",
 ) -> list[Object]:
-    """Pipelines that render these objects among them, each in a file of its own or together."""
+    """Pipelines that together render these objects, each object in its own file or several in one."""
     names = choose.sample(_NAMES, choose.choice((1, 1, 2, 3)))
     files: dict[str, dict[str, list[str]]] = {each: {} for each in names}
     for each, kind in kinds.items():
@@ -154,7 +154,7 @@ def _pipeline(name: str, pipeline: str, files: Mapping[str, Sequence[str]]) -> O
         "files": [{"path": path, "template": "---\n".join(bodies)} for path, bodies in files.items()]
     }
     if any(path.startswith("other/") for path in files):
-        # Which tier follows from the pipeline's name: a group that keeps its name keeps its Destination.
+        # The tier follows from the pipeline's name, so that a group that keeps its name keeps its Destination.
         labels = {"for": name.removesuffix("-own"), "tier": TIERS[len(pipeline) % 2]}
         spec["destinations"] = [{"directory": "other", "matchLabels": labels}]
     return {

@@ -1,4 +1,4 @@
-"""What the real kubectl reads in a text: without a cluster, and hundreds of texts by one process."""
+"""Reads texts with the real kubectl, without a cluster, and hundreds of texts in one process."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ HEAD = "apiVersion: v1\nkind: Thing\nmetadata: {name: thing}\n"
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """kubectl refuses the text, in its words."""
+    """kubectl refuses a text; has kubectl's own message."""
 
     words: str
 
 
 def objects_by_kubectl(kubectl: Path, texts: Sequence[str]) -> list[list[dict[str, Any]] | Refused]:
-    """The objects in each text, as kubectl would send them; or `Refused`."""
+    """The objects in each text as kubectl would send them, or `Refused`."""
     with TemporaryDirectory() as folder:
         for index, text in enumerate(texts):
             Path(folder, f"{index:06}-a.yaml").write_text(text, newline="")
-            # The objects come in the files' order and without their files' names; this one ends a file's.
+            # The objects come in the order of the files, but without their names; this object marks the end of a file.
             Path(folder, f"{index:06}-b.json").write_text(json.dumps({**_END, "index": index}))
         answer = subprocess.run(
             [kubectl, "label", "--local", "-f", folder, "-o", "json", f"{MARK}=yes"],

@@ -1,4 +1,4 @@
-"""Objects that a test has applied, and their complete removal."""
+"""Applies objects for a test, and removes all of them afterwards."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from troth.dev import ControlPlane
 
 
 class Manifests:
-    """Applies objects as a person would, with kubectl, and takes back what it has applied."""
+    """Applies objects with kubectl, as a person would, and removes them again."""
 
     def __init__(self, plane: ControlPlane, namespace: str) -> None:
         self._plane = plane
@@ -19,7 +19,7 @@ class Manifests:
         self._applied: dict[str, str] = {}  # URL path -> URL path of the Promise's own kind, or empty
 
     def __call__(self, *objects: Mapping[str, Any] | str) -> None:
-        """Apply objects or YAML; raises CommandFailed with the server's words when it refuses one."""
+        """Apply objects or YAML. Raises CommandFailed, with the server's message, when one of them is refused."""
         stream = "\n---\n".join(item if isinstance(item, str) else json.dumps(item) for item in objects)
         answer = self._plane.kubectl(
             *("apply", "--server-side", "--force-conflicts", "--output=json", f"--namespace={self._namespace}"),
@@ -30,7 +30,7 @@ class Manifests:
             self._applied.setdefault(self._path(applied), _crd_path(applied))
 
     def remove(self, within: float = 20.0) -> None:
-        """Delete it all, newest first; finalizers are taken off, for the operator may be gone."""
+        """Delete everything, the newest first. Finalizers are removed, since the operator may be gone."""
         for path, crd in reversed(self._applied.items()):
             if crd:
                 self._delete_instances(crd)
@@ -80,7 +80,7 @@ def _crd_path(item: Mapping[str, Any]) -> str:
 
 
 def _documents(text: str) -> Iterator[Mapping[str, Any]]:
-    """One object, or a List, or several after one another."""
+    """The objects in a text, which has one object, a List, or several objects in a row."""
     decoder = json.JSONDecoder()
     position = 0
     while position < len(text):

@@ -1,8 +1,8 @@
-"""A limit of memory for a program and all that it starts, as a pod has one.
+"""Limits the memory of a program and all of its children, as for a pod.
 
-A control group of the kernel where this machine lets one be made (version 2 or 1; root may, as a rule). It counts what
-a pod's limit counts, and kills what passes it. There is no substitute: a sum over processes that is looked at now and
-then misses a peak of a tenth of a second, which is enough for the kernel.
+It uses a control group of the kernel (version 2 or 1) if this machine allows one to be made; as a rule, root may. It
+counts what the limit of a pod counts, and kills processes that exceed it. Nothing else can replace it: a sum over
+processes that is taken now and then misses a peak of a tenth of a second, which is long enough for the kernel.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class MemoryLimit:
     """A control group with a limit in bytes.
 
     Attributes:
-        peak: the most memory, page cache left out, that `look` has seen in it, in bytes.
+        peak: the most memory without page cache that `look` has seen, in bytes.
     """
 
     def __init__(self, folder: Path, *, first: bool) -> None:
@@ -33,16 +33,16 @@ class MemoryLimit:
 
     @property
     def interpreter(self) -> Sequence[str]:
-        """An interpreter that enters the group before it begins."""
+        """The command of an interpreter that enters the group before it starts."""
         return ("sh", "-c", f'echo $$ > {self._folder}/cgroup.procs && exec "$@"', "sh", *python())
 
     def kills(self) -> int:
-        """How many processes the kernel has killed in it because the limit was passed."""
+        """How many processes in the group the kernel has killed because they exceeded the limit."""
         name = "memory.oom_control" if self._first else "memory.events"
         return self._read(name, "oom_kill")
 
     def look(self) -> int:
-        """How many bytes are used now, page cache left out."""
+        """How many bytes are used now, without page cache."""
         used = self._read("memory.stat", "total_rss" if self._first else "anon")
         self.peak = max(self.peak, used)
         return used
@@ -54,10 +54,10 @@ class MemoryLimit:
 
 @contextlib.contextmanager
 def memory_limit(size: int) -> Iterator[MemoryLimit]:
-    """A group with a limit of ``size`` bytes; it is gone at the end, when its processes are.
+    """A group with a limit of ``size`` bytes. It is removed at the end, when its processes have ended.
 
     Raises:
-        OSError: this machine does not let one be made.
+        OSError: this machine does not allow a group to be made.
     """
     first = (_ROOT / "memory").is_dir()
     parent = _ROOT / "memory" if first else _ROOT

@@ -1,4 +1,4 @@
-"""The operator as a process, as in production: started, killed, and its log read."""
+"""Runs the operator as a process, as in production."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from troth.dev.operator_process import OperatorProcess as Started
 
 
 class OperatorProcess:
-    """One `troth operator`.
+    """A process of `troth operator`.
 
     Attributes:
-        pid: its process id, for measuring it.
-        port: of its probes and metrics on 127.0.0.1.
-        log: the file of its output.
+        pid: its process id, for measurements.
+        port: the port of its probes and metrics on 127.0.0.1.
+        log: the file with its output.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class OperatorProcess:
         return self._process.running
 
     def get(self, path: str) -> tuple[int, str]:
-        """Ask its probes' server; the status is 0 when nobody answers."""
+        """Get a path from its server of probes and metrics. The status is 0 when there is no answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
             connection.request("GET", path)
@@ -70,24 +70,24 @@ class OperatorProcess:
         return self.get("/metrics")[1]
 
     def kill(self) -> None:
-        """SIGKILL, as a node does that loses its power."""
+        """Send SIGKILL, which is like a power failure of the node."""
         self._expected_to_end = True
         self._process.signal(signal.SIGKILL)
         self._process.wait(10)
 
     def terminate(self, within: float = 15.0) -> int:
-        """SIGTERM, as a rolling update does; returns the exit code."""
+        """Send SIGTERM, as a rolling update does. Returns the exit code."""
         self._expected_to_end = True
         self._process.signal(signal.SIGTERM)
         return self._process.wait(within)
 
     def wait_ended(self, within: float = 15.0) -> int:
-        """Wait until it ends by itself, as it should; returns the exit code."""
+        """Wait until it ends by itself, as is expected. Returns the exit code."""
         self._expected_to_end = True
         return self._process.wait(within)
 
     def end(self) -> None:
-        """End it, whatever its state."""
+        """End it, whatever its state is."""
         if self.running:
             self._expected_to_end = True
             self._process.stop(grace=10)
@@ -97,7 +97,7 @@ class OperatorProcess:
         return self.log.read_text(errors="replace")
 
     def check(self) -> None:
-        """It has neither ended by itself nor logged a traceback."""
+        """Check that it has neither ended by itself nor logged a traceback."""
         text = self.text()
         assert self._expected_to_end, f"the operator ended by itself, code {self._process.code}:\n{text[-4000:]}"
         assert "Traceback (most recent call last)" not in text, f"the operator logged a traceback:\n{text[-8000:]}"
@@ -107,7 +107,7 @@ class OperatorProcess:
 def running_operator(
     control_plane: ControlPlane, folder: Path, *arguments: str | Path
 ) -> Iterator[OperatorProcess]:
-    """One operator for many tests; ends with an error if it logged a traceback or ended by itself."""
+    """One operator for many tests. Raises an error at the end if it logged a traceback or ended by itself."""
     process = OperatorProcess(
         control_plane.kubeconfig,
         arguments,

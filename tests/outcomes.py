@@ -1,8 +1,9 @@
-"""What a platform must have come to, by the pure function alone: from Promises, requests and Destinations to files.
+"""Computes what the operator must have written for some Promises, requests and Destinations, by pure functions alone.
 
-Whatever happened on the way (crashes, faults, edits in any order), the outcome depends on nothing but what people
-want now. So a test asks the API server what that is, calls the engine in this process, and compares everything:
-each path and byte of the repository, each Work, each WorkPlacement. What is missing, doubled or left over shows.
+Whatever has happened before (crashes, faults, edits in any order), the outcome only depends on what people want now.
+So a test reads that from the API server, calls the engine in this process, and compares everything: each path and
+byte of the repository, each Work, and each WorkPlacement. So everything that is missing, doubled or left over is
+found.
 """
 
 from __future__ import annotations
@@ -47,12 +48,12 @@ Name = tuple[str, str]
 
 @dataclass(slots=True)
 class Outcome:
-    """Everything that is to be there, and nothing else.
+    """Everything that must exist. Nothing else may exist.
 
     Attributes:
-        files: path in the repository to content.
-        works: namespace and name of each Work.
-        placements: namespace and name of each WorkPlacement.
+        files: the contents by path in the repository.
+        works: the namespace and the name of each Work.
+        placements: the namespace and the name of each WorkPlacement.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -61,12 +62,12 @@ class Outcome:
 
 
 def outcome(promises: Sequence[Object], requests: Sequence[Object], destinations: Sequence[Object]) -> Outcome:
-    """The outcome when all Destinations use one store without a path, and were there before the first request.
+    """The outcome, if all Destinations use one store without a path, and existed before the first request.
 
     Args:
-        promises: as the API server has them.
-        requests: of these Promises, as the API server has them, without those that are being deleted.
-        destinations: all that there are.
+        promises: the Promises, as the API server has them.
+        requests: their requests, as the API server has them, without those that are being deleted.
+        destinations: all Destinations.
     """
     targets = [read_destination(obj) for obj in destinations]
     found = Outcome()
@@ -184,10 +185,10 @@ def _place_group(
 
 
 class Auditor:
-    """Compares the cluster and the repository with what the pure function says.
+    """Compares the cluster and the repository with the outcome.
 
-    Args of the constructor: the Promises, APIs and Destinations that a test made (others are not looked at), and
-    the namespaces of its requests.
+    Args of the constructor: the Promises, APIs and Destinations that a test has made (others are ignored), and the
+    namespaces of its requests.
     """
 
     def __init__(
@@ -206,11 +207,11 @@ class Auditor:
         self._namespaces = list(namespaces)
 
     async def settled(self, *, within: float) -> Outcome:
-        """Waits until everything is as it must be, all requests Ready and nothing more; answers the outcome."""
+        """Waits until everything is as it must be and all requests are Ready. Returns the outcome."""
         return await eventually(self.compare, "the outcome of the pure function", within=within, every=0.3)
 
     async def compare(self) -> Outcome:
-        """Raises AssertionError, which says what differs."""
+        """Compares everything once. Raises AssertionError, which says what differs."""
         requests = await self.requests()
         _none("still being deleted", [_name(obj) for obj in requests if _is_deleting(obj)])
         _none("not Ready", [_name(obj) for obj in requests if not is_ready(obj)])
@@ -226,7 +227,7 @@ class Auditor:
         return expected
 
     async def expected(self, requests: Sequence[Object] | None = None) -> Outcome:
-        """What must be there for what people want now."""
+        """The outcome for what people want now."""
         wanted = requests if requests is not None else await self.requests()
         promises = [await self._client.get(PROMISE, name) for name in self._apis]
         targets = [await self._client.get(DESTINATION, name) for name in self._destinations]
@@ -234,7 +235,7 @@ class Auditor:
         return await asyncio.to_thread(outcome, promises, lasting, targets)
 
     async def requests(self) -> list[Object]:
-        """All requests, those that are being deleted too; none of an API that is not there."""
+        """All requests, including those that are being deleted. An API that does not exist has none."""
         found: list[Object] = []
         for resource in self._apis.values():
             try:
@@ -244,7 +245,7 @@ class Auditor:
         return found
 
     async def nothing_left(self, *, within: float) -> None:
-        """Waits until no Work, no WorkPlacement and no file but the Destinations' own is left."""
+        """Waits until no Work, no WorkPlacement and no file is left, except for the Destinations' own files."""
 
         async def look() -> bool:
             _same("works", set(), await self._names(WORK))

@@ -1,4 +1,4 @@
-"""What the operator's tests put into a cluster: stores, destinations, Promises; and how to look at them."""
+"""Puts stores, Destinations, Promises and requests into a cluster for the operator's tests, and reads them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Object = dict[str, Any]
 
 
 class Repository:
-    """A bare Git repository on disk, as an auditor sees it."""
+    """A bare Git repository on the disk, as an auditor sees it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -36,7 +36,7 @@ class Repository:
             create_repository(path)
 
     def files(self, prefix: str = "") -> dict[str, str]:
-        """Path to content of everything on main, below a prefix."""
+        """The contents of everything on main below a prefix, by path."""
         listing = git(self.path, "ls-tree", "-r", "-z", "main").decode()
         entries = [entry.split("\t", 1) for entry in listing.split("\0") if entry]
         wanted = [(meta.split()[2], path) for meta, path in entries if path.startswith(prefix)]
@@ -52,14 +52,14 @@ class Repository:
         return found
 
     def head(self) -> str:
-        """The commit that main is at."""
+        """The newest commit on main."""
         try:
             return (self.path / "refs" / "heads" / "main").read_text().strip()
-        except FileNotFoundError:  # somebody has packed it
+        except FileNotFoundError:  # the reference has been packed
             return git(self.path, "rev-parse", "main").decode().strip()
 
     def commits(self, since: str = "") -> list[str]:
-        """Commit ids, newest first."""
+        """The ids of the commits, the newest first."""
         span = f"{since}..main" if since else "main"
         return git(self.path, "rev-list", span).decode().split()
 
@@ -68,7 +68,7 @@ class Repository:
         return git(self.path, "diff-tree", "--no-commit-id", "-r", "--name-only", commit).decode().split()
 
     def git(self, *arguments: str) -> str:
-        """What git says in this repository."""
+        """Runs git in this repository. Returns its output."""
         return git(self.path, *arguments).decode()
 
     def holds(self, commit: str, path: str) -> bool:
@@ -90,7 +90,7 @@ def promise(
     pipeline: Mapping[str, Any] | None = None,
     **spec: Any,
 ) -> Object:
-    """A Promise with an API of its own: kind ``Kind<name>``, group ``<name>.example.com``, plural ``<name>s``."""
+    """A Promise with an API: kind ``Kind<name>``, group ``<name>.example.com``, plural ``<name>s``."""
     schema = spec_schema or {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     rendered = files or [{"path": "object.yaml", "template": template or DEFAULT_TEMPLATE}]
     return {
@@ -148,7 +148,7 @@ data:
 
 
 def api_of(name: str) -> Resource:
-    """Where the requests of `promise` live."""
+    """The resource of the requests of `promise`."""
     return Resource(f"{name}.example.com", "v1", f"{name}s", f"Kind{name}")
 
 
@@ -175,7 +175,7 @@ def git_store(name: str, url: str, **spec: Any) -> Object:
 def destination(
     name: str, *, store: str, labels: Mapping[str, str], kind: str = "GitStateStore", **spec: Any
 ) -> Object:
-    """A Destination whose path is its name unless told otherwise."""
+    """A Destination, whose path is its name unless the spec says something else."""
     return {
         "apiVersion": "platform.kratix.io/v1alpha1",
         "kind": "Destination",
@@ -191,7 +191,7 @@ def condition(obj: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
 
 
 def says(kind: str, status: str, *words: str, reason: str = "") -> Callable[[Mapping[str, Any]], bool]:
-    """A test of an object: a condition has that status (and reason), and its message holds all the words."""
+    """A test for objects: a condition has this status (and reason), and its message contains all of the words."""
 
     def test(live: Mapping[str, Any]) -> bool:
         found = condition(live, kind)
@@ -205,7 +205,7 @@ def says(kind: str, status: str, *words: str, reason: str = "") -> Callable[[Map
 
 
 class Platform:
-    """One test's corner of the cluster; `clean` takes away everything that it made."""
+    """The objects of one test in the cluster. `clean` removes everything that it has made."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -218,7 +218,7 @@ class Platform:
         return await self.client.apply(resource, obj, field_manager="tests")
 
     def note(self, resource: Resource, name: str, namespace: str = "") -> None:
-        """What somebody else has made here goes with the rest."""
+        """Notes an object that somebody else has made, so that `clean` removes it, too."""
         self._made.append((resource, name, namespace))
 
     async def publish(self, obj: Object, *, within: float = 20) -> Object:
@@ -237,7 +237,7 @@ class Platform:
     async def wait(
         self, resource: Resource, name: str, test: Any, *, namespace: str = "", within: float = 15
     ) -> Object:
-        """Waits until an object exists and passes a test; answers it."""
+        """Waits until an object exists and passes a test. Returns the object."""
         last: dict[str, Any] = {}
 
         async def look() -> Object | None:
@@ -267,17 +267,17 @@ class Platform:
         await eventually(look, f"{resource.kind} {name} is gone", within=within)
 
     async def delete(self, resource: Resource, name: str, *, namespace: str = "") -> None:
-        """Deletes an object, if it is there."""
+        """Deletes an object if it exists."""
         with contextlib.suppress(NotFound):
             await self.client.delete(resource, name, namespace)
 
     def made(self, *resources: Resource) -> list[tuple[Resource, str, str]]:
-        """What was made of some kinds, or of all: resource, name and namespace."""
+        """The objects of some kinds, or of all, that were made: resource, name and namespace."""
         made = dict.fromkeys(self._made)
         return [entry for entry in made if not resources or entry[0] in resources]
 
     async def clean(self) -> None:
-        """Takes away everything, requests first, and whatever finalizers hold it."""
+        """Removes everything, requests first, with the finalizers that would keep it."""
         made = self.made()
         rank = {
             PROMISE.name: 1,
@@ -338,5 +338,5 @@ async def events_of(client: Client, live: Mapping[str, Any]) -> list[Mapping[str
 
 
 async def all_files(repository: Repository, prefix: str = "") -> dict[str, str]:
-    """`Repository.files` off the loop."""
+    """`Repository.files` without blocking the event loop."""
     return await asyncio.to_thread(repository.files, prefix)

@@ -1,4 +1,4 @@
-"""A real sshd on loopback, run by whoever runs the tests, for Git over ssh."""
+"""A real sshd on the loopback address for Git over ssh. It runs as the user who runs the tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def find_sshd() -> str | None:
 
 
 class SshServer:
-    """Lets one key in, as the current user. ``known_hosts`` and ``private_key`` are what a Secret would hold."""
+    """Accepts one key, for the current user. A Secret would have ``known_hosts`` and ``private_key``."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -40,7 +40,7 @@ class SshServer:
 
     @property
     def other_key(self) -> str:
-        """A key that is not let in."""
+        """A key that is not accepted."""
         return (self._folder / "other").read_text()
 
     @property
@@ -55,7 +55,7 @@ class SshServer:
         return f"ssh://{self.user}@127.0.0.1:{self.port}{path}"
 
     def __enter__(self) -> SshServer:
-        if os.geteuid() == 0:  # only as root sshd wants this folder, and it is empty
+        if os.geteuid() == 0:  # as root, sshd needs this empty folder
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         for _ in range(5):
             if self._start():

@@ -1,7 +1,7 @@
-"""What every state store promises, as tests that each of them inherits.
+"""What every state store promises, as tests that the tests of each store inherit.
 
-A test module gives the fixture ``store``: a `Store` with one fresh, empty place to write to. The content is
-ConfigMaps, so that the same claims make sense in a repository, in a folder and on a cluster.
+A test module has the fixture ``store``: a `Store` with a new, empty place to write to. The contents are ConfigMaps, so
+that the same claims can be written to a repository, to a folder and to a cluster.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from troth.stores.content import blob_id
 
 
 class Store(Protocol):
-    """A place to write to, and eyes of its own on it."""
+    """A place to write to, which can also be read without the writer."""
 
     namespace: str
 
@@ -26,13 +26,13 @@ class Store(Protocol):
         """A new writer, as after a restart."""
 
     async def contents(self) -> dict[str, str]:
-        """What is there: path of each claimed file → the value in its manifest."""
+        """What is there: the value in the manifest of each claimed file, by path."""
 
     async def revision(self) -> object:
-        """Something that changes whenever anything is written."""
+        """A value that changes whenever anything is written."""
 
     async def vandalise(self, path: str) -> None:
-        """Remove a file or its object behind the writer's back."""
+        """Remove a file or its object without the writer's knowledge."""
 
     async def close(self) -> None:
         """Close every writer that was opened."""
@@ -50,7 +50,7 @@ def manifest(path: str, value: str, namespace: str) -> bytes:
 
 
 def values_of(files: Mapping[str, bytes]) -> dict[str, str]:
-    """Path → value, for stores that keep files."""
+    """The values by path, for stores that keep files."""
     found = {}
     for path, content in files.items():
         value = next((line for line in content.decode().splitlines() if line.startswith("  value: ")), None)
@@ -60,7 +60,7 @@ def values_of(files: Mapping[str, bytes]) -> dict[str, str]:
 
 
 class Claims:
-    """Makes claims and counts how often content was asked for."""
+    """Makes claims, and counts how often their content is loaded."""
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
@@ -79,7 +79,7 @@ class Claims:
         adopts: bool = False,
         by_name: bool = False,
     ) -> Claim:
-        """``files`` is path → value; the directory is ``resources/<owner>`` unless given."""
+        """A claim. ``files`` has values by path; the directory is ``resources/<owner>`` unless it is given."""
         content = {path: manifest(path, value, self.namespace) for path, value in files.items()}
 
         async def load() -> Mapping[str, bytes]:
@@ -108,7 +108,7 @@ def claims(store: Store) -> Claims:
 
 
 class StoreContract:
-    """Inherit it, and give the fixture ``store``."""
+    """The tests of the contract. Inherit from this class, and define the fixture ``store``."""
 
     async def test_what_is_claimed_is_there(self, store: Store, claims: Claims) -> None:
         writer = await store.open()

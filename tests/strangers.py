@@ -1,4 +1,4 @@
-"""Somebody else who uses the same repository: pushes, deletes, refuses; and an auditor of what happened to it."""
+"""Other users of the same repository, who push and delete files or refuse pushes; and a log of all pushes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _ATTEMPTS = 200
 
 
 class Stranger:
-    """Somebody with a clone of their own. Blocking."""
+    """Another user, with another clone. The methods block."""
 
     def __init__(self, repository: Repository, folder: Path) -> None:
         self._clone = folder
         git(folder.parent, "clone", "--quiet", str(repository.path), str(folder))
 
     def push(self, path: str, content: str, message: str) -> str:
-        """Commits one file and pushes it, as often as it takes, never with force; answers the commit."""
+        """Commits one file and pushes it without force, and tries again until it succeeds. Returns the commit."""
         file = self._clone / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
@@ -55,12 +55,12 @@ class Stranger:
 
 
 def record_pushes(repository: Repository) -> None:
-    """Keeps a log of everything that main was ever at."""
+    """Begins to log every commit to which main is moved."""
     git(repository.path, "config", "core.logAllRefUpdates", "true")
 
 
 def forced_pushes(repository: Repository) -> list[str]:
-    """Every push since `record_pushes` that lost a commit, as ``old..new``."""
+    """The pushes since `record_pushes` that removed a commit from the branch, as ``old..new``."""
     heads = git(repository.path, "reflog", "show", "--format=%H", "main").decode().split()
     heads.reverse()
     return [
@@ -69,9 +69,9 @@ def forced_pushes(repository: Repository) -> list[str]:
 
 
 def refuse_pushes(repository: Repository, words: str, *, when: str = "true") -> Callable[[], None]:
-    """A rule of the server: pushes are refused with these words while the shell command ``when`` succeeds.
+    """Makes the server refuse pushes with these words while the shell command ``when`` succeeds.
 
-    The command finds the pushed commit in ``$new``. Answers what takes the rule away.
+    The command finds the pushed commit in ``$new``. Returns a function that removes the rule.
     """
     hook = repository.path / "hooks" / "pre-receive"
     hook.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Waiting for a condition with a deadline, instead of sleeping and hoping; and how long that is on a busy machine."""
+"""Waits for conditions with a deadline instead of sleeping, and makes deadlines longer on a busy machine."""
 
 from __future__ import annotations
 
@@ -33,14 +33,15 @@ async def eventually(
     within: float = 10.0,
     every: float = 0.02,
 ) -> object:
-    """Call ``condition`` until it answers with something true, and return that.
+    """Call ``condition`` until it returns something true, and return that.
 
     Args:
-        condition: may be asynchronous. An AssertionError means "not yet", and the last one is shown when time is
-            up; any other exception is a failure at once. A synchronous one runs on the loop: keep it short.
+        condition: a function, which may be asynchronous. An AssertionError means "not yet", and the last one is shown
+            at the deadline; any other exception is raised at once. A synchronous function runs on the event loop, so
+            it must be short.
         what: what is waited for, for the message.
-        within: seconds.
-        every: seconds between two looks.
+        within: the deadline in seconds.
+        every: the seconds between two calls.
     """
     deadline = time.monotonic() + within
     while True:
@@ -62,7 +63,7 @@ async def eventually(
 def eventually_sync(
     condition: Callable[[], T | None], what: str = "", *, within: float = 10.0, every: float = 0.02
 ) -> T:
-    """As `eventually`, for tests without an event loop."""
+    """Like `eventually`, for tests without an event loop."""
     deadline = time.monotonic() + within
     while True:
         seen: object
@@ -80,11 +81,11 @@ def eventually_sync(
 
 
 def stretched(seconds: float) -> float:
-    """The seconds of a promise on a machine of its own, times how many want each of its processors just now.
+    """A time that is promised for an idle machine, multiplied by the number of threads per processor that want to run.
 
-    That is the average of the last minute or, where it is more, what wants them in this moment: the average learns
-    only slowly of others that have just begun. Of the moment, only what others run counts. What this process and all
-    that it started run is what the promise is about, and stretches nothing.
+    This number is the average of the last minute or, if it is greater, the number at this moment, because the average
+    only rises slowly when others have just begun. At this moment only threads of others count: those of this process
+    and its children are what the promise is about, so they do not make the time longer.
     """
     processors = os.cpu_count() or 1
     everybody, ours = _runnable_now()
@@ -93,14 +94,14 @@ def stretched(seconds: float) -> float:
 
 
 def _runnable_now() -> tuple[int, int]:
-    """How many threads run or want to, besides the one that asks: of all, and of this process and its descendants."""
+    """How many threads run or want to run, without the caller: of all processes, and of this one's family."""
     try:
         everybody = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[0]) - 1
-    except OSError:  # there is no /proc
+    except OSError:  # /proc does not exist
         return 0, 0
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
+        with contextlib.suppress(OSError):  # the thread has ended meanwhile
             children.setdefault(int(_fields(stat)[1]), []).append(int(stat.parent.name))
     ours, waiting = -1, [os.getpid()]
     while waiting:
@@ -113,7 +114,7 @@ def _runnable_now() -> tuple[int, int]:
 
 
 def _fields(stat: Path) -> list[str]:
-    """Of a line of /proc that shows a process or a thread: what stands behind its name, which may hold anything."""
+    """The fields after the name in a line of /proc for a process or a thread. The name may contain anything."""
     return stat.read_text().rpartition(")")[2].split()
 
 

@@ -1,4 +1,4 @@
-"""A kind of a test's own: cluster-scoped, takes anything."""
+"""A kind for tests, which is cluster-scoped and allows any fields."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def widgets(group: str) -> dict[str, Any]:
-    """The CustomResourceDefinition of the kind Widget in this group."""
+    """The CustomResourceDefinition of the kind Widget in a group."""
     schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",

@@ -1,7 +1,8 @@
 """A small model of a platform: a store, a Destination, a Promise that requires another one, and its requests.
 
-It knows what people and machines can do to each of them, and which ``Ready`` follows for every object once the operator
-has come to rest. docs/reference/status.md has the same as a table. It has no idea how the operator finds out.
+It knows what people and machines can do to each of them, and which ``Ready`` follows for every object when the
+operator has finished. docs/reference/status.md has the same as a table. The model does not know how the operator
+works.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ MOST_REQUESTS = 3
 
 
 class Told(NamedTuple):
-    """What ``Ready`` of an object must be."""
+    """What the ``Ready`` condition of an object must be."""
 
     kind: str
     status: str
@@ -32,14 +33,15 @@ class Asked:
 
     Attributes:
         name: its name.
-        content: what it asks for; also its generation, as each edit asks for something new.
-        fails: its template refuses it.
-        paused: it has the label.
+        content: what it asks for. It is also its generation, as each edit asks for something new.
+        fails: whether its template refuses it.
+        paused: whether it has the label.
         carried_out: the content that was rendered or refused last; 0 for none.
-        failed: that was refused.
-        untold: since it was last carried out it was paused, and its status says nothing of before.
+        failed: whether that was refused.
+        untold: whether it was paused since it was last carried out, so that its status does not say anything about
+            before.
         placed: the content that its Work has; 0 without a Work.
-        bound: it has a placement.
+        bound: whether it has a placement.
         written: the content in the store; 0 for none.
     """
 
@@ -57,7 +59,7 @@ class Asked:
 
 @dataclass(slots=True)
 class World:
-    """Everything there is."""
+    """The state of the whole model."""
 
     store: StoreState = "up"
     destination: DestinationState = "labelled"
@@ -72,7 +74,7 @@ class World:
         return not self.paused and not self.invalid and self.needed == "there"
 
     def settle(self) -> None:
-        """What the operator does until nothing is left to be done."""
+        """Does what the operator does, until nothing is left to be done."""
         for asked in self.requests:
             if asked.paused or self.paused:
                 asked.untold = True
@@ -81,14 +83,14 @@ class World:
                 if not asked.fails:
                     asked.placed = asked.content
             if asked.placed and not asked.written:
-                asked.bound = self.destination == "labelled"  # what is written stays, what is not goes elsewhere
+                asked.bound = self.destination == "labelled"  # what is written stays, and the rest goes elsewhere
             if asked.bound and self.destination != "deleted" and self.store == "up":
                 asked.written = asked.placed
 
     # ---- what follows
 
     def told(self) -> Iterator[tuple[str, Told]]:
-        """Of every object that exists its name (of Works and placements that of their request) and its Ready."""
+        """The name and the ``Ready`` of every object. Works and placements have the name of their request."""
         yield "promise", self._promise()
         if self.needed != "deleted":
             yield "needed", _told("Promise", "PausedReconciliation" if self.needed == "paused" else "")
@@ -158,7 +160,7 @@ class World:
     # ---- what can happen
 
     def possible(self) -> dict[str, Callable[[], None]]:
-        """What can happen now, by name; each changes the model, and whoever asks does the same to the cluster."""
+        """What can happen now, by name. Each changes the model, and the caller does the same to the cluster."""
         found: dict[str, Callable[[], None]] = {}
 
         def may(name: str, **changes: object) -> None:
@@ -190,7 +192,7 @@ class World:
         return found
 
     def heal(self) -> Iterator[str]:
-        """What must happen until everything is well; the names of `possible`."""
+        """The names, as in `possible`, of what must happen until everything is well."""
         if self.store != "up":
             yield "the store is well again"
         if self.destination != "labelled":
@@ -220,7 +222,7 @@ _TRUE = {
 
 
 def _told(kind: str, reason: str) -> Told:
-    """``Ready`` is True where there is no reason against it."""
+    """``Ready``, which is True if there is not a reason against it."""
     return Told(kind, "False", reason) if reason else Told(kind, "True", _TRUE[kind])
 
 
@@ -235,7 +237,7 @@ def _edit(asked: Asked, *, fails: bool) -> None:
 
 
 def walk(seed: int, steps: int) -> Iterator[tuple[World, str]]:
-    """A walk through the world: after each step the model, at rest, and what has happened. At its end all is well."""
+    """A random walk. Yields the settled model after each step, and what has happened. At its end all is well."""
     chance = random.Random(seed)
     world = World()
     for number in range(steps):

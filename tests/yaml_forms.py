@@ -1,4 +1,4 @@
-"""Ways to write YAML on which readers differ: words, keys, tags, strings, blocks, merges, documents, and JSON."""
+"""YAML that parsers read differently: words, keys, tags, strings, blocks, merges, documents, and JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ y Y n N yes Yes YES no No NO on On ON off Off OFF true True TRUE false False FAL
 """
 
 WORDS = tuple(dict.fromkeys(_WORDS.split()))
-"""Each stands alone: as a value, as a key, as an item of a list."""
+"""Words that are tried as a value, as a key, and as an item of a list."""
 
 VALUES = (
     # Tags.
@@ -282,7 +282,7 @@ VALUES = (
     f"\n    {'k' * 1030}: 1\n",
     f"\n    ? {'k' * 1030}\n    : 1\n",
 )
-"""Each is a value after a key that is indented by two."""
+"""Values for a key that is indented by two."""
 
 _JSON = '{"apiVersion": "v1", "kind": "Thing", "metadata": {"name": "thing"}, "data": %s}'
 _THING = f"{HEAD}data: 1\n"
@@ -398,4 +398,4 @@ TEXTS = (
     "null\n---\nnull\n",
     "\ufeff",
 )
-"""Whole texts."""
+"""Whole documents and streams."""

@@ -1,1 +1,1 @@
-"""`make bench`: this machine against the targets of the design, Kratix's figures and a loop without an operator."""
+"""`make bench`: compares this machine with the targets, with Kratix's figures and with a loop without an operator."""

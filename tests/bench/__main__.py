@@ -36,7 +36,7 @@ ROWS = ("render", "idle", "failing", "small", "large", "restart")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to measure."""
+    """What is to be measured."""
 
     rows: tuple[str, ...]
     singles: int

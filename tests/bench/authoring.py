@@ -1,4 +1,4 @@
-"""What an author waits for: whole processes of `troth render`, from an empty interpreter to the last byte."""
+"""Measures what an author waits for: whole processes of `troth render`, from their start to the last byte."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ EXAMPLE = HOME / "examples" / "medium.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """Seconds of whole processes.
+    """The times of whole processes, in seconds.
 
     Attributes:
-        single: for one request, once for each run.
-        many: for all of `requests` at once, in files of a folder.
-        requests: how many these were.
-        cpu: user and system time of the processes for many, in seconds.
-        load: load of the machine before and after.
+        single: the time for one request, once for each run.
+        many: the time for all of `requests` at once, in files of a folder.
+        requests: the number of requests for `many`.
+        cpu: the user and system time of the processes for `many`.
+        load: the load of the machine before and after.
     """
 
     single: Sequence[float]
@@ -38,7 +38,7 @@ class Rendered:
 
 
 def measure_rendering(*, runs: int, requests: int) -> Rendered:
-    """Renders one request so many times, and then so many requests at once.
+    """Renders one request ``runs`` times, and then ``requests`` requests at once.
 
     Raises:
         RuntimeError: a command failed.
@@ -51,7 +51,7 @@ def measure_rendering(*, runs: int, requests: int) -> Rendered:
         for number in range(requests):
             named = text.replace("name: shop", f"name: shop-{number}", 1)
             (root / "requests" / f"{number}.yaml").write_text(named, "utf-8")
-        _run("render", HOME, "-f", EXAMPLE)  # compiled and in the cache of files, as for whoever calls it again
+        _run("render", HOME, "-f", EXAMPLE)  # fills the caches of bytecode and files
         single = [_run("render", HOME, "-f", EXAMPLE) for _ in range(runs)]
         spent = _cpu()
         many = _run("render", HOME, "-f", root / "requests", "-o", root / "out")

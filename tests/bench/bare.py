@@ -1,8 +1,8 @@
-"""The bare limit: the same API writes and pushes, done by a loop that decides nothing.
+"""Measures the lower limit: a loop that makes the same writes and pushes without deciding anything.
 
-The loop copies what the operator wrote for one request (its Work, its WorkPlacement, its statuses, an event) under
-other names, through the same client and the same Git writer, while no operator runs and nothing watches. What the
-operator needs beyond this time is what reconciling costs: reading back, deciding, rendering, queueing.
+The loop copies what the operator wrote for one request (its Work, its WorkPlacement, its statuses, an Event) under
+other names, with the same client and the same Git writer, while the operator does not run and nothing is watched. The
+time that the operator needs beyond that is the cost of reconciling: reading back, deciding, rendering, queueing.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _OURS = ("uid", "resourceVersion", "managedFields", "creationTimestamp", "genera
 
 @dataclass(frozen=True, slots=True)
 class BareBurst:
-    """Seconds from the first POST until everything was pushed, and until everything was done; and commits."""
+    """The seconds from the first POST until everything was pushed, and until everything was done; and the commits."""
 
     committed: float
     done: float
@@ -46,16 +46,16 @@ class BareBurst:
 
 @dataclass(slots=True)
 class Bare:
-    """What the loop took; times in seconds.
+    """The times of the loop, in seconds.
 
     Attributes:
-        committed: for each request from its POST to its push, one after another.
-        done: the same until its last write.
-        bursts: by how many requests at once: what that took.
-        cpu: seconds of the loop's own thread for each request of the last burst, without git.
-        listed: seconds to read everything that a restart reads.
-        failed: for each edit and the one status that answers it.
-        others: cores that other programs kept busy meanwhile.
+        committed: the time from the POST to the push of each request, one after another.
+        done: the time from the POST to the last write of each request.
+        bursts: the times of bursts, by the number of requests at once.
+        cpu: the processor time of the loop's own thread for each request of the last burst, without git.
+        listed: the time to read everything that a restart reads.
+        failed: the time of each edit with the one status that answers it.
+        others: the number of cores that other programs kept busy meanwhile.
     """
 
     committed: list[float] = field(default_factory=list)
@@ -69,7 +69,7 @@ class Bare:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What the operator wrote for one request, as JSON with the request's name in it."""
+    """What the operator wrote for one request, as JSON that contains the request's name."""
 
     name: str
     request: bytes
@@ -78,7 +78,7 @@ class Model:
     event: bytes
 
     def copy(self, part: bytes, name: str) -> Object:
-        """A part under another request's name, without what the server fills in."""
+        """A part with the name of another request, without what the server fills in."""
         obj: Object = orjson.loads(part.replace(self.name.encode(), name.encode()))
         for key in _OURS:
             obj["metadata"].pop(key, None)
@@ -86,7 +86,7 @@ class Model:
 
 
 async def read_model(client: Client, name: str) -> Model:
-    """Reads what belongs to a request that is Ready and still."""
+    """Reads what belongs to a request that is Ready and does not change any more."""
 
     async def find(resource: Resource) -> bytes:
         items = (await client.list(resource, NAMESPACE)).items
@@ -105,7 +105,7 @@ async def read_model(client: Client, name: str) -> Model:
 
 
 class Loop:
-    """The loop, and the repository that it pushes to."""
+    """The loop, with the repository to which it pushes."""
 
     def __init__(self, client: Client, writer: GitWriter, model: Model) -> None:
         self._client = client
@@ -114,7 +114,7 @@ class Loop:
         self._flight = asyncio.Semaphore(IN_FLIGHT)
 
     async def one(self, name: str) -> tuple[float, float]:
-        """Everything for one request; answers the seconds until it was pushed and until all was done."""
+        """Does everything for one request. Returns the seconds until it was pushed, and until all was done."""
         began = time.monotonic()
         async with self._flight:
             await self._before(name)
@@ -125,7 +125,7 @@ class Loop:
         return pushed, time.monotonic() - began
 
     async def many(self, names: Iterable[str]) -> tuple[float, float]:
-        """Everything for all of them, with 32 calls in flight; answers as `one` does, for the last of them."""
+        """Does everything for several requests, with 32 calls in flight. Returns the times of the last one as `one`."""
         times = await asyncio.gather(*(self.one(name) for name in names))
         return max(pushed for pushed, _ in times), max(done for _, done in times)
 
@@ -155,7 +155,7 @@ class Loop:
 
 
 async def measure_bare(site: Site, *, model: str, singles: int, bursts: Iterable[int]) -> Bare:
-    """Measures all of it; the operator has been ended. ``model`` is the request to copy."""
+    """Measures everything, after the operator has been ended. ``model`` is the name of the request to copy."""
     site.say("bare limit: the same writes without an operator")
     result, neighbours = Bare(), Neighbours()
     began = time.monotonic()

@@ -1,7 +1,7 @@
-"""A thousand cases of the library's Promises, for measuring `troth test`.
+"""Measures `troth test` with a thousand cases of the library's Promises.
 
-``python -m tests.bench.cases`` runs them and says how long it took: a process as people start it, with coverage, and
-without generated inputs, whose number is not the author's.
+``python -m tests.bench.cases`` runs them and says how long it took: in a process as people start it, with coverage,
+and without generated inputs, whose number does not depend on the author.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FILES = 20
 
 
 def write_home(folder: Path, cases: int) -> Path:
-    """The library's environment with that many cases: objects, counts, golden folders, refusals, steps."""
+    """The library's Promise ``environment`` with this many cases: objects, counts, golden folders, refusals, steps."""
     home = folder / "environment"
     home.mkdir(parents=True)
     for path in (ROOT / "promises" / "environment").rglob("*"):
@@ -82,7 +82,7 @@ def _case(index: int) -> dict[str, Any]:
 
 
 def measure(cases: int, *, jobs: int | None = None) -> float:
-    """Seconds of a whole `troth test`.
+    """The seconds that a whole `troth test` takes.
 
     Raises:
         RuntimeError: a case failed.

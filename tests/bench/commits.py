@@ -1,4 +1,4 @@
-"""When which request's files were in the repository, as somebody sees it who only looks at the repository."""
+"""Notes when the files of each request appear in the repository, by looking at the repository alone."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _EVERY = 0.005
 
 
 class CommitWatch:
-    """Looks at a bare repository's branch every 5 ms; one file is read unless it has moved.
+    """Reads the branch of a bare repository every 5 ms. Only one file is read unless the branch has moved.
 
-    Args of the constructor: ``files`` is how many files make a request complete. A request is told from a path by
-    the folder before the pipeline's: ``…/<request>/<pipeline>/<group>/<file>``.
+    Args of the constructor: ``files`` is the number of files of a complete request. The request of a path is the
+    folder before the pipeline's: ``…/<request>/<pipeline>/<group>/<file>``.
     """
 
     def __init__(self, repository: Path, *, files: int) -> None:
@@ -53,7 +53,7 @@ class CommitWatch:
                 await self._news.wait()
 
     def count(self, since: str) -> int:
-        """Commits after ``since``. Blocking."""
+        """The number of commits after ``since``. This blocks."""
         return int(git(self._repository, "rev-list", "--count", f"{since}..main"))
 
     async def _run(self) -> None:

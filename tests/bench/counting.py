@@ -1,6 +1,6 @@
-"""Counting what was measured: percentiles, the API server's audit log, Prometheus' text. Pure.
+"""Counts what was measured: percentiles, the API server's audit log, Prometheus' text. All functions are pure.
 
-Writes are counted by the API server, not by the operator: its own counters could only confirm its own beliefs.
+Writes are counted by the API server and not by the operator, whose own counters could only confirm what it believes.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from troth.api.store_kinds import STORE_KINDS
 from troth.dev import AuditEntry
 
-# A store is looked at every few seconds for as long as the operator runs: that is no reconcile of a request.
+# A store is checked every few seconds for as long as the operator runs; these are not reconciles for a request.
 POLLING = frozenset(kind.resource.name for kind in STORE_KINDS.values())
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The smallest value that `percent` of the values do not exceed (nearest rank): always one that occurred.
+    """The smallest value that `percent` of the values do not exceed (nearest rank). It is always one of the values.
 
     Raises ValueError when there are none.
     """
@@ -30,17 +30,17 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def writes_of(entries: Iterable[AuditEntry], user: str) -> list[AuditEntry]:
-    """The writes of one user, refused ones too: they cost the same."""
+    """The writes of one user, including refused ones, since they cost the same."""
     return [entry for entry in entries if entry.user == user and entry.is_write]
 
 
 def reads_of(entries: Iterable[AuditEntry], user: str) -> list[AuditEntry]:
-    """The gets and lists of one user; a watch is none."""
+    """The gets and lists of one user, without watches."""
     return [entry for entry in entries if entry.user == user and entry.verb in ("get", "list")]
 
 
 def breakdown(writes: Iterable[AuditEntry], requests: int) -> dict[str, float]:
-    """Writes for each request by what they did, such as ``patch works/status``; the most frequent first."""
+    """The writes per request by what they did, such as ``patch works/status``; the most frequent first."""
     counted = Counter(_describe(entry) for entry in writes)
     return {what: round(count / requests, 2) for what, count in counted.most_common()}
 
@@ -72,10 +72,10 @@ def gauge(metrics: str, name: str) -> float:
 
 
 def difference(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
-    """What was added to each count; what did not change is left out."""
+    """What was added to each count. Counts that did not change are left out."""
     return {name: count - before.get(name, 0) for name, count in after.items() if count != before.get(name, 0)}
 
 
 def without_polling(counts: Mapping[str, int]) -> int:
-    """The reconciles that something caused, all kinds together."""
+    """The number of reconciles of all kinds, without the regular checks of stores."""
     return sum(count for kind, count in counts.items() if kind not in POLLING)

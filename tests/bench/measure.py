@@ -1,4 +1,4 @@
-"""The measurements with an operator. Each answers plain figures; what they are compared with stands in rows.py."""
+"""The measurements with an operator. Each returns plain figures; rows.py compares them with others."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tests.bench.requests import API, BAD_SIZE, GOOD_SIZE, NAMESPACE, has_failur
 from tests.bench.site import USER, Site, Span
 from tests.platforms import is_ready
 
-_GAP = 0.3  # between two idle requests, so that the earlier one's last writes do not count for the next
+_GAP = 0.3  # seconds between two idle requests, so that the last writes of one do not count for the next
 _WARM = 32
-MODEL = "warm-0"  # a request that is Ready and still
+MODEL = "warm-0"  # a request that is Ready and does not change any more
 
 
 @dataclass(slots=True)
 class Idle:
-    """Requests one after another; times in seconds."""
+    """The figures of requests one after another; times are in seconds."""
 
     committed: list[float] = field(default_factory=list)
     ready: list[float] = field(default_factory=list)
@@ -33,7 +33,7 @@ class Idle:
 
 @dataclass(slots=True)
 class Burst:
-    """Many requests at once; times in seconds from the first POST."""
+    """The figures of many requests at once; times are in seconds from the first POST."""
 
     requests: int
     sent: float
@@ -53,7 +53,7 @@ class Burst:
 
 @dataclass(slots=True)
 class Restart:
-    """A new operator beside requests that want nothing; times in seconds from the start of its process."""
+    """The figures of a restart while nothing has to be done; times are in seconds from the start of the process."""
 
     requests: int
     ready: float
@@ -71,7 +71,7 @@ class Restart:
 
 
 async def warm_up(site: Site) -> None:
-    """Requests that are not measured: connections are opened, and the API server ends its work on the new API."""
+    """Makes requests that are not measured, so that connections are open and the API server has set up the new API."""
     site.say(f"warming up: {_WARM} requests")
     names = [f"warm-{number}" for number in range(_WARM)]
     async with site.watch() as watch:
@@ -81,7 +81,7 @@ async def warm_up(site: Site) -> None:
 
 
 async def idle(site: Site, count: int) -> Idle:
-    """One request after another, each when the one before is done."""
+    """Makes one request after another, each when the one before is done."""
     site.say(f"idle: {count} requests, one after another")
     result = Idle()
     async with site.watch() as watch:
@@ -103,7 +103,7 @@ async def idle(site: Site, count: int) -> Idle:
 
 
 async def failing(site: Site, count: int) -> list[float]:
-    """Seconds from an edit that a template cannot render to the failure in the status."""
+    """The seconds from an edit that a template cannot render to the failure in the status."""
     site.say(f"failing template: {count} edits")
     name, found = "failing", []
     async with site.watch() as watch:
@@ -120,7 +120,7 @@ async def failing(site: Site, count: int) -> list[float]:
 
 
 async def burst(site: Site, prefix: str, count: int) -> Burst:
-    """All requests at once."""
+    """Makes all requests at once."""
     site.say(f"burst: {count} requests at once")
     assert site.operator is not None
     names = [f"{prefix}-{number}" for number in range(count)]
@@ -156,7 +156,7 @@ async def burst(site: Site, prefix: str, count: int) -> Burst:
 
 
 async def restart(site: Site) -> Restart:
-    """Ends the operator and starts another."""
+    """Ends the operator and starts another one."""
     count = len((await site.client.list(API, NAMESPACE)).items)
     site.say(f"restart: with {count} requests that want nothing")
     await site.end_operator()
@@ -183,7 +183,7 @@ async def restart(site: Site) -> Restart:
 
 
 async def _edit(site: Site, name: str, size: str) -> int:
-    """Changes a request's size; answers its new generation."""
+    """Changes the size of a request. Returns its new generation."""
     live = await site.client.merge_patch(API, name, {"spec": {"size": size}}, namespace=NAMESPACE)
     generation: int = live["metadata"]["generation"]
     return generation

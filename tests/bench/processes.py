@@ -1,12 +1,12 @@
-"""What a process and all its children cost, read from /proc.
+"""Reads from /proc what a process and all its children cost.
 
-The render workers and the git commands are children of the operator and belong to it. What a child has used stays
-countable after its end (its parent's ``cutime``), so short commands are not missed between two looks.
+The render workers and the git commands are children of the operator and count as part of it. What a child has used is
+still counted after its end (in its parent's ``cutime``), so that short commands are not missed between two reads.
 
-Memory is PSS: pages that several processes share are counted once, divided among them. Adding up RSS would count the
-interpreter of every render worker again. A child that has not begun its program yet still runs in its parent's memory
-(vfork); it is left out, or the operator would be counted twice whenever it starts a command. On machines without
-/proc everything here answers None.
+Memory is PSS: pages that several processes share are counted once and divided among them. Adding up RSS would count
+the interpreter of every render worker again. A child that has not started its program yet still runs in its parent's
+memory (vfork). It is left out, because otherwise the operator would be counted twice whenever it starts a command. On
+machines without /proc everything here returns None.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def available() -> bool:
-    """Whether this machine tells."""
+    """Whether this machine has /proc."""
     return (_PROC / "self" / "stat").exists()
 
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """One line of ``/proc/PID/stat``: whose child it is, and CPU seconds of its own and of its ended children."""
+    """One line of ``/proc/PID/stat``: the parent, and the CPU seconds of the process and of its ended children."""
 
     pid: int
     parent: int
@@ -40,12 +40,12 @@ class Stat:
 
     @property
     def cpu(self) -> float:
-        """Both together."""
+        """The CPU seconds of both together."""
         return self.own + self.ended
 
 
 def parse_stat(line: str, *, ticks: int = _TICKS) -> Stat:
-    """Read the line; the program's name in it may hold spaces and parentheses."""
+    """Read the line. The program's name in it may contain spaces and parentheses."""
     head, _, tail = line.rpartition(")")
     fields = tail.split()
     used, by_system, used_by_ended, by_system_for_ended = (int(text) / ticks for text in fields[11:15])
@@ -72,14 +72,14 @@ def family(pid: int, stats: dict[int, Stat]) -> list[Stat]:
 
 
 def cpu_seconds(pid: int) -> float | None:
-    """CPU time that a process and its children, ended ones too, have used."""
+    """The CPU time that a process and its children, including ended ones, have used, in seconds."""
     if not available():
         return None
     return sum(stat.cpu for stat in family(pid, _all()))
 
 
 def own_cpu_seconds(pid: int) -> float | None:
-    """CPU time of one process alone."""
+    """The CPU time of one process alone, in seconds."""
     try:
         return parse_stat((_PROC / str(pid) / "stat").read_text()).own
     except OSError:
@@ -87,13 +87,13 @@ def own_cpu_seconds(pid: int) -> float | None:
 
 
 class Neighbours:
-    """How busy programs that are not ours keep the machine, from now on."""
+    """Measures from now on how busy other programs keep the machine."""
 
     def __init__(self) -> None:
         self._began, self._before = time.monotonic(), self._used()
 
     def cores(self) -> float | None:
-        """Cores that they kept busy on average since the beginning."""
+        """The number of cores that they have kept busy on average since the beginning."""
         used = self._used()
         if used is None or self._before is None:
             return None
@@ -109,7 +109,7 @@ class Neighbours:
 
 
 def pss(pid: int) -> int:
-    """Proportional memory of one process in bytes; 0 when it is gone."""
+    """The proportional memory of one process in bytes; 0 when it is gone."""
     try:
         for line in (_PROC / str(pid) / "smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
@@ -132,7 +132,7 @@ def _all() -> dict[int, Stat]:
 
 
 def role(arguments: Sequence[str]) -> str:
-    """What a child is for: ``render worker``, or a git command by its name."""
+    """The role of a child: ``render worker``, or the name of a git command."""
     program = Path(arguments[0]).name
     if program == "git":
         skip = {"-c", "-C", "--git-dir"}
@@ -154,9 +154,9 @@ class Peak:
     """The most memory at one moment, in bytes.
 
     Attributes:
-        together: of the process and its children.
-        alone: of the process itself (at a moment of its own).
-        children: whose the rest of ``together`` was, by role.
+        together: the memory of the process and its children.
+        alone: the memory of the process itself (perhaps at another moment).
+        children: the memory of the children in ``together``, by role.
     """
 
     together: int = 0
@@ -166,7 +166,7 @@ class Peak:
 
 @dataclass(slots=True)
 class MemoryWatch:
-    """Samples a process and its children four times a second; a context manager."""
+    """A context manager that samples a process and its children four times a second."""
 
     pid: int
     interval: float = 0.25

@@ -1,6 +1,6 @@
-"""`python profiled.py FILE -m MODULE …`: as ``python -m MODULE …``, with a profile of its CPU time in FILE at the end.
+"""`python profiled.py FILE -m MODULE …`: like ``python -m MODULE …``, and writes a profile of the CPU time to FILE.
 
-The standard library's ``python -m cProfile`` counts wall time, which on a busy machine says how busy the others were.
+The standard library's ``python -m cProfile`` measures wall time, which on a busy machine depends on other programs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The load: requests of one Promise with three small files, sent as fast as the API server takes them, and watched."""
+"""The load: requests of a Promise with three small files, sent as fast as the API server accepts them, and watched."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ BAD_SIZE = "nowhere"
 
 
 def bench_promise() -> Object:
-    """A Promise with an API, one JinjaPipeline and three files; its templates do not know `BAD_SIZE`."""
+    """A Promise with an API, one JinjaPipeline and three files. Its templates fail with `BAD_SIZE`."""
     return promise(
         PROMISE_NAME,
         files=[{"path": path, "template": template} for path, template in _FILES.items()],
@@ -55,12 +55,12 @@ def bench_promise() -> Object:
 
 
 def bench_request(name: str) -> Object:
-    """A request of it."""
+    """A request of this Promise."""
     return request(PROMISE_NAME, name, NAMESPACE, size=GOOD_SIZE)
 
 
 async def send(client: Client, names: Iterable[str]) -> None:
-    """Creates requests, 32 in flight."""
+    """Creates requests, with 32 calls in flight."""
     waiting = iter(names)
 
     async def sender() -> None:
@@ -73,7 +73,7 @@ async def send(client: Client, names: Iterable[str]) -> None:
 
 
 class RequestWatch:
-    """What the API server says of the requests, and when it said so. A context manager."""
+    """A context manager that watches the requests and notes when they changed."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -95,7 +95,7 @@ class RequestWatch:
                 await self._task
 
     async def until(self, name: str, test: Callable[[Mapping[str, Any]], bool], *, within: float) -> float:
-        """When a request passed a test, on the clock of `time.monotonic`. Raises TimeoutError."""
+        """The time at which a request passed a test, on the clock of `time.monotonic`. Raises TimeoutError."""
         async with asyncio.timeout(within):
             while True:
                 self._news.clear()
@@ -106,7 +106,7 @@ class RequestWatch:
                 await self._news.wait()
 
     async def until_ready(self, names: Iterable[str], *, within: float) -> float:
-        """When the last of the requests became Ready for the first time. Raises TimeoutError."""
+        """The time at which the last of the requests became Ready for the first time. Raises TimeoutError."""
         wanted = list(names)
         async with asyncio.timeout(within):
             while True:
@@ -148,7 +148,7 @@ class RequestWatch:
 
 
 def has_failure(generation: int) -> Callable[[Mapping[str, Any]], bool]:
-    """Whether ``status.troth.failure`` speaks of this generation."""
+    """A test for requests: whether ``status.troth.failure`` is about this generation."""
 
     def test(obj: Mapping[str, Any]) -> bool:
         observed = (obj.get("status") or {}).get("observedGeneration")

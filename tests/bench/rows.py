@@ -1,7 +1,7 @@
-"""From figures to rows: what each is compared with.
+"""Turns figures into rows of the table, with what each is compared with.
 
-Targets are those of the design. Kratix's figures were measured on such a machine (2 cores, API server and Git beside
-it) with a real node, one pipeline container and three files; docs/benchmarks.md says how.
+The targets are those of the design. Kratix's figures were measured on a similar machine (2 cores, with the API server
+and Git on it) with a real node, one pipeline container and three files; docs/benchmarks.md says how.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def idle_section(result: Idle, bare: Bare | None) -> Section:
 
 
 def burst_section(result: Burst, bare: Bare | None) -> Section:
-    """Many requests at once; the targets that depend on how many hold for 50 and for 1,000."""
+    """Many requests at once. The targets that depend on their number are defined for 50 and for 1,000."""
     count = result.requests
     seconds, commits = {SMALL: (3.0, 5.0), LARGE: (40.0, 40.0)}.get(count, (None, None))
     alone = bare.bursts.get(count) if bare else None
@@ -103,7 +103,7 @@ def burst_section(result: Burst, bare: Bare | None) -> Section:
 
 
 def restart_section(result: Restart, bare: Bare | None) -> Section:
-    """A restart beside requests that want nothing."""
+    """A restart while no request has changed."""
     rows = [
         Row("API writes", result.writes, "", 0, inclusive=True, kratix="4 to 6 a request"),
         Row("commits", result.commits, "", 0, inclusive=True, kratix="0"),
@@ -139,7 +139,7 @@ def failing_section(times: Sequence[float], bare: Bare | None) -> Section:
 
 
 def bare_section(bare: Bare) -> Section:
-    """How the last column came about."""
+    """An explanation of the last column."""
     text = f"the last column was measured at the end, without an operator; {_others(bare.others)}"
     return Section("Bare limit", [], [text])
 

@@ -1,7 +1,7 @@
-"""Where it is measured: a control plane, a Git server over http, and the operator as a process of its own.
+"""Sets up a benchmark: a control plane, a Git server over http, and the operator as a separate process.
 
-The operator logs in as a user of its own, so that the audit log tells its writes from ours. Everything lives in one
-temporary folder and goes away with it.
+The operator logs in as a different user, so that its writes can be distinguished from ours in the audit log.
+Everything is in one temporary folder and is removed with it.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Site:
     """Everything that a measurement needs.
 
     Attributes:
-        operator: the running one; None while there is none.
-        profiles: a folder for a profile of each operator process; None to measure it as it is.
+        operator: the running operator; None while it does not run.
+        profiles: a folder for a profile of each operator process; None to run it without a profiler.
     """
 
     plane: ControlPlane
@@ -77,7 +77,7 @@ class Site:
         self.operator.wait_ready(60)
 
     async def end_operator(self) -> None:
-        """Ends it politely, as a rolling update does."""
+        """Ends the operator gracefully, as a rolling update does."""
         operator, self.operator = self.operator, None
         if operator is not None:
             await asyncio.to_thread(operator.terminate, 60)
@@ -96,7 +96,7 @@ class Site:
         return RequestWatch(self.client)
 
     def span(self) -> Span:
-        """Counts from now on what the operator does; made before its start, everything that it does."""
+        """Counts from now on what the operator does. If it has not been started yet, everything is counted."""
         return Span(self)
 
     def tail(self) -> str:
@@ -106,7 +106,7 @@ class Site:
 
 
 class Span:
-    """What the operator has cost since a moment: API calls, commits, reconciles, CPU; and who else was busy."""
+    """What the operator has cost since a moment: API calls, commits, reconciles, CPU; and how busy others were."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -123,7 +123,7 @@ class Span:
 
     @property
     def began(self) -> float:
-        """When, on the clock of `time.monotonic`."""
+        """The beginning, on the clock of `time.monotonic`."""
         return self._began
 
     @property
@@ -137,25 +137,25 @@ class Span:
         return self._site.operator
 
     def commits(self) -> int:
-        """How many commits were made. Blocking."""
+        """How many commits were made. This blocks."""
         return self._site.commits.count(self._head)
 
     def cpu(self) -> float | None:
-        """Seconds of the operator and its children."""
+        """The CPU seconds of the operator and its children."""
         used = cpu_seconds(self._operator.pid)
         return None if used is None or self._cpu is None else used - self._cpu
 
     def own_cpu(self) -> float | None:
-        """Seconds of the operator's own process."""
+        """The CPU seconds of the operator's own process."""
         used = own_cpu_seconds(self._operator.pid)
         return None if used is None or self._own_cpu is None else used - self._own_cpu
 
     def others(self) -> float | None:
-        """How many cores programs that are not ours kept busy, on average."""
+        """How many cores other programs have kept busy on average."""
         return self._neighbours.cores()
 
     async def until_quiet(self, *, within: float = 180) -> float:
-        """Waits until nothing was reconciled or written for 3 s; answers when the last thing happened."""
+        """Waits until nothing was reconciled or written for 3 s. Returns the time of the last event."""
         self.settled = time.monotonic()
         async with asyncio.timeout(within):
             while time.monotonic() - self.settled < _QUIET:
@@ -168,7 +168,7 @@ class Span:
         fresh = self._audit.read()
         self.entries += fresh
         if writes_of(fresh, USER):
-            return True  # each look at its metrics costs the operator some milliseconds: none more than needed
+            return True  # reading its metrics costs the operator some milliseconds, so it is not done without need
         metrics = self._operator.metrics()
         if not metrics:
             raise RuntimeError(f"the operator does not answer; the end of its log:\n{self._site.tail()}")
@@ -180,7 +180,7 @@ class Span:
 
 @asynccontextmanager
 async def open_site(say: Say, *, profiles: Path | None) -> AsyncIterator[Site]:
-    """Starts everything, and ends it whatever happens."""
+    """Starts everything, and always ends it."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="troth-bench-", ignore_cleanup_errors=True)))
         say("starting etcd, kube-apiserver and a Git server")

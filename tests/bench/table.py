@@ -1,4 +1,4 @@
-"""The table that `make bench` prints: plain text, with colours where a person reads it."""
+"""Formats the table of `make bench` as plain text, with colours on a terminal."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Row:
     """One figure.
 
     Attributes:
-        what: what it is.
-        value: in `unit`; None when it could not be measured on this machine.
-        unit: ``s``, ``ms``, ``MiB`` or "" for a count.
+        what: the name of the figure.
+        value: its value in `unit`; None when it could not be measured on this machine.
+        unit: ``s``, ``ms`` or ``MiB``; empty for a count.
         target: the limit.
-        inclusive: whether the limit itself is still good.
+        inclusive: whether the limit itself still meets the target.
         kratix: Kratix's figure for the same, as text.
-        bare: the same without an operator, in `unit`.
+        bare: the figure of the loop without an operator, in `unit`.
     """
 
     what: str
@@ -35,7 +35,7 @@ class Row:
 
     @property
     def ok(self) -> bool | None:
-        """Whether the target is reached; None without a target or a value."""
+        """Whether the target is met; None without a target or a value."""
         if self.target is None or self.value is None:
             return None
         return self.value <= self.target if self.inclusive else self.value < self.target
@@ -51,7 +51,7 @@ class Section:
 
 
 def show(value: float | None, unit: str) -> str:
-    """A value for people: three digits are enough, a count that is one stays one."""
+    """A value for people, with three digits. A count stays a whole number."""
     if value is None:
         return "-"
     if float(value).is_integer() or abs(value) >= 100:

@@ -1,4 +1,4 @@
-"""Attacks on a running operator: one file for each kind that SECURITY.md's table promises to contain.
+"""Attacks on a running operator, with one file for each kind of attack in SECURITY.md's table.
 
-What needs no API server is attacked in tests/unit beside the code that has to hold.
+Attacks that do not need an API server are in tests/unit, next to the tests of the code that is attacked.
 """

@@ -1,4 +1,4 @@
-"""What several tests of hostile hands begin with."""
+"""Fixtures that several tests of attacks share."""
 
 from __future__ import annotations
 

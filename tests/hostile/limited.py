@@ -1,4 +1,4 @@
-"""An operator under the memory limit that the chart gives its pod."""
+"""Runs an operator under the memory limit of the chart's pod."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def chart_limit() -> int:
 
 @dataclass
 class Limited:
-    """An operator under the limit."""
+    """An operator under the memory limit."""
 
     control_plane: ControlPlane
     limit: MemoryLimit
@@ -57,9 +57,9 @@ class Limited:
 
 @contextmanager
 def running_limited(control_plane: ControlPlane, folder: Path, flags: Sequence[str] = POLLS) -> Iterator[Limited]:
-    """A running operator under the limit, which must not have logged a traceback when it is ended.
+    """A running operator under the limit. It is an error if it has logged a traceback by the end.
 
-    Skips the test on a machine that lets no control group be made.
+    Skips the test on a machine that does not allow a control group to be made.
     """
     with ExitStack() as stack:
         try:

@@ -1,1 +1,1 @@
-"""Every reader of foreign bytes gets bytes that nobody wrote on purpose, for seconds or for as long as you like."""
+"""Fuzzers that give random bytes to every reader of foreign bytes, for some seconds or as long as you like."""

@@ -1,12 +1,12 @@
-"""Tries a reader: first what is kept of earlier days, then new inputs until the time is over.
+"""Tries a reader: first with the inputs that were kept, then with new ones until the time is over.
 
-A check is a function of bytes that returns when the reader does what it promises, and raises when it does not. What it
-is given are seeds that somebody wrote, cut, repeated and mixed with tokens of the format; hypothesis makes the smallest
-input of what fails. `make fuzz SECONDS=60` takes so many seconds for each reader, and keeps what it finds in
-`tests/data/corpus/<reader>/`, where it is tried first from then on.
+A check is a function of bytes that returns if the reader does what it promises, and raises an exception if it does
+not. Its inputs are seeds that somebody wrote, which are cut, repeated and mixed with tokens of the format; hypothesis
+shrinks the inputs that fail. `make fuzz SECONDS=60` takes this many seconds for each reader, and keeps what it finds
+in `tests/data/corpus/<reader>/`, which is tried first from then on.
 
-Rejected: atheris, which measures coverage of C code and has no release for each Python that is supported; a database of
-hypothesis' as the corpus, which another version cannot read.
+Rejected: atheris, which measures the coverage of C code and does not have a release for every supported Python; and a
+database of hypothesis as the corpus, which another version of hypothesis cannot read.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ Check = Callable[[bytes], None]
 def fuzz(
     reader: str, check: Check, *, seeds: Sequence[bytes], tokens: Sequence[bytes] = (), reads: int = 1
 ) -> None:
-    """Tries a reader; raises what its check raises first.
+    """Tries a reader, and raises the first exception of its check.
 
     Args:
-        reader: its name, and that of its folder in the corpus.
-        check: raises when the reader does not do with the bytes what it promises.
-        seeds: inputs to begin with.
-        tokens: what has a meaning in the format.
-        reads: how many times the check has the same bytes read; each may take a second of a processor.
+        reader: its name, which is also the name of its folder in the corpus.
+        check: raises an exception when the reader does not do what it promises with the bytes.
+        seeds: the inputs to begin with.
+        tokens: texts that have a meaning in the format.
+        reads: how many times the check reads the same bytes. Each time may take one second of processor time.
     """
     kept = sorted((CORPUS / reader).glob("*"))
     for file in kept:
@@ -70,7 +70,7 @@ def fuzz(
         while time.process_time() < end:
             try_one()
     except BaseException:
-        if _KEEPS and tried:  # the last one is the smallest one
+        if _KEEPS and tried:  # the last input is the smallest one
             place = CORPUS / reader / hashlib.sha256(tried[0]).hexdigest()[:16]
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(tried[0])

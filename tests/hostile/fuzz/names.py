@@ -1,4 +1,4 @@
-"""Names of files that no tool would give: all that Git and a file system can hold."""
+"""Strange names of files: everything that Git and a file system allow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an error may say, and the tokens of what others write."""
+"""Checks the messages of errors, and has the tokens of the formats that others write."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ YAML_TOKENS: Final = [
 
 
 def require_good_words(error: BaseException) -> None:
-    """An error may stand in a condition and in a log: short, on one line, and without the secret that it is about."""
+    """Checks that a message can be put into a condition and a log: short, on one line, and without the secret."""
     text = str(error)
     assert text
     assert not CONTROL.search(text), text
     assert len(text) < 3000
-    text.encode()  # half of a character could not be written into a condition
+    text.encode()  # a lone surrogate could not be written into a condition
     at: BaseException | None = error
     while at is not None:
         assert MARKER not in f"{at} {at!r}"
