@@ -55,7 +55,7 @@ def one_file_at(destination: Destination, path: str, address: str) -> OneFile | 
 
 
 def has_one_file(destination: Destination) -> bool:
-    """Whether everything on a Destination is in one file. A cluster that is written to directly has no files."""
+    """Whether everything on a Destination is in one file. This is never so in a cluster, which does not have files."""
     return destination.mode == AGGREGATED and destination.store.holds_files
 
 

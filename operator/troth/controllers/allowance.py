@@ -18,7 +18,7 @@ from troth.engine.placement.work import decode_content
 
 
 def note_of(destination: Destination | None) -> str | None:
-    """The annotation's value for the rules of a Destination; None when the Destination has no rules."""
+    """The annotation's value for the rules of a Destination; None when the Destination does not have rules."""
     return fingerprint(destination.allow) if destination and destination.allow else None
 
 

@@ -68,7 +68,7 @@ class Caches:
         """The informer of a kind, whose objects are the views that its row in `troth.controllers.kinds` makes.
 
         Raises:
-            KeyError: the kind has no row.
+            KeyError: the kind does not have a row.
         """
         return cast("Informer[T]", self.informers[resource.name])
 

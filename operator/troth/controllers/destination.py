@@ -6,7 +6,8 @@ The files of the Destination itself (canaries, or the placeholders that keep its
 that a Destination that changes its path or its store leaves nothing behind. They are moved as those of placements are,
 by a plan (`troth.engine.placement.moves`).
 
-Unlike the record of a placement, this record does not have a seal: Destinations belong to the cluster, and whoever may
+Unlike the record of a placement, this record does not have a seal: Destinations belong to the cluster, and a user who
+may
 write their status may also write their spec, and so decides anyway what is written where.
 """
 

@@ -152,7 +152,7 @@ def _as_one_file(destination: Destination) -> object:
 
 
 def readiness(obj: Any) -> tuple[str]:
-    """The index value of an object's ``Ready``: status and reason, or ``Unknown/`` while it has no such condition."""
+    """The index value of an object's ``Ready``: status and reason, or ``Unknown/`` before it has the condition."""
     ready = find_condition(obj.status.get("conditions"), READY) or {}
     return (f"{ready.get('status') or 'Unknown'}/{ready.get('reason') or ''}",)
 

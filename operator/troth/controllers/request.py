@@ -169,7 +169,7 @@ class RequestReconciler:
         """Puts the Promise's label on a request that waits for its Promise, so that it can be found by the label."""
         if live.metadata.labels.get(names.PROMISE_NAME) == live.api.promise:
             return live
-        with contextlib.suppress(Conflict, *REFUSALS):  # the status about the Promise is written all the same
+        with contextlib.suppress(Conflict, *REFUSALS):  # even then the status about the Promise is written
             await self._set_metadata(live, live.metadata.finalizers, {names.PROMISE_NAME: live.api.promise})
         return live.reread()
 

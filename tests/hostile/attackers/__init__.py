@@ -1,8 +1,8 @@
-"""Hostile hands, each of which strikes again and again.
+"""Attackers, each of which attacks again and again.
 
-An attack is an asynchronous generator: up to its first ``yield`` it makes what it needs, and between any two of them
-it strikes once. It never ends by itself; whoever drives it decides how often it strikes and when it is over. What it
-leaves behind is in a namespace of `Ground`, or was made with its `Platform`, so that somebody else can take it away.
+An attack is an asynchronous generator: before its first ``yield`` it makes what it needs, and between two of them it
+attacks once. It never ends by itself; the caller decides how often it attacks and when it ends. What it leaves behind
+is in a namespace of `Ground`, or was made with its `Platform`, so that the caller can remove it.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ IN_FLIGHT = 8
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """Where attackers stand.
+    """What attackers share.
 
     Attributes:
-        platform: makes what lies in no namespace, and knows it.
-        hand: writes what Python would not.
+        platform: makes objects without a namespace, and remembers them.
+        hand: writes objects that Python could not write.
         server: serves the repositories.
-        folder: for files of theirs.
-        name: begins the names of all that they make.
-        namespaces: those that they have made.
+        folder: a folder for files of the attackers.
+        name: the beginning of the names of everything that they make.
+        namespaces: the namespaces that they have made.
     """
 
     platform: Platform
@@ -50,19 +50,19 @@ class Ground:
         return self.platform.client
 
     async def namespace(self, suffix: str) -> str:
-        """A namespace that somebody hostile may edit."""
+        """Makes a namespace that an attacker may edit."""
         name = f"{self.name}{suffix}"
         await self.client.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         self.namespaces.append(name)
         return name
 
     async def corner(self, suffix: str, *, at: Mapping[str, Any] | None = None, **spec: Any) -> Corner:
-        """A namespace, a repository and a Promise with requests in the one that are written to the other.
+        """Makes a namespace, a repository, and a Promise whose requests are written from the one to the other.
 
         Args:
-            suffix: of the name that they all have.
+            suffix: the suffix of the name that all of them have.
             at: the spec of the Destination.
-            spec: what `promise` takes.
+            spec: the arguments of `promise`.
         """
         name = await self.namespace(suffix)
         repository = Repository(await asyncio.to_thread(self.server.create_repository, name))
@@ -78,13 +78,13 @@ Attack = Callable[[Ground], AsyncGenerator[None, None]]
 
 @contextlib.contextmanager
 def tried() -> Iterator[None]:
-    """What the API server refuses, or is too slow for, was tried all the same."""
+    """Ignores that the API server refuses something, or is too slow for it: it was tried."""
     with contextlib.suppress(KubeError, Refused):
         yield
 
 
 async def flood(client: Client, promise_name: str, namespace: str, specs: list[Object]) -> None:
-    """Creates a request ``r<number>`` with each of the specs, a few at once."""
+    """Creates a request ``r<number>`` for each of the specs, a few at once."""
     numbered = iter(enumerate(specs))
 
     async def send() -> None:

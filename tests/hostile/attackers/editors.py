@@ -1,4 +1,4 @@
-"""Who may edit one namespace: Works, placements and statuses made by hand, bombs in them, and Secrets of all kinds."""
+"""Attackers who may edit one namespace: forged Works, placements and statuses, bombs in them, and broken Secrets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FORGED_STATUS: Object = {
 
 
 async def works_and_placements_made_by_hand(ground: Ground) -> AsyncGenerator[None, None]:
-    """And edits of those that are genuine, of their statuses, and of the request's."""
+    """Forges Works and placements, and edits genuine ones, their statuses, and the status of the request."""
     corner = await ground.corner("forged")
     await flood(ground.client, corner.name, corner.name, [{"size": "small"}] * 3)
     for number in range(3):
@@ -54,7 +54,7 @@ async def works_and_placements_made_by_hand(ground: Ground) -> AsyncGenerator[No
 
 
 async def works_that_hold_bombs(ground: Ground) -> AsyncGenerator[None, None]:
-    """Twenty-nine times 32 MiB of zeros, and thousands of groups."""
+    """Creates Works with twenty-nine times 32 MiB of zeros, and with thousands of groups."""
     name = await ground.namespace("bombs")
     corner = Corner(ground.platform, Repository(ground.folder / f"{name}.git"), name)
     bombs = corner.work("bombs")["spec"]["workloadGroups"]
@@ -80,7 +80,7 @@ async def works_that_hold_bombs(ground: Ground) -> AsyncGenerator[None, None]:
 
 
 async def secrets_that_are_broken(ground: Ground) -> AsyncGenerator[None, None]:
-    """Twenty stores, whose Secrets change from one kind of rubbish to the next."""
+    """Creates twenty stores, whose Secrets change from one kind of rubbish to the next."""
     namespace = await ground.namespace("secrets")
     kinds = broken()
 

@@ -1,4 +1,4 @@
-"""Who makes requests in one namespace, and who writes Promises: too many, slow, large or deep ones, and in disguise."""
+"""Attackers who make requests in one namespace, or write Promises: too many, slow, large, deep or disguised ones."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ def pipeline(name: str, files: list[Object]) -> Object:
 
 
 def of_pipelines(*pipelines: Object) -> Object:
-    """The workflows of a Promise whose requests go through these."""
+    """The workflows of a Promise whose requests are rendered by these pipelines."""
     return {"resource": {"configure": list(pipelines)}}
 
 
 def seven_megabytes(path: str = "text") -> Object:
-    """A file template that gives five files of 1.4 MB each, which gzip makes small."""
+    """A file template that renders five files of 1.4 MB each, which gzip makes small."""
     return {"path": path + "-{{ index }}.txt", "template": TEXT, "forEach": "{{ range(5) | list }}"}
 
 
 def slow_promise(name: str, *, edition: int = 0) -> Object:
-    """A Promise without an API, whose own pipeline does not end, and is another one in each edition."""
+    """A Promise without an API, whose own pipeline does not end, and differs in each edition."""
     template = f"kind: A\nb: {name}-{edition}{LOOP}\n"
     return _without_api(
         name, {"promise": {"configure": [pipeline("own", [{"path": "a.yaml", "template": template}])]}}
@@ -55,7 +55,7 @@ def slow_promise(name: str, *, edition: int = 0) -> Object:
 
 
 async def requests_that_time_out(ground: Ground) -> AsyncGenerator[None, None]:
-    """Two hundred of them, and one of them is edited again and again."""
+    """Creates two hundred requests that time out, and edits one of them again and again."""
     corner = await ground.corner("endless", template=TIMES_OUT)
     yield
     await flood(ground.client, corner.name, corner.name, [{"n": _NEVER + n} for n in range(200)])
@@ -74,7 +74,7 @@ async def requests_that_cannot_be_interrupted(ground: Ground) -> AsyncGenerator[
 
 
 async def requests_that_backtrack(ground: Ground) -> AsyncGenerator[None, None]:
-    """After a pipeline that has rendered a password, which belongs into nobody else's files."""
+    """Creates them with a first pipeline that renders a password, which must not appear in anybody else's files."""
     first = pipeline("first", [{"path": "secret.yaml", "template": "kind: A\npassword: {{ spec.password }}\n"}])
     second = pipeline("second", [{"path": "second.yaml", "template": BACKTRACKS}])
     corner = await ground.corner("regex", workflows=of_pipelines(first, second))
@@ -87,7 +87,7 @@ async def requests_that_backtrack(ground: Ground) -> AsyncGenerator[None, None]:
 
 
 async def requests_that_render_much(ground: Ground) -> AsyncGenerator[None, None]:
-    """Megabytes of text, and lists that fill the memory."""
+    """Creates requests that render megabytes of text, and lists that fill the memory."""
     greedy = {"path": "greedy.yaml", "when": "{{ spec.greedy }}", "template": "a: " + FILLS_MEMORY}
     corner = await ground.corner("texts", files=[seven_megabytes(), greedy])
     yield
@@ -111,7 +111,7 @@ async def requests_that_nest_deep(ground: Ground) -> AsyncGenerator[None, None]:
 
 
 async def requests_without_end(ground: Ground) -> AsyncGenerator[None, None]:
-    """Eight that are well, and are edited all the time."""
+    """Creates eight requests that are correct, and edits them all the time."""
     corner = await ground.corner("edits")
     yield
     await flood(ground.client, corner.name, corner.name, [{"size": "0"}] * 8)
@@ -122,7 +122,7 @@ async def requests_without_end(ground: Ground) -> AsyncGenerator[None, None]:
 
 
 async def values_that_would_be_documents(ground: Ground) -> AsyncGenerator[None, None]:
-    """In files that are joined, in names of files, and on a cluster."""
+    """Tries such values in files that are joined, in names of files, and on a cluster."""
     files = [
         {"path": "{{ spec.path }}", "template": "a: {{ spec.note }}\n"},
         {"path": "NOTES.txt", "template": "{{ spec.note }}"},
@@ -151,7 +151,7 @@ async def values_that_would_be_documents(ground: Ground) -> AsyncGenerator[None,
 
 
 async def promises_that_time_out(ground: Ground) -> AsyncGenerator[None, None]:
-    """Twenty whose own pipelines do not end, and which are edited while they wait."""
+    """Creates twenty Promises whose own pipelines do not end, and edits them while they wait."""
 
     yield
     for number in range(20):
@@ -166,7 +166,7 @@ async def promises_that_time_out(ground: Ground) -> AsyncGenerator[None, None]:
 
 
 async def promises_beyond_the_bounds(ground: Ground) -> AsyncGenerator[None, None]:
-    """Too deep, with an API of Kubernetes, or with Works in a namespace of the cluster."""
+    """Creates Promises that are nested too deeply, use an API of Kubernetes, or keep Works in a system namespace."""
     for letter, group in (("k", "k8s.io"), ("t", "platform.kratix.io")):
         name = f"{ground.name}{letter}"
         body = promise(name)

@@ -1,4 +1,4 @@
-"""Who pushes to a repository of a store, and who runs a Git server."""
+"""Attackers who push to the repository of a store, or run a Git server."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _PATIENCE = 60.0
 
 
 async def pushes_of_hostile_records(ground: Ground) -> AsyncGenerator[None, None]:
-    """The record of the mode ``none``, and links, and the files of Troth replaced, in commits on the same branch."""
+    """Pushes commits that replace the record of the mode ``none`` and Troth's own files, and that contain links."""
     template = {"path": "{{ name }}.yaml", "template": "a: {{ spec.size }}\n"}
     corner = await ground.corner("pushed", files=[template], at={"filepath": {"mode": "none"}})
     await flood(ground.client, corner.name, corner.name, [{"size": "0"}] * 4)
@@ -51,13 +51,13 @@ async def pushes_of_hostile_records(ground: Ground) -> AsyncGenerator[None, None
 
 
 def push(repository: Repository, path: str, content: str) -> None:
-    """One file and a link beside it, as a commit on top of main whatever is there; blocking."""
+    """Pushes one file, and a link next to it, in a commit on top of main, whatever is there. This blocks."""
     parts = [
         "commit refs/heads/main\ncommitter stranger <s@example.com> now\ndata 1\nx\nfrom refs/heads/main^0\n",
         f"M 100644 inline {path}\ndata {len(content)}\n{content}\n",
         f"M 120000 inline {path}.link\ndata 11\n/etc/passwd\n",
     ]
-    with contextlib.suppress(subprocess.CalledProcessError):  # Troth pushed meanwhile: the next strike comes
+    with contextlib.suppress(subprocess.CalledProcessError):  # Troth has pushed meanwhile; the next attack follows
         git(repository.path, "fast-import", "--quiet", "--date-format=now", stdin="".join(parts).encode())
 
 
@@ -65,7 +65,7 @@ def push(repository: Repository, path: str, content: str) -> None:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers by the first part of the path."""
+    """Answers as the first part of the path says."""
 
     protocol_version = "HTTP/1.1"
     timeout = _PATIENCE
@@ -124,7 +124,7 @@ BEHAVIOURS = ("redirects", "hangs", "trickles", "stutters", "shouts", "pours")
 
 @contextlib.contextmanager
 def hostile_server() -> Iterator[str]:
-    """A Git server that behaves as the first part of a path says; its address."""
+    """Runs a Git server that behaves as the first part of a path says, and yields its address."""
     ended = threading.Event()
     handler = type("Handler", (_Handler,), {"ended": ended})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -141,7 +141,7 @@ def hostile_server() -> Iterator[str]:
 
 
 async def servers_that_misbehave(ground: Ground) -> AsyncGenerator[None, None]:
-    """Each with a store and a Destination, and requests that are to be written to all of them."""
+    """Makes a store and a Destination for each of them, and requests that are to be written to all of them."""
     name = await ground.namespace("served")
     with hostile_server() as address:
         for behaviour in BEHAVIOURS:

@@ -1,4 +1,4 @@
-"""The demo: everything that Troth does, in the open, within a minute."""
+"""The demo, which shows everything that Troth does within a minute."""
 
 from troth.dev.demo.errors import DemoFailed
 from troth.dev.demo.screen import Screen

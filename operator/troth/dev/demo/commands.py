@@ -1,7 +1,7 @@
-"""Real commands, shown as they are typed, with what they said.
+"""Runs real commands, and shows them as people would type them, with their output.
 
-No shell is involved: a pipeline is one process after the other, and what is shown is quoted from the lists that
-are run.
+A shell is not used: the programs of a pipeline are run one after the other, and the text that is shown is made from
+the lists of words that are run.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class Commands:
 
     Args:
         folder: their working folder.
-        environment: their environment; variables of a surrounding git are taken out.
-        progress: where is shown that one takes long.
+        environment: their environment, from which the variables of an outer git are removed.
+        progress: shows that a command takes long.
         announce: called with the quoted words of each command line before it runs.
-        show: called with the output, unless a call says otherwise.
+        show: called with the output, unless a call of `run` has another function.
     """
 
     def __init__(
@@ -58,16 +58,17 @@ class Commands:
         refused: bool = False,
         show: Shows | None = None,
     ) -> str:
-        """Show a command, run it, show what it said, and return that.
+        """Show a command, run it, show its output, and return that.
 
         Args:
-            command: program and arguments.
-            feeding: further commands; each gets the output of the one before as its input, and the last one's is shown.
-            refused: it has to end with another code than 0; otherwise it has to end with 0.
-            show: shows the output instead.
+            command: the program and its arguments.
+            feeding: more commands, each of which gets the output of the one before as its input. The output of the
+                last one is shown.
+            refused: whether it has to end with an exit code other than 0; otherwise it has to end with 0.
+            show: shows the output instead of the function of the constructor.
 
         Raises:
-            DemoFailed: it ended with another code than it has to, or not in time.
+            DemoFailed: it ended with the wrong exit code, or not in time.
         """
         words = [*map(_quoted, command)]
         for follower in feeding:
@@ -90,7 +91,7 @@ class Commands:
 
     @staticmethod
     def _found(command: Sequence[str]) -> Sequence[str]:
-        # The same troth that runs this, whether or not it is on the path.
+        # The same troth that runs this is used, whether it is on the path or not.
         return (*python_command("troth.cli"), *command[1:]) if command[0] == "troth" else command
 
     def _run(self, command: Sequence[str], data: bytes) -> CommandResult:
@@ -114,5 +115,5 @@ class Commands:
 
 
 def _quoted(word: str) -> str:
-    # As people write it, jsonpath='{.spec}': only the value is in quotes.
+    # Only the value is quoted, as people write it: jsonpath='{.spec}'.
     return "=".join(map(shlex.quote, word.split("=")))

@@ -1,4 +1,4 @@
-"""Why a demo ended early."""
+"""The error that ends a demo early."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from troth.dev.errors import DevError
 
 
 class DemoFailed(DevError):
-    """Something that the demo was about to show did not happen; the message says what was waited for and seen."""
+    """Something that the demo was about to show did not happen. The message says what was expected and seen."""

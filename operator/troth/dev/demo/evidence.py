@@ -1,8 +1,8 @@
-"""When things happened, by the word of those to whom they happened.
+"""Finds out when things happened, from the API server's audit log and from the repository.
 
-The API server's audit log says when it answered whom, and a branch's file says when it was moved: both by the clock
-of this machine. The times of the demo are taken from these two, so the start of kubectl, the polling of the demo and
-the operator's own opinion are not in them.
+The audit log says when the API server answered which client, and the file of a branch says when the branch was moved;
+both use the clock of this machine. The times of the demo are taken from these two, so they contain neither the start
+of kubectl nor the polling of the demo, and do not rely on what the operator says.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _AUDIT_DELAY = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A branch was moved.
+    """A move of a branch.
 
     Attributes:
-        commit: where it was moved to.
-        time: seconds since the epoch.
+        commit: the commit to which it was moved.
+        time: when it was moved, in seconds since the epoch.
     """
 
     commit: str
@@ -44,7 +44,7 @@ class Move:
 
 
 class Branch:
-    """Watches the branch ``main`` of a bare repository; a context manager."""
+    """A context manager that watches the branch ``main`` of a bare repository."""
 
     def __init__(self, repository: Path) -> None:
         self._repository = repository
@@ -67,16 +67,16 @@ class Branch:
 
     @property
     def head(self) -> str:
-        """The commit that the branch is at."""
+        """The newest commit of the branch."""
         return self._file.read_text().strip()
 
     def files(self, commit: str = "main") -> list[str]:
-        """The paths of all files of a commit."""
+        """The paths of all files in a commit."""
         names = self._git("ls-tree", "-r", "-z", "--name-only", commit)
         return [name for name in names.split("\0") if name]
 
     def read(self, path: str, commit: str = "main") -> str:
-        """A file of a commit."""
+        """The content of a file in a commit."""
         return self._git("show", f"{commit}:{path}")
 
     def changed(self, old: str, new: str) -> list[str]:
@@ -85,7 +85,7 @@ class Branch:
         return [name for name in names.split("\0") if name]
 
     def arrival(self, commit: str) -> float:
-        """When the branch had a commit, in seconds since the epoch.
+        """When the branch first had a commit, in seconds since the epoch.
 
         Raises:
             DemoFailed: it never had.
@@ -126,7 +126,7 @@ class Branch:
             self._look()
 
     def _look(self) -> None:
-        # Git replaces the file in one step: what was opened is whole, and its time is the time of its content.
+        # Git replaces the file in one step, so the opened file is complete, and its time is the time of its content.
         with self._guard, contextlib.suppress(FileNotFoundError), self._file.open() as file:
             moved, head = os.fstat(file.fileno()).st_mtime, file.read().strip()
             if not self._moves or self._moves[-1].commit != head:
@@ -134,22 +134,22 @@ class Branch:
 
 
 class Journal:
-    """What the API server has answered so far."""
+    """The requests that the API server has answered so far."""
 
     def __init__(self, path: Path) -> None:
         self._log = AuditLog(path)
         self._entries: list[AuditEntry] = []
 
     def asked(self, resource: str, name: str, since: float) -> float:
-        """When kubectl's first write to an object after ``since`` was done.
+        """The time of kubectl's first write to an object after ``since``, in seconds since the epoch.
 
         Args:
-            resource: its plural.
+            resource: the plural of its kind.
             name: its name.
-            since: seconds since the epoch, as the answer.
+            since: a time in seconds since the epoch.
 
         Raises:
-            DemoFailed: there was none.
+            DemoFailed: there was no such write.
         """
         return min(self._writes("kubectl", resource, name, since))
 
@@ -182,16 +182,16 @@ class Journal:
 
 
 def wait_for(what: str, look: Callable[[], T | None], *, check: Callable[[], None], within: float = 30.0) -> T:
-    """Call ``look`` until it answers with something, and return that.
+    """Call ``look`` until it returns something other than None, and return that.
 
     Args:
         what: what is waited for, for the message.
-        look: answers None as long as it is not there yet.
-        check: called between two looks; raises when waiting is in vain.
-        within: seconds.
+        look: returns None as long as the result is not there yet.
+        check: called between two calls of ``look``; raises an exception when waiting is in vain.
+        within: the deadline in seconds.
 
     Raises:
-        DemoFailed: time is up.
+        DemoFailed: the deadline has passed.
     """
     deadline = time.monotonic() + within
     while True:

@@ -1,6 +1,6 @@
-"""Whether what was shown is true: looked up in the API server and in the repository.
+"""Checks in the API server and in the repository that what the demo shows is true.
 
-Every wait has a deadline, looks after the programs meanwhile, and says what it waited for.
+Every wait has a deadline, checks meanwhile that the programs are running, and says what it waited for.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _FOLDER = "worker/resources/default/postgresql"
 
 
 class Proof:
-    """Looks behind the scenes of one demo.
+    """Makes the checks of one demo.
 
     Args:
-        stage: what runs.
-        branch: the branch that the operator writes to.
+        stage: the programs that run.
+        branch: the branch to which the operator writes.
     """
 
     def __init__(self, stage: Stage, branch: Branch) -> None:
@@ -33,26 +33,26 @@ class Proof:
         self._branch = branch
 
     def require(self, holds: bool, otherwise: str) -> None:
-        """Raises DemoFailed, saying ``otherwise``, when something does not hold."""
+        """Raises DemoFailed, with the message ``otherwise``, when something is not true."""
         if not holds:
             raise DemoFailed(otherwise)
 
     def wait(self, what: str, look: Callable[[], T | None]) -> T:
-        """Wait until ``look`` answers with something, and return that.
+        """Wait until ``look`` returns something other than None, and return that.
 
         Raises:
-            DemoFailed: it did not within 30 s.
+            DemoFailed: it did not do so within 30 s.
             ProcessFailed: one of the programs has ended meanwhile.
         """
         with self._stage.progress.step(f"waiting for {what}"):
             return wait_for(what, look, check=self._stage.check)
 
     def wait_gone(self, what: str, path: str) -> None:
-        """Wait until the API server knows nothing at a URL path."""
+        """Wait until the API server has nothing at a URL path."""
         self.wait(f"{what} to be gone", lambda: self.find(path) is None or None)
 
     def wait_settled(self, what: str, path: str, condition: str) -> None:
-        """Wait until the condition of the object at a URL path is True, of its present generation."""
+        """Wait until a condition of the object at a URL path is True for its present generation."""
 
         def look() -> bool | None:
             found = self.find(path) or {}
@@ -63,7 +63,7 @@ class Proof:
         self.wait(f"{what} to be {condition}", look)
 
     def find(self, path: str) -> Mapping[str, Any] | None:
-        """The object at a URL path; None when there is none."""
+        """The object at a URL path; None when it does not exist."""
         try:
             status, answer = self._stage.plane.api.request("GET", path)
         except (OSError, HTTPException) as error:
@@ -84,7 +84,7 @@ class Proof:
         return troth
 
     def commit(self, name: str, *, after: str = "") -> str:
-        """The commit that a request's status names, once that is another one than ``after``."""
+        """Wait until a request's status names another commit than ``after``, and return that commit."""
 
         def look() -> str | None:
             placements = self.status(name).get("placements") or [{}]
@@ -99,7 +99,7 @@ class Proof:
         return f"{_FOLDER}/{name}/instance/5058f/cluster.yaml"
 
     def require_files(self, name: str, files: list[str], commit: str) -> None:
-        """The commit holds exactly these files of a request, at Kratix's path."""
+        """Checks that a commit has exactly these files of a request, at Kratix's path."""
         wanted = [f"{_FOLDER}/{name}/instance/5058f/{file}" for file in files]
         self.require(self.files(name, commit) == wanted, f"{commit} was to hold {', '.join(wanted)}")
 
@@ -108,7 +108,7 @@ class Proof:
         return [path for path in self._branch.files(commit) if path.startswith(f"{_FOLDER}/{name}/")]
 
     def require_no_commit(self, since: str) -> None:
-        """The branch is where it was."""
+        """Checks that the branch has not moved."""
         head = self._branch.head
         self.require(head == since, f"no file differs, so there should be no commit, but there is {head}")
 

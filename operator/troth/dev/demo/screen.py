@@ -1,7 +1,7 @@
-"""How the demo looks: commands, what they said, and a few words in between.
+"""Prints the demo: commands, their output, and a few sentences in between.
 
-Colour only where a terminal is on the other end and NO_COLOR is not set; rich looks after that. Nothing is wider
-than 100 columns. Output is shown as it came, but for lines that are left out, and then an ellipsis says so.
+There is colour only on a terminal, and if NO_COLOR is not set; rich takes care of that. Nothing is wider than 100
+columns. Output is shown unchanged, except for lines that are left out, for which there is an ellipsis.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
 class Screen:
-    """Where the demo writes.
+    """The screen to which the demo writes.
 
     Args:
-        stream: standard output when absent.
+        stream: the stream; standard output when absent.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -35,25 +35,25 @@ class Screen:
         self._chapter = 0
 
     def title(self, text: str) -> None:
-        """The first lines."""
+        """Print the first lines."""
         self._console.print(Text(text, style="bold"))
 
     def chapter(self, title: str) -> None:
-        """Begin a chapter; they are numbered."""
+        """Begin a chapter. Chapters are numbered."""
         self._chapter += 1
         self._console.print()
         self._console.print(Text(f"{self._chapter}  {title}", style="bold cyan"))
 
     def say(self, text: str) -> None:
-        """A sentence of ours."""
+        """Print a sentence."""
         self._console.print()
         self._indented(Text(text, style="italic"))
 
     def command(self, words: Sequence[str]) -> None:
-        """A command that is about to be run.
+        """Print a command that is about to be run.
 
         Args:
-            words: its parts, quoted; a line is broken between two of them as in a shell script.
+            words: its quoted words. Long lines are broken between two of them, as in a shell script.
         """
         self._console.print()
         lines = _broken(words, self._console.width - _INDENT - len("$ "))
@@ -62,11 +62,11 @@ class Screen:
             self._indented(Text.assemble((prompt, "bold"), (line, "bold green")))
 
     def output(self, text: str, *, limit: int | None = None) -> None:
-        """What a command said.
+        """Print the output of a command.
 
         Args:
-            text: as it came.
-            limit: how many lines are shown; a line that says how many more there are stands for the rest.
+            text: the output.
+            limit: how many lines are shown. The rest is replaced by a line that says how many more there are.
         """
         lines = text.expandtabs().rstrip().splitlines()
         shown = lines if limit is None or len(lines) <= limit + 1 else lines[:limit]
@@ -76,14 +76,14 @@ class Screen:
             self._indented(Text(f"… {len(lines) - len(shown)} more lines", style="dim"))
 
     def diff(self, text: str) -> None:
-        """The same for a diff, in its usual colours; its long lines are cut."""
+        """Print a diff in the usual colours. Long lines are cut."""
         for line in text.expandtabs().rstrip().splitlines():
             shown = Text(line.rstrip(), style=_DIFF_STYLES.get(line[:1], ""))
             shown.truncate(self._console.width - _INDENT, overflow="ellipsis")
             self._indented(shown)
 
     def table(self, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """A table whose last column is set to the right."""
+        """Print a table whose last column is aligned to the right."""
         lines = [headings, *rows]
         widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
         self._console.print()
@@ -93,11 +93,11 @@ class Screen:
             self._indented(Text(text, style="bold" if number == 0 else ""))
 
     def gap(self) -> None:
-        """An empty line."""
+        """Print an empty line."""
         self._console.print()
 
     def _indented(self, text: Text) -> None:
-        """Wrapped between words, without the blanks that rich would fill its lines with."""
+        """Print text that is wrapped between words, without the blanks with which rich would fill the lines."""
         for line in text.wrap(self._console, self._console.width - _INDENT) or [Text()]:
             line.rstrip()
             shown = Text.assemble(" " * _INDENT, line) if line else line
@@ -105,7 +105,7 @@ class Screen:
 
 
 def _broken(words: Sequence[str], width: int) -> list[str]:
-    """A command in lines that a shell puts together again; an option stays with its value, and a pipe whole."""
+    """A command in lines that a shell joins again. An option stays with its value, and a pipe is not broken."""
     parts: list[str] = []
     for word in words:
         last = parts[-1] if parts else ""
@@ -128,14 +128,15 @@ def excerpt(yaml: str, *paths: str) -> str:
     """The lines of a YAML document, as kubectl prints it, that belong to these paths.
 
     Args:
-        yaml: in block style, indented by two.
-        paths: such as ``status.troth``: the key's own line, what is below it, and the keys above it.
+        yaml: the document in block style, indented by two.
+        paths: paths such as ``status.troth``. They stand for the key's own line, everything below it, and the keys
+            above it.
 
-    Returns: the lines in their order; where lines are left out, one with an ellipsis.
+    Returns: the lines in their order, with an ellipsis where lines are left out.
     """
     wanted = [tuple(path.split(".")) for path in paths]
     lines: list[str] = []
-    above: list[tuple[int, str]] = []  # the keys that the line stands below, with their indentation
+    above: list[tuple[int, str]] = []  # the keys above the line, with their indentation
     for line in yaml.splitlines():
         text = line.lstrip(" ")
         indent = len(line) - len(text)

@@ -1,7 +1,7 @@
-"""What runs while the demo plays: a control plane, a Git server, the operator; and a folder with what it applies.
+"""Starts what the demo needs: a control plane, a Git server, the operator, and a folder with the files to apply.
 
 The operator pushes over http with a user name and a password from a Secret, as it would to a Git host, and applies
-to the cluster that it runs in. All of it lives in the control plane's folder, which goes away even when this
+objects to the cluster that it runs in. Everything is in the control plane's folder, which is removed even when this
 process is killed.
 """
 
@@ -25,18 +25,18 @@ from troth.dev.progress import Progress
 from troth.dev.shipped import shipped_folder
 
 _FILES = Path(__file__).with_name("files")
-_LONG = 30.0  # what is quicker is shown while it lasts; the demo itself says what it took
+_LONG = 30.0  # quicker steps do not print how long they took; the demo itself says that
 _USER = "troth"
 _REPOSITORY = "gitops"
 
 
 class Stage:
-    """Everything that the demo starts; a context manager that ends it all.
+    """A context manager with everything that the demo starts, which it ends.
 
     Attributes:
-        progress: where is shown what takes long.
-        folder: where commands run: the files they name, the repository and the operator's log. Set by
-            `start_control_plane`, like the next two.
+        progress: shows what takes long.
+        folder: the folder in which commands run, with the files that they name, the repository and the operator's
+            log. It is set by `start_control_plane`, as are the next two.
         plane: the control plane.
         repository: the bare repository that the Git server serves.
     """
@@ -52,10 +52,10 @@ class Stage:
         self._operator: OperatorProcess | None = None
 
     def start_control_plane(self) -> None:
-        """Start etcd, kube-apiserver and the Git server, and lay out the files.
+        """Start etcd, kube-apiserver and the Git server, and write the files.
 
         Raises:
-            DevError: something did not come up; the message says what.
+            DevError: something did not start; the message says what.
         """
         if shutil.which("git") is None:
             raise DemoFailed("git is not installed; the operator and this demo need it")
@@ -77,7 +77,7 @@ class Stage:
         """Start the operator and wait until it reconciles.
 
         Raises:
-            ProcessFailed: it did not come up; the message holds the end of its log.
+            ProcessFailed: it did not start; the message contains the end of its log.
         """
         self._operator = OperatorProcess(
             kubeconfig=self.plane.kubeconfig,
@@ -94,11 +94,11 @@ class Stage:
 
     @property
     def operator_log(self) -> str:
-        """The last lines of the operator's log; empty before there is one."""
+        """The last lines of the operator's log; empty before it has been started."""
         return self._operator.tail() if self._operator is not None else ""
 
     def stop(self) -> None:
-        """End everything, the operator politely, and remove the folder. May be called twice."""
+        """End everything, the operator gracefully, and remove the folder. This may be called twice."""
         try:
             if self._operator is not None:
                 self._operator.end()
@@ -121,7 +121,7 @@ class Stage:
         self.stop()
 
     def _lay_out(self, **values: str) -> None:
-        """The files that the demo applies; the library's Promises are where they are."""
+        """Write the files that the demo applies. The library's Promises stay where they are."""
         (self.folder / "promises").symlink_to(shipped_folder("promises"), target_is_directory=True)
         for source in _FILES.glob("*.yaml"):
             text = source.read_text()

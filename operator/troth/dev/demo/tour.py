@@ -1,7 +1,7 @@
 """The demo itself, chapter by chapter. Each shows something and then proves that it happened.
 
-What is shown comes from commands that people would type. What is proved is looked up behind their backs, in the API
-server and in the repository, so that a demo that looks good and is wrong ends with a failure.
+What is shown comes from commands that people would type. What is proved is looked up separately, in the API server and
+in the repository, so that a demo that looks good but is wrong ends with a failure.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Tour:
     """One run of the demo.
 
     Args:
-        stage: what the demo starts; nothing has been started yet.
-        screen: where it is shown.
+        stage: what the demo starts. Nothing has been started yet.
+        screen: the screen on which it is shown.
     """
 
     def __init__(self, stage: Stage, screen: Screen) -> None:
@@ -46,10 +46,10 @@ class Tour:
         self._times: list[tuple[str, str, float]] = []
 
     def run(self) -> None:
-        """Everything, to the table at the end.
+        """Run all chapters, up to the table at the end.
 
         Raises:
-            DevError: something did not come up, or did not happen.
+            DevError: something did not start, or did not happen.
         """
         self._screen.title("Troth: from kubectl apply to manifests in Git. All that runs here is real.")
         self._screen.chapter("A control plane, the operator, and two places to write to")
@@ -283,7 +283,7 @@ class Tour:
         self._times.append((what, f"commit {commit[:7]}", seconds))
 
     def _note_status(self, what: str, outcome: str, names: list[str], since: float) -> None:
-        """What kubectl did to the Promise, or to the one request, until the last of the requests said so."""
+        """Note how long it took from kubectl's write to the Promise, or to a request, to the last request's status."""
         resource, name = ("postgresqls", names[0]) if len(names) == 1 else ("promises", "postgresql")
         said = max(self._journal.last_answer("postgresqls", name, since) for name in names)
         self._times.append((what, outcome, said - self._asked(resource, name, since)))
