@@ -1,9 +1,9 @@
-"""What a branch holds, in memory: every path and its blob id.
+"""Keeps the paths of a branch and their blob ids in memory.
 
-Nested dictionaries, as Git's trees are, because the two questions asked of it are "which blob is at this
-path?" and "what is in this folder?". A flat map answers the second only by looking at every path there is.
-A file that is not an ordinary one (a link, an executable, a submodule) has its mode before its id, so it never
-equals a claim's blob and is made ordinary when the path is claimed.
+The tree is nested dictionaries, as in Git, because two questions are asked of it: "which blob is at this
+path?" and "what is in this folder?". A flat map could answer the second only by looking at every path.
+If a file is not an ordinary one (but a link, an executable or a submodule), its mode is put before its id, so it is
+never equal to a claim's blob, and becomes an ordinary file when the path is claimed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class PathTree:
 
     def __init__(self) -> None:
         self._root: Node = {}
-        # folder → name as one path → the names in it; only of folders that were asked about
+        # folder → name as one path → the names in it; only for folders that were asked for
         self._spellings: dict[str, dict[str, set[str]]] = {}
 
     @classmethod
@@ -34,7 +34,7 @@ class PathTree:
         return tree
 
     def get(self, path: str) -> str | None:
-        """The blob id at a path; None when there is no file."""
+        """The blob id at a path; None when a file does not exist there."""
         found = self._find(path)
         return found if isinstance(found, str) else None
 
@@ -49,7 +49,7 @@ class PathTree:
         yield from _walk(self._root, "")
 
     def twins(self, path: str) -> Iterator[str]:
-        """What is there under other spellings of the path (`as_one_path`), and files under those of its folders."""
+        """Existing other spellings of a path (`as_one_path`), and files in other spellings of its folders."""
         yield from self._twins(self._root, "", path.split("/"), path)
 
     def _twins(self, node: Node, folder: str, parts: Sequence[str], path: str) -> Iterator[str]:
@@ -80,7 +80,7 @@ class PathTree:
             known.get(as_one_path(name), set()).discard(name)
 
     def put(self, path: str, blob: str) -> None:
-        """Set a file; whatever stood in the way of it is gone, as in Git."""
+        """Set a file. Whatever was in its way is removed, as in Git."""
         node = self._root
         *folders, name = path.split("/")
         above = ""
@@ -129,7 +129,7 @@ class PathTree:
 
 
 def _walk(node: Node, prefix: str) -> Iterator[str]:
-    """Without recursion, and a path is put together for a file only: folders may be nested to any depth."""
+    """The paths of all files, without recursion, since folders may be nested to any depth."""
     names = [prefix] if prefix else []
     open_ = [iter(node.items())]
     while open_:
@@ -146,6 +146,6 @@ def _walk(node: Node, prefix: str) -> Iterator[str]:
 
 
 def differing(old: PathTree, new: PathTree) -> list[str]:
-    """The paths that are not the same in both, in order."""
+    """The paths that differ between two trees, in order."""
     paths = {*old.files(), *new.files()}
     return sorted(path for path in paths if old.get(path) != new.get(path))
