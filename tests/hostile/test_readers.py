@@ -38,7 +38,7 @@ from troth.api.pipelines import JinjaPipeline, parse_pipelines
 from troth.app.secret_kubeconfig import read_kubeconfig
 from troth.controllers import differences
 from troth.controllers.owners import promise_of, work_of, work_owner
-from troth.engine.admission import Admission
+from troth.engine.admission.admitting import Admission
 from troth.engine.failure import Failure
 from troth.engine.placement.work import ContentDigests, encode_content, read_work, read_work_placement
 from troth.engine.promises.definitions import read_definition
@@ -46,21 +46,12 @@ from troth.engine.promises.offers import read_offer
 from troth.engine.rendering.components import read_parent
 from troth.engine.rendering.limits import Limits
 from troth.engine.rendering.render import render_context, render_pipeline
-from troth.engine.status import (
-    PromiseFacts,
-    RequestFacts,
-    WorkflowFacts,
-    deletion_status,
-    next_retry,
-    placement_status,
-    promise_status,
-    read_placement,
-    refusal_status,
-    request_status,
-    status_patch,
-    work_status,
-)
-from troth.engine.status import read_work as work_facts
+from troth.engine.status.facts import PromiseFacts, RequestFacts, WorkflowFacts
+from troth.engine.status.patch import status_patch
+from troth.engine.status.placement import placement_status, read_placement, work_status
+from troth.engine.status.placement import read_work as work_facts
+from troth.engine.status.promise import promise_status
+from troth.engine.status.request import deletion_status, next_retry, refusal_status, request_status
 from troth.engine.yaml.manifests import InvalidManifest, dump_documents, load_documents
 from troth.kube import CredentialsError, KubeError, from_kubeconfig_dict
 from troth.kube.reading import read_object, read_page

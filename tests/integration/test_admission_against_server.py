@@ -12,7 +12,7 @@ import pytest
 from tests.admission_cases import CASES, UPDATES, definition, instance, library_definition
 from tests.waiting import eventually
 from troth.api.resources import CUSTOM_RESOURCE_DEFINITION
-from troth.engine.admission import Admission, Admitted
+from troth.engine.admission.admitting import Admission, Admitted
 from troth.engine.admission.refusals import Refusal
 from troth.engine.promises.definitions import read_definition, request_resource
 from troth.kube import ApiError, Client

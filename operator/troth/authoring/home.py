@@ -23,7 +23,7 @@ from troth.api.objects import Promise, read_promise
 from troth.api.resources import PROMISE
 from troth.authoring.input_files import HomeError, confined, read_documents, read_text
 from troth.authoring.promise_admission import apply_promise, unknown_fields
-from troth.engine.admission import Admitted
+from troth.engine.admission.admitting import Admitted
 from troth.engine.admission.cost import EndlessRules
 from troth.engine.admission.definitions import definition_refusals
 from troth.engine.admission.serving import as_created, as_served

@@ -10,7 +10,7 @@ from typing import Any
 
 from troth.api.resources import PROMISE, Resource
 from troth.authoring.input_files import HomeError, read_documents
-from troth.engine.admission import Admission, Admitted
+from troth.engine.admission.admitting import Admission, Admitted
 from troth.engine.admission.refusals import Refusal
 from troth.engine.admission.structure import dropped_fields
 from troth.engine.rendering.suggestions import near

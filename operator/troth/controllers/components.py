@@ -23,14 +23,8 @@ from troth.api.objects import Request
 from troth.api.statuses import read_own
 from troth.controllers.platform import Platform
 from troth.engine.rendering.components import Component, Parent, first_difference, read_parent
-from troth.engine.status import (
-    BEING_DELETED,
-    MISSING,
-    ON_ITS_WAY,
-    ComponentFacts,
-    components_block,
-    judge_component,
-)
+from troth.engine.status.components import BEING_DELETED, MISSING, ON_ITS_WAY, components_block, judge_component
+from troth.engine.status.facts import ComponentFacts
 
 
 @dataclass(frozen=True, slots=True)

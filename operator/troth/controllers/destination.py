@@ -48,7 +48,8 @@ from troth.engine.placement.moves import (
 )
 from troth.engine.placement.neighbours import Neighbours
 from troth.engine.placement.work import blob_id
-from troth.engine.status import DestinationFacts, destination_status
+from troth.engine.status.facts import DestinationFacts
+from troth.engine.status.store import destination_status
 from troth.kube import Conflict
 from troth.stores import Claim, StateStoreWriter, StoreError
 

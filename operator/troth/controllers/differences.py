@@ -16,7 +16,7 @@ from troth.api.objects import Destination, ObjectMeta, Promise, Request, Work, W
 from troth.api.statuses import read_own
 from troth.engine.placement.layout import AGGREGATED
 from troth.engine.rendering.components import read_parent
-from troth.engine.status import is_failing
+from troth.engine.status.requests import is_failing
 
 FAILING: Final = "failing"
 

@@ -34,7 +34,7 @@ from troth.controllers.placement_owners import owner_at
 from troth.controllers.platform import Platform
 from troth.engine.placement.locations import Location
 from troth.engine.placement.scheduling import Home, asked_by_pipelines, describe_labels
-from troth.engine.status import read_placement
+from troth.engine.status.placement import read_placement
 from troth.engine.yaml.manifests import load_documents
 from troth.kube import NotFound
 from troth.stores import Claim

@@ -50,7 +50,8 @@ from troth.engine.placement.moves import (
     plan_move,
     plan_removal,
 )
-from troth.engine.status import NOT_MADE_BY_TROTH, NOT_SEALED_YET, read_placement, refused_status
+from troth.engine.status.placement import read_placement
+from troth.engine.status.refused import NOT_MADE_BY_TROTH, NOT_SEALED_YET, refused_status
 from troth.stores import Claim, Reason, StateStoreWriter, StoreError, Written
 from troth.stores.handover import Handover
 

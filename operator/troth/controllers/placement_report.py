@@ -20,8 +20,8 @@ from troth.controllers.placement_location import read_whereabouts, says_it_is_at
 from troth.controllers.platform import Platform
 from troth.controllers.result import Result, Waits
 from troth.engine.placement.locations import Location, Whereabouts
-from troth.engine.status import placement_status, read_placement
 from troth.engine.status.facts import PlacementFacts
+from troth.engine.status.placement import placement_status, read_placement
 from troth.stores import Written
 
 _RESTORED: Final = "Files that others had changed or removed in the store were written again"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from troth.api.objects import WorkPlacement
 from troth.controllers.platform import Platform
-from troth.engine.status import read_placement
 from troth.engine.status.facts import PlacementFacts
+from troth.engine.status.placement import read_placement
 
 
 def placement_facts(platform: Platform, placement: WorkPlacement) -> PlacementFacts:

@@ -26,7 +26,7 @@ from troth.engine.failure import Failure
 from troth.engine.lint_report import LintReport
 from troth.engine.promises.reach import Reach
 from troth.engine.rendering.render import Outcome, RenderContext
-from troth.engine.status import status_patch
+from troth.engine.status.patch import status_patch
 from troth.engine.workers.pool import Place
 from troth.kube import Client, EventRecorder, Informer, NotFound, WorkQueue
 from troth.stores import StateStoreWriter

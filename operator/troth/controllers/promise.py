@@ -45,18 +45,17 @@ from troth.engine.placement.work import Packed, build_groups, pack_content
 from troth.engine.promises.offers import Offer, read_offer
 from troth.engine.promises.reach import check_pipeline_namespace
 from troth.engine.rendering.render import render_context
-from troth.engine.status import (
+from troth.engine.status.facts import (
+    INSTALLED,
     INVALID_PROMISE,
     DependentFacts,
     PromiseFacts,
     RequirementFacts,
     WorkFacts,
     WorkflowFacts,
-    promise_available,
-    promise_status,
     requirement_state,
 )
-from troth.engine.status.facts import INSTALLED
+from troth.engine.status.promise import promise_available, promise_status
 from troth.engine.workflow.outputs import workflow_facts
 from troth.engine.workflow.progress import workflow_hash
 from troth.engine.yaml.manifests import dump_documents

@@ -28,7 +28,8 @@ from troth.controllers.workflow import Workflows
 from troth.controllers.workflow_works import WorkOwner, Works
 from troth.engine.promises.definitions import request_resource
 from troth.engine.rendering.render import render_context
-from troth.engine.status import deletion_status, promise_deletion_status
+from troth.engine.status.promise import promise_deletion_status
+from troth.engine.status.request import deletion_status
 from troth.engine.workflow.progress import workflow_hash
 from troth.kube import PRIORITY_DEPENDENT, Conflict, Forbidden, Invalid
 

@@ -20,7 +20,8 @@ from typing import Any, Final
 from troth.api import Key, Resource
 from troth.api.objects import ObjectMeta, Request
 from troth.controllers.differences import FAILING
-from troth.engine.status import NAMED, RequestsFacts
+from troth.engine.status.facts import RequestsFacts
+from troth.engine.status.requests import NAMED
 from troth.kube import Informer
 
 BY_FAILING: Final = "failing"

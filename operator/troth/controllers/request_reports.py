@@ -20,17 +20,8 @@ from troth.controllers.platform import Platform
 from troth.controllers.relaxing import remedy
 from troth.controllers.workflow import Run
 from troth.controllers.workflow_works import WorkOwner, Works
-from troth.engine.status import (
-    RequestFacts,
-    WorkFacts,
-    WorkflowFacts,
-    deletion_status,
-    refusal_status,
-    request_status,
-    waiting_status,
-)
-from troth.engine.status.facts import Obstacle
-from troth.engine.status.request import parse_time
+from troth.engine.status.facts import Obstacle, RequestFacts, WorkFacts, WorkflowFacts
+from troth.engine.status.request import deletion_status, parse_time, refusal_status, request_status, waiting_status
 from troth.engine.workflow.outputs import workflow_facts
 from troth.kube import Forbidden, Invalid
 

@@ -31,7 +31,8 @@ from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result
 from troth.controllers.stores import OpenStore, address_of, path_in_store
 from troth.controllers.triggers import destinations_of, destinations_on, placements_on
-from troth.engine.status import StateStoreFacts, secret_not_found, state_store_status
+from troth.engine.status.facts import StateStoreFacts
+from troth.engine.status.store import secret_not_found, state_store_status
 from troth.kube import Forbidden, KubeError, NotFound
 from troth.stores import StateStoreWriter, StoreError
 

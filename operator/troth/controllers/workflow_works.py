@@ -27,7 +27,8 @@ from troth.controllers.platform import Platform
 from troth.controllers.workflow import Run
 from troth.engine.placement.seals import WORK_LABELS
 from troth.engine.placement.work import work_name as compute_work_name
-from troth.engine.status import WorkFacts, read_placement, read_work
+from troth.engine.status.facts import WorkFacts
+from troth.engine.status.placement import read_placement, read_work
 from troth.engine.workflow.outputs import is_suspended
 
 Made = TypeVar("Made")

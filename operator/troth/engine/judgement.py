@@ -28,8 +28,8 @@ from troth.engine.promises import offers
 from troth.engine.promises.definitions import declared_status
 from troth.engine.rendering.context import RenderContext, render_context
 from troth.engine.rendering.render import Outcome
-from troth.engine.status import why_paused, why_unavailable
 from troth.engine.status.facts import Obstacle
+from troth.engine.status.unattended import why_paused, why_unavailable
 from troth.engine.workflow.outputs import WorkflowOutput, judge_outcomes
 
 SOURCE: Final = "resource-workflow"

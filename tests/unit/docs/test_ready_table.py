@@ -14,11 +14,12 @@ from typing import Any, Literal
 from tests.world_model import walk
 from troth.api import find_condition
 from troth.api.conditions import READY
-from troth.engine.status import (
+from troth.engine.status.facts import (
     ComponentFacts,
     DestinationFacts,
     Obstacle,
     PipelineFacts,
+    PipelinePhase,
     PlacementFacts,
     PromiseFacts,
     RequestFacts,
@@ -27,20 +28,12 @@ from troth.engine.status import (
     Waiting,
     WorkFacts,
     WorkflowFacts,
-    deletion_status,
-    destination_status,
-    placement_status,
-    promise_deletion_status,
-    promise_status,
-    refusal_status,
-    request_status,
-    secret_not_found,
-    state_store_status,
-    why_paused,
-    why_unavailable,
-    work_status,
 )
-from troth.engine.status.facts import PipelinePhase
+from troth.engine.status.placement import placement_status, work_status
+from troth.engine.status.promise import promise_deletion_status, promise_status
+from troth.engine.status.request import deletion_status, refusal_status, request_status
+from troth.engine.status.store import destination_status, secret_not_found, state_store_status
+from troth.engine.status.unattended import why_paused, why_unavailable
 from troth.stores import Reason
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "status.md"

@@ -21,7 +21,7 @@ from tests.unit.promises.library import (
     render_valid,
     request_of,
 )
-from troth.engine.admission import Admission, Admitted
+from troth.engine.admission.admitting import Admission, Admitted
 from troth.engine.promises.definitions import build_definition
 from troth.engine.rendering.render import Failure
 

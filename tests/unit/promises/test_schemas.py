@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from tests.unit.promises.library import PROMISES
-from troth.engine.admission import Admission
+from troth.engine.admission.admitting import Admission
 
 # A compound Promise also keeps the APIs of the Promises that it asks.
 KEPT = sorted(path for path in PROMISES.glob("*/schemas/*.yaml") if not path.stem.endswith(".example.com"))

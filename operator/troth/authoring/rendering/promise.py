@@ -21,8 +21,8 @@ from troth.engine.placement.work import GroupContent, build_groups
 from troth.engine.promises.offers import Offer
 from troth.engine.rendering.context import RenderContext, render_context
 from troth.engine.rendering.render import Outcome
-from troth.engine.status import PromiseFacts, RequirementFacts, promise_status
-from troth.engine.status.facts import INSTALLED, WorkFacts
+from troth.engine.status.facts import INSTALLED, PromiseFacts, RequirementFacts, WorkFacts
+from troth.engine.status.promise import promise_status
 from troth.engine.workflow.outputs import WorkflowOutput, judge_outcomes, workflow_facts
 from troth.engine.yaml.emit import dump_documents
 

@@ -22,7 +22,7 @@ from troth.authoring.home import Home, offer_of, refused
 from troth.authoring.input_files import HomeError
 from troth.authoring.rendering.destinations import Destinations
 from troth.authoring.rendering.placement import Owner, Placement, place_works
-from troth.engine.admission import Admission, Admitted
+from troth.engine.admission.admitting import Admission, Admitted
 from troth.engine.admission.refusals import Refusal
 from troth.engine.admission.serving import NOW, as_available, as_watched
 from troth.engine.admission.structure import dropped_fields
@@ -33,13 +33,13 @@ from troth.engine.promises.offers import Offer
 from troth.engine.rendering.components import Parent, find_components
 from troth.engine.rendering.context import RenderContext
 from troth.engine.rendering.render import Outcome
-from troth.engine.status import request_status
 from troth.engine.status.facts import (
     AuthorStatus,
     ComponentFacts,
     RequestFacts,
     WorkFacts,
 )
+from troth.engine.status.request import request_status
 from troth.engine.workflow.outputs import Output, WorkflowOutput, workflow_facts
 
 _TIMES: Final = ("lastTransitionTime", "lastSuccessfulConfigureWorkflowTime", "nextRetryAt", "lastAvailableTime")

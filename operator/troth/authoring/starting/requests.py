@@ -13,7 +13,7 @@ from itertools import chain, islice
 from typing import Any, Final
 
 from troth.authoring.starting.definitions import Offered
-from troth.engine.admission import Admission, Admitted
+from troth.engine.admission.admitting import Admission, Admitted
 from troth.engine.linting.requests import specs
 from troth.engine.promises.definitions import build_definition
 

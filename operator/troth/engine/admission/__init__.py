@@ -3,7 +3,3 @@
 `admitting` is about objects and `definitions` about definitions. The rules in CEL have modules of their own (`cel…`,
 `cost`, `steps`), which are loaded only where a definition has rules.
 """
-
-from troth.engine.admission.admitting import Admission, Admitted
-
-__all__ = ["Admission", "Admitted"]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from troth.engine.admission import Admission, Admitted
+from troth.engine.admission.admitting import Admission, Admitted
 from troth.engine.admission.structure import dropped_fields
 from troth.engine.kinds.former import in_version_1
 from troth.engine.kinds.kubernetes import Kubernetes

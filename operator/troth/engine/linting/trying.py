@@ -7,7 +7,7 @@ from typing import Any
 
 from troth.api.objects import Promise, read_request
 from troth.api.pipelines import JinjaPipeline
-from troth.engine.admission import Admission, Admitted
+from troth.engine.admission.admitting import Admission, Admitted
 from troth.engine.admission.serving import as_available, as_watched
 from troth.engine.judgement import PipelineMemory, Renders, judge_request
 from troth.engine.linting.asking import reached

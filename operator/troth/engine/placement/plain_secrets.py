@@ -21,7 +21,6 @@ from typing import Any, Final, Literal
 
 from troth.api.files import holds_manifests
 from troth.api.store_kinds import holds_files
-from troth.engine.yaml.manifests import InvalidManifest, load_documents
 
 Policy = Literal["allow", "warn", "refuse"]
 
@@ -65,6 +64,9 @@ def find_plain_secrets(path: str, content: bytes) -> tuple[str, ...]:
     """
     if not holds_manifests(path) or not may_hold_secrets(content):
         return ()
+    # Imported here: who packs files only scans them, and a parser takes half of the time that such a program starts in.
+    from troth.engine.yaml.manifests import InvalidManifest, load_documents
+
     found: list[str] = []
     for part in _DOCUMENT.split(content.decode("utf-8", "replace")):
         if not may_hold_secrets(part.encode()):

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from troth.api import InvalidObject, conditions
+from troth.api import Condition, InvalidObject, conditions
 from troth.engine.status.facts import AuthorStatus
 
 OWNED_KEYS: Final = frozenset(
@@ -77,6 +77,14 @@ def author_status(statuses: Iterable[tuple[str, Mapping[str, Any]]]) -> AuthorSt
     return AuthorStatus(fields=fields, conditions=tuple(merged.values()))
 
 
+def conditions_said(author: AuthorStatus) -> list[Condition]:
+    """Returns the conditions that pipelines have written; a status other than True and False is Unknown."""
+    return [
+        Condition(item["type"], _condition_status(item["status"]), item["reason"], item["message"])
+        for item in author.conditions
+    ]
+
+
 def _read_conditions(value: Any, where: str) -> list[Mapping[str, str]]:
     if value is None:
         return []
@@ -137,3 +145,7 @@ def _merge(old: Any, new: Any) -> Any:
     for key, value in new.items():
         merged[key] = _merge(merged.get(key), value)
     return merged
+
+
+def _condition_status(text: str) -> conditions.Status:
+    return "True" if text == "True" else "False" if text == "False" else "Unknown"

@@ -17,6 +17,7 @@ from typing import Any, Final
 from troth.api import Condition, find_condition, reasons
 from troth.api import conditions as types
 from troth.api.statuses import read_own
+from troth.engine.status.author import conditions_said
 from troth.engine.status.components import components_block, components_condition
 from troth.engine.status.facts import ComponentFacts, RequestFacts, WorkflowFacts
 from troth.engine.status.placement import (
@@ -294,10 +295,7 @@ def author_fields(old: Mapping[str, Any], workflow: WorkflowFacts) -> tuple[dict
 
 def author_conditions(old: Mapping[str, Any], workflow: WorkflowFacts) -> tuple[list[Condition], list[str]]:
     """Returns the author's own conditions, and their types to remember."""
-    conditions = [
-        Condition(item["type"], condition_status(item["status"]), item["reason"], item["message"])
-        for item in workflow.author.conditions
-    ]
+    conditions = conditions_said(workflow.author)
     kinds = {condition.type for condition in conditions}
     if workflow.state != "Succeeded":
         kinds |= read_own(old).condition_types
@@ -437,8 +435,3 @@ def _phase(facts: RequestFacts) -> str:
             return "Committed" if all(work.written for work in facts.works) else "Rendered"
         case state:
             return state
-
-
-def condition_status(text: str) -> types.Status:
-    """Returns the status of a condition that an author wrote; Unknown for anything but True and False."""
-    return "True" if text == "True" else "False" if text == "False" else "Unknown"

@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
-from troth.api import Condition, InvalidObject, merge_conditions
+from troth.api import InvalidObject, merge_conditions
 from troth.api.pipelines import Move
 from troth.engine.failure import Failure, Reason
 from troth.engine.placement.work import GroupContent, build_groups
 from troth.engine.rendering.render import Control, PackedFile, Rendered
-from troth.engine.status import AuthorStatus, PipelineFacts, WorkflowFacts, author_status, next_retry
-from troth.engine.status.request import condition_status
+from troth.engine.status.author import author_status, conditions_said
+from troth.engine.status.facts import AuthorStatus, PipelineFacts, WorkflowFacts
+from troth.engine.status.request import next_retry
 from troth.engine.status.schema import misfit
 from troth.engine.workflow.outcomes import Kept, Running, StepOutcome, Suspended
 from troth.engine.workflow.progress import Progress
@@ -141,11 +142,7 @@ def status_left(status: Mapping[str, Any], author: AuthorStatus, *, now: str) ->
     """
     left = {**status, **author.fields}
     if author.conditions:
-        conditions = [
-            Condition(item["type"], condition_status(item["status"]), item["reason"], item["message"])
-            for item in author.conditions
-        ]
-        left["conditions"] = merge_conditions(status.get("conditions"), conditions, now=now)
+        left["conditions"] = merge_conditions(status.get("conditions"), conditions_said(author), now=now)
     return left
 
 

@@ -17,7 +17,7 @@ from troth.authoring.testing.generated import check_generated
 from troth.authoring.testing.kept import GeneratedFailure
 from troth.authoring.testing.strategies import values
 from troth.authoring.workers.bounded_worker import BoundedWorker
-from troth.engine.admission import Admission, Admitted
+from troth.engine.admission.admitting import Admission, Admitted
 from troth.engine.rendering.render import RenderContext
 
 

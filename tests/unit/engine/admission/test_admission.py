@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.admission_cases import CASES, UPDATES, definition, instance, library_definition
-from troth.engine.admission import Admission, Admitted
-from troth.engine.admission.admitting import admit
+from troth.engine.admission.admitting import Admission, Admitted, admit
 from troth.engine.admission.refusals import Refusal
 
 GROUP = "example.com"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.admission_cases import definition, instance
-from troth.engine.admission import Admission, Admitted
+from troth.engine.admission.admitting import Admission, Admitted
 from troth.engine.admission.defaults import refused_default
 from troth.engine.admission.refusals import Refusal
 from troth.engine.admission.steps import FEWEST_STEPS, MOST_STEPS, Allowance, OutOfSteps, Steps

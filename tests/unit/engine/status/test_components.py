@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from troth.engine.rendering.components import Component, Parent, find_components, first_difference, read_parent
-from troth.engine.status import (
+from troth.engine.status.components import judge_component
+from troth.engine.status.facts import (
     AuthorStatus,
     ComponentFacts,
     PipelineFacts,
@@ -17,9 +18,8 @@ from troth.engine.status import (
     RequestFacts,
     WorkFacts,
     WorkflowFacts,
-    judge_component,
-    request_status,
 )
+from troth.engine.status.request import request_status
 
 PARENT = Parent("service", "shop", "web")
 NOW = "2026-01-01T08:00:00Z"

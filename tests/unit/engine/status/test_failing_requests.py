@@ -8,7 +8,10 @@ import pytest
 
 from tests.unit.engine.status.test_status import MORNING, promise, reason_of
 from troth.api import find_condition
-from troth.engine.status import PromiseFacts, RequestsFacts, is_failing, promise_status, status_patch
+from troth.engine.status.facts import PromiseFacts, RequestsFacts
+from troth.engine.status.patch import status_patch
+from troth.engine.status.promise import promise_status
+from troth.engine.status.requests import is_failing
 
 
 def of(ready: str, reason: str, *, available: str = "True") -> dict[str, Any]:

@@ -18,23 +18,21 @@ from tests.unit.engine.status.test_status import (
 )
 from troth.api import find_condition
 from troth.engine.failure import Failure
-from troth.engine.status import (
+from troth.engine.status import facts as words
+from troth.engine.status.components import judge_component
+from troth.engine.status.facts import (
     ComponentFacts,
     DestinationFacts,
+    Held,
     PipelineFacts,
     PromiseFacts,
     RequirementFacts,
     StateStoreFacts,
     Waiting,
     WorkflowFacts,
-    deletion_status,
-    destination_status,
-    judge_component,
-    refusal_status,
-    state_store_status,
 )
-from troth.engine.status import facts as words
-from troth.engine.status.facts import Held
+from troth.engine.status.request import deletion_status, refusal_status
+from troth.engine.status.store import destination_status, state_store_status
 
 KINDS = [
     "TemplateSyntax",

@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 
 from troth.api import InvalidObject, find_condition
 from troth.api.objects import ObjectMeta, Work, WorkPlacement
-from troth.engine.status import (
+from troth.engine.status import facts as words
+from troth.engine.status.author import author_status
+from troth.engine.status.facts import (
     AuthorStatus,
     DependentFacts,
     DestinationFacts,
+    Held,
     PipelineFacts,
     PlacementFacts,
     PromiseFacts,
@@ -25,27 +28,14 @@ from troth.engine.status import (
     Waiting,
     WorkFacts,
     WorkflowFacts,
-    apply_patch,
-    author_status,
-    deletion_status,
-    destination_status,
-    is_failing,
-    next_retry,
-    placement_status,
-    promise_status,
-    read_placement,
-    read_work,
-    request_status,
     requirement_state,
-    same,
-    secret_not_found,
-    state_store_status,
-    status_patch,
-    waiting_status,
-    work_status,
 )
-from troth.engine.status import facts as words
-from troth.engine.status.facts import Held
+from troth.engine.status.patch import apply_patch, same, status_patch
+from troth.engine.status.placement import placement_status, read_placement, read_work, work_status
+from troth.engine.status.promise import promise_status
+from troth.engine.status.request import deletion_status, next_retry, request_status, waiting_status
+from troth.engine.status.requests import is_failing
+from troth.engine.status.store import destination_status, secret_not_found, state_store_status
 
 MORNING = "2026-03-01T08:00:00Z"
 NOON = "2026-03-01T12:00:00Z"

@@ -8,7 +8,9 @@ from typing import Any
 from troth.api.conditions import find_condition
 from troth.engine.admission.unfit import Unfit
 from troth.engine.lint_report import LintError, LintReport
-from troth.engine.status import PromiseFacts, apply_patch, promise_status, status_patch
+from troth.engine.status.facts import PromiseFacts
+from troth.engine.status.patch import apply_patch, status_patch
+from troth.engine.status.promise import promise_status
 
 ERROR = LintError("T101", "instance/x.yaml:2", "the API has no spec.sise", "did you mean size?")
 

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
-from troth.engine.status import (
+from troth.engine.status.facts import (
     AuthorStatus,
     DependentFacts,
     DestinationFacts,
@@ -22,14 +22,11 @@ from troth.engine.status import (
     Waiting,
     WorkFacts,
     WorkflowFacts,
-    apply_patch,
-    destination_status,
-    placement_status,
-    promise_status,
-    state_store_status,
-    status_patch,
-    work_status,
 )
+from troth.engine.status.patch import apply_patch, status_patch
+from troth.engine.status.placement import placement_status, work_status
+from troth.engine.status.promise import promise_status
+from troth.engine.status.store import destination_status, state_store_status
 
 CRDS = Path(__file__).parents[4] / "crds"
 NOW = "2026-03-01T08:00:00Z"
