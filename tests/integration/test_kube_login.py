@@ -7,16 +7,15 @@ import base64
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 import pytest
 import yaml
 
+from tests.accounts import SERVICE_ACCOUNT, in_cluster_environ, in_cluster_folder, new_token
 from tests.faults import FaultProxy
 from troth.api import Resource
 from troth.api.resources import CONFIG_MAP
@@ -36,7 +35,6 @@ from troth.kube.kubeconfig import InCluster
 
 pytestmark = pytest.mark.integration
 
-SERVICE_ACCOUNT = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 REVIEW = Resource("authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False)
 
 
@@ -49,34 +47,6 @@ async def ask_who(client: Client) -> str:
     review = await client.create(REVIEW, {"apiVersion": REVIEW.api_version, "kind": REVIEW.kind})
     name: str = review["status"]["userInfo"]["username"]
     return name
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens(Resource):
-    """The tokens of one service account: a subresource in which something is created."""
-
-    account: str = ""
-
-    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
-        """The URL path to which a TokenRequest is sent."""
-        return SERVICE_ACCOUNT.path(namespace, self.account, "token")
-
-
-async def new_token(client: Client, namespace: str, account: str, seconds: int = 3600) -> str:
-    """A token of a service account, by TokenRequest; makes the account if need be."""
-    await client.apply(
-        SERVICE_ACCOUNT,
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account, "namespace": namespace}},
-    )
-    requests = Tokens("", "v1", "serviceaccounts", "TokenRequest", account=account)
-    request = {
-        "apiVersion": "authentication.k8s.io/v1",
-        "kind": "TokenRequest",
-        "metadata": {"namespace": namespace},
-        "spec": {"expirationSeconds": seconds},
-    }
-    token: str = (await client.create(requests, request))["status"]["token"]
-    return token
 
 
 def admin(control_plane: ControlPlane) -> dict[str, Any]:
@@ -334,15 +304,3 @@ async def test_a_server_below_a_path_is_reached(control_plane: ControlPlane, tmp
             with pytest.raises(NotFound):
                 await client.version()
         assert proxy.seen[-1] == ("GET", "/clusters/one/version")
-
-
-def in_cluster_folder(control_plane: ControlPlane, folder: Path, token: str) -> Path:
-    authority = admin(control_plane)["clusters"][0]["cluster"]["certificate-authority-data"]
-    (folder / "ca.crt").write_bytes(base64.b64decode(authority))
-    (folder / "token").write_text(f"{token}\n")
-    return folder
-
-
-def in_cluster_environ(control_plane: ControlPlane) -> dict[str, str]:
-    url = urlsplit(control_plane.url)
-    return {"KUBERNETES_SERVICE_HOST": str(url.hostname), "KUBERNETES_SERVICE_PORT": str(url.port)}

@@ -39,6 +39,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+# Commands that programs run and people do not: they work, and are left out of `troth --help` and of completion.
+UNLISTED: Final = frozenset({"adapter"})
 
 # EX_SOFTWARE of sysexits.h: it says nothing about the input of the command.
 BUG_EXIT_CODE: Final = 70
@@ -101,7 +103,7 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Import the command's module."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in COMMANDS and cmd_name not in UNLISTED:
             return None
         command = getattr(importlib.import_module(f"troth.cli.{cmd_name}"), cmd_name)
         if not isinstance(command, click.Command):
@@ -142,4 +144,4 @@ def main() -> None:
     """Promises, kept: a Kubernetes operator for internal developer platforms."""
 
 
-__all__ = ["BUG_EXIT_CODE", "CLOSED_EXIT_CODE", "COMMANDS", "LazyGroup", "main"]
+__all__ = ["BUG_EXIT_CODE", "CLOSED_EXIT_CODE", "COMMANDS", "UNLISTED", "LazyGroup", "main"]
