@@ -5,6 +5,9 @@ the line where it hangs; only an operation that blocks the interpreter longer (a
 left to the parent, which kills the process. The address space is limited, so too much memory leads to a MemoryError
 instead of the end of the operator. The worker ends with its parent: the kernel ends it where that is supported;
 elsewhere the closed input ends a worker that waits, and a limit on processor time one that loops.
+
+It has a lower priority than the operator and its Git (`nice`). So requests whose templates use all processors do not
+slow down what the operator does for all others after their rendering: reading, writing and pushing.
 """
 
 from __future__ import annotations
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 _SPARE_PROCESSOR_SECONDS: Final = 2
 _PR_SET_PDEATHSIG: Final = 1
 _BACKGROUND: Final = 10
+_BEHIND_THE_OPERATOR: Final = 5
 _WARM_UP: Final = JinjaPipeline("warm-up", files=(FileTemplate("a.yaml", "a: {{ name | to_yaml }}\n"),))
 
 
@@ -63,6 +67,8 @@ def main() -> None:
     limits = Limits(**unpack(settings))
     _bound_memory(limits.memory_bytes)
     _end_with_parent()
+    with suppress(OSError):
+        os.nice(_BEHIND_THE_OPERATOR)
     confine(module_folders(), keep={0, 1, 2, jobs.fileno(), replies.fileno()})
     worker = Worker(limits)
     worker.warm_up()
