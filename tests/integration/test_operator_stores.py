@@ -211,11 +211,12 @@ async def test_a_rule_against_one_request_stops_no_other(site: Site) -> None:
         "no secrets in here",
         when='git diff --name-only "$old" "$new" | grep -q /bad/',
     )
-    for name in ("bad", "good", "fine"):
+    await site.ask("bad")
+    await site.request("bad", says("Ready", "False", "no secrets in here"))
+    for name in ("good", "fine"):
         await site.ask(name)
     for name in ("good", "fine"):
         await site.ready(name)
-    await site.request("bad", says("Ready", "False", "no secrets in here"))
     await site.store(says("Ready", "True"))
     lift()
     await site.ready("bad", within=30)
