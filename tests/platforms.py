@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tests.waiting import eventually
+from tests.waiting import eventually, stretched
 from troth.api import Resource
+from troth.api.labels import PROMISE_NAME
 from troth.api.resources import (
     DESTINATION,
     EVENT,
@@ -25,6 +27,7 @@ from troth.dev.git_server import create_repository, git
 from troth.kube import Client, NotFound
 
 Object = dict[str, Any]
+_UNTOUCHED = 1.5  # seconds after which nobody works on a deletion
 
 
 class Repository:
@@ -288,12 +291,28 @@ class Platform:
         for resource, name, namespace in sorted(made, key=lambda entry: rank.get(entry[0].name, 0)):
             await self.delete(resource, name, namespace=namespace)
             if resource == PROMISE:
-                with contextlib.suppress(AssertionError):
-                    await self.gone(resource, name, within=10)
+                await self._leave(name)
         for resource in (WORK_PLACEMENT, WORK, *dict.fromkeys(entry[0] for entry in made)):
             await self._strip(
                 resource, {(name, namespace) for found, name, namespace in made if found == resource}
             )
+
+    async def _leave(self, name: str) -> None:
+        """Waits until a Promise has gone, for as long as somebody works on that: there may be no operator any more."""
+        began = moved = time.monotonic()
+        last: list[str] = []
+        while (now := time.monotonic()) < min(began + 10, moved + stretched(_UNTOUCHED)):
+            try:
+                live = await self.client.get(PROMISE, name)
+            except NotFound:
+                return
+            left = [live]
+            for resource in (WORK, WORK_PLACEMENT):
+                left += (await self.client.list(resource, label_selector=f"{PROMISE_NAME}={name}")).items
+            seen = [each["metadata"]["resourceVersion"] for each in left]
+            if seen != last:
+                last, moved = seen, now
+            await asyncio.sleep(0.05)
 
     async def _strip(self, resource: Resource, names: set[tuple[str, str]]) -> None:
         for name, namespace in names:
