@@ -7,6 +7,9 @@ server, which validates it when the Job is created.
 
 Values that Kubernetes defines stay as they were written and are passed on unchanged, so that this reader and the API
 server cannot disagree about them.
+
+The containers and volumes of the operator are in the same Pod as the author's. A container or volume of the author with
+one of their names is refused here, because the API server would refuse it only when a request has been created.
 """
 
 from __future__ import annotations
@@ -16,10 +19,21 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from troth.api.errors import InvalidObject
+from troth.api.pod_options import PodOptions, read_pod_options
 from troth.api.strict import expect_list, expect_map, expect_type, name_type, refuse_unknown_fields
 
 Object = Mapping[str, Any]
 
+READER: Final = "reader"
+WORK_WRITER: Final = "work-writer"
+STATUS_WRITER: Final = "status-writer"
+INPUT_VOLUME: Final = "shared-input"
+OUTPUT_VOLUME: Final = "shared-output"
+METADATA_VOLUME: Final = "shared-metadata"
+SCHEDULING_VOLUME: Final = "promise-scheduling"
+
+_OWN_CONTAINERS: Final = (READER, WORK_WRITER, STATUS_WRITER)
+_OWN_VOLUMES: Final = (INPUT_VOLUME, OUTPUT_VOLUME, METADATA_VOLUME, SCHEDULING_VOLUME)
 _SPEC: Final = (
     "containers",
     "volumes",
@@ -75,7 +89,10 @@ _RESTART_POLICIES: Final = ("OnFailure", "Never")  # the values that a Job accep
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One container of a pipeline. All but ``name`` and ``image`` are passed on to Kubernetes as they were written."""
+    """One container of a pipeline. All but ``name`` and ``image`` are passed on to Kubernetes as they were written.
+
+    ``security_context`` and ``resources`` are None where nothing was written: only then do defaults take their place.
+    """
 
     name: str
     image: str
@@ -86,7 +103,7 @@ class Container:
     volume_mounts: tuple[Object, ...] = ()
     image_pull_policy: str = ""
     security_context: Object | None = None
-    resources: Object = field(default_factory=dict)
+    resources: Object | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +136,7 @@ class ContainerPipeline:
         backoff_limit: how often the Job tries again; None leaves it to the configuration.
         service_account: the ServiceAccount to run as; empty for one that is created for the pipeline.
         permissions: what that account may do.
+        options: what Kratix has no field for.
     """
 
     name: str
@@ -133,13 +151,15 @@ class ContainerPipeline:
     backoff_limit: int | None = None
     service_account: str = ""
     permissions: tuple[Permission, ...] = ()
+    options: PodOptions = field(default_factory=PodOptions)
 
 
 def read_container_pipeline(name: str, metadata: Object, spec: Object, field: str) -> ContainerPipeline:
     """Reads a pipeline of containers from its ``metadata`` and ``spec``; ``field`` is its path in the Promise.
 
     Raises:
-        InvalidObject: a field is unknown or has the wrong type, or there is no container.
+        InvalidObject: a field is unknown or has the wrong type, there is no container, or a name is already that of one
+            of the operator's own containers or volumes.
     """
     where = f"{field}.spec"
     refuse_unknown_fields(spec, _SPEC, where)
@@ -155,12 +175,13 @@ def read_container_pipeline(name: str, metadata: Object, spec: Object, field: st
     refuse_unknown_fields(options, ("backoffLimit",), f"{where}.jobOptions")
     rbac = expect_map(spec.get("rbac"), f"{where}.rbac")
     refuse_unknown_fields(rbac, ("serviceAccount", "permissions"), f"{where}.rbac")
+    annotations = _texts(metadata.get("annotations"), f"{field}.metadata.annotations")
     return ContainerPipeline(
         name=name,
         labels=_texts(metadata.get("labels"), f"{field}.metadata.labels"),
-        annotations=_texts(metadata.get("annotations"), f"{field}.metadata.annotations"),
+        annotations=annotations,
         containers=_read_containers(containers, f"{where}.containers"),
-        volumes=_objects(spec.get("volumes"), f"{where}.volumes"),
+        volumes=_read_volumes(spec.get("volumes"), f"{where}.volumes"),
         image_pull_secrets=tuple(
             _named(entry, f"{where}.imagePullSecrets[{index}]")
             for index, entry in enumerate(_objects(spec.get("imagePullSecrets"), f"{where}.imagePullSecrets"))
@@ -179,7 +200,22 @@ def read_container_pipeline(name: str, metadata: Object, spec: Object, field: st
                 _objects(rbac.get("permissions"), f"{where}.rbac.permissions", known=_RULE)
             )
         ),
+        options=read_pod_options(annotations, f"{field}.metadata.annotations"),
     )
+
+
+def _read_volumes(value: Any, field: str) -> tuple[Object, ...]:
+    volumes = _objects(value, field)
+    for index, volume in enumerate(volumes):
+        _refuse_own(volume.get("name"), _OWN_VOLUMES, f"{field}[{index}].name", "volume")
+    return volumes
+
+
+def _refuse_own(name: Any, own: Sequence[str], field: str, kind: str) -> None:
+    if name in own:
+        raise InvalidObject(
+            field, f"{name!r} is the name of a {kind} that every Pod of a pipeline has", "choose another name"
+        )
 
 
 def _read_containers(entries: Sequence[Object], field: str) -> tuple[Container, ...]:
@@ -196,9 +232,12 @@ def _read_containers(entries: Sequence[Object], field: str) -> tuple[Container, 
             env_from=_objects(entry.get("envFrom"), f"{where}.envFrom", known=_ENVIRONMENT_FROM),
             volume_mounts=_objects(entry.get("volumeMounts"), f"{where}.volumeMounts", known=_VOLUME_MOUNT),
             image_pull_policy=_text(entry.get("imagePullPolicy"), f"{where}.imagePullPolicy"),
-            security_context=_security_context(entry.get("securityContext"), f"{where}.securityContext"),
-            resources=_known_map(entry.get("resources"), _RESOURCES, f"{where}.resources"),
+            security_context=_optional_map(
+                entry.get("securityContext"), _SECURITY_CONTEXT, f"{where}.securityContext"
+            ),
+            resources=_optional_map(entry.get("resources"), _RESOURCES, f"{where}.resources"),
         )
+        _refuse_own(container.name, _OWN_CONTAINERS, f"{where}.name", "container")
         if any(other.name == container.name for other in containers):
             raise InvalidObject(
                 f"{where}.name",
@@ -209,11 +248,9 @@ def _read_containers(entries: Sequence[Object], field: str) -> tuple[Container, 
     return tuple(containers)
 
 
-def _security_context(value: Any, field: str) -> Object | None:
-    return None if value is None else _known_map(value, _SECURITY_CONTEXT, field)
-
-
-def _known_map(value: Any, known: Sequence[str], field: str) -> Object:
+def _optional_map(value: Any, known: Sequence[str], field: str) -> Object | None:
+    if value is None:
+        return None
     found = expect_map(value, field)
     refuse_unknown_fields(found, known, field)
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 _LONGEST_BASE = 57
+_LONG_SUFFIX = 16
 
 
 def digest(text: str) -> str:
@@ -22,6 +23,18 @@ def deterministic_name(base: str, *inputs: str) -> str:
     while cut and not cut[-1].isalnum():
         cut = cut[:-1]
     return f"{cut}-{suffix}"
+
+
+def shortened_name(name: str, identity: str, longest: int) -> str:
+    """``name`` cut to fit into ``longest`` characters with ``-`` and 16 hex characters of the md5 of ``identity``.
+
+    For names of which so much is cut off that only the suffix tells two owners apart: five characters, which Kratix
+    takes, are too few for that. What a Kubernetes name cannot hold at its end is stripped before the suffix.
+    """
+    cut = name[: longest - _LONG_SUFFIX - 1]
+    while cut and not cut[-1].isalnum():
+        cut = cut[:-1]
+    return f"{cut}-{digest(identity)[:_LONG_SUFFIX]}"
 
 
 def group_id(directory: str) -> str:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from troth.api import InvalidObject
 from troth.api.container_pipelines import Container, ContainerPipeline, Permission
 from troth.api.pipelines import JinjaPipeline, parse_pipeline, parse_pipelines
+from troth.api.pod_options import PodOptions
 
 WHOLE: dict[str, Any] = {
     "apiVersion": "platform.kratix.io/v1alpha1",
@@ -138,6 +139,62 @@ def test_what_is_left_out_has_kratixs_defaults() -> None:
     )
 
 
+def test_resources_that_are_empty_are_not_the_same_as_none() -> None:
+    container = {"name": "a", "image": "b", "resources": {}}
+    found = parse_pipeline({**WHOLE, "spec": {"containers": [container]}}, "p")
+    assert isinstance(found, ContainerPipeline)
+    assert found.containers[0].resources == {}
+
+
+def test_what_kratix_has_no_field_for_is_read_from_annotations() -> None:
+    found = parse_pipeline(
+        with_value(
+            ("metadata", "annotations"),
+            {
+                "troth.dev/pod-security-context": '{"fsGroup": 65532}',
+                "troth.dev/affinity": '{"nodeAffinity": {}}',
+                "troth.dev/priority-class": "high",
+                "troth.dev/runtime-class": "gvisor",
+                "troth.dev/active-deadline-seconds": "600",
+                "troth.dev/max-attempts": "3",
+                "example.com/other": "x",
+            },
+        ),
+        "p",
+    )
+    assert isinstance(found, ContainerPipeline)
+    assert found.options == PodOptions(
+        security_context={"fsGroup": 65532},
+        affinity={"nodeAffinity": {}},
+        priority_class="high",
+        runtime_class="gvisor",
+        active_deadline=600,
+        max_attempts=3,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("troth.dev/priorityclass", "high", "did you mean troth.dev/priority-class?"),
+        ("troth.dev/affinity", "nodeAffinity: {}", "is not JSON"),
+        ("troth.dev/affinity", "[]", "is a list, not a map"),
+        ("troth.dev/affinity", '{"node": {}}', "is not a known field"),
+        ("troth.dev/affinity", '{"nodeAffinity":' + '{"a":' * 50 + "1" + "}" * 51, "nests deeper"),
+        ("troth.dev/pod-security-context", '{"fsgroup": 1}', "did you mean fsGroup?"),
+        ("troth.dev/active-deadline-seconds", "10m", "is not a count"),
+        ("troth.dev/active-deadline-seconds", "0", "is not a count"),
+        ("troth.dev/max-attempts", "9" * 5000, "is not a count"),
+    ],
+)
+def test_an_annotation_of_troths_that_cannot_be_used_is_refused_with_its_path(
+    name: str, value: str, words: str
+) -> None:
+    refusal = refusal_of(with_value(("metadata", "annotations"), {name: value}))
+    assert refusal.field.startswith(f"p.metadata.annotations.{name}")
+    assert words in str(refusal)
+
+
 @pytest.mark.parametrize("place", PLACES, ids=path_of)
 def test_an_unknown_field_is_refused_with_its_path(place: tuple[str | int, ...]) -> None:
     refusal = refusal_of(with_value((*place, "nonsense"), 1))
@@ -161,6 +218,8 @@ def test_an_unknown_field_is_refused_with_its_path(place: tuple[str | int, ...])
         (("spec", "nodeSelector"), {"a": 1}, "is a number, not text"),
         (("spec", "rbac", "serviceAccount"), 1, "is a number, not text"),
         (("spec", "imagePullSecrets", 0), {}, "is missing"),
+        (("spec", "containers", 1, "name"), "work-writer", "every Pod of a pipeline has"),
+        (("spec", "volumes", 0, "name"), "shared-output", "every Pod of a pipeline has"),
         (("apiVersion",), "platform.kratix.io/v1", "has no version"),
     ],
 )

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from troth.api import InvalidObject
-from troth.api.naming import deterministic_name, digest, group_id
+from troth.api.naming import deterministic_name, group_id, shortened_name
 from troth.api.objects import (
     Selector,
     Work,
@@ -57,7 +57,6 @@ _LIGHT = 256 * 1024
 _HEAVY = 1024 * 1024
 _LONGEST_LABEL = 63
 _LONGEST_NAME = 253
-_LONG_SUFFIX = 16
 
 Digest = Callable[[str, int], tuple[str, int, bool]]
 """From an encoded content and the most bytes that it may have to the blob id, the size, and whether there may be a
@@ -378,7 +377,7 @@ def work_name(*, promise: str, pipeline: str, resource: str = "", resource_names
     if len(base) + 6 <= _LONGEST_LABEL:
         return name
     # What was cut off may be the only difference between two owners, for which five characters of a hash are too few.
-    return _shorten(base.lower(), identity, _LONGEST_LABEL)
+    return shortened_name(base.lower(), identity, _LONGEST_LABEL)
 
 
 def placement_name(work: str, destination: str, short_id: str) -> str:
@@ -387,14 +386,7 @@ def placement_name(work: str, destination: str, short_id: str) -> str:
     ``short_id`` is the first five characters of the group's id (kratix-compatibility.md#scheduling).
     """
     name = f"{work}.{destination}-{short_id}"
-    return name if len(name) <= _LONGEST_NAME else _shorten(name, name, _LONGEST_NAME)
-
-
-def _shorten(name: str, identity: str, longest: int) -> str:
-    cut = name[: longest - _LONG_SUFFIX - 1]
-    while cut and not cut[-1].isalnum():
-        cut = cut[:-1]
-    return f"{cut}-{digest(identity)[:_LONG_SUFFIX]}"
+    return name if len(name) <= _LONGEST_NAME else shortened_name(name, name, _LONGEST_NAME)
 
 
 class _Allowance:
