@@ -1,0 +1,107 @@
+"""The objects of one run, in the order in which they are applied: what each of them needs is there before it.
+
+All of them are for server-side apply, so they say what the operator decides and nothing else, and a second look writes
+nothing. The same run gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from troth.api import labels as names
+from troth.api.resources import CONFIG_MAP, JOB
+from troth.engine.jobs.access import Placed, make_account, make_asked_access, make_own_access
+from troth.engine.jobs.pods import SELECTORS_KEY, make_pod_spec
+from troth.engine.jobs.runs import PipelineRun, PodSettings, job_labels, job_name, promise_labels, selectors_name
+from troth.engine.yaml.emit import dump_document
+
+
+@dataclass(frozen=True, slots=True)
+class RunObjects:
+    """What a run needs on the cluster.
+
+    Attributes:
+        account: the ServiceAccount; ask `troth.engine.jobs.access.may_write_account` before writing it.
+        access: roles and bindings, a role before its bindings.
+        selectors: the ConfigMap with the Promise's destination selectors; None for a run that writes no Works.
+        job: the Job.
+    """
+
+    account: Placed
+    access: tuple[Placed, ...]
+    selectors: Placed | None
+    job: Placed
+
+    @property
+    def in_order(self) -> tuple[Placed, ...]:
+        """All of them, the Job last."""
+        before = (self.account, *self.access)
+        return (*before, self.job) if self.selectors is None else (*before, self.selectors, self.job)
+
+
+def make_objects(run: PipelineRun, settings: PodSettings) -> RunObjects:
+    """The objects of a run."""
+    return RunObjects(
+        account=make_account(run),
+        access=make_own_access(run) + make_asked_access(run),
+        selectors=_make_selectors(run) if run.action == "configure" else None,
+        job=_make_job(run, settings),
+    )
+
+
+def _make_selectors(run: PipelineRun) -> Placed:
+    """The ConfigMap. Its keys are in lower case, as Kratix writes them."""
+    entries = [
+        {"matchlabels": dict(selector.match_labels), "source": selector.source} for selector in run.selectors
+    ]
+    return CONFIG_MAP, {
+        "apiVersion": CONFIG_MAP.api_version,
+        "kind": CONFIG_MAP.kind,
+        "metadata": {"name": selectors_name(run), "namespace": run.namespace, "labels": promise_labels(run)},
+        "data": {SELECTORS_KEY: dump_document(entries)},
+    }
+
+
+def _make_job(run: PipelineRun, settings: PodSettings) -> Placed:
+    labels = job_labels(run)
+    metadata: dict[str, Any] = {
+        "name": job_name(run),
+        "namespace": run.namespace,
+        "labels": labels,
+        "annotations": {
+            names.JOB_RESOURCE_NAMESPACE: run.object_namespace,
+            names.JOB_RESOURCE_NAME: run.name,
+            names.JOB_RESOURCE_KIND: run.resource.kind,
+            names.JOB_RESOURCE_API_VERSION: run.resource.api_version,
+            **run.trace,
+        },
+    }
+    owner = _owner(run)
+    if owner:
+        metadata["ownerReferences"] = [owner]
+    template = {
+        "metadata": {"labels": labels, "annotations": {**run.pipeline.annotations, **run.trace}},
+        "spec": make_pod_spec(run, settings),
+    }
+    spec: dict[str, Any] = {"template": template}
+    limit = settings.backoff_limit if run.pipeline.backoff_limit is None else run.pipeline.backoff_limit
+    if limit is not None:
+        spec["backoffLimit"] = limit
+    if run.pipeline.options.active_deadline is not None:
+        spec["activeDeadlineSeconds"] = run.pipeline.options.active_deadline
+    return JOB, {"apiVersion": JOB.api_version, "kind": JOB.kind, "metadata": metadata, "spec": spec}
+
+
+def _owner(run: PipelineRun) -> Mapping[str, Any] | None:
+    """Who takes the Job along when it goes. An owner reference does not reach into another namespace."""
+    owner = {
+        "apiVersion": run.resource.api_version,
+        "kind": run.resource.kind,
+        "name": run.name,
+        "uid": run.uid,
+    }
+    if run.type == "promise":
+        return {**owner, "controller": True, "blockOwnerDeletion": True}
+    return owner if run.object_namespace == run.namespace else None
