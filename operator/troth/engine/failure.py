@@ -25,6 +25,8 @@ Reason = Literal[
     "InvalidStatus",
     "NotAllowed",
     "RenderCrashed",
+    "ContainerFailed",
+    "JobFailed",
 ]
 
 _UNBOUNDED: Final = ("TemplateTimeout", "TemplateTooLarge", "RenderCrashed")
@@ -48,6 +50,9 @@ class Failure:
         value: that input as JSON, cut short, or "".
         message: what is wrong, without a full stop.
         hint: what to do about it, or "".
+        container: the container that failed, or "".
+        exit_code: the exit code of its process; None if no container failed.
+        log: the last lines of its log, or "".
         endless: whether the stack was exhausted, because includes or macros form a circle. Not shown to people.
         again: the seconds after which Troth tries again by itself; 0 when that is not decided. Not shown to people.
     """
@@ -62,6 +67,9 @@ class Failure:
     input: str = ""
     value: str = ""
     hint: str = ""
+    container: str = ""
+    exit_code: int | None = None
+    log: str = ""
     endless: bool = False
     again: float = field(default=0.0, compare=False)
 
@@ -98,6 +106,9 @@ class Failure:
             "value": self.value,
             "message": self.message,
             "hint": self.hint,
+            "container": self.container,
+            "exitCode": self.exit_code,
+            "log": self.log,
         }
         return {name: value for name, value in fields.items() if value not in (None, "")}
 
@@ -115,6 +126,7 @@ class Failure:
             value=_cut(self.value, _LONGEST_VALUE),
             message=_cut(self.message, _LONGEST_TEXT),
             hint=_cut(self.hint, _LONGEST_TEXT),
+            log=self.log if len(self.log) <= _LONGEST_TEXT else "…" + self.log[1 - _LONGEST_TEXT :],
         )
 
     @staticmethod

@@ -1,0 +1,210 @@
+"""What the API server says of a Job, of its Pods and of what went wrong with them, as far as an outcome depends on it.
+
+Read leniently: another controller wrote it, and what has another type than expected is taken for missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from troth.api import labels as names
+from troth.api.objects import read_metadata
+from troth.api.typed import read_map, read_maps, read_text, read_whole
+
+Object = Mapping[str, Any]
+JobEnd = Literal["", "Complete", "Failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """A Job.
+
+    Attributes:
+        name: of the Job.
+        pipeline: which pipeline it runs.
+        hash: for which it runs.
+        created: RFC 3339, to the second.
+        end: how it ended; "" while it has not.
+        reason: why it failed, in the Job controller's word, such as ``BackoffLimitExceeded``.
+        message: the same in its sentence.
+        deadline: seconds after which it fails; 0 for none.
+        to_suspend: somebody has asked that it be suspended.
+        suspended: it is: its Pods are gone, or were told to go.
+        deleting: it is being deleted.
+    """
+
+    name: str
+    pipeline: str = ""
+    hash: str = ""
+    created: str = ""
+    end: JobEnd = ""
+    reason: str = ""
+    message: str = ""
+    deadline: int = 0
+    to_suspend: bool = False
+    suspended: bool = False
+    deleting: bool = False
+
+    @property
+    def is_running(self) -> bool:
+        """Whether something of it may still run: it has not ended, and is not suspended."""
+        return not self.end and not self.suspended
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerEnd:
+    """How a container ended that failed.
+
+    Attributes:
+        container: its name.
+        exit_code: of its process.
+        reason: the kubelet's word when it knows more than the code says, such as ``OOMKilled``; else "".
+        log: the end of what it wrote, or its own message.
+    """
+
+    container: str
+    exit_code: int
+    reason: str = ""
+    log: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerState:
+    """A container of a Pod.
+
+    Attributes:
+        name: of the container.
+        image: as the Pod names it.
+        waiting: the kubelet's word for what it waits for, such as ``ImagePullBackOff``; "" when it does not wait.
+        message: the same in the kubelet's sentence.
+        failure: how it failed, or how its last run failed when it is tried again; None when neither did.
+    """
+
+    name: str
+    image: str = ""
+    waiting: str = ""
+    message: str = ""
+    failure: ContainerEnd | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PodState:
+    """A Pod of a Job.
+
+    Attributes:
+        name: of the Pod.
+        created: RFC 3339, to the second.
+        phase: as Kubernetes has it.
+        reason: why the Pod as a whole ended, such as ``Evicted``.
+        message: the same in a sentence.
+        unschedulable: why no node takes it; "" when one has.
+        containers: in the order in which they run.
+        deleting: it is being deleted.
+    """
+
+    name: str
+    created: str = ""
+    phase: str = ""
+    reason: str = ""
+    message: str = ""
+    unschedulable: str = ""
+    containers: tuple[ContainerState, ...] = ()
+    deleting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WarningEvent:
+    """An Event of the type Warning about a Job or a Pod, such as ``FailedCreate``.
+
+    It is the only place where some things stand: that a quota is exceeded, or that a volume cannot be mounted.
+    """
+
+    reason: str
+    message: str
+
+
+def read_job(obj: Object) -> JobState:
+    """The view of a Job."""
+    metadata, spec = read_metadata(obj), read_map(obj.get("spec"))
+    true = {
+        read_text(entry.get("type")): entry
+        for entry in read_maps(read_map(obj.get("status")).get("conditions"))
+        if entry.get("status") == "True"
+    }
+    end: JobEnd = "Complete" if "Complete" in true else "Failed" if "Failed" in true else ""
+    return JobState(
+        name=metadata.name,
+        pipeline=metadata.labels.get(names.PIPELINE_NAME, ""),
+        hash=metadata.labels.get(names.HASH, ""),
+        created=metadata.creation_timestamp,
+        end=end,
+        reason=read_text(true[end].get("reason")) if end else "",
+        message=read_text(true[end].get("message")) if end else "",
+        deadline=read_whole(spec.get("activeDeadlineSeconds")),
+        to_suspend=spec.get("suspend") is True,
+        suspended="Suspended" in true and spec.get("suspend") is True,
+        deleting=metadata.deleting,
+    )
+
+
+def read_pod(obj: Object) -> PodState:
+    """The view of a Pod."""
+    metadata, spec, status = read_metadata(obj), read_map(obj.get("spec")), read_map(obj.get("status"))
+    found = {
+        read_text(entry.get("name")): entry
+        for kind in ("initContainerStatuses", "containerStatuses")
+        for entry in read_maps(status.get(kind))
+    }
+    declared = [entry for kind in ("initContainers", "containers") for entry in read_maps(spec.get(kind))] or list(
+        found.values()
+    )
+    return PodState(
+        name=metadata.name,
+        created=metadata.creation_timestamp,
+        phase=read_text(status.get("phase")),
+        reason=read_text(status.get("reason")),
+        message=read_text(status.get("message")),
+        unschedulable=_unschedulable(status),
+        containers=tuple(_read_container(entry, found) for entry in declared),
+        deleting=metadata.deleting,
+    )
+
+
+def read_warning(obj: Object) -> WarningEvent | None:
+    """The view of an Event of either API; None for one that is not a Warning."""
+    if obj.get("type") != "Warning":
+        return None
+    return WarningEvent(read_text(obj.get("reason")), read_text(obj.get("note")) or read_text(obj.get("message")))
+
+
+def _unschedulable(status: Object) -> str:
+    for entry in read_maps(status.get("conditions")):
+        if entry.get("type") == "PodScheduled" and entry.get("status") == "False":
+            return read_text(entry.get("message")) or read_text(entry.get("reason"))
+    return ""
+
+
+def _read_container(declared: Object, statuses: Mapping[str, Object]) -> ContainerState:
+    name = read_text(declared.get("name"))
+    status = statuses.get(name, {})
+    state = read_map(status.get("state"))
+    waiting = read_map(state.get("waiting"))
+    ended = read_map(state.get("terminated")) or read_map(read_map(status.get("lastState")).get("terminated"))
+    return ContainerState(
+        name=name,
+        image=read_text(declared.get("image")),
+        waiting=read_text(waiting.get("reason")),
+        message=read_text(waiting.get("message")),
+        failure=_read_end(name, ended),
+    )
+
+
+def _read_end(name: str, ended: Object) -> ContainerEnd | None:
+    code, reason = read_whole(ended.get("exitCode")), read_text(ended.get("reason"))
+    if not ended or (code == 0 and reason in ("", "Completed")):
+        return None
+    return ContainerEnd(
+        name, code, "" if reason in ("Error", "Completed") else reason, read_text(ended.get("message"))
+    )
