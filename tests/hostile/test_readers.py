@@ -23,6 +23,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.hostile.job_readers import JOB_READERS
 from tests.platforms import destination, git_store, promise, request
 from tests.unit.engine.pipelines import context
 from troth.api import InvalidObject, TrothError, find_condition
@@ -385,6 +386,7 @@ SOUND: Mapping[str, tuple[Callable[[Any], object], Any]] = {
         git_store("s", "https://example.com/a.git", secretRef={"name": "s"}) | {"status": STATUS},
     ),
     "pipelines": (see_pipelines, PIPELINES),
+    **JOB_READERS,
     "kubeconfig": (see_kubeconfig, KUBECONFIG),
     "admission": (Admission(read_offer(read_promise(OFFERED)).definition or {}).admit, ASKED),
 }
