@@ -22,6 +22,7 @@ CONDITION: Object = {"type": "Failed", "status": "True", "reason": "DeadlineExce
 METADATA: Object = {
     "name": "it",
     "creationTimestamp": "2026-03-01T08:00:00Z",
+    "annotations": {"troth.dev/attempt": "2"},
     "labels": {"kratix.io/pipeline-name": "i", "kratix.io/hash": "h"},
     "deletionTimestamp": "2026-03-01T08:00:00Z",
 }

@@ -41,6 +41,8 @@ PARENT_RESOURCE_NAMESPACE: Final = "kratix.io/parent-resource-namespace"
 # The destination labels that the pipelines asked for when they made a placement's files. Kratix keeps no record of
 # it.
 ASKED_FOR: Final = "troth.dev/asked-for"
+# Which run of its pipeline a Job is, counted from 1. Ours: Kratix goes by the time at which a Job was created.
+ATTEMPT: Final = "troth.dev/attempt"
 # The hash of the Destination's rules (spec.allow) by which a placement's files were judged.
 ALLOWED: Final = "troth.dev/allowed"
 

@@ -75,6 +75,7 @@ def _make_job(run: PipelineRun, settings: PodSettings) -> Placed:
             names.JOB_RESOURCE_NAME: run.name,
             names.JOB_RESOURCE_KIND: run.resource.kind,
             names.JOB_RESOURCE_API_VERSION: run.resource.api_version,
+            names.ATTEMPT: str(run.attempt),
             **run.trace,
         },
     }

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from troth.api import labels as names
 from troth.api.objects import read_metadata
 from troth.api.typed import read_map, read_maps, read_text, read_whole
 
 Object = Mapping[str, Any]
+_LONGEST_COUNT: Final = 9
 JobEnd = Literal["", "Complete", "Failed"]
 
 
@@ -25,6 +26,7 @@ class JobState:
         name: of the Job.
         pipeline: which pipeline it runs.
         hash: for which it runs.
+        attempt: which run of its pipeline it is (`troth.engine.jobs.runs.PipelineRun`); 0 when it does not say.
         created: RFC 3339, to the second.
         end: how it ended; "" while it has not.
         reason: why it failed, in the Job controller's word, such as ``BackoffLimitExceeded``.
@@ -38,6 +40,7 @@ class JobState:
     name: str
     pipeline: str = ""
     hash: str = ""
+    attempt: int = 0
     created: str = ""
     end: JobEnd = ""
     reason: str = ""
@@ -138,6 +141,7 @@ def read_job(obj: Object) -> JobState:
         name=metadata.name,
         pipeline=metadata.labels.get(names.PIPELINE_NAME, ""),
         hash=metadata.labels.get(names.HASH, ""),
+        attempt=_read_count(metadata.annotations.get(names.ATTEMPT, "")),
         created=metadata.creation_timestamp,
         end=end,
         reason=read_text(true[end].get("reason")) if end else "",
@@ -177,6 +181,10 @@ def read_warning(obj: Object) -> WarningEvent | None:
     if obj.get("type") != "Warning":
         return None
     return WarningEvent(read_text(obj.get("reason")), read_text(obj.get("note")) or read_text(obj.get("message")))
+
+
+def _read_count(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _LONGEST_COUNT else 0
 
 
 def _unschedulable(status: Object) -> str:

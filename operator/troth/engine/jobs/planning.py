@@ -67,5 +67,5 @@ def find_spare_jobs(jobs: Iterable[JobState], keep: int) -> tuple[str, ...]:
     return tuple(sorted(spare))
 
 
-def _age(job: JobState) -> tuple[str, str]:
-    return job.created, job.name
+def _age(job: JobState) -> tuple[str, int, str]:
+    return job.created, job.attempt, job.name

@@ -84,7 +84,8 @@ class PipelineRun:
         namespace: where the Job runs.
         separate: that is the namespace that the Promise names (``pipelineNamespace``).
         hash: of the specs for which it runs (`troth.engine.workflow.progress.workflow_hash`).
-        attempt: counts the runs of this pipeline for that hash, so each of them is a Job of its own.
+        attempt: counts the runs of this pipeline for that hash. Whoever wants another run takes the next number, and
+            whoever looks for one that was begun takes the same, so it has to be recorded before the Job is made.
         last: it is the last pipeline of its workflow.
         dry_run: its output is only looked at.
         selectors: the Promise's, for what the pipeline does not direct elsewhere.

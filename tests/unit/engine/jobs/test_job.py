@@ -22,6 +22,7 @@ from tests.unit.engine.jobs.sample import (
 from troth.api.container_pipelines import Container
 from troth.api.pod_options import PodOptions
 from troth.engine.jobs.objects import make_objects
+from troth.engine.jobs.observation import read_job
 from troth.engine.jobs.runs import PipelineRun
 
 DELETE_RUN = replace(RUN, action="delete")
@@ -81,7 +82,12 @@ def test_a_job_says_which_object_it_is_for() -> None:
         "kratix.io/job-resource-name": "cache",
         "kratix.io/job-resource-kind": "Redis",
         "kratix.io/job-resource-api-version": "marketplace.kratix.io/v1alpha1",
+        "troth.dev/attempt": "1",
     }
+
+
+def test_a_job_says_which_attempt_it_is() -> None:
+    assert [read_job(job_of(replace(RUN, attempt=attempt))).attempt for attempt in (1, 12)] == [1, 12]
 
 
 def test_annotations_of_a_pipeline_are_on_the_pod_only_and_those_of_a_trace_on_both() -> None:

@@ -61,6 +61,11 @@ def test_the_newest_jobs_of_each_pipeline_are_kept() -> None:
     assert find_spare_jobs(jobs, 2) == ("a-0", "a-1", "a-2", "a-3", "a-4", "b-40")
 
 
+def test_of_two_jobs_of_one_second_the_later_attempt_is_kept() -> None:
+    jobs = [replace(DONE, name=name, attempt=attempt) for name, attempt in (("a", 10), ("b", 9))]
+    assert find_spare_jobs(jobs, 1) == ("b",)
+
+
 def test_a_job_that_runs_is_kept_however_old_it_is_and_however_many_there_are() -> None:
     oldest, *rest = many(4)
     assert find_spare_jobs([replace(oldest, end=""), *rest], 1) == ("a-1", "a-2")
@@ -81,6 +86,7 @@ JOB = st.builds(
     name=st.uuids().map(str),
     pipeline=st.sampled_from(["a", "b"]),
     hash=st.sampled_from(["now", "before"]),
+    attempt=st.integers(0, 20),
     created=st.integers(0, 9).map(lambda second: f"2026-11-30T10:00:0{second}Z"),
     end=st.sampled_from(["", "Complete", "Failed"]),
     to_suspend=st.booleans(),
@@ -133,7 +139,7 @@ def test_pruning_takes_no_job_that_runs_and_leaves_as_many_as_are_to_be_kept(
         left = [job for job in of_it if job.name not in spare]
         assert len(left) >= min(len(of_it), max(keep, 1))
         assert len([job for job in left if not job.is_running]) <= max(keep, 1)
-        newest = max(of_it, key=lambda job: (job.created, job.name), default=None)
+        newest = max(of_it, key=lambda job: (job.created, job.attempt, job.name), default=None)
         assert newest is None or newest in left
 
 
