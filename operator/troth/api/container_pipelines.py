@@ -205,7 +205,7 @@ def read_container_pipeline(name: str, metadata: Object, spec: Object, field: st
 
 
 def _read_volumes(value: Any, field: str) -> tuple[Object, ...]:
-    volumes = _objects(value, field)
+    volumes = _named_objects(value, field)
     for index, volume in enumerate(volumes):
         _refuse_own(volume.get("name"), _OWN_VOLUMES, f"{field}[{index}].name", "volume")
     return volumes
@@ -228,7 +228,7 @@ def _read_containers(entries: Sequence[Object], field: str) -> tuple[Container, 
             image=_required(entry, "image", where),
             command=_list_of_texts(entry.get("command"), f"{where}.command"),
             args=_list_of_texts(entry.get("args"), f"{where}.args"),
-            env=_objects(entry.get("env"), f"{where}.env", known=_ENVIRONMENT),
+            env=_named_objects(entry.get("env"), f"{where}.env", known=_ENVIRONMENT),
             env_from=_objects(entry.get("envFrom"), f"{where}.envFrom", known=_ENVIRONMENT_FROM),
             volume_mounts=_objects(entry.get("volumeMounts"), f"{where}.volumeMounts", known=_VOLUME_MOUNT),
             image_pull_policy=_text(entry.get("imagePullPolicy"), f"{where}.imagePullPolicy"),
@@ -262,6 +262,13 @@ def _objects(value: Any, field: str, *, known: Sequence[str] = ()) -> tuple[Obje
         expect_type(entry, dict, f"{field}[{index}]")
         if known:
             refuse_unknown_fields(entry, known, f"{field}[{index}]")
+    return found
+
+
+def _named_objects(value: Any, field: str, *, known: Sequence[str] = ()) -> tuple[Object, ...]:
+    found = _objects(value, field, known=known)
+    for index, entry in enumerate(found):
+        _required(entry, "name", f"{field}[{index}]")
     return found
 
 

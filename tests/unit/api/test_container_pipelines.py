@@ -219,6 +219,8 @@ def test_an_unknown_field_is_refused_with_its_path(place: tuple[str | int, ...])
         (("spec", "rbac", "serviceAccount"), 1, "is a number, not text"),
         (("spec", "imagePullSecrets", 0), {}, "is missing"),
         (("spec", "containers", 1, "name"), "work-writer", "every Pod of a pipeline has"),
+        (("spec", "containers", 0, "env", 0, "name"), [], "is a list, not text"),
+        (("spec", "volumes", 0, "name"), None, "is missing"),
         (("spec", "volumes", 0, "name"), "shared-output", "every Pod of a pipeline has"),
         (("apiVersion",), "platform.kratix.io/v1", "has no version"),
     ],

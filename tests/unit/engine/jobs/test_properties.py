@@ -166,7 +166,8 @@ CONTAINER = st.fixed_dictionaries(
         "command": st.lists(st.text(max_size=8), max_size=2),
         "args": st.lists(st.text(max_size=8), max_size=2),
         "env": st.lists(
-            st.fixed_dictionaries({"name": st.text(max_size=8), "value": st.text(max_size=8)}), max_size=3
+            st.fixed_dictionaries({"name": st.text(min_size=1, max_size=8), "value": st.text(max_size=8)}),
+            max_size=3,
         ),
         "volumeMounts": st.lists(
             st.fixed_dictionaries({"name": st.text(max_size=8), "mountPath": st.text(max_size=8)}), max_size=2
