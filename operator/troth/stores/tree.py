@@ -38,6 +38,11 @@ class PathTree:
         found = self._find(path)
         return found if isinstance(found, str) else None
 
+    def ordinary(self, path: str) -> str | None:
+        """The blob id of the ordinary file at a path; None when there is no file, or another kind of it."""
+        blob = self.get(path)
+        return blob if blob and ":" not in blob else None
+
     def under(self, folder: str) -> Iterator[str]:
         """The paths of all files below a folder."""
         found = self._find(folder)
