@@ -38,6 +38,7 @@ from troth.stores.errors import Reason, StoreError
 from troth.stores.handover import Handover, Spared
 from troth.stores.kubernetes_applying import Conflict, Objects, Task
 from troth.stores.kubernetes_client import KubernetesClient, explain_refusal
+from troth.stores.kubernetes_drift import Drift
 from troth.stores.kubernetes_failures import ObjectFailure, conflict, read_failure, refused, told, without_failed
 from troth.stores.kubernetes_inventory import Inventories, Inventory
 from troth.stores.kubernetes_objects import (
@@ -52,8 +53,9 @@ from troth.stores.kubernetes_objects import (
     require_unique,
     stage,
 )
-from troth.stores.kubernetes_observation import Observations, is_intact
-from troth.stores.kubernetes_serving import ServedKinds
+from troth.stores.kubernetes_observation import Observations
+from troth.stores.kubernetes_ownership import ObjectOwnership
+from troth.stores.kubernetes_serving import Kind, ServedKinds
 from troth.stores.kubernetes_standing import Footing, Recorded
 from troth.stores.protocol import Claim, Former, Written
 
@@ -62,8 +64,6 @@ _BIG: Final = 64 * 1024
 _IN_FLIGHT: Final = 48 * 1024 * 1024
 _PARSED: Final = 4  # as many bytes as an object has in YAML does it take, about, when it is read
 _HELD: Final = "held "
-
-_Kind = tuple[str, str]  # the API version and the kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,16 +117,21 @@ class KubernetesWriter:
         self._lock = asyncio.Lock()
         self._turns: dict[str, _Turn] = {}
         self._calls = asyncio.Semaphore(self._settings.calls)
-        self._owned: dict[str, frozenset[ObjectKey]] = {}
-        self._owners: dict[ObjectKey, str] = {}
+        self._ownership = ObjectOwnership()
         self._observations = Observations(client)
         self._objects = Objects(client, self._inventories, self._observations)
         self._served = ServedKinds(
             client, timeout=self._settings.establish_timeout, interval=self._settings.poll_interval
         )
+        self._drift = Drift(
+            client,
+            self._inventories,
+            self._observations,
+            self._ownership,
+            self._served,
+            look_interval=self._settings.look_interval,
+        )
         self._budget = Budget(_IN_FLIGHT)
-        self._look_after = 0.0
-        self._drifted: set[str] = set()
         self._closed = False
 
     async def check(self) -> None:
@@ -150,7 +155,7 @@ class KubernetesWriter:
                 return Written(digest, changed=changed)
             former = await self._former(wish)
             done = inventory is not None and inventory.digest in (digest, _HELD + digest) and not former
-            if inventory is not None and done and await self._holds(wish.owner, inventory):
+            if inventory is not None and done and await self._drift.holds(wish.owner, inventory):
                 if inventory.digest == digest:
                     await self._register(wish, (entry.key for entry in inventory.entries))
                     return Written(digest, changed=False)
@@ -164,20 +169,8 @@ class KubernetesWriter:
 
         Within ``look_interval`` of the last look it answers False without looking.
         """
-        clock = asyncio.get_running_loop().time
         async with self._lock:
-            if not self._inventories.is_read or (began := clock()) < self._look_after:
-                return False
-            try:
-                drifted = await self._look()
-            except TrothError as error:
-                raise told(error, doing="looking for changes") from error
-            self._look_after = clock() + max(self._settings.look_interval, 20 * (clock() - began))
-            if not self._settings.look_interval:
-                self._look_after = 0.0
-            fresh = drifted - self._drifted
-            self._drifted |= drifted
-            return bool(fresh)
+            return await self._drift.look(busy=self._turns)
 
     async def resume(self, former: Sequence[Former]) -> None:
         """See `StateStoreWriter.resume`; the inventories say all that."""
@@ -193,7 +186,7 @@ class KubernetesWriter:
 
     async def release(self, owner: str) -> None:
         """See `StateStoreWriter.release`."""
-        self._assign(owner, frozenset())
+        self._ownership.assign(owner, frozenset())
 
     async def close(self) -> None:
         """See `StateStoreWriter.close`; the objects stay."""
@@ -245,10 +238,10 @@ class KubernetesWriter:
             failures += await self._each(part, lambda item: self._objects.apply(task, item, footings[item.key]))
             if number == 0 and (part or awaited):
                 failures += await self._served.wait(without_failed(part, failures))
-                failures += await self._not_served(without_failed(manifests, failures), resources, awaited)
+                failures += await self._served.mismatched(without_failed(manifests, failures), resources, awaited)
         if failures:
             # whoever is let to have what this owner may not have must be able to claim it
-            self._unregister(owner, (failure.key for failure in failures if failure.foreign))
+            self._ownership.take_away(owner, (failure.key for failure in failures if failure.foreign))
             raise refused(owner, failures, of=of)
         # by key: the same object written in another version is not another object
         wanted = {entry.key for entry in new}
@@ -266,7 +259,7 @@ class KubernetesWriter:
         await self._inventories.put(Inventory(owner, new | kept, digest, stamps, frozenset(adopted)))
         for name in former:
             await self._inventories.remove(name)
-        self._drifted.discard(owner)
+        self._drift.settled(owner)
         return bool(kept)
 
     async def _former(self, wish: Wish) -> dict[str, Inventory]:
@@ -284,7 +277,7 @@ class KubernetesWriter:
 
     async def _read(
         self, wish: Wish
-    ) -> tuple[list[Manifest], dict[ObjectKey, Resource], frozenset[_Kind], list[ObjectFailure]]:
+    ) -> tuple[list[Manifest], dict[ObjectKey, Resource], frozenset[Kind], list[ObjectFailure]]:
         """The objects where they will be, their resources, and those whose kind is not served.
 
         The kinds beside them are those that are not served yet, but that a definition in the claim wants to be.
@@ -299,14 +292,14 @@ class KubernetesWriter:
         found: list[Manifest] = []
         resources: dict[ObjectKey, Resource] = {}
         failures = []
-        served: dict[_Kind, Resource | None] = {}
+        served: dict[Kind, Resource | None] = {}
         for manifest in manifests:
             entry = manifest.entry
             kind = (entry.api_version, entry.kind)
             if kind not in served:
-                served[kind] = await self._find(entry)
+                served[kind] = await self._served.find(entry)
                 if kind in defined and served[kind] not in (None, defined[kind]):
-                    served[kind] = await self._find(entry, refresh=True)  # it may have been defined anew
+                    served[kind] = await self._served.find(entry, refresh=True)  # it may have been defined anew
             resource = served[kind] or defined.get(kind)
             if resource is None:
                 problem = f"the cluster does not serve {entry.kind} of {entry.api_version}"
@@ -322,22 +315,6 @@ class KubernetesWriter:
         require_unique(found)
         awaited = frozenset(kind for kind in defined if kind in served and served[kind] is None)
         return found, resources, awaited, failures
-
-    async def _not_served(
-        self, manifests: Sequence[Manifest], resources: Mapping[ObjectKey, Resource], awaited: frozenset[_Kind]
-    ) -> list[ObjectFailure]:
-        """The objects of kinds that the claim defines, and that the API server does not serve as it defines them."""
-        failures = []
-        served: dict[_Kind, Resource | None] = {}
-        for manifest in manifests:
-            kind = (manifest.entry.api_version, manifest.entry.kind)
-            if kind in awaited:
-                if kind not in served:
-                    served[kind] = await self._find(manifest.entry)
-                if served[kind] != resources[manifest.key]:
-                    problem = "the cluster does not serve its kind as its CustomResourceDefinition says"
-                    failures.append(ObjectFailure(manifest.key, problem, missing_kind=True, follows=True))
-        return failures
 
     async def _look_at_all(
         self, task: Task, manifests: Sequence[Manifest]
@@ -365,7 +342,7 @@ class KubernetesWriter:
         yielding = self._yielding(await _ask(task.wish))
         kept = [each for each in conflicts if not _yields(yielding.get(each.holder), each.key)]
         # they were registered as free: whoever has them on record must still be able to claim them
-        self._unregister(task.owner, (each.key for each in kept))
+        self._ownership.take_away(task.owner, (each.key for each in kept))
         for each in kept:
             raise conflict(each.key, each.first, task.owner)
         footings.update({each.key: each.footing for each in conflicts})
@@ -426,8 +403,8 @@ class KubernetesWriter:
         if inventory is not None:
             await self._prune(owner, inventory.entries, inventory.recorded())
             await self._inventories.remove(self._inventories.name(owner))
-        self._assign(owner, frozenset())
-        self._drifted.discard(owner)
+        self._ownership.assign(owner, frozenset())
+        self._drift.settled(owner)
 
     async def _prune(
         self,
@@ -449,65 +426,10 @@ class KubernetesWriter:
     async def _remove(
         self, entry: Entry, owner: str, recorded: Mapping[ObjectKey, Recorded], labels: Collection[str]
     ) -> None:
-        if self._owners.get(entry.key, owner) != owner:
+        if self._ownership.is_foreign(owner, entry.key):
             self._objects.give_up(entry.key, self._inventories.name(owner))
             return
         await self._objects.remove(entry, recorded.get(entry.key), labels)
-
-    # what is there -----------------------------------------------------------------------------------------
-
-    async def _holds(self, owner: str, inventory: Inventory) -> bool:
-        if owner in self._drifted:
-            return False
-        name = self._inventories.name(owner)
-        try:
-            for entry in inventory.entries:
-                resource = await self._find(entry)
-                if resource is None:
-                    return False
-                there = (await self._observations.of(resource)).get((entry.namespace, entry.name))
-                if not is_intact(entry, inventory, name, there):
-                    return False
-        except TrothError as error:
-            raise told(error, doing="looking at what is there") from error
-        return True
-
-    async def _look(self) -> set[str]:
-        """The owners of whose objects somebody else has changed one."""
-        await self._inventories.load()
-        done = {name: inventory for name, inventory in self._inventories.all().items() if inventory.digest}
-        entries = {entry for inventory in done.values() for entry in inventory.entries}
-        kinds = {(entry.api_version, entry.kind) for entry in entries}
-        found = {kind: await self._client.find_resource(*kind) for kind in kinds}
-        # a record of an older version has no stamps: then what was seen before has to do
-        before = {
-            entry: self._observations.last(resource, entry)
-            for entry in entries
-            if (resource := found[entry.api_version, entry.kind])
-        }
-        now = {
-            resource: await self._observations.look(resource)
-            for resource in dict.fromkeys(found.values())
-            if resource is not None
-        }
-        drifted = {owner for owner in self._owned if self._inventories.get(owner) is None}
-        for name, inventory in done.items():
-            if self._inventories.get(inventory.owner) is not inventory:
-                continue  # it was written while we looked
-            for entry in inventory.entries:
-                resource = found[entry.api_version, entry.kind]
-                there = now[resource].get((entry.namespace, entry.name)) if resource else None
-                then = None if entry in inventory.stamps else before.get(entry)
-                if not is_intact(entry, inventory, name, there) or (then is not None and then != there):
-                    drifted.add(inventory.owner)
-                    break
-        return {owner for owner in drifted if owner not in self._turns}
-
-    async def _find(self, entry: Entry, *, refresh: bool = False) -> Resource | None:
-        try:
-            return await self._client.find_resource(entry.api_version, entry.kind, refresh=refresh)
-        except TrothError as error:
-            raise told(error, doing=f"looking for the kind {entry.kind}") from error
 
     async def _register(self, wish: Wish, keys: Iterable[ObjectKey]) -> Handover | None:
         """Give the objects to the owner; raises StoreError (PathConflict, names both), then nothing changes.
@@ -516,33 +438,16 @@ class KubernetesWriter:
         """
         wanted = frozenset(keys)
         handover = None
-        if wish.claim.succeeds or any(self._owners.get(key, wish.owner) != wish.owner for key in wanted):
+        if wish.claim.succeeds or any(self._ownership.is_foreign(wish.owner, key) for key in wanted):
             handover = await _ask(wish)
             yielding = self._yielding(handover)
-            for key in wanted:
-                other = self._owners.get(key, wish.owner)
-                if other != wish.owner and _yields(yielding.get(self._inventories.name(other)), key):
-                    self._owned[other] -= {key}
-                    del self._owners[key]
-        self._assign(wish.owner, wanted)
+            self._ownership.free_for(
+                wish.owner,
+                wanted,
+                yields=lambda other, key: _yields(yielding.get(self._inventories.name(other)), key),
+            )
+        self._ownership.assign(wish.owner, wanted)
         return handover
-
-    def _unregister(self, owner: str, keys: Iterable[ObjectKey]) -> None:
-        for key in keys:
-            if self._owners.get(key) == owner:
-                self._owned[owner] -= {key}
-                del self._owners[key]
-
-    def _assign(self, owner: str, wanted: frozenset[ObjectKey]) -> None:
-        for key in wanted:
-            other = self._owners.get(key, owner)
-            if other != owner:
-                raise conflict(key, other, owner)
-        for key in self._owned.pop(owner, ()):
-            self._owners.pop(key, None)
-        if wanted:
-            self._owned[owner] = wanted
-            self._owners.update(dict.fromkeys(wanted, owner))
 
     @contextlib.asynccontextmanager
     async def _turn(self, owner: str) -> AsyncIterator[None]:
