@@ -148,6 +148,26 @@ class OwnStatus:
         return read_maps(self.fields.get("held"))
 
     @property
+    def location(self) -> Mapping[str, Any]:
+        """Where files are (`troth.engine.placement.locations`)."""
+        return read_map(self.fields.get("location"))
+
+    @property
+    def also_in(self) -> Sequence[Mapping[str, Any]]:
+        """Where else some of them may be while they move."""
+        return read_maps(self.fields.get("alsoIn"))
+
+    @property
+    def aggregate(self) -> Mapping[str, Any]:
+        """The one file of a Destination that has everything in one file (`troth.controllers.aggregates`)."""
+        return read_map(self.fields.get("aggregate"))
+
+    @property
+    def seal(self) -> str:
+        """What proves that the operator wrote the record (`troth.engine.placement.seals`)."""
+        return self.text("seal")
+
+    @property
     def status_keys(self) -> frozenset[str]:
         """The fields of the status that the author's pipelines have written."""
         return self._names("statusKeys")

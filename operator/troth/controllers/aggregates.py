@@ -14,6 +14,8 @@ from typing import Any
 from troth.api import find_condition
 from troth.api.conditions import READY
 from troth.api.objects import Destination
+from troth.api.statuses import read_own
+from troth.api.typed import read_text
 from troth.engine.placement.layout import AGGREGATED, aggregate_path
 from troth.stores import StateStoreWriter
 from troth.stores.edits import not_ours
@@ -42,10 +44,9 @@ class OneFile:
 
 def read_one_file(status: Mapping[str, Any]) -> OneFile | None:
     """The record in the status of a Destination; None when there is none."""
-    record = (status.get("troth") or {}).get("aggregate")
-    if not isinstance(record, Mapping) or not record.get("path"):
-        return None
-    return OneFile(str(record["path"]), str(record.get("address") or ""), bool(record.get("adopted")))
+    record = read_own(status).aggregate
+    path = read_text(record.get("path"))
+    return OneFile(path, read_text(record.get("address")), bool(record.get("adopted"))) if path else None
 
 
 def one_file_at(destination: Destination, path: str, address: str) -> OneFile | None:

@@ -19,6 +19,7 @@ from troth.api import InvalidObject, Key
 from troth.api import labels as names
 from troth.api.objects import Destination
 from troth.api.resources import DESTINATION, WORK_PLACEMENT
+from troth.api.statuses import read_own
 from troth.api.store_kinds import StoreRef, require_store_kind
 from troth.controllers.aggregates import OneFile, has_one_file, take_one_file, was_ready
 from troth.controllers.caches import BY_CLAIM, BY_DESTINATION
@@ -152,7 +153,7 @@ class DestinationReconciler:
                     DESTINATION,
                     key,
                     destination.status,
-                    {"troth": {**(destination.status.get("troth") or {}), "alsoIn": also}},
+                    {"troth": {**read_own(destination.status).fields, "alsoIn": also}},
                 )
                 return self._platform.caches.destinations.get("", key.name) or destination
         return destination
@@ -315,7 +316,7 @@ class DestinationReconciler:
         )
         status = destination_status(destination.status, facts, now=self._platform.now())
         if written is not None:
-            ours = {**(destination.status.get("troth") or {}), "location": written.as_status()}
+            ours = {**read_own(destination.status).fields, "location": written.as_status()}
             ours.pop("alsoIn", None)
             if not has_one_file(destination):
                 ours.pop("aggregate", None)

@@ -125,7 +125,7 @@ def was_ever_written(placement: WorkPlacement) -> bool:
     The status of a placement that is older than the seals is believed here, so that its group stays where it is.
     """
     status = placement.status
-    said = bool(status.get("versionID") or read_own(status).fields.get("location"))
+    said = bool(status.get("versionID") or read_own(status).location)
     return placement.recorded > 0 or (placement.former and said)
 
 
@@ -148,7 +148,7 @@ def as_place(destination: Destination | None) -> object:
 def _as_one_file(destination: Destination) -> object:
     """Whether a Destination has its single file, or why not."""
     ready = find_condition(destination.status.get("conditions"), READY) or {}
-    return read_own(destination.status).fields.get("aggregate"), ready.get("message")
+    return read_own(destination.status).aggregate, ready.get("message")
 
 
 def readiness(obj: Any) -> tuple[str]:

@@ -17,5 +17,4 @@ def read_whereabouts(placement: WorkPlacement) -> Whereabouts:
 
 def says_it_is_at(placement: WorkPlacement, location: Location) -> bool:
     """Whether a status that is older than the seals names only this place, which is known anyway."""
-    ours = placement.status.get("troth") or {}
-    return placement.former and not ours.get("alsoIn") and ours.get("location") == location.as_status()
+    return placement.former and read_locations(placement.status) == Whereabouts(location)

@@ -14,6 +14,7 @@ from troth.api import Condition, Key, set_condition
 from troth.api import labels as names
 from troth.api.objects import WorkPlacement
 from troth.api.resources import WORK_PLACEMENT
+from troth.api.statuses import read_own
 from troth.controllers.handover import owner_of
 from troth.controllers.object_writes import object_reference
 from troth.controllers.placement_location import read_whereabouts, says_it_is_at
@@ -35,7 +36,7 @@ class PlacementReports:
 
     async def note(self, key: Key, placement: WorkPlacement, also: Sequence[Location]) -> WorkPlacement:
         """Records where else files of a placement may be from now on. Returns the placement with that record."""
-        troth = {**(placement.status.get("troth") or {}), "alsoIn": [place.as_status() for place in also]}
+        troth = {**read_own(placement.status).fields, "alsoIn": [place.as_status() for place in also]}
         status = {**placement.status, "troth": troth}
         seal = self._platform.caches.seals.seal_record(placement.metadata, status, placement.recorded)
         await self._platform.write_status(

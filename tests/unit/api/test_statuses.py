@@ -23,6 +23,10 @@ NOTES = (
     "statusKeys",
     "conditionTypes",
     "path",
+    "location",
+    "alsoIn",
+    "aggregate",
+    "seal",
 )
 
 
@@ -30,10 +34,13 @@ NOTES = (
 def test_the_operators_own_notes_are_read_whatever_stands_in_their_place(noted: Any) -> None:
     own = read_own({"troth": noted})
     assert own.observed_generation is None or isinstance(own.observed_generation, int)
-    for entries in (own.placements, own.components, own.unscheduled, own.held):
+    for entries in (own.placements, own.components, own.unscheduled, own.held, own.also_in):
         assert all(isinstance(entry, dict) for entry in entries)
     assert all(isinstance(name, str) for name in own.status_keys | own.condition_types)
+    assert isinstance(own.location, dict)
+    assert isinstance(own.aggregate, dict)
     assert isinstance(own.text("path"), str)
+    assert isinstance(own.seal, str)
 
 
 def test_what_was_noted_is_read_back() -> None:

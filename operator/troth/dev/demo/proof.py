@@ -10,6 +10,7 @@ from http import HTTPStatus
 from http.client import HTTPException
 from typing import Any, TypeVar
 
+from troth.api.statuses import OwnStatus, read_own, read_status
 from troth.dev.demo.errors import DemoFailed
 from troth.dev.demo.evidence import Branch, wait_for
 from troth.dev.demo.stage import Stage
@@ -77,17 +78,15 @@ class Proof:
 
     # ---- PostgreSQL requests
 
-    def status(self, name: str) -> Mapping[str, Any]:
+    def status(self, name: str) -> OwnStatus:
         """``status.troth`` of a request."""
-        found = self.find(f"{_REQUESTS}/{name}") or {}
-        troth: Mapping[str, Any] = (found.get("status") or {}).get("troth") or {}
-        return troth
+        return read_own(read_status(self.find(f"{_REQUESTS}/{name}") or {}))
 
     def commit(self, name: str, *, after: str = "") -> str:
         """Wait until a request's status names another commit than ``after``, and return that commit."""
 
         def look() -> str | None:
-            placements = self.status(name).get("placements") or [{}]
+            placements = self.status(name).placements or [{}]
             version: str = placements[0].get("version") or ""
             written = placements[0].get("state") == "Written" and version != after
             return version if written and version else None

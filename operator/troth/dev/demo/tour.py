@@ -203,7 +203,7 @@ class Tour:
         self._publish_edited("s/size.storage/size.storrage/", _POSTGRESQL)
         self._kubectl("wait", _failure("TemplateUndefined"), "postgresql/orders", "postgresql/shop", _TIMEOUT)
         self._show_status("message", "troth.failure")
-        failure = self._proof.status("orders")["failure"]
+        failure = self._proof.status("orders").fields["failure"]
         for field in ("pipeline", "file", "line", "expression", "message"):
             self._proof.require(
                 bool(failure.get(field)), f"status.troth.failure was to say its {field}: {failure}"

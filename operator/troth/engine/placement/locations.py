@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from troth.api.statuses import read_own
 from troth.api.store_kinds import StoreRef
-from troth.api.typed import read_map, read_maps, read_text
+from troth.api.typed import read_map, read_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +105,9 @@ class Whereabouts:
 
 def read_locations(status: Mapping[str, Any]) -> Whereabouts:
     """Reads the record in a status. Does not check who wrote it."""
-    ours = read_map(status.get("troth"))
-    also = (_read(record) for record in read_maps(ours.get("alsoIn")))
-    return Whereabouts(_read(read_map(ours.get("location"))), tuple(place for place in also if place is not None))
+    ours = read_own(status)
+    also = (_read(record) for record in ours.also_in)
+    return Whereabouts(_read(ours.location), tuple(place for place in also if place is not None))
 
 
 def _read(record: Mapping[str, Any]) -> Location | None:
@@ -119,6 +120,6 @@ def _read(record: Mapping[str, Any]) -> Location | None:
         directory=read_text(record.get("directory")),
         state_file=read_text(record.get("stateFile")),
         aggregate=read_text(record.get("aggregate")),
-        files=None if files is None else tuple(files),
+        files=tuple(path for path in files if isinstance(path, str)) if isinstance(files, list) else None,
         address=read_text(record.get("address")),
     )

@@ -29,6 +29,7 @@ import orjson
 
 from troth.api import labels as names
 from troth.api.objects import ObjectMeta, Work, Workload, WorkPlacement
+from troth.api.statuses import read_own
 from troth.engine.placement.work import Digest, digest_content, read_work, read_work_placement
 
 KEY_BYTES: Final = 32
@@ -110,7 +111,7 @@ class Seals:
         """Returns the view of a Work, and checks its seals for it."""
         work = read_work(obj, digest)
         uid = self._sealed_for(work.metadata, "Work", _work_content(work))
-        said = _text((work.status.get("troth") or {}).get("seal"))
+        said = read_own(work.status).seal
         reported = self._is("report", _report_content(work.metadata, work.status), 0, said)
         return replace(work, sealed_for=uid, reported=reported, former=not uid and self._is_older(work.metadata))
 
@@ -129,7 +130,7 @@ class Seals:
         return uid if uid and content is not None and self._is(kind, content, uid, mac) else ""
 
     def _recorded(self, meta: ObjectMeta, status: Mapping[str, Any]) -> int:
-        generation, _, mac = _text((status.get("troth") or {}).get("seal")).partition("/")
+        generation, _, mac = read_own(status).seal.partition("/")
         if not generation.isdecimal() or not generation.isascii() or len(generation) > 18:
             return 0
         return int(generation) if self._is("record", _record_content(meta, status), int(generation), mac) else 0
@@ -204,7 +205,7 @@ def _files(workloads: Sequence[Workload]) -> list[list[str]] | None:
 
 
 def _record_content(meta: ObjectMeta, status: Mapping[str, Any]) -> object:
-    ours = status.get("troth") or {}
+    ours = read_own(status).fields  # as it stands there, since the seal is of exactly that
     return [
         meta.namespace,
         meta.name,
@@ -216,10 +217,6 @@ def _record_content(meta: ObjectMeta, status: Mapping[str, Any]) -> object:
 
 
 def _report_content(meta: ObjectMeta, status: Mapping[str, Any]) -> object:
-    ours = status.get("troth") or {}
+    ours = read_own(status).fields  # as it stands there, since the seal is of exactly that
     said = [ours.get(name) or None for name in _REPORTED]
     return [meta.namespace, meta.name, meta.uid, *said]
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
