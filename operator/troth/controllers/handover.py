@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import fields
 from typing import Final
 
 from troth.api import labels as names
 from troth.api.objects import Work, WorkloadGroup, WorkPlacement
 from troth.api.pipelines import Move
 from troth.api.resources import WORK
+from troth.api.typed import read_list
 from troth.controllers.caches import BY_OWNER, BY_WORK
 from troth.controllers.differences import was_ever_written
 from troth.controllers.owners import work_of, work_owner
@@ -172,7 +174,7 @@ async def on_the_way(platform: Platform, owner: str, here: Iterable[str]) -> fro
         for group in work.groups:
             if _is_missing(platform, work, group, written):
                 found |= await _objects(platform, work, group)
-    moves = [move for work in _wanted(platform, owner) for move in _read_moves(work)]
+    moves = [move for work in _wanted(platform, owner) for move in read_moves(work)]
     return _with_former(found, moves)
 
 
@@ -217,7 +219,7 @@ async def homes_of(platform: Platform, work: Work) -> dict[str, tuple[Home, ...]
         there.append((home, await read_objects(content)))
     found: dict[str, tuple[Home, ...]] = {}
     for group in new:
-        wanted = Spared(_with_former(await _objects(platform, work, group), _read_moves(work)))
+        wanted = Spared(_with_former(await _objects(platform, work, group), read_moves(work)))
         found[group.id] = tuple(home for home, keys in there if wanted.any_of(keys))
     return found
 
@@ -236,12 +238,14 @@ def write_moves(moves: Iterable[Move]) -> str:
     return json.dumps(rows, separators=(",", ":")) if rows else ""
 
 
-def _read_moves(work: Work) -> list[Move]:
+def read_moves(work: Work) -> list[Move]:
+    """Reads what `write_moves` wrote. Leaves out what somebody has damaged; its owner writes the annotation again."""
     try:
-        rows = read_json(work.metadata.annotations.get(names.MOVED) or "[]")
-        return [Move(*row) for row in rows if all(isinstance(text, str) for text in row)]
-    except (Unreadable, TypeError):
-        return []  # somebody has damaged the annotation; its owner writes it again
+        rows = read_list(read_json(work.metadata.annotations.get(names.MOVED) or "[]"))
+    except Unreadable:
+        return []
+    sound = (row for row in rows if isinstance(row, list) and all(isinstance(text, str) for text in row))
+    return [Move(*row) for row in sound if len(row) == len(fields(Move))]
 
 
 def _with_former(keys: Collection[ObjectKey], moves: Collection[Move]) -> frozenset[ObjectKey]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from troth.api.typed import read_map, read_maps
 from troth.authoring.home import Home
 from troth.authoring.input_files import HomeError, read_text
 from troth.authoring.lint.findings import Finding
@@ -89,11 +90,14 @@ def _rows(text: str) -> Iterator[_Row]:
 
 def _fields(promise: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The fields of ``spec`` in the stored version; None when the Promise does not have such an API."""
-    try:
-        versions = promise["spec"]["api"]["spec"]["versions"]
-        stored = next(version for version in versions if version.get("storage"))
-        properties = stored["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
-    except (KeyError, TypeError, StopIteration, AttributeError):
-        return None
+    versions = read_maps(_below(promise, "spec", "api", "spec").get("versions"))
+    stored = next((version for version in versions if version.get("storage")), {})
+    properties = _below(stored, "schema", "openAPIV3Schema", "properties", "spec").get("properties")
     sound = isinstance(properties, Mapping) and all(isinstance(child, Mapping) for child in properties.values())
     return properties if sound else None
+
+
+def _below(obj: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    for name in names:
+        obj = read_map(obj.get(name))
+    return obj

@@ -27,6 +27,7 @@ from troth.engine.admission.refusals import (
     not_supported,
     required,
 )
+from troth.engine.admission.shapes import JUNCTORS, WORD_TYPES, children, mistyped_texts, mistyped_word
 from troth.engine.admission.validation import compile_pattern
 
 API_APPROVED: Final = "api-approved.kubernetes.io"
@@ -36,7 +37,6 @@ _LABEL: Final = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _TYPES: Final = ("array", "boolean", "integer", "number", "object", "string")
 _FORBIDDEN: Final = ("$ref", "definitions", "dependencies", "patternProperties", "additionalItems", "id")
-_JUNCTORS: Final = ("allOf", "anyOf", "oneOf")
 _NOT_IN_JUNCTOR: Final = (
     "type",
     "default",
@@ -53,44 +53,8 @@ _NOT_IN_JUNCTOR: Final = (
     "x-kubernetes-validations",
 )
 _INT_OR_STRING: Final = [{"type": "integer"}, {"type": "string"}]
-_SHAPES: Final[Mapping[str, tuple[type, ...]]] = {
-    "type": (str,),
-    "format": (str,),
-    "title": (str,),
-    "description": (str,),
-    "pattern": (str,),
-    "properties": (dict,),
-    "required": (list,),
-    "enum": (list,),
-    "allOf": (list,),
-    "anyOf": (list,),
-    "oneOf": (list,),
-    "not": (dict,),
-    "nullable": (bool,),
-    "uniqueItems": (bool,),
-    "exclusiveMinimum": (bool,),
-    "exclusiveMaximum": (bool,),
-    "minimum": (int, float),
-    "maximum": (int, float),
-    "multipleOf": (int, float),
-    "minLength": (int,),
-    "maxLength": (int,),
-    "minItems": (int,),
-    "maxItems": (int,),
-    "minProperties": (int,),
-    "maxProperties": (int,),
-    "items": (dict, list),
-    "additionalProperties": (dict, bool),
-    "x-kubernetes-preserve-unknown-fields": (bool,),
-    "x-kubernetes-embedded-resource": (bool,),
-    "x-kubernetes-int-or-string": (bool,),
-    "x-kubernetes-list-type": (str,),
-    "x-kubernetes-map-type": (str,),
-    "x-kubernetes-list-map-keys": (list,),
-    "x-kubernetes-validations": (list,),
-}
 _WORDS_OF_A_SCHEMA: Final = (
-    *_SHAPES,
+    *WORD_TYPES,
     *_FORBIDDEN,
     "$schema",
     "default",
@@ -99,14 +63,6 @@ _WORDS_OF_A_SCHEMA: Final = (
 )
 _RULE: Final = ("rule", "message", "messageExpression", "reason", "fieldPath", "optionalOldSelf")
 _RULE_REASONS: Final = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
-_WORDS: Final[Mapping[type, str]] = {
-    str: "a text",
-    dict: "a map",
-    list: "a list",
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-}
 
 
 def definition_refusals(definition: Mapping[str, Any]) -> tuple[Refusal, ...]:
@@ -223,30 +179,13 @@ def _misshapen(schema: Any, field: str) -> Iterator[Refusal]:
         yield invalid(field, schema, "must be a map")
         return
     yield from unknown_words(schema, _WORDS_OF_A_SCHEMA, field)
-    for name, kinds in _SHAPES.items():
-        value = schema.get(name)
-        if value is None or (kinds == (int,) and isinstance(value, float) and value.is_integer()):
-            continue
-        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            yield invalid(f"{field}.{name}", value, f"must be {' or '.join(_WORDS[kind] for kind in kinds)}")
-            return
-    for name in ("required", "x-kubernetes-list-map-keys"):
-        for index, word in enumerate(schema.get(name) or ()):
-            if not isinstance(word, str):
-                yield invalid(f"{field}.{name}[{index}]", word, "must be a text")
-    for path, child in _children(schema):
+    mistyped = mistyped_word(schema, field)
+    if mistyped is not None:
+        yield mistyped
+        return
+    yield from mistyped_texts(schema, field)
+    for path, child in children(schema):
         yield from _misshapen(child, f"{field}.{path}")
-
-
-def _children(schema: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, child in (schema.get("properties") or {}).items():
-        yield f"properties.{name}", child
-    for name in ("items", "additionalProperties", "not"):
-        if isinstance(schema.get(name), dict):
-            yield name, schema[name]
-    for name in _JUNCTORS:
-        for index, child in enumerate(schema.get(name) or ()):
-            yield f"{name}[{index}]", child
 
 
 def _node(schema: Mapping[str, Any], field: str, *, is_root: bool = False) -> Iterator[Refusal]:
@@ -283,7 +222,7 @@ def _node(schema: Mapping[str, Any], field: str, *, is_root: bool = False) -> It
         yield from _embedded(schema.get("properties") or {}, field)
     yield from _lists(schema, field)
     # The meaning of int-or-string may be repeated, in exactly this form, in anyOf or at the beginning of allOf.
-    for name in _JUNCTORS:
+    for name in JUNCTORS:
         if not (either and name == "anyOf" and schema.get(name) == _INT_OR_STRING):
             for index, child in enumerate(schema.get(name) or ()):
                 first = bool(either) and name == "allOf" and index == 0
@@ -421,7 +360,7 @@ def _junctor(schema: Mapping[str, Any], field: str, *, either: bool = False) -> 
         yield from _junctor(child, f"{field}.properties.{name}")
     if isinstance(schema.get("items"), dict):
         yield from _junctor(schema["items"], f"{field}.items")
-    for name in _JUNCTORS:
+    for name in JUNCTORS:
         if not (either and name == "anyOf" and schema.get(name) == _INT_OR_STRING):
             for index, child in enumerate(schema.get(name) or ()):
                 yield from _junctor(child, f"{field}.{name}[{index}]")

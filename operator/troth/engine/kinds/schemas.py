@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from troth.api.errors import InvalidObject
+from troth.api.typed import read_map, read_text, require_list, require_map, require_text
 from troth.engine.admission.admitting import Admission, Admitted
+from troth.engine.admission.refusals import Refusal, invalid
+from troth.engine.admission.shapes import unreadable_part
 from troth.engine.admission.structure import dropped_fields
 from troth.engine.kinds.former import in_version_1
 from troth.engine.kinds.kubernetes import Kubernetes
@@ -14,6 +18,7 @@ from troth.engine.kinds.kubernetes import Kubernetes
 _DEFINITION: Final = "CustomResourceDefinition"
 _DROPPED: Final = "is not a field of it: the API server drops it"
 _MOST_PROBLEMS: Final = 10
+_LONGEST: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class Schemas:
 
     def __init__(self, definitions: Iterable[Any] = (), kubernetes: Kubernetes | None = None) -> None:
         self._definitions: dict[tuple[str, str], Mapping[str, Any]] = {}
-        self._admissions: dict[tuple[str, str], Admission] = {}
+        self._admissions: dict[tuple[str, str], Admission | Refusal] = {}
         self._useless: dict[str, str] = {}
         self._kubernetes = kubernetes or Kubernetes()
         for definition in definitions:
@@ -51,13 +56,12 @@ class Schemas:
         if not isinstance(obj, Mapping) or obj.get("kind") != _DEFINITION:
             return
         try:
-            spec = in_version_1(obj)["spec"]
-            self._definitions[spec["group"], spec["names"]["kind"]] = in_version_1(obj)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            named = _kind_of(obj)
-            if named:
-                lacks = f": it lacks {error.args[0]}" if isinstance(error, KeyError) else ""
-                self._useless[named] = f"its CustomResourceDefinition is malformed{lacks}"
+            definition = in_version_1(obj)
+            self._definitions[_group_and_kind(definition)] = definition
+        except InvalidObject as error:
+            kind = read_text(read_map(read_map(obj.get("spec")).get("names")).get("kind"))
+            if kind:
+                self._useless[kind] = f"its CustomResourceDefinition is malformed: {error.field} {error.problem}"
 
     def problems(self, obj: Mapping[str, Any]) -> Sequence[tuple[str, str]] | None:
         """Returns the field and the problem of everything that is not allowed; None when there is no schema."""
@@ -70,20 +74,48 @@ class Schemas:
         if definition is None:
             problems = self._kubernetes.problems(obj)
             return Judgement(problems, useless=self._useless.get(kind, "") if problems is None else "")
-        try:
-            admission = self._admissions.get((group, kind)) or Admission(definition)
-            self._admissions[group, kind] = admission
-            answer = admission.admit(obj)
-        except (KeyError, TypeError, AttributeError, ValueError):
-            return Judgement(None, useless="its CustomResourceDefinition has a schema that cannot be used")
+        admission = self._admissions.get((group, kind))
+        if admission is None:
+            problem = next(_unreadable(definition), None)
+            admission = self._admissions[group, kind] = problem or Admission(definition)
+        if isinstance(admission, Refusal):
+            said = str(admission)
+            said = said if len(said) <= _LONGEST else f"{said[: _LONGEST - 1]}…"
+            return Judgement(
+                None, useless=f"its CustomResourceDefinition has a schema that cannot be used: {said}"
+            )
+        answer = admission.admit(obj)
         if isinstance(answer, Admitted):
             unchecked = tuple(dict.fromkeys((rule.field, rule.rule) for rule in answer.unchecked))
             return Judgement([(path, _DROPPED) for path in dropped_fields(obj, answer.object)], unchecked)
         return Judgement([(refusal.field, refusal.message) for refusal in answer[:_MOST_PROBLEMS]])
 
 
-def _kind_of(definition: Mapping[str, Any]) -> str:
-    spec = definition.get("spec")
-    names = spec.get("names") if isinstance(spec, Mapping) else None
-    kind = names.get("kind") if isinstance(names, Mapping) else None
-    return kind if isinstance(kind, str) else ""
+def _group_and_kind(definition: Mapping[str, Any]) -> tuple[str, str]:
+    """What a definition defines. Raises InvalidObject when what stands around its schemas cannot be read."""
+    spec = require_map(definition.get("spec"), "spec")
+    names = require_map(spec.get("names"), "spec.names")
+    group, kind = require_text(spec.get("group"), "spec.group"), require_text(names.get("kind"), "spec.names.kind")
+    versions = require_list(spec.get("versions"), "spec.versions")
+    for field, value in (("spec.group", group), ("spec.names.kind", kind), ("spec.versions", versions)):
+        if not value:
+            raise InvalidObject(field, "is missing")
+    for index, version in enumerate(versions):
+        field = f"spec.versions[{index}]"
+        if not require_text(require_map(version, field).get("name"), f"{field}.name"):
+            raise InvalidObject(f"{field}.name", "is missing")
+        require_map(version.get("subresources"), f"{field}.subresources")
+    return group, kind
+
+
+def _unreadable(definition: Mapping[str, Any]) -> Iterator[Refusal]:
+    """Why the schemas of a definition cannot judge an object."""
+    for index, version in enumerate(definition["spec"]["versions"]):
+        field = f"spec.versions[{index}].schema"
+        schema = version.get("schema")
+        if schema is not None and not isinstance(schema, Mapping):
+            yield invalid(field, schema, "must be a map")
+        elif schema and schema.get("openAPIV3Schema") is not None:
+            problem = unreadable_part(schema["openAPIV3Schema"], f"{field}.openAPIV3Schema")
+            if problem is not None:
+                yield problem

@@ -143,9 +143,10 @@ class Seals:
         if not self._key or not mac or not mac.isascii():
             return False
         try:
-            return hmac.compare_digest(self._mac(kind, content, context), mac)
-        except (TypeError, ValueError, RecursionError):
+            wanted = self._mac(kind, content, context)
+        except orjson.JSONEncodeError:
             return False  # an object that cannot be written as JSON was never sealed
+        return hmac.compare_digest(wanted, mac)
 
     def _mac(self, kind: str, content: object, context: str | int) -> str:
         if not self._key:

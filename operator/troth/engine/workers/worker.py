@@ -249,9 +249,10 @@ def _too_much(pipeline: str, size: int, limit: int) -> Failure:
 
 
 def _packed(outcome: Outcome | None, pipeline: JinjaPipeline) -> bytes:
+    message = {"outcome": outcome_message(outcome)}
     try:
-        return pack({"outcome": outcome_message(outcome)})
-    except (TypeError, ValueError) as error:  # not valid in JSON, such as a lone surrogate
+        return pack(message)
+    except TypeError as error:  # not valid in JSON, such as a lone surrogate
         failure = Failure("TemplateError", f"the outcome cannot be sent: {error}").within(pipeline.name)
         return pack({"outcome": outcome_message(failure)})
 

@@ -124,8 +124,8 @@ def test_a_definition_of_v1beta1_is_understood(tmp_path: Path, way: str, keeps: 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda spec: spec.pop("group"), "lacks group"),
-        (lambda spec: spec.pop("versions"), "cannot be used"),
+        (lambda spec: spec.pop("group"), "spec.group is missing"),
+        (lambda spec: spec.pop("versions"), "spec.versions is missing"),
         (lambda spec: spec["versions"][0].update(schema="x"), "cannot be used"),
     ],
 )
