@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from troth.adapter.errors import Unusable
-from troth.api.strict import name_type
+from troth.api.typed import name_type
 
 FILE: Final = "workflow-control.yaml"
 _KNOWN: Final = ("suspend", "message", "retryAfter", "maxAttempts")

@@ -15,7 +15,8 @@ from troth.adapter.errors import Unusable
 from troth.api import InvalidObject
 from troth.api.objects import Selector
 from troth.api.pipelines import DestinationRule
-from troth.api.strict import close_match, name_type
+from troth.api.strict import close_match
+from troth.api.typed import name_type
 from troth.engine.placement.work import ROOT, SOURCE_PROMISE, GroupContent, Packed, build_groups
 
 SELECTORS_FILE: Final = "destination-selectors.yaml"

@@ -19,8 +19,7 @@ from troth.adapter.control import Control
 from troth.adapter.errors import Unusable
 from troth.api import InvalidObject, merge_conditions
 from troth.api.step_reports import StepReport
-from troth.api.strict import name_type
-from troth.api.typed import read_list, read_map
+from troth.api.typed import name_type, read_list, read_map
 from troth.engine.status.author import OWNED_CONDITIONS, OWNED_KEYS, author_status, conditions_said
 from troth.engine.status.facts import AuthorStatus
 from troth.engine.status.patch import apply_patch, status_patch

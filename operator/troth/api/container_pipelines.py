@@ -20,7 +20,8 @@ from typing import Any, Final
 
 from troth.api.errors import InvalidObject
 from troth.api.pod_options import PodOptions, read_pod_options
-from troth.api.strict import expect_list, expect_map, expect_type, name_type, refuse_unknown_fields
+from troth.api.strict import refuse_unknown_fields
+from troth.api.typed import name_type, require_list, require_map, require_type
 
 Object = Mapping[str, Any]
 
@@ -171,9 +172,9 @@ def read_container_pipeline(name: str, metadata: Object, spec: Object, field: st
         raise InvalidObject(
             f"{where}.restartPolicy", f"{policy!r} is not possible in a Job", "use OnFailure or Never"
         )
-    options = expect_map(spec.get("jobOptions"), f"{where}.jobOptions")
+    options = require_map(spec.get("jobOptions"), f"{where}.jobOptions")
     refuse_unknown_fields(options, ("backoffLimit",), f"{where}.jobOptions")
-    rbac = expect_map(spec.get("rbac"), f"{where}.rbac")
+    rbac = require_map(spec.get("rbac"), f"{where}.rbac")
     refuse_unknown_fields(rbac, ("serviceAccount", "permissions"), f"{where}.rbac")
     annotations = _texts(metadata.get("annotations"), f"{field}.metadata.annotations")
     return ContainerPipeline(
@@ -251,15 +252,15 @@ def _read_containers(entries: Sequence[Object], field: str) -> tuple[Container, 
 def _optional_map(value: Any, known: Sequence[str], field: str) -> Object | None:
     if value is None:
         return None
-    found = expect_map(value, field)
+    found = require_map(value, field)
     refuse_unknown_fields(found, known, field)
     return found
 
 
 def _objects(value: Any, field: str, *, known: Sequence[str] = ()) -> tuple[Object, ...]:
-    found = tuple(expect_list(value, field))
+    found = tuple(require_list(value, field))
     for index, entry in enumerate(found):
-        expect_type(entry, dict, f"{field}[{index}]")
+        require_type(entry, dict, f"{field}[{index}]")
         if known:
             refuse_unknown_fields(entry, known, f"{field}[{index}]")
     return found
@@ -287,22 +288,22 @@ def _required(entry: Object, name: str, field: str) -> str:
 def _text(value: Any, field: str) -> str:
     if value is None:
         return ""
-    expect_type(value, str, field)
+    require_type(value, str, field)
     return str(value)
 
 
 def _list_of_texts(value: Any, field: str) -> tuple[str, ...]:
-    found = expect_list(value, field)
+    found = require_list(value, field)
     for index, entry in enumerate(found):
-        expect_type(entry, str, f"{field}[{index}]")
+        require_type(entry, str, f"{field}[{index}]")
     return tuple(found)
 
 
 def _texts(value: Any, field: str) -> Mapping[str, str]:
-    found = expect_map(value, field)
+    found = require_map(value, field)
     for key, entry in found.items():
-        expect_type(key, str, field)
-        expect_type(entry, str, f"{field}.{key}")
+        require_type(key, str, field)
+        require_type(entry, str, f"{field}.{key}")
     return dict(found)
 
 

@@ -18,7 +18,8 @@ from typing import Any, Final, Literal
 from troth.api.container_pipelines import ContainerPipeline, read_container_pipeline
 from troth.api.errors import InvalidObject
 from troth.api.resources import PLATFORM_API_VERSION, TROTH_API_VERSION
-from troth.api.strict import expect_list, expect_map, expect_type, name_type, refuse_unknown_fields
+from troth.api.strict import refuse_unknown_fields
+from troth.api.typed import name_type, require_list, require_map, require_type
 
 JINJA_PIPELINE: Final = "JinjaPipeline"
 CONTAINER_PIPELINE: Final = "Pipeline"
@@ -117,7 +118,7 @@ def parse_pipelines(
     Raises:
         InvalidObject: a pipeline is invalid, or two have the same name.
     """
-    expect_type(objs, list, field)
+    require_type(objs, list, field)
     pipelines: list[Pipeline] = []
     for index, obj in enumerate(objs):
         pipeline = parse_pipeline(obj, f"{field}[{index}]", action=action)
@@ -137,12 +138,12 @@ def parse_pipeline(obj: Mapping[str, Any], field: str, *, action: Action = "conf
     Raises:
         InvalidObject: a kind or a field is unknown, a field has the wrong type, or a rule of the action is broken.
     """
-    expect_type(obj, dict, field)
+    require_type(obj, dict, field)
     kind = _read_kind(obj, field)
     refuse_unknown_fields(obj, ("apiVersion", "kind", "metadata", "spec"), field)
-    metadata = expect_map(obj.get("metadata"), f"{field}.metadata")
+    metadata = require_map(obj.get("metadata"), f"{field}.metadata")
     name = _read_name(metadata, f"{field}.metadata")
-    spec = expect_map(obj.get("spec"), f"{field}.spec")
+    spec = require_map(obj.get("spec"), f"{field}.spec")
     if kind == CONTAINER_PIPELINE:
         return read_container_pipeline(name, metadata, spec, field)
     pipeline = _read_jinja_pipeline(name, spec, f"{field}.spec")
@@ -199,7 +200,7 @@ def _read_name(metadata: Mapping[str, Any], field: str) -> str:
     name = metadata.get("name")
     if name is None:
         raise InvalidObject(f"{field}.name", "is missing", "give the pipeline a name")
-    expect_type(name, str, f"{field}.name")
+    require_type(name, str, f"{field}.name")
     if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
         raise InvalidObject(
             f"{field}.name",
@@ -210,9 +211,9 @@ def _read_name(metadata: Mapping[str, Any], field: str) -> str:
 
 
 def _read_values(values: Any, field: str) -> Mapping[str, Any]:
-    values = expect_map(values, field)
+    values = require_map(values, field)
     for name in values:
-        expect_type(name, str, field)
+        require_type(name, str, field)
         if name in SCOPE:
             raise InvalidObject(
                 f"{field}.{name}",
@@ -226,15 +227,15 @@ def _read_values(values: Any, field: str) -> Mapping[str, Any]:
 def _read_files(files: Any, field: str) -> tuple[FileTemplate, ...]:
     parsed: list[FileTemplate] = []
     certain: dict[str, int] = {}
-    for index, entry in enumerate(expect_list(files, field)):
+    for index, entry in enumerate(require_list(files, field)):
         where = f"{field}[{index}]"
-        expect_type(entry, dict, where)
+        require_type(entry, dict, where)
         refuse_unknown_fields(entry, ("path", "template", "when", "forEach"), where)
         for required in ("path", "template"):
             if required not in entry:
                 raise InvalidObject(f"{where}.{required}", "is missing")
             check_built(entry[required], f"{where}.{required}")
-            expect_type(entry[required], str, f"{where}.{required}")
+            require_type(entry[required], str, f"{where}.{required}")
         file = FileTemplate(
             path=entry["path"],
             template=entry["template"],
@@ -277,7 +278,7 @@ def _read_condition(value: Any, field: str) -> str | None:
         return None
     if isinstance(value, bool):
         return f"{{{{ {str(value).lower()} }}}}"
-    expect_type(value, str, field)
+    require_type(value, str, field)
     if not _EXPRESSION.search(value):
         raise InvalidObject(
             field, f"{value!r} is text, not an expression", f"write {{{{ {value.strip() or '…'} }}}}"
@@ -286,27 +287,27 @@ def _read_condition(value: Any, field: str) -> str | None:
 
 
 def _read_partials(partials: Any, field: str) -> Mapping[str, str]:
-    partials = expect_map(partials, field)
+    partials = require_map(partials, field)
     for name, source in partials.items():
-        expect_type(name, str, field)
+        require_type(name, str, field)
         check_built(source, f"{field}.{name}")
-        expect_type(source, str, f"{field}.{name}")
+        require_type(source, str, f"{field}.{name}")
     return dict(partials)
 
 
 def _read_destinations(rules: Any, field: str) -> tuple[DestinationRule, ...]:
     parsed: list[DestinationRule] = []
-    for index, entry in enumerate(expect_list(rules, field)):
+    for index, entry in enumerate(require_list(rules, field)):
         where = f"{field}[{index}]"
-        expect_type(entry, dict, where)
+        require_type(entry, dict, where)
         refuse_unknown_fields(entry, ("directory", "matchLabels"), where)
         directory = entry.get("directory")
         if directory is not None:
-            expect_type(directory, str, f"{where}.directory")
+            require_type(directory, str, f"{where}.directory")
         labels = entry.get("matchLabels")
         if not labels:
             raise InvalidObject(f"{where}.matchLabels", "is empty", "say which labels a destination must have")
-        expect_type(labels, dict, f"{where}.matchLabels")
+        require_type(labels, dict, f"{where}.matchLabels")
         for label, value in labels.items():
             if isinstance(value, (dict, list)) or value is None:
                 raise InvalidObject(f"{where}.matchLabels.{label}", f"a label is text, not {name_type(value)}")
@@ -316,14 +317,14 @@ def _read_destinations(rules: Any, field: str) -> tuple[DestinationRule, ...]:
 
 def _read_moved(moves: Any, field: str) -> tuple[Move, ...]:
     parsed: list[Move] = []
-    for index, entry in enumerate(expect_list(moves, field)):
+    for index, entry in enumerate(require_list(moves, field)):
         where = f"{field}[{index}]"
-        expect_type(entry, dict, where)
+        require_type(entry, dict, where)
         refuse_unknown_fields(entry, ("kind", "from", "to"), where)
         for name in ("kind", "from", "to"):
             if not entry.get(name):
                 raise InvalidObject(f"{where}.{name}", "is missing", "say the kind, and its name before and now")
-            expect_type(entry[name], str, f"{where}.{name}")
+            require_type(entry[name], str, f"{where}.{name}")
         if entry["from"] == entry["to"]:
             raise InvalidObject(f"{where}.to", "is the name that it had", "remove the entry")
         parsed.append(Move(entry["kind"], entry["from"], entry["to"]))
@@ -331,7 +332,7 @@ def _read_moved(moves: Any, field: str) -> tuple[Move, ...]:
 
 
 def _read_status(status: Any, field: str) -> Mapping[str, Any]:
-    status = expect_map(status, field)
+    status = require_map(status, field)
     for name in _OWNED_STATUS:
         if name in status:
             raise InvalidObject(f"{field}.{name}", "is written by the platform itself", "choose another field")
@@ -339,7 +340,7 @@ def _read_status(status: Any, field: str) -> Mapping[str, Any]:
 
 
 def _read_control(control: Any, field: str) -> Mapping[str, Any]:
-    control = expect_map(control, field)
+    control = require_map(control, field)
     refuse_unknown_fields(control, ("suspend", "message", "retryAfter"), field)
     for name, value in control.items():
         allowed = (str, bool, type(None)) if name == "suspend" else (str, type(None))

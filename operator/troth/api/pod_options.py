@@ -18,7 +18,8 @@ import orjson
 
 from troth.api.errors import InvalidObject
 from troth.api.nesting import nests_within
-from troth.api.strict import expect_type, refuse_unknown_fields
+from troth.api.strict import refuse_unknown_fields
+from troth.api.typed import require_type
 
 Object = Mapping[str, Any]
 
@@ -99,7 +100,7 @@ def _read_map(annotations: Mapping[str, str], name: str, known: Sequence[str], f
         value = orjson.loads(annotations[name])
     except ValueError as error:
         raise InvalidObject(where, "is not JSON", 'write a map, such as {"runAsUser": 1000}') from error
-    expect_type(value, dict, where)
+    require_type(value, dict, where)
     if not nests_within([value], _DEEPEST):
         raise InvalidObject(where, f"nests deeper than {_DEEPEST} levels", "write what Kubernetes has a field for")
     refuse_unknown_fields(value, known, where)

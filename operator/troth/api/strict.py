@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from troth.api.errors import InvalidObject
-
-_WANTED: Final[Mapping[type, str]] = {dict: "a map", list: "a list", str: "text"}
 
 
 def close_match(word: str, known: Iterable[str]) -> str:
@@ -30,45 +28,3 @@ def refuse_unknown_fields(obj: Mapping[str, Any], known: Sequence[str], field: s
             meant = close_match(str(name), known)
             remedy = f"did you mean {meant}?" if meant else f"known fields: {', '.join(known)}"
             raise InvalidObject(f"{field}.{name}", "is not a known field", remedy)
-
-
-def expect_map(value: Any, field: str) -> Mapping[str, Any]:
-    """Returns a map, which is empty for null. Raises InvalidObject for anything else."""
-    if value is None:
-        return {}
-    expect_type(value, dict, field)
-    found: Mapping[str, Any] = value
-    return found
-
-
-def expect_list(value: Any, field: str) -> Sequence[Any]:
-    """Returns a list, which is empty for null. Raises InvalidObject for anything else."""
-    if value is None:
-        return ()
-    expect_type(value, list, field)
-    found: Sequence[Any] = value
-    return found
-
-
-def expect_type(value: Any, kind: type, field: str) -> None:
-    """Raises InvalidObject unless the value is of the type ``kind``: dict, list or str."""
-    if kind is list and isinstance(value, tuple):
-        return
-    if kind is dict and isinstance(value, Mapping):
-        return
-    if not isinstance(value, kind):
-        wanted = _WANTED[kind]
-        raise InvalidObject(field, f"is {name_type(value)}, not {wanted}", f"write {wanted}")
-
-
-def name_type(value: Any) -> str:
-    """Returns the type of a value in words, for error messages."""
-    if value is None:
-        return "empty"
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, (int, float)):
-        return "a number"
-    if isinstance(value, str):
-        return "text"
-    return "a map" if isinstance(value, Mapping) else "a list"

@@ -8,11 +8,14 @@ because of it. ``require_…`` refuses such a value with an error that names its
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from troth.api.errors import InvalidObject
 
 Object = Mapping[str, Any]
+
+_WORDS: Final[Mapping[type, str]] = {dict: "a map", list: "a list", str: "text"}
+_ACCEPTED: Final[Mapping[type, type | tuple[type, ...]]] = {dict: Mapping, list: (list, tuple), str: str}
 
 
 def read_map(value: Any) -> Object:
@@ -49,21 +52,49 @@ def read_whole(value: Any) -> int:
 
 
 def require_map(value: Any, field: str) -> Object:
-    """A map; an empty one for null. Raises InvalidObject."""
-    if value is None or isinstance(value, Mapping):
-        return value or {}
-    raise InvalidObject(field, "is not a map")
+    """Returns a map, which is empty for null. Raises InvalidObject for anything else."""
+    if value is None:
+        return {}
+    require_type(value, dict, field)
+    found: Object = value
+    return found
 
 
 def require_list(value: Any, field: str) -> Sequence[Any]:
-    """A list; an empty one for null. Raises InvalidObject."""
-    if value is None or isinstance(value, list | tuple):
-        return value or ()
-    raise InvalidObject(field, "is not a list")
+    """Returns a list, which is empty for null. Raises InvalidObject for anything else."""
+    if value is None:
+        return ()
+    require_type(value, list, field)
+    found: Sequence[Any] = value
+    return found
 
 
 def require_text(value: Any, field: str) -> str:
     """Returns a text, which is empty for null. Raises InvalidObject for anything else."""
-    if value is None or isinstance(value, str):
-        return value or ""
-    raise InvalidObject(field, "is not text", "put the value in quotes")
+    if value is None:
+        return ""
+    require_type(value, str, field)
+    found: str = value
+    return found
+
+
+def require_type(value: Any, kind: type, field: str) -> None:
+    """Raises InvalidObject unless the value is of the type ``kind``: dict, list or str. It refuses null, too."""
+    if not isinstance(value, _ACCEPTED[kind]):
+        wanted = _WORDS[kind]
+        quotes = kind is str and isinstance(value, bool | int | float)
+        remedy = "put the value in quotes" if quotes else f"write {wanted}"
+        raise InvalidObject(field, f"is {name_type(value)}, not {wanted}", remedy)
+
+
+def name_type(value: Any) -> str:
+    """Returns the type of a value in words, for error messages."""
+    if value is None:
+        return "empty"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, (int, float)):
+        return "a number"
+    if isinstance(value, str):
+        return "text"
+    return "a map" if isinstance(value, Mapping) else "a list"

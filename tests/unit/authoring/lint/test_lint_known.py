@@ -151,7 +151,7 @@ def test_a_definition_that_cannot_be_used_is_not_asked_for_but_named(
         ('{"swagger": "2.0", "definitions": {"a": 5}}', "definitions.a: is not a map"),
         (
             '{"openapi": "3.0.0", "components": {"schemas": {"a": {"properties": [1]}}}}',
-            "schemas.a.properties: is not a map",
+            "schemas.a.properties: is a list, not a map",
         ),
         ('{"a": ', ""),
         ("{" + '"a": {' * 5000, ""),

@@ -75,7 +75,7 @@ def test_two_of_one_name_are_refused(tmp_path: Path) -> None:
         ({"kinds": ["Deployment"]}, "use a list such as"),
         ({"clusterKinds": [{"kind": "Namespace"}]}, "use a list such as"),
         ({"files": "true"}, "use true or false"),
-        (["a"], "spec.allow: is not a map"),
+        (["a"], "spec.allow: is a list, not a map"),
     ],
 )
 def test_rules_that_an_api_server_does_not_take_are_refused(tmp_path: Path, allow: object, words: str) -> None:

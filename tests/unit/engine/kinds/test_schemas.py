@@ -109,9 +109,9 @@ def test_whatever_a_definition_holds_it_judges_or_it_is_said_why_not(former: boo
     [
         (("names", "kind"), "Box", ""),
         (("group",), None, "is malformed: spec.group is missing"),
-        (("group",), 5, "is malformed: spec.group is not text"),
-        (("versions",), {"name": "v1"}, "is malformed: spec.versions is not a list"),
-        (("versions", 0), "v1", "is malformed: spec.versions[0] is not a map"),
+        (("group",), 5, "is malformed: spec.group is a number, not text"),
+        (("versions",), {"name": "v1"}, "is malformed: spec.versions is a map, not a list"),
+        (("versions", 0), "v1", "is malformed: spec.versions[0] is text, not a map"),
         (("versions", 0, "name"), None, "is malformed: spec.versions[0].name is missing"),
         (
             ("versions", 0, "schema", "openAPIV3Schema", "properties", "spec", "required"),
