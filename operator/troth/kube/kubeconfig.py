@@ -150,10 +150,6 @@ class Kubeconfig:
                 raise self._unfit() from None
             named = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
             raise CredentialsError(f"{self._name} names a file that cannot be read: {named}") from error
-        except (ConfigException, ValueError, LookupError, TypeError, AttributeError) as error:
-            if not self._trusted:
-                raise self._unfit() from None
-            raise CredentialsError(f"{self._name} cannot be used: {error}") from error
 
     def _unfit(self) -> CredentialsError:
         """Returns an error in our own words: the library's quote what it could not read, which came from a Secret."""
@@ -168,18 +164,8 @@ class Kubeconfig:
     async def _load(self) -> Identity:
         chosen = await asyncio.to_thread(self._choose)
         cluster, user = chosen.cluster, chosen.user
-        loader = self._loader
-        if loader is None:
-            loader = _Loader(
-                config_dict=chosen.config, active_context=chosen.context, config_base_path=str(chosen.folder)
-            )
-            info = _cluster_info(cluster, chosen.authority)
-            loader.set_plugin(user.get("exec"), chosen.folder, info, self._environ)
-        configuration = Configuration()
-        await loader.load_and_set(configuration)
-        if "auth-provider" in user:
-            self._loader = loader  # it holds the newest refresh token, which is not written back to the file
-        given: ExecCredential | None = loader.given
+        info = _cluster_info(cluster, chosen.authority)
+        configuration, given = await self._log_in(chosen, info)
         authorization = (configuration.api_key.get("BearerToken") or "").strip() or None
         self._require_safe(cluster["server"], authorization)
         return Identity(
@@ -193,6 +179,28 @@ class Kubeconfig:
             authorization=authorization,
             renew_after=_renewal(user, given),
         )
+
+    async def _log_in(
+        self, chosen: _Chosen, info: Mapping[str, Any]
+    ) -> tuple[Configuration, ExecCredential | None]:
+        """Has the library log in; answers what it found, and what a plugin gave. ``info`` is what a plugin is told."""
+        configuration = Configuration()
+        try:
+            loader = self._loader
+            if loader is None:
+                loader = _Loader(
+                    config_dict=chosen.config, active_context=chosen.context, config_base_path=str(chosen.folder)
+                )
+                loader.set_plugin(chosen.user.get("exec"), chosen.folder, info, self._environ)
+            await loader.load_and_set(configuration)
+        except (ConfigException, ValueError, LookupError, TypeError, AttributeError) as error:
+            # All of these the library raises for a token or a section that it cannot read.
+            if not self._trusted:
+                raise self._unfit() from None
+            raise CredentialsError(f"{self._name} cannot be used: {error}") from error
+        if "auth-provider" in chosen.user:
+            self._loader = loader  # it holds the newest refresh token, which is not written back to the file
+        return configuration, loader.given
 
     def _require_safe(self, server: str, authorization: str | None) -> None:
         if authorization is None:
@@ -283,7 +291,10 @@ def _take(section: dict[str, Any], name: str, folder: Path) -> bytes | None:
             return base64.b64decode("".join(inline.split()), validate=True)
         except (binascii.Error, ValueError):
             raise CredentialsError(f"{name}-data of the kubeconfig is not base64") from None
-    return folder.joinpath(file).read_bytes() if file else None
+    try:
+        return folder.joinpath(file).read_bytes() if file else None
+    except ValueError:  # it has a character that no path can have
+        raise CredentialsError(f"{name} of the kubeconfig is not the path of a file") from None
 
 
 def _refuse_local(cluster: Mapping[str, Any], user: Mapping[str, Any]) -> None:
