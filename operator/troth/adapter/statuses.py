@@ -20,8 +20,7 @@ from troth.adapter.errors import Unusable
 from troth.api import InvalidObject, merge_conditions
 from troth.api.step_reports import StepReport
 from troth.api.typed import name_type, read_list, read_map
-from troth.engine.status.author import OWNED_CONDITIONS, OWNED_KEYS, author_status, conditions_said
-from troth.engine.status.facts import AuthorStatus
+from troth.engine.status.author import OWNED_CONDITIONS, OWNED_KEYS, AuthorStatus, author_status, conditions_said
 from troth.engine.status.patch import apply_patch, status_patch
 
 FILE: Final = "status.yaml"

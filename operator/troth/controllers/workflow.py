@@ -28,7 +28,7 @@ from troth.engine.failure import Failure
 from troth.engine.placement.work import GroupContent, Packed, pack_content
 from troth.engine.rendering.components import Component, Parent, find_components, may_hold_components
 from troth.engine.rendering.render import Control, RenderContext
-from troth.engine.status.facts import AuthorStatus
+from troth.engine.status.author import AuthorStatus
 from troth.engine.workflow.outcomes import Running
 from troth.engine.workflow.outputs import WorkflowOutput
 from troth.engine.workflow.progress import Progress, spec_hash

@@ -33,8 +33,8 @@ from troth.engine.promises.offers import Offer
 from troth.engine.rendering.components import Parent, find_components
 from troth.engine.rendering.context import RenderContext
 from troth.engine.rendering.render import Outcome
+from troth.engine.status.author import AuthorStatus
 from troth.engine.status.facts import (
-    AuthorStatus,
     ComponentFacts,
     RequestFacts,
     WorkFacts,

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from troth.api import Condition, InvalidObject, conditions
-from troth.engine.status.facts import AuthorStatus
 
 OWNED_KEYS: Final = frozenset(
     {
@@ -46,6 +46,14 @@ OWNED_CONDITIONS: Final = frozenset(
     }
 )
 _INT64 = 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorStatus:
+    """The checked and merged status fields from an author's pipelines."""
+
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    conditions: tuple[Mapping[str, str], ...] = ()
 
 
 def author_status(statuses: Iterable[tuple[str, Mapping[str, Any]]]) -> AuthorStatus:

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 from troth.engine.admission.unfit import Unfit
 from troth.engine.failure import passes
 from troth.engine.lint_report import LintReport
+from troth.engine.status.author import AuthorStatus
 
 PipelinePhase = Literal["Pending", "Running", "Succeeded", "Failed", "Suspended"]
 PlacementState = Literal["Written", "Pending", "Failing", "Misplaced"]
@@ -178,14 +179,6 @@ class PipelineFacts:
     retry_at: str = ""
     attempts: int = 0
     hash: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class AuthorStatus:
-    """The checked and merged status fields from an author's pipelines (made by author.py)."""
-
-    fields: Mapping[str, Any] = field(default_factory=dict)
-    conditions: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from troth.api.pipelines import Move
 from troth.engine.failure import Failure, Reason
 from troth.engine.placement.work import GroupContent, build_groups
 from troth.engine.rendering.render import Control, PackedFile, Rendered
-from troth.engine.status.author import author_status, conditions_said
-from troth.engine.status.facts import AuthorStatus, PipelineFacts, WorkflowFacts
+from troth.engine.status.author import AuthorStatus, author_status, conditions_said
+from troth.engine.status.facts import PipelineFacts, WorkflowFacts
 from troth.engine.status.request import next_retry
 from troth.engine.status.schema import misfit
 from troth.engine.workflow.outcomes import Kept, Running, StepOutcome, Suspended

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from troth.engine.rendering.components import Component, Parent, find_components, first_difference, read_parent
+from troth.engine.status.author import AuthorStatus
 from troth.engine.status.components import judge_component
 from troth.engine.status.facts import (
-    AuthorStatus,
     ComponentFacts,
     PipelineFacts,
     PlacementFacts,

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from troth.api import InvalidObject, find_condition
 from troth.api.objects import ObjectMeta, Work, WorkPlacement
 from troth.engine.status import facts as words
-from troth.engine.status.author import author_status
+from troth.engine.status.author import AuthorStatus, author_status
 from troth.engine.status.facts import (
-    AuthorStatus,
     DependentFacts,
     DestinationFacts,
     Held,

@@ -10,8 +10,8 @@ import jsonschema
 import pytest
 import yaml
 
+from troth.engine.status.author import AuthorStatus
 from troth.engine.status.facts import (
-    AuthorStatus,
     DependentFacts,
     DestinationFacts,
     PipelineFacts,

@@ -6,7 +6,7 @@ from typing import Any
 
 from troth.engine.failure import Failure
 from troth.engine.rendering.render import Control, Rendered, RenderedFile
-from troth.engine.status.facts import AuthorStatus
+from troth.engine.status.author import AuthorStatus
 from troth.engine.workflow.outcomes import Kept, Running, StepOutcome, Suspended
 from troth.engine.workflow.outputs import WorkflowOutput, judge_outcomes, status_left, workflow_facts
 from troth.engine.workflow.progress import Progress, StepRecord
