@@ -272,7 +272,7 @@ async def test_a_second_run_writes_only_what_changed_and_to_the_same_work(corner
     corner.pod.write("input/a", b"a")
     await corner.pod.succeed("work-writer")
     (first,) = await _works(client, corner.namespace)
-    assert "says all of it already" in (await corner.pod.succeed("work-writer")).stdout
+    assert "is up to date" in (await corner.pod.succeed("work-writer")).stdout
     assert await _works(client, corner.namespace) == [first]
     corner.pod.write("input/b", b"b")
     (corner.pod.folder / "input" / "a").unlink()
@@ -423,7 +423,7 @@ async def test_a_status_is_merged_deeply_beside_what_the_operator_wrote(corner: 
     )
     assert reported_status(status, report)["message"] == "the cache is up"
     assert status["troth"]["statusKeys"] == ["size"]
-    assert "says all of it already" in (await corner.pod.succeed("status-writer")).stdout
+    assert "is up to date" in (await corner.pod.succeed("status-writer")).stdout
 
 
 async def test_a_pipeline_that_says_nothing_writes_nothing(corner: Corner, client: Client) -> None:

@@ -34,14 +34,14 @@ Examples:
 
 Exit codes:
   0  done
-  1  what the containers left cannot be used, or the API server does not take it; one line says which file and why
+  1  the files of the containers cannot be used, or the API server refuses a call; one line says which and why
   2  an argument or a variable is missing or cannot be used
   70 a bug in Troth
 """
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Runs one of the programs. The exit code; what is wrong is one line on standard error."""
+    """Runs one of the programs and returns its exit code. An error is one line on standard error."""
     options = _parser().parse_args(arguments)
     program: str = options.program
     try:
@@ -113,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     reader.add_argument(
         "--output-directory", type=Path, default=Path("/kratix/input"), help="where object.yaml is written"
     )
-    writer = _add(programs, "work-writer", "Make a Work of the containers' output.")
+    writer = _add(programs, "work-writer", "Make a Work from the containers' output.")
     writer.add_argument(
         "--input-directory",
         type=Path,
@@ -164,7 +164,7 @@ def _say(program: str, sentence: str) -> None:
 
 
 def _on_one_line(sentence: str) -> str:
-    """A sentence without line breaks and what a terminal would act on: it quotes what strangers wrote."""
+    """Returns a sentence without line breaks and control characters, since it may quote what strangers wrote."""
     line = "".join(character if character.isprintable() else " " for character in sentence)
     return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}…"
 

@@ -1,7 +1,7 @@
-"""``workflow-control.yaml``: what a pipeline wants of its workflow (kratix-compatibility.md#suspending).
+"""Reads ``workflow-control.yaml``: what a pipeline asks of its workflow (kratix-compatibility.md#suspending).
 
 Both writers read it: the work-writer leaves the Work as it is when the pipeline asks to stop, and the status-writer
-passes on what it asks for. So what is wrong in it is found by the first of them, before anything is written.
+passes on what it asks for. A mistake in the file is therefore found by the first of them, before anything is written.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ _KNOWN: Final = ("suspend", "message", "retryAfter", "maxAttempts")
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """What a pipeline wants of its workflow.
+    """What a pipeline asks of its workflow.
 
     Attributes:
-        suspend: it is to stop here until somebody has it go on.
+        suspend: the workflow stops here until somebody lets it continue.
         message: why, in the pipeline's own words.
         retry_after: after how long the pipeline wants to run again, as Go writes durations (``10m``); wins over
             ``suspend``. Empty when it does not ask for that.
-        max_attempts: after how many attempts it is not to be tried again; 0 for no such bound.
-        ignored: keys of the file that mean nothing.
+        max_attempts: after how many attempts the pipeline is not tried again; 0 for no limit.
+        ignored: keys of the file that have no meaning.
     """
 
     suspend: bool = False
@@ -42,9 +42,9 @@ class Control:
 
 
 def read_control(document: Any, seen_as: str) -> Control:
-    """What the document of a ``workflow-control.yaml`` asks for; nothing when it is None.
+    """Reads the document of a ``workflow-control.yaml``; None asks for nothing.
 
-    Unknown keys are ignored, as Kratix ignores them, and named in the answer.
+    Unknown keys are ignored, as in Kratix, and listed in the result.
 
     Raises:
         Unusable: it is not a map, or a value has another type, or the duration cannot be read.

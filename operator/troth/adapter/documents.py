@@ -1,4 +1,4 @@
-"""The YAML files beside a pipeline's output, read as everything is read here, within bounds."""
+"""Reads the YAML files beside a pipeline's output, within bounds, as Troth reads all YAML."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LARGEST_DOCUMENT: Final = 512 * 1024
 
 
 def read_document(path: Path, seen_as: str) -> Any:
-    """The value of a YAML file; None when there is no file, or nothing in it.
+    """Reads a YAML file. Returns None if it does not exist or is empty.
 
     Args:
         path: where it is.

@@ -1,4 +1,4 @@
-"""What ends one of the programs with a sentence.
+"""The exceptions that end one of the programs with a sentence.
 
 TrothError
 ├── Unusable            what a container left, or what the program was given, cannot be used
@@ -15,11 +15,11 @@ _LONGEST: Final = 200
 
 
 class Unusable(TrothError):
-    """What a container left cannot be used; one sentence that begins with the file.
+    """Something that a container left cannot be used; one sentence that begins with the file.
 
     Attributes:
-        file: its path as the container sees it, such as ``/kratix/output/a.yaml``, with everything escaped that
-            would not be seen on a terminal.
+        file: its path as the container sees it, such as ``/kratix/output/a.yaml``, with escapes for everything
+            that a terminal would not show.
         problem: what is wrong with it, and what to do.
     """
 
@@ -30,7 +30,7 @@ class Unusable(TrothError):
 
 
 def shown(text: str) -> str:
-    """A text from outside on one line of at most 200 characters, with escapes for what is not seen."""
+    """Returns a text from outside as one line of about 200 characters, with escapes for control characters."""
     visible = "".join(
         character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode()
         for character in text[: _LONGEST + 1]

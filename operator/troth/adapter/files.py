@@ -1,9 +1,9 @@
-"""What the containers of a pipeline have left in a folder, read within bounds.
+"""Reads what the containers of a pipeline have left in a folder, within bounds.
 
 The containers may be anybody's, and their folder may hold anything that a file system can. A link would have the
 contents of another file (the account's token, for one) copied into a Work; a device or a pipe never ends. So only
 files and directories are read, everything else is refused by name, and a file is opened without following links and
-looked at again once it is open. What is too much is refused before it is read.
+checked again once it is open. A file that is too large is refused before it is read.
 
 Rejected: *skipping what cannot be read*, as Kratix does with links (its author would search for a file that is
 missing); *reading everything and measuring then* (the pod has 256 MiB).
@@ -56,7 +56,7 @@ class FoundFile:
 
 
 def list_files(folder: Path, seen_as: str, bounds: Bounds = Bounds()) -> Sequence[FoundFile]:
-    """The files of a folder and of all below it, in the order of their paths. Nothing is read.
+    """Lists the files of a folder and of all directories below it, sorted by path, without reading any of them.
 
     Args:
         folder: where it is.
@@ -64,8 +64,8 @@ def list_files(folder: Path, seen_as: str, bounds: Bounds = Bounds()) -> Sequenc
         bounds: how much it may hold.
 
     Raises:
-        Unusable: there is something else than files and directories, a name that cannot stand in a repository, or
-            more than the bounds allow.
+        Unusable: the folder holds something else than files and directories, a name that a repository cannot hold,
+            or more than the bounds allow; or it cannot be read.
     """
     found: list[FoundFile] = []
     visited = size = 0
@@ -97,7 +97,7 @@ def list_files(folder: Path, seen_as: str, bounds: Bounds = Bounds()) -> Sequenc
 
 
 def read_file(path: Path, seen_as: str, largest: int) -> bytes:
-    """The content of a file.
+    """Reads a file.
 
     Args:
         path: where it is.
@@ -105,7 +105,7 @@ def read_file(path: Path, seen_as: str, largest: int) -> bytes:
         largest: bytes that it may have.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: it does not exist.
         Unusable: it is not a file, cannot be read, or has more bytes.
     """
     try:

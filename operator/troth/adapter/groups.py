@@ -1,8 +1,8 @@
-"""From what a pipeline left to the groups of its Work (kratix-compatibility.md#works).
+"""Makes the groups of a Work from what a pipeline left (kratix-compatibility.md#works).
 
 ``destination-selectors.yaml`` says which directories have Destinations of their own, and the Promise says the rest
 through the ConfigMap that is mounted as ``promise-scheduling``. Kratix writes the keys of the latter in small letters
-and reads both as Go does, where capitals make no difference; so both are read like that.
+and reads both as Go does, without regard to case; so both are read in that way.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _SOURCES: Final = (SOURCE_PROMISE_WORKFLOW, SOURCE_PROMISE)  # in the order in w
 
 
 def read_rules(document: Any, seen_as: str) -> tuple[DestinationRule, ...]:
-    """The rules of a ``destination-selectors.yaml``; none when the document is None.
+    """Reads the rules of a ``destination-selectors.yaml``; None has no rules.
 
-    Whether they fit together and to the files is judged with the files (`make_groups`).
+    `make_groups` checks whether they fit together, and whether they fit to the files.
 
     Raises:
         Unusable: it is not a list of maps with ``directory`` and ``matchLabels``.
@@ -41,9 +41,9 @@ def read_rules(document: Any, seen_as: str) -> tuple[DestinationRule, ...]:
 
 
 def read_scheduling(document: Any, seen_as: str) -> tuple[Selector, ...]:
-    """What the Promise says of the Destinations of its pipelines: one selector for each source, as a Work has them.
+    """Reads the Promise's selectors for the output of its pipelines: one for each source, in the order of a Work.
 
-    Of two entries for one label and source the EARLIER one counts, as in a Promise.
+    If two entries of one source have the same label, the EARLIER one counts, as in a Promise.
 
     Raises:
         Unusable: it is not a list of maps with ``matchLabels`` and ``source``.
@@ -66,7 +66,7 @@ def make_groups(
     source: str,
     seen_as: str,
 ) -> tuple[GroupContent, ...]:
-    """The groups of a Work.
+    """Makes the groups of a Work.
 
     Args:
         files: the output, path to content.

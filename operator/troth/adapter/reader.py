@@ -16,7 +16,7 @@ _READABLE: Final = 0o644  # the pipeline's containers may run as other users
 
 
 def write_object(server: ApiServer, subject: Subject, folder: Path) -> str:
-    """Writes the object as the API server has it, with its metadata and its status. A sentence of what was done.
+    """Writes the object as the API server has it, with metadata and status. Returns a sentence about what was done.
 
     Raises:
         ServerError: it cannot be read.

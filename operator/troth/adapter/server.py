@@ -1,12 +1,12 @@
-"""The API server, for a program that asks it two or three things and ends.
+"""A client of the API server for a program that makes two or three calls and ends.
 
 The operator's client takes half a second of a processor to import, most of it for HTTP with many requests in flight
 and for all the ways in which people log in. Here there is one connection, one account (the pod's) and no watch, for
 which the standard library is enough.
 
-Everything that is sent can be sent again: a merge patch makes the same object twice, or names the version that it is
-for, and who creates what exists already is told so. So whatever may pass (429, 5xx, no answer) is tried again until
-the deadline. After that the container fails, and the kubelet starts it anew.
+Every call may be repeated: a merge patch gives the same object twice or names the version that it is for, and creating
+an object that exists is an error of its own. So a call is tried again after everything that may pass (429, 5xx, no
+answer) until the deadline. After that the container fails, and the kubelet starts it again.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ class ApiServer:
 
 
 def open_server(environ: Mapping[str, str], account: Path = ACCOUNT_FOLDER) -> ApiServer:
-    """The API server of the cluster, with the account of this pod. Nothing is connected yet.
+    """Opens the API server of the cluster with the account of this pod. Nothing is connected yet.
 
     Args:
         environ: where ``KUBERNETES_SERVICE_HOST`` and ``KUBERNETES_SERVICE_PORT`` say where it is.

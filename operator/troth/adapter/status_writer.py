@@ -22,10 +22,10 @@ _ATTEMPTS: Final = 100
 def write_status(
     server: ApiServer, subject: Subject, folder: Path, *, now: Callable[[], str], warn: Callable[[str], None]
 ) -> str:
-    """Writes what a pipeline says into the status of its object. A sentence of what was done.
+    """Writes what a pipeline says into the status of its object. Returns a sentence about what was done.
 
-    The label that says that the workflow is suspended comes before the report of it: whoever finds a report without
-    the label knows that somebody has taken it off.
+    The label of a suspended workflow is written before the report. A report without the label therefore means that
+    somebody has removed the label.
 
     Args:
         server: where the object is.
@@ -71,7 +71,7 @@ def _write(server: ApiServer, subject: Subject, said: Said, wish: control.Contro
         now=now,
     )
     if patch is None:
-        return f"the status of {where} says all of it already"
+        return f"the status of {where} is up to date"
     body: dict[str, Any] = {"status": patch}
     if "conditions" in patch:  # a list, which a patch replaces: nobody else's may be lost with it
         body["metadata"] = {"resourceVersion": read_text(read_map(obj.get("metadata")).get("resourceVersion"))}

@@ -1,12 +1,12 @@
-"""From a ``status.yaml`` to the patch of an object's status (kratix-compatibility.md#status-of-a-request).
+"""Makes the patch of an object's status from a ``status.yaml`` (kratix-compatibility.md#status-of-a-request).
 
-What a pipeline says is merged deeply, as Kratix's documents promise (its code replaces the values of the top level):
+The file is merged deeply, as Kratix's documentation promises (its code replaces the values of the top level):
 maps key by key, lists as a whole, conditions by their type. It is written where people look for it; which keys those
-are is reported beside it (`troth.api.step_reports`), so that the operator keeps them and removes them one day.
+are is reported beside it (`troth.api.step_reports`), so that the operator can keep them, and remove them later.
 
-What the operator writes itself is left out with a warning. Kratix lets a pipeline overwrite such a field until its
-controller writes it again, so an unmodified Promise that does it runs as before, without the two taking turns.
-``kratix`` and ``troth`` are refused: Kratix refuses the first, and nobody writes the second by chance.
+Fields that the operator writes are left out with a warning. Kratix lets a pipeline overwrite them until its controller
+writes them again, so an unmodified Promise may do that; here it runs, and the two do not overwrite each other.
+``kratix`` and ``troth`` are refused: Kratix refuses the first, and nobody writes the second by accident.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Said:
 
 
 def read_status_document(document: Any, seen_as: str, *, workflow_type: str) -> Said:
-    """What the document of a ``status.yaml`` says; nothing when it is None.
+    """Reads the document of a ``status.yaml``; None says nothing.
 
     Args:
         document: the value of the file.
@@ -79,7 +79,7 @@ def read_status_document(document: Any, seen_as: str, *, workflow_type: str) -> 
 
 
 def make_report(said: Said, control: Control) -> StepReport:
-    """What a pod reports of its pipeline."""
+    """Makes the report of a pod about its pipeline."""
     return StepReport(
         status_keys=tuple(sorted(key for key in said.author.fields if key != "message")),
         status_message=str(said.author.fields.get("message") or ""),
@@ -94,7 +94,7 @@ def make_report(said: Said, control: Control) -> StepReport:
 def patch_status(
     status: Mapping[str, Any], said: Said, report: StepReport, *, action: str, pipeline: str, now: str
 ) -> dict[str, Any] | None:
-    """The merge patch of a status that writes what a pipeline says, and its report; None when it is there already.
+    """Returns the merge patch that writes what a pipeline says, and its report; None if the status has both already.
 
     Args:
         status: as the API server has it.

@@ -1,4 +1,4 @@
-"""For which object a pipeline runs, as the environment of its containers says it (Kratix's names)."""
+"""Reads from the environment of a container for which object its pipeline runs (Kratix's variables)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Subject:
 
 
 def read_subject(environ: Mapping[str, str]) -> Subject:
-    """The subject that the variables ``KRATIX_…`` name.
+    """Reads the subject from the variables ``KRATIX_…``.
 
     Raises:
         InvalidEnvironment: one is missing, or has a value that it cannot have.

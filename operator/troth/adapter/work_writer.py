@@ -1,4 +1,4 @@
-"""``work-writer``: makes a Work of what a pipeline's containers have written (kratix-compatibility.md#works)."""
+"""``work-writer``: makes a Work from what a pipeline's containers have written (kratix-compatibility.md#works)."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _SCHEDULING: Final = "promise-scheduling"
 
 
 def write_work(server: ApiServer, run: PipelineRun, folder: Path) -> str:
-    """Creates the Work of a pipeline, or brings it to what the pipeline has left. A sentence of what was done.
+    """Creates or updates the Work of a pipeline. Returns a sentence about what was done.
 
-    Nothing is written when the pipeline asks its workflow to stop, or when the Work says all of it already.
+    Nothing is written if the pipeline asks its workflow to stop, or if the Work is up to date.
 
     Args:
         server: where Works are.
@@ -66,7 +66,7 @@ def write_work(server: ApiServer, run: PipelineRun, folder: Path) -> str:
     name = str(existing[0]["metadata"]["name"])
     patch = work_patch(existing[0], wanted)
     if patch is None:
-        return f"the Work {run.namespace}/{name} says all of it already"
+        return f"the Work {run.namespace}/{name} is up to date"
     server.merge_patch(WORK, name, patch, run.namespace)
     return f"updated the Work {run.namespace}/{name} with {len(found)} files"
 

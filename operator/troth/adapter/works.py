@@ -1,7 +1,7 @@
-"""The Work that a pipeline's output becomes (kratix-compatibility.md#works).
+"""Makes the Work for a pipeline's output (kratix-compatibility.md#works).
 
-It has the name that the operator computes for it, Kratix's labels and no seal: the pod has not the key. So what stands
-in it is a claim of the pod's account until the operator, which knows that the Job has ended and whose it is, seals it.
+It has the name that the operator computes for it, Kratix's labels and no seal, because the pod does not have the key.
+Its contents are a claim of the pod's account until the operator, which knows whose Job has ended, seals them.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class PipelineRun:
 
 
 def pack_files(contents: Iterable[tuple[str, bytes]], seen_as: str, most: int = MOST_PACKED) -> dict[str, Packed]:
-    """Files as a Work holds them. Each content is dropped once it is packed.
+    """Packs files as a Work holds them. Each content is dropped once it is packed.
 
     Args:
         contents: path and content of each.
@@ -111,7 +111,7 @@ def pack_files(contents: Iterable[tuple[str, bytes]], seen_as: str, most: int = 
 
 
 def make_work(run: PipelineRun, groups: Sequence[GroupContent]) -> dict[str, Any]:
-    """The Work of a pipeline as it is created. Without groups it is a Work all the same, as under Kratix."""
+    """Returns the Work of a pipeline as it is created. It is created without groups, too, as in Kratix."""
     return {
         "apiVersion": WORK.api_version,
         "kind": WORK.kind,
@@ -145,9 +145,9 @@ def make_work(run: PipelineRun, groups: Sequence[GroupContent]) -> dict[str, Any
 
 
 def work_patch(existing: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The merge patch that makes a Work what a pipeline left, or None when it is that already.
+    """Returns the merge patch that changes a Work to what a pipeline left, or None without a difference.
 
-    A Work whose pipeline was gone for a while is retired; it is not any more.
+    A Work is retired while its pipeline does not exist; the patch takes that label off.
     """
     have, want = read_texts(read_map(existing.get("metadata")).get("labels")), wanted["metadata"]["labels"]
     labels: dict[str, str | None] = {name: value for name, value in want.items() if have.get(name) != value}
@@ -164,6 +164,6 @@ def work_patch(existing: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[s
 
 
 def is_others(existing: Mapping[str, Any], run: PipelineRun) -> bool:
-    """Whether an object that has the name of a pipeline's Work says that it belongs to another owner or pipeline."""
+    """Whether an object with the name of a pipeline's Work has the labels of another owner or pipeline."""
     labels = read_texts(read_map(existing.get("metadata")).get("labels"))
     return any(name in labels and labels[name] != value for name, value in run.labels.items())

@@ -1,8 +1,8 @@
-"""What the pod of a container pipeline reports, in ``status.troth.workflows.<action>.<pipeline>`` of its object.
+"""The report of a container pipeline's pod, in ``status.troth.workflows.<action>.<pipeline>`` of its object.
 
-The pod writes what its pipeline says where people look for it, and here which of it that was, and what the pipeline
-asks of its workflow. The operator alone writes ``status.kratix.workflows`` and the conditions, from the Job and from
-this report. So no field has two writers, and nobody has to guess who wrote a key.
+The pod writes what its pipeline says where people look for it. The report says which fields those were, and what the
+pipeline asks of its workflow. The operator alone writes ``status.kratix.workflows`` and the conditions, from the Job
+and from this report. So no field has two writers, and the operator knows who wrote a key.
 
 A report is a map for each pipeline, and not an entry of a list: a merge patch replaces lists as a whole.
 """
@@ -40,7 +40,7 @@ class StepReport:
     status_message: str = ""
 
     def as_status(self) -> dict[str, Any]:
-        """The report as it stands in the status; without what was not said."""
+        """Returns the report as it stands in the status, without empty fields."""
         found = {
             "statusKeys": list(self.status_keys),
             "statusMessage": self.status_message,
@@ -54,7 +54,7 @@ class StepReport:
 
 
 def read_step_report(status: Mapping[str, Any], action: str, pipeline: str) -> StepReport:
-    """The report of a pipeline; an empty one when there is none. Never raises, whatever stands there.
+    """Reads the report of a pipeline; an empty one if there is none. Never raises, whatever the status holds.
 
     Args:
         status: of the request or the Promise.
@@ -75,7 +75,7 @@ def read_step_report(status: Mapping[str, Any], action: str, pipeline: str) -> S
 
 
 def reported_status(status: Mapping[str, Any], report: StepReport) -> dict[str, Any]:
-    """What a pipeline says in a status, read back from where its pod wrote it, as its ``status.yaml`` would say it."""
+    """Returns what a pipeline says in a status, as in its ``status.yaml``, from the fields that its pod wrote."""
     said = {key: status[key] for key in report.status_keys if key in status}
     if report.status_message:
         said["message"] = report.status_message
