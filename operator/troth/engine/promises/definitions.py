@@ -177,6 +177,8 @@ def _storage_index(versions: list[Any], field: str) -> int:
 def _complete_version(
     version: dict[str, Any], field: str, derived_status: Mapping[str, Any] | None, *, is_storage: bool
 ) -> None:
+    if not require_text(version.get("name"), f"{field}.name"):
+        raise InvalidObject(f"{field}.name", "is missing", "give the version a name, such as v1")
     schema = _mapping(version.get("schema"), f"{field}.schema")
     root = _mapping(schema.get("openAPIV3Schema"), f"{field}.schema.openAPIV3Schema")
     version["subresources"] = {**require_map(version.get("subresources"), f"{field}.subresources"), "status": {}}

@@ -147,6 +147,8 @@ def test_requests_live_in_the_storage_version_if_it_is_served(api: dict[str, Any
         (lambda api: api["spec"]["names"].pop("kind"), "spec.api.spec.names.kind"),
         (lambda api: api["metadata"].update(name="databases.example.com"), "spec.api.metadata.name"),
         (lambda api: api["spec"]["versions"][0].pop("schema"), "spec.api.spec.versions[0].schema"),
+        (lambda api: api["spec"]["versions"][0].pop("name"), "spec.api.spec.versions[0].name"),
+        (lambda api: api["spec"]["versions"][0].update(name=["v1"]), "spec.api.spec.versions[0].name"),
         (
             lambda api: api["spec"]["versions"].append(dict(api["spec"]["versions"][0])),
             "spec.api.spec.versions[1].storage",
