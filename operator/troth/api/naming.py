@@ -26,7 +26,7 @@ def deterministic_name(base: str, *inputs: str) -> str:
 
 
 def shortened_name(name: str, identity: str, longest: int) -> str:
-    """``name`` cut to fit into ``longest`` characters with ``-`` and 16 hex characters of the md5 of ``identity``.
+    """Returns ``name``, cut so that ``-`` and 16 hex characters of the md5 of ``identity`` fit into ``longest``.
 
     For names of which so much is cut off that only the suffix tells two owners apart: five characters, which Kratix
     takes, are too few for that. What a Kubernetes name cannot hold at its end is stripped before the suffix.

@@ -75,7 +75,7 @@ class PodOptions:
 
 
 def read_pod_options(annotations: Mapping[str, str], field: str) -> PodOptions:
-    """The options among the annotations of a Pipeline; ``field`` is the path of the annotations in the Promise.
+    """Reads the options among the annotations of a Pipeline; ``field`` is the path of the annotations in the Promise.
 
     Raises:
         InvalidObject: an annotation below ``troth.dev/`` is unknown or has a value that cannot be used.

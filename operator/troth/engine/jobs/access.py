@@ -1,8 +1,8 @@
-"""What the account of a pipeline is and what it may do (kratix-compatibility.md#container-pipelines).
+"""Which account a pipeline has, and what it may do (kratix-compatibility.md#container-pipelines).
 
-An account may read and write the requests of its Promise and its Works, and what the pipeline asks for. All of it
-belongs to one version of the Promise by its name and by a label (`runs`), so a run for another version neither changes
-nor removes it. It stays when requests are deleted and goes with the Promise.
+An account may read and write the requests of its Promise and its Works, and it may do what the pipeline asks for. All
+of these objects belong to one version of the Promise by their names and by a label (`runs`), so a run for another
+version neither changes nor removes them. They stay when requests are deleted, and are deleted with the Promise.
 
 A role reference cannot be changed once it is written. So the name of a binding follows from the name of the role that
 it refers to and from the account, and two bindings with different roles never share one.
@@ -49,25 +49,25 @@ _VERBS: Final = ("get", "list", "update", "create", "patch")
 
 
 def account_name(run: PipelineRun) -> str:
-    """The ServiceAccount that a run's Pod has: the one that the pipeline names, or the one that is made for it."""
+    """Returns the name of the Pod's ServiceAccount: the one that the pipeline names, or its own."""
     return run.pipeline.service_account or pipeline_id(run)
 
 
 def make_account(run: PipelineRun) -> Placed:
-    """The ServiceAccount. One that a pipeline names may be shared by versions, so it has no label of a version."""
+    """Returns the ServiceAccount. One that a pipeline names may be shared by versions, so it has no version label."""
     own = promise_labels(run)
     labels = {names.PROMISE_NAME: own[names.PROMISE_NAME]} if run.pipeline.service_account else own
     return _make(SERVICE_ACCOUNT, account_name(run), run.namespace, labels)
 
 
 def may_write_account(run: PipelineRun, existing: Object | None) -> bool:
-    """Whether a run may write its ServiceAccount: there is none, or it is labelled as this Promise's own."""
+    """Says whether a run may write its ServiceAccount: it does not exist, or has the label of this Promise."""
     labels = read_texts(read_map(read_map(existing).get("metadata")).get("labels"))
     return existing is None or labels.get(names.PROMISE_NAME) == promise_labels(run)[names.PROMISE_NAME]
 
 
 def make_own_access(run: PipelineRun) -> tuple[Placed, ...]:
-    """The roles and bindings that every pipeline has, whatever it asks for."""
+    """Returns the roles and bindings that every pipeline has, whatever it asks for."""
     name, labels = pipeline_id(run), promise_labels(run)
     if run.type == "promise":
         rule = _rule(PLATFORM_GROUP, (PROMISE.plural, f"{PROMISE.plural}/status", WORK.plural), _VERBS)
@@ -84,7 +84,7 @@ def make_own_access(run: PipelineRun) -> tuple[Placed, ...]:
 
 
 def make_asked_access(run: PipelineRun) -> tuple[Placed, ...]:
-    """The roles and bindings of what a pipeline asks for in ``rbac.permissions``, one role for each namespace."""
+    """Returns the roles and bindings that a pipeline asks for in ``rbac.permissions``, one role for each namespace."""
     rules: dict[str, list[Object]] = {}
     for permission in run.pipeline.permissions:
         rules.setdefault(permission.namespace, []).append(permission.rule)
@@ -92,15 +92,15 @@ def make_asked_access(run: PipelineRun) -> tuple[Placed, ...]:
 
 
 def asked_access_labels(run: PipelineRun) -> dict[str, str]:
-    """The labels that all of `make_asked_access` has, also of what an earlier spec of this version asked for."""
+    """Returns the labels of everything that this version of the pipeline asks for, or has asked for before."""
     return {**workflow_labels(run), names.PIPELINE_NAMESPACE: label_value(run.namespace)}
 
 
 def find_surplus(run: PipelineRun, existing: Iterable[Key]) -> tuple[Key, ...]:
-    """What is to be deleted of what a run's version was given: what the pipeline does not ask for any more.
+    """Returns the roles and bindings to delete, because the pipeline does not ask for them any more.
 
     Args:
-        run: that is to come.
+        run: the run that is about to start.
         existing: roles and bindings with the labels `asked_access_labels`.
     """
     wanted = {key_of(resource, obj) for resource, obj in make_asked_access(run)}

@@ -1,7 +1,7 @@
 """The objects of one run, in the order in which they are applied: what each of them needs is there before it.
 
-All of them are for server-side apply, so they say what the operator decides and nothing else, and a second look writes
-nothing. The same run gives the same bytes.
+All of them are for server-side apply: they contain what the operator decides and nothing else, and applying them again
+writes nothing. The same run gives the same bytes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class RunObjects:
 
 
 def make_objects(run: PipelineRun, settings: PodSettings) -> RunObjects:
-    """The objects of a run."""
+    """Returns the objects of a run."""
     return RunObjects(
         account=make_account(run),
         access=make_own_access(run) + make_asked_access(run),
@@ -52,7 +52,7 @@ def make_objects(run: PipelineRun, settings: PodSettings) -> RunObjects:
 
 
 def _make_selectors(run: PipelineRun) -> Placed:
-    """The ConfigMap. Its keys are in lower case, as Kratix writes them."""
+    """Returns the ConfigMap. The keys in its list are in lower case, as Kratix writes them."""
     entries = [
         {"matchlabels": dict(selector.match_labels), "source": selector.source} for selector in run.selectors
     ]
@@ -96,7 +96,7 @@ def _make_job(run: PipelineRun, settings: PodSettings) -> Placed:
 
 
 def _owner(run: PipelineRun) -> Mapping[str, Any] | None:
-    """Who takes the Job along when it goes. An owner reference does not reach into another namespace."""
+    """Returns the owner with which the Job is deleted; None if it is in another namespace than the Job."""
     owner = {
         "apiVersion": run.resource.api_version,
         "kind": run.resource.kind,

@@ -129,7 +129,7 @@ class WarningEvent:
 
 
 def read_job(obj: Object) -> JobState:
-    """The view of a Job."""
+    """Returns the view of a Job."""
     metadata, spec = read_metadata(obj), read_map(obj.get("spec"))
     true = {
         read_text(entry.get("type")): entry
@@ -154,7 +154,7 @@ def read_job(obj: Object) -> JobState:
 
 
 def read_pod(obj: Object) -> PodState:
-    """The view of a Pod."""
+    """Returns the view of a Pod."""
     metadata, spec, status = read_metadata(obj), read_map(obj.get("spec")), read_map(obj.get("status"))
     found = {
         read_text(entry.get("name")): entry
@@ -177,7 +177,7 @@ def read_pod(obj: Object) -> PodState:
 
 
 def read_warning(obj: Object) -> WarningEvent | None:
-    """The view of an Event of either API; None for one that is not a Warning."""
+    """Returns the view of an Event of either API; None if it is not a Warning."""
     if obj.get("type") != "Warning":
         return None
     return WarningEvent(read_text(obj.get("reason")), read_text(obj.get("note")) or read_text(obj.get("message")))

@@ -1,9 +1,9 @@
-"""What has become of a run, from its Job and the Job's Pods: it runs, it has failed, or it is done.
+"""Whether a run is still running, has failed or has succeeded, from its Job and the Job's Pods.
 
-A Job says nothing of its own about why it does not get on: an image that does not exist, a Pod that no node takes, a
-quota. That stands in its Pods and, where no Pod could be made, in an Event, and it is said in words for as long as it
-lasts. The words for one obstacle stay the same while it lasts, although the kubelet goes back and forth between trying
-and waiting, because each change of them is a write.
+A Job itself does not say why it makes no progress: an image that does not exist, a Pod that no node takes, a quota. Its
+Pods say that or, if no Pod could be created, an Event, and it is reported in words for as long as it lasts. The words
+for one obstacle stay the same while it lasts, although the kubelet alternates between trying and waiting, because each
+change of the words is a write.
 
 The Job controller removes the Pod of a Job that has failed too often, and with it goes the reason. So what an earlier
 look saw of a failed container is handed in again (`JobRunning.failure`).
@@ -96,7 +96,7 @@ def judge_job(
     *,
     seen: ContainerEnd | None = None,
 ) -> JobOutcome:
-    """What has become of a run.
+    """Returns whether a run is still running, has failed or has succeeded.
 
     Args:
         job: its Job.
@@ -116,7 +116,7 @@ def judge_job(
 
 
 def step_outcome(pipeline: str, outcome: JobOutcome) -> Running | Failure | Kept:
-    """The same in the terms of a workflow. What a run left stands in the cluster, so a run that is done is kept."""
+    """Returns the same in the terms of a workflow. The results of a run are in the cluster, so its step is kept."""
     match outcome:
         case JobRunning(message):
             return Running(pipeline, message)
@@ -198,7 +198,7 @@ def _last_failure(newest: Iterable[PodState]) -> ContainerEnd | None:
 
 
 def _detail(reason: str, message: str) -> str:
-    return _cut(": ".join(part for part in (reason, message) if part) or "nobody said why")
+    return _cut(": ".join(part for part in (reason, message) if part) or "no reason is given")
 
 
 def _cut(text: str) -> str:

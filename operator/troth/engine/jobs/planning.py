@@ -1,9 +1,9 @@
-"""What is to be done with the Jobs of one workflow of one object.
+"""What to do with the Jobs of one workflow of one object.
 
 One Job runs at a time. A Job of other specs than the current ones is deleted at once, whatever it does: it may wait for
 an image that will never exist, and its successor would wait for it for ever. Kratix waits for it to end. A Job that
-somebody wants to run anew is suspended, as under Kratix, so that it stays to be looked at; a Job that one merely wants
-to follow with another run from the first pipeline on is waited for.
+somebody wants to run anew is suspended, as in Kratix, so that people can still look at it. If the workflow is only to
+start again after the running Job, that Job is waited for.
 
 Jobs are evidence and no memory: how far a workflow is stands in the object's status. The newest Job of a pipeline is
 kept all the same, because how it ended may not have been recorded yet.
@@ -34,7 +34,7 @@ class JobPlan:
 
 
 def plan_jobs(jobs: Iterable[JobState], current_hash: str, *, anew: bool = False) -> JobPlan:
-    """What to do with the Jobs of one workflow (type and action) of one object.
+    """Decides what to do with the Jobs of one workflow (type and action) of one object.
 
     Args:
         jobs: all of them, of every pipeline, in any order.
@@ -52,7 +52,7 @@ def plan_jobs(jobs: Iterable[JobState], current_hash: str, *, anew: bool = False
 
 
 def find_spare_jobs(jobs: Iterable[JobState], keep: int) -> tuple[str, ...]:
-    """The names of the Jobs to delete so that of each pipeline only the newest are left.
+    """Returns the names of the Jobs to delete, so that only the newest of each pipeline are left.
 
     A Job that may still run is never among them, nor the newest of its pipeline.
 

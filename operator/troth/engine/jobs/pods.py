@@ -48,7 +48,7 @@ _AUTHORS_MOUNTS: Final[tuple[Object, ...]] = (
 
 
 def make_pod_spec(run: PipelineRun, settings: PodSettings) -> dict[str, Any]:
-    """The spec of a run's Pod; what nobody asked for is left out of it."""
+    """Returns the spec of a run's Pod, without empty fields."""
     pipeline, options = run.pipeline, run.pipeline.options
     secrets = dict.fromkeys(filter(None, (settings.pull_secret, *pipeline.image_pull_secrets)))
     first = [_reader(run, settings), *(_authors(run, settings, container) for container in pipeline.containers)]
@@ -71,7 +71,7 @@ def make_pod_spec(run: PipelineRun, settings: PodSettings) -> dict[str, Any]:
 
 
 def make_environment(run: PipelineRun) -> dict[str, str]:
-    """The variables of every container of a run, by their names, in Kratix's order."""
+    """Returns the variables of every container of a run, by their names, in Kratix's order."""
     variables = {
         "KRATIX_WORKFLOW_ACTION": run.action,
         "KRATIX_WORKFLOW_TYPE": run.type,
@@ -183,9 +183,9 @@ def _as_entries(variables: Mapping[str, str | Object]) -> list[Object]:
 
 
 def _last_of_each(entries: list[Object]) -> list[Object]:
-    """Of two variables of one name the later one, which is the one that a container would see.
+    """Returns the later of two variables with the same name, because that is the one that a container would see.
 
-    Server-side apply takes each name once only.
+    Server-side apply does not accept a name twice.
     """
     last = {entry.get("name"): index for index, entry in enumerate(entries)}
     return [entry for index, entry in enumerate(entries) if last[entry.get("name")] == index]

@@ -1,12 +1,12 @@
 """One run of one pipeline of containers: what it is for, and what its objects are called and labelled.
 
 The same run always has the same names, so a run that was interrupted between any two writes is found again and never
-made twice. Kratix draws the end of a Job's name by lot, and sleeps for a second so that the newest Job is known by its
-time; here the name is computed from the run, and the runner asks for it.
+created twice. In Kratix the end of a Job's name is random, and it sleeps for a second so that the newest Job can be
+recognised by its time. Here the name is computed from the run, and the runner asks for the Job of that name.
 
 Names are Kratix's for a Promise without a version. Its id of a pipeline is ``<promise>-<type>-<action>-<pipeline>``,
-and its webhook sees to it that this has at most 60 characters. All versions of a Promise share that id under Kratix, so
-a run of one version takes the rights of another away (https://github.com/syntasso/kratix/issues/948). Here the id of a
+and its webhook ensures that this has at most 60 characters. All versions of a Promise share that id in Kratix, so a run
+of one version takes away the rights of another (https://github.com/syntasso/kratix/issues/948). Here the id of a
 Promise with a version is cut to 40 characters and gets 16 hex characters of a hash of all that it is made of, the
 version included. The same is done to an id that is too long, that Kubernetes would not take for a name, or that two
 different pipelines could have (that of the pipeline ``b-resource-delete-c`` of the Promise ``a``).
@@ -117,7 +117,7 @@ class PipelineRun:
 
 
 def pipeline_id(run: PipelineRun) -> str:
-    """The id of a run's pipeline, after which its account and its rights are called; at most 60 characters."""
+    """Returns the id of a run's pipeline, after which its account and its roles are named; at most 60 characters."""
     plain = f"{run.promise}-{run.type}-{run.action}-{run.pipeline.name}"
     certain = len(_MIDDLE.findall(plain)) == 1
     if not run.is_versioned and certain and len(plain) <= _LONGEST_ID and _NAME.fullmatch(plain):
@@ -127,21 +127,21 @@ def pipeline_id(run: PipelineRun) -> str:
 
 
 def suffixed_name(base: str) -> str:
-    """Kratix's deterministic name of ``base``; one that has to be cut gets a longer suffix, so it stays its own."""
+    """Returns Kratix's deterministic name of ``base``; if it has to be cut, a longer suffix keeps it unique."""
     if len(base) + _SHORT_SUFFIX <= LONGEST_NAME:
         return deterministic_name(base)
     return shortened_name(base, f"{base}/suffixed", LONGEST_NAME)  # not what `bounded_name` makes of it
 
 
 def bounded_name(base: str) -> str:
-    """``base`` itself where it is a valid name within the bound, else a name of its own that is."""
+    """Returns ``base`` if it is a valid name of at most 63 characters, else a unique name that is."""
     if len(base) <= LONGEST_NAME and _NAME.fullmatch(base):
         return base
     return shortened_name(_fit(base), base, LONGEST_NAME)
 
 
 def job_name(run: PipelineRun) -> str:
-    """The name of a run's Job: as Kratix begins it, and then 16 hex characters of a hash of the run."""
+    """Returns the name of a run's Job: it begins as Kratix's, and ends in 16 hex characters of a hash of the run."""
     parts = ["kratix", run.promise]
     if run.type == "resource":
         parts += [run.name, run.object_namespace] if run.separate else [run.name]
@@ -151,7 +151,7 @@ def job_name(run: PipelineRun) -> str:
 
 
 def selectors_name(run: PipelineRun) -> str:
-    """The name of the ConfigMap with the Promise's destination selectors."""
+    """Returns the name of the ConfigMap with the Promise's destination selectors."""
     base = f"destination-selectors-{run.promise}"
     return (
         shortened_name(_fit(base), f"{base}/{run.version}", LONGEST_NAME)
@@ -161,7 +161,7 @@ def selectors_name(run: PipelineRun) -> str:
 
 
 def promise_labels(run: PipelineRun) -> dict[str, str]:
-    """The labels of all that a run's Promise version owns."""
+    """Returns the labels of everything that belongs to the run's version of its Promise."""
     return {
         names.PROMISE_NAME: label_value(run.promise),
         names.PROMISE_VERSION: label_value(run.version or names.VERSION_NOT_SET),
@@ -169,7 +169,7 @@ def promise_labels(run: PipelineRun) -> dict[str, str]:
 
 
 def workflow_labels(run: PipelineRun) -> dict[str, str]:
-    """The labels that say which pipeline of which workflow something is of."""
+    """Returns the labels that say to which pipeline of which workflow something belongs."""
     return {
         **promise_labels(run),
         names.WORKFLOW_TYPE: run.type,
@@ -179,10 +179,10 @@ def workflow_labels(run: PipelineRun) -> dict[str, str]:
 
 
 def job_labels(run: PipelineRun) -> dict[str, str]:
-    """The labels of a run's Job and Pod.
+    """Returns the labels of a run's Job and Pod.
 
-    The Pipeline's own come along, but cannot replace one of these, as they can under Kratix: the Job would not be found
-    again.
+    The Pipeline's own labels are added, but cannot replace one of these, as they can in Kratix: the operator would not
+    find the Job again.
     """
     labels = {**run.pipeline.labels, **workflow_labels(run), names.MANAGED_BY: names.MANAGED_BY_KRATIX}
     if run.type == "resource":
@@ -194,12 +194,12 @@ def job_labels(run: PipelineRun) -> dict[str, str]:
 
 
 def label_value(text: str) -> str:
-    """``text`` itself where it is a valid label value, else one of its own that is."""
+    """Returns ``text`` if it is a valid label value, else a unique one that is."""
     if len(text) <= LONGEST_NAME and _LABEL.fullmatch(text):
         return text
     return shortened_name(_fit(text), text, LONGEST_NAME)
 
 
 def _fit(text: str) -> str:
-    """``text`` with only what may stand in any name; never empty."""
+    """Returns ``text`` with only the characters that any name may contain; never empty."""
     return _UNFIT.sub("-", text.lower()).strip("-") or "x"
