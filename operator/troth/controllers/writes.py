@@ -3,7 +3,8 @@
 A store may be readable and still refuse every write (a protected branch, a hook, a full disk), and only a write shows
 that. So the outcomes of writes are gathered here, and the store's condition repeats them: a store that has refused
 somebody's write and has not accepted any write since is not ready, even if it can be read. It is still written to,
-since nothing else would show that the cause is gone.
+since nothing else would show that the cause is gone. A store that takes a part of one batch refuses nobody in general
+(`StoreError.selective`).
 
 Of the keys that a store refuses, one tries again every few seconds, in turn. The others back off, and are queued as
 soon as one succeeds. So a thousand refused requests cost one refused push now and then, and not a thousand.
@@ -84,8 +85,8 @@ class Writes:
             self._look_at(store)
         if error.reason in _ANYBODY:
             found = self._refusals.setdefault(store, _Refusals())
-            if found.refused.pop(key, None) is None:
-                found.accepts = False
+            if found.refused.pop(key, None) is None or error.selective:
+                found.accepts = error.selective
             found.refused[key] = error
             quiet = not found.accepts  # otherwise the store is well, and only this key is refused
             self._look_at(store)

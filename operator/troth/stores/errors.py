@@ -68,13 +68,17 @@ class StoreError(TrothError):
         hint: what to do about it, in one sentence without a full stop; empty when the message says everything.
         retryable: whether the same call can succeed later without a change of the object that asked for it.
             A problem that a person has to solve (to create a branch, to change a password) is retryable, but slowly.
+        selective: the store took what others wanted at the same time, so the refusal is not meant for everybody.
     """
 
-    def __init__(self, reason: str, message: str, hint: str = "", *, retryable: bool = True) -> None:
+    def __init__(
+        self, reason: str, message: str, hint: str = "", *, retryable: bool = True, selective: bool = False
+    ) -> None:
         self.reason = str(reason)
         self.message = _as_words(message)
         self.hint = hint
         self.retryable = retryable
+        self.selective = selective
         super().__init__(f"{self.message}; {hint}" if hint else self.message)
 
 

@@ -48,6 +48,26 @@ _OVERHEAD: Final = 128 * 1024  # of loading any claim: what the API server answe
 _RESTORED_AT_ONCE: Final = 100
 
 
+@dataclass(slots=True)
+class _Isolation:
+    """The search for the entries of one batch that a rule of the server refuses.
+
+    Attributes:
+        pushes: how many may still be spent on it.
+        refused: the entries that were found, with the server's words. They are told at its end.
+        took: whether the server has taken something of the same batch.
+    """
+
+    pushes: int
+    refused: list[tuple[Waiting, StoreError]] = field(default_factory=list)
+    took: bool = False
+
+    def end(self) -> None:
+        """Fails the entries that were refused; whether the rule means them only is known by now."""
+        for entry, why in self.refused:
+            entry.fail(StoreError(why.reason, why.message, why.hint, retryable=why.retryable, selective=self.took))
+
+
 @dataclass(frozen=True, slots=True)
 class GitSettings:
     """How a Git writer behaves; times are in seconds.
@@ -205,34 +225,40 @@ class GitWriter:
         async with self._lock:
             with contextlib.suppress(StoreError):  # the entries have been told
                 async with self._branch.guarded():
-                    await self._bring_in(entries, [self._settings.isolation_pushes])
+                    await self._bring_in(entries, _Isolation(self._settings.isolation_pushes))
             if self._branch.commits >= self._settings.compact_after and not len(self._gatherer):
                 await self._branch.compact()
 
-    async def _bring_in(self, entries: Sequence[Waiting], pushes: list[int]) -> None:
-        """Answer every entry. ``pushes`` holds one number: how many are left for finding who is refused."""
+    async def _bring_in(self, entries: Sequence[Waiting], isolation: _Isolation, *, whole: bool = True) -> None:
+        """Answers every entry of a batch, or of a part of it. ``isolation`` finds whom a rule of the server refuses."""
         try:
-            refusal = await self._try(entries)
+            refusal = await self._try(entries, isolation)
             if refusal is None:
                 return
             refused, why = refusal
-            if len(refused) == 1 or pushes[0] < 2:
-                for entry in refused:
-                    entry.fail(why)
+            if len(refused) == 1 or isolation.pushes < 2:
+                isolation.refused += [(entry, why) for entry in refused]
                 refused = ()
             # a rule of the server refuses the commit: the claims that it does not mean must not suffer
-            others = [entry for entry in entries if entry not in refused and not entry.abandoned]
+            found = {entry for entry, _ in isolation.refused}
+            others = [entry for entry in entries if not (entry in refused or entry in found or entry.abandoned)]
             middle = len(refused) // 2
             for part in (refused[:middle], refused[middle:], others):
                 if part:
-                    pushes[0] -= 1
-                    await self._bring_in(part, pushes)
+                    isolation.pushes -= 1
+                    await self._bring_in(part, isolation, whole=False)
         except StoreError as error:
+            isolation.end()
             for entry in entries:
                 entry.fail(error)
             raise
+        finally:
+            if whole:
+                isolation.end()
 
-    async def _try(self, entries: Sequence[Waiting]) -> tuple[Sequence[Waiting], StoreError] | None:
+    async def _try(
+        self, entries: Sequence[Waiting], isolation: _Isolation
+    ) -> tuple[Sequence[Waiting], StoreError] | None:
         """Write the entries; returns whom a rule of the server refuses, and its words, when there is one."""
         outcome = Pushed.MOVED
         looked = False
@@ -262,6 +288,7 @@ class GitWriter:
                 self._take_back(before)
                 return [entry for entry, parts in planned if any(part.edit for part in parts)], error
             if outcome is Pushed.DONE:
+                isolation.took = True
                 self._advance(commit, planned)
                 self._answer(planned, commit=commit)
                 return None

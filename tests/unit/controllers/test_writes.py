@@ -62,6 +62,18 @@ async def test_a_rule_against_one_is_no_problem_of_the_store(writes: Writes) -> 
     assert writes.problem(STORE) is FROZEN
 
 
+async def test_a_refusal_beside_others_that_are_let_through_is_no_problem_of_the_store(writes: Writes) -> None:
+    selective = StoreError(Reason.PUSH_REFUSED, "no secrets in here", selective=True)
+    writes.failed(STORE, key("bad"), selective)
+    assert writes.problem(STORE) is None
+    writes.failed(STORE, key("bad"), FROZEN)
+    assert writes.problem(STORE) is None
+    writes.failed(STORE, key("new"), FROZEN)
+    assert writes.problem(STORE) is FROZEN
+    writes.failed(STORE, key("bad"), selective)
+    assert writes.problem(STORE) is None
+
+
 async def test_what_was_there_already_proves_nothing(writes: Writes) -> None:
     writes.failed(STORE, key("a"), FROZEN)
     writes.passed(STORE, key("b"), changed=False)

@@ -177,21 +177,43 @@ async def test_a_rule_of_the_server_is_told_with_its_own_words(store: GitStore, 
     assert caught.value.retryable
 
 
-async def test_a_rule_that_means_one_claim_does_not_stop_the_others(store: GitStore, claims: Claims) -> None:
+@pytest.mark.parametrize("place", [0, 3, 7], ids=["first", "in the middle", "last"])
+async def test_a_rule_that_means_one_claim_does_not_stop_the_others(
+    store: GitStore, claims: Claims, place: int
+) -> None:
     store.hook(
         "pre-receive",
         'while read old new ref; do git diff-tree -r --name-only "$old" "$new" | grep -q forbidden && '
         "echo 'That is forbidden.' && exit 1; done; exit 0",
     )
     writer = store.writer()
-    owners = [f"o{n}" for n in range(7)] + ["forbidden"]
+    owners = [f"o{n}" for n in range(7)]
+    owners.insert(place, "forbidden")
     outcomes = await asyncio.gather(
         *(writer.write(claims(owner, {f"resources/{owner}/x.yaml": "1"})) for owner in owners),
         return_exceptions=True,
     )
-    assert [type(outcome) for outcome in outcomes] == [Written] * 7 + [StoreError]
-    assert "That is forbidden." in str(outcomes[-1])
+    refusal = outcomes.pop(place)
+    assert [type(outcome) for outcome in outcomes] == [Written] * 7
+    assert isinstance(refusal, StoreError)
+    assert "That is forbidden." in str(refusal)
+    assert refusal.selective
     assert set(await store.contents()) == {f"resources/o{n}/x.yaml" for n in range(7)}
+
+
+async def test_a_rule_that_means_everybody_is_not_taken_for_one_that_means_some(
+    store: GitStore, claims: Claims
+) -> None:
+    writer = store.writer()
+    await writer.write(claims("there", {"resources/there/x.yaml": "1"}))
+    store.hook("pre-receive", "echo 'frozen'; exit 1")
+    owners = ["a", "there", "b", "c"]
+    refusals = await asyncio.gather(
+        *(writer.write(claims(owner, {f"resources/{owner}/x.yaml": "1"})) for owner in owners),
+        return_exceptions=True,
+    )
+    assert isinstance(refusals.pop(1), Written), "it was there already"
+    assert [(type(each), getattr(each, "selective", None)) for each in refusals] == [(StoreError, False)] * 3
 
 
 @pytest.mark.parametrize("empty", [True, False])
