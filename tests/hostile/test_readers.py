@@ -23,6 +23,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.hostile.adapter_readers import ADAPTER_READERS
 from tests.hostile.job_readers import JOB_READERS
 from tests.platforms import destination, git_store, promise, request
 from tests.unit.engine.pipelines import context
@@ -387,6 +388,7 @@ SOUND: Mapping[str, tuple[Callable[[Any], object], Any]] = {
     ),
     "pipelines": (see_pipelines, PIPELINES),
     **JOB_READERS,
+    **ADAPTER_READERS,
     "kubeconfig": (see_kubeconfig, KUBECONFIG),
     "admission": (Admission(read_offer(read_promise(OFFERED)).definition or {}).admit, ASKED),
 }

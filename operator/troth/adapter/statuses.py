@@ -19,7 +19,7 @@ from troth.adapter.control import Control
 from troth.adapter.errors import Unusable
 from troth.api import InvalidObject, merge_conditions
 from troth.api.step_reports import StepReport
-from troth.api.typed import name_type, read_list, read_map
+from troth.api.typed import name_type, read_map, read_maps
 from troth.engine.status.author import OWNED_CONDITIONS, OWNED_KEYS, AuthorStatus, author_status, conditions_said
 from troth.engine.status.patch import apply_patch, status_patch
 
@@ -106,7 +106,8 @@ def patch_status(
     """
     wanted: dict[str, Any] = {name: _merged(status.get(name), value) for name, value in said.author.fields.items()}
     if said.author.conditions:
-        old = [item for item in read_list(status.get("conditions")) if isinstance(item, Mapping)]
+        # A condition whose type is not text counts as not there, as everywhere (troth.api.statuses).
+        old = [item for item in read_maps(status.get("conditions")) if isinstance(item.get("type"), str)]
         wanted["conditions"] = merge_conditions(old, conditions_said(said.author), now=now)
     troth = read_map(status.get("troth"))
     workflows = read_map(troth.get("workflows"))
