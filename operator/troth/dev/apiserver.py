@@ -18,9 +18,12 @@ _TABLE = f"{_JSON};as=Table;g=meta.k8s.io;v=v1"
 
 
 class ApiServer:
-    """Sends requests to an API server on the loopback address as its administrator."""
+    """Sends requests to an API server as its administrator; on the loopback address unless told otherwise."""
 
-    def __init__(self, *, port: int, authority: bytes, certificate: Path, key: Path) -> None:
+    def __init__(
+        self, *, host: str = "127.0.0.1", port: int, authority: bytes, certificate: Path, key: Path
+    ) -> None:
+        self._host = host
         self._port = port
         self._context = ssl.create_default_context(cadata=authority.decode())
         self._context.load_cert_chain(certificate, key)
@@ -41,7 +44,7 @@ class ApiServer:
             OSError: there is no answer.
             http.client.HTTPException: the answer is not complete HTTP.
         """
-        connection = http.client.HTTPSConnection("127.0.0.1", self._port, context=self._context, timeout=timeout)
+        connection = http.client.HTTPSConnection(self._host, self._port, context=self._context, timeout=timeout)
         try:
             data = None if body is None else json.dumps(body).encode()
             headers = {"Accept": accept, "User-Agent": "troth-dev"}

@@ -24,7 +24,7 @@ from troth.dev.gobuild import GoModule, GoProgram, build
 from troth.dev.progress import Progress
 
 _MODULES = Path(__file__).with_name("modules")
-_KUBERNETES_VERSION = "v1.36.3"
+KUBERNETES_VERSION = "v1.36.3"
 _STAMP = "-X k8s.io/component-base/version."
 
 CONTROL_PLANE = GoModule(
@@ -34,7 +34,7 @@ CONTROL_PLANE = GoModule(
         GoProgram("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver", "4 to 7 minutes on two cores, once"),
         GoProgram("kubectl", "k8s.io/kubernetes/cmd/kubectl", "a minute"),
     ),
-    ldflags=f"-s -w {_STAMP}gitVersion={_KUBERNETES_VERSION} {_STAMP}gitMajor=1 {_STAMP}gitMinor=36",
+    ldflags=f"-s -w {_STAMP}gitVersion={KUBERNETES_VERSION} {_STAMP}gitMajor=1 {_STAMP}gitMinor=36",
 )
 HELM = GoModule(
     folder=_MODULES / "helm",
@@ -118,7 +118,7 @@ def find_binaries(
         attempts.append(f"KUBEBUILDER_ASSETS={assets}: lacks {_missing(folder, names)}")
         report.say(f"{attempts[-1]}; looking in the cache")
 
-    target = _target(cache, "controlplane", _KUBERNETES_VERSION, module)
+    target = _target(cache, "controlplane", KUBERNETES_VERSION, module)
     if is_complete(target, names):
         return _binaries(target)
     attempts.append(f"the cache {target.parent}: not there yet")
@@ -154,11 +154,45 @@ def find_helm(
         return Path(installed)
     attempts = ["helm on PATH: not there"]
     target = _target(cache, "helm", _HELM_VERSION, module)
+    return _built(target, module, attempts, variables, report) / module.programs[0].name
+
+
+def build_once(
+    name: str,
+    module: GoModule,
+    *,
+    environment: Mapping[str, str] | None = None,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Find the programs of a module that has the version of the control plane in the cache, else build them there.
+
+    Args:
+        name: what the folder in the cache begins with.
+        module: what is built; its go.mod and go.sum are part of the folder's name.
+        environment: where PATH is looked up; the process's own when absent.
+        cache: the cache folder; the user's when absent.
+        progress: where progress is shown; standard error when absent.
+
+    Returns:
+        the folder that holds them.
+
+    Raises:
+        BinariesUnavailable: nothing worked; says what was tried.
+    """
+    variables = os.environ if environment is None else environment
+    target = _target(cache, name, KUBERNETES_VERSION, module)
+    return _built(target, module, [], variables, progress or Progress())
+
+
+def _built(
+    target: Path, module: GoModule, attempts: list[str], environment: Mapping[str, str], progress: Progress
+) -> Path:
     names = [program.name for program in module.programs]
     if not is_complete(target, names):
         attempts.append(f"the cache {target.parent}: not there yet")
-        publish(target, names, lambda folder: _build(module, folder, variables, attempts, report), report)
-    return target / names[0]
+        publish(target, names, lambda folder: _build(module, folder, environment, attempts, progress), progress)
+    return target
 
 
 def _target(cache: Path | None, name: str, version: str, module: GoModule) -> Path:

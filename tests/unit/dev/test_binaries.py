@@ -18,7 +18,16 @@ from pathlib import Path
 
 import pytest
 
-from troth.dev.binaries import CONTROL_PLANE, HELM, Archive, Binaries, find_binaries, find_helm
+from troth.dev.binaries import (
+    CONTROL_PLANE,
+    HELM,
+    KUBERNETES_VERSION,
+    Archive,
+    Binaries,
+    build_once,
+    find_binaries,
+    find_helm,
+)
 from troth.dev.cache import this_platform
 from troth.dev.errors import BinariesUnavailable
 from troth.dev.progress import Progress
@@ -289,6 +298,21 @@ def test_helm_on_path_is_taken_else_built(tmp_path: Path, go: dict[str, str]) ->
     installed = _fill(tmp_path / "bin", ("helm",)) / "helm"
     assert find_helm(environment={"PATH": str(installed.parent)}, cache=cache) == installed
     assert [program.name for program in HELM.programs] == ["helm"]
+
+
+def test_other_programs_of_the_control_planes_version_are_built_once_and_then_come_from_the_cache(
+    tmp_path: Path, go: dict[str, str]
+) -> None:
+    report = io.StringIO()
+    built = [
+        build_once("more", CONTROL_PLANE, environment=environment, cache=tmp_path, progress=Progress(report))
+        for environment in (go, {"PATH": ""})
+    ]
+    assert built[0] == built[1]
+    assert built[0].name.startswith(f"more-{KUBERNETES_VERSION}-")
+    assert {program.name for program in CONTROL_PLANE.programs} == {path.name for path in built[0].iterdir()}
+    with pytest.raises(BinariesUnavailable, match="no `go` on PATH"):
+        build_once("others", CONTROL_PLANE, environment={"PATH": ""}, cache=tmp_path, progress=Progress(report))
 
 
 def test_go_sum_is_part_of_the_caches_name(tmp_path: Path, find: Finder, go: dict[str, str]) -> None:
