@@ -37,6 +37,10 @@ demo: $(READY) ## From kubectl apply to manifests in Git, in the open, in a minu
 test: lint programs ## Lint, then every test; the last lines are pytest's summary
 	@$(BIN)/python -P -m pytest -q -n $(JOBS) --dist worksteal $(TESTS)
 
+.PHONY: test-node
+test-node: $(READY) ## Tests on a real node, where Pods run: Linux, root, and ten minutes the first time
+	@$(BIN)/python -P -m pytest -q -n $(JOBS) --dist worksteal tests/node
+
 .PHONY: check
 check: lint ## Lint and the quick unit tests, in a minute and a half: the loop while you write
 	@$(BIN)/python -P -m pytest -q -n $(JOBS) --dist worksteal -m 'not slow' --durations=10 --durations-min=0.5 tests/unit

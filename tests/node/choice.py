@@ -1,0 +1,55 @@
+"""Which kind of node the tests get: one in namespaces of its own, or kind's, as TROTH_TEST_NODE says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+
+from tests.node.kind_node import kind_node, missing_for_kind
+from tests.node.namespaced import namespaced_node
+from tests.node.needs import missing_need
+from tests.node.node import Node
+from tests.node.programs import can_install, find_node_programs, missing_packages
+from troth.dev import DevError
+from troth.dev.progress import Progress
+
+_VARIABLE = "TROTH_TEST_NODE"
+
+
+def missing_for_node() -> str | None:
+    """Why this machine cannot have a node, in words, or None when it can; takes a tenth of a second.
+
+    Raises:
+        DevError: TROTH_TEST_NODE names a kind of node that is not known.
+    """
+    if _with_kind():
+        return missing_for_kind()
+    if (problem := missing_need()) is not None:
+        return problem
+    if (packages := missing_packages()) and not can_install():
+        return f"a node needs {', '.join(packages)}, and there is no apt-get to install them with"
+    return None
+
+
+@contextmanager
+def started_node(progress: Progress | None = None) -> Iterator[Node]:
+    """A node for the time of the block; what it needs is installed and built first.
+
+    Raises:
+        DevError: it cannot be had; says why.
+    """
+    report = progress or Progress()
+    programs = find_node_programs(report)
+    chosen: AbstractContextManager[Node] = kind_node(programs) if _with_kind() else namespaced_node(programs)
+    with ExitStack() as stack:
+        with report.step("starting a node"):
+            node = stack.enter_context(chosen)
+        yield node
+
+
+def _with_kind() -> bool:
+    wanted = os.environ.get(_VARIABLE, "")
+    if wanted not in ("", "kind"):
+        raise DevError(f"{_VARIABLE}={wanted} is not known; leave it empty, or set it to kind")
+    return wanted == "kind"
