@@ -10,8 +10,8 @@ from tests.node.kind_node import kind_node, missing_for_kind
 from tests.node.namespaced import namespaced_node
 from tests.node.needs import missing_need
 from tests.node.node import Node
-from tests.node.programs import can_install, find_node_programs, missing_packages
-from troth.dev import DevError
+from tests.node.programs import can_install, find_busybox, find_node_programs, missing_packages
+from troth.dev import DevError, find_binaries
 from troth.dev.progress import Progress
 
 _VARIABLE = "TROTH_TEST_NODE"
@@ -40,8 +40,11 @@ def started_node(progress: Progress | None = None) -> Iterator[Node]:
         DevError: it cannot be had; says why.
     """
     report = progress or Progress()
-    programs = find_node_programs(report)
-    chosen: AbstractContextManager[Node] = kind_node(programs) if _with_kind() else namespaced_node(programs)
+    chosen: AbstractContextManager[Node]
+    if _with_kind():
+        chosen = kind_node(find_binaries(progress=report).kubectl, find_busybox(report))
+    else:
+        chosen = namespaced_node(find_node_programs(report))
     with ExitStack() as stack:
         with report.step("starting a node"):
             node = stack.enter_context(chosen)

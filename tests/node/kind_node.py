@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.node.images import basic_images, write_archive
 from tests.node.node import Node
-from tests.node.programs import PATH, NodePrograms
+from tests.node.programs import PATH
 from troth.dev import DevError
 
 _START_TIMEOUT = 600.0
@@ -29,8 +29,12 @@ def missing_for_kind() -> str | None:
 
 
 @contextmanager
-def kind_node(programs: NodePrograms) -> Iterator[Node]:
+def kind_node(kubectl: Path, busybox: Path) -> Iterator[Node]:
     """A cluster of kind with the images of `images.py`, for the time of the block.
+
+    Args:
+        kubectl: the program for the tests, and for the image of it.
+        busybox: a static one.
 
     Raises:
         DevError: kind did not make it.
@@ -39,11 +43,11 @@ def kind_node(programs: NodePrograms) -> Iterator[Node]:
     folder = Path(tempfile.mkdtemp(prefix=f"{name}-"))
     kubeconfig = folder / "kubeconfig"
     load = ("kind", "load", "image-archive", "--name", name)
-    images = basic_images(programs.busybox, programs.control_plane.kubectl)
+    images = basic_images(busybox, kubectl)
     try:
         _must("kind", "create", "cluster", "--name", name, "--kubeconfig", str(kubeconfig), "--wait", "5m")
         _must(*load, str(write_archive(folder / "images.tar", images)))
-        yield Node(str(kubeconfig), str(programs.control_plane.kubectl), load)
+        yield Node(str(kubeconfig), str(kubectl), load)
     finally:
         _run("kind", "delete", "cluster", "--name", name, "--kubeconfig", str(kubeconfig))
         shutil.rmtree(folder, ignore_errors=True)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,7 +87,7 @@ def find_node_programs(progress: Progress | None = None) -> NodePrograms:
         DevError: one cannot be had; the message says why.
     """
     report = progress or Progress()
-    _install(report)
+    _install(missing_packages(), report)
     return NodePrograms(
         control_plane=find_binaries(progress=report),
         kubernetes=build_once("node", NODE, progress=report),
@@ -95,6 +96,17 @@ def find_node_programs(progress: Progress | None = None) -> NodePrograms:
         plugins=_plugins(),
         busybox=_program("busybox"),
     )
+
+
+def find_busybox(progress: Progress | None = None) -> Path:
+    """Find or install a static busybox, which is all that images need of a machine.
+
+    Raises:
+        DevError: it cannot be had; the message says why.
+    """
+    package = _PACKAGES["busybox"]
+    _install([package] if package in missing_packages() else [], progress or Progress())
+    return _program("busybox")
 
 
 def missing_packages() -> list[str]:
@@ -110,12 +122,11 @@ def can_install() -> bool:
     return os.geteuid() == 0 and shutil.which("apt-get", path=PATH) is not None
 
 
-def _install(progress: Progress) -> None:
-    packages = missing_packages()
+def _install(packages: Sequence[str], progress: Progress) -> None:
     if not packages:
         return
     if not can_install():
-        raise DevError(f"a node needs {', '.join(packages)}, and there is no apt-get to install them with")
+        raise DevError(f"tests on a node need {', '.join(packages)}, and there is no apt-get to install them with")
     with progress.step(f"installing {', '.join(packages)}", "half a minute, once"):
         _apt("update")
         _apt("install", *packages)

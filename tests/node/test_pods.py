@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.node.images import BUSYBOX, KUBECTL, Image, layer
 from tests.node.node import Node
-from tests.node.programs import find_node_programs
+from tests.node.programs import find_busybox
 from tests.waiting import eventually_sync
 
 
@@ -157,7 +157,7 @@ def test_a_container_runs_confined_and_within_its_memory(node: Node, namespace: 
 
 def test_an_image_can_be_added_while_the_node_runs(node: Node, namespace: str, tmp_path: Path) -> None:
     reference = f"localhost/{namespace}:1"
-    busybox = find_node_programs().busybox.read_bytes()
+    busybox = find_busybox().read_bytes()
     content = layer({"bin/busybox": busybox, "bin/say": b"#!/bin/busybox sh\necho added\n"})
     node.load([Image(reference, (content,), entrypoint=("/bin/say",))], tmp_path)
     _apply(node, namespace, _job("added", {"name": "main", "image": reference}))
