@@ -39,8 +39,9 @@ OWNED_CONDITIONS: Final = frozenset(
         conditions.PROMISE_AVAILABLE,
         conditions.READY,
         conditions.RECONCILED,
-        conditions.REQUIREMENTS_FULFILLED,
+        conditions.REQUESTS_FIT,
         conditions.REQUESTS_READY,
+        conditions.REQUIREMENTS_FULFILLED,
         conditions.STALLED,
         conditions.WORKS_SUCCEEDED,
     }

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from troth.api import InvalidObject, find_condition
+from tests.documents import ROOT
+from troth.api import InvalidObject, conditions, find_condition
 from troth.api.objects import ObjectMeta, Work, WorkPlacement
 from troth.engine.status import facts as words
-from troth.engine.status.author import AuthorStatus, author_status
+from troth.engine.status.author import OWNED_CONDITIONS, AuthorStatus, author_status
 from troth.engine.status.facts import (
     DependentFacts,
     DestinationFacts,
@@ -778,3 +779,11 @@ def test_an_edit_that_waits_for_its_turn_leaves_what_was_carried_out_as_it_is() 
     assert waiting["observedGeneration"] == before["observedGeneration"]
     assert waiting["troth"] == before["troth"]
     assert waiting["kratix"] == before["kratix"]
+
+
+def test_every_condition_of_a_promise_or_a_request_is_documented_and_no_pipeline_may_write_it() -> None:
+    types = {value for name, value in vars(conditions).items() if name.isupper() and isinstance(value, str)}
+    elsewhere = {conditions.PATH_OVERLAPS, conditions.SCHEDULE_SUCCEEDED, conditions.WRITE_SUCCEEDED}
+    assert types - elsewhere == OWNED_CONDITIONS
+    page = (ROOT / "docs" / "reference" / "status.md").read_text("utf-8")
+    assert [each for each in sorted(types) if f"`{each}`" not in page] == []
