@@ -8,7 +8,7 @@ of two operators in one process (in a test) are not added up. Names follow Prome
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -116,18 +116,18 @@ class Metrics:
         return generate_latest(self.registry)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """The values of the queue and the informers at the time of a request for metrics."""
 
-    queue_depth: int
-    queue_delayed: int
-    queue_processing: int
-    queue_oldest_seconds: float
-    objects: dict[str, int]
-    ready: dict[tuple[str, str, str], int]
-    watch_restarts: dict[str, int]
-    outages: dict[str, float]
+    queue_depth: int = 0
+    queue_delayed: int = 0
+    queue_processing: int = 0
+    queue_oldest_seconds: float = 0.0
+    objects: dict[str, int] = field(default_factory=dict)
+    ready: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    watch_restarts: dict[str, int] = field(default_factory=dict)
+    outages: dict[str, float] = field(default_factory=dict)
 
 
 class _SnapshotCollector(Collector):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import aiohttp
 
+from tests.documents import ROOT
 from troth.app.metrics import Metrics, Snapshot
 from troth.app.settings import load_settings
 from troth.app.web import ProbeServer, listening_address
@@ -63,7 +65,11 @@ async def test_the_metrics_show_what_was_counted_and_what_is_looked_up() -> None
         metrics.rendered("TemplateUndefined", 0.1)
         metrics.read(
             lambda: Snapshot(
-                4, 3, 2, 1.5, {"works": 7}, {("works", "False", "A"): 2}, {"works": 1}, {"works": 12.5}
+                queue_depth=4,
+                objects={"works": 7},
+                ready={("works", "False", "A"): 2},
+                watch_restarts={"works": 1},
+                outages={"works": 12.5},
             )
         )
         status, text = await fetch(server.ports["metrics"], "/metrics")
@@ -81,6 +87,17 @@ async def test_the_metrics_show_what_was_counted_and_what_is_looked_up() -> None
         'troth_watch_outage_seconds{kind="works"} 12.5',
     ):
         assert line in text
+
+
+def test_the_guide_for_operators_has_a_row_for_each_metric() -> None:
+    metrics = Metrics()
+    metrics.read(Snapshot)
+    exposed = {
+        family.name + ("_total" if family.type == "counter" else "") for family in metrics.registry.collect()
+    }
+    page = (ROOT / "docs" / "how-to" / "run-the-operator.md").read_text("utf-8")
+    documented = re.findall(r"^\| `(troth_\w+)` \|", page, re.MULTILINE)
+    assert sorted(documented) == sorted(exposed)
 
 
 async def test_the_ports_are_written_whole(tmp_path: Path) -> None:
