@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 
 import pytest
 
@@ -20,6 +21,20 @@ ROWS = [
 def paths(cell: str) -> list[str]:
     """The paths that a cell names."""
     return re.findall(r"`((?:operator|docs|tests|crds|charts|promises)/[^`]*)`", cell)
+
+
+def test_every_package_of_the_layers_has_a_row_that_says_what_it_is() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    house, engine, *_ = (
+        contract["layers"]
+        for contract in settings["tool"]["importlinter"]["contracts"]
+        if contract["type"] == "layers"
+    )
+    *wings, loose = engine
+    assert "failure" in loose, "the loose modules of engine share a row"
+    packages = {name.strip().removeprefix("troth.") for layer in (*house, *wings) for name in layer.split("|")}
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| ", PAGE, re.MULTILINE)
+    assert packages == {name for row in rows for name in re.findall(r"`(\w+)`", row)}
 
 
 def test_ten_changes_have_a_row() -> None:
