@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pty
+import re
 import subprocess
 import sys
 import textwrap
@@ -54,7 +55,7 @@ def test_on_a_terminal_it_is_one_line_that_changes() -> None:
     os.close(theirs)
     shown = os.read(ours, 65536).decode()
     os.close(ours)
-    assert "building etcd … 0 s" in shown
+    assert re.search(r"building etcd … [0-9] s", shown), "after a second or more on a busy machine"
     assert "\x1b[" in shown
 
 
