@@ -86,7 +86,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 def _explain(environment: DevEnvironment) -> None:
     for line in (
         f"for another terminal: export KUBECONFIG={shlex.quote(str(environment.kubeconfig))}",
-        f"kubectl, if you have none: {environment.plane.binaries.kubectl}",
+        f"kubectl, if you do not have one: {environment.plane.binaries.kubectl}",
         f"what the operator writes: git -C {shlex.quote(str(environment.repository))} log --stat main",
         "Ctrl-C ends it",
     ):
@@ -101,4 +101,4 @@ def _print_environment(data: Path | None) -> None:
     folder = find_binaries().kubectl.parent
     click.echo(f"export KUBECONFIG={shlex.quote(str(kubeconfig))}")
     ours = sysconfig.get_path("scripts")
-    click.echo(f'export PATH={shlex.quote(str(folder))}:"$PATH":{shlex.quote(ours)}')
+    click.echo(f'export PATH="$PATH":{shlex.quote(str(folder))}:{shlex.quote(ours)}')
