@@ -26,15 +26,15 @@ LOCK ?=
 
 .PHONY: help
 help: ## List the targets
-	@echo "Two to begin with: make demo, make test. All of them:"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "To begin with: make demo, then make dev. All of them:"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: $(READY) ## From kubectl apply to manifests in Git, in the open, in a minute
+demo: $(READY) ## Watch requests become manifests in Git, in a minute
 	@$(BIN)/troth demo $(ARGS)
 
 .PHONY: test
-test: lint programs ## Lint, then every test; the last lines are pytest's summary
+test: lint programs ## Lint, then every test, in about half an hour; the last lines are the summary of pytest
 	@$(BIN)/python -P -m pytest -q -n $(JOBS) --dist worksteal $(TESTS)
 
 .PHONY: test-node
@@ -50,7 +50,7 @@ unit: $(READY) ## All unit tests, which need nothing but Python: some minutes
 	@$(BIN)/python -P -m pytest -q -n $(JOBS) --dist worksteal tests/unit
 
 .PHONY: properties
-properties: $(READY) programs ## The properties that `make test` holds in a quick form, in full: an hour
+properties: $(READY) programs ## The property tests in full (make test runs a short form): an hour
 	@TROTH_KEEPER_PAIRS=300 TROTH_WORLD_WALKS=40 TROTH_YAML_TEXTS=200 $(BIN)/python -P -m pytest -q -n $(JOBS) --dist worksteal \
 		-o timeout=7200 tests/integration/test_keepers.py tests/integration/test_conditions_follow_the_world.py \
 		tests/integration/test_yaml_against_kubectl.py

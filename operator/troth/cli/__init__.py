@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "build": "Build a Promise's folder into the one document that people apply.",
-        "demo": "From kubectl apply to manifests in Git, in the open, in a minute.",
+        "demo": "Watch requests become manifests in Git, in a minute.",
         "dev": "A control plane on this machine, with the operator and a Git repository.",
         "init": "Start a Promise: from fields, a CustomResourceDefinition, or manifests.",
         "lint": "Find what is wrong with a Promise, without a cluster.",

@@ -190,7 +190,7 @@ class Tour:
         self._kubectl("get", "postgresql", "orders", "-o", "jsonpath={.status.message}")
         self._note_status("orders: version 9", "its status says why not", ["orders"], since)
         self._screen.say(
-            "Its manifests stay as they were, and so there is no commit, now or when it is taken back."
+            "The files stay as they were: neither the refused edit nor undoing it makes a commit."
         )
         self._kubectl(*_patch("orders", '{"spec":{"version":"17"}}'))
         self._kubectl("wait", "--for=condition=Ready", "postgresql/orders", _TIMEOUT)
