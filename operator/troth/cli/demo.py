@@ -74,7 +74,7 @@ def _stay(stage: Stage) -> None:
         "",
         f"  cd {shlex.quote(str(stage.folder))}",
         f"  export KUBECONFIG={shlex.quote(str(stage.plane.kubeconfig))}",
-        f'  export PATH={shlex.quote(str(kubectl.parent))}:"$PATH"',
+        f'  export PATH="$PATH":{shlex.quote(str(kubectl.parent))}',
         "",
         "  kubectl get promises,postgresqls,environments",
         "  kubectl apply -f promises/postgresql/examples/large.yaml",

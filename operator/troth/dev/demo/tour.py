@@ -189,9 +189,7 @@ class Tour:
         self._kubectl("wait", _failure("Refused"), "postgresql/orders", _TIMEOUT)
         self._kubectl("get", "postgresql", "orders", "-o", "jsonpath={.status.message}")
         self._note_status("orders: version 9", "its status says why not", ["orders"], since)
-        self._screen.say(
-            "The files stay as they were: neither the refused edit nor undoing it makes a commit."
-        )
+        self._screen.say("The files stay as they were: neither the refused edit nor undoing it makes a commit.")
         self._kubectl(*_patch("orders", '{"spec":{"version":"17"}}'))
         self._kubectl("wait", "--for=condition=Ready", "postgresql/orders", _TIMEOUT)
         self._proof.wait_settled("PostgreSQL orders", f"{_REQUESTS}/orders", "Ready")
