@@ -10,6 +10,7 @@ import yaml
 
 from tests.platforms import promise, request
 from tests.unit.cli.test_hostile_input import AUTHORING, BYTES, SECONDS, Ended, check, run
+from tests.warm_commands import WarmCommands
 
 REQUESTS = 12
 ENDLESS = "self.a.all(x, self.a.all(y, self.a.all(z, self.a.all(w, x + y + z + w >= 0))))"
@@ -47,23 +48,25 @@ def home(folder: Path, rule: str, **more: Any) -> Path:
     return folder / "things"
 
 
-def command(name: str, folder: Path) -> Ended:
+def command(commands: WarmCommands, name: str, folder: Path) -> Ended:
     more: list[str | Path] = ["-f", folder.parent / "asked"] if name == "render" else []
-    return run(name, folder, *more, cwd=folder.parent)
+    return run(commands, name, folder, *more, cwd=folder.parent)
 
 
 @pytest.mark.parametrize("name", AUTHORING)
-def test_a_rule_without_an_end_ends_each_command(tmp_path: Path, name: str) -> None:
-    ended = command(name, home(tmp_path, ENDLESS))
+def test_a_rule_without_an_end_ends_each_command(commands: WarmCommands, tmp_path: Path, name: str) -> None:
+    ended = command(commands, name, home(tmp_path, ENDLESS))
     check(ended)
     for said in ("promise.yaml:", "x-kubernetes-validations[0].rule", ENDLESS, "an API server refuses"):
         assert said in ended.errors
 
 
 @pytest.mark.parametrize("default", [None, list(range(300))])
-def test_a_definition_with_a_rule_without_an_end_starts_no_promise(tmp_path: Path, default: Any) -> None:
+def test_a_definition_with_a_rule_without_an_end_starts_no_promise(
+    commands: WarmCommands, tmp_path: Path, default: Any
+) -> None:
     (tmp_path / "crd.yaml").write_text(yaml.safe_dump(api(ENDLESS, minItems=200, default=default)))
-    ended = run("init", "new", "--from-crd", "crd.yaml", cwd=tmp_path)
+    ended = run(commands, "init", "new", "--from-crd", "crd.yaml", cwd=tmp_path)
     check(ended)
     for said in ("crd.yaml:", "x-kubernetes-validations[0].rule", ENDLESS, "an API server refuses"):
         assert said in ended.errors
@@ -72,8 +75,10 @@ def test_a_definition_with_a_rule_without_an_end_starts_no_promise(tmp_path: Pat
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", AUTHORING)
-def test_a_rule_that_takes_long_is_given_up_for_all_requests_together(tmp_path: Path, name: str) -> None:
-    ended = command(name, home(tmp_path, LONG))
+def test_a_rule_that_takes_long_is_given_up_for_all_requests_together(
+    commands: WarmCommands, tmp_path: Path, name: str
+) -> None:
+    ended = command(commands, name, home(tmp_path, LONG))
     assert ended.code in (0, 1), ended
     assert "Traceback" not in ended.output + ended.errors
     assert ended.seconds < SECONDS, ended
