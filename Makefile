@@ -51,9 +51,10 @@ unit: $(READY) ## All unit tests, which need nothing but Python: some minutes
 
 .PHONY: properties
 properties: $(READY) programs ## The property tests in full (make test runs a short form): an hour
-	@TROTH_KEEPER_PAIRS=300 TROTH_WORLD_WALKS=40 TROTH_YAML_TEXTS=200 $(BIN)/python -P -m pytest -q -n $(JOBS) --dist worksteal \
+	@TROTH_KEEPER_PAIRS=300 TROTH_WORLD_WALKS=40 TROTH_YAML_TEXTS=200 TROTH_STARTS=100 \
+		$(BIN)/python -P -m pytest -q -n $(JOBS) --dist worksteal \
 		-o timeout=7200 tests/integration/test_keepers.py tests/integration/test_conditions_follow_the_world.py \
-		tests/integration/test_yaml_against_kubectl.py
+		tests/integration/test_yaml_against_kubectl.py tests/unit/authoring/starting
 
 .PHONY: fuzz
 fuzz: $(READY) ## Try each reader of foreign bytes for SECONDS=60; what is found is kept in tests/data/corpus

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.authoring.starting.test_starting import FEW, TEXTS, folder_of, written
@@ -225,6 +225,7 @@ def test_a_part_is_found_wherever_its_text_is(value: str, before: str, text: str
 
 @pytest.mark.slow
 @FEW
+@example("{{ a }}", "{% raw %}", "}", "x")
 @given(TEXTS, TEXTS.filter(bool), TEXTS, st.text(min_size=1, max_size=3))
 def test_any_part_of_any_text_comes_back(before: str, text: str, behind: str, more: str) -> None:
     obj = {"apiVersion": "example.com/v1", "kind": "Anything", "metadata": {"name": "a"}}
