@@ -104,7 +104,7 @@ def written(
 def made(folder: Path) -> tuple[GeneratedFailure, ...]:
     home = load_home(folder)
     with BoundedWorker() as worker:
-        return check_generated(home, Requests(home, destinations=None), worker, examples=30)
+        return check_generated(home, Requests(home, destinations=None), worker, examples=10)
 
 
 def told_by_the_operator(folder: Path) -> LintReport:
