@@ -75,10 +75,11 @@ class _Job:
         """The names of the pipelines."""
         return tuple(pipeline.name for pipeline in self.pipelines)
 
-    def payload(self, seconds: float, *, short: bool) -> bytes:
+    def payload(self, seconds: float, *, short: bool, behind: bool) -> bytes:
         """Returns the message for a worker."""
         context = b"null" if self.context is None else pack_context(self.context)
-        head = b'{"packed":true,"seconds":%f,"short":%s,"pipelines":' % (seconds, b"true" if short else b"false")
+        flags = b'"short":%s,"behind":%s' % tuple(b"true" if flag else b"false" for flag in (short, behind))
+        head = b'{"packed":true,"seconds":%f,%s,"pipelines":' % (seconds, flags)
         return head + pack_pipelines(self.pipelines) + b',"context":' + context + b"}"
 
 
@@ -252,6 +253,8 @@ class RenderPool:
         process: RenderProcess | None = self._unused.pop()
         try:
             while True:
+                if not self._slow:
+                    process = await _unless_behind(process)
                 process = process or await self._replace()
                 job = await self._next()
                 slow = self._is_slow(job)
@@ -290,6 +293,8 @@ class RenderPool:
         if held is not None:
             job.answer.set_result(held)
             return process
+        if not slow:
+            process = await _unless_behind(process)
         process = process or await self._replace()
         if process is None:
             job.answer.set_result((_crashed(job, 0, "another one does not start"),))
@@ -298,6 +303,7 @@ class RenderPool:
         seconds = self._limits.seconds if slow else min(_SHORT_SECONDS, self._limits.seconds)
         short = seconds < self._limits.seconds
         begun = now()
+        process.behind = slow
         reply = await self._ask(process, job, seconds, short=short)
         if reply.outcomes and is_unended(reply.outcomes[-1]) and short:
             # The process may have ended while it was idle, for which this job is not to blame.
@@ -320,7 +326,7 @@ class RenderPool:
             async with asyncio.timeout(_patience(process) if short else seconds + _GRACE_SECONDS) as deadline:
                 watch = _Watch(process, deadline, seconds + _GRACE_SECONDS / 2) if short else None
                 try:
-                    await process.send(job.payload(seconds, short=short))
+                    await process.send(job.payload(seconds, short=short, behind=process.behind))
                     while "outcome" in (reply := await process.receive()):
                         outcomes.append(read_answer(reply["outcome"]))
                 finally:
@@ -392,6 +398,14 @@ class _Watch:
 
     def cancel(self) -> None:
         self._handle.cancel()
+
+
+async def _unless_behind(process: RenderProcess | None) -> RenderProcess | None:
+    """Ends a process of the slow lane, and returns any other: nothing can raise its priority again."""
+    if process is None or not process.behind:
+        return process
+    await process.end()
+    return None
 
 
 def _patience(process: RenderProcess) -> float:

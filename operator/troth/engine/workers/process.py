@@ -45,6 +45,8 @@ class RenderProcess:
 
     process: ChildProcess
     listening: asyncio.Task[None]
+    behind: bool = False
+    """It was given a job of the slow lane, and has a lower priority since."""
 
     @classmethod
     async def start(cls, limits: Limits, command: Sequence[str] = ()) -> RenderProcess:

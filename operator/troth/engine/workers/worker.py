@@ -6,8 +6,8 @@ left to the parent, which kills the process. The address space is limited, so to
 instead of the end of the operator. The worker ends with its parent: the kernel ends it where that is supported;
 elsewhere the closed input ends a worker that waits, and a limit on processor time one that loops.
 
-It has a lower priority than the operator and its Git (`nice`). So requests whose templates use all processors do not
-slow down what the operator does for all others after their rendering: reading, writing and pushing.
+Once it gets a job of the slow lane, it has a lower priority than the operator, its Git and the quick lane (`nice`). So
+requests whose templates use all processors slow down nobody else's rendering, nor what the operator does after it.
 """
 
 from __future__ import annotations
@@ -67,8 +67,6 @@ def main() -> None:
     limits = Limits(**unpack(settings))
     _bound_memory(limits.memory_bytes)
     _end_with_parent()
-    with suppress(OSError):
-        os.nice(_BEHIND_THE_OPERATOR)
     confine(module_folders(), keep={0, 1, 2, jobs.fileno(), replies.fileno()})
     worker = Worker(limits)
     worker.warm_up()
@@ -89,6 +87,7 @@ class Worker:
         self._covering: CoveringEnvironment | None = None
         self._fitting: tuple[str, Fitting] | None = None
         self._armed = False
+        self._behind = False
         self._exhausted = False
         self._timer = signal.ITIMER_REAL
         signal.signal(signal.SIGALRM, self._ring)
@@ -109,6 +108,10 @@ class Worker:
         pipelines = read_pipelines(job["pipelines"])
         context = read_context(job["context"]) if job["context"] is not None else None
         seconds: float = job["seconds"]
+        if job.get("behind") and not self._behind:
+            self._behind = True
+            with suppress(OSError):
+                os.nice(_BEHIND_THE_OPERATOR)
         clock = time.thread_time if job["short"] else time.monotonic
         self._timer = signal.ITIMER_PROF if job["short"] else signal.ITIMER_REAL
         _bound_processor(seconds + _SPARE_PROCESSOR_SECONDS)

@@ -303,15 +303,6 @@ async def test_the_kernel_says_that_a_worker_is_confined(monkeypatch: pytest.Mon
     assert re.search(r"^Threads:\t1$", status, re.MULTILINE), "a second thread would not be confined"
 
 
-async def test_a_worker_yields_to_the_operator_where_both_want_a_processor() -> None:
-    process = await RenderProcess.start(Limits())
-    try:
-        priority = os.getpriority(os.PRIO_PROCESS, process.process.pid)
-    finally:
-        await process.end()
-    assert priority == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 5)
-
-
 async def test_everything_that_the_pool_does_is_done_confined() -> None:
     pool = RenderPool(size=1, limits=Limits())
     await pool.start()

@@ -288,6 +288,42 @@ async def test_who_stops_waiting_disturbs_nobody(pool: RenderPool) -> None:
     assert all(isinstance(outcome, Rendered) for outcome in outcomes[1::2])
 
 
+async def test_only_what_takes_long_yields_to_the_operator_and_to_everybody_else() -> None:
+    def priorities() -> list[int]:
+        return sorted(os.getpriority(os.PRIO_PROCESS, pid) for pid in workers_of(os.getpid()))
+
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    pool = RenderPool(size=2, limits=Limits(seconds=60))
+    await pool.start()
+    endless = asyncio.create_task(one(pool, LOOP))
+    try:
+        assert priorities() == [ours, ours]
+        await eventually(lambda: priorities() == [ours, min(19, ours + 5)], "one yields", within=20)
+        assert isinstance(await one(pool, "a: 0\n"), Rendered)
+        assert priorities() == [ours, min(19, ours + 5)]
+    finally:
+        endless.cancel()
+        await asyncio.gather(endless, return_exceptions=True)
+        await pool.close()
+
+
+async def test_a_worker_that_yielded_is_replaced_before_it_gets_a_quick_job() -> None:
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    pool = RenderPool(size=1, limits=Limits(seconds=60))
+    await pool.start()
+    try:
+        first = workers_of(os.getpid())
+        long = "{% for i in range(5000) %}{% for j in range(5000) %}{% endfor %}{% endfor %}a: 1\n"
+        assert isinstance(await one(pool, long), Rendered), "it takes more than the short time, and ends"
+        assert isinstance(await one(pool, "a: 0\n"), Rendered)
+        last = workers_of(os.getpid())
+        assert len(last) == 1
+        assert last != first
+        assert os.getpriority(os.PRIO_PROCESS, last[0]) == ours
+    finally:
+        await pool.close()
+
+
 @pytest.mark.slow
 async def test_a_crowd_of_whatever_hangs_holds_up_no_stranger() -> None:
     """Whose values hold the interpreter cost a second each until their process is ended; they get few of them."""
