@@ -136,17 +136,15 @@ class Home:
     schemas: tuple[Path, ...] = ()
 
 
-def find_homes(folders: Sequence[Path]) -> list[Path]:
-    """The folders and files of the Promises that some arguments stand for.
+def find_homes(folders: Sequence[Path]) -> tuple[list[Path], list[HomeError]]:
+    """The folders and files of the Promises that some arguments stand for, and errors for those without any.
 
     Args:
         folders: the arguments. A folder without a Promise stands for all folders with one directly below it or below
             its ``promises``. Without any argument, the current folder is taken.
-
-    Raises:
-        HomeError: there are no Promises.
     """
     found: list[Path] = []
+    problems: list[HomeError] = []
     for folder in folders or (Path(),):
         if not folder.is_dir() or (folder / PROMISE_FILE).exists():
             found.append(folder)
@@ -157,9 +155,9 @@ def find_homes(folders: Sequence[Path]) -> list[Path]:
             for path in folder.glob(pattern)
         )
         if not below:
-            raise HomeError(folder, "has no Promise", f"name a folder with a {PROMISE_FILE}")
+            problems.append(HomeError(folder, "has no Promise", f"name a folder with a {PROMISE_FILE}"))
         found += below
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(found)), problems
 
 
 def load_home(path: Path) -> Home:

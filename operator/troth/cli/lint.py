@@ -25,7 +25,8 @@ Examples:
 Exit codes:
   0  nothing was found, or notes only
   1  an error or a warning was found
-  2  a file, a folder or a cluster cannot be used, or a template never ends
+  2  a file, a folder or a cluster cannot be used, or a template never ends;
+     the other Promises are linted all the same
 
 Each code is explained in docs/reference/lint.md. A comment at the end of a line, or alone above it, silences one code
 there: # troth:ignore T107 the portal shows it
@@ -65,7 +66,7 @@ def lint(folders: tuple[Path, ...], against: str | None, schemas: tuple[str, ...
     """
     from troth import __version__
     from troth.api import TrothError
-    from troth.authoring.home import find_homes
+    from troth.authoring.home import HomeError, find_homes
     from troth.authoring.lint import Finding, known_from, report
     from troth.authoring.lint import lint as lint_promise
     from troth.cli.terminal import has_colour
@@ -77,10 +78,20 @@ def lint(folders: tuple[Path, ...], against: str | None, schemas: tuple[str, ...
         known = known_from(document for place in schemas for document in _schemas(place))
         earlier = _earlier(against) if against is not None else ""
         live = _live(against) if against is not None else None
-        for folder in find_homes(folders):
-            findings.extend(lint_promise(folder, against=earlier, requests=live, known=known))
+        homes, problems = find_homes(folders)
+        linted = 0
+        for folder in homes:
+            try:
+                findings.extend(lint_promise(folder, against=earlier, requests=live, known=known))
+                linted += 1
+            except HomeError as error:  # it concerns this Promise only
+                problems.append(error)
     except TrothError as error:
         click.echo(f"troth lint: {error}", err=True)
+        sys.exit(2)
+    for line in dict.fromkeys(map(str, problems)):
+        click.echo(f"troth lint: {line}", err=True)
+    if not linted:
         sys.exit(2)
     if style == "json":
         click.echo(report.as_json(findings), nl=False)
@@ -90,11 +101,14 @@ def lint(folders: tuple[Path, ...], against: str | None, schemas: tuple[str, ...
         click.echo(report.as_github(findings), nl=False)
     else:
         click.echo(report.as_text(findings, colour=has_colour(sys.stdout)), nl=False)
-    click.echo(f"troth lint: {report.summary(findings)}", err=True)
+    missing = "; not every Promise could be checked" if problems else ""
+    click.echo(f"troth lint: {report.summary(findings)}{missing}", err=True)
     if any(finding.unbounded for finding in findings):
         click.echo(
             "troth lint: a template exceeded its time or memory limit; the remaining checks were skipped", err=True
         )
+        sys.exit(2)
+    if problems:
         sys.exit(2)
     sys.exit(1 if any(finding.severity != "note" for finding in findings) else 0)
 

@@ -29,7 +29,7 @@ Examples:
 Exit codes:
   0  every case passed
   1  a case failed, or the coverage is too low
-  2  a file, a folder or an argument cannot be used
+  2  a file, a folder or an argument cannot be used; the other Promises are tested all the same
 
 Cases are in tests/*.yaml of a Promise's folder; docs/how-to/test-a-promise.md shows how to write them.
 """
@@ -151,12 +151,14 @@ def _once(asked: _Asked) -> int:
     from troth.authoring.testing.spreading import cores
 
     try:
-        collected = session.collect(find_homes(asked.folders), choose(asked.words), generated=asked.examples > 0)
-        if collected.problems:
-            for problem in collected.problems:
-                _say(str(problem))
-            return 2
+        homes, missing = find_homes(asked.folders)
+        collected = session.collect(homes, choose(asked.words), generated=asked.examples > 0)
+        problems = [*missing, *collected.problems]
+        for problem in problems:
+            _say(str(problem))
         if not collected.count:
+            if problems:
+                return 2
             _say(f"no case has {asked.words!r}; -v names the cases" if asked.words else "there are no cases")
             return 2
         for note in collected.notes:
@@ -169,17 +171,21 @@ def _once(asked: _Asked) -> int:
             seed=asked.seed,
         )
         found = session.run(collected, options, jobs=asked.jobs or cores(), on_done=_progress(collected.count))
+        _end_progress()
+        for line in found.problems:
+            _say(line)
         if asked.update:
             for line in golden.plan(found.goldens):
                 _say(f"will {line}")
             golden.update(found.goldens)
-        return _tell(asked, found)
+        return _tell(asked, found, is_whole=not problems and not found.problems)
     except TrothError as error:
         _say(str(error))
         return 2
 
 
-def _tell(asked: _Asked, found: Session) -> int:
+def _tell(asked: _Asked, found: Session, *, is_whole: bool) -> int:
+    """Writes the results. Returns the exit code, which is 2 if not every Promise could be tested."""
     from troth.authoring.output import write_text
     from troth.authoring.testing import reports
     from troth.cli.terminal import has_colour
@@ -197,26 +203,29 @@ def _tell(asked: _Asked, found: Session) -> int:
     low = reports.too_low(found, asked.min_coverage) if asked.min_coverage is not None else []
     for line in low:
         _say(line)
-    _say(reports.summary(found))
+    _say(reports.summary(found) + ("" if is_whole else "; not every Promise could be tested"))
+    if not is_whole:
+        return 2
     return 1 if found.failed or low else 0
 
 
 def _again_and_again(asked: _Asked) -> int:
     from troth.authoring.home import find_homes
-    from troth.authoring.input_files import HomeError
     from troth.authoring.testing.watching import state, wait_for_change
 
     code = 2
+    folders, problems = find_homes(asked.folders)
+    if not folders:
+        for problem in problems:
+            _say(str(problem))
+        return code
     try:
-        folders = find_homes(asked.folders)
         while True:
             before = state(folders)
             code = _once(asked)
             _say("waiting for a change; stop with Ctrl-C")
             changed = wait_for_change(folders, before)
             _say(f"{changed[0]} is different" if len(changed) == 1 else f"{len(changed)} files are different")
-    except HomeError as error:
-        _say(str(error))
     except KeyboardInterrupt:
         pass
     return code
@@ -234,10 +243,17 @@ def _progress(count: int) -> Callable[[Done], None] | None:
         nonlocal through
         through += len(done.results)
         if time.monotonic() - start > _QUIET_SECONDS:
-            end = "\r\x1b[K" if through >= count else ""
-            click.echo(f"\r{through} of {count} cases{end}", nl=False, err=True)
+            click.echo(f"\r{through} of {count} cases", nl=False, err=True)
 
     return say
+
+
+def _end_progress() -> None:
+    """Clears the line that shows the progress."""
+    from troth.cli.terminal import is_terminal
+
+    if is_terminal(sys.stderr):
+        click.echo("\r\x1b[K", nl=False, err=True)
 
 
 def _say(what: str) -> None:

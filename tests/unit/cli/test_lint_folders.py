@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -42,6 +44,25 @@ def test_a_folder_without_any_promise_is_said(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["lint", str(tmp_path)])
     assert (result.exit_code, result.stdout) == (2, "")
     assert "has no Promise" in result.stderr
+
+
+@pytest.mark.parametrize("style", ["text", "json", "sarif", "github"])
+def test_each_broken_promise_is_named_and_the_others_are_linted(platform: Path, style: str) -> None:
+    promises = platform / "promises"
+    for name in ("bucket", "redis"):
+        shutil.copytree(LIBRARY / name, promises / name)
+        (next((promises / name / "templates").iterdir())).unlink()
+    (platform / "empty").mkdir()
+    result = CliRunner().invoke(main, ["lint", str(platform / "empty"), str(promises), "--format", style])
+    assert result.exit_code == 2
+    lines = result.stderr.splitlines()
+    assert lines[0] == f"troth lint: {platform}/empty: has no Promise; name a folder with a promise.yaml"
+    for name, line in zip(("bucket", "redis"), lines[1:3], strict=True):
+        assert re.match(rf"troth lint: {promises}/{name}/promise\.yaml:\d+: .*there is no file 'templates/", line)
+    assert lines[3:] == ["troth lint: 1 warning; not every Promise could be checked"]
+    assert "T106" in result.stdout
+    if style in ("json", "sarif"):
+        json.loads(result.stdout)
 
 
 def test_a_comparison_with_nothing_is_said(platform: Path) -> None:

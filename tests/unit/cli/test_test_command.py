@@ -23,7 +23,7 @@ from troth.cli import main
 pytest_plugins = ["pytester"]
 
 
-def troth(*arguments: str | Path) -> Result:
+def troth(*arguments: str | int | Path) -> Result:
     result = CliRunner().invoke(main, ["test", *(str(argument) for argument in arguments)])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     assert "Traceback" not in result.output
@@ -46,7 +46,7 @@ def make(folder: Path, *cases: dict[str, Any], name: str = "things") -> Path:
     return folder / name
 
 
-def quick(*arguments: str | Path) -> Result:
+def quick(*arguments: str | int | Path) -> Result:
     return troth("--examples", "0", "--jobs", "1", *arguments)
 
 
@@ -67,7 +67,7 @@ def test_a_case_that_fails_says_where_and_what_and_the_exit_code_is_1(tmp_path: 
     assert "1 passed, 1 failed" in result.stderr
 
 
-def test_every_unusable_file_is_told_and_nothing_runs(tmp_path: Path) -> None:
+def test_every_unusable_file_is_told_and_no_case_of_its_promise_runs(tmp_path: Path) -> None:
     home = make(tmp_path, case("first"))
     for name in ("a", "b"):
         (home / "tests" / f"{name}.yaml").write_text(suite({"name": name}), "utf-8")
@@ -77,6 +77,44 @@ def test_every_unusable_file_is_told_and_nothing_runs(tmp_path: Path) -> None:
     assert [f"{name}.yaml:5: spec.cases[0]: asks for nothing" in result.stderr for name in ("a", "b")] == [
         True
     ] * 2
+
+
+def test_each_broken_promise_is_named_and_the_others_are_tested(tmp_path: Path) -> None:
+    home = make(tmp_path, case("first"), name="good")
+    for name, text in (
+        ("broken", "spec: ["),
+        ("refused", yaml.safe_dump({**promise("refused"), "spec": {"a": 1}})),
+    ):
+        (make(tmp_path, case("first"), name=name) / "promise.yaml").write_text(text, "utf-8")
+    (tmp_path / "empty").mkdir()
+    (make(tmp_path, name="untested") / "tests" / "cases.yaml").write_text(suite({"name": "a"}), "utf-8")
+    folders = [tmp_path / name for name in ("empty", "broken", "refused", "untested", "good")]
+    result = quick(*folders, "--junit", tmp_path / "junit.xml", "--format", "json")
+    assert result.exit_code == 2
+    lines = result.stderr.splitlines()
+    places = ("empty", "broken/promise.yaml:2", "refused/promise.yaml:", "untested/tests/cases.yaml:5")
+    for place, line in zip(places, lines, strict=False):
+        assert line.startswith(f"troth test: {tmp_path}/{place}"), line
+    assert lines[4].startswith("troth test: 1 passed in ")
+    assert lines[4].endswith("; not every Promise could be tested")
+    assert [found["file"] for found in json.loads(result.stdout)["cases"]] == [str(home / "tests" / "cases.yaml")]
+    assert Xml.parse(tmp_path / "junit.xml").getroot().attrib["tests"] == "1"
+
+
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_promise_that_turns_out_to_be_broken_when_it_runs_does_not_end_the_others(
+    tmp_path: Path, jobs: int
+) -> None:
+    refused = promise("refused")
+    refused["spec"]["unknown"] = 1
+    for name, text in (("refused", yaml.safe_dump(refused)), ("good", yaml.safe_dump(promise("good")))):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "promise.yaml").write_text(text, "utf-8")
+    result = troth("--jobs", jobs, "--examples", "3", tmp_path)
+    assert result.exit_code == 2
+    assert f"ok   {tmp_path}/good/promise.yaml: generated inputs: 3 passed\n" in result.stdout
+    assert "refused" not in result.stdout
+    assert result.stderr.count(f"troth test: {tmp_path}/refused/promise.yaml:") == 1
 
 
 @pytest.mark.parametrize("arguments", [("-k", "nothing"), ("-k", "("), ("none",)])

@@ -127,12 +127,14 @@ class Done:
         hits: what was reached so far in the templates of requests.
         own_hits: what was reached so far in the templates of the Promise's own workflow. They are separate because its
             pipelines may have the same names.
+        problem: why the Promise cannot be used, with file and line; empty if it can. Then there are no results.
     """
 
     task: Task
     results: tuple[CaseResult, ...]
     hits: frozenset[Hit] = frozenset()
     own_hits: frozenset[Hit] = frozenset()
+    problem: str = ""
 
 
 @dataclass(slots=True)
@@ -183,8 +185,8 @@ class Runner:
         """Runs one case of the subject with this number.
 
         Raises:
-            UnboundedTemplate: a template exceeded its limits. The run ends, since it would do so in each case, for
-            seconds.
+            UnboundedTemplate: a template exceeded its limits. No further case of the Promise runs, since it would do
+            so in each of them, for seconds.
         """
         home = self.subjects[index].home
         start = time.perf_counter()

@@ -22,7 +22,7 @@ class Collected:
     """Everything that is to be run.
 
     Attributes:
-        subjects: the Promises with their selected cases.
+        subjects: the Promises with their selected cases, without those of which a file cannot be used.
         problems: the errors of files that cannot be used.
         deselected: how many cases were not selected.
         notes: what is not a mistake, but good to know.
@@ -48,12 +48,15 @@ class Session:
         seconds: how long it took, in seconds.
         deselected: how many cases were not selected.
         coverage: the coverage of each Promise's templates; empty when that was not measured.
+        problems: a sentence for each Promise that turned out to be unusable when its cases ran. Such a Promise has
+            no coverage, and not all of its cases have results.
     """
 
     results: tuple[CaseResult, ...]
     seconds: float
     deselected: int = 0
     coverage: tuple[tuple[str, CoverageReport], ...] = ()
+    problems: tuple[str, ...] = ()
 
     @property
     def failed(self) -> list[CaseResult]:
@@ -85,7 +88,9 @@ def collect(homes: Sequence[Path], choice: Choice, *, generated: bool = True) ->
         except HomeError as error:
             problems.append(error)
             continue
-        problems += found
+        if found:
+            problems += found
+            continue
         notes += [f"{folder} belongs to no case" for folder in unused(suites)]
         chosen = []
         for suite in suites:
@@ -107,7 +112,7 @@ def run(
     """Runs everything that was collected.
 
     Raises:
-        TrothError: a Promise cannot be used, or a process cannot be started.
+        TrothError: a process cannot be started.
     """
     start = time.perf_counter()
     runner = Runner(collected.subjects, options)
@@ -118,12 +123,16 @@ def run(
         seconds=time.perf_counter() - start,
         deselected=collected.deselected,
         coverage=_coverage(collected.subjects, done) if options.coverage else (),
+        problems=tuple(dict.fromkeys(one.problem for one in done if one.problem)),
     )
 
 
 def _coverage(subjects: Sequence[Subject], done: Sequence[Done]) -> tuple[tuple[str, CoverageReport], ...]:
     found = []
+    broken = {one.task.subject for one in done if one.problem}
     for index, subject in enumerate(subjects):
+        if index in broken:
+            continue
         coverage = TemplateCoverage(subject.home)
         for one in done:
             if one.task.subject == index:

@@ -18,6 +18,7 @@ from multiprocessing.context import ForkContext, SpawnContext
 from typing import Any, Final, cast
 
 from troth.api import TrothError
+from troth.authoring.input_files import HomeError
 from troth.authoring.testing.running import Done, Runner, Task
 from troth.engine.workers.forking import has_threads
 
@@ -51,6 +52,8 @@ def run_tasks(
 ) -> list[Done]:
     """Runs all tasks, and returns their results in the order of the tasks.
 
+    When a task finds that its Promise cannot be used, its result says so, and the Promise's other tasks are left out.
+
     Args:
         runner: runs the tasks in each process.
         tasks: the tasks.
@@ -69,15 +72,29 @@ def run_tasks(
         found[done.task] = done
         if on_done is not None:
             on_done(done)
-    return [found[task] for task in tasks]
+    return [found[task] for task in tasks if task in found]
 
 
 def _alone(runner: Runner, tasks: Sequence[Task]) -> Iterator[Done]:
+    broken: set[int] = set()
     try:
         for task in tasks:
-            yield runner.run(task)
+            if task.subject in broken:
+                continue
+            done = _attempt(runner, task)
+            if done.problem:
+                broken.add(task.subject)
+            yield done
     finally:
         runner.close()
+
+
+def _attempt(runner: Runner, task: Task) -> Done:
+    """Runs a task. That its Promise cannot be used is a result, too: the other Promises go on."""
+    try:
+        return runner.run(task)
+    except HomeError as error:
+        return Done(task, (), problem=str(error))
 
 
 def _spread(runner: Runner, tasks: Sequence[Task], jobs: int) -> Iterator[Done]:
@@ -105,6 +122,8 @@ def _spread(runner: Runner, tasks: Sequence[Task], jobs: int) -> Iterator[Done]:
             for ready in connection.wait(list(busy)):
                 pipe = cast("Connection", ready)
                 answer = _receive(pipe)
+                if answer.problem:
+                    waiting = [task for task in waiting if task.subject != answer.task.subject]
                 if waiting:
                     pipe.send(waiting.pop())
                 else:
@@ -154,7 +173,7 @@ def _serve(runner: Runner, pipe: Connection, others: Sequence[Connection]) -> No
             except (EOFError, OSError):
                 return
             try:
-                answer: Done | str = runner.run(task)
+                answer: Done | str = _attempt(runner, task)
             except TrothError as error:
                 answer = str(error)
             try:
