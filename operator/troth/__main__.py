@@ -12,13 +12,16 @@ import sys
 
 def main() -> None:
     """Runs the command that the arguments name, and ends the process with its exit code."""
-    if sys.argv[1:2] == ["adapter"]:
-        from troth.adapter.__main__ import main as run_adapter
+    try:
+        if sys.argv[1:2] == ["adapter"]:
+            from troth.adapter.__main__ import main as run_adapter
 
-        sys.exit(run_adapter(sys.argv[2:], os.environ))
-    from troth.cli import main as run_command
+            sys.exit(run_adapter(sys.argv[2:], os.environ))
+        from troth.cli import main as run_command
 
-    run_command()
+        run_command()
+    except KeyboardInterrupt:  # while modules were loaded; what comes later is caught by the command
+        sys.exit(130)
 
 
 if __name__ == "__main__":

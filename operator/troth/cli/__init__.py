@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import click
 
 from troth import __version__
-from troth.cli.terminal import keep_standard_descriptors, speak_utf8
+from troth.cli.terminal import is_terminal, keep_standard_descriptors, speak_utf8
 from troth.surroundings import absolute_path
 
 if TYPE_CHECKING:
@@ -45,6 +45,9 @@ UNLISTED: Final = frozenset({"adapter"})
 # EX_SOFTWARE of sysexits.h: it says nothing about the input of the command.
 BUG_EXIT_CODE: Final = 70
 
+# The exit code that a shell reports for a program that SIGINT has ended. Click's own 1 would mean findings.
+INTERRUPTED_EXIT_CODE: Final = 130
+
 # The exit code that a shell reports for a program that SIGPIPE has ended. Click's own 1 would mean findings.
 CLOSED_EXIT_CODE: Final = 141
 
@@ -60,7 +63,13 @@ class LazyGroup(click.Group):
         """Run the command. An exception that it does not expect becomes one line."""
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except KeyboardInterrupt:
+            _interrupted(f"troth {ctx.invoked_subcommand}")
+        except click.Abort as error:
+            if isinstance(error.__context__, KeyboardInterrupt):  # at a question; otherwise its input has ended
+                _interrupted(f"troth {ctx.invoked_subcommand}")
+            raise
+        except (click.ClickException, click.exceptions.Exit):
             raise  # click reports these itself
         except OSError as error:  # such as a full disk, or a folder without rights
             _end(error, f"troth {ctx.invoked_subcommand}")
@@ -94,6 +103,8 @@ class LazyGroup(click.Group):
         speak_utf8()
         try:
             return super().make_context(info_name, args, parent, **extra)
+        except KeyboardInterrupt:
+            _interrupted("troth")
         except OSError as error:
             _end(error, "troth")
 
@@ -138,10 +149,25 @@ def _end(error: OSError, command: str) -> NoReturn:
     sys.exit(2)
 
 
+def _interrupted(command: str) -> NoReturn:
+    """End the command because of Ctrl-C. On a terminal the line begins after the ^C that is shown there."""
+    start = "\n" if is_terminal(sys.stderr) else ""
+    click.echo(f"{start}{command}: interrupted", err=True)
+    sys.exit(INTERRUPTED_EXIT_CODE)
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="troth", message="%(prog)s %(version)s")
 def main() -> None:
     """Promises, kept: a Kubernetes operator for internal developer platforms."""
 
 
-__all__ = ["BUG_EXIT_CODE", "CLOSED_EXIT_CODE", "COMMANDS", "UNLISTED", "LazyGroup", "main"]
+__all__ = [
+    "BUG_EXIT_CODE",
+    "CLOSED_EXIT_CODE",
+    "COMMANDS",
+    "INTERRUPTED_EXIT_CODE",
+    "UNLISTED",
+    "LazyGroup",
+    "main",
+]

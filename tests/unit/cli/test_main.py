@@ -15,7 +15,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from troth.cli import BUG_EXIT_CODE, CLOSED_EXIT_CODE, COMMANDS, LazyGroup, main
+from troth.cli import BUG_EXIT_CODE, CLOSED_EXIT_CODE, COMMANDS, INTERRUPTED_EXIT_CODE, LazyGroup, main
 
 REDIS = Path(__file__).parents[3] / "promises" / "redis"
 TROTH = f"{sys.executable} -m troth.cli"
@@ -52,7 +52,7 @@ def test_print_env_without_a_running_plane_says_how_to_start_one() -> None:
     assert "start it with: troth dev --data /nowhere" in result.output
 
 
-def _fail_with(error: Exception) -> click.Group:
+def _fail_with(error: BaseException) -> click.Group:
     @click.command("fails")
     def fails() -> None:
         raise error
@@ -76,6 +76,31 @@ def test_a_bug_is_one_line_with_an_exit_code_of_its_own(monkeypatch: pytest.Monk
 def test_a_bug_shows_its_traceback_to_who_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TROTH_DEBUG", "1")
     assert isinstance(CliRunner().invoke(_fail_with(KeyError("spec")), ["fails"]).exception, KeyError)
+
+
+def _asked_and_interrupted() -> click.Abort:
+    """What click raises when Ctrl-C is pressed at a question."""
+    abort = click.Abort()
+    abort.__context__ = KeyboardInterrupt()
+    return abort
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), _asked_and_interrupted()])
+def test_a_command_that_is_interrupted_says_so_with_the_exit_code_of_a_shell(error: BaseException) -> None:
+    result = CliRunner().invoke(_fail_with(error), ["fails"])
+    assert (result.exit_code, result.output) == (INTERRUPTED_EXIT_CODE, "troth fails: interrupted\n")
+
+
+def test_the_end_of_the_input_at_a_question_is_no_interrupt() -> None:
+    assert CliRunner().invoke(_fail_with(click.Abort()), ["fails"]).exit_code == 1
+
+
+def test_an_interrupt_while_modules_are_loaded_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt", "utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-m", "troth", "lint"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment)
+    assert (done.returncode, done.stderr) == (INTERRUPTED_EXIT_CODE, "")
 
 
 def test_a_disk_that_is_full_is_said_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

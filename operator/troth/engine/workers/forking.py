@@ -44,9 +44,15 @@ def fork_worker(jobs: int, replies: int, others: tuple[int, ...]) -> int:
     Raises:
         OSError: the system does not allow it to start.
     """
-    pid = os.fork()
-    if pid == 0:
-        _become_worker(jobs, replies, others)
+    # Python ignores what is raised by the functions that it runs at a fork, so Ctrl-C would be lost there. In the
+    # child it stays blocked: it is meant for the command, which ends its workers.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _become_worker(jobs, replies, others)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return pid
 
 

@@ -39,6 +39,17 @@ print(os.getpid(), flush=True)
 time.sleep(600)
 """
 
+INTERRUPTS_ITS_FORK = """
+import os, signal
+from troth.authoring.workers.bounded_worker import BoundedWorker
+
+os.register_at_fork(before=lambda: os.kill(os.getpid(), signal.SIGINT))
+try:
+    BoundedWorker().start()
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
 
 @contextlib.contextmanager
 def beside_a_thread() -> Iterator[None]:
@@ -149,3 +160,10 @@ def test_a_server_that_was_killed_is_replaced() -> None:
             eventually_sync(lambda: not killed.is_running)
         with BoundedWorker() as worker:
             assert rendered(worker, "large") == b"size: large\n"
+
+
+def test_an_interrupt_during_a_fork_is_not_lost() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTS_ITS_FORK], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("interrupted\n", "")
