@@ -21,6 +21,7 @@ from typing import Any, Final
 from troth.api import InvalidObject
 from troth.api.objects import Promise, read_promise
 from troth.api.resources import PROMISE
+from troth.api.strict import close_match
 from troth.authoring.input_files import HomeError, confined, read_documents, read_text
 from troth.authoring.promise_admission import apply_promise, unknown_fields
 from troth.engine.admission.admitting import Admitted
@@ -30,7 +31,7 @@ from troth.engine.admission.serving import as_created, as_served
 from troth.engine.failure import Failure
 from troth.engine.promises.offers import Offer, read_offer
 from troth.engine.promises.reach import check_pipeline_namespace
-from troth.engine.rendering.sources import field_of, pipelines_of
+from troth.engine.rendering.sources import field_of, pipelines_of, value_at
 from troth.engine.status.schema import derived_fields
 from troth.engine.yaml.emit import TooDeep, dump_document
 from troth.engine.yaml.lines import document_lines, field_lines
@@ -52,6 +53,10 @@ __all__ = [
 
 PROMISE_FILE: Final = "promise.yaml"
 _STRUCTURED: Final = (".yaml", ".yml", ".json")
+_KIND: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{0,62}")
+_API_VERSION: Final = re.compile(r"[A-Za-z0-9./-]{1,100}")
+_DEPENDENCY: Final = re.compile(r"spec\.dependencies\[\d+\]")
+_FROM_FILE: Final = re.compile(r".*\.spec\.(?:files\[\d+\]\.template|partials\..+)")
 
 
 class RefusedPromise(HomeError):
@@ -171,7 +176,7 @@ def load_home(path: Path) -> Home:
     if is_folder and not file.exists():
         raise HomeError(file, "does not exist", f"a Promise's folder has a {PROMISE_FILE}")
     text = read_text(file)
-    promise = _promise_of(read_documents(file, text), file)
+    promise = _promise_of(read_documents(file, text), file, text)
     expansion = _Expansion(folder, file, text)
     if is_folder:
         expansion.expand(promise)
@@ -198,7 +203,8 @@ def offer_of(home: Home) -> tuple[Promise, Offer]:
     answer = apply_promise(home.promise)
     if not isinstance(answer, Admitted):
         source = locate(home, answer[0].field)
-        raise RefusedPromise(source.path, answer[0].message, line=source.line, field=answer[0].field)
+        message, remedy = answer[0].message, _how_to_name_a_file(home, answer[0].field)
+        raise RefusedPromise(source.path, message, remedy, line=source.line, field=answer[0].field)
     for unknown, remedy in unknown_fields(home.promise, answer.object)[:1]:
         source = locate(home, unknown)
         problem = "is not a field of a Promise: kubectl refuses it, and the API server would drop it"
@@ -211,7 +217,22 @@ def offer_of(home: Home) -> tuple[Promise, Offer]:
     except InvalidObject as error:
         source = locate(home, error.field)
         kind = UnboundedRule if isinstance(error, _EndlessRules) else RefusedPromise
-        raise kind(source.path, error.problem, error.remedy, line=source.line, field=error.field) from None
+        remedy = _how_to_name_a_file(home, error.field) or error.remedy
+        raise kind(source.path, error.problem, remedy, line=source.line, field=error.field) from None
+
+
+def _how_to_name_a_file(home: Home, field: str) -> str:
+    """What to do about a value that was probably meant to be ``{from: FILE}``; empty for any other value."""
+    place = field.removesuffix(".apiVersion")
+    start = "a dependency is a whole manifest, or names a file; " if _DEPENDENCY.fullmatch(place) else ""
+    if not start and not _FROM_FILE.fullmatch(place):
+        return ""
+    value = value_at(home.promise, place)
+    key, file = next(iter(value.items())) if isinstance(value, dict) and len(value) == 1 else ("", value)
+    if not isinstance(file, str) or key in ("apiVersion", "kind", "from"):
+        return ""
+    meant = key and close_match(str(key), ("from",))
+    return start + ("did you mean from?" if meant else "write from: FILE to name a file of the Promise's folder")
 
 
 class _EndlessRules(InvalidObject):
@@ -299,22 +320,46 @@ def locate_failure(home: Home, failure: Failure) -> Source:
     return Source(source.path, source.line + failure.line - 1) if failure.line else source
 
 
-def _promise_of(documents: list[Any], file: Path) -> dict[str, Any]:
+def _promise_of(documents: list[Any], file: Path, text: str) -> dict[str, Any]:
     if len(documents) != 1:
         raise HomeError(file, f"has {len(documents)} documents", "a Promise is one document")
     promise = documents[0]
     if not isinstance(promise, dict) or promise.get("kind") != PROMISE.kind:
-        raise HomeError(
-            file, "is not a Promise", f"it begins with apiVersion: {PROMISE.api_version}, kind: Promise"
-        )
-    if promise.get("apiVersion") != PROMISE.api_version:
-        raise HomeError(file, f"the apiVersion is {promise.get('apiVersion')!r}", f"use {PROMISE.api_version}")
+        raise _other_than_a_promise(promise, file, text)
+    version = promise.get("apiVersion")
+    if version != PROMISE.api_version:
+        said = "missing" if version is None else repr(version)
+        line = _line_of(text, "apiVersion")
+        raise HomeError(file, f"the apiVersion is {said}", f"use {PROMISE.api_version}", line=line)
     metadata = promise.get("metadata")
     if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str) or not metadata["name"]:
         raise HomeError(file, "metadata.name is missing", "give the Promise a name")
     if not isinstance(promise.get("spec"), dict):
         raise HomeError(file, "spec is missing", "say what the Promise offers")
     return promise
+
+
+def _other_than_a_promise(document: Any, file: Path, text: str) -> HomeError:
+    """The error for a document of another kind, which says what it is."""
+    kind, version = (
+        (document.get("kind"), document.get("apiVersion")) if isinstance(document, dict) else (None, None)
+    )
+    if not isinstance(kind, str) or not _KIND.fullmatch(kind):
+        return HomeError(
+            file, "is not a Promise", f"a Promise has apiVersion: {PROMISE.api_version} and kind: {PROMISE.kind}"
+        )
+    line = _line_of(text, "kind")
+    if version == PROMISE.api_version and close_match(kind, (PROMISE.kind, "PromiseRelease")) == PROMISE.kind:
+        return HomeError(file, f"is {kind!r}", f"did you mean {PROMISE.kind}?", line=line, field="kind")
+    article = "an" if kind[0] in "AEIOU" else "a"
+    group = f" of {version}" if isinstance(version, str) and _API_VERSION.fullmatch(version) else ""
+    problem = f"is {article} {kind}{group}, not a Promise"
+    return HomeError(file, problem, f"a Promise has kind: {PROMISE.kind}", line=line)
+
+
+def _line_of(text: str, field: str) -> int | None:
+    """The line of a field of the first document of a text; None if it does not have the field."""
+    return next((places.get(field) for places in field_lines(text) if places), None)
 
 
 def _found(folder: Path, pattern: str) -> tuple[Path, ...]:

@@ -170,7 +170,7 @@ def test_a_template_is_never_read_from_outside_of_the_folder(tmp_path: Path, ref
         (b"", "0 documents"),
         (b"kind: Promise\n---\nkind: Promise\n", "2 documents"),
         (b"[1, 2]", "is not a Promise"),
-        (b"kind: ConfigMap", "is not a Promise"),
+        (b"kind: ConfigMap", "not a Promise"),
         (b"[" * 100_000, "nested more than"),
         (b"a: &a [1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\n" + b"c: [" + b"*b," * 3000 + b"]", "aliases"),
         (b"x" * (LARGEST_FILE + 1), "is larger than"),
@@ -181,6 +181,90 @@ def test_a_hostile_file_is_told_in_one_line(tmp_path: Path, content: bytes, said
     with pytest.raises(HomeError, match=said) as caught:
         load_home(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "apiVersion: web.example.com/v1\nkind: Website\n",
+            "promise.yaml:2: is a Website of web.example.com/v1, not a Promise; a Promise has kind: Promise",
+        ),
+        (
+            "apiVersion: troth.dev/v1alpha1\nkind: PromiseTest\n",
+            "promise.yaml:2: is a PromiseTest of troth.dev/v1alpha1, not a Promise; a Promise has kind: Promise",
+        ),
+        ("{kind: Environment}", "promise.yaml:1: is an Environment, not a Promise; a Promise has kind: Promise"),
+        (
+            "apiVersion: platform.kratix.io/v1alpha1\nmetadata: {name: a}\nkind: Promis\n",
+            "promise.yaml:3: kind: is 'Promis'; did you mean Promise?",
+        ),
+        (
+            "apiVersion: platform.kratix.io/v1alpha1\nkind: PromiseRelease\n",
+            (
+                "promise.yaml:2: is a PromiseRelease of platform.kratix.io/v1alpha1, not a Promise; "
+                "a Promise has kind: Promise"
+            ),
+        ),
+        (
+            "spec: {}\n",
+            "promise.yaml: is not a Promise; a Promise has apiVersion: platform.kratix.io/v1alpha1 and kind: Promise",
+        ),
+        (
+            "kind: Promise\napiVersion: platform.kratix.io/v1\n",
+            "promise.yaml:2: the apiVersion is 'platform.kratix.io/v1'; use platform.kratix.io/v1alpha1",
+        ),
+        ("kind: Promise\n", "promise.yaml: the apiVersion is missing; use platform.kratix.io/v1alpha1"),
+    ],
+)
+def test_a_file_that_is_no_promise_is_told_what_it_is(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "promise.yaml").write_text(text, "utf-8")
+    with pytest.raises(HomeError) as caught:
+        load_home(tmp_path)
+    assert str(caught.value) == f"{tmp_path}/{said}"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda spec: pipeline_of(spec)["files"][0].update(template={"form": "templates/x.j2"}),
+            r":\d+: .*\.files\[0\]\.template: is a map, not text; did you mean from\?",
+        ),
+        (
+            lambda spec: pipeline_of(spec).update(partials={"head.j2": {"frm": "templates/x.j2"}}),
+            r"\.partials\.head\.j2: is a map, not text; did you mean from\?",
+        ),
+        (
+            lambda spec: pipeline_of(spec)["files"][0].update(template={"path": "templates/x.j2"}),
+            r"is a map, not text; write from: FILE to name a file of the Promise's folder",
+        ),
+        (
+            lambda spec: spec.update(dependencies=[{"form": "deps.yaml"}]),
+            (
+                r"dependencies\[0\]\.apiVersion: is missing; a dependency is a whole manifest, or names a file; "
+                r"did you mean from\?"
+            ),
+        ),
+        (
+            lambda spec: spec.update(dependencies=["deps.yaml"]),
+            r"dependencies\[0\]: .*; a dependency is a whole manifest, or names a file; write from: FILE",
+        ),
+        (lambda spec: spec.update(dependencies=[{"kind": "A"}]), r"is missing; a dependency is a whole manifest$"),
+    ],
+)
+def test_a_misspelled_reference_to_a_file_is_told_how_it_is_written(
+    tmp_path: Path, change: Any, said: str
+) -> None:
+    written = promise("things")
+    change(written["spec"])
+    with pytest.raises(RefusedPromise, match=said):
+        build(load_home(home_of(tmp_path, written)))
+
+
+def pipeline_of(spec: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = spec["workflows"]["resource"]["configure"][0]["spec"]
+    return found
 
 
 def test_a_device_that_never_ends_is_no_promise() -> None:
