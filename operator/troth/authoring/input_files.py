@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from troth.api import TrothError
+from troth.engine.yaml.lines import field_lines
 from troth.engine.yaml.manifests import InvalidManifest, load_documents
 
 LARGEST_FILE: Final = 2 * 1024 * 1024
@@ -115,6 +117,30 @@ def read_objects(path: Path) -> list[dict[str, Any]]:
                 raise HomeError(path, f"the metadata of a {item['kind']} is not a map")
             objects.append(item)
     return objects
+
+
+def object_lines(path: Path) -> list[Mapping[str, int]]:
+    """The line of each field of each of `read_objects`, counted from 1, by the path of the field; "" is the object.
+
+    Raises:
+        HomeError: the file cannot be read, or is not YAML.
+    """
+    text = read_text(path)
+    found: list[Mapping[str, int]] = []
+    for document, lines in zip(read_documents(path, text), filter(None, field_lines(text)), strict=False):
+        if not _is_list(document):
+            found.append(lines)
+            continue
+        for index in range(len(document["items"])):
+            start = f"items[{index}]"
+            found.append(
+                {
+                    field[len(start) :].removeprefix("."): line
+                    for field, line in lines.items()
+                    if field == start or field.startswith(f"{start}.")
+                }
+            )
+    return found
 
 
 def yaml_files(folder: Path) -> tuple[Path, ...]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from troth.authoring.input_files import HomeError, read_documents
 from troth.engine.admission.admitting import Admission, Admitted
 from troth.engine.admission.refusals import Refusal
 from troth.engine.admission.structure import dropped_fields
+from troth.engine.admission.unknown_fields import declared_fields
 from troth.engine.rendering.suggestions import near
 from troth.shipped import NotShipped, shipped_folder
 
@@ -56,13 +56,10 @@ def unknown_fields(promise: Mapping[str, Any], kept: Mapping[str, Any]) -> list[
     return found
 
 
-def _known_in(field: str) -> list[str]:
+def _known_in(field: str) -> Sequence[str]:
     if field == "metadata":
         return ["annotations", "labels", "name"]
-    schema: Mapping[str, Any] = _definition(PROMISE)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-    for part in re.findall(r"[^.\[\]]+", field):
-        schema = schema.get("items", {}) if part.isdigit() else schema.get("properties", {}).get(part, {})
-    return list(schema.get("properties", {}))
+    return declared_fields(_definition(PROMISE)["spec"]["versions"][0]["schema"]["openAPIV3Schema"], field)
 
 
 @cache

@@ -93,11 +93,11 @@ def render(
     for problem in problems:
         click.echo(f"troth render: {problem}", err=True)
     for file, rendering in rendered:
-        for field in rendering.dropped:
-            dropped = (
-                f"{field} is not a field of the API and is dropped; kubectl refuses the request because of it"
-            )
-            click.echo(f"troth render: {file}: {rendering.name}: {dropped}{became_boolean(field)}", err=True)
+        for unknown in rendering.dropped:
+            words = "is not a field of the API and is dropped; kubectl refuses the request because of it"
+            hint = became_boolean(unknown.path) or (f"; {unknown.question}" if unknown.question else "")
+            place = _place(file, rendering, unknown.path)
+            click.echo(f"troth render: {place}: {rendering.name}: {unknown.path} {words}{hint}", err=True)
         for words in rendering.exposed:
             click.echo(f"troth render: {file}: {rendering.name}: {words}", err=True)
         for rule in rendering.unchecked:
@@ -109,15 +109,25 @@ def _problems(file: Path, rendering: Rendering) -> list[str]:
     start = f"{file}: {rendering.name}"
     from troth.engine.linting.booleans import became_boolean, boolean_keys
 
-    found = [f"{start}: refused: {refusal}" for refusal in rendering.refusals]
+    found = [
+        f"{_place(file, rendering, refusal.field)}: {rendering.name}: refused: {refusal}"
+        for refusal in rendering.refusals
+    ]
     if rendering.refusals:
-        spec = rendering.request.get("spec")
-        found += [f"{start}: {field} is set{became_boolean(field)}" for field in boolean_keys(spec, "spec")]
+        told = {unknown.path for unknown in rendering.dropped}
+        fields = [field for field in boolean_keys(rendering.request.get("spec"), "spec") if field not in told]
+        found += [f"{start}: {field} is set{became_boolean(field)}" for field in fields]
     if rendering.complaint:
         found.append(f"{start}: {rendering.complaint}")
     found += [f"{start}: {words}" for words in rendering.withheld]
     found += [f"{start}: waits: {_waiting_for(wants)}" for wants in rendering.waiting]
     return found
+
+
+def _place(file: Path, rendering: Rendering, field: str) -> str:
+    """``file:line`` of a field of a request."""
+    line = rendering.line_of(field)
+    return f"{file}:{line}" if line is not None else str(file)
 
 
 def _waiting_for(wants: Mapping[str, str]) -> str:

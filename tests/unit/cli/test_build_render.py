@@ -115,7 +115,37 @@ def test_a_field_that_the_api_does_not_have_is_said_to_be_dropped(things: Path, 
     asked.write_text(yaml.safe_dump(obj), "utf-8")
     result = troth("render", things, "-f", asked)
     assert result.exit_code == 0
-    assert f"{asked}: team/orders: metadata.lables is not a field of the API and is dropped" in result.stderr
+    line = asked.read_text("utf-8").splitlines().index("  lables:") + 1
+    said = "metadata.lables is not a field of the API and is dropped; kubectl refuses the request because of it"
+    assert result.stderr == f"troth render: {asked}:{line}: team/orders: {said}; did you mean labels?\n"
+
+
+def test_a_misspelled_field_of_a_refused_request_is_named_with_its_line(things: Path, tmp_path: Path) -> None:
+    file = things / "promise.yaml"
+    obj = yaml.safe_load(file.read_text("utf-8"))
+    (version,) = obj["spec"]["api"]["spec"]["versions"]
+    version["schema"]["openAPIV3Schema"]["properties"]["spec"] = {
+        "type": "object",
+        "required": ["title"],
+        "properties": {"title": {"type": "string"}, "ports": {"type": "array", "items": {
+            "type": "object", "properties": {"port": {"type": "integer"}}}}},
+    }  # fmt: skip
+    file.write_text(yaml.safe_dump(obj), "utf-8")
+    asked = wanted(tmp_path, "orders")
+    item = {**yaml.safe_load(asked.read_text("utf-8")), "spec": {"tilte": "x", "ports": [{"prot": 1}]}}
+    several = {"apiVersion": "v1", "kind": "List", "items": [{**item, "spec": {"title": "x"}}, item]}
+    for document, start in ((item, ""), (several, "- ")):
+        asked.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
+        result = troth("render", things, "-f", asked)
+        assert result.exit_code == 1
+        lines = {text.strip(): number for number, text in enumerate(asked.read_text("utf-8").splitlines(), 1)}
+        here = f"troth render: {asked}:"
+        words = "is not a field of the API and is dropped; kubectl refuses the request because of it"
+        assert result.stderr.splitlines() == [
+            f"{here}{lines['spec:']}: team/orders: refused: spec.title: Required value",
+            f"{here}{lines['tilte: x']}: team/orders: spec.tilte {words}; did you mean title?",
+            f"{here}{lines['- prot: 1']}: team/orders: spec.ports[0].prot {words}; did you mean port?",
+        ], start
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from troth.api import InvalidObject
 from troth.authoring.home import Home, load_home, offer_of, refused
-from troth.authoring.input_files import HomeError, read_objects, yaml_files
+from troth.authoring.input_files import HomeError, object_lines, read_objects, yaml_files
 from troth.authoring.rendering.destinations import read_destinations
 from troth.authoring.rendering.placement import own_files
 from troth.authoring.rendering.promise import render_promise
@@ -51,14 +52,20 @@ def render_files(
         if promise:
             found.append((home.file, render_promise(home, offer, destinations=known, render=worker.render_now)))
             _bounded(home, found[-1][1])
-        asked = [(file, obj) for file in files for obj in read_objects(file)]
+        asked = [(file, index, obj) for file in files for index, obj in enumerate(read_objects(file))]
+        places: dict[Path, list[Mapping[str, int]]] = {}
         if files and not asked:
             raise HomeError(files[0], "holds no request", "write one, or name another file")
         renderer = Requests(home, destinations=known, offer=offer) if asked else None
-        for file, obj in asked:
+        for file, index, obj in asked:
             if renderer is not None:
-                found.append((file, renderer.render_with(worker.render_now, obj)))
-                _bounded(home, found[-1][1])
+                rendering = renderer.render_with(worker.render_now, obj)
+                if rendering.refusals or rendering.dropped:
+                    if file not in places:
+                        places[file] = object_lines(file)
+                    rendering = replace(rendering, lines=dict(*places[file][index : index + 1]))
+                found.append((file, rendering))
+                _bounded(home, rendering)
     if canaries and known is not None:
         try:
             found.append((destinations or folder, Rendering({}, own=own_files(known))))

@@ -25,7 +25,7 @@ from troth.authoring.rendering.placement import Owner, Placement, place_works
 from troth.engine.admission.admitting import Admission, Admitted
 from troth.engine.admission.refusals import Refusal
 from troth.engine.admission.serving import NOW, as_available, as_watched
-from troth.engine.admission.structure import dropped_fields
+from troth.engine.admission.unknown_fields import UnknownField, find_unknown
 from troth.engine.failure import Failure
 from troth.engine.judgement import PipelineMemory, Renders, judge_request
 from troth.engine.placement.layout import aggregate
@@ -56,11 +56,12 @@ class Rendering:
         placements: where the files go.
         waiting: the labels of groups for which there is not a Destination.
         status: what the request's status says when everything has been written, without times and commits.
-        refusals: why the API server would refuse the request. In that case everything else is empty.
+        refusals: why the API server would refuse the request. In that case nothing was rendered.
         failure: why a pipeline did not render anything.
         unchecked: rules of the schema that could not be evaluated here.
         dropped: fields of the request that the API does not have. The API server drops them, and ``kubectl apply``
-            refuses the request because of them.
+            refuses the request because of them. A request that is refused may have them, too.
+        lines: the lines of the fields in the request's file, where somebody needs them.
         complaint: the failure in one sentence, with the author's file and line.
         own: the files that Destinations have in their stores for themselves, by Destination and path.
         withheld: what is not written because a store refuses Secrets in plain text.
@@ -75,7 +76,8 @@ class Rendering:
     refusals: tuple[Refusal, ...] = ()
     failure: Failure | None = None
     unchecked: tuple[str, ...] = ()
-    dropped: tuple[str, ...] = ()
+    dropped: tuple[UnknownField, ...] = ()
+    lines: Mapping[str, int] = field(default_factory=dict)
     complaint: str = ""
     own: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
     withheld: tuple[str, ...] = ()
@@ -88,6 +90,12 @@ class Rendering:
         if (self.request.get("apiVersion"), self.request.get("kind")) == (PROMISE.api_version, PROMISE.kind):
             return str(metadata.get("name", ""))
         return f"{metadata.get('namespace') or 'default'}/{metadata.get('name', '')}"
+
+    def line_of(self, path: str) -> int | None:
+        """The line of a field in the request's file, or that of the next field around it; None if it is not known."""
+        while path and path not in self.lines:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return self.lines.get(path)
 
     @property
     def placed(self) -> Mapping[str, Mapping[str, bytes]]:
@@ -195,14 +203,15 @@ class Requests:
         if not isinstance(name, str) or not name:
             return Rendering(request, refusals=(Refusal("metadata.name", "is missing"),))
         admitted = self._admission(_with_namespace(request), old)
-        dropped = [] if admitted.refusals else dropped_fields(request, admitted.request)
+        schema = next(one for one in spec["versions"] if one["name"] == version)["schema"]["openAPIV3Schema"]
+        dropped = find_unknown(request, schema, None if admitted.refusals else admitted.request)
         if version != resource.version and not admitted.refusals:
             # It is stored in the storage version, and read in the version that the operator watches.
             admitted = self._admission({**admitted.request, "apiVersion": resource.api_version}, old)
         if admitted.refusals:
-            return Rendering(request, refusals=admitted.refusals)
+            return Rendering(request, refusals=admitted.refusals, dropped=dropped)
         return Rendering(
-            as_watched(admitted.request, self.promise.name), unchecked=admitted.unchecked, dropped=tuple(dropped)
+            as_watched(admitted.request, self.promise.name), unchecked=admitted.unchecked, dropped=dropped
         )
 
     def _files(self, output: WorkflowOutput) -> dict[str, bytes]:

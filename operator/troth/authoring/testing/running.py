@@ -327,9 +327,15 @@ def _requested(step: Step, held: Mapping[str, Any] | None) -> Mapping[str, Any] 
 
 def _dropped(step: Step, rendering: Rendering) -> list[Problem]:
     """Problems for fields that the API server would drop: the case has a misspelled field, and tests something else."""
+    if rendering.refusals and step.expect.refused is not None:
+        return []
     what = "edit" if step.edit is not None else "request"
     words = "is not a field of the API: the API server drops it, and kubectl refuses the request because of it"
-    return [Problem(what, f"{field} {words}{became_boolean(field)}", step.source) for field in rendering.dropped]
+    found = []
+    for unknown in rendering.dropped:
+        hint = became_boolean(unknown.path) or (f"; {unknown.question}" if unknown.question else "")
+        found.append(Problem(what, f"{unknown.path} {words}{hint}", step.source))
+    return found
 
 
 def _is_same(held: Mapping[str, Any] | None, request: Mapping[str, Any]) -> bool:

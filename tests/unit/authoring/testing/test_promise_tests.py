@@ -430,6 +430,7 @@ def test_a_misspelled_field_of_a_request_is_no_request_for_something_else(
     steps = [{"request": {"spec": {"size": "small"}}}, edited]
     (sentence,) = sentences(outcome({"name": "edited", "steps": steps}))
     assert sentence.startswith("step 2: edit: spec.prots is not a field of the API")
+    assert sentence.endswith("; did you mean ports?")
     nothing = one({"counts": {"ConfigMap": 1}}, ports=None)
     assert sentences(outcome(nothing)) == []
 
