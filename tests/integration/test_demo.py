@@ -172,6 +172,6 @@ def test_an_operator_that_does_not_come_up_is_a_failure_with_its_last_words(
         check=False,
     )
     assert done.returncode == 1
-    assert "Error: troth operator ended with code 2; it said last:" in done.stderr
+    assert "troth demo: troth operator ended with code 2; it said last:" in done.stderr
     assert "TROTH_WORKERS" in done.stderr
     _assert_nothing_is_left(temporary)

@@ -76,7 +76,7 @@ def test_two_cannot_use_one_folder(control_plane: ControlPlane, tmp_path: Path) 
         with _troth_dev(control_plane, "--data", tmp_path, "--no-operator") as second:
             _, errors = second.communicate(timeout=30)
             assert second.returncode == 1
-            assert f"another `troth dev` is using {tmp_path}" in errors
+            assert f"troth dev: another `troth dev` is using {tmp_path}" in errors
         assert (tmp_path / "kubeconfig").exists()
         first.send_signal(signal.SIGKILL)
         first.wait(10)
@@ -104,7 +104,7 @@ def test_an_operator_that_does_not_come_up_is_shown_with_its_last_words(
         output, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert output == ""
-    assert "Error: troth operator ended with code 2; it said last:" in errors
+    assert "troth dev: troth operator ended with code 2; it said last:" in errors
     assert "TROTH_WORKERS" in errors
 
 

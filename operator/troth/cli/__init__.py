@@ -121,6 +121,18 @@ class LazyGroup(click.Group):
             raise TypeError(f"troth.cli.{cmd_name}.{cmd_name} is not a click command")
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command. click's suggestion needs all commands to be imported; this one reads the table."""
+        name = args[0]
+        if not name.startswith("-") and not ctx.resilient_parsing and self.get_command(ctx, name) is None:
+            from troth.api.strict import close_match
+
+            meant = close_match(name, COMMANDS)
+            ctx.fail(f"No such command {name!r}.{f' Did you mean {meant}?' if meant else ''}")
+        return super().resolve_command(ctx, args)
+
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete a command's name from the table: a shell must not wait for the libraries of all commands."""
         from click.shell_completion import CompletionItem

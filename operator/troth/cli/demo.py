@@ -54,7 +54,8 @@ def demo(*, stay: bool) -> None:
                 if stay:
                     _stay(stage)
             except TrothError as error:
-                raise click.ClickException(_explained(error, stage)) from error
+                click.echo(f"troth demo: {_explained(error, stage)}", err=True)
+                sys.exit(1)
     except KeyboardInterrupt:
         click.echo("troth: everything has ended", err=True)
         sys.exit(0 if finished else 130)

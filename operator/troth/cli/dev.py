@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import signal
+import sys
 import sysconfig
 import time
 from pathlib import Path
@@ -62,7 +63,8 @@ def dev(*, data: Path | None, no_operator: bool, keep: bool, verbose: bool, prin
         else:
             _run(DevEnvironment(data, operator=not no_operator, keep=keep, verbose=verbose))
     except TrothError as error:
-        raise click.ClickException(str(error)) from error
+        click.echo(f"troth dev: {error}", err=True)
+        sys.exit(1)
 
 
 def _run(environment: DevEnvironment) -> None:

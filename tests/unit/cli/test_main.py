@@ -43,7 +43,15 @@ def test_every_command_explains_itself_with_examples(name: str) -> None:
 def test_an_unknown_command_is_a_usage_error() -> None:
     result = CliRunner().invoke(main, ["nonsense"])
     assert result.exit_code == 2
-    assert "No such command" in result.output
+    assert "Error: No such command 'nonsense'.\n" in result.output
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("rendr", "render"), ("Test", "test"), ("adaptr", "")])
+def test_a_misspelled_command_is_a_usage_error_with_a_suggestion(typed: str, meant: str) -> None:
+    result = CliRunner().invoke(main, [typed, "promises"])
+    assert result.exit_code == 2
+    said = f" Did you mean {meant}?" if meant else ""
+    assert f"Error: No such command {typed!r}.{said}\n" in result.output
 
 
 def test_print_env_without_a_running_plane_says_how_to_start_one() -> None:

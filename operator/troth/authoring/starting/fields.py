@@ -161,8 +161,11 @@ def _value(text: str, schema: Mapping[str, Any], word: str) -> Any:
         raise _wrong(text, f"the default {value!r} is not in the enum", "add it there, or choose another one")
     size = len(value) if isinstance(value, str) else value
     low, high = _BOUNDS.get(kind, ("", ""))
-    if size < schema.get(low, size) or size > schema.get(high, size):
-        raise _wrong(text, f"the default {value!r} is out of bounds", "change min, max or the default")
+    has = f"has {size} {'character' if size == 1 else 'characters'}," if isinstance(value, str) else "is"
+    if size < schema.get(low, size):
+        raise _wrong(text, f"the default {value!r} {has} below min {schema[low]}", "change min or the default")
+    if size > schema.get(high, size):
+        raise _wrong(text, f"the default {value!r} {has} above max {schema[high]}", "change max or the default")
     if isinstance(value, str) and not _matches(text, schema.get("pattern", ""), value):
         raise _wrong(text, f"the default {value!r} does not match the pattern", "change one of them")
     return value

@@ -16,7 +16,7 @@ from typing import Any
 from jinja2 import nodes
 
 from troth.engine.linting.scope import Key, Macro, Scope, key_of
-from troth.engine.linting.shapes import Shape, without_null
+from troth.engine.linting.shapes import NO_SPEC, OPTIONAL_SPEC, Shape, without_null
 from troth.engine.rendering.inputs import path_text
 
 
@@ -72,7 +72,12 @@ class Following(ABC):
         message = (
             f"{what} may be missing{why}" if why else f"{shape.missing}, and is used as if it were always there"
         )
-        fix = "give the field a default in the API, write | default(…), or ask whether it is defined first"
+        fix = "give the field a default in the API"
+        if shape.missing in (NO_SPEC, OPTIONAL_SPEC):
+            fix = (
+                "add required: [spec] beside properties in the API's openAPIV3Schema if every request needs a spec"
+            )
+        fix += ", write | default(…), or ask whether it is defined first"
         self.remark("T102", node, message, fix)
         if key:
             scope.facts |= {key}

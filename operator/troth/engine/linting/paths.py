@@ -13,6 +13,7 @@ from troth.engine.linting.remarks import Remark
 from troth.engine.linting.scope import Facts, Scope, narrow
 from troth.engine.linting.selectors import check_selectors, read_unfixed
 from troth.engine.linting.shapes import (
+    NO_SPEC,
     TEXT,
     TEXTS,
     UNKNOWN,
@@ -282,7 +283,7 @@ def _names(api: _Api | None) -> dict[str, Shape]:
         },
         declared=True,
     )
-    hollow = "a request may leave the whole spec out" if spec.missing or "null" in (spec.kinds or ()) else ""
+    hollow = NO_SPEC if spec.missing or "null" in (spec.kinds or ()) else ""
     kinds = spec.kinds - {"null"} if spec.kinds else spec.kinds
     names["spec"] = replace(spec, missing="", hollow=hollow, kinds=kinds)
     return names

@@ -28,6 +28,13 @@ NOT_EVERY: Final = "not every one of them"
 _WITH_ARTICLE: Final = frozenset(("whole number", "number", "list", "map"))
 _MOST_VALUES: Final = 200
 _DEEPEST: Final = 40
+_OPTIONAL: Final = " is optional and has no default"
+
+NO_SPEC: Final = "a request may leave the whole spec out"
+"""Why a field of ``spec`` may be missing that is required there or has a default."""
+
+OPTIONAL_SPEC: Final = f"spec{_OPTIONAL}"
+"""The same for a field of ``request.spec``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +133,7 @@ def _map(schema: Mapping[str, Any], path: Path, shape: Shape, depth: int) -> Sha
     properties = schema.get("properties")
     for name, child in (properties if isinstance(properties, Mapping) else {}).items():
         always = name in required or (isinstance(child, Mapping) and child.get("default") is not None)
-        missing = "" if always else f"{path_words((*path, name))} is optional and has no default"
+        missing = "" if always else f"{path_words((*path, name))}{_OPTIONAL}"
         fields[name] = shape_of_schema(child, (*path, name), missing=missing, depth=depth + 1)
     rest: Shape | None = None
     if schema.get("x-kubernetes-preserve-unknown-fields") or schema.get("x-kubernetes-embedded-resource"):

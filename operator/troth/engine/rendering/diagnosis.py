@@ -323,6 +323,11 @@ def _suggest(owner: tuple[Any, ...], wanted: Any, keys: Iterable[str], *, option
         hints.append(f"available: {shown}")
     if optional and not meant:
         hints.append("if it may be missing, write | default(…)")
+        if owner == ("spec",) and not keys and isinstance(wanted, str):
+            hints.append(
+                f"if not, the API has to require it: required: [{wanted}] in the schema of spec, and required: [spec] "
+                "beside properties in openAPIV3Schema"
+            )
     return "; ".join(hints).replace("?; available", "? Available")
 
 

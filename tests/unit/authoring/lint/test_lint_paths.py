@@ -127,6 +127,15 @@ def test_a_spec_that_may_be_left_out_makes_all_of_its_fields_optional_defaults_o
     assert codes("{% if spec.size is defined %}a: {{ spec.replicas }}{% endif %}", required=False) == []
 
 
+@pytest.mark.parametrize("read", ["spec.size", "request.spec.size"])
+def test_a_spec_that_may_be_left_out_is_told_with_the_usual_way_to_require_it(read: str) -> None:
+    (remark,) = of_template(f"a: {{{{ {read} }}}}", required=False)
+    assert remark.code == "T102"
+    assert remark.fix.startswith("add required: [spec] beside properties in the API's openAPIV3Schema")
+    (other,) = of_template("a: {{ spec.owner }}")
+    assert "required: [spec]" not in other.fix
+
+
 def test_what_is_read_through_a_partial_is_found_in_the_partial() -> None:
     [remark] = of_template(
         "{% include 'labels' %}", partials={"labels": "# team\nteam: {{ spec.ownr | default('x') }}\n"}

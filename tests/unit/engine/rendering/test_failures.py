@@ -10,6 +10,10 @@ import pytest
 from tests.unit.engine.pipelines import context, failure, pipeline, render
 from troth.engine.failure import Failure
 
+SPEC_REQUIRED = (
+    "if it may be missing, write | default(…); if not, the API has to require it: required: [size] in the schema of "
+    "spec, and required: [spec] beside properties in openAPIV3Schema"
+)
 ENDLESS = "the template calls itself without end, or what it builds nests too deep"
 
 
@@ -217,3 +221,7 @@ def test_output_that_is_not_yaml_is_told_of_the_file_at_hand_not_of_the_first_wi
     found = [failure(template, path=f"{name}.yaml") for name in ("first", "second")]
     assert [one.reason for one in found] == ["InvalidYAML"] * 2
     assert [(one.file, one.line) for one in found] == [("first.yaml", 2), ("second.yaml", 2)]
+
+
+def test_a_spec_that_was_left_out_is_told_with_how_the_api_requires_it() -> None:
+    assert failure("a: {{ spec.size }}\n", {}).hint == SPEC_REQUIRED
