@@ -211,6 +211,25 @@ def test_generated_inputs_are_tried_without_being_asked(tmp_path: Path) -> None:
     assert "with the request:" in result.stdout
 
 
+def test_coverage_without_a_case_says_that_only_cases_count(tmp_path: Path) -> None:
+    home = make(tmp_path, case("first"))
+    assert "only the cases" not in quick(home).stdout
+    chosen = troth("-k", "renders", "--examples", "3", "--jobs", "1", "--min-coverage", "0", home)
+    assert "(0 of 7); only the cases in tests/ count, and none was chosen\n" in chosen.stdout
+    (home / "tests" / "cases.yaml").unlink()
+    result = troth("--examples", "3", "--jobs", "1", home)
+    assert result.stdout.splitlines() == [
+        f"ok   {home}/promise.yaml: generated inputs: 3 passed",
+        (
+            "things: coverage: 0.0 % of the templates' lines and branches (0 of 7); "
+            "only the cases in tests/ count, and there are none"
+        ),
+    ]
+    counted = troth("--examples", "3", "--jobs", "1", "--generated-coverage", home)
+    assert "coverage: 100 %" in counted.stdout
+    assert "only the cases" not in counted.stdout
+
+
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     home = make(tmp_path, case("first"))
     result = quick(home, "--junit", tmp_path / "none" / "junit.xml")

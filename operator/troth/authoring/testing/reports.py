@@ -37,7 +37,11 @@ def as_text(session: Session, *, colour: bool = False, verbose: bool = False) ->
     for rule in dict.fromkeys(rule for result in session.results for rule in result.unchecked):
         lines.append(f"unchecked: {_plain(rule)}")
     for name, report in session.coverage:
-        lines.append(f"{_plain(name)}: {report.as_text().rstrip()}")
+        words = report.as_text().rstrip()
+        if name in session.caseless and report.percent < 100:
+            none = "none was chosen" if session.deselected else "there are none"
+            words = f"{words.splitlines()[0]}; only the cases in tests/ count, and {none}"
+        lines.append(f"{_plain(name)}: {words}")
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -50,6 +50,8 @@ class Session:
         coverage: the coverage of each Promise's templates; empty when that was not measured.
         problems: a sentence for each Promise that turned out to be unusable when its cases ran. Such a Promise has
             no coverage, and not all of its cases have results.
+        caseless: the names of the Promises of which no case ran, so that nothing counts for their coverage; empty if
+            generated inputs count.
     """
 
     results: tuple[CaseResult, ...]
@@ -57,6 +59,7 @@ class Session:
     deselected: int = 0
     coverage: tuple[tuple[str, CoverageReport], ...] = ()
     problems: tuple[str, ...] = ()
+    caseless: frozenset[str] = frozenset()
 
     @property
     def failed(self) -> list[CaseResult]:
@@ -124,6 +127,11 @@ def run(
         deselected=collected.deselected,
         coverage=_coverage(collected.subjects, done) if options.coverage else (),
         problems=tuple(dict.fromkeys(one.problem for one in done if one.problem)),
+        caseless=frozenset(
+            subject.home.name
+            for subject in collected.subjects
+            if not subject.suites and not options.generated_coverage
+        ),
     )
 
 
