@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -170,8 +171,8 @@ def _once(asked: _Asked) -> int:
             examples=asked.examples,
             seed=asked.seed,
         )
-        found = session.run(collected, options, jobs=asked.jobs or cores(), on_done=_progress(collected.count))
-        _end_progress()
+        with _progress(collected.count) as progress:
+            found = session.run(collected, options, jobs=asked.jobs or cores(), on_done=progress)
         for line in found.problems:
             _say(line)
         if asked.update:
@@ -231,29 +232,25 @@ def _again_and_again(asked: _Asked) -> int:
     return code
 
 
-def _progress(count: int) -> Callable[[Done], None] | None:
-    """A function that shows the progress on a terminal if the run takes long; None elsewhere."""
+@contextlib.contextmanager
+def _progress(count: int) -> Iterator[Callable[[Done], None]]:
+    """Gives a function that shows the progress on a terminal if the run takes long. Its line is cleared at the end."""
     from troth.cli.terminal import is_terminal
 
-    if not is_terminal(sys.stderr):
-        return None
-    start, through = time.monotonic(), 0
+    start, through, is_shown = time.monotonic(), 0, False
 
     def say(done: Done) -> None:
-        nonlocal through
+        nonlocal through, is_shown
         through += len(done.results)
-        if time.monotonic() - start > _QUIET_SECONDS:
+        if is_terminal(sys.stderr) and time.monotonic() - start > _QUIET_SECONDS:
+            is_shown = True
             click.echo(f"\r{through} of {count} cases", nl=False, err=True)
 
-    return say
-
-
-def _end_progress() -> None:
-    """Clears the line that shows the progress."""
-    from troth.cli.terminal import is_terminal
-
-    if is_terminal(sys.stderr):
-        click.echo("\r\x1b[K", nl=False, err=True)
+    try:
+        yield say
+    finally:
+        if is_shown:
+            click.echo("\r\x1b[K", nl=False, err=True)
 
 
 def _say(what: str) -> None:
