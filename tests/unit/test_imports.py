@@ -10,7 +10,7 @@ import pytest
 
 from tests.documents import ROOT
 
-OURS = frozenset({"troth", "tests"})
+OURS = frozenset({"image", "troth", "tests"})
 # An import that may have a private name. Few files have one, and only those are parsed, which takes ten times as long.
 MAYBE = re.compile(
     r"""\bimport\b(?:[^\n(\\]|\\\n)*(?:\((?:[^)#]|\#[^\n]*+)*)?(?<!\w)_(?!_)
