@@ -85,9 +85,8 @@ bench: $(READY) programs ## Measure this machine against the targets
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 .PHONY: image
-image: ## Build the container image (needs Docker)
-	@command -v docker >/dev/null || { echo "make image needs docker: https://docs.docker.com/get-docker" >&2; exit 1; }
-	docker build --tag $(IMAGE) .
+image: $(READY) ## The container image, as an archive in dist/: with Docker or buildah, or on Debian and Ubuntu without
+	@$(BIN)/python -m image build --reference $(IMAGE) $(ARGS)
 
 .PHONY: kind
 kind: image $(READY) ## A kind cluster with the chart installed (needs Docker and kind)
