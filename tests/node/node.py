@@ -71,10 +71,16 @@ class Node:
         """
         archive = write_archive(folder / "images.tar", images)
         try:
-            done = subprocess.run(
-                [*self.import_images, str(archive)], capture_output=True, check=False, timeout=300
-            )
+            self.load_archive(archive)
         finally:
             archive.unlink()
+
+    def load_archive(self, archive: Path) -> None:
+        """Give it the images of an archive, as `docker save` or OCI has it.
+
+        Raises:
+            CommandFailed: it does not take them.
+        """
+        done = subprocess.run([*self.import_images, str(archive)], capture_output=True, check=False, timeout=300)
         if done.returncode != 0:
             raise CommandFailed("importing images", done.returncode, done.stderr.decode(errors="replace"))
