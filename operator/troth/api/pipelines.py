@@ -110,6 +110,11 @@ Pipeline = JinjaPipeline | ContainerPipeline
 """One step of a workflow."""
 
 
+def has_containers(pipelines: Sequence[Pipeline]) -> bool:
+    """Whether one of the pipelines is one of containers."""
+    return any(isinstance(pipeline, ContainerPipeline) for pipeline in pipelines)
+
+
 def parse_pipelines(
     objs: Sequence[Mapping[str, Any]], field: str, *, action: Action = "configure"
 ) -> tuple[Pipeline, ...]:

@@ -27,6 +27,7 @@ Reason = Literal[
     "RenderCrashed",
     "ContainerFailed",
     "JobFailed",
+    "JobRefused",
 ]
 
 _UNBOUNDED: Final = ("TemplateTimeout", "TemplateTooLarge", "RenderCrashed")

@@ -23,7 +23,7 @@ from troth.api import InvalidObject, Promise, Request, find_condition, reasons
 from troth.api import labels as names
 from troth.api.conditions import READY
 from troth.api.objects import PromiseSpec
-from troth.api.pipelines import Action, JinjaPipeline
+from troth.api.pipelines import Action, JinjaPipeline, Pipeline
 from troth.engine.promises import offers
 from troth.engine.promises.definitions import declared_status
 from troth.engine.rendering.context import RenderContext, render_context
@@ -63,7 +63,7 @@ class BoundPromise:
         return render_context(self.promise, request, version=self.version)
 
 
-ReadPipelines = Callable[[BoundPromise, Action], tuple[JinjaPipeline, ...]]
+ReadPipelines = Callable[[BoundPromise, Action], tuple[Pipeline, ...]]
 """Reads the pipelines of a bound spec; raises InvalidObject."""
 
 
@@ -124,7 +124,7 @@ class Leaving:
     """
 
     bound: BoundPromise
-    pipelines: tuple[JinjaPipeline, ...]
+    pipelines: tuple[Pipeline, ...]
     failure: str = ""
     stalled: bool = False
 
@@ -146,8 +146,13 @@ class Renders:
     """
 
     bound: BoundPromise
-    pipelines: tuple[JinjaPipeline, ...]
+    pipelines: tuple[Pipeline, ...]
     declared_status: Mapping[str, Any]
+
+    @property
+    def templates(self) -> tuple[JinjaPipeline, ...]:
+        """Its pipelines of templates: all of them, unless containers can be run."""
+        return tuple(pipeline for pipeline in self.pipelines if isinstance(pipeline, JinjaPipeline))
 
     @property
     def selectors(self) -> Mapping[str, str]:
@@ -172,24 +177,39 @@ def bind_promise(promise: Promise, request: Request) -> BoundPromise:
     return BoundPromise(promise, promise.spec, version, f"{meta.uid}/{meta.generation}/{version}")
 
 
-def read_pipelines(bound: BoundPromise, action: Action) -> tuple[JinjaPipeline, ...]:
-    """Returns the configure or the delete pipelines of a request. Raises InvalidObject."""
+def read_pipelines(bound: BoundPromise, action: Action, *, runs_containers: bool = False) -> tuple[Pipeline, ...]:
+    """Returns the configure or the delete pipelines of a request.
+
+    Args:
+        bound: the spec that the request is bound to.
+        action: which of them.
+        runs_containers: whether pipelines of containers can be run. That is never so when a request is deleted.
+
+    Raises:
+        InvalidObject: one of them is invalid or cannot be run.
+    """
     workflows = bound.spec.resource_workflows
     chosen = workflows.configure if action == "configure" else workflows.delete
-    return offers.read_pipelines(chosen, f"spec.workflows.resource.{action}", action=action)
+    return offers.read_pipelines(
+        chosen,
+        f"spec.workflows.resource.{action}",
+        action=action,
+        runs_containers=runs_containers and action == "configure",
+    )
 
 
 class PipelineMemory:
     """Reads the pipelines of each revision only once."""
 
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, Action], tuple[JinjaPipeline, ...]] = {}
+    def __init__(self, *, runs_containers: bool = False) -> None:
+        self._runs_containers = runs_containers
+        self._known: dict[tuple[str, Action], tuple[Pipeline, ...]] = {}
 
-    def read(self, bound: BoundPromise, action: Action) -> tuple[JinjaPipeline, ...]:
+    def read(self, bound: BoundPromise, action: Action) -> tuple[Pipeline, ...]:
         """Returns the same as `read_pipelines`."""
         found = self._known.get((bound.revision, action))
         if found is None:
-            found = read_pipelines(bound, action)
+            found = read_pipelines(bound, action, runs_containers=self._runs_containers)
             if len(self._known) > _MOST_REMEMBERED:
                 self._known.clear()
             self._known[bound.revision, action] = found

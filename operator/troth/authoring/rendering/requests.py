@@ -153,7 +153,7 @@ class Requests:
         found = judge_request(self._available, view, api_version=self._resource.version, read=self._pipelines.read)
         if not isinstance(found, Renders):
             raise HomeError(self.home.file, found.why)
-        return self._judge(admitted, found, render(found.pipelines, found.bound.context(view)))
+        return self._judge(admitted, found, render(found.templates, found.bound.context(view)))
 
     def _judge(self, admitted: Rendering, found: Renders, outcomes: Sequence[Outcome]) -> Rendering:
         served = admitted.request

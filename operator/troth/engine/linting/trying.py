@@ -46,7 +46,7 @@ class Trial:
         found = judge_request(self._promise, view, api_version=self._api_version, read=self._pipelines.read)
         if not isinstance(found, Renders):
             return Tried(refused=found.why)
-        outcomes = self._render(found.pipelines, found.bound.context(view))
+        outcomes = self._render(found.templates, found.bound.context(view))
         output = found.judge(outcomes)
         files = [
             (outcome.pipeline, file)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from troth.api import InvalidObject, Promise, Resource
+from troth.api.container_pipelines import ContainerPipeline
 from troth.api.objects import Object
-from troth.api.pipelines import JINJA_PIPELINE, Action, JinjaPipeline, check_built, parse_pipelines
+from troth.api.pipelines import JINJA_PIPELINE, Action, JinjaPipeline, Pipeline, check_built, parse_pipelines
 from troth.api.resources import TROTH_API_VERSION
 from troth.api.typed import require_map, require_text
 from troth.engine.promises.definitions import build_definition, declared_status, request_resource
@@ -27,10 +28,11 @@ class Offer:
     Attributes:
         definition: the CustomResourceDefinition to install; None without an API.
         resource: where its requests live; None without an API.
-        resource_configure: the pipelines that carry out a request.
+        resource_configure: the pipelines of templates that carry out a request.
         resource_delete: the pipelines that run when a request is deleted.
         promise_configure: the Promise's own pipelines.
         promise_delete: the pipelines that run when the Promise is deleted.
+        containers: the pipelines of containers that carry out a request; there are none unless these can be run.
     """
 
     definition: Mapping[str, Any] | None
@@ -39,6 +41,7 @@ class Offer:
     resource_delete: tuple[JinjaPipeline, ...]
     promise_configure: tuple[JinjaPipeline, ...]
     promise_delete: tuple[JinjaPipeline, ...]
+    containers: tuple[ContainerPipeline, ...] = ()
 
     @property
     def status(self) -> Mapping[str, Any]:
@@ -49,48 +52,72 @@ class Offer:
 
     @property
     def pipelines(self) -> tuple[JinjaPipeline, ...]:
-        """All pipelines, in the order of the spec."""
+        """All pipelines of templates, in the order of the spec."""
         return (*self.resource_configure, *self.resource_delete, *self.promise_configure, *self.promise_delete)
 
 
-def read_offer(promise: Promise) -> Offer:
+def read_offer(promise: Promise, *, runs_containers: bool = False) -> Offer:
     """Reads the whole spec of a Promise.
+
+    Args:
+        promise: the Promise.
+        runs_containers: whether pipelines of containers can be run for requests.
 
     Raises:
         InvalidObject: something in it cannot be carried out; the error names the field and the remedy.
     """
     spec = promise.spec
     resource, own = spec.resource_workflows, spec.promise_workflows
-    configure = read_pipelines(resource.configure, "spec.workflows.resource.configure", action="configure")
+    mixed = read_pipelines(
+        resource.configure,
+        "spec.workflows.resource.configure",
+        action="configure",
+        runs_containers=runs_containers,
+    )
+    configure = tuple(pipeline for pipeline in mixed if isinstance(pipeline, JinjaPipeline))
     definition = build_definition(promise.name, spec.api, derived_fields(configure)) if spec.api else None
     offer = Offer(
         definition=definition,
         resource=request_resource(definition) if definition else None,
         resource_configure=configure,
-        resource_delete=read_pipelines(resource.delete, "spec.workflows.resource.delete", action="delete"),
-        promise_configure=read_pipelines(own.configure, "spec.workflows.promise.configure", action="configure"),
-        promise_delete=read_pipelines(own.delete, "spec.workflows.promise.delete", action="delete"),
+        resource_delete=read_templates(resource.delete, "spec.workflows.resource.delete", action="delete"),
+        promise_configure=read_templates(own.configure, "spec.workflows.promise.configure", action="configure"),
+        promise_delete=read_templates(own.delete, "spec.workflows.promise.delete", action="delete"),
+        containers=tuple(pipeline for pipeline in mixed if isinstance(pipeline, ContainerPipeline)),
     )
     _check_dependencies(spec.dependencies)
     return offer
 
 
-def read_pipelines(pipelines: Sequence[Object], field: str, *, action: Action) -> tuple[JinjaPipeline, ...]:
-    """Reads the pipelines of one workflow, all of which this release of Troth can run; ``field`` is their path.
+def read_pipelines(
+    pipelines: Sequence[Object], field: str, *, action: Action, runs_containers: bool = False
+) -> tuple[Pipeline, ...]:
+    """Reads the pipelines of one workflow, all of which can be run.
+
+    Args:
+        pipelines: as they were written.
+        field: their path.
+        action: what they are for.
+        runs_containers: whether pipelines of containers can be run in this workflow.
 
     Raises:
-        InvalidObject: a pipeline is invalid, or it is one of containers, which Troth can read and not run yet.
+        InvalidObject: a pipeline is invalid, or it is one of containers, and these cannot be run.
     """
-    found: list[JinjaPipeline] = []
-    for index, pipeline in enumerate(parse_pipelines(pipelines, field, action=action)):
-        if not isinstance(pipeline, JinjaPipeline):
+    found = parse_pipelines(pipelines, field, action=action)
+    for index, pipeline in enumerate(found):
+        if isinstance(pipeline, ContainerPipeline) and not runs_containers:
             raise InvalidObject(
                 f"{field}[{index}].kind",
                 "container pipelines are not supported yet",
                 f"write the pipeline as a {JINJA_PIPELINE} of {TROTH_API_VERSION}",
             )
-        found.append(pipeline)
-    return tuple(found)
+    return found
+
+
+def read_templates(pipelines: Sequence[Object], field: str, *, action: Action) -> tuple[JinjaPipeline, ...]:
+    """Reads the pipelines of a workflow in which containers cannot be run; see `read_pipelines`."""
+    found = read_pipelines(pipelines, field, action=action)
+    return tuple(pipeline for pipeline in found if isinstance(pipeline, JinjaPipeline))
 
 
 def _check_dependencies(dependencies: Sequence[Object]) -> None:

@@ -171,6 +171,7 @@ class PipelineFacts:
         retry_at: when it runs again, in RFC 3339; or empty.
         attempts: how often it has asked to be run again.
         hash: the hash of the specs for which it reached that phase; empty while it has not run.
+        run: the number of its last run in a Job; 0 for a pipeline of templates.
     """
 
     name: str
@@ -179,6 +180,7 @@ class PipelineFacts:
     retry_at: str = ""
     attempts: int = 0
     hash: str = ""
+    run: int = 0
 
 
 @dataclass(frozen=True, slots=True)

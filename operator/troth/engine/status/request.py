@@ -29,7 +29,9 @@ from troth.engine.status.placement import (
 from troth.engine.status.stalled import merge_with_stalled, message_of
 from troth.engine.status.unattended import paused_status, unavailable_status
 
-_OWNED_TROTH: Final = frozenset({"phase", "placements", "components", "failure", "statusKeys", "conditionTypes"})
+_OWNED_TROTH: Final = frozenset(
+    {"phase", "placements", "components", "failure", "statusKeys", "conditionTypes", "runs"}
+)
 PENDING: Final = "Pending"
 _IN_PROGRESS: Final = "Pipelines are still in progress"
 _DONE: Final = WorkflowFacts()
@@ -89,6 +91,7 @@ def request_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str) -> 
             "failure": dict(workflow.failure) or None,
             "statusKeys": keys or None,
             "conditionTypes": condition_types or None,
+            "runs": {pipeline.name: pipeline.run for pipeline in workflow.pipelines if pipeline.run} or None,
         },
     }
 
@@ -361,8 +364,8 @@ def _pipelines(
             "lastTransitionTime": now if moved else past["lastTransitionTime"],
         }
         # An entry from a release that did not write hashes gets one with its next run, so that an update writes
-        # nothing.
-        if pipeline.hash and (moved or past.get("hash") or not same_generation):
+        # nothing. What runs in a Job always has one, because it decides whether the pipeline runs again.
+        if pipeline.hash and (moved or pipeline.run or past.get("hash") or not same_generation):
             entry["hash"] = pipeline.hash
         if pipeline.message:
             entry["message"] = pipeline.message

@@ -16,10 +16,18 @@ from troth.engine.rendering.render import Rendered
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A step that was started and has not ended; ``message`` says what it is waiting for, or is empty."""
+    """A step that was started and has not ended.
+
+    Attributes:
+        pipeline: the name of the pipeline.
+        message: what it is waiting for, or empty.
+        begins: the number of the run that begins now; 0 when it began before. The number has to be in the object's
+            status before anything of the run is made, so the step is observed again as soon as it is written.
+    """
 
     pipeline: str
     message: str = ""
+    begins: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +49,15 @@ class Suspended:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A step that has ended before with the same specs. It is not run again, and its results stay."""
+    """A step that has ended before with the same specs. It is not run again, and its results stay.
+
+    Attributes:
+        pipeline: the name of the pipeline.
+        status: the fields that it has added to the object's status.
+    """
 
     pipeline: str
+    status: Mapping[str, Any] = field(default_factory=dict)
 
 
 StepOutcome = Rendered | Kept | Running | Suspended | Failure

@@ -115,9 +115,7 @@ def judge_outcomes(
                 failure = outcome
             case Running():
                 running = outcome
-            case Kept(pipeline):
-                outputs.append(Output(pipeline, (), {}, None, kept=True))
-            case Suspended() | Rendered():
+            case Kept() | Suspended() | Rendered():
                 judged = _judge(outcome, selectors, source, declared_status)
                 if isinstance(judged, Failure):
                     failure = judged
@@ -147,7 +145,7 @@ def status_left(status: Mapping[str, Any], author: AuthorStatus, *, now: str) ->
 
 
 def _judge(
-    outcome: Rendered | Suspended,
+    outcome: Rendered | Suspended | Kept,
     selectors: Mapping[str, str],
     source: str,
     declared_status: Mapping[str, Any] | None,
@@ -167,6 +165,8 @@ def _judge(
         _check_types(declared_status, said.fields)
     except InvalidObject as error:
         return _as_failure("InvalidStatus", outcome.pipeline, error)
+    if isinstance(outcome, Kept):
+        return Output(outcome.pipeline, (), outcome.status, None, kept=True)
     if isinstance(outcome, Suspended):
         control = Control(True, outcome.message, outcome.retry_after)
         return Output(outcome.pipeline, (), outcome.status, control)
@@ -219,9 +219,10 @@ def workflow_facts(
         elif held is not None:
             fact = PipelineFacts(name, held.phase, message=held.message)
         else:
-            facts.append(PipelineFacts(name, "Pending"))  # it has not run, so it has no hash
+            # It has not run, so it has no hash.
+            facts.append(PipelineFacts(name, "Pending", run=progress.runs.get(name, 0)))
             continue
-        facts.append(replace(fact, hash=progress.hash))
+        facts.append(replace(fact, hash=progress.hash, run=progress.runs.get(name, 0)))
     return WorkflowFacts(
         pipelines=tuple(facts),
         author=run.author,

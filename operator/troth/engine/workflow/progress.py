@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, get_args
 
 import orjson
 
-from troth.api.typed import read_map, read_maps, read_text
+from troth.api.typed import read_map, read_maps, read_text, read_whole
 from troth.engine.status.facts import PipelinePhase
 from troth.engine.workflow.outcomes import Running
 
@@ -64,12 +64,16 @@ class StepRecord:
         phase: the phase that it has reached.
         hash: the hash for which it reached that phase; empty when none was written.
         message: why it is suspended or has failed, or empty.
+        retry_at: when it runs again by itself, in RFC 3339; or empty.
+        run: the number of its last run, which counts up for ever; 0 for a step that has not had any.
     """
 
     name: str
     phase: PipelinePhase
     hash: str = ""
     message: str = ""
+    retry_at: str = ""
+    run: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +84,20 @@ class Progress:
         hash: the hash of the specs that the steps ran for (`workflow_hash`); empty if none is written.
         running: the step that has not ended, or None.
         held: the records, by name, of steps that were not reached this time and whose records stay.
+        runs: the numbers of the last runs of its steps, by name, for steps that have had any.
     """
 
     hash: str = ""
     running: Running | None = None
     held: Mapping[str, StepRecord] = field(default_factory=dict)
+    runs: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_progress(status: Mapping[str, Any], action: str = "configure") -> tuple[StepRecord, ...]:
     """Reads the record of a workflow, in Kratix's layout with a key for each action or in its flat one.
 
-    The flat layout belongs to the configure workflow. An entry without a known phase counts as Pending.
+    The flat layout belongs to the configure workflow. An entry without a known phase counts as Pending. The numbers of
+    runs are in ``status.troth.runs``, because Kratix has no field for them.
 
     Args:
         status: the status of the request or the Promise.
@@ -100,12 +107,15 @@ def read_progress(status: Mapping[str, Any], action: str = "configure") -> tuple
     entries = read_maps(read_map(workflows.get(action)).get("pipelines"))
     if not entries and action == "configure":
         entries = read_maps(workflows.get("pipelines"))
+    runs = read_map(read_map(status.get("troth")).get("runs"))
     return tuple(
         StepRecord(
             name=read_text(entry.get("name")),
             phase=_read_phase(entry.get("phase")),
             hash=read_text(entry.get("hash")),
             message=read_text(entry.get("message")),
+            retry_at=read_text(entry.get("nextRetryAt")),
+            run=read_whole(runs.get(read_text(entry.get("name")))),
         )
         for entry in entries
     )

@@ -36,6 +36,7 @@ from troth.engine.status.promise import promise_status
 from troth.engine.status.request import deletion_status, next_retry, request_status, waiting_status
 from troth.engine.status.requests import is_failing
 from troth.engine.status.store import destination_status, secret_not_found, state_store_status
+from troth.engine.workflow.progress import read_progress
 
 MORNING = "2026-03-01T08:00:00Z"
 NOON = "2026-03-01T12:00:00Z"
@@ -363,6 +364,18 @@ def test_a_request_without_pipelines_is_ready_and_has_no_workflow_condition() ->
     assert reason_of(status, "Ready") == ("True", "Reconciled", "Nothing to write")
     assert find_condition(status["conditions"], "ConfigureWorkflowCompleted") is None
     assert status["workflows"] == 0
+
+
+def test_the_number_of_a_run_and_its_hash_are_recorded_whatever_stood_there_before() -> None:
+    old = {
+        "observedGeneration": 3,
+        "kratix": {
+            "workflows": {"pipelines": [{"name": "instance", "phase": "Running", "lastTransitionTime": "t"}]}
+        },
+    }
+    status = request(asked(WorkflowFacts((PipelineFacts("instance", "Running", hash="h", run=3),))), old)
+    (record,) = read_progress(status)
+    assert (record.phase, record.hash, record.run) == ("Running", "h", 3)
 
 
 def test_a_key_that_the_author_no_longer_writes_goes() -> None:

@@ -76,6 +76,14 @@ def test_a_step_that_is_kept_counts_as_ended_and_produces_nothing_anew() -> None
     assert [phase for _, phase, _, _ in report(found, Progress("h"))] == ["Succeeded"] * 3
 
 
+def test_what_a_kept_step_has_said_stays_and_a_key_of_the_operators_is_refused() -> None:
+    found = judge(Kept("a", {"url": "https://a.example.com"}), Kept("b"))
+    assert found.author.fields == {"url": "https://a.example.com"}
+    refused = judge(Kept("a", {"kratix": {}}), Kept("b"))
+    assert isinstance(refused.failure, Failure)
+    assert (refused.failure.reason, refused.failure.pipeline) == ("InvalidStatus", "a")
+
+
 def test_what_a_suspended_step_may_not_say_is_a_failure() -> None:
     found = judge(Suspended("a", status={"kratix": {}}))
     assert found.failure is not None
