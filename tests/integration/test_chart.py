@@ -38,6 +38,7 @@ EVERYTHING: dict[str, Any] = {
     "kubernetesStore": {
         "rules": [{"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "patch"]}]
     },
+    "containerPipelines": {"enabled": True},
     "serviceAccount": {"name": "platform-operator", "annotations": {"example.com/role": "writer"}},
     "settings": {"logLevel": "debug"},
     "log": {"format": "plain"},
@@ -127,6 +128,27 @@ def test_the_chart_lints_without_a_complaint(helm: Path, values: Mapping[str, An
     assert done.returncode == 0, done.stdout
     assert "[ERROR]" not in done.stdout
     assert "[WARNING]" not in done.stdout
+
+
+def test_jobs_need_no_right_unless_containers_are_switched_on_and_nothing_lets_the_operator_grant_more_than_it_has(
+    helm: Path,
+) -> None:
+    def rules(**values: Any) -> list[dict[str, Any]]:
+        objects = render(helm, {"containerPipelines": values})
+        return [rule for entry in objects if entry["kind"] == "ClusterRole" for rule in entry.get("rules") or ()]
+
+    def image(**values: Any) -> str | None:
+        data = find(render(helm, {"containerPipelines": values}), "ConfigMap")["data"]
+        found: str | None = yaml.safe_load(data["settings"]).get("adapterImage")
+        return found
+
+    assert not [rule for rule in rules() if {"jobs", "pods", "roles"} & set(rule["resources"])]
+    assert image() is None
+    running = rules(enabled=True)
+    assert {"jobs", "pods", "roles", "serviceaccounts"} <= {name for rule in running for name in rule["resources"]}
+    assert not [rule for rule in running if {"escalate", "bind", "impersonate"} & set(rule["verbs"])]
+    deployment = find(render(helm, {"containerPipelines": {"enabled": True}}), "Deployment")
+    assert image(enabled=True) == deployment["spec"]["template"]["spec"]["containers"][0]["image"]
 
 
 def test_the_definitions_are_those_of_crds_and_stay_on_uninstall(helm: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import yaml
 
 from tests.charts import SYSTEM_NAMESPACE, render, rights
 from tests.compounds import components
+from tests.job_player import JobPlayer
 from tests.operators import OperatorProcess
 from tests.platforms import (
     Platform,
     Repository,
     all_files,
+    api_of,
     condition,
     destination,
     git_store,
@@ -25,7 +28,18 @@ from tests.platforms import (
     promise,
 )
 from troth.api import Resource
-from troth.api.resources import DESTINATION, GIT_STATE_STORE, KUBERNETES_STATE_STORE, NAMESPACE, PROMISE, SECRET
+from troth.api.labels import PROMISE_NAME
+from troth.api.resources import (
+    DESTINATION,
+    GIT_STATE_STORE,
+    KUBERNETES_STATE_STORE,
+    NAMESPACE,
+    PROMISE,
+    ROLE,
+    ROLE_BINDING,
+    SECRET,
+    SERVICE_ACCOUNT,
+)
 from troth.authoring.home import load_home
 from troth.dev import AuditLog, ControlPlane
 from troth.dev.git_server import GitServer
@@ -68,13 +82,28 @@ async def platform(
 ) -> AsyncIterator[Platform]:
     """The operator under the chart's service account, with nothing but the chart's rights."""
     values = {"kubernetesStore": {"rules": SAME_CLUSTER}}
+    async with under_rights(control_plane, client, helm, operator, tmp_path, values) as platform:
+        yield platform
+
+
+@asynccontextmanager
+async def under_rights(
+    control_plane: ControlPlane,
+    client: Client,
+    helm: Path,
+    operator: Callable[..., OperatorProcess],
+    stores: Path,
+    values: Mapping[str, Any],
+    *arguments: str,
+) -> AsyncIterator[Platform]:
+    """An operator with the rights that the chart gives with these values, and with these arguments."""
     objects = await asyncio.to_thread(render, helm, values)
     namespaces = [entry for entry in objects if entry["kind"] == "Namespace"]
     text = yaml.safe_dump_all([*namespaces, *rights(objects)])
     await asyncio.to_thread(control_plane.kubectl, "create", "namespace", SYSTEM_NAMESPACE, check=False)
     await asyncio.to_thread(control_plane.kubectl, "apply", "--server-side", "-f", "-", input=text)
     kubeconfig = control_plane.kubeconfig_for(SUBJECT)
-    await asyncio.to_thread(operator, "--local-stores", tmp_path, kubeconfig=kubeconfig)
+    await asyncio.to_thread(operator, "--local-stores", stores, *arguments, kubeconfig=kubeconfig)
     platform = Platform(client)
     yield platform
     await platform.clean()
@@ -193,6 +222,66 @@ async def test_a_promise_whose_api_may_not_be_read_says_which_right_is_missing(
     )
     assert f"{unique}.example.com" in condition(live, "Ready")["message"]
     assert "rbac.requestApis.groups" in condition(live, "Ready")["message"]
+
+
+async def test_containers_run_with_the_rights_that_the_chart_gives_for_them_and_no_other(
+    control_plane: ControlPlane,
+    client: Client,
+    helm: Path,
+    operator: Callable[..., OperatorProcess],
+    unique: str,
+    namespace: str,
+    tmp_path: Path,
+) -> None:
+    audit = AuditLog(control_plane.audit_log, settle=control_plane.settle_audit_log)
+    values = {
+        "containerPipelines": {"enabled": True},
+        "rbac": {"requestApis": {"groups": [f"{unique}.example.com"]}},
+    }
+    image = ("--adapter-image", "registry.example.com/troth:1")
+    asking = [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]
+    async with (
+        under_rights(control_plane, client, helm, operator, tmp_path, values, *image) as platform,
+        JobPlayer(control_plane, client, namespace, tmp_path / "pods") as player,
+    ):
+        repository = await asyncio.to_thread(Repository, tmp_path / "files.git")
+        await platform.make(GIT_STATE_STORE, git_store(unique, str(repository.path)))
+        await platform.make(DESTINATION, destination(unique, store=unique, labels={"for": unique}))
+        found = promise(unique)
+        pipeline: dict[str, Any] = {
+            "apiVersion": "platform.kratix.io/v1alpha1",
+            "kind": "Pipeline",
+            "metadata": {"name": "instance"},
+            "spec": {
+                "containers": [
+                    {
+                        "name": "one",
+                        "image": "a:1",
+                        "command": ["sh", "-c", "echo 'kind: A' > /kratix/output/a.yaml"],
+                    }
+                ]
+            },
+        }
+        found["spec"]["workflows"]["resource"]["configure"] = [pipeline]
+        await platform.publish(found)
+        await platform.ask(unique, "cache", namespace)
+        await platform.ready(unique, "cache", namespace)
+        assert refused(audit) == []
+        pipeline["spec"]["rbac"] = {"permissions": asking}
+        await platform.publish(found)
+        live = await platform.wait(
+            api_of(unique),
+            "cache",
+            lambda live: "attempting to grant RBAC permissions" in condition(live, "Ready").get("message", ""),
+            namespace=namespace,
+        )
+        assert live["status"]["troth"]["failure"]["reason"] == "JobRefused"
+        assert len(player.ran) == 1
+        await platform.delete(PROMISE, unique)
+        await platform.gone(PROMISE, unique, within=30)
+        for resource in (ROLE, ROLE_BINDING, SERVICE_ACCOUNT):
+            left = (await client.list(resource, namespace, label_selector=f"{PROMISE_NAME}={unique}")).items
+            assert left == [], f"{resource.plural} of the Promise"
 
 
 def load(path: Path) -> dict[str, Any]:

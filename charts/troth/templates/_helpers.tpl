@@ -49,5 +49,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- /* What the chart knows, under what the person who installs it says. */ -}}
 {{- define "troth.settings" -}}
 {{- $known := dict "systemNamespace" .Release.Namespace "workspace" "/workspace" -}}
+{{- if .Values.containerPipelines.enabled -}}
+{{- $_ := set $known "adapterImage" (include "troth.image" .) -}}
+{{- end -}}
 {{- toYaml (merge (deepCopy .Values.settings) $known) -}}
 {{- end -}}

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from troth.api import InvalidObject
+from troth.api.container_pipelines import ContainerPipeline
 from troth.api.objects import read_metadata
 from troth.api.pipelines import JinjaPipeline
 from troth.api.resources import DESTINATION, NAMESPACE, PROMISE, WORK, WORK_PLACEMENT
@@ -33,6 +34,7 @@ from troth.app.seal_key import NoSealKey, load_seal_key
 from troth.app.secret_kubeconfig import read_kubeconfig
 from troth.app.settings import Settings
 from troth.app.web import ProbeServer, listening_address
+from troth.controllers.container_runner import ContainerRunner
 from troth.controllers.contents import Contents
 from troth.controllers.destination import DestinationReconciler
 from troth.controllers.informers import Informers
@@ -44,12 +46,13 @@ from troth.controllers.runner import Runner
 from troth.controllers.settling import Settling
 from troth.controllers.slots import Slots
 from troth.controllers.state_store import StateStoreReconciler
-from troth.controllers.steps import JinjaRunner
+from troth.controllers.steps import JinjaRunner, Runners
 from troth.controllers.stores import OpenStores
 from troth.controllers.work import WorkReconciler
 from troth.controllers.workflow import Workflows
 from troth.controllers.workflow_works import Works
 from troth.controllers.writes import Writes
+from troth.engine.jobs.runs import PodSettings
 from troth.engine.placement.seals import Seals
 from troth.engine.promises.reach import Reach, read_namespaces
 from troth.engine.rendering.limits import Limits
@@ -114,6 +117,7 @@ class Operator:
             on_refusal=self._refused,
             seals=self._seals,
             system_namespace=settings.system_namespace,
+            runs_containers=bool(settings.adapter_image),
         )
         self._informers = informers
         limits = Limits(seconds=settings.render_timeout, memory_bytes=settings.render_memory * MIB)
@@ -172,10 +176,16 @@ class Operator:
     # ---- parts
 
     def _runner(self, platform: Platform) -> Runner:
-        workflows = Workflows(platform, {JinjaPipeline: JinjaRunner(platform)})
-        works = Works(platform)
-        requests = RequestReconciler(platform, workflows, works)
-        promises = PromiseReconciler(platform, workflows, works)
+        settings, works = self._settings, Works(platform)
+        runs_containers = bool(settings.adapter_image)
+        pods = PodSettings(settings.adapter_image, pull_secret=settings.adapter_pull_secret)
+        runners: Runners = {
+            JinjaPipeline: JinjaRunner(platform),
+            ContainerPipeline: ContainerRunner(platform, works, pods),
+        }
+        workflows = Workflows(platform, runners)
+        requests = RequestReconciler(platform, workflows, works, runs_containers=runs_containers)
+        promises = PromiseReconciler(platform, workflows, works, runs_containers=runs_containers)
         self._stack.push_async_callback(promises.close)
         self._stores = StateStoreReconciler(platform)
         reconcilers = {

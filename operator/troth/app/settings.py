@@ -73,6 +73,12 @@ class Settings:
     contents_cache: int = setting(
         64, "Memory for contents of files between their render and their commit.", unit="MiB"
     )
+    adapter_image: str = setting(
+        "",
+        "Image of Troth for the pods of container pipelines, such as registry.example.com/troth:1.0; "
+        "empty: container pipelines are refused.",
+    )
+    adapter_pull_secret: str = setting("", "Name of the Secret with which those pods pull that image.")
     workspace: str = setting(
         "", "Folder for clones of Git repositories; empty: one of this user among the temporary files."
     )

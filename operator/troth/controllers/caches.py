@@ -38,6 +38,7 @@ BY_UNWRITTEN: Final = "unwritten"
 BY_REQUIREMENT: Final = "requirement"
 BY_STORE: Final = "store"
 BY_CLAIM: Final = "claim"
+BY_JOB: Final = "job"
 
 T = TypeVar("T", bound=HasMetadata)
 

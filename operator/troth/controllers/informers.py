@@ -16,7 +16,7 @@ from troth.api.objects import Request
 from troth.controllers import triggers
 from troth.controllers.caches import Caches
 from troth.controllers.differences import readiness
-from troth.controllers.kinds import Kind, fixed_kinds, request_kind
+from troth.controllers.kinds import Kind, fixed_kinds, pipeline_kinds, request_kind
 from troth.controllers.request_apis import RequestApis
 from troth.controllers.triggers import Change, queue_all
 from troth.engine.placement.seals import Seals
@@ -40,6 +40,7 @@ class Informers:
         relist_interval: float,
         seals: Seals,
         system_namespace: str,
+        runs_containers: bool = False,
         on_unreadable: Callable[[Mapping[str, Any], InvalidObject], None] | None = None,
         refusal_limit: float | None = None,
         on_refusal: Callable[[LastingRefusal], None] = lambda _: None,
@@ -53,6 +54,7 @@ class Informers:
             relist_interval: seconds between the lists that make up for anything missed.
             seals: recognises what the operator wrote itself.
             system_namespace: the namespace with the Works of Promises.
+            runs_containers: whether the Jobs and Pods of container pipelines are followed.
             on_unreadable: called with an object of any kind that cannot be read as a view, and the reason.
             refusal_limit: for how many seconds the API server may refuse an indispensable kind; None means for ever.
             on_refusal: called when it has refused for longer. The kind is not followed any more then.
@@ -70,7 +72,7 @@ class Informers:
             make_informer=self._make_request_informer, listed=self._requests_listed, ended=self._api_ended
         )
         self.caches = Caches(seals, system_namespace, self._request_apis)
-        self._kinds = fixed_kinds(seals, self.caches.digests)
+        self._kinds = (*fixed_kinds(seals, self.caches.digests), *(pipeline_kinds() if runs_containers else ()))
         for kind in self._kinds:
             self.caches.informers[kind.resource.name] = self._make_informer(kind)
 

@@ -23,6 +23,8 @@ from troth.api.objects import (
 from troth.api.resources import (
     CUSTOM_RESOURCE_DEFINITION,
     DESTINATION,
+    JOB,
+    POD,
     PROMISE,
     WORK,
     WORK_PLACEMENT,
@@ -32,6 +34,7 @@ from troth.controllers import triggers
 from troth.controllers.caches import (
     BY_CLAIM,
     BY_DESTINATION,
+    BY_JOB,
     BY_OWNER,
     BY_PROMISE,
     BY_REQUIREMENT,
@@ -41,6 +44,7 @@ from troth.controllers.caches import (
     Caches,
 )
 from troth.controllers.differences import failing, was_ever_written
+from troth.controllers.job_views import follow_job, follow_pod
 from troth.controllers.owners import (
     claim_of_owner,
     claims_of,
@@ -134,6 +138,29 @@ def fixed_kinds(seals: Seals, digests: ContentDigests) -> tuple[Kind[Any], ...]:
                 BY_CLAIM: lambda work: () if work.sealed_for else [claim_of_owner(work)],
             },
             is_heavy=digests.is_heavy,
+        ),
+    )
+
+
+def pipeline_kinds() -> tuple[Kind[Any], ...]:
+    """The kinds that are followed as well where pipelines of containers can be run: their Jobs and Pods."""
+    selector = f"{names.MANAGED_BY}={names.MANAGED_BY_KRATIX}"
+    return (
+        Kind(
+            JOB,
+            follow_job,
+            triggers.job_changed,
+            {BY_OWNER: lambda job: [job.owner]},
+            label_selector=selector,
+            has_ready=False,
+        ),
+        Kind(
+            POD,
+            follow_pod,
+            triggers.pod_changed,
+            {BY_JOB: lambda pod: [f"{pod.metadata.namespace}/{pod.job}"] if pod.job else ()},
+            label_selector=selector,
+            has_ready=False,
         ),
     )
 

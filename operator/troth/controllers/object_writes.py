@@ -66,8 +66,17 @@ async def patch_object(
     return answer
 
 
-async def delete_object(platform: Platform, informer: Informer[Any], resource: Resource, meta: ObjectMeta) -> None:
+async def delete_object(
+    platform: Platform,
+    informer: Informer[Any],
+    resource: Resource,
+    meta: ObjectMeta,
+    *,
+    propagation: str = "Background",
+) -> None:
     """Starts the deletion of an object, unless it has begun, or the object is gone.
+
+    ``propagation`` is Kubernetes' word: with ``Foreground`` the object is there as long as one is that it owns.
 
     Raises:
         Conflict: another object has its name now, or the API server could not delete it at this moment. The API
@@ -76,7 +85,9 @@ async def delete_object(platform: Platform, informer: Informer[Any], resource: R
     if meta.deleting:
         return
     try:
-        answer = await platform.client.delete(resource, meta.name, meta.namespace, uid=meta.uid)
+        answer = await platform.client.delete(
+            resource, meta.name, meta.namespace, uid=meta.uid, propagation=propagation
+        )
     except NotFound:
         return
     informer.observe(answer)  # which passes over a Status: that is the answer when no finalizer holds the object

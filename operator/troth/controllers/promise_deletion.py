@@ -15,9 +15,18 @@ from typing import Final
 from troth.api import Key, find_condition, reasons
 from troth.api import labels as names
 from troth.api.conditions import READY
-from troth.api.objects import Promise, Request
+from troth.api.objects import Promise, Request, read_metadata
 from troth.api.pipelines import Pipeline
-from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, PROMISE
+from troth.api.resources import (
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    CUSTOM_RESOURCE_DEFINITION,
+    JOB,
+    PROMISE,
+    ROLE,
+    ROLE_BINDING,
+    SERVICE_ACCOUNT,
+)
 from troth.controllers.caches import BY_PROMISE
 from troth.controllers.object_writes import delete_object, take_finalizers_off
 from troth.controllers.obstacles import after_refusal
@@ -26,12 +35,13 @@ from troth.controllers.result import DONE, After, Result, Retry, Terminal
 from troth.controllers.steps import Workflow
 from troth.controllers.workflow import Workflows
 from troth.controllers.workflow_works import WorkOwner, Works
+from troth.engine.jobs.runs import label_value
 from troth.engine.promises.definitions import request_resource
 from troth.engine.rendering.render import render_context
 from troth.engine.status.promise import promise_deletion_status
 from troth.engine.status.request import deletion_status
 from troth.engine.workflow.progress import workflow_hash
-from troth.kube import PRIORITY_DEPENDENT, Conflict, Forbidden, Invalid
+from troth.kube import PRIORITY_DEPENDENT, Conflict, Forbidden, Invalid, NotFound
 
 OURS = frozenset(
     {
@@ -97,6 +107,7 @@ class PromiseDeletion:
         if waiting := await self._remove_definitions(promise):
             return await self._wait(key, promise, waiting)
         try:
+            await self._remove_accounts(promise)
             await take_finalizers_off(
                 self._platform, self._platform.caches.promises, PROMISE, key, promise.metadata, OURS
             )
@@ -155,6 +166,21 @@ class PromiseDeletion:
                 self._platform, self._platform.caches.definitions, CUSTOM_RESOURCE_DEFINITION, live.metadata
             )
         return f"the API {left[0].metadata.name} to be deleted" if left else ""
+
+    async def _remove_accounts(self, promise: Promise) -> None:
+        """Deletes the accounts of its container pipelines and their roles, which its requests have left for others.
+
+        An account that a pipeline names may be somebody else's. It does not have the label of a version, and stays.
+        """
+        if JOB.name not in self._platform.caches.informers:
+            return
+        client = self._platform.client
+        selector = f"{names.PROMISE_NAME}={label_value(promise.name)},{names.PROMISE_VERSION}"
+        for resource in (ROLE_BINDING, CLUSTER_ROLE_BINDING, ROLE, CLUSTER_ROLE, SERVICE_ACCOUNT):
+            for obj in (await client.list(resource, label_selector=selector)).items:
+                meta = read_metadata(obj)
+                with contextlib.suppress(NotFound):
+                    await client.delete(resource, meta.name, meta.namespace, uid=meta.uid)
 
     async def _wait(self, key: Key, promise: Promise, waiting_for: str) -> Result:
         await self._report(key, promise, waiting_for)

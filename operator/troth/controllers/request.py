@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from troth.api import Key
 from troth.api import labels as names
 from troth.api.objects import Promise, Request
+from troth.api.pipelines import has_containers
 from troth.controllers.components import Components
 from troth.controllers.live_request import LiveRequest
 from troth.controllers.obstacles import after_refusal, why_refused
@@ -22,9 +23,9 @@ from troth.controllers.platform import Platform
 from troth.controllers.request_deletion import RequestDeletion
 from troth.controllers.request_reports import RequestReports
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
-from troth.controllers.steps import Workflow
+from troth.controllers.steps import Subject, Workflow
 from troth.controllers.turn_waiting import Overtaken
-from troth.controllers.workflow import Workflows, after_run
+from troth.controllers.workflow import Run, Workflows, after_run
 from troth.controllers.workflow_works import NameTaken, WorkOwner, Works, keep_or_make_again
 from troth.engine.judgement import (
     SOURCE,
@@ -37,6 +38,7 @@ from troth.engine.judgement import (
     Waiting,
     judge_request,
 )
+from troth.engine.workflow.outputs import is_suspended
 from troth.engine.workflow.progress import spec_hash, workflow_hash
 from troth.kube import REFUSALS, Conflict, Forbidden, Invalid, TooLarge
 
@@ -52,14 +54,16 @@ FINALIZERS = (names.WORK_CLEANUP, names.WORKFLOWS_CLEANUP, names.DELETE_WORKFLOW
 class RequestReconciler:
     """Renders requests and keeps their Works."""
 
-    def __init__(self, platform: Platform, workflows: Workflows, works: Works) -> None:
+    def __init__(
+        self, platform: Platform, workflows: Workflows, works: Works, *, runs_containers: bool = False
+    ) -> None:
         self._platform = platform
         self._workflows = workflows
         self._works = works
         components = Components(platform)
         self._reports = RequestReports(platform, works, components)
         self._deletion = RequestDeletion(platform, workflows, works, components, self._reports)
-        self._pipelines = PipelineMemory()
+        self._pipelines = PipelineMemory(runs_containers=runs_containers)
 
     async def reconcile(self, key: Key) -> Result:
         """Makes the Works and the status of one request what the request and its Promise say."""
@@ -106,7 +110,7 @@ class RequestReconciler:
 
     async def _configure(self, live: LiveRequest, found: Renders) -> Result:
         try:
-            live = await self._claim(live)
+            live = await self._claim(live, keeps_wishes=has_containers(found.pipelines))
             workflow = await self._workflow(live, found)
         except Conflict:
             return Retry("the request changed while it was being reconciled")
@@ -131,6 +135,11 @@ class RequestReconciler:
             await self._reports.refused(live, "NameTaken", str(error))
             return Retry(str(error), longest=_NAME_TAKEN_AGAIN)
         reported = await self._reports.carried_out(live, found.bound.version, owner, run)
+        if reported and has_containers(found.pipelines):
+            try:
+                await self._take_wishes_off(live, workflow, run)
+            except Conflict:
+                return Retry("the request changed while it was being reconciled")
         if (follows := after_run(run)) is not None:
             return follows
         if self._reports.obstacles(owner, run):
@@ -153,7 +162,35 @@ class RequestReconciler:
             selectors=bound.spec.destination_selectors,
             declared_status=bound.declared_status(live.api.resource.version),
             attendant=_Attendant(self._platform, self._reports, live, bound.promise),
+            subject=Subject(
+                resource=live.api.resource,
+                uid=live.metadata.uid,
+                promise=bound.promise.name,
+                version=bound.version,
+                pipeline_namespace=bound.spec.pipeline_namespace,
+                labels=live.metadata.labels,
+                annotations=live.metadata.annotations,
+            ),
+            from_start=has_containers(found.pipelines) and names.MANUAL_RECONCILIATION in live.metadata.labels,
         )
+
+    async def _take_wishes_off(self, live: LiveRequest, workflow: Workflow, run: Run) -> None:
+        """Takes the labels off that asked for a run, or for a stop, once the status says what became of that.
+
+        Until then they stay, so that a wish is not lost with the operator. While a Job runs, the label of a suspended
+        workflow stays in any case, because its Pod may have just set it.
+        """
+        begins = run.progress.running is not None and run.progress.running.begins > 0
+        ended = run.progress.running is None and run.failure is None
+        suspended = any(is_suspended(output.control) for output in run.outputs)
+        labels: dict[str, str | None] = {}
+        if workflow.from_start:
+            labels[names.MANUAL_RECONCILIATION] = None
+        if names.WORKFLOW_SUSPENDED in live.metadata.labels and (begins or (ended and not suspended)):
+            labels[names.WORKFLOW_SUSPENDED] = None
+        if labels:
+            now = live.reread()
+            await self._set_metadata(now, now.metadata.finalizers, labels)
 
     async def _wait(self, live: LiveRequest, found: Waiting) -> Result:
         """Leaves what was carried out as it is, and reports what the newer version of the request waits for."""
@@ -173,14 +210,17 @@ class RequestReconciler:
             await self._set_metadata(live, live.metadata.finalizers, {names.PROMISE_NAME: live.api.promise})
         return live.reread()
 
-    async def _claim(self, live: LiveRequest) -> LiveRequest:
-        """Puts our finalizers and the Promise's label on the request, before the first effect."""
+    async def _claim(self, live: LiveRequest, *, keeps_wishes: bool) -> LiveRequest:
+        """Puts our finalizers and the Promise's label on the request, before the first effect.
+
+        The label that asks for a new run is taken off, unless ``keeps_wishes``: templates run in any case.
+        """
         meta = live.metadata
         missing = [name for name in FINALIZERS if name not in meta.finalizers]
         labels: dict[str, str | None] = {}
         if meta.labels.get(names.PROMISE_NAME) != live.api.promise:
             labels[names.PROMISE_NAME] = live.api.promise
-        if names.MANUAL_RECONCILIATION in meta.labels:
+        if names.MANUAL_RECONCILIATION in meta.labels and not keeps_wishes:
             self._workflows.forget(live.key)
             labels[names.MANUAL_RECONCILIATION] = None
         if not missing and not labels:

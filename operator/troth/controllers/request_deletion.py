@@ -1,6 +1,6 @@
 """The deletion of a request, in Kratix's order (kratix-compatibility.md#deleting-a-request).
 
-The order is: delete pipelines, Works, components, finalizers. The deletion can be resumed at any point because it
+The order is: delete pipelines, Jobs, Works, components, finalizers. The deletion can be resumed at any point because it
 keeps no state of its own: each pass looks at what still exists and does the next step, so a crash between two steps
 does no harm.
 """
@@ -12,10 +12,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from troth.api import Key, reasons
 from troth.api import labels as names
 from troth.api.objects import Promise, Work
+from troth.api.resources import JOB
 from troth.controllers.caches import BY_OWNER, BY_WORK
 from troth.controllers.components import Components
+from troth.controllers.job_views import Job, jobs_of
 from troth.controllers.live_request import LiveRequest
-from troth.controllers.object_writes import take_finalizers_off
+from troth.controllers.object_writes import delete_object, take_finalizers_off
 from troth.controllers.obstacles import after_refusal
 from troth.controllers.owners import owner_index
 from troth.controllers.platform import Platform
@@ -83,6 +85,19 @@ class RequestDeletion:
             blocked = await self._run_pipelines(live, found, workflow)
             if blocked is not None:
                 return blocked
+        if jobs := jobs_of(self._platform.caches, owner.promise, live.key):
+            # Before the Works, since a Pod that still runs would write its Work again.
+            for job in jobs:
+                await delete_object(
+                    self._platform,
+                    self._platform.caches.of(JOB, Job),
+                    JOB,
+                    job.metadata,
+                    propagation="Foreground",
+                )
+            if left_over := jobs_of(self._platform.caches, owner.promise, live.key):
+                named = ", ".join(sorted(job.metadata.name for job in left_over))
+                return await self._wait(live, f"the Jobs of its pipelines to be removed ({named})")
         if left := await self._works.remove_all(owner):
             return await self._wait(live, self._waiting_for(left))
         if components := self._components.remaining(live.key, live.parent, live.status):

@@ -123,7 +123,7 @@ class RequestReports:
             generation=live.metadata.generation,
             promise_version=version,
             workflow=workflow,
-            works=(*self._works.facts(owner), *self.obstacles(owner, run)),
+            works=(*self._works.facts(owner), *self.obstacles(owner, run), *self._lost(owner, run)),
             components=components,
             former=self._works.former_pipelines(owner),
         )
@@ -133,6 +133,10 @@ class RequestReports:
     def obstacles(self, owner: WorkOwner, run: Run) -> tuple[WorkFacts, ...]:
         """The Works of a request that cannot be made yet."""
         return self._works.obstacles(owner, names.WORK_TYPE_RESOURCE, run.pipelines)
+
+    def _lost(self, owner: WorkOwner, run: Run) -> tuple[WorkFacts, ...]:
+        kept = [output.pipeline for output in run.outputs if output.kept]
+        return self._works.lost(owner, names.WORK_TYPE_RESOURCE, kept)
 
     async def deleting(
         self,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from troth.api import Key
+from troth.api import Key, Resource
 from troth.api.pipelines import Action, JinjaPipeline, Pipeline
 from troth.controllers.platform import Platform
 from troth.controllers.turn_waiting import Attendant, render_in_turn
@@ -33,6 +33,29 @@ PipelineT = TypeVar("PipelineT", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
+class Subject:
+    """The request for which a workflow of containers runs.
+
+    Attributes:
+        resource: its kind.
+        uid: of the request.
+        promise: the name of its Promise.
+        version: the version of that Promise.
+        pipeline_namespace: the namespace that the Promise names for its pipelines; empty for the request's own.
+        labels: of the request.
+        annotations: of the request.
+    """
+
+    resource: Resource
+    uid: str
+    promise: str
+    version: str
+    pipeline_namespace: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Workflow:
     """One workflow of one object, with everything that its steps may need.
 
@@ -48,6 +71,8 @@ class Workflow:
         selectors: the Promise's destination selectors.
         declared_status: what the API declares about the status of its requests.
         attendant: is told when the workflow has to wait long for its turn.
+        subject: what containers run for; None where there are only templates.
+        from_start: whether somebody asked that all steps run again.
     """
 
     key: Key
@@ -61,6 +86,8 @@ class Workflow:
     selectors: Mapping[str, str] = field(default_factory=dict)
     declared_status: Mapping[str, Any] | None = None
     attendant: Attendant | None = None
+    subject: Subject | None = None
+    from_start: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -129,7 +156,7 @@ async def run_steps(workflow: Workflow, runners: Runners, *, now: str) -> tuple[
         Step(pipeline.name, workflow.hash, runners[type(pipeline)].repeatable) for pipeline in workflow.pipelines
     ]
     recorded = read_progress(workflow.status, workflow.action)
-    actions = dict(zip(workflow.names, plan_steps(steps, recorded), strict=True))
+    actions = dict(zip(workflow.names, plan_steps(steps, recorded, from_start=workflow.from_start), strict=True))
     outcomes: list[StepOutcome] = []
     output = _judge(workflow, outcomes)
     for kind, group in groupby(workflow.pipelines, key=type):
@@ -140,7 +167,11 @@ async def run_steps(workflow: Workflow, runners: Runners, *, now: str) -> tuple[
             outcomes += found
             output = _judge(workflow, outcomes)
             rest = rest[len(found) :]
-    return output, Progress(workflow.hash, output.running, held_records(steps, recorded))
+    runs = {record.name: record.run for record in recorded if record.run}
+    if output.running is not None and output.running.begins:
+        runs[output.running.pipeline] = output.running.begins
+    held = held_records(steps, recorded, from_start=workflow.from_start)
+    return output, Progress(workflow.hash, output.running, held, runs)
 
 
 def _judge(workflow: Workflow, outcomes: Sequence[StepOutcome]) -> WorkflowOutput:

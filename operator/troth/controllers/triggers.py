@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from troth.api import Key, Resource
+from troth.api import labels as names
 from troth.api.objects import Destination, ObjectMeta, Promise, Request, StateStore, Work, WorkPlacement
-from troth.api.resources import DESTINATION, PROMISE, WORK, WORK_PLACEMENT
+from troth.api.resources import DESTINATION, JOB, PROMISE, WORK, WORK_PLACEMENT
 from troth.api.store_kinds import StoreRef
 from troth.controllers.caches import (
     BY_DESTINATION,
@@ -42,6 +43,7 @@ from troth.controllers.differences import (
     rewritten,
     told_differs,
 )
+from troth.controllers.job_views import Job, Pod
 from troth.controllers.owners import may_be_works, promise_of
 from troth.controllers.request_apis import BY_FAILING
 from troth.controllers.stores import place_of
@@ -223,6 +225,27 @@ def definition_changed(change: Change[Definition], caches: Caches) -> Iterator[T
                 yield _promise(promise.name)
 
 
+def job_changed(change: Change[Job], caches: Caches) -> Iterator[Trigger]:
+    """The object for which the Job runs, when anything has changed that its outcome depends on."""
+    old, new = change.old, change.new
+    if old and new and (old.state, old.metadata.uid) == (new.state, new.metadata.uid):
+        return
+    job = new or old
+    if job and change.listed and not change.ours:
+        yield from _owner_of_job(job, caches)
+
+
+def pod_changed(change: Change[Pod], caches: Caches) -> Iterator[Trigger]:
+    """The object for which the Job of the Pod runs."""
+    old, new = change.old, change.new
+    pod = new or old
+    if pod is None or not change.listed or (old and new and old.state == new.state):
+        return
+    job = caches.of(JOB, Job).get(change.key.namespace, pod.job)
+    if job:
+        yield from _owner_of_job(job, caches)
+
+
 def status_changed_by_others(change: Change[Any]) -> Iterator[Trigger]:
     """The object itself, after a moment, when somebody else has written its status."""
     if change.old and change.new and not change.ours and change.old.status != change.new.status:
@@ -274,6 +297,16 @@ def owner_of(work: Work, caches: Caches) -> Iterator[Trigger]:
     owner = caches.owner_key(work)
     if owner:
         yield Trigger(owner)
+
+
+def _owner_of_job(job: Job, caches: Caches) -> Iterator[Trigger]:
+    api = caches.request_apis.of_promise(job.metadata.labels.get(names.PROMISE_NAME, ""))
+    annotations = job.metadata.annotations
+    if api and annotations.get(names.JOB_RESOURCE_KIND) == api.resource.kind:
+        namespace, name = (
+            annotations.get(each, "") for each in (names.JOB_RESOURCE_NAMESPACE, names.JOB_RESOURCE_NAME)
+        )
+        yield Trigger(Key(api.resource.name, namespace, name), PRIORITY_CHANGE)
 
 
 def works_of(placement: WorkPlacement, caches: Caches) -> Iterator[Trigger]:

@@ -217,7 +217,9 @@ def after_run(run: Run) -> Result | None:
 
 
 def _wait_for(step: Running) -> Result:
-    """The result while a step is running. Its runner queues the owner when the step has changed."""
+    """The result while a step is running. A change of its Job queues the owner."""
+    if step.begins:
+        return After(0.0, f"its pipeline {step.pipeline} begins")
     return Waits(f"its pipeline {step.pipeline} is running")
 
 

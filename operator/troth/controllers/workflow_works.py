@@ -9,12 +9,14 @@ that.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from troth.api import TrothError
 from troth.api import labels as names
+from troth.api.naming import group_id
 from troth.api.objects import ObjectMeta, Work, WorkloadGroup
 from troth.api.resources import WORK
 from troth.controllers.caches import BY_CLAIM, BY_OWNER, BY_WORK
@@ -25,11 +27,13 @@ from troth.controllers.owners import claim_to, work_owner
 from troth.controllers.placement_state import placement_facts
 from troth.controllers.platform import Platform
 from troth.controllers.workflow import Run
+from troth.engine.placement.file_paths import path_problem
 from troth.engine.placement.seals import WORK_LABELS
 from troth.engine.placement.work import work_name as compute_work_name
 from troth.engine.status.facts import WorkFacts
 from troth.engine.status.placement import read_placement, read_work
 from troth.engine.workflow.outputs import is_suspended
+from troth.kube import NotFound
 
 Made = TypeVar("Made")
 
@@ -160,6 +164,58 @@ class Works:
             work,
             (placement_facts(self._platform, each) for each in placements if not is_leaving(work, each)),
         )
+
+    def lost(self, owner: WorkOwner, work_type: str, pipelines: Sequence[str]) -> tuple[WorkFacts, ...]:
+        """The Works of steps that were kept, and whose output is not there any more as the operator sealed it."""
+        sealed = {work.metadata.labels.get(names.PIPELINE_NAME) for work in self.of(owner) if not is_retired(work)}
+        return tuple(
+            WorkFacts(
+                work_name(owner, {names.WORK_TYPE: work_type, names.PIPELINE_NAME: pipeline}),
+                namespace=owner.work_namespace,
+                scheduled=False,
+                obstacle=_LOST.format(pipeline),
+            )
+            for pipeline in pipelines
+            if pipeline not in sealed
+        )
+
+    async def take_over(self, owner: WorkOwner, work_type: str, pipeline: str) -> str:
+        """Seals the Work that the Pod of a pipeline wrote, as it is. Returns what is wrong with it, or nothing.
+
+        The Pod does not have the key, so its Work is not acted on until then. It is read from the API server, and only
+        the version that was read is sealed. Nothing in it is believed but its files and its groups: its name, its
+        namespace and its labels have to be those that are computed, and the paths of its files such as a pipeline may
+        write. The container of an author has the rights of the Pod, and may have written anything.
+
+        Raises:
+            Conflict: somebody has changed it since it was read.
+        """
+        labels = {**owner.labels, names.WORK_TYPE: work_type, names.PIPELINE_NAME: pipeline}
+        candidates = [*self.of(owner), *self.to_take_over(owner)]
+        known = self._find(owner, work_type, pipeline, [work for work in candidates if work.type == work_type])
+        name = known.metadata.name if known else work_name(owner, labels)
+        caches = self._platform.caches
+        try:
+            answer = await self._platform.client.get(WORK, name, owner.work_namespace)
+        except NotFound:
+            return f"its containers ended well, but the Work {owner.work_namespace}/{name} does not exist"
+        work = await asyncio.to_thread(caches.seals.read_work, answer, caches.digests)
+        if problem := _why_not_the_pods(work, owner, labels):
+            return f"the Work {owner.work_namespace}/{name} {problem}"
+        if work.sealed_for == owner.uid and names.RETIRED not in work.metadata.labels:
+            caches.works.observe(answer)
+            return ""
+        wanted = replace(work, metadata=replace(work.metadata, labels=labels, annotations={}))
+        patch = {"metadata": self._marks(owner, wanted, work)}
+        answer = await self._platform.client.merge_patch(
+            WORK,
+            name,
+            patch,
+            namespace=owner.work_namespace,
+            resource_version=work.metadata.resource_version,
+        )
+        caches.works.observe(answer)
+        return ""
 
     def obstacles(self, owner: WorkOwner, work_type: str, pipelines: Sequence[str]) -> tuple[WorkFacts, ...]:
         """The Works that cannot be created yet, since Works of the same names are still being deleted."""
@@ -360,6 +416,32 @@ async def keep_or_make_again(
         made = await make_again()
         await keep(made)
     return made
+
+
+_LOST = (
+    "what the pipeline {0} wrote was removed or edited by somebody else; set the label "
+    f"{names.MANUAL_RECONCILIATION}=true on the request to run its pipelines again"
+)
+
+
+def _why_not_the_pods(work: Work, owner: WorkOwner, labels: Mapping[str, str]) -> str:
+    """Why a Work cannot be what the Pod of a pipeline wrote for an owner, as the end of a sentence; or nothing."""
+    have = {name: value for name, value in _labels(work).items() if name != names.RETIRED}
+    if have != labels or (work.promise_name, work.resource_name) != (owner.promise, owner.name):
+        return "has the labels or the owner of something else"
+    if work.metadata.deleting:
+        return "is being deleted"
+    if len({group.id for group in work.groups}) < len(work.groups):
+        return "has two groups for one directory"
+    for group in work.groups:
+        if group.id != group_id(group.directory):
+            return f"has the group {group.id!r}, which is not that of the directory {group.directory!r}"
+        for file in group.workloads:
+            if problem := path_problem(file.filepath):
+                return f"has the file {file.filepath!r}, whose path {problem}"
+            if not file.blob:
+                return f"has the file {file.filepath!r}, whose content cannot be read"
+    return ""
 
 
 def _labels(work: Work) -> dict[str, str]:

@@ -116,3 +116,21 @@ def test_a_step_that_was_started_is_observed_after_a_restart() -> None:
     assert slow.asked[0][1] == ["keep", "observe", "run"]
     assert output.running == Running("c")
     assert set(progress.held) == {"a", "b"}
+
+
+class Beginning(Runner):
+    """Begins the seventh run of each step."""
+
+    async def run(self, steps: Sequence[Any], visit: Visit) -> Sequence[StepOutcome]:
+        del visit
+        return [Running(steps[0].name, begins=7)]
+
+
+def test_the_number_of_a_run_that_begins_replaces_the_recorded_one_and_those_of_others_stay() -> None:
+    status = recorded(a="Succeeded", b="Pending")
+    status["troth"] = {"runs": {"a": 3, "b": 6}}
+    slow = Runner(repeatable=False, done=frozenset({"a"}))
+    _, progress = run([containers("a"), containers("b")], Runner(repeatable=True), slow, status)
+    assert progress.runs == {"a": 3, "b": 6}
+    _, progress = run([containers("b")], Runner(repeatable=True), Beginning(repeatable=False), status)
+    assert progress.runs["b"] == 7

@@ -16,13 +16,15 @@ from troth.api.resources import (
     CUSTOM_RESOURCE_DEFINITION,
     DESTINATION,
     GIT_STATE_STORE,
+    JOB,
+    POD,
     PROMISE,
     WORK,
     WORK_PLACEMENT,
 )
 from troth.controllers import triggers
 from troth.controllers.informers import Informers
-from troth.controllers.kinds import Kind, fixed_kinds, request_kind
+from troth.controllers.kinds import Kind, fixed_kinds, pipeline_kinds, request_kind
 from troth.controllers.triggers import Change, Trigger
 from troth.engine.placement.seals import Seals
 from troth.engine.placement.work import ContentDigests, read_work, read_work_placement
@@ -72,10 +74,11 @@ class World:
             relist_interval=3600,
             seals=self.seals,
             system_namespace=SYSTEM,
+            runs_containers=True,
         )
         self.caches = self.informers.caches
         self.kinds: dict[str, Kind[Any]] = {
-            kind.resource.name: kind for kind in fixed_kinds(self.seals, ContentDigests())
+            kind.resource.name: kind for kind in (*fixed_kinds(self.seals, ContentDigests()), *pipeline_kinds())
         }
         self.kinds[REDIS.name] = request_kind(REDIS)
         self._version = 100
@@ -171,6 +174,23 @@ def work(name: str, *, request: str, namespace: str = "team") -> Object:
     return with_metadata(
         made(name, namespace, spec={"promiseName": "redis", "resourceName": request}), labels=labels
     )
+
+
+def job(
+    name: str, *, request: str = "cache", promise: str = "redis", status: Mapping[str, Any] | None = None
+) -> Object:
+    annotations = {
+        names.JOB_RESOURCE_KIND: REDIS.kind,
+        names.JOB_RESOURCE_NAMESPACE: "team",
+        names.JOB_RESOURCE_NAME: request,
+    }
+    labels = {names.PROMISE_NAME: promise}
+    return with_metadata(made(name, "team", status=status or {}), labels=labels, annotations=annotations)
+
+
+def pod(name: str, *, of_job: str, phase: str) -> Object:
+    owners = [{"kind": "Job", "name": of_job, "uid": f"uid-{of_job}"}]
+    return with_metadata(made(name, "team", status={"phase": phase}), ownerReferences=owners)
 
 
 def placement(name: str, *, of_work: str, destination: str = "prod") -> Object:
@@ -449,3 +469,23 @@ async def test_a_parent_is_told_when_the_api_of_its_components_comes_and_when_it
     assert parent in await world.queued()
     world.caches.request_apis.follow("site", site, REDISES)
     assert await world.queued() == {key(PROMISE, "site")}
+
+
+async def test_a_job_that_ends_or_goes_queues_the_request_for_which_it_runs(world: World) -> None:
+    await world.serve_redises()
+    ended = {"conditions": [{"type": "Complete", "status": "True"}]}
+    cache = {Trigger(Key(REDIS.name, "team", "cache"), PRIORITY_CHANGE)}
+    assert world.change(JOB, job("j"), job("j", status=ended)) == cache
+    assert world.change(JOB, job("j"), None) == cache
+    assert world.change(JOB, job("j"), with_metadata(job("j"), resourceVersion="7")) == set()
+    assert world.change(JOB, None, job("j"), ours=True) == set()
+    assert world.change(JOB, None, job("j", promise="somebody-elses")) == set()
+
+
+async def test_a_pod_queues_the_request_of_its_job_when_something_happens_to_it(world: World) -> None:
+    await world.serve_redises()
+    pending, failed = (pod("p", of_job="j", phase=phase) for phase in ("Pending", "Failed"))
+    assert world.change(POD, pending, failed) == set(), "its Job is not known"
+    world.put(JOB, job("j"))
+    assert world.change(POD, pending, failed) == {Trigger(Key(REDIS.name, "team", "cache"), PRIORITY_CHANGE)}
+    assert world.change(POD, pending, pending) == set()

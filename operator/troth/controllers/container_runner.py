@@ -1,0 +1,260 @@
+"""Runs pipelines of containers: each in a Job of its own, one after another.
+
+A run is recorded before anything of it is made. The step is Running in the object's status, with the number of the run,
+and only then are the ServiceAccount, its roles, the ConfigMap and the Job applied. The name of the Job follows from
+that number, so an operator that was killed between any two writes finds the Job again or applies the same one, and a
+pipeline never runs twice for one record. Once a step has ended, the status alone says so, and Jobs may be deleted.
+
+What the Pod wrote becomes part of the request when its Job has ended: its Work is sealed (`Works.take_over`), and what
+it said is read from the request's status, both live, since the caches may be behind the Job's.
+
+Rejected: *a run that begins within the reconciliation that decides it* (a crash before its record is written would be
+followed by a second Job); *the Job as the record* (whoever deletes old Jobs would have everything run again).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+from troth.api import labels as names
+from troth.api.container_pipelines import ContainerPipeline
+from troth.api.objects import Selector
+from troth.api.resources import JOB, SERVICE_ACCOUNT
+from troth.api.statuses import read_own
+from troth.api.step_reports import read_step_report, reported_status
+from troth.api.typed import read_map, read_text, read_whole
+from troth.controllers.job_views import Job, jobs_of, pods_of
+from troth.controllers.object_writes import delete_object
+from troth.controllers.owners import owner_index
+from troth.controllers.platform import Platform
+from troth.controllers.steps import Subject, Visit, Workflow
+from troth.controllers.workflow_works import WorkOwner, Works
+from troth.engine.failure import Failure, Reason
+from troth.engine.jobs.access import Placed, may_write_account
+from troth.engine.jobs.objects import make_objects
+from troth.engine.jobs.observation import ContainerEnd
+from troth.engine.jobs.outcome import JobRunning, JobSucceeded, judge_job, step_outcome
+from troth.engine.jobs.planning import find_spare_jobs, plan_jobs
+from troth.engine.jobs.runs import PipelineRun, PodSettings, job_name
+from troth.engine.rendering.durations import parse_duration
+from troth.engine.status.request import parse_time
+from troth.engine.workflow.outcomes import Kept, Running, StepOutcome, Suspended
+from troth.engine.workflow.progress import StepRecord, read_progress
+from troth.kube import REFUSALS, NotFound
+
+_REFUSED_AGAIN: Final = 60.0
+_JOBS_KEPT: Final = 5  # of each pipeline, as in Kratix
+_MOST_SEEN: Final = 5_000
+_REASONS: Final[Mapping[str, Reason]] = {
+    "ContainerFailed": "ContainerFailed",
+    "JobRefused": "JobRefused",
+    "InvalidStatus": "InvalidStatus",
+}
+
+
+class ContainerRunner:
+    """Runs pipelines of containers for requests."""
+
+    repeatable: ClassVar[bool] = False
+
+    def __init__(self, platform: Platform, works: Works, settings: PodSettings) -> None:
+        self._platform = platform
+        self._works = works
+        self._settings = settings
+        self._seen: dict[str, ContainerEnd] = {}
+
+    async def run(self, steps: Sequence[ContainerPipeline], visit: Visit) -> Sequence[StepOutcome]:
+        """The outcome of the first pipeline: the next one begins when it has ended."""
+        step, workflow = steps[0], visit.workflow
+        subject = workflow.subject
+        if subject is None:
+            raise ValueError(f"{workflow.key}: its containers do not have anything to run for")
+        recorded = {record.name: record for record in read_progress(workflow.status, workflow.action)}
+        record = recorded.get(step.name, StepRecord(step.name, "Pending"))
+        match visit.actions[step.name]:
+            case "run":
+                return [self._begin(step, workflow, subject, record)]
+            case "observe":
+                return [await self._observe(step, workflow, subject, record)]
+            case "keep":
+                report = read_step_report(workflow.status, workflow.action, step.name)
+                return [Kept(step.name, reported_status(workflow.status, report))]
+            case "stay":
+                return [await self._stay(step, workflow, subject, record)]
+
+    def _begin(
+        self, step: ContainerPipeline, workflow: Workflow, subject: Subject, record: StepRecord
+    ) -> StepOutcome:
+        """Takes the next number. A Job may have a higher one than the status, if the pipeline was away meanwhile."""
+        jobs = jobs_of(self._platform.caches, subject.promise, workflow.key)
+        return Running(step.name, begins=1 + max([record.run, *(job.state.attempt for job in jobs)]))
+
+    async def _observe(
+        self, step: ContainerPipeline, workflow: Workflow, subject: Subject, record: StepRecord
+    ) -> StepOutcome:
+        """Finds out how far a run is, and starts it if nothing of it is there."""
+        run = _run_of(step, workflow, subject, max(record.run, 1))
+        name = job_name(run)
+        jobs = {job.metadata.name: job for job in jobs_of(self._platform.caches, subject.promise, workflow.key)}
+        plan = plan_jobs([job.state for job in jobs.values()], workflow.hash)
+        superseded = [
+            job.metadata.name for job in jobs.values() if job.state.is_running and job.metadata.name != name
+        ]
+        for each in dict.fromkeys([*plan.delete, *superseded]):
+            await self._delete(jobs[each])
+        job = jobs.get(name)
+        if job is not None and not job.metadata.deleting:
+            return await self._judge(run, job, workflow, subject)
+        jobs = {job.metadata.name: job for job in jobs_of(self._platform.caches, subject.promise, workflow.key)}
+        plan = plan_jobs([job.state for job in jobs.values()], workflow.hash)
+        if plan.waits_for:
+            return Running(step.name, f"the Job {plan.waits_for} of an earlier run is being removed")
+        return await self._start(run, workflow, subject)
+
+    async def _start(self, run: PipelineRun, workflow: Workflow, subject: Subject) -> StepOutcome:
+        """Applies everything that a run needs, the Job last."""
+        objects = make_objects(run, self._settings)
+        refused = objects.account
+        try:
+            account = await self._find(objects.account)
+            for placed in objects.in_order:
+                if placed is objects.account and not may_write_account(run, account):
+                    continue
+                refused = placed
+                answer = await self._platform.client.apply(*placed)
+        except REFUSALS as error:
+            resource, obj = refused
+            message = f"the API server refuses the {resource.kind} {obj['metadata']['name']}: {error.message}"
+            return Failure("JobRefused", message, again=_REFUSED_AGAIN).within(run.pipeline.name)
+        jobs = self._platform.caches.of(JOB, Job)
+        jobs.observe(answer)
+        job = jobs.get(run.namespace, job_name(run))
+        return Running(run.pipeline.name) if job is None else await self._judge(run, job, workflow, subject)
+
+    async def _find(self, placed: Placed) -> dict[str, Any] | None:
+        meta = placed[1]["metadata"]
+        try:
+            return await self._platform.client.get(SERVICE_ACCOUNT, meta["name"], meta["namespace"])
+        except NotFound:
+            return None
+
+    async def _judge(self, run: PipelineRun, job: Job, workflow: Workflow, subject: Subject) -> StepOutcome:
+        uid = job.metadata.uid
+        outcome = judge_job(job.state, pods_of(self._platform.caches, job), seen=self._seen.get(uid))
+        if isinstance(outcome, JobRunning):
+            if outcome.failure is not None:
+                self._remember(uid, outcome.failure)
+            return step_outcome(run.pipeline.name, outcome)
+        self._seen.pop(uid, None)
+        await self._prune(workflow, subject)
+        if isinstance(outcome, JobSucceeded):
+            return await self._finish(run, workflow, subject)
+        return step_outcome(run.pipeline.name, outcome)
+
+    async def _finish(self, run: PipelineRun, workflow: Workflow, subject: Subject) -> StepOutcome:
+        """Takes over what a run left: its Work, and what it said in the status and asked of its workflow."""
+        key, pipeline = workflow.key, run.pipeline.name
+        live = await self._platform.client.get(subject.resource, key.name, key.namespace)
+        api = self._platform.caches.request_apis.get(key.kind)
+        if api is not None:
+            api.informer.observe(live)
+        status = read_map(live.get("status"))
+        report = read_step_report(status, workflow.action, pipeline)
+        said = reported_status(status, report)
+        if report.suspend or report.retry_after:
+            return Suspended(pipeline, report.message, _seconds(report.retry_after), said)
+        if problem := await self._works.take_over(_owner(workflow, subject), run.type, pipeline):
+            return Failure("JobFailed", problem).within(pipeline)
+        return Kept(pipeline, said)
+
+    async def _stay(
+        self, step: ContainerPipeline, workflow: Workflow, subject: Subject, record: StepRecord
+    ) -> StepOutcome:
+        """What a step that failed or is suspended has said, unless it is time for another run."""
+        if record.phase == "Failed":
+            failure = _recorded_failure(workflow, record)
+            if failure.reason == "JobRefused":  # the API server may accept it now
+                return await self._observe(step, workflow, subject, record)
+            return failure
+        report = read_step_report(workflow.status, workflow.action, step.name)
+        left = None
+        if report.retry_after and record.retry_at:
+            left = parse_time(record.retry_at).timestamp() - self._platform.clock()
+        if names.WORKFLOW_SUSPENDED not in subject.labels or (left is not None and left <= 0):
+            return self._begin(step, workflow, subject, record)
+        return Suspended(step.name, record.message, left, reported_status(workflow.status, report))
+
+    async def _prune(self, workflow: Workflow, subject: Subject) -> None:
+        """Deletes the Jobs that are too many, so that the newest of each pipeline are left for people to look at."""
+        jobs = {job.metadata.name: job for job in jobs_of(self._platform.caches, subject.promise, workflow.key)}
+        for name in find_spare_jobs([job.state for job in jobs.values()], _JOBS_KEPT):
+            await self._delete(jobs[name])
+
+    async def _delete(self, job: Job) -> None:
+        informer = self._platform.caches.of(JOB, Job)
+        await delete_object(self._platform, informer, JOB, job.metadata, propagation="Foreground")
+
+    def _remember(self, uid: str, failure: ContainerEnd) -> None:
+        """Remembers how a container failed, since the Job controller removes the Pod of a Job that has failed."""
+        if uid not in self._seen and len(self._seen) >= _MOST_SEEN:
+            self._seen.pop(next(iter(self._seen)))
+        self._seen[uid] = failure
+
+
+def _run_of(step: ContainerPipeline, workflow: Workflow, subject: Subject, attempt: int) -> PipelineRun:
+    key, selectors = workflow.key, workflow.selectors
+    traces = (names.TRACE_PARENT, names.TRACE_STATE)
+    return PipelineRun(
+        pipeline=step,
+        type="resource",
+        action=workflow.action,
+        promise=subject.promise,
+        version=subject.version,
+        resource=subject.resource,
+        name=key.name,
+        uid=subject.uid,
+        object_namespace=key.namespace,
+        namespace=subject.pipeline_namespace or key.namespace,
+        hash=workflow.hash,
+        attempt=attempt,
+        separate=bool(subject.pipeline_namespace),
+        last=workflow.names[-1] == step.name,
+        selectors=(Selector(selectors, "promise"),) if selectors else (),
+        trace={name: subject.annotations[name] for name in traces if name in subject.annotations},
+    )
+
+
+def _owner(workflow: Workflow, subject: Subject) -> WorkOwner:
+    key = workflow.key
+    return WorkOwner(
+        promise=subject.promise,
+        name=key.name,
+        namespace=key.namespace,
+        work_namespace=subject.pipeline_namespace or key.namespace,
+        index=owner_index(subject.promise, key.namespace, key.name),
+        uid=subject.uid,
+    )
+
+
+def _recorded_failure(workflow: Workflow, record: StepRecord) -> Failure:
+    """The failure that the status has recorded for a step."""
+    said = read_map(read_own(workflow.status).fields.get("failure"))
+    if said.get("pipeline") != record.name:
+        return Failure("JobFailed", record.message.removeprefix(f"{record.name}: ")).within(record.name)
+    container = read_text(said.get("container"))
+    return Failure(
+        _REASONS.get(read_text(said.get("reason")), "JobFailed"),
+        read_text(said.get("message")),
+        container=container,
+        exit_code=read_whole(said.get("exitCode")) if container else None,
+        log=read_text(said.get("log")),
+    ).within(record.name)
+
+
+def _seconds(duration: str) -> float | None:
+    """How long to wait before the next run; None when nobody asked for one, or it cannot be read."""
+    try:
+        return parse_duration(duration) if duration else None
+    except ValueError:
+        return None

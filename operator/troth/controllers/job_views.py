@@ -1,0 +1,90 @@
+"""The Jobs of container pipelines, as far as the operator follows them: what is kept of each, and whose it is.
+
+Only what an outcome depends on is kept of a Job and a Pod (`troth.engine.jobs.observation`), since a cluster may have
+thousands of them. A Job says in its annotations for which object it runs; a Pod says of which Job it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from troth.api import Key
+from troth.api import labels as names
+from troth.api.objects import ObjectMeta, read_metadata
+from troth.api.resources import JOB, POD
+from troth.api.typed import read_map, read_maps, read_text
+from troth.controllers.caches import BY_JOB, BY_OWNER, Caches
+from troth.controllers.owners import owner_index
+from troth.engine.jobs.observation import JobState, PodState, read_job, read_pod
+from troth.engine.jobs.runs import label_value
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A Job of a pipeline.
+
+    Attributes:
+        metadata: its metadata.
+        state: what an outcome depends on.
+    """
+
+    metadata: ObjectMeta
+    state: JobState
+
+    @property
+    def owner(self) -> str:
+        """The index value of the object for which it runs (`jobs_of`)."""
+        labels, annotations = self.metadata.labels, self.metadata.annotations
+        return owner_index(
+            labels.get(names.PROMISE_NAME, ""),
+            annotations.get(names.JOB_RESOURCE_NAMESPACE, ""),
+            annotations.get(names.JOB_RESOURCE_NAME, ""),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A Pod of a Job.
+
+    Attributes:
+        metadata: its metadata.
+        state: what an outcome depends on.
+        job: the name of its Job, which is in the same namespace.
+    """
+
+    metadata: ObjectMeta
+    state: PodState
+    job: str
+
+
+def follow_job(obj: Mapping[str, Any]) -> Job:
+    """Returns what is kept of a Job."""
+    return Job(read_metadata(obj), read_job(obj))
+
+
+def follow_pod(obj: Mapping[str, Any]) -> Pod:
+    """Returns what is kept of a Pod."""
+    owners = read_maps(read_map(obj.get("metadata")).get("ownerReferences"))
+    job = next((read_text(owner.get("name")) for owner in owners if owner.get("kind") == JOB.kind), "")
+    return Pod(read_metadata(obj), read_pod(obj), job)
+
+
+def jobs_of(caches: Caches, promise: str, key: Key) -> list[Job]:
+    """Returns the Jobs that configure a request of a Promise. There are none where Jobs are not followed."""
+    if JOB.name not in caches.informers:
+        return []
+    index = owner_index(label_value(promise), key.namespace, key.name)
+    return [
+        job
+        for job in caches.of(JOB, Job).by_index(BY_OWNER, index)
+        if job.metadata.labels.get(names.WORKFLOW_TYPE) == "resource"
+        and job.metadata.labels.get(names.WORKFLOW_ACTION) == "configure"
+    ]
+
+
+def pods_of(caches: Caches, job: Job) -> list[PodState]:
+    """Returns the Pods of a Job."""
+    pods = caches.of(POD, Pod).by_index(BY_JOB, f"{job.metadata.namespace}/{job.metadata.name}")
+    return [pod.state for pod in pods if job.metadata.uid in pod.metadata.owner_uids]
