@@ -173,5 +173,5 @@ def test_a_failure_ends_the_command_with_1_and_the_end_of_the_operators_log(
     monkeypatch.setattr(Stage, "operator_log", "pushing was refused")
     result = CliRunner().invoke(main, ["demo"])
     assert result.exit_code == 1
-    assert "Error: waited 30 s in vain for a commit" in result.output
+    assert "troth demo: waited 30 s in vain for a commit" in result.output
     assert "The operator said last:\npushing was refused" in result.output
