@@ -52,7 +52,8 @@ def run_tasks(
 ) -> list[Done]:
     """Runs all tasks, and returns their results in the order of the tasks.
 
-    When a task finds that its Promise cannot be used, its result says so, and the Promise's other tasks are left out.
+    When a task finds that its Promise cannot be used, its result says so. The Promise's other tasks are left out, and
+    those that run at that moment are ended.
 
     Args:
         runner: runs the tasks in each process.
@@ -103,6 +104,7 @@ def _spread(runner: Runner, tasks: Sequence[Task], jobs: int) -> Iterator[Done]:
     waiting = list(reversed(tasks))
     processes = []
     pipes: list[Connection] = []
+    running: dict[Connection, Task] = {}
     try:
         for _ in range(jobs):
             here, there = context.Pipe()
@@ -116,18 +118,24 @@ def _spread(runner: Runner, tasks: Sequence[Task], jobs: int) -> Iterator[Done]:
             there.close()
             processes.append(process)
             pipes.append(here)
-            here.send(waiting.pop())
-        busy = set(pipes)
-        while busy:
-            for ready in connection.wait(list(busy)):
+            running[here] = waiting.pop()
+            here.send(running[here])
+        while running:
+            for ready in connection.wait(list(running)):
                 pipe = cast("Connection", ready)
+                if pipe not in running:  # it was given up for the answer of another
+                    continue
                 answer = _receive(pipe)
+                del running[pipe]
                 if answer.problem:
-                    waiting = [task for task in waiting if task.subject != answer.task.subject]
+                    subject = answer.task.subject
+                    waiting = [task for task in waiting if task.subject != subject]
+                    for other in [each for each, task in running.items() if task.subject == subject]:
+                        del running[other]
+                        processes[pipes.index(other)].kill()  # its task may take as long as the one that failed
                 if waiting:
-                    pipe.send(waiting.pop())
-                else:
-                    busy.discard(pipe)
+                    running[pipe] = waiting.pop()
+                    pipe.send(running[pipe])
                 yield answer
     finally:
         for pipe in pipes:
