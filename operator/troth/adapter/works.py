@@ -14,7 +14,7 @@ from troth.adapter.errors import Unusable
 from troth.api import labels as names
 from troth.api.resources import WORK
 from troth.api.typed import read_map, read_texts
-from troth.engine.placement.work import GroupContent, Packed, pack_content
+from troth.engine.placement.work import GroupContent, Packed, pack_content, work_group
 from troth.engine.placement.work import work_name as compute_work_name
 
 MOST_PACKED: Final = 3 * 1024 * 1024
@@ -125,19 +125,14 @@ def make_work(run: PipelineRun, groups: Sequence[GroupContent]) -> dict[str, Any
             "promiseName": run.promise,
             "resourceName": run.resource,
             "workloadGroups": [
-                {
-                    "id": group.id,
-                    "directory": group.directory,
-                    "destinationSelectors": [
-                        {"matchLabels": dict(selector.match_labels), "source": selector.source}
-                        for selector in group.selectors
-                    ],
-                    "workloads": [
-                        {"filepath": path, "content": file.encoded}
+                work_group(
+                    group,
+                    (
+                        (path, file.encoded)
                         for path, file in sorted(group.files.items())
                         if isinstance(file, Packed)
-                    ],
-                }
+                    ),
+                )
                 for group in groups
             ],
         },

@@ -29,6 +29,7 @@ from troth.controllers.platform import Platform
 from troth.controllers.workflow import Run
 from troth.engine.placement.file_paths import path_problem
 from troth.engine.placement.seals import WORK_LABELS
+from troth.engine.placement.work import work_group
 from troth.engine.placement.work import work_name as compute_work_name
 from troth.engine.status.facts import WorkFacts
 from troth.engine.status.placement import read_placement, read_work
@@ -326,18 +327,7 @@ class Works:
             "promiseName": owner.promise,
             "resourceName": owner.name,
             "workloadGroups": [
-                {
-                    "id": group.id,
-                    "directory": group.directory,
-                    "destinationSelectors": [
-                        {"matchLabels": dict(selector.match_labels), "source": selector.source}
-                        for selector in group.selectors
-                    ],
-                    "workloads": [
-                        {"filepath": workload.filepath, "content": self._content(workload.blob)}
-                        for workload in group.workloads
-                    ],
-                }
+                work_group(group, ((each.filepath, self._content(each.blob)) for each in group.workloads))
                 for group in groups
             ],
         }

@@ -301,6 +301,18 @@ def read_work(obj: Mapping[str, Any], digest: Digest = digest_content) -> Work:
     )
 
 
+def work_group(group: WorkloadGroup | GroupContent, contents: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Returns a group as the spec of a Work has it; ``contents`` are its paths, each with an encoded content."""
+    return {
+        "id": group.id,
+        "directory": group.directory,
+        "destinationSelectors": [
+            {"matchLabels": dict(selector.match_labels), "source": selector.source} for selector in group.selectors
+        ],
+        "workloads": [{"filepath": path, "content": encoded} for path, encoded in contents],
+    }
+
+
 def read_work_placement(obj: Mapping[str, Any], digest: Digest = digest_content) -> WorkPlacement:
     """Returns the view of a WorkPlacement, with blob ids in place of contents."""
     spec = read_map(obj.get("spec"))
