@@ -102,7 +102,7 @@ def see_containers(obj: Any) -> None:
 
 def see_job(obj: Any) -> None:
     job, pod = read_job(obj), read_pod(POD)
-    plan_jobs([job], "h", anew=True), find_spare_jobs([job], 0)
+    plan_jobs([job], "j"), find_spare_jobs([job], 0)
     orjson.dumps([repr(step_outcome("p", judge_job(job, [pod]))), repr(step_outcome("p", judge_job(job, ())))])
 
 

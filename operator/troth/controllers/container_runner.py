@@ -25,7 +25,7 @@ from troth.api.statuses import read_own
 from troth.api.step_reports import read_step_report, reported_status
 from troth.api.typed import read_map, read_text, read_whole
 from troth.controllers.job_views import Job, jobs_of, pods_of
-from troth.controllers.object_writes import delete_object
+from troth.controllers.object_writes import delete_job
 from troth.controllers.owners import owner_index
 from troth.controllers.platform import Platform
 from troth.controllers.steps import Subject, Visit, Workflow
@@ -97,17 +97,12 @@ class ContainerRunner:
         run = _run_of(step, workflow, subject, max(record.run, 1))
         name = job_name(run)
         jobs = {job.metadata.name: job for job in jobs_of(self._platform.caches, subject.promise, workflow.key)}
-        plan = plan_jobs([job.state for job in jobs.values()], workflow.hash)
-        superseded = [
-            job.metadata.name for job in jobs.values() if job.state.is_running and job.metadata.name != name
-        ]
-        for each in dict.fromkeys([*plan.delete, *superseded]):
-            await self._delete(jobs[each])
+        plan = plan_jobs([job.state for job in jobs.values()], name)
+        for each in plan.delete:
+            await delete_job(self._platform, jobs[each])
         job = jobs.get(name)
         if job is not None and not job.metadata.deleting:
             return await self._judge(run, job, workflow, subject)
-        jobs = {job.metadata.name: job for job in jobs_of(self._platform.caches, subject.promise, workflow.key)}
-        plan = plan_jobs([job.state for job in jobs.values()], workflow.hash)
         if plan.waits_for:
             return Running(step.name, f"the Job {plan.waits_for} of an earlier run is being removed")
         return await self._start(run, workflow, subject)
@@ -189,11 +184,7 @@ class ContainerRunner:
         """Deletes the Jobs that are too many, so that the newest of each pipeline are left for people to look at."""
         jobs = {job.metadata.name: job for job in jobs_of(self._platform.caches, subject.promise, workflow.key)}
         for name in find_spare_jobs([job.state for job in jobs.values()], _JOBS_KEPT):
-            await self._delete(jobs[name])
-
-    async def _delete(self, job: Job) -> None:
-        informer = self._platform.caches.of(JOB, Job)
-        await delete_object(self._platform, informer, JOB, job.metadata, propagation="Foreground")
+            await delete_job(self._platform, jobs[name])
 
     def _remember(self, uid: str, failure: ContainerEnd) -> None:
         """Remembers how a container failed, since the Job controller removes the Pod of a Job that has failed."""

@@ -13,6 +13,8 @@ from typing import Any
 
 from troth.api import Key, Resource
 from troth.api.objects import ObjectMeta
+from troth.api.resources import JOB
+from troth.controllers.job_views import Job
 from troth.controllers.platform import Platform
 from troth.kube import AlreadyExists, Informer, NotFound
 
@@ -91,6 +93,12 @@ async def delete_object(
     except NotFound:
         return
     informer.observe(answer)  # which passes over a Status: that is the answer when no finalizer holds the object
+
+
+async def delete_job(platform: Platform, job: Job) -> None:
+    """Starts the deletion of a Job as `delete_object` does. It is there as long as one of its Pods is."""
+    informer = platform.caches.of(JOB, Job)
+    await delete_object(platform, informer, JOB, job.metadata, propagation="Foreground")
 
 
 async def take_finalizers_off(

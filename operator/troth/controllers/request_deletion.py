@@ -12,12 +12,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from troth.api import Key, reasons
 from troth.api import labels as names
 from troth.api.objects import Promise, Work
-from troth.api.resources import JOB
 from troth.controllers.caches import BY_OWNER, BY_WORK
 from troth.controllers.components import Components
-from troth.controllers.job_views import Job, jobs_of
+from troth.controllers.job_views import jobs_of
 from troth.controllers.live_request import LiveRequest
-from troth.controllers.object_writes import delete_object, take_finalizers_off
+from troth.controllers.object_writes import delete_job, take_finalizers_off
 from troth.controllers.obstacles import after_refusal
 from troth.controllers.owners import owner_index
 from troth.controllers.platform import Platform
@@ -88,13 +87,7 @@ class RequestDeletion:
         if jobs := jobs_of(self._platform.caches, owner.promise, live.key):
             # Before the Works, since a Pod that still runs would write its Work again.
             for job in jobs:
-                await delete_object(
-                    self._platform,
-                    self._platform.caches.of(JOB, Job),
-                    JOB,
-                    job.metadata,
-                    propagation="Foreground",
-                )
+                await delete_job(self._platform, job)
             if left_over := jobs_of(self._platform.caches, owner.promise, live.key):
                 named = ", ".join(sorted(job.metadata.name for job in left_over))
                 return await self._wait(live, f"the Jobs of its pipelines to be removed ({named})")

@@ -32,8 +32,7 @@ class JobState:
         reason: why it failed, in the Job controller's word, such as ``BackoffLimitExceeded``.
         message: the same in its sentence.
         deadline: seconds after which it fails; 0 for none.
-        to_suspend: somebody has asked that it be suspended.
-        suspended: it is: its Pods are gone, or were told to go.
+        suspended: somebody has suspended it, and its Pods are gone, or were told to go.
         deleting: it is being deleted.
     """
 
@@ -46,7 +45,6 @@ class JobState:
     reason: str = ""
     message: str = ""
     deadline: int = 0
-    to_suspend: bool = False
     suspended: bool = False
     deleting: bool = False
 
@@ -147,7 +145,6 @@ def read_job(obj: Object) -> JobState:
         reason=read_text(true[end].get("reason")) if end else "",
         message=read_text(true[end].get("message")) if end else "",
         deadline=read_whole(spec.get("activeDeadlineSeconds")),
-        to_suspend=spec.get("suspend") is True,
         suspended="Suspended" in true and spec.get("suspend") is True,
         deleting=metadata.deleting,
     )

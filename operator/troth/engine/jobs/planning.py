@@ -1,9 +1,8 @@
 """What to do with the Jobs of one workflow of one object.
 
-One Job runs at a time. A Job of other specs than the current ones is deleted at once, whatever it does: it may wait for
-an image that will never exist, and its successor would wait for it for ever. Kratix waits for it to end. A Job that
-somebody wants to run anew is suspended, as in Kratix, so that people can still look at it. If the workflow is only to
-start again after the running Job, that Job is waited for.
+One Job runs at a time. A Job of another run than the current one is deleted at once, whatever it does: it may wait for
+an image that will never exist, and its successor would wait for it for ever. It is of another run when the specs have
+changed, and also when somebody has asked for a new run. Kratix waits for the first to end, and suspends the second.
 
 Jobs are evidence and no memory: how far a workflow is stands in the object's status. The newest Job of a pipeline is
 kept all the same, because how it ended may not have been recorded yet.
@@ -24,29 +23,25 @@ class JobPlan:
 
     Attributes:
         delete: names of Jobs to delete with their Pods, in the foreground: a Job is there as long as one of them runs.
-        suspend: names of Jobs to suspend.
-        waits_for: the Job that has to end, to be suspended or to be gone before the next may start; "" for none.
+        waits_for: the Job that has to be gone before the current one may start; "" for none.
     """
 
     delete: tuple[str, ...] = ()
-    suspend: tuple[str, ...] = ()
     waits_for: str = ""
 
 
-def plan_jobs(jobs: Iterable[JobState], current_hash: str, *, anew: bool = False) -> JobPlan:
+def plan_jobs(jobs: Iterable[JobState], current: str) -> JobPlan:
     """Decides what to do with the Jobs of one workflow (type and action) of one object.
 
     Args:
         jobs: all of them, of every pipeline, in any order.
-        current_hash: of the specs for which the workflow runs now.
-        anew: somebody asked that what runs be ended and everything run again (``kratix.io/manual-reconciliation``).
+        current: the name of the Job of the current run, which may not exist yet (`troth.engine.jobs.runs.job_name`).
     """
-    in_the_way = sorted((job for job in jobs if job.is_running or job.deleting), key=_age)
-    outdated = [job for job in in_the_way if job.hash != current_hash and not job.deleting]
-    current = [job for job in in_the_way if job.hash == current_hash and not job.deleting]
+    in_the_way = sorted(
+        (job for job in jobs if job.deleting or (job.is_running and job.name != current)), key=_age
+    )
     return JobPlan(
-        delete=tuple(job.name for job in outdated),
-        suspend=tuple(job.name for job in current if anew and not job.to_suspend),
+        delete=tuple(job.name for job in in_the_way if not job.deleting),
         waits_for=in_the_way[-1].name if in_the_way else "",
     )
 

@@ -15,36 +15,32 @@ RUNNING = JobState("running", pipeline="a", hash="now", created="2026-11-30T10:0
 DONE = replace(RUNNING, name="done", end="Complete")
 FAILED = replace(RUNNING, name="failed", end="Failed")
 OUTDATED = replace(RUNNING, name="outdated", hash="before")
-SUSPENDED = replace(RUNNING, name="suspended", to_suspend=True, suspended=True)
+SUSPENDED = replace(RUNNING, name="suspended", suspended=True)
 
 
 @pytest.mark.parametrize("jobs", [(), (DONE,), (FAILED,), (SUSPENDED,), (replace(OUTDATED, end="Failed"),)])
-def test_nothing_is_waited_for_when_nothing_runs(jobs: tuple[JobState, ...]) -> None:
-    assert plan_jobs(jobs, "now") == JobPlan()
+@pytest.mark.parametrize("current", ["running", "done", "next"])
+def test_nothing_is_waited_for_when_nothing_runs(jobs: tuple[JobState, ...], current: str) -> None:
+    assert plan_jobs(jobs, current) == JobPlan()
 
 
-def test_a_job_that_runs_for_the_current_specs_is_waited_for() -> None:
-    assert plan_jobs([DONE, RUNNING], "now") == JobPlan(waits_for="running")
+def test_the_job_of_the_current_run_is_left_alone() -> None:
+    assert plan_jobs([DONE, RUNNING], "running") == JobPlan()
 
 
 def test_a_job_that_runs_for_other_specs_is_deleted_at_once_whatever_it_waits_for() -> None:
-    assert plan_jobs([OUTDATED], "now") == JobPlan(delete=("outdated",), waits_for="outdated")
-    assert plan_jobs([OUTDATED], "now", anew=True) == JobPlan(delete=("outdated",), waits_for="outdated")
+    assert plan_jobs([OUTDATED], "next") == JobPlan(delete=("outdated",), waits_for="outdated")
+    assert plan_jobs([OUTDATED, RUNNING], "running") == JobPlan(delete=("outdated",), waits_for="outdated")
+
+
+def test_a_job_that_runs_for_the_same_specs_is_deleted_when_somebody_asks_for_a_new_run() -> None:
+    assert plan_jobs([RUNNING], "next") == JobPlan(delete=("running",), waits_for="running")
 
 
 def test_a_job_that_is_being_deleted_is_waited_for_and_not_deleted_again() -> None:
-    assert plan_jobs([replace(OUTDATED, deleting=True)], "now") == JobPlan(waits_for="outdated")
-    assert plan_jobs([replace(DONE, deleting=True)], "now") == JobPlan(waits_for="done")
-
-
-def test_a_job_is_suspended_when_somebody_asks_for_a_new_run() -> None:
-    assert plan_jobs([RUNNING], "now", anew=True) == JobPlan(suspend=("running",), waits_for="running")
-
-
-def test_a_job_is_suspended_once_and_waited_for_until_it_is() -> None:
-    told = replace(RUNNING, to_suspend=True)
-    assert plan_jobs([told], "now", anew=True) == JobPlan(waits_for="running")
-    assert plan_jobs([replace(told, suspended=True)], "now", anew=True) == JobPlan()
+    assert plan_jobs([replace(OUTDATED, deleting=True)], "next") == JobPlan(waits_for="outdated")
+    assert plan_jobs([replace(DONE, deleting=True)], "next") == JobPlan(waits_for="done")
+    assert plan_jobs([replace(RUNNING, deleting=True)], "running") == JobPlan(waits_for="running")
 
 
 def many(count: int, pipeline: str = "a", first: int = 0) -> list[JobState]:
@@ -73,7 +69,7 @@ def test_a_job_that_runs_is_kept_however_old_it_is_and_however_many_there_are() 
 
 def test_failed_and_suspended_jobs_are_pruned_like_others() -> None:
     one, two, three = many(3)
-    jobs = [replace(one, end="Failed"), replace(two, end="", to_suspend=True, suspended=True), three]
+    jobs = [replace(one, end="Failed"), replace(two, end="", suspended=True), three]
     assert find_spare_jobs(jobs, 1) == ("a-0", "a-1")
 
 
@@ -89,7 +85,6 @@ JOB = st.builds(
     attempt=st.integers(0, 20),
     created=st.integers(0, 9).map(lambda second: f"2026-11-30T10:00:0{second}Z"),
     end=st.sampled_from(["", "Complete", "Failed"]),
-    to_suspend=st.booleans(),
     suspended=st.booleans(),
     deleting=st.booleans(),
 )
@@ -98,34 +93,41 @@ JOBS = st.lists(JOB, max_size=12, unique_by=lambda job: job.name)
 
 def carry_out(jobs: list[JobState], plan: JobPlan) -> list[JobState]:
     """The Jobs once everything that the plan says is done, and what is being deleted is gone."""
-    left = [job for job in jobs if job.name not in plan.delete and not job.deleting]
-    return [replace(job, to_suspend=True, suspended=True) if job.name in plan.suspend else job for job in left]
+    return [job for job in jobs if job.name not in plan.delete and not job.deleting]
 
 
-@given(JOBS, st.booleans())
-def test_nothing_starts_while_anything_may_run(jobs: list[JobState], anew: bool) -> None:
-    plan = plan_jobs(jobs, "now", anew=anew)
-    assert bool(plan.waits_for) == any(job.is_running or job.deleting for job in jobs)
+@st.composite
+def jobs_and_current(draw: st.DrawFn) -> tuple[list[JobState], str]:
+    """Jobs, and the name of the current run's: of one of them, or of one that does not exist yet."""
+    jobs = draw(JOBS)
+    return jobs, draw(st.sampled_from([*(job.name for job in jobs), "next"]))
 
 
-@given(JOBS, st.booleans())
-def test_a_plan_that_is_carried_out_leaves_only_current_jobs_running_and_nothing_to_do(
-    jobs: list[JobState], anew: bool
+@given(jobs_and_current())
+def test_nothing_starts_while_anything_may_run(drawn: tuple[list[JobState], str]) -> None:
+    jobs, current = drawn
+    others = any(job.deleting or (job.is_running and job.name != current) for job in jobs)
+    assert bool(plan_jobs(jobs, current).waits_for) == others
+
+
+@given(jobs_and_current())
+def test_a_plan_that_is_carried_out_leaves_only_the_current_job_running_and_nothing_to_do(
+    drawn: tuple[list[JobState], str],
 ) -> None:
-    left = carry_out(jobs, plan_jobs(jobs, "now", anew=anew))
-    again = plan_jobs(left, "now", anew=anew)
-    assert (again.delete, again.suspend) == ((), ())
-    running = [job for job in left if job.is_running]
-    assert all(job.hash == "now" for job in running)
-    assert not anew or all(job.to_suspend for job in running)
+    jobs, current = drawn
+    left = carry_out(jobs, plan_jobs(jobs, current))
+    assert plan_jobs(left, current) == JobPlan()
+    assert all(job.name == current for job in left if job.is_running)
 
 
-@given(JOBS)
-def test_a_current_job_is_never_deleted_and_one_that_has_ended_is_never_touched(jobs: list[JobState]) -> None:
-    plan = plan_jobs(jobs, "now", anew=True)
-    touched = {*plan.delete, *plan.suspend}
+@given(jobs_and_current())
+def test_the_current_job_is_never_deleted_and_one_that_has_ended_is_never_touched(
+    drawn: tuple[list[JobState], str],
+) -> None:
+    jobs, current = drawn
+    touched = plan_jobs(jobs, current).delete
+    assert current not in touched
     assert all(job.is_running and not job.deleting for job in jobs if job.name in touched)
-    assert all(job.hash != "now" for job in jobs if job.name in plan.delete)
 
 
 @given(JOBS, st.integers(-1, 6))
@@ -146,5 +148,5 @@ def test_pruning_takes_no_job_that_runs_and_leaves_as_many_as_are_to_be_kept(
 @given(JOBS, st.integers(0, 6))
 def test_plans_do_not_depend_on_the_order_of_a_list(jobs: list[JobState], keep: int) -> None:
     shuffled = sorted(jobs, key=lambda job: job.name)
-    assert plan_jobs(jobs, "now") == plan_jobs(shuffled, "now")
+    assert plan_jobs(jobs, "next") == plan_jobs(shuffled, "next")
     assert find_spare_jobs(jobs, keep) == find_spare_jobs(shuffled, keep)
