@@ -225,11 +225,13 @@ class GitWriter:
         async with self._lock:
             with contextlib.suppress(StoreError):  # the entries have been told
                 async with self._branch.guarded():
-                    await self._bring_in(entries, _Isolation(self._settings.isolation_pushes))
+                    isolation = _Isolation(self._settings.isolation_pushes)
+                    await self._bring_in(entries, isolation)
+                    isolation.end()
             if self._branch.commits >= self._settings.compact_after and not len(self._gatherer):
                 await self._branch.compact()
 
-    async def _bring_in(self, entries: Sequence[Waiting], isolation: _Isolation, *, whole: bool = True) -> None:
+    async def _bring_in(self, entries: Sequence[Waiting], isolation: _Isolation) -> None:
         """Answers every entry of a batch, or of a part of it. ``isolation`` finds whom a rule of the server refuses."""
         try:
             refusal = await self._try(entries, isolation)
@@ -246,15 +248,12 @@ class GitWriter:
             for part in (refused[:middle], refused[middle:], others):
                 if part:
                     isolation.pushes -= 1
-                    await self._bring_in(part, isolation, whole=False)
+                    await self._bring_in(part, isolation)
         except StoreError as error:
             isolation.end()
             for entry in entries:
                 entry.fail(error)
             raise
-        finally:
-            if whole:
-                isolation.end()
 
     async def _try(
         self, entries: Sequence[Waiting], isolation: _Isolation
