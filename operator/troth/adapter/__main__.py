@@ -16,7 +16,7 @@ from typing import Final
 
 from troth.api import TrothError
 
-_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # where Kubernetes puts it
 _BUG: Final = 70  # as of every command
 _LONGEST_LINE: Final = 4096  # as much as Kubernetes keeps of the last words of a container
 

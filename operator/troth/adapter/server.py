@@ -24,9 +24,6 @@ import orjson
 
 from troth.api import Resource, TrothError
 
-ACCOUNT_FOLDER: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-"""Where Kubernetes puts the token of a pod's account, and the authority of its API server."""
-
 _JSON: Final = "application/json"
 _MERGE_PATCH: Final = "application/merge-patch+json"
 _LARGEST_ANSWER: Final = 16 << 20
@@ -175,7 +172,7 @@ class ApiServer:
         return response.status, answer
 
 
-def open_server(environ: Mapping[str, str], account: Path = ACCOUNT_FOLDER) -> ApiServer:
+def open_server(environ: Mapping[str, str], account: Path) -> ApiServer:
     """Opens the API server of the cluster with the account of this pod. Nothing is connected yet.
 
     Args:
