@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -63,175 +64,165 @@ def jinja(name: str) -> Object:
     }
 
 
-def made(unique: str, *pipelines: Object) -> Object:
-    """A Promise whose requests are carried out by these pipelines."""
-    found = promise(unique)
-    found["spec"]["workflows"]["resource"]["configure"] = list(pipelines)
-    return found
-
-
 def phases(live: Object) -> dict[str, str]:
     """The phase of each pipeline."""
     entries = live.get("status", {}).get("kratix", {}).get("workflows", {}).get("pipelines") or ()
     return {entry["name"]: entry["phase"] for entry in entries}
 
 
+@dataclass
+class Site:
+    """A Promise of container pipelines with a repository, in a namespace whose Jobs are played.
+
+    Attributes:
+        start: starts an operator that runs containers.
+    """
+
+    platform: Platform
+    player: JobPlayer
+    repository: Repository
+    name: str
+    namespace: str
+    start: Callable[[], OperatorProcess]
+
+    def promise(self, *pipelines: Object) -> Object:
+        """A Promise whose requests are carried out by these pipelines."""
+        found = promise(self.name)
+        found["spec"]["workflows"]["resource"]["configure"] = list(pipelines)
+        return found
+
+    async def ask(self, *pipelines: Object) -> None:
+        """Publishes a Promise of these pipelines, and asks for ``cache``."""
+        await self.platform.publish(self.promise(*pipelines))
+        await self.platform.ask(self.name, "cache", self.namespace, size="small")
+
+    async def request(self, test: Callable[[Object], bool]) -> Object:
+        """Waits until the request passes a test."""
+        return await self.platform.wait(api_of(self.name), "cache", test, namespace=self.namespace)
+
+    async def ready(self, name: str = "cache") -> Object:
+        """Waits until a request is Ready."""
+        return await self.platform.ready(self.name, name, self.namespace)
+
+    async def change(self, patch: Object) -> None:
+        """Changes the request."""
+        await self.platform.client.merge_patch(api_of(self.name), "cache", patch, namespace=self.namespace)
+
+    async def label(self, name: str, value: str | None) -> None:
+        """Sets a label of the request, or takes it off."""
+        await self.change({"metadata": {"labels": {name: value}}})
+
+    async def works(self) -> list[Object]:
+        """The Works of the namespace."""
+        return (await self.platform.client.list(WORK, self.namespace)).items
+
+    async def edit_work(self, groups: list[Object]) -> None:
+        """Edits the only Work as somebody else would."""
+        (work,) = await self.works()
+        patch = {"spec": {"workloadGroups": groups}}
+        await self.platform.client.merge_patch(WORK, work["metadata"]["name"], patch, namespace=self.namespace)
+
+    async def files(self) -> dict[str, Any]:
+        """The manifests of the request, by the names of their files."""
+        found = await all_files(self.repository)
+        return {Path(path).name: yaml.safe_load(text) for path, text in found.items() if "/cache/" in path}
+
+
 @pytest.fixture
-def start(operator: Callable[..., OperatorProcess], tmp_path: Path) -> Callable[[], OperatorProcess]:
-    """Starts an operator that runs containers."""
+async def site(
+    control_plane: ControlPlane,
+    client: Client,
+    operator: Callable[..., OperatorProcess],
+    tmp_path: Path,
+    unique: str,
+    namespace: str,
+) -> AsyncIterator[Site]:
     stores = tmp_path / "stores"
     stores.mkdir()
-    return lambda: operator("--local-stores", stores, "--store-poll", "1", "--adapter-image", IMAGE)
 
+    def start() -> OperatorProcess:
+        return operator("--local-stores", stores, "--store-poll", "1", "--adapter-image", IMAGE)
 
-@pytest.fixture
-async def platform(client: Client) -> AsyncIterator[Platform]:
-    platform = Platform(client)
-    yield platform
-    await platform.clean()
-
-
-@pytest.fixture
-async def repository(
-    platform: Platform, start: Callable[[], OperatorProcess], tmp_path: Path, unique: str
-) -> Repository:
-    repository = Repository(tmp_path / "stores" / f"{unique}.git")
+    platform, repository = Platform(client), Repository(stores / f"{unique}.git")
     await platform.make(GIT_STATE_STORE, git_store(unique, str(repository.path)))
     await platform.make(DESTINATION, destination(unique, store=unique, labels={"for": unique}))
-    return repository
-
-
-@pytest.fixture
-async def player(
-    control_plane: ControlPlane, client: Client, namespace: str, tmp_path: Path
-) -> AsyncIterator[JobPlayer]:
     async with JobPlayer(control_plane, client, namespace, tmp_path / "pods") as player:
-        yield player
-
-
-async def files_of(repository: Repository, name: str) -> dict[str, Any]:
-    """The manifests of a request, by the names of their files."""
-    found = await all_files(repository)
-    return {Path(path).name: yaml.safe_load(text) for path, text in found.items() if f"/{name}/" in path}
-
-
-async def label(client: Client, unique: str, namespace: str, name: str, value: str | None) -> None:
-    """Sets a label of the request ``cache``, or takes it off."""
-    patch = {"metadata": {"labels": {name: value}}}
-    await client.merge_patch(api_of(unique), "cache", patch, namespace=namespace)
+        yield Site(platform, player, repository, unique, namespace, start)
+        await platform.clean()
 
 
 async def test_a_request_runs_as_a_job_its_files_reach_the_destination_and_its_status_tells_the_progress(
-    platform: Platform,
-    start: Callable[[], OperatorProcess],
-    repository: Repository,
-    player: JobPlayer,
-    unique: str,
-    namespace: str,
+    site: Site,
 ) -> None:
-    start()
-    player.hold()
-    await platform.publish(made(unique, containers("instance")))
-    await platform.ask(unique, "cache", namespace, size="small")
-    running = await platform.wait(
-        api_of(unique), "cache", lambda live: phases(live) == {"instance": "Running"}, namespace=namespace
-    )
+    site.start()
+    site.player.hold()
+    await site.ask(containers("instance"))
+    running = await site.request(lambda live: phases(live) == {"instance": "Running"})
     assert condition(running, "Ready")["reason"] == "WorkflowPending"
-    job = await player.waiting()
+    job = await site.player.waiting()
     assert job["spec"]["template"]["spec"]["initContainers"][0]["image"] == IMAGE
-    player.release()
-    live = await platform.ready(unique, "cache", namespace)
-    assert await files_of(repository, "cache") == {
-        "made.yaml": {"kind": "Made", "metadata": {"name": "cache"}, "size": "small"}
-    }
+    site.player.release()
+    live = await site.ready()
+    assert await site.files() == {"made.yaml": {"kind": "Made", "metadata": {"name": "cache"}, "size": "small"}}
     assert live["status"]["url"] == "https://cache.example.com"
     entry = live["status"]["kratix"]["workflows"]["pipelines"][0]
     assert (entry["phase"], entry["hash"]) == ("Succeeded", job["metadata"]["labels"]["kratix.io/hash"])
-    assert len(player.ran) == 1
+    assert len(site.player.ran) == 1
 
 
 @pytest.mark.parametrize("first", ["containers", "templates"])
-async def test_both_kinds_of_pipelines_go_together_in_either_order(
-    platform: Platform,
-    start: Callable[[], OperatorProcess],
-    repository: Repository,
-    player: JobPlayer,
-    unique: str,
-    namespace: str,
-    first: str,
-) -> None:
-    start()
+async def test_both_kinds_of_pipelines_go_together_in_either_order(site: Site, first: str) -> None:
+    site.start()
     both = [containers("shell"), jinja("templates")]
-    await platform.publish(made(unique, *(both if first == "containers" else reversed(both))))
-    await platform.ask(unique, "cache", namespace, size="small")
-    live = await platform.ready(unique, "cache", namespace)
-    assert set(await files_of(repository, "cache")) == {"made.yaml", "rolled.yaml"}
+    await site.ask(*(both if first == "containers" else reversed(both)))
+    live = await site.ready()
+    assert set(await site.files()) == {"made.yaml", "rolled.yaml"}
     assert set(phases(live).values()) == {"Succeeded"}
     assert live["status"]["url"] == "https://cache.example.com"
-    assert len(player.ran) == 1
+    assert len(site.player.ran) == 1
 
 
-async def test_an_operator_that_is_killed_and_the_deletion_of_all_jobs_run_nothing_twice(
-    platform: Platform,
-    start: Callable[[], OperatorProcess],
-    repository: Repository,
-    player: JobPlayer,
-    unique: str,
-    namespace: str,
-) -> None:
-    process = start()
-    player.hold()
-    await platform.publish(made(unique, containers("first"), containers("second", "true")))
-    await platform.ask(unique, "cache", namespace, size="small")
-    await player.waiting()
+async def test_an_operator_that_is_killed_and_the_deletion_of_all_jobs_run_nothing_twice(site: Site) -> None:
+    process = site.start()
+    site.player.hold()
+    await site.ask(containers("first"), containers("second", "true"))
+    await site.player.waiting()
     process.kill()
-    player.release()
-    await player.finished(1)
-    process = start()
-    done = await platform.ready(unique, "cache", namespace)
-    assert len(player.ran) == 2
+    site.player.release()
+    await site.player.finished(1)
+    process = site.start()
+    done = await site.ready()
+    assert len(site.player.ran) == 2
     process.kill()
-    for job in await player.jobs():
-        await platform.client.delete(JOB, job["metadata"]["name"], namespace)
-    start()
-    await platform.ask(unique, "other", namespace, size="large")
-    await platform.ready(unique, "other", namespace)
-    assert len(player.ran) == 4, "the two of the other request, and no more"
-    live = await platform.client.get(api_of(unique), "cache", namespace)
+    for job in await site.player.jobs():
+        await site.platform.client.delete(JOB, job["metadata"]["name"], site.namespace)
+    site.start()
+    await site.platform.ask(site.name, "other", site.namespace, size="large")
+    await site.ready("other")
+    assert len(site.player.ran) == 4, "the two of the other request, and no more"
+    live = await site.platform.client.get(api_of(site.name), "cache", site.namespace)
     assert live["metadata"]["resourceVersion"] == done["metadata"]["resourceVersion"]
-    assert "made.yaml" in await files_of(repository, "cache")
+    assert "made.yaml" in await site.files()
 
 
 async def test_a_container_that_fails_is_named_with_its_exit_code_and_last_words_and_runs_again_when_asked(
-    platform: Platform,
-    start: Callable[[], OperatorProcess],
-    repository: Repository,
-    player: JobPlayer,
-    unique: str,
-    namespace: str,
-    tmp_path: Path,
+    site: Site, tmp_path: Path
 ) -> None:
-    start()
+    site.start()
     mended = tmp_path / "mended"
     script = f"test -e {mended} || {{ echo 'no such zone: eu-9' >&2; exit 3; }}\n{WRITE}"
-    await platform.publish(made(unique, containers("instance", script)))
-    await platform.ask(unique, "cache", namespace, size="small")
-    live = await platform.wait(
-        api_of(unique),
-        "cache",
-        says("Ready", "False", "'one'", "exit code 3", reason="ConfigureWorkflowFailed"),
-        namespace=namespace,
-    )
+    await site.ask(containers("instance", script))
+    live = await site.request(says("Ready", "False", "'one'", "exit code 3", reason="ConfigureWorkflowFailed"))
     failure = live["status"]["troth"]["failure"]
     assert (failure["container"], failure["exitCode"]) == ("one", 3)
     assert "no such zone: eu-9" in failure["log"]
     assert phases(live) == {"instance": "Failed"}
     mended.touch()
-    await label(platform.client, unique, namespace, MANUAL, "true")
-    live = await platform.ready(unique, "cache", namespace)
+    await site.label(MANUAL, "true")
+    live = await site.ready()
     assert MANUAL not in live["metadata"]["labels"]
-    assert len(player.ran) == 2
-    assert "made.yaml" in await files_of(repository, "cache")
+    assert len(site.player.ran) == 2
+    assert "made.yaml" in await site.files()
 
 
 @pytest.mark.parametrize(
@@ -240,141 +231,90 @@ async def test_a_container_that_fails_is_named_with_its_exit_code_and_last_words
     ids=["an edit", "the label for a new run"],
 )
 async def test_what_asks_for_another_run_while_the_job_runs_replaces_the_job(
-    platform: Platform,
-    start: Callable[[], OperatorProcess],
-    repository: Repository,
-    player: JobPlayer,
-    unique: str,
-    namespace: str,
-    change: Object,
-    size: str,
+    site: Site, change: Object, size: str
 ) -> None:
-    start()
-    player.hold()
-    await platform.publish(made(unique, containers("instance")))
-    await platform.ask(unique, "cache", namespace, size="small")
-    outdated = await player.waiting()
-    await platform.client.merge_patch(api_of(unique), "cache", change, namespace=namespace)
-    await platform.gone(JOB, outdated["metadata"]["name"], namespace=namespace)
-    player.release()
-    await platform.ready(unique, "cache", namespace)
-    assert (await files_of(repository, "cache"))["made.yaml"]["size"] == size
-    assert outdated["metadata"]["name"] not in player.ran
+    site.start()
+    site.player.hold()
+    await site.ask(containers("instance"))
+    outdated = await site.player.waiting()
+    await site.change(change)
+    await site.platform.gone(JOB, outdated["metadata"]["name"], namespace=site.namespace)
+    site.player.release()
+    await site.ready()
+    assert (await site.files())["made.yaml"]["size"] == size
+    assert outdated["metadata"]["name"] not in site.player.ran
 
 
 async def test_a_pipeline_that_suspends_itself_goes_on_when_somebody_takes_the_label_off(
-    platform: Platform,
-    start: Callable[[], OperatorProcess],
-    repository: Repository,
-    player: JobPlayer,
-    unique: str,
-    namespace: str,
-    tmp_path: Path,
+    site: Site, tmp_path: Path
 ) -> None:
-    start()
+    site.start()
     approved = tmp_path / "approved"
     stop = "printf 'suspend: true\\nmessage: waits for an approval\\n' > /kratix/metadata/workflow-control.yaml"
-    await platform.publish(
-        made(unique, containers("guard", f"test -e {approved} || {stop}"), containers("instance"))
-    )
-    await platform.ask(unique, "cache", namespace, size="small")
-    live = await platform.wait(
-        api_of(unique),
-        "cache",
-        says("Ready", "False", "waits for an approval", reason="WorkflowSuspended"),
-        namespace=namespace,
-    )
+    await site.ask(containers("guard", f"test -e {approved} || {stop}"), containers("instance"))
+    live = await site.request(says("Ready", "False", "waits for an approval", reason="WorkflowSuspended"))
     assert phases(live) == {"guard": "Suspended", "instance": "Pending"}
     assert live["metadata"]["labels"][SUSPENDED] == "true"
-    assert await files_of(repository, "cache") == {}
+    assert await site.files() == {}
     approved.touch()
-    await label(platform.client, unique, namespace, SUSPENDED, None)
-    live = await platform.ready(unique, "cache", namespace)
+    await site.label(SUSPENDED, None)
+    live = await site.ready()
     assert set(phases(live).values()) == {"Succeeded"}
-    assert len(player.ran) == 3
+    assert len(site.player.ran) == 3
 
 
-async def test_a_work_that_would_leave_its_folder_is_not_sealed_although_the_pod_wrote_it(
-    platform: Platform,
-    start: Callable[[], OperatorProcess],
-    repository: Repository,
-    player: JobPlayer,
-    unique: str,
-    namespace: str,
-) -> None:
+async def test_a_work_that_would_leave_its_folder_is_not_sealed_although_the_pod_wrote_it(site: Site) -> None:
     async def meddle(_: Object) -> None:
-        work = (await platform.client.list(WORK, namespace)).items[0]
+        (work,) = await site.works()
         groups = work["spec"]["workloadGroups"]
         groups[0]["workloads"][0]["filepath"] = "../../../../stolen.yaml"
-        patch = {"spec": {"workloadGroups": groups}}
-        await platform.client.merge_patch(WORK, work["metadata"]["name"], patch, namespace=namespace)
+        await site.edit_work(groups)
 
-    start()
-    player.before_end = meddle
-    await platform.publish(made(unique, containers("instance")))
-    await platform.ask(unique, "cache", namespace, size="small")
-    await platform.wait(
-        api_of(unique), "cache", says("Ready", "False", "stolen.yaml", "leaves its folder"), namespace=namespace
-    )
-    assert not any("stolen" in path for path in await all_files(repository))
+    site.start()
+    site.player.before_end = meddle
+    await site.ask(containers("instance"))
+    await site.request(says("Ready", "False", "stolen.yaml", "leaves its folder"))
+    assert not any("stolen" in path for path in await all_files(site.repository))
 
 
 async def test_a_work_of_containers_that_somebody_edits_is_said_to_be_lost_and_comes_back_with_another_run(
-    platform: Platform,
-    start: Callable[[], OperatorProcess],
-    repository: Repository,
-    player: JobPlayer,
-    unique: str,
-    namespace: str,
+    site: Site,
 ) -> None:
-    start()
-    await platform.publish(made(unique, containers("instance")))
-    await platform.ask(unique, "cache", namespace, size="small")
-    await platform.ready(unique, "cache", namespace)
-    work = (await platform.client.list(WORK, namespace)).items[0]
-    patch: Object = {"spec": {"workloadGroups": []}}
-    await platform.client.merge_patch(WORK, work["metadata"]["name"], patch, namespace=namespace)
-    await platform.wait(
-        api_of(unique), "cache", says("Ready", "False", "instance", "edited", MANUAL), namespace=namespace
-    )
-    assert "made.yaml" in await files_of(repository, "cache")
-    await label(platform.client, unique, namespace, MANUAL, "true")
-    await platform.ready(unique, "cache", namespace)
-    assert len(player.ran) == 2
+    site.start()
+    await site.ask(containers("instance"))
+    await site.ready()
+    await site.edit_work([])
+    await site.request(says("Ready", "False", "instance", "edited", MANUAL))
+    assert "made.yaml" in await site.files()
+    await site.label(MANUAL, "true")
+    await site.ready()
+    assert len(site.player.ran) == 2
 
 
-async def test_a_deleted_request_takes_its_jobs_and_files_along(
-    platform: Platform,
-    start: Callable[[], OperatorProcess],
-    repository: Repository,
-    player: JobPlayer,
-    unique: str,
-    namespace: str,
-) -> None:
-    start()
-    await platform.publish(made(unique, containers("instance")))
-    await platform.ask(unique, "cache", namespace, size="small")
-    await platform.ready(unique, "cache", namespace)
-    await platform.delete(api_of(unique), "cache", namespace=namespace)
-    await platform.gone(api_of(unique), "cache", namespace=namespace)
-    assert await player.jobs() == []
-    assert (await platform.client.list(WORK, namespace)).items == []
+async def test_a_deleted_request_takes_its_jobs_and_files_along(site: Site) -> None:
+    site.start()
+    await site.ask(containers("instance"))
+    await site.ready()
+    await site.platform.delete(api_of(site.name), "cache", namespace=site.namespace)
+    await site.platform.gone(api_of(site.name), "cache", namespace=site.namespace)
+    assert await site.player.jobs() == []
+    assert await site.works() == []
 
     async def nothing_left() -> bool:
-        return await files_of(repository, "cache") == {}
+        return await site.files() == {}
 
     await eventually(nothing_left, "its files are gone")
 
 
 @pytest.mark.parametrize("where", ["promise", "delete"])
-async def test_containers_where_they_cannot_be_run_yet_are_refused_in_words(
-    platform: Platform, start: Callable[[], OperatorProcess], repository: Repository, unique: str, where: str
-) -> None:
-    start()
-    found = made(unique, containers("instance"))
+async def test_containers_where_they_cannot_be_run_yet_are_refused_in_words(site: Site, where: str) -> None:
+    site.start()
+    found = site.promise(containers("instance"))
     if where == "promise":
         found["spec"]["workflows"]["promise"] = {"configure": [containers("own")]}
     else:
         found["spec"]["workflows"]["resource"]["delete"] = [containers("farewell")]
-    await platform.make(PROMISE, found)
-    await platform.wait(PROMISE, unique, says("Ready", "False", "container pipelines are not supported yet"))
+    await site.platform.make(PROMISE, found)
+    await site.platform.wait(
+        PROMISE, site.name, says("Ready", "False", "container pipelines are not supported yet")
+    )

@@ -26,6 +26,13 @@ def home_of(folder: Path, built: dict[str, Any], files: dict[str, str] | None = 
     return folder
 
 
+def build_changed(folder: Path, change: Any) -> None:
+    """Builds a Promise after a change of its spec."""
+    written = promise("things")
+    change(written["spec"])
+    build(load_home(home_of(folder, written)))
+
+
 def with_template(template: Any, **pipeline: Any) -> dict[str, Any]:
     return promise("things", files=[{"path": "object.yaml", "template": template}], pipeline=pipeline)
 
@@ -134,10 +141,8 @@ def test_an_inline_template_is_told_with_its_line_in_the_promise(tmp_path: Path)
 def test_what_the_operator_refuses_is_refused_with_the_line_and_the_remedy(
     tmp_path: Path, change: Any, said: str
 ) -> None:
-    written = promise("things")
-    change(written["spec"])
     with pytest.raises(RefusedPromise, match=said):
-        build(load_home(home_of(tmp_path, written)))
+        build_changed(tmp_path, change)
 
 
 @pytest.mark.parametrize(
@@ -256,10 +261,8 @@ def test_a_file_that_is_no_promise_is_told_what_it_is(tmp_path: Path, text: str,
 def test_a_misspelled_reference_to_a_file_is_told_how_it_is_written(
     tmp_path: Path, change: Any, said: str
 ) -> None:
-    written = promise("things")
-    change(written["spec"])
     with pytest.raises(RefusedPromise, match=said):
-        build(load_home(home_of(tmp_path, written)))
+        build_changed(tmp_path, change)
 
 
 def pipeline_of(spec: dict[str, Any]) -> dict[str, Any]:
