@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar, cast
 
 from troth.api import Key, Resource
 from troth.api import labels as names
-from troth.api.objects import Destination, Promise, StateStore, Work, WorkPlacement
+from troth.api.objects import Destination, Promise, Request, StateStore, Work, WorkPlacement
 from troth.api.resources import (
     CUSTOM_RESOURCE_DEFINITION,
     DESTINATION,
@@ -72,6 +72,13 @@ class Caches:
             KeyError: the kind does not have a row.
         """
         return cast("Informer[T]", self.informers[resource.name])
+
+    def informer_of(self, key: Key) -> Informer[Promise] | Informer[Request] | None:
+        """The informer of a Promise or a request; None while the API of the request is not followed."""
+        if key.kind == PROMISE.name:
+            return self.promises
+        api = self.request_apis.get(key.kind)
+        return api.informer if api else None
 
     @property
     def promises(self) -> Informer[Promise]:

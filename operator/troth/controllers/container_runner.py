@@ -5,8 +5,8 @@ and only then are the ServiceAccount, its roles, the ConfigMap and the Job appli
 that number, so an operator that was killed between any two writes finds the Job again or applies the same one, and a
 pipeline never runs twice for one record. Once a step has ended, the status alone says so, and Jobs may be deleted.
 
-What the Pod wrote becomes part of the request when its Job has ended: its Work is sealed (`Works.take_over`), and what
-it said is read from the request's status, both live, since the caches may be behind the Job's.
+What the Pod wrote becomes part of its object when its Job has ended: its Work is sealed (`Works.take_over`), and what
+it said is read from the object's status, both live, since the caches may be behind the Job's.
 
 Rejected: *a run that begins within the reconciliation that decides it* (a crash before its record is written would be
 followed by a second Job); *the Job as the record* (whoever deletes old Jobs would have everything run again).
@@ -54,7 +54,7 @@ _REASONS: Final[Mapping[str, Reason]] = {
 
 
 class ContainerRunner:
-    """Runs pipelines of containers for requests."""
+    """Runs pipelines of containers for requests and Promises."""
 
     repeatable: ClassVar[bool] = False
 
@@ -87,7 +87,7 @@ class ContainerRunner:
         self, step: ContainerPipeline, workflow: Workflow, subject: Subject, record: StepRecord
     ) -> StepOutcome:
         """Takes the next number. A Job may have a higher one than the status, if the pipeline was away meanwhile."""
-        jobs = jobs_of(self._platform.caches, subject.promise, workflow.key)
+        jobs = self._jobs_of(workflow, subject).values()
         return Running(step.name, begins=1 + max([record.run, *(job.state.attempt for job in jobs)]))
 
     async def _observe(
@@ -96,7 +96,7 @@ class ContainerRunner:
         """Finds out how far a run is, and starts it if nothing of it is there."""
         run = _run_of(step, workflow, subject, max(record.run, 1))
         name = job_name(run)
-        jobs = {job.metadata.name: job for job in jobs_of(self._platform.caches, subject.promise, workflow.key)}
+        jobs = self._jobs_of(workflow, subject)
         plan = plan_jobs([job.state for job in jobs.values()], name)
         for each in plan.delete:
             await delete_job(self._platform, jobs[each])
@@ -151,16 +151,18 @@ class ContainerRunner:
         """Takes over what a run left: its Work, and what it said in the status and asked of its workflow."""
         key, pipeline = workflow.key, run.pipeline.name
         live = await self._platform.client.get(subject.resource, key.name, key.namespace)
-        api = self._platform.caches.request_apis.get(key.kind)
-        if api is not None:
-            api.informer.observe(live)
+        informer = self._platform.caches.informer_of(key)
+        if informer is not None:
+            informer.observe(live)
         status = read_map(live.get("status"))
         report = read_step_report(status, workflow.action, pipeline)
         said = reported_status(status, report)
         if report.suspend or report.retry_after:
             return Suspended(pipeline, report.message, _seconds(report.retry_after), said)
-        if problem := await self._works.take_over(_owner(workflow, subject), run.type, pipeline):
-            return Failure("JobFailed", problem).within(pipeline)
+        if run.action == "configure":
+            problem = await self._works.take_over(_owner(workflow, subject), run.type, pipeline)
+            if problem:
+                return Failure("JobFailed", problem).within(pipeline)
         return Kept(pipeline, said)
 
     async def _stay(
@@ -182,9 +184,14 @@ class ContainerRunner:
 
     async def _prune(self, workflow: Workflow, subject: Subject) -> None:
         """Deletes the Jobs that are too many, so that the newest of each pipeline are left for people to look at."""
-        jobs = {job.metadata.name: job for job in jobs_of(self._platform.caches, subject.promise, workflow.key)}
+        jobs = self._jobs_of(workflow, subject)
         for name in find_spare_jobs([job.state for job in jobs.values()], _JOBS_KEPT):
             await delete_job(self._platform, jobs[name])
+
+    def _jobs_of(self, workflow: Workflow, subject: Subject) -> dict[str, Job]:
+        """The Jobs of a workflow, by their names."""
+        found = jobs_of(self._platform.caches, subject.promise, workflow.key, workflow.action)
+        return {job.metadata.name: job for job in found}
 
     def _remember(self, uid: str, failure: ContainerEnd) -> None:
         """Remembers how a container failed, since the Job controller removes the Pod of a Job that has failed."""
@@ -198,7 +205,7 @@ def _run_of(step: ContainerPipeline, workflow: Workflow, subject: Subject, attem
     traces = (names.TRACE_PARENT, names.TRACE_STATE)
     return PipelineRun(
         pipeline=step,
-        type="resource",
+        type=subject.type,
         action=workflow.action,
         promise=subject.promise,
         version=subject.version,
@@ -206,10 +213,10 @@ def _run_of(step: ContainerPipeline, workflow: Workflow, subject: Subject, attem
         name=key.name,
         uid=subject.uid,
         object_namespace=key.namespace,
-        namespace=subject.pipeline_namespace or key.namespace,
+        namespace=subject.namespace,
         hash=workflow.hash,
         attempt=attempt,
-        separate=bool(subject.pipeline_namespace),
+        separate=subject.separate,
         last=workflow.names[-1] == step.name,
         selectors=(Selector(selectors, "promise"),) if selectors else (),
         trace={name: subject.annotations[name] for name in traces if name in subject.annotations},
@@ -218,12 +225,13 @@ def _run_of(step: ContainerPipeline, workflow: Workflow, subject: Subject, attem
 
 def _owner(workflow: Workflow, subject: Subject) -> WorkOwner:
     key = workflow.key
+    name = key.name if subject.type == "resource" else ""
     return WorkOwner(
         promise=subject.promise,
-        name=key.name,
+        name=name,
         namespace=key.namespace,
-        work_namespace=subject.pipeline_namespace or key.namespace,
-        index=owner_index(subject.promise, key.namespace, key.name),
+        work_namespace=subject.namespace,
+        index=owner_index(subject.promise, key.namespace, name),
         uid=subject.uid,
     )
 

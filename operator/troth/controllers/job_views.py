@@ -13,12 +13,13 @@ from typing import Any
 from troth.api import Key
 from troth.api import labels as names
 from troth.api.objects import ObjectMeta, read_metadata
-from troth.api.resources import JOB, POD
+from troth.api.pipelines import Action
+from troth.api.resources import JOB, POD, PROMISE
 from troth.api.typed import read_map, read_maps, read_text
 from troth.controllers.caches import BY_JOB, BY_OWNER, Caches
 from troth.controllers.owners import owner_index
 from troth.engine.jobs.observation import JobState, PodState, read_job, read_pod
-from troth.engine.jobs.runs import label_value
+from troth.engine.jobs.runs import WorkflowType, label_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +72,28 @@ def follow_pod(obj: Mapping[str, Any]) -> Pod:
     return Pod(read_metadata(obj), read_pod(obj), job)
 
 
-def jobs_of(caches: Caches, promise: str, key: Key) -> list[Job]:
-    """Returns the Jobs that configure a request of a Promise. There are none where Jobs are not followed."""
+def workflow_type(kind: str) -> WorkflowType:
+    """Returns the type of the workflows of a kind's objects; ``kind`` is that of their keys."""
+    return "promise" if kind == PROMISE.name else "resource"
+
+
+def jobs_of(caches: Caches, promise: str, key: Key, action: Action) -> list[Job]:
+    """Returns the Jobs of one workflow of a request, or of the Promise itself; there are none if none are followed.
+
+    Args:
+        caches: where the Jobs are.
+        promise: name of the Promise.
+        key: the request or the Promise.
+        action: whether the Jobs of its configure or of its delete workflow are wanted.
+    """
     if JOB.name not in caches.informers:
         return []
     index = owner_index(label_value(promise), key.namespace, key.name)
     return [
         job
         for job in caches.of(JOB, Job).by_index(BY_OWNER, index)
-        if job.metadata.labels.get(names.WORKFLOW_TYPE) == "resource"
-        and job.metadata.labels.get(names.WORKFLOW_ACTION) == "configure"
+        if job.metadata.labels.get(names.WORKFLOW_TYPE) == workflow_type(key.kind)
+        and job.metadata.labels.get(names.WORKFLOW_ACTION) == action
     ]
 
 

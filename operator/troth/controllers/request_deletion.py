@@ -84,11 +84,11 @@ class RequestDeletion:
             blocked = await self._run_pipelines(live, found, workflow)
             if blocked is not None:
                 return blocked
-        if jobs := jobs_of(self._platform.caches, owner.promise, live.key):
+        if jobs := jobs_of(self._platform.caches, owner.promise, live.key, "configure"):
             # Before the Works, since a Pod that still runs would write its Work again.
             for job in jobs:
                 await delete_job(self._platform, job)
-            if left_over := jobs_of(self._platform.caches, owner.promise, live.key):
+            if left_over := jobs_of(self._platform.caches, owner.promise, live.key, "configure"):
                 named = ", ".join(sorted(job.metadata.name for job in left_over))
                 return await self._wait(live, f"the Jobs of its pipelines to be removed ({named})")
         if left := await self._works.remove_all(owner):

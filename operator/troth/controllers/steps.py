@@ -15,8 +15,10 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from troth.api import Key, Resource
 from troth.api.pipelines import Action, JinjaPipeline, Pipeline
+from troth.controllers.job_views import workflow_type
 from troth.controllers.platform import Platform
 from troth.controllers.turn_waiting import Attendant, render_in_turn
+from troth.engine.jobs.runs import WorkflowType
 from troth.engine.rendering.render import RenderContext
 from troth.engine.workflow.outcomes import StepOutcome
 from troth.engine.workflow.outputs import WorkflowOutput, judge_outcomes, status_left
@@ -34,25 +36,32 @@ PipelineT = TypeVar("PipelineT", contravariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The request for which a workflow of containers runs.
+    """The object for which a workflow of containers runs: a request, or a Promise itself.
 
     Attributes:
         resource: its kind.
-        uid: of the request.
-        promise: the name of its Promise.
+        uid: of the object.
+        promise: the name of the Promise.
         version: the version of that Promise.
-        pipeline_namespace: the namespace that the Promise names for its pipelines; empty for the request's own.
-        labels: of the request.
-        annotations: of the request.
+        namespace: where the Jobs run and the Works are.
+        separate: whether that is the namespace that the Promise names for its pipelines (``pipelineNamespace``).
+        labels: of the object.
+        annotations: of the object.
     """
 
     resource: Resource
     uid: str
     promise: str
     version: str
-    pipeline_namespace: str = ""
+    namespace: str
+    separate: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def type(self) -> WorkflowType:
+        """Kratix's type of the workflow."""
+        return workflow_type(self.resource.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ from troth.controllers.differences import (
     rewritten,
     told_differs,
 )
-from troth.controllers.job_views import Job, Pod
+from troth.controllers.job_views import Job, Pod, workflow_type
 from troth.controllers.owners import may_be_works, promise_of
 from troth.controllers.request_apis import BY_FAILING
 from troth.controllers.stores import place_of
@@ -300,8 +300,12 @@ def owner_of(work: Work, caches: Caches) -> Iterator[Trigger]:
 
 
 def _owner_of_job(job: Job, caches: Caches) -> Iterator[Trigger]:
-    api = caches.request_apis.of_promise(job.metadata.labels.get(names.PROMISE_NAME, ""))
-    annotations = job.metadata.annotations
+    labels, annotations = job.metadata.labels, job.metadata.annotations
+    if labels.get(names.WORKFLOW_TYPE) == workflow_type(PROMISE.name):
+        name = annotations.get(names.JOB_RESOURCE_NAME, "")
+        yield Trigger(Key(PROMISE.name, "", name), PRIORITY_CHANGE)
+        return
+    api = caches.request_apis.of_promise(labels.get(names.PROMISE_NAME, ""))
     if api and annotations.get(names.JOB_RESOURCE_KIND) == api.resource.kind:
         namespace, name = (
             annotations.get(each, "") for each in (names.JOB_RESOURCE_NAMESPACE, names.JOB_RESOURCE_NAME)

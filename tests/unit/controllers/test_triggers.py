@@ -177,14 +177,19 @@ def work(name: str, *, request: str, namespace: str = "team") -> Object:
 
 
 def job(
-    name: str, *, request: str = "cache", promise: str = "redis", status: Mapping[str, Any] | None = None
+    name: str,
+    *,
+    request: str = "cache",
+    promise: str = "redis",
+    type: str = "resource",
+    status: Mapping[str, Any] | None = None,
 ) -> Object:
     annotations = {
         names.JOB_RESOURCE_KIND: REDIS.kind,
         names.JOB_RESOURCE_NAMESPACE: "team",
         names.JOB_RESOURCE_NAME: request,
     }
-    labels = {names.PROMISE_NAME: promise}
+    labels = {names.PROMISE_NAME: promise, names.WORKFLOW_TYPE: type}
     return with_metadata(made(name, "team", status=status or {}), labels=labels, annotations=annotations)
 
 
@@ -480,6 +485,11 @@ async def test_a_job_that_ends_or_goes_queues_the_request_for_which_it_runs(worl
     assert world.change(JOB, job("j"), with_metadata(job("j"), resourceVersion="7")) == set()
     assert world.change(JOB, None, job("j"), ours=True) == set()
     assert world.change(JOB, None, job("j", promise="somebody-elses")) == set()
+
+
+async def test_a_job_of_a_promises_own_workflow_queues_the_promise(world: World) -> None:
+    own = job("j", request="redis", type="promise")
+    assert world.change(JOB, None, own) == {Trigger(Key(PROMISE.name, "", "redis"), PRIORITY_CHANGE)}
 
 
 async def test_a_pod_queues_the_request_of_its_job_when_something_happens_to_it(world: World) -> None:
