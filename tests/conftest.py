@@ -13,7 +13,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-pytest_plugins = ["tests.control_plane"]
+pytest_plugins = ["tests.control_plane", "tests.container_site"]
 
 # On a busy machine an example may take any time; a deadline would only measure the other processes.
 hypothesis.settings.register_profile("dev", deadline=None)

@@ -2,153 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from tests.job_player import JobPlayer
-from tests.operators import OperatorProcess
-from tests.platforms import (
-    Platform,
-    Repository,
-    all_files,
-    api_of,
-    condition,
-    destination,
-    git_store,
-    promise,
-    says,
-)
+from tests.container_site import IMAGE, MANUAL, SUSPENDED, WRITE, Object, Site, containers, jinja, phases
+from tests.platforms import all_files, api_of, condition, says
 from tests.waiting import eventually
-from troth.api.resources import DESTINATION, GIT_STATE_STORE, JOB, PROMISE, WORK
-from troth.dev import ControlPlane
-from troth.kube import Client
+from troth.api.resources import JOB, PROMISE
 
 pytestmark = pytest.mark.integration
-
-IMAGE = "registry.example.com/troth:1"
-MANUAL = "kratix.io/manual-reconciliation"
-SUSPENDED = "kratix.io/workflow-suspended"
-WRITE = """\
-size=$(sed -n 's/^  size: //p' /kratix/input/object.yaml)
-printf 'kind: Made\\nmetadata: {name: %s}\\nsize: %s\\n' "$KRATIX_OBJECT_NAME" "$size" > /kratix/output/made.yaml
-printf 'url: https://%s.example.com\\n' "$KRATIX_OBJECT_NAME" > /kratix/metadata/status.yaml
-"""
-ROLL = "kind: Rolled\nname: {{ name }}\n"
-
-Object = dict[str, Any]
-
-
-def containers(name: str, script: str = WRITE, **spec: Any) -> Object:
-    """A pipeline with one container, which runs a script."""
-    one = {"name": "one", "image": "registry.example.com/shell:1", "command": ["sh", "-ec", script]}
-    return {
-        "apiVersion": "platform.kratix.io/v1alpha1",
-        "kind": "Pipeline",
-        "metadata": {"name": name},
-        "spec": {"containers": [one], **spec},
-    }
-
-
-def jinja(name: str) -> Object:
-    """A pipeline of templates with one file."""
-    return {
-        "apiVersion": "troth.dev/v1alpha1",
-        "kind": "JinjaPipeline",
-        "metadata": {"name": name},
-        "spec": {"files": [{"path": "rolled.yaml", "template": ROLL}]},
-    }
-
-
-def phases(live: Object) -> dict[str, str]:
-    """The phase of each pipeline."""
-    entries = live.get("status", {}).get("kratix", {}).get("workflows", {}).get("pipelines") or ()
-    return {entry["name"]: entry["phase"] for entry in entries}
-
-
-@dataclass
-class Site:
-    """A Promise of container pipelines with a repository, in a namespace whose Jobs are played.
-
-    Attributes:
-        start: starts an operator that runs containers.
-    """
-
-    platform: Platform
-    player: JobPlayer
-    repository: Repository
-    name: str
-    namespace: str
-    start: Callable[[], OperatorProcess]
-
-    def promise(self, *pipelines: Object) -> Object:
-        """A Promise whose requests are carried out by these pipelines."""
-        found = promise(self.name)
-        found["spec"]["workflows"]["resource"]["configure"] = list(pipelines)
-        return found
-
-    async def ask(self, *pipelines: Object) -> None:
-        """Publishes a Promise of these pipelines, and asks for ``cache``."""
-        await self.platform.publish(self.promise(*pipelines))
-        await self.platform.ask(self.name, "cache", self.namespace, size="small")
-
-    async def request(self, test: Callable[[Object], bool]) -> Object:
-        """Waits until the request passes a test."""
-        return await self.platform.wait(api_of(self.name), "cache", test, namespace=self.namespace)
-
-    async def ready(self, name: str = "cache") -> Object:
-        """Waits until a request is Ready."""
-        return await self.platform.ready(self.name, name, self.namespace)
-
-    async def change(self, patch: Object) -> None:
-        """Changes the request."""
-        await self.platform.client.merge_patch(api_of(self.name), "cache", patch, namespace=self.namespace)
-
-    async def label(self, name: str, value: str | None) -> None:
-        """Sets a label of the request, or takes it off."""
-        await self.change({"metadata": {"labels": {name: value}}})
-
-    async def works(self) -> list[Object]:
-        """The Works of the namespace."""
-        return (await self.platform.client.list(WORK, self.namespace)).items
-
-    async def edit_work(self, groups: list[Object]) -> None:
-        """Edits the only Work as somebody else would."""
-        (work,) = await self.works()
-        patch = {"spec": {"workloadGroups": groups}}
-        await self.platform.client.merge_patch(WORK, work["metadata"]["name"], patch, namespace=self.namespace)
-
-    async def files(self) -> dict[str, Any]:
-        """The manifests of the request, by the names of their files."""
-        found = await all_files(self.repository)
-        return {Path(path).name: yaml.safe_load(text) for path, text in found.items() if "/cache/" in path}
-
-
-@pytest.fixture
-async def site(
-    control_plane: ControlPlane,
-    client: Client,
-    operator: Callable[..., OperatorProcess],
-    tmp_path: Path,
-    unique: str,
-    namespace: str,
-) -> AsyncIterator[Site]:
-    stores = tmp_path / "stores"
-    stores.mkdir()
-
-    def start() -> OperatorProcess:
-        return operator("--local-stores", stores, "--store-poll", "1", "--adapter-image", IMAGE)
-
-    platform, repository = Platform(client), Repository(stores / f"{unique}.git")
-    await platform.make(GIT_STATE_STORE, git_store(unique, str(repository.path)))
-    await platform.make(DESTINATION, destination(unique, store=unique, labels={"for": unique}))
-    async with JobPlayer(control_plane, client, namespace, tmp_path / "pods") as player:
-        yield Site(platform, player, repository, unique, namespace, start)
-        await platform.clean()
 
 
 async def test_a_request_runs_as_a_job_its_files_reach_the_destination_and_its_status_tells_the_progress(
