@@ -48,12 +48,13 @@ from troth.engine.promises.offers import read_offer
 from troth.engine.rendering.components import read_parent
 from troth.engine.rendering.limits import Limits
 from troth.engine.rendering.render import render_context, render_pipeline
+from troth.engine.status.deletion import deletion_status
 from troth.engine.status.facts import PromiseFacts, RequestFacts, WorkflowFacts
 from troth.engine.status.patch import status_patch
 from troth.engine.status.placement import placement_status, read_placement, work_status
 from troth.engine.status.placement import read_work as work_facts
 from troth.engine.status.promise import promise_status
-from troth.engine.status.request import deletion_status, next_retry, refusal_status, request_status
+from troth.engine.status.request import next_retry, refusal_status, request_status
 from troth.engine.yaml.manifests import InvalidManifest, dump_documents, load_documents
 from troth.kube import CredentialsError, KubeError, from_kubeconfig_dict
 from troth.kube.reading import read_object, read_page

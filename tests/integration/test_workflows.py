@@ -116,7 +116,11 @@ async def test_a_delete_pipeline_can_hold_a_request_back_in_its_own_words(
     made = promise(unique)
     refusal = "{{ fail('it is protected; set protected to false first') }}"
     guard = "{% if spec.protected | default(false) %}" + refusal + "{% endif %}"
-    made["spec"]["workflows"]["resource"]["delete"] = [jinja("guard", values={"check": guard})]
+    made["spec"]["workflows"]["resource"]["delete"] = [
+        jinja("check", values={"sound": "yes"}),
+        jinja("guard", values={"check": guard}),
+        jinja("after", values={"sound": "yes"}),
+    ]
     await platform.publish(made)
     await platform.ask(unique, "orders", namespace, protected=True)
     await platform.ready(unique, "orders", namespace)
@@ -128,12 +132,54 @@ async def test_a_delete_pipeline_can_hold_a_request_back_in_its_own_words(
         namespace=namespace,
     )
     assert "it is protected" in condition(live, "Ready")["message"]
+    workflows = live["status"]["kratix"]["workflows"]
+    assert [(entry["name"], entry["phase"]) for entry in workflows["delete"]["pipelines"]] == [
+        ("check", "Succeeded"),
+        ("guard", "Failed"),
+        ("after", "Pending"),
+    ]
+    assert workflows["pipelines"][0]["phase"] == "Succeeded", "what was made of it is still told"
+    assert live["status"]["troth"]["failure"]["pipeline"] == "guard"
     assert any("/orders/" in path for path in await all_files(repository)), "nothing was removed"
     await platform.client.merge_patch(
         api_of(unique), "orders", {"spec": {"protected": False}}, namespace=namespace
     )
     await platform.gone(api_of(unique), "orders", namespace=namespace)
     assert not any("/orders/" in path for path in await all_files(repository))
+
+
+async def test_a_suspended_deletion_says_so_and_goes_on_when_its_condition_is_met(
+    platform: Platform, repository: Repository, unique: str, namespace: str
+) -> None:
+    suspended = "{{ annotations['released'] is not defined }}"
+    made = promise(unique)
+    made["spec"]["workflows"]["resource"]["delete"] = [
+        jinja("guard", control={"suspend": suspended, "message": "waits for a release"})
+    ]
+    await platform.publish(made)
+    await platform.ask(unique, "orders", namespace)
+    await platform.ready(unique, "orders", namespace)
+    await platform.delete(api_of(unique), "orders", namespace=namespace)
+    live = await platform.wait(
+        api_of(unique),
+        "orders",
+        lambda live: condition(live, "DeleteWorkflowCompleted").get("reason") == "DeleteWorkflowSuspended",
+        namespace=namespace,
+    )
+    reconciled = condition(live, "Reconciled")
+    assert (reconciled["status"], reconciled["reason"], reconciled["message"]) == (
+        "Unknown",
+        "WorkflowSuspended",
+        "Suspended",
+    )
+    assert "waits for a release" in condition(live, "Ready")["message"]
+    (entry,) = live["status"]["kratix"]["workflows"]["delete"]["pipelines"]
+    assert (entry["phase"], entry["message"]) == ("Suspended", "waits for a release")
+    assert any("/orders/" in path for path in await all_files(repository)), "nothing was removed"
+    await platform.client.merge_patch(
+        api_of(unique), "orders", {"metadata": {"annotations": {"released": "yes"}}}, namespace=namespace
+    )
+    await platform.gone(api_of(unique), "orders", namespace=namespace)
 
 
 async def test_a_suspended_pipeline_says_so_and_goes_on_when_its_condition_is_met(

@@ -31,15 +31,17 @@ from troth.controllers.caches import BY_PROMISE
 from troth.controllers.object_writes import delete_object, take_finalizers_off
 from troth.controllers.obstacles import after_refusal
 from troth.controllers.platform import Platform
-from troth.controllers.result import DONE, After, Result, Retry, Terminal
+from troth.controllers.result import DONE, After, Result, Retry
 from troth.controllers.steps import Workflow
-from troth.controllers.workflow import Workflows
+from troth.controllers.workflow import Run, Workflows
 from troth.controllers.workflow_works import WorkOwner, Works
 from troth.engine.jobs.runs import label_value
 from troth.engine.promises.definitions import request_resource
 from troth.engine.rendering.render import render_context
+from troth.engine.status.deletion import deletion_status
+from troth.engine.status.facts import WorkflowFacts
 from troth.engine.status.promise import promise_deletion_status
-from troth.engine.status.request import deletion_status
+from troth.engine.workflow.outputs import workflow_facts
 from troth.engine.workflow.progress import workflow_hash
 from troth.kube import PRIORITY_DEPENDENT, Conflict, Forbidden, Invalid, NotFound
 
@@ -78,6 +80,7 @@ class PromiseDeletion:
         """Does the next step, or says what the deletion waits for."""
         if not OURS & set(promise.metadata.finalizers):
             return DONE
+        run: Run | None = None
         if names.DELETE_WORKFLOWS in promise.metadata.finalizers:
             workflow = Workflow(
                 key=key,
@@ -88,24 +91,18 @@ class PromiseDeletion:
                 status=promise.status,
                 hash=workflow_hash((await self._workflows.hash_of(promise),)),
             )
-            blocked = await self._workflows.finish(workflow)
-            if blocked is not None:
-                await self._report(
-                    key,
-                    promise,
-                    "its delete pipeline",
-                    failure=blocked.failure,
-                    suspended=blocked.suspended,
-                    stalled=isinstance(blocked.result, Terminal),
-                )
-                return blocked.result
+            ending = await self._workflows.finish(workflow)
+            run = ending.run
+            if ending.result is not None:
+                await self._report(key, promise, "its delete pipeline", run=run)
+                return ending.result
         if waiting := await self._remove_requests(promise):
-            return await self._wait(key, promise, waiting)
+            return await self._wait(key, promise, waiting, run)
         await self._platform.caches.request_apis.unfollow(promise.name)
         if waiting := await self._remove_works(promise):
-            return await self._wait(key, promise, waiting)
+            return await self._wait(key, promise, waiting, run)
         if waiting := await self._remove_definitions(promise):
-            return await self._wait(key, promise, waiting)
+            return await self._wait(key, promise, waiting, run)
         try:
             await self._remove_accounts(promise)
             await take_finalizers_off(
@@ -182,29 +179,25 @@ class PromiseDeletion:
                 with contextlib.suppress(NotFound):
                     await client.delete(resource, meta.name, meta.namespace, uid=meta.uid)
 
-    async def _wait(self, key: Key, promise: Promise, waiting_for: str) -> Result:
-        await self._report(key, promise, waiting_for)
+    async def _wait(self, key: Key, promise: Promise, waiting_for: str, run: Run | None) -> Result:
+        await self._report(key, promise, waiting_for, run=run)
         return After(_LOOK_AGAIN, f"waiting for {waiting_for}")
 
     async def _report(
-        self,
-        key: Key,
-        promise: Promise,
-        waiting_for: str,
-        *,
-        failure: str = "",
-        suspended: bool = False,
-        stalled: bool = False,
-        refusal: str = "",
+        self, key: Key, promise: Promise, waiting_for: str, *, run: Run | None = None, refusal: str = ""
     ) -> None:
-        now = self._platform.now()
+        now, generation = self._platform.now(), promise.metadata.generation
+        workflow = WorkflowFacts()
+        if run is not None:
+            workflow = workflow_facts(
+                run, promise.status, generation=generation, now=now, progress=run.progress, action="delete"
+            )
         told = deletion_status(
             promise.status,
             waiting_for=waiting_for,
             now=now,
-            failure=failure,
-            suspended=suspended,
-            stalled=stalled,
+            workflow=workflow,
+            generation=generation,
             refusal=refusal,
         )
         status = promise_deletion_status(promise.status, told, now=now)

@@ -25,7 +25,7 @@ from troth.controllers.request_apis import RequestApi
 from troth.controllers.request_reports import RequestReports
 from troth.controllers.result import DONE, After, Result, Retry, Terminal
 from troth.controllers.steps import Workflow
-from troth.controllers.workflow import Workflows
+from troth.controllers.workflow import Run, Workflows
 from troth.controllers.workflow_works import WorkOwner, Works
 from troth.engine.judgement import Leaving
 from troth.kube import Conflict, Forbidden, Invalid
@@ -80,23 +80,28 @@ class RequestDeletion:
         if not set(FINALIZERS) & set(meta.finalizers):
             self._workflows.forget(live.key)
             return DONE
+        run: Run | None = None
         if names.DELETE_WORKFLOWS in meta.finalizers:
-            blocked = await self._run_pipelines(live, found, workflow)
-            if blocked is not None:
-                return blocked
+            if found.failure:
+                return await self._fail(live, found)
+            ending = await self._workflows.finish(await workflow())
+            run = ending.run
+            if ending.result is not None:
+                await self._reports.deleting(live, "its delete pipeline", run=run)
+                return ending.result
         if jobs := jobs_of(self._platform.caches, owner.promise, live.key, "configure"):
             # Before the Works, since a Pod that still runs would write its Work again.
             for job in jobs:
                 await delete_job(self._platform, job)
             if left_over := jobs_of(self._platform.caches, owner.promise, live.key, "configure"):
                 named = ", ".join(sorted(job.metadata.name for job in left_over))
-                return await self._wait(live, f"the Jobs of its pipelines to be removed ({named})")
+                return await self._wait(live, f"the Jobs of its pipelines to be removed ({named})", run)
         if left := await self._works.remove_all(owner):
-            return await self._wait(live, self._waiting_for(left))
+            return await self._wait(live, self._waiting_for(left), run)
         if components := self._components.remaining(live.key, live.parent, live.status):
             # The files are gone from the store, so the GitOps tool removes the components, which must go before the
             # request.
-            return await self._wait(live, f"{', '.join(components)} to be removed")
+            return await self._wait(live, f"{', '.join(components)} to be removed", run)
         try:
             await take_finalizers_off(
                 self._platform, live.api.informer, live.api.resource, live.key, meta, FINALIZERS
@@ -113,30 +118,14 @@ class RequestDeletion:
         self._workflows.forget(live.key)
         return DONE
 
-    async def _run_pipelines(
-        self, live: LiveRequest, found: Leaving, workflow: Callable[[], Awaitable[Workflow]]
-    ) -> Result | None:
-        """Runs the delete pipelines. Returns None when the deletion may go on."""
-        if found.failure:
-            return await self._fail(live, found.failure, stalled=found.stalled)
-        blocked = await self._workflows.finish(await workflow())
-        if blocked is None:
-            return None
-        await self._reports.deleting(
-            live,
-            "its delete pipeline",
-            failure=blocked.failure,
-            suspended=blocked.suspended,
-            stalled=isinstance(blocked.result, Terminal),
-        )
-        return blocked.result
+    async def _fail(self, live: LiveRequest, found: Leaving) -> Result:
+        """Reports that the delete pipelines cannot be run."""
+        await self._reports.deleting(live, "its delete pipeline", failure=found.failure, stalled=found.stalled)
+        return Terminal(reasons.DELETE_WORKFLOW_FAILED, found.failure)
 
-    async def _fail(self, live: LiveRequest, failure: str, *, stalled: bool = False) -> Result:
-        await self._reports.deleting(live, "its delete pipeline", failure=failure, stalled=stalled)
-        return Terminal(reasons.DELETE_WORKFLOW_FAILED, failure)
-
-    async def _wait(self, live: LiveRequest, waiting_for: str) -> Result:
-        if await self._reports.deleting(live, waiting_for):
+    async def _wait(self, live: LiveRequest, waiting_for: str, run: Run | None) -> Result:
+        """Reports what is left to be done after the delete workflow, whose outcome is ``run``."""
+        if await self._reports.deleting(live, waiting_for, run=run):
             return DONE
         return After(_LOOK_AGAIN, f"waiting for {waiting_for}")
 

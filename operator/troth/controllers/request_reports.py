@@ -20,8 +20,9 @@ from troth.controllers.platform import Platform
 from troth.controllers.relaxing import remedy
 from troth.controllers.workflow import Run
 from troth.controllers.workflow_works import WorkOwner, Works
+from troth.engine.status.deletion import deletion_status
 from troth.engine.status.facts import Obstacle, RequestFacts, WorkFacts, WorkflowFacts
-from troth.engine.status.request import deletion_status, parse_time, refusal_status, request_status, waiting_status
+from troth.engine.status.request import parse_time, refusal_status, request_status, waiting_status
 from troth.engine.workflow.outputs import workflow_facts
 from troth.kube import Forbidden, Invalid
 
@@ -143,24 +144,47 @@ class RequestReports:
         live: LiveRequest,
         waiting_for: str,
         *,
+        run: Run | None = None,
         failure: str = "",
-        suspended: bool = False,
         stalled: bool = False,
     ) -> bool:
-        """Reports what its deletion waits for. Returns False when it began too recently to be worth a write."""
-        # Most deletions take less time than a commit: only one that lasts, or has failed, is worth a write.
-        if not failure and not suspended and _is_younger(live, _WORTH_A_WRITE, self._platform.clock()):
+        """Reports what its deletion waits for. Returns False when it began too recently to be worth a write.
+
+        Args:
+            live: the request.
+            waiting_for: what the deletion waits for, if not for its delete workflow.
+            run: how far its delete workflow is; None when nothing is known of it, or it does not run any more.
+            failure: why its delete pipelines cannot be run at all.
+            stalled: whether that is so until the request is edited.
+        """
+        now = self._platform.now()
+        workflow = _NOTHING
+        if run is not None:
+            workflow = workflow_facts(
+                run,
+                live.status,
+                generation=live.metadata.generation,
+                now=now,
+                progress=run.progress,
+                action="delete",
+            )
+        failed = failure or workflow.failure_message
+        # Most deletions take less time than a commit: only one that lasts, or has failed, is worth a write. The record
+        # of a workflow with containers is not a report but its memory.
+        lasts = failed or workflow.state == "Suspended" or any(pipeline.run for pipeline in workflow.pipelines)
+        if not lasts and _is_younger(live, _WORTH_A_WRITE, self._platform.clock()):
             return False
         status = deletion_status(
             live.status,
             waiting_for=waiting_for,
-            now=self._platform.now(),
+            now=now,
+            workflow=workflow,
+            generation=live.metadata.generation,
             failure=failure,
-            suspended=suspended,
             stalled=stalled,
         )
-        if await self._write(live, status) and failure:
-            self._record(live, "Warning", reasons.DELETE_WORKFLOW_FAILED, failure, "Delete")
+        if await self._write(live, status) and failed:
+            self._record(live, "Warning", reasons.DELETE_WORKFLOW_FAILED, failed, "Delete")
         return True
 
     async def held(self, live: LiveRequest, error: Forbidden | Invalid) -> None:

@@ -82,6 +82,7 @@ class Workflow:
         attendant: is told when the workflow has to wait long for its turn.
         subject: what containers run for; None where there are only templates.
         from_start: whether somebody asked that all steps run again.
+        retries: whether somebody asked that the step which has not succeeded runs again.
     """
 
     key: Key
@@ -97,6 +98,7 @@ class Workflow:
     attendant: Attendant | None = None
     subject: Subject | None = None
     from_start: bool = False
+    retries: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -165,7 +167,8 @@ async def run_steps(workflow: Workflow, runners: Runners, *, now: str) -> tuple[
         Step(pipeline.name, workflow.hash, runners[type(pipeline)].repeatable) for pipeline in workflow.pipelines
     ]
     recorded = read_progress(workflow.status, workflow.action)
-    actions = dict(zip(workflow.names, plan_steps(steps, recorded, from_start=workflow.from_start), strict=True))
+    plan = plan_steps(steps, recorded, from_start=workflow.from_start, retries=workflow.retries)
+    actions = dict(zip(workflow.names, plan, strict=True))
     outcomes: list[StepOutcome] = []
     output = _judge(workflow, outcomes)
     for kind, group in groupby(workflow.pipelines, key=type):

@@ -47,10 +47,10 @@ from troth.engine.placement.scheduling import (
     target_of,
 )
 from troth.engine.placement.work import placement_name
+from troth.engine.status.deletion import deletion_status
 from troth.engine.status.facts import Held, Waiting, WorkFacts
 from troth.engine.status.placement import read_placement, work_status
 from troth.engine.status.refused import NOT_MADE_BY_TROTH, NOT_SEALED_YET, refused_status
-from troth.engine.status.request import deletion_status
 from troth.kube import REFUSALS, Forbidden
 
 _LONG_WRITE = 10.0

@@ -30,7 +30,7 @@ from troth.engine.rendering.components import Component, Parent, find_components
 from troth.engine.rendering.render import Control, RenderContext
 from troth.engine.status.author import AuthorStatus
 from troth.engine.workflow.outcomes import Running
-from troth.engine.workflow.outputs import WorkflowOutput
+from troth.engine.workflow.outputs import WorkflowOutput, is_suspended
 from troth.engine.workflow.progress import Progress, spec_hash
 
 logger = logging.getLogger(__name__)
@@ -71,15 +71,16 @@ _NOTHING = Run((), (), None, AuthorStatus())
 
 
 @dataclass(frozen=True, slots=True)
-class Blocked:
-    """Why an owner cannot be deleted yet, and the result of the reconcile.
+class Ending:
+    """How far a delete workflow is.
 
-    Its delete pipeline either failed, which ``failure`` says in a sentence, or is suspended.
+    Attributes:
+        run: its outcome, without any files.
+        result: of the reconcile while the workflow has not succeeded; None when its owner may be deleted.
     """
 
-    failure: str
-    suspended: bool
-    result: Result
+    run: Run
+    result: Result | None
 
 
 class Workflows:
@@ -149,28 +150,33 @@ class Workflows:
             self._remembered[workflow.key] = (inputs, run)
         return run
 
-    async def finish(self, workflow: Workflow) -> Blocked | None:
-        """Runs all steps of an owner's delete workflow in order. Returns None when the owner may be deleted.
+    async def finish(self, workflow: Workflow) -> Ending:
+        """Runs all steps of an owner's delete workflow in order, as far as they can be run now.
 
         Raises:
             Overtaken: the owner has changed while it waited for its turn.
         """
         if not workflow.pipelines:
-            return None
+            return Ending(_NOTHING, None)
         found, progress = await run_steps(workflow, self._runners, now=self._platform.now())
-        if found.failure is not None:
-            sentence = found.failure.sentence()
+        outputs = tuple(
+            Produced(output.pipeline, (), output.control, kept=output.kept) for output in found.outputs
+        )
+        run = Run(workflow.names, outputs, found.failure, found.author, progress=progress)
+        if run.failure is not None:
+            sentence = run.failure.sentence()
             logger.warning("%s: its delete pipeline failed: %s", workflow.key, sentence)
-            again = after_failure(found.failure)
-            result = Terminal(reasons.DELETE_WORKFLOW_FAILED, sentence) if isinstance(again, Terminal) else again
-            return Blocked(sentence, suspended=False, result=result)
+            again = after_failure(run.failure)
+            return Ending(
+                run, Terminal(reasons.DELETE_WORKFLOW_FAILED, sentence) if isinstance(again, Terminal) else again
+            )
         if progress.running is not None:
-            return Blocked("", suspended=False, result=_wait_for(progress.running))
-        if found.outputs and found.outputs[-1].suspended:
-            control = found.outputs[-1].control
+            return Ending(run, _wait_for(progress.running))
+        if outputs and is_suspended(outputs[-1].control):
+            control = outputs[-1].control
             seconds = control.retry_after if control and control.retry_after is not None else _SUSPENDED_RETRY
-            return Blocked("", suspended=True, result=After(seconds, "its delete pipeline is suspended"))
-        return None
+            return Ending(run, After(seconds, "its delete pipeline is suspended"))
+        return Ending(run, None)
 
 
 def remember_contents(platform: Platform, groups: Sequence[GroupContent]) -> tuple[WorkloadGroup, ...]:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from tests.world_model import walk
 from troth.api import find_condition
 from troth.api.conditions import READY
+from troth.engine.status.deletion import deletion_status
 from troth.engine.status.facts import (
     ComponentFacts,
     DestinationFacts,
@@ -31,7 +32,7 @@ from troth.engine.status.facts import (
 )
 from troth.engine.status.placement import placement_status, work_status
 from troth.engine.status.promise import promise_deletion_status, promise_status
-from troth.engine.status.request import deletion_status, refusal_status, request_status
+from troth.engine.status.request import refusal_status, request_status
 from troth.engine.status.store import destination_status, secret_not_found, state_store_status
 from troth.engine.status.unattended import why_paused, why_unavailable
 from troth.stores import Reason

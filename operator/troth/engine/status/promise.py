@@ -140,7 +140,7 @@ def promise_deletion_status(old: Mapping[str, Any], told: Mapping[str, Any], *, 
     return {
         **told,
         "status": _UNAVAILABLE,
-        "kratix": {**(old.get("kratix") or {}), "status": _UNAVAILABLE},
+        "kratix": {**(told.get("kratix") or old.get("kratix") or {}), "status": _UNAVAILABLE},
         "conditions": merge_conditions(told["conditions"], [available], now=now),
     }
 

@@ -142,54 +142,6 @@ def refusal_status(
     }
 
 
-def deletion_status(
-    old: Mapping[str, Any],
-    *,
-    waiting_for: str,
-    now: str,
-    failure: str = "",
-    suspended: bool = False,
-    stalled: bool = False,
-    refusal: str = "",
-) -> dict[str, Any]:
-    """Returns the status of a request or a Promise that is being deleted.
-
-    Args:
-        old: the status as the API server has it.
-        waiting_for: what the deletion waits for, such as "2 works to be removed from their destinations".
-        now: RFC 3339.
-        failure: why the delete pipeline failed, or empty.
-        suspended: whether the delete workflow is suspended.
-        stalled: whether it failed, and only an edit helps.
-        refusal: what the API server does not allow the operator to do, and what to do about it; or empty.
-    """
-    what = refusal or f"waiting for {waiting_for}"
-    conditions = [Condition(types.READY, "False", reasons.DELETING, f"Deleting: {what}")]
-    if failure:
-        conditions.append(
-            Condition(
-                types.DELETE_WORKFLOW_COMPLETED,
-                "False",
-                reasons.DELETE_WORKFLOW_FAILED,
-                "The Delete Pipeline has failed",
-            )
-        )
-        conditions[0] = Condition(types.READY, "False", reasons.DELETE_WORKFLOW_FAILED, failure)
-    elif suspended:
-        conditions.append(
-            Condition(
-                types.DELETE_WORKFLOW_COMPLETED,
-                "False",
-                "DeleteWorkflowSuspended",
-                "The delete workflow is suspended",
-            )
-        )
-    return {
-        "message": conditions[0].message,
-        "conditions": merge_with_stalled(old.get("conditions"), conditions, stalled=stalled, now=now),
-    }
-
-
 def next_retry(
     old: Mapping[str, Any], *, pipeline: str, retry_after: float, generation: int, now: str
 ) -> tuple[str, int]:

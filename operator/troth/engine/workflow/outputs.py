@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from troth.api import InvalidObject, merge_conditions
-from troth.api.pipelines import Move
+from troth.api.pipelines import Action, Move
+from troth.api.typed import read_map
 from troth.engine.failure import Failure, Reason
 from troth.engine.placement.work import GroupContent, build_groups
 from troth.engine.rendering.render import Control, PackedFile, Rendered
@@ -186,7 +187,13 @@ def is_suspended(control: Control | None) -> bool:
 
 
 def workflow_facts(
-    run: Ran, status: Mapping[str, Any], *, generation: int, now: str, progress: Progress = _NO_PROGRESS
+    run: Ran,
+    status: Mapping[str, Any],
+    *,
+    generation: int,
+    now: str,
+    progress: Progress = _NO_PROGRESS,
+    action: Action = "configure",
 ) -> WorkflowFacts:
     """Returns the facts to report about a workflow's run.
 
@@ -196,7 +203,10 @@ def workflow_facts(
         generation: the object's generation.
         now: RFC 3339.
         progress: what else is known about its steps.
+        action: which workflow it is.
     """
+    if action == "delete":
+        status = _record_of_deletion(status)
     done = {output.pipeline: output for output in run.outputs}
     facts: list[PipelineFacts] = []
     for name in run.pipelines:
@@ -229,6 +239,13 @@ def workflow_facts(
         failure=run.failure.as_status() if run.failure else {},
         failure_message=run.failure.sentence() if run.failure else "",
     )
+
+
+def _record_of_deletion(status: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the record of the delete workflow where that of a configure workflow is."""
+    return {
+        "kratix": {"workflows": read_map(read_map(read_map(status.get("kratix")).get("workflows")).get("delete"))}
+    }
 
 
 def _as_failure(reason: Reason, pipeline: str, error: InvalidObject) -> Failure:

@@ -122,7 +122,7 @@ def read_progress(status: Mapping[str, Any], action: str = "configure") -> tuple
 
 
 def plan_steps(
-    steps: Sequence[Step], recorded: Sequence[StepRecord], *, from_start: bool = False
+    steps: Sequence[Step], recorded: Sequence[StepRecord], *, from_start: bool = False, retries: bool = False
 ) -> tuple[StepAction, ...]:
     """Returns the action for each step, once all steps before it have ended.
 
@@ -133,11 +133,13 @@ def plan_steps(
         steps: all steps of the workflow, in order.
         recorded: the result of `read_progress`.
         from_start: whether somebody asked for a new run.
+        retries: whether somebody asked that the step which has not succeeded runs again. What has succeeded is kept.
     """
     if from_start or _is_outdated(steps, recorded):
         return tuple("run" for _ in steps)
     return tuple(
-        "run" if step.repeatable else _ACTIONS[record.phase] for step, record in zip(steps, recorded, strict=True)
+        "run" if step.repeatable or (retries and record.phase != "Succeeded") else _ACTIONS[record.phase]
+        for step, record in zip(steps, recorded, strict=True)
     )
 
 

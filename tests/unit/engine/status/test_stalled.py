@@ -20,6 +20,7 @@ from troth.api import find_condition
 from troth.engine.failure import Failure
 from troth.engine.status import facts as words
 from troth.engine.status.components import judge_component
+from troth.engine.status.deletion import deletion_status
 from troth.engine.status.facts import (
     ComponentFacts,
     DestinationFacts,
@@ -31,7 +32,7 @@ from troth.engine.status.facts import (
     Waiting,
     WorkflowFacts,
 )
-from troth.engine.status.request import deletion_status, refusal_status
+from troth.engine.status.request import refusal_status
 from troth.engine.status.store import destination_status, state_store_status
 
 KINDS = [

@@ -15,6 +15,7 @@ from troth.api import InvalidObject, conditions, find_condition
 from troth.api.objects import ObjectMeta, Work, WorkPlacement
 from troth.engine.status import facts as words
 from troth.engine.status.author import OWNED_CONDITIONS, AuthorStatus, author_status
+from troth.engine.status.deletion import deletion_status
 from troth.engine.status.facts import (
     DependentFacts,
     DestinationFacts,
@@ -33,7 +34,7 @@ from troth.engine.status.facts import (
 from troth.engine.status.patch import apply_patch, same, status_patch
 from troth.engine.status.placement import placement_status, read_placement, read_work, work_status
 from troth.engine.status.promise import promise_status
-from troth.engine.status.request import deletion_status, next_retry, request_status, waiting_status
+from troth.engine.status.request import next_retry, request_status, waiting_status
 from troth.engine.status.requests import is_failing
 from troth.engine.status.store import destination_status, secret_not_found, state_store_status
 from troth.engine.workflow.progress import read_progress
@@ -493,6 +494,63 @@ def test_a_deletion_says_what_it_waits_for() -> None:
         "DeleteWorkflowFailed",
         "The Delete Pipeline has failed",
     )
+
+
+def test_a_deletion_that_waits_for_nothing_of_its_workflow_leaves_the_record_of_it() -> None:
+    ran = WorkflowFacts((PipelineFacts("gone", "Succeeded", hash="now", run=1),))
+    status = deletion_status({}, waiting_for="2 works to go", now=MORNING, workflow=ran)
+    later = deletion_status(status, waiting_for="its Jobs", now=NOON)
+    assert status_patch(status, later) is not None
+    assert apply_patch(status, status_patch(status, later))["kratix"] == status["kratix"]
+
+
+def test_the_record_of_a_delete_workflow_is_beside_that_of_the_configure_workflow() -> None:
+    before = request(asked(done()), {})
+    first, second = (
+        PipelineFacts("one", "Succeeded", hash="now"),
+        PipelineFacts("two", "Running", hash="now", run=3),
+    )
+    status = deletion_status(
+        before, waiting_for="it", now=NOON, workflow=WorkflowFacts((first, second)), generation=3
+    )
+    assert status["kratix"]["workflows"] == {
+        **before["kratix"]["workflows"],
+        "delete": {
+            "pipelines": [
+                {"name": "one", "phase": "Succeeded", "hash": "now", "lastTransitionTime": NOON},
+                {"name": "two", "phase": "Running", "hash": "now", "lastTransitionTime": NOON},
+            ],
+            "suspendedGeneration": None,
+        },
+    }
+    assert status["troth"]["runs"] == {"two": 3}
+    assert reason_of(status, "Reconciled") == ("Unknown", "WorkflowPending", "Pending")
+    assert "delete pipeline two" in status["message"]
+
+
+def test_a_delete_workflow_that_goes_on_is_no_longer_said_to_have_failed() -> None:
+    failed = WorkflowFacts((PipelineFacts("gone", "Failed", hash="now"),), failure_message="no")
+    before = deletion_status({}, waiting_for="it", now=MORNING, workflow=failed)
+    assert reason_of(before, "DeleteWorkflowCompleted")[1] == "DeleteWorkflowFailed"
+    assert reason_of(before, "Ready") == ("False", "DeleteWorkflowFailed", "no")
+    again = WorkflowFacts((PipelineFacts("gone", "Running", hash="now"),))
+    status = deletion_status(before, waiting_for="it", now=NOON, workflow=again)
+    assert "DeleteWorkflowCompleted" not in {entry["type"] for entry in status["conditions"]}
+
+
+def test_a_suspended_deletion_says_when_it_goes_on() -> None:
+    suspended = PipelineFacts("guard", "Suspended", message="backup", retry_at=NOON, attempts=2, hash="now")
+    status = deletion_status({}, waiting_for="it", now=MORNING, workflow=WorkflowFacts((suspended,)), generation=3)
+    (entry,) = status["kratix"]["workflows"]["delete"]["pipelines"]
+    assert (entry["phase"], entry["nextRetryAt"], entry["attempts"]) == ("Suspended", NOON, 2)
+    assert status["kratix"]["workflows"]["delete"]["suspendedGeneration"] == 3
+    assert reason_of(status, "Reconciled") == ("Unknown", "WorkflowSuspended", "Suspended")
+    assert reason_of(status, "DeleteWorkflowCompleted") == (
+        "False",
+        "DeleteWorkflowSuspended",
+        "The delete workflow is suspended",
+    )
+    assert reason_of(status, "Ready")[2] == "Deleting: its delete pipeline guard is suspended: backup"
 
 
 # ---- what an author may write

@@ -66,6 +66,14 @@ def test_whoever_asks_for_a_new_run_restarts_a_workflow_that_is_suspended() -> N
     assert held_records(steps("a", "b"), recorded, from_start=True) == {}
 
 
+@pytest.mark.parametrize("phase", ["Running", "Failed", "Suspended"])
+def test_whoever_asks_for_the_rest_again_has_what_has_not_succeeded_run_again_and_nothing_else(
+    phase: PipelinePhase,
+) -> None:
+    recorded = [record("a", "Succeeded"), record("b", phase), record("c", "Pending")]
+    assert plan_steps(steps("a", "b", "c"), recorded, retries=True) == ("keep", "run", "run")
+
+
 def test_templates_run_whatever_is_recorded_and_containers_behind_them_do_not_run_twice() -> None:
     mixed = [Step("a", NOW, True), Step("b", NOW, False), Step("c", NOW, True)]
     recorded = [StepRecord("a", "Failed", BEFORE), record("b", "Succeeded"), record("c", "Pending")]
