@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,14 @@ import pytest
 
 from tests.node.choice import missing_for_node, started_node
 from tests.node.node import Node
+from tests.node.release import Release
+from tests.node.repositories import Repositories, served_repositories
+from tests.node.shipped_image import loaded_image
+from tests.node.turns import only_operator
+from tests.platforms import Platform
 from tests.waiting import eventually_sync
 from troth.dev import DevError
+from troth.kube import Client, load_credentials
 
 _HERE = Path(__file__).parent
 _INPUT = "troth_node"
@@ -94,6 +100,45 @@ def namespace(node: Node) -> Iterator[str]:
     )
     yield name
     node.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+async def client(node: Node) -> AsyncIterator[Client]:
+    """A client of the node's API server that is an administrator."""
+    async with Client(await load_credentials(Path(node.kubeconfig), None), user_agent="troth-tests") as client:
+        yield client
+
+
+@pytest.fixture
+async def platform(client: Client) -> AsyncIterator[Platform]:
+    """Puts objects into the cluster, and removes them after the test."""
+    platform = Platform(client)
+    yield platform
+    await platform.clean()
+
+
+@pytest.fixture(scope="session")
+def repositories(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repositories]:
+    """A Git server that Pods and this machine reach."""
+    if not node.machine:
+        pytest.skip("this machine's address is not known to the Pods of kind")
+    with served_repositories(node, tmp_path_factory.mktemp("git") / "server") as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def shipped_image(node: Node) -> str:
+    """The reference of the image that ships, which the node has."""
+    return loaded_image(node)
+
+
+@pytest.fixture(scope="module")
+def release(node: Node, helm: Path, shipped_image: str) -> Iterator[Release]:
+    """Troth, to be installed by the chart; nobody else has an operator meanwhile. It is uninstalled at the end."""
+    with only_operator(node):
+        release = Release(node, helm, shipped_image)
+        yield release
+        release.uninstall()
 
 
 def _start(config: pytest.Config) -> None:

@@ -1,10 +1,11 @@
-"""A Git server on the loopback address: the real ``git http-backend`` behind Python's own HTTP server.
+"""A Git server on an address of this machine: the real ``git http-backend`` behind Python's own HTTP server.
 
 It is for the demo, the tests and the benchmarks. Git itself answers, so pushes are accepted, refused and recorded
 exactly as on a real server; only the HTTP around it is ours: basic authentication, chunked bodies, and TLS if it is
 wanted. It runs in threads, so that it works with and without an event loop, and is ended by one call of `stop`.
 
-It is only for this machine: it listens on 127.0.0.1 and knows one user.
+It is only for this machine and what runs on it: it listens on 127.0.0.1, or on the one address that it is given, and
+knows one user.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ _BOT: Final = {"name": "Troth", "email": "troth@localhost"}
 
 
 class GitServer:
-    """Serves every repository in a folder as ``http(s)://127.0.0.1:PORT/<name>.git``.
+    """Serves every repository in a folder as ``http(s)://HOST:PORT/<name>.git``.
 
     Args of the constructor: ``root`` is made if it is missing. If there is a ``username``, every request must have it
-    and the password. The ``port`` 0 stands for a free one. ``tls`` makes it https. It is a context manager, which
-    starts the server and stops it at the end.
+    and the password. ``host`` is the address on which it listens. The ``port`` 0 stands for a free one. ``tls`` makes
+    it https. It is a context manager, which starts the server and stops it at the end.
     """
 
     def __init__(
@@ -44,12 +45,14 @@ class GitServer:
         *,
         username: str = "",
         password: str = "",
+        host: str = "127.0.0.1",
         port: int = 0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.root = root
         self._username = username
         self._password = password
+        self._host = host
         self._port = port
         self._tls = tls
         self._server: _Server | None = None
@@ -58,7 +61,7 @@ class GitServer:
     def start(self) -> None:
         """Listen. Returns when connections are accepted; raises OSError when the port is taken."""
         self.root.mkdir(parents=True, exist_ok=True)
-        server = _Server(("127.0.0.1", self._port), _Handler)
+        server = _Server((self._host, self._port), _Handler)
         server.git_root = self.root.resolve()
         server.expected = _basic(self._username, self._password) if self._username else ""
         if self._tls is not None:
@@ -90,7 +93,7 @@ class GitServer:
     def url(self, name: str) -> str:
         """The address of a repository, without credentials."""
         scheme = "https" if self._tls is not None else "http"
-        return f"{scheme}://127.0.0.1:{self.port}/{quote(name)}.git"
+        return f"{scheme}://{self._host}:{self.port}/{quote(name)}.git"
 
     def create_repository(
         self, name: str, *, branch: str = "main", files: Mapping[str, bytes] | None = None
