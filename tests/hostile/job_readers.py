@@ -91,7 +91,15 @@ POD: Object = {
         "containerStatuses": [{"name": "last", "state": {"terminated": {"exitCode": 0, "reason": "Completed"}}}],
     },
 }
-WARNING: Object = {"type": "Warning", "reason": "FailedCreate", "note": "exceeded quota", "message": "m"}
+WARNING: Object = {
+    "type": "Warning",
+    "reason": "FailedCreate",
+    "note": "exceeded quota",
+    "message": "m",
+    "metadata": {"creationTimestamp": "2026-11-30T10:00:00Z"},
+    "deprecatedLastTimestamp": "2026-11-30T10:00:00Z",
+    "series": {"lastObservedTime": "2026-11-30T10:00:00.000000Z"},
+}
 
 
 def see_containers(obj: Any) -> None:

@@ -27,6 +27,7 @@ from tests.platforms import (
     is_ready,
     promise,
 )
+from tests.waiting import eventually
 from troth.api import Resource
 from troth.api.labels import PROMISE_NAME
 from troth.api.resources import (
@@ -42,6 +43,7 @@ from troth.api.resources import (
 )
 from troth.authoring.home import load_home
 from troth.dev import AuditLog, ControlPlane
+from troth.dev.audit import AuditEntry
 from troth.dev.git_server import GitServer
 from troth.kube import Client
 
@@ -264,8 +266,19 @@ async def test_containers_run_with_the_rights_that_the_chart_gives_for_them_and_
         }
         found["spec"]["workflows"]["resource"]["configure"] = [pipeline]
         await platform.publish(found)
+        player.hold()
         await platform.ask(unique, "cache", namespace)
+        await player.waiting()
+        answered: list[AuditEntry] = []
+
+        def has_read_events() -> bool:
+            answered.extend(entry for entry in audit.read() if entry.user == SUBJECT)
+            return any((entry.verb, entry.resource, entry.code) == ("list", "events", 200) for entry in answered)
+
+        await eventually(has_read_events, "the operator reads the Events about the Job that waits")
+        player.release()
         await platform.ready(unique, "cache", namespace)
+        assert [entry.uri for entry in answered if entry.code == 403] == []
         assert refused(audit) == []
         pipeline["spec"]["rbac"] = {"permissions": asking}
         await platform.publish(found)

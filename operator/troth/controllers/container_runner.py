@@ -25,6 +25,7 @@ from troth.api.statuses import read_own
 from troth.api.step_reports import read_step_report, reported_status
 from troth.api.typed import read_map, read_text, read_whole
 from troth.controllers.job_views import Job, jobs_of, pods_of
+from troth.controllers.job_warnings import JobWarnings
 from troth.controllers.object_writes import delete_job
 from troth.controllers.owners import owner_index
 from troth.controllers.platform import Platform
@@ -62,6 +63,7 @@ class ContainerRunner:
         self._platform = platform
         self._works = works
         self._settings = settings
+        self._warnings = JobWarnings(platform.client, platform.clock)
         self._seen: dict[str, ContainerEnd] = {}
 
     async def run(self, steps: Sequence[ContainerPipeline], visit: Visit) -> Sequence[StepOutcome]:
@@ -102,7 +104,7 @@ class ContainerRunner:
             await delete_job(self._platform, jobs[each])
         job = jobs.get(name)
         if job is not None and not job.metadata.deleting:
-            return await self._judge(run, job, workflow, subject)
+            return await self._judge(run, job, workflow, subject, known=bool(record.message))
         if plan.waits_for:
             return Running(step.name, f"the Job {plan.waits_for} of an earlier run is being removed")
         return await self._start(run, workflow, subject)
@@ -125,7 +127,9 @@ class ContainerRunner:
         jobs = self._platform.caches.of(JOB, Job)
         jobs.observe(answer)
         job = jobs.get(run.namespace, job_name(run))
-        return Running(run.pipeline.name) if job is None else await self._judge(run, job, workflow, subject)
+        if job is None:
+            return Running(run.pipeline.name)
+        return await self._judge(run, job, workflow, subject, known=False)
 
     async def _find(self, placed: Placed) -> dict[str, Any] | None:
         meta = placed[1]["metadata"]
@@ -134,13 +138,18 @@ class ContainerRunner:
         except NotFound:
             return None
 
-    async def _judge(self, run: PipelineRun, job: Job, workflow: Workflow, subject: Subject) -> StepOutcome:
+    async def _judge(
+        self, run: PipelineRun, job: Job, workflow: Workflow, subject: Subject, *, known: bool
+    ) -> StepOutcome:
+        """``known`` says whether something that the Job waits for has been reported."""
         uid = job.metadata.uid
-        outcome = judge_job(job.state, pods_of(self._platform.caches, job), seen=self._seen.get(uid))
+        pods = pods_of(self._platform.caches, job)
+        warnings, again = await self._warnings.look(job, pods, known=known)
+        outcome = judge_job(job.state, pods, warnings, seen=self._seen.get(uid))
         if isinstance(outcome, JobRunning):
             if outcome.failure is not None:
                 self._remember(uid, outcome.failure)
-            return step_outcome(run.pipeline.name, outcome)
+            return step_outcome(run.pipeline.name, outcome, again=again)
         self._seen.pop(uid, None)
         await self._prune(workflow, subject)
         if isinstance(outcome, JobSucceeded):

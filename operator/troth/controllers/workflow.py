@@ -226,6 +226,8 @@ def _wait_for(step: Running) -> Result:
     """The result while a step is running. A change of its Job queues the owner."""
     if step.begins:
         return After(0.0, f"its pipeline {step.pipeline} begins")
+    if step.again is not None:
+        return After(step.again, f"its pipeline {step.pipeline} is running")
     return Waits(f"its pipeline {step.pipeline} is running")
 
 

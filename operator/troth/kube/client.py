@@ -107,7 +107,13 @@ class Client:
         return await self._read(_path(resource, namespace, name))
 
     async def list(
-        self, resource: Resource, namespace: str = "", *, label_selector: str = "", limit: int = 500
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        limit: int = 500,
     ) -> Listing:
         """Returns all objects, in one namespace or in all; begins again when the next page has expired on the server.
 
@@ -118,7 +124,13 @@ class Client:
             items: list[Object] = []
             version = ""
             try:
-                pages = self.list_pages(resource, namespace, label_selector=label_selector, limit=limit)
+                pages = self.list_pages(
+                    resource,
+                    namespace,
+                    label_selector=label_selector,
+                    field_selector=field_selector,
+                    limit=limit,
+                )
                 async with aclosing(pages):
                     async for page in pages:
                         items += page.items
@@ -135,6 +147,7 @@ class Client:
         namespace: str = "",
         *,
         label_selector: str = "",
+        field_selector: str = "",
         limit: int = 500,
         retry: bool = True,
     ) -> AsyncGenerator[Listing, None]:
@@ -146,6 +159,8 @@ class Client:
         path = _path(resource, namespace)
         size = min(limit, _FIRST_PAGE)
         query: dict[str, str] = {"labelSelector": label_selector} if label_selector else {}
+        if field_selector:
+            query["fieldSelector"] = field_selector
         while True:
             query["limit"] = str(size)
             try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Literal
 
 from troth.api import labels as names
@@ -102,6 +103,8 @@ class PodState:
         message: the same in a sentence.
         unschedulable: why no node takes it; "" when one has.
         containers: in the order in which they run.
+        started: a container of it has run, so its volumes are mounted and its network is there.
+        uid: its uid.
         deleting: it is being deleted.
     """
 
@@ -112,6 +115,8 @@ class PodState:
     message: str = ""
     unschedulable: str = ""
     containers: tuple[ContainerState, ...] = ()
+    started: bool = False
+    uid: str = ""
     deleting: bool = False
 
 
@@ -120,10 +125,18 @@ class WarningEvent:
     """An Event of the type Warning about a Job or a Pod, such as ``FailedCreate``.
 
     It is the only place where some things stand: that a quota is exceeded, or that a volume cannot be mounted.
+
+    Attributes:
+        reason: in CamelCase.
+        message: the sentence.
+        first: when it was written first, in seconds since 1970; 0 when it does not say.
+        last: when it was seen last, in the same form.
     """
 
     reason: str
     message: str
+    first: float = 0.0
+    last: float = 0.0
 
 
 def read_job(obj: Object) -> JobState:
@@ -169,6 +182,8 @@ def read_pod(obj: Object) -> PodState:
         message=read_text(status.get("message")),
         unschedulable=_unschedulable(status),
         containers=tuple(_read_container(entry, found) for entry in declared),
+        started=any(map(_has_run, found.values())),
+        uid=metadata.uid,
         deleting=metadata.deleting,
     )
 
@@ -177,7 +192,16 @@ def read_warning(obj: Object) -> WarningEvent | None:
     """Returns the view of an Event of either API; None if it is not a Warning."""
     if obj.get("type") != "Warning":
         return None
-    return WarningEvent(read_text(obj.get("reason")), read_text(obj.get("note")) or read_text(obj.get("message")))
+    first = _read_time(read_map(obj.get("metadata")).get("creationTimestamp"))
+    series = read_map(obj.get("series"))
+    # The Job controller and the kubelet count in the fields of the older API, and Troth in a series.
+    seen = (series.get("lastObservedTime"), obj.get("deprecatedLastTimestamp"), obj.get("lastTimestamp"))
+    return WarningEvent(
+        reason=read_text(obj.get("reason")),
+        message=read_text(obj.get("note")) or read_text(obj.get("message")),
+        first=first,
+        last=max(first, *map(_read_time, seen)),
+    )
 
 
 def _read_count(text: str) -> int:
@@ -189,6 +213,18 @@ def _unschedulable(status: Object) -> str:
         if entry.get("type") == "PodScheduled" and entry.get("status") == "False":
             return read_text(entry.get("message")) or read_text(entry.get("reason"))
     return ""
+
+
+def _has_run(status: Object) -> bool:
+    states = (read_map(status.get("state")), read_map(status.get("lastState")))
+    return any(kind in state for state in states for kind in ("running", "terminated"))
+
+
+def _read_time(value: Any) -> float:
+    try:
+        return datetime.fromisoformat(read_text(value)).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return 0.0
 
 
 def _read_container(declared: Object, statuses: Mapping[str, Object]) -> ContainerState:

@@ -5,6 +5,9 @@ Pods say that or, if no Pod could be created, an Event, and it is reported in wo
 for one obstacle stay the same while it lasts, although the kubelet alternates between trying and waiting, because each
 change of the words is a write.
 
+Events cost a call each time that they are looked at, and they stay after what they report is over. So they count only
+while the status of the Job and of its newest Pod leaves it open why nothing happens (`find_silent`).
+
 The Job controller removes the Pod of a Job that has failed too often, and with it goes the reason. So what an earlier
 look saw of a failed container is handed in again (`JobRunning.failure`).
 
@@ -14,9 +17,10 @@ failed* (the image may come; a deadline is the pipeline's to set).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from troth.engine.failure import Failure
 from troth.engine.jobs.observation import ContainerEnd, ContainerState, JobState, PodState, WarningEvent
@@ -44,6 +48,9 @@ _STARTING: Final = frozenset(
 )
 _NOT_MADE: Final = "FailedCreate"
 _POD_WAITS: Final = frozenset({"FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"})
+_RECENT: Final = 300.0  # seconds; the kubelet tries to mount a volume again at least every two minutes
+_NAMED: Final = re.compile(r'^.*?\bpods? "[^"]*" is (?:forbidden|invalid): ', re.IGNORECASE)
+_IDENTIFIER: Final = re.compile(r"\b[0-9a-f]{32,}\b")
 _BACK_OFF: Final = "ErrImagePull: "  # what the kubelet puts before the cause while it waits to pull again
 _DEADLINE: Final = "DeadlineExceeded"
 _MEANINGS: Final = {
@@ -101,10 +108,10 @@ def judge_job(
     Args:
         job: its Job.
         pods: of that Job, in any order.
-        warnings: Events about them, the oldest first.
+        warnings: Events about the object that `find_silent` returns.
         seen: `JobRunning.failure` of an earlier look; it counts only when no Pod is left.
     """
-    newest = sorted(pods, key=lambda pod: (pod.created, pod.name), reverse=True)
+    newest = _newest_first(pods)
     failure = _last_failure(newest) if newest else seen
     if job.end == "Complete":
         return JobSucceeded()
@@ -115,11 +122,28 @@ def judge_job(
     return JobRunning(_obstacle([pod for pod in newest if not pod.deleting], warnings, failure), failure)
 
 
-def step_outcome(pipeline: str, outcome: JobOutcome) -> Running | Failure | Kept:
-    """Returns the same in the terms of a workflow. The results of a run are in the cluster, so its step is kept."""
+def find_silent(job: JobState, pods: Iterable[PodState]) -> Literal["Job"] | PodState | None:
+    """Returns the object of which only Events say why it makes no progress; None if its status says enough.
+
+    It is the Job while it has no Pod, or else its newest Pod while no container of it has started.
+    """
+    if job.end or job.suspended or job.deleting:
+        return None
+    standing = [pod for pod in _newest_first(pods) if not pod.deleting]
+    if not standing:
+        return "Job"
+    pod = standing[0]
+    return pod if _may_wait(pod) and not _obstacle(standing, (), None) else None
+
+
+def step_outcome(pipeline: str, outcome: JobOutcome, *, again: float | None = None) -> Running | Failure | Kept:
+    """Returns the same in the terms of a workflow. The results of a run are in the cluster, so its step is kept.
+
+    ``again`` says after how many seconds to look at a Job that is running (`Running.again`).
+    """
     match outcome:
         case JobRunning(message):
-            return Running(pipeline, message)
+            return Running(pipeline, message, again=again)
         case JobSucceeded():
             return Kept(pipeline)
         case JobFailed(message, failure):
@@ -147,8 +171,8 @@ def _failed(job: JobState, newest: Sequence[PodState], failure: ContainerEnd | N
 
 def _obstacle(pods: Sequence[PodState], warnings: Sequence[WarningEvent], failure: ContainerEnd | None) -> str:
     if not pods:
-        refused = [warning.message for warning in warnings if warning.reason == _NOT_MADE]
-        return f"its Pod cannot be created: {_cut(refused[-1])}" if refused else _tried_again(failure)
+        cause = _why_not_made(warnings)
+        return f"its Pod cannot be created: {cause}" if cause else _tried_again(failure)
     pod = pods[0]
     if pod.unschedulable:
         return f"no node takes its Pod: {_cut(pod.unschedulable)}"
@@ -156,10 +180,34 @@ def _obstacle(pods: Sequence[PodState], warnings: Sequence[WarningEvent], failur
         words = _waiting(container)
         if words:
             return words
-    waits = [warning.message for warning in warnings if warning.reason in _POD_WAITS]
-    if waits and pod.phase == "Pending" and not any(container.failure for container in pod.containers):
-        return f"its Pod cannot be started: {_cut(waits[-1])}"
-    return _tried_again(failure)
+    cause = _why_not_started(warnings) if _may_wait(pod) else ""
+    return f"its Pod cannot be started: {cause}" if cause else _tried_again(failure)
+
+
+def _newest_first(pods: Iterable[PodState]) -> list[PodState]:
+    return sorted(pods, key=lambda pod: (pod.created, pod.name), reverse=True)
+
+
+def _may_wait(pod: PodState) -> bool:
+    """Whether a Pod may be waiting for its volumes or its network."""
+    return pod.phase == "Pending" and not pod.started
+
+
+def _why_not_made(warnings: Sequence[WarningEvent]) -> str:
+    """The newest cause, without the name of the Pod, which is another one at each attempt."""
+    refused = [warning for warning in warnings if warning.reason == _NOT_MADE]
+    if not refused:
+        return ""
+    return _cut(_NAMED.sub("", max(refused, key=lambda warning: warning.last).message))
+
+
+def _why_not_started(warnings: Sequence[WarningEvent]) -> str:
+    """Of the causes that still last the one that was there first: others often follow from it, and come and go."""
+    waits = [warning for warning in warnings if warning.reason in _POD_WAITS]
+    newest = max((warning.last for warning in waits), default=0.0)
+    lasting = [warning for warning in waits if warning.last >= newest - _RECENT]
+    first = min(lasting, key=lambda warning: warning.first, default=None)
+    return _cut(_IDENTIFIER.sub("…", first.message)) if first else ""
 
 
 def _waiting(container: ContainerState) -> str:

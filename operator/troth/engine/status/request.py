@@ -218,9 +218,15 @@ def workflow_unready(workflow: WorkflowFacts) -> Condition | None:
         case "Suspended":
             return Condition(types.READY, "False", reasons.WORKFLOW_SUSPENDED, suspension_sentence(workflow))
         case "Pending":
-            return Condition(types.READY, "False", reasons.WORKFLOW_PENDING, _IN_PROGRESS)
+            return Condition(types.READY, "False", reasons.WORKFLOW_PENDING, progress_sentence(workflow))
         case "Succeeded":
             return None
+
+
+def progress_sentence(workflow: WorkflowFacts) -> str:
+    """Returns the sentence about a workflow that is running: what its pipeline waits for, if that is known."""
+    running = workflow.first("Running")
+    return f"{running.name}: {running.message}" if running and running.message else _IN_PROGRESS
 
 
 def failure_sentence(workflow: WorkflowFacts) -> str:

@@ -23,11 +23,13 @@ class Running:
         message: what it is waiting for, or empty.
         begins: the number of the run that begins now; 0 when it began before. The number has to be in the object's
             status before anything of the run is made, so the step is observed again as soon as it is written.
+        again: after how many seconds to look at it again; None if whatever changes announces itself.
     """
 
     pipeline: str
     message: str = ""
     begins: int = 0
+    again: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

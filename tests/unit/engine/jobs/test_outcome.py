@@ -12,6 +12,7 @@ from troth.engine.failure import Failure
 from troth.engine.jobs.observation import (
     ContainerEnd,
     JobState,
+    PodState,
     WarningEvent,
     read_job,
     read_pod,
@@ -22,6 +23,7 @@ from troth.engine.jobs.outcome import (
     JobOutcome,
     JobRunning,
     JobSucceeded,
+    find_silent,
     judge_job,
     step_outcome,
 )
@@ -81,6 +83,11 @@ def judge(
     return judge_job(read_job(found), [read_pod(each) for each in pods], events, seen=seen)
 
 
+NOT_STARTED = {
+    **pod(),
+    "metadata": {"name": "b", "creationTimestamp": "2026-11-30T10:00:00Z"},
+    "status": {"phase": "Pending", "initContainerStatuses": [{"name": "reader", **waiting("PodInitializing")}]},
+}
 FAILED = job({"type": "Failed", "reason": "BackoffLimitExceeded", "message": "too often"})
 
 
@@ -145,10 +152,19 @@ def test_a_quota_that_lets_no_pod_be_made_is_said_from_the_event() -> None:
     }
     warning = read_warning(event)
     assert warning
-    found = judge(job(), events=(warning,))
-    assert found == JobRunning(
-        'its Pod cannot be created: Error creating: pods "x" is forbidden: exceeded quota: q'
-    )
+    assert judge(job(), events=(warning,)) == JobRunning("its Pod cannot be created: exceeded quota: q")
+
+
+@given(st.from_regex(r"[a-z]([a-z0-9-]{0,60}[a-z0-9])?", fullmatch=True), st.booleans())
+def test_the_words_about_a_quota_are_the_same_for_each_pod_that_is_refused(name: str, combined: bool) -> None:
+    said = f'Error creating: pods "{name}" is forbidden: exceeded quota: q'
+    event = WarningEvent("FailedCreate", f"(combined from similar events): {said}" if combined else said)
+    assert judge(job(), events=(event,)) == JobRunning("its Pod cannot be created: exceeded quota: q")
+
+
+def test_of_several_reasons_for_which_no_pod_is_made_the_newest_is_said() -> None:
+    events = (WarningEvent("FailedCreate", "new", last=2.0), WarningEvent("FailedCreate", "old", last=1.0))
+    assert judge(job(), events=events) == JobRunning("its Pod cannot be created: new")
 
 
 def test_a_quota_is_forgotten_once_there_is_a_pod() -> None:
@@ -156,15 +172,68 @@ def test_a_quota_is_forgotten_once_there_is_a_pod() -> None:
     assert judge(job(), pod(), events=events) == JobRunning()
 
 
-def test_a_volume_that_cannot_be_mounted_is_said_from_the_event() -> None:
-    events = (WarningEvent("FailedMount", "first"), WarningEvent("FailedMount", 'configmap "c" not found'))
-    found = judge(job(), pod(waiting("PodInitializing")), events=events)
-    assert found == JobRunning('its Pod cannot be started: configmap "c" not found')
+def test_a_volume_that_cannot_be_mounted_is_said_from_the_event_that_was_first_of_those_that_still_come() -> None:
+    events = (
+        WarningEvent("FailedMount", "a volume that is there by now", first=0.0, last=100.0),
+        WarningEvent("FailedMount", "timed out", first=400.0, last=900.0),
+        WarningEvent("FailedMount", 'configmap "c" not found', first=300.0, last=800.0),
+    )
+    assert judge(job(), NOT_STARTED, events=events) == JobRunning(
+        'its Pod cannot be started: configmap "c" not found'
+    )
+
+
+def test_a_network_that_cannot_be_made_is_said_without_the_id_of_the_attempt() -> None:
+    events = (WarningEvent("FailedCreatePodSandBox", f"no network for {'0a' * 32}: no bridge"),)
+    assert judge(job(), NOT_STARTED, events=events) == JobRunning(
+        "its Pod cannot be started: no network for …: no bridge"
+    )
+
+
+@pytest.mark.parametrize("first", [{"state": {"running": {}}}, waiting("PodInitializing")])
+def test_what_kept_a_pod_from_starting_is_over_once_a_container_has_started(first: dict[str, Any]) -> None:
+    events = (WarningEvent("FailedMount", "no such Secret"),)
+    assert judge(job(), pod(first), events=events) == JobRunning()
+
+
+@pytest.mark.parametrize(
+    ("found", "pods", "silent"),
+    [
+        (job(), (), "Job"),
+        (job(), (NOT_STARTED,), "Pod"),
+        (job(), (pod(), NOT_STARTED | {"metadata": {"name": "a"}}), None),
+        (job(), (pod(),), None),
+        (job(), (pod({"state": {"running": {}}}, phase="Running"),), None),
+        (job(), (pod(waiting("ErrImagePull", NOT_FOUND)),), None),
+        (job({"type": "Complete"}), (), None),
+        (FAILED, (NOT_STARTED,), None),
+        (job({"type": "Suspended"}, suspend=True), (), None),
+    ],
+)
+def test_events_are_only_asked_for_while_the_statuses_leave_it_open_why_nothing_happens(
+    found: dict[str, Any], pods: tuple[dict[str, Any], ...], silent: str | None
+) -> None:
+    about = find_silent(read_job(found), [read_pod(each) for each in pods])
+    assert ("Pod" if isinstance(about, PodState) else about) == silent
 
 
 def test_an_event_that_warns_of_nothing_is_no_warning() -> None:
     assert read_warning({"type": "Normal", "reason": "FailedCreate"}) is None
     assert read_warning({"type": "Warning", "reason": "r", "message": "m"}) == WarningEvent("r", "m")
+
+
+@pytest.mark.parametrize(
+    "counted",
+    [
+        {"deprecatedLastTimestamp": "1970-01-01T00:01:00Z"},
+        {"lastTimestamp": "1970-01-01T00:01:00Z"},
+        {"series": {"count": 2, "lastObservedTime": "1970-01-01T00:01:00.000000Z"}},
+    ],
+)
+def test_an_event_says_when_it_was_first_and_last_seen_in_either_api(counted: dict[str, Any]) -> None:
+    meta = {"creationTimestamp": "1970-01-01T00:00:10Z"}
+    warning = read_warning({"type": "Warning", "reason": "r", "note": "n", "metadata": meta, **counted})
+    assert warning == WarningEvent("r", "n", first=10.0, last=60.0)
 
 
 def test_a_container_that_is_tried_again_is_said_with_its_exit_code() -> None:
