@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tests.platforms import Platform, Repository, condition, events_of, is_ready, promise
+from tests.container_site import Site, containers
+from tests.platforms import Platform, Repository, condition, events_of, is_ready, promise, says
 from tests.waiting import eventually
 from troth.api.resources import PROMISE
 from troth.dev import AuditLog
@@ -117,3 +118,20 @@ async def test_a_promise_without_workflows_is_linted_too(
     del obj["spec"]["workflows"]
     await platform.make(PROMISE, obj)
     await platform.wait(PROMISE, unique, linted("True"))
+
+
+async def test_the_errors_of_containers_are_reported_and_without_any_the_promise_says_what_was_not_checked(
+    site: Site,
+) -> None:
+    site.start()
+    wrong = containers("instance")
+    wrong["spec"]["containers"][0]["imagePullPolicy"] = "Sometimes"
+    await site.platform.publish(site.promise(wrong))
+    live = await site.platform.wait(PROMISE, site.name, says("Linted", "False", "T401", "'Sometimes'"))
+    (finding,) = live["status"]["troth"]["findings"]
+    assert (finding["code"], finding["place"]) == ("T401", "instance/containers[0].imagePullPolicy:1")
+    patch = {"spec": site.promise(containers("instance"))["spec"]}
+    await site.platform.client.merge_patch(PROMISE, site.name, patch)
+    await site.platform.wait(
+        PROMISE, site.name, says("Linted", "True", "resource.configure/instance runs in containers")
+    )

@@ -211,7 +211,7 @@ def offer_of(home: Home) -> tuple[Promise, Offer]:
         raise RefusedPromise(source.path, problem, remedy, line=source.line, field=unknown)
     try:
         promise = read_promise(as_served(as_created(answer.object)))
-        offer = read_offer(promise)
+        offer = read_offer(promise, runs_containers=True)
         check_pipeline_namespace(promise.spec)
         return promise, _sound(offer)
     except InvalidObject as error:

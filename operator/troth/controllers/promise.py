@@ -41,7 +41,6 @@ from troth.controllers.workflow import (
 )
 from troth.controllers.workflow_works import NameTaken, WorkOwner, Works, keep_or_make_again
 from troth.engine.failure import Failure
-from troth.engine.lint_report import LintReport
 from troth.engine.placement.work import Packed, build_groups, pack_content
 from troth.engine.promises.offers import Offer, read_offer
 from troth.engine.promises.reach import check_pipeline_namespace
@@ -69,7 +68,6 @@ API_FINALIZERS = (
     names.API_CRD_CLEANUP,
 )
 _LOOK_AGAIN = 3.0
-_NOT_LINTED = LintReport(unfinished="it has container pipelines, which lint does not know yet")
 _OUTSIDE_AGAIN = 20.0
 
 
@@ -127,8 +125,7 @@ class PromiseReconciler:
         if isinstance(offer, Unsound):
             self._api.follow_existing(promise)
             return await self._report_unsound(key, promise, offer)
-        if not offer.containers:
-            self._lint.begin(promise)
+        self._lint.begin(promise)
         try:
             promise = await self._claim(key, promise, offer)
             return await self._install(key, promise, offer)
@@ -240,7 +237,7 @@ class PromiseReconciler:
         facts = self._facts(promise, offer, run, established=established)
         facts = replace(
             facts,
-            lint=_NOT_LINTED if offer.containers else self._lint.report(key),
+            lint=self._lint.report(key),
             misfits=self._fit.report(key, promise),
         )
         if promise_available(facts) and not promise.is_available:

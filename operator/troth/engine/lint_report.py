@@ -37,14 +37,16 @@ class LintReport:
         errors: the first ten errors.
         count: how many errors there are.
         unfinished: why not everything was checked, or "".
+        unknown: what cannot be checked without running containers, in a sentence without a full stop, or "".
     """
 
     errors: tuple[LintError, ...] = ()
     count: int = 0
     unfinished: str = ""
+    unknown: str = ""
 
     @classmethod
     def from_wire(cls, message: Mapping[str, Any]) -> LintReport:
         """Returns the report from the result of `dataclasses.asdict`."""
         errors = tuple(LintError(**error) for error in message["errors"])
-        return cls(errors, message["count"], message["unfinished"])
+        return cls(errors, message["count"], message["unfinished"], message["unknown"])

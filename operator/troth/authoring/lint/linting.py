@@ -19,6 +19,7 @@ from troth.authoring.lint.subject import subject_of
 from troth.authoring.workers.bounded_worker import BoundedWorker
 from troth.engine.linting.booleans import check_booleans
 from troth.engine.linting.columns import check_columns
+from troth.engine.linting.containers import check_containers
 from troth.engine.linting.descriptions import check_descriptions
 from troth.engine.linting.objects import check_objects
 from troth.engine.linting.paths import check_paths
@@ -49,7 +50,7 @@ def lint(
     """
     home = load_home(path)
     files = Files()
-    families = "012"
+    families = "0124"
     remarks: list[Remark] = []
     refusals: list[Finding] = []
     if against:
@@ -72,6 +73,7 @@ def lint(
             remarks.extend(check_columns(home.promise, offer))
             remarks.extend(check_descriptions(home.promise, offer))
             subject = subject_of(home, (promise, offer), worker, known)
+            remarks.extend(check_containers(home.promise, offer, subject.schemas))
             remarks.extend(check_objects(subject, lengths=True))
     except RefusedPromise as error:
         refusals.append(_refusal(error))

@@ -17,7 +17,7 @@ def silence(findings: Sequence[Finding], paths: Iterable[Path], files: Files, fa
         findings: all findings.
         paths: the files whose comments count.
         files: reads the files.
-        families: the first digits of the codes that were looked for, such as ``"012"``. Only a comment about one of
+        families: the first digits of the codes that were looked for, such as ``"0124"``. Only a comment about one of
             these can be stale.
     """
     left: list[Finding] = []

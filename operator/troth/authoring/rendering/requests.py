@@ -130,7 +130,7 @@ class Requests:
             raise HomeError(home.file, "offers no API", "only a Promise with spec.api has requests")
         self._definition, self._resource = definition, resource
         self._admission = _admission(definition)
-        self._available, self._pipelines = as_available(self.promise), PipelineMemory()
+        self._available, self._pipelines = as_available(self.promise), PipelineMemory(runs_containers=True)
 
     def render_with(
         self,

@@ -280,10 +280,16 @@ def _check_metadata(metadata: Mapping[str, Any], field: str, *, is_update: bool 
             found.append(invalid(f"{field}.namespace", namespace, "must be no more than 63 bytes"))
         if not _DNS_LABEL.fullmatch(namespace):
             found.append(invalid(f"{field}.namespace", namespace, _LABEL_PROBLEM))
-    return found + _check_labels(metadata, field)
+    return found + check_labels(metadata, field)
 
 
-def _check_labels(metadata: Mapping[str, Any], field: str) -> list[Refusal]:
+def check_labels(metadata: Mapping[str, Any], field: str) -> list[Refusal]:
+    """Returns what the API server says against the labels, annotations and finalizers of an object.
+
+    Args:
+        metadata: the object's metadata, with correct types.
+        field: the path of the metadata.
+    """
     found: list[Refusal] = []
     for key, value in (metadata.get("labels") or {}).items():
         found += [invalid(f"{field}.labels", key, problem) for problem in _key_problems(key)]
@@ -369,7 +375,7 @@ def _check_embedded_object(value: dict[str, Any], path: str) -> list[Refusal]:
 
 
 def _check_embedded_names(metadata: Mapping[str, Any], field: str) -> list[Refusal]:
-    found = _check_labels(metadata, field)
+    found = check_labels(metadata, field)
     name = metadata.get("name") or ""
     if name in (".", "..") or "/" in name or "%" in name:
         found.append(invalid(f"{field}.name", name, "may not be '.' or '..' and may not contain '/' or '%'"))

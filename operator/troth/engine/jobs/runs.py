@@ -32,7 +32,9 @@ WorkflowType = Literal["resource", "promise"]
 LONGEST_NAME: Final = 63
 """Of every name here: that of a Job becomes a label of its Pods, and the others keep the same bound."""
 
-_LONGEST_ID: Final = 60
+LONGEST_ID: Final = 60
+"""Of the id of a pipeline; Kratix refuses a Promise with a longer one."""
+
 _HASHED_ID: Final = 57  # leaves room for the six characters that `deterministic_name` adds
 _SHORT_SUFFIX: Final = 6
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -118,12 +120,17 @@ class PipelineRun:
 
 def pipeline_id(run: PipelineRun) -> str:
     """Returns the id of a run's pipeline, after which its account and its roles are named; at most 60 characters."""
-    plain = f"{run.promise}-{run.type}-{run.action}-{run.pipeline.name}"
+    plain = plain_pipeline_id(run)
     certain = len(_MIDDLE.findall(plain)) == 1
-    if not run.is_versioned and certain and len(plain) <= _LONGEST_ID and _NAME.fullmatch(plain):
+    if not run.is_versioned and certain and len(plain) <= LONGEST_ID and _NAME.fullmatch(plain):
         return plain
     parts = (run.promise, run.type, run.action, run.pipeline.name, run.version if run.is_versioned else "")
     return shortened_name(_fit(plain), "/".join(parts), _HASHED_ID)
+
+
+def plain_pipeline_id(run: PipelineRun) -> str:
+    """Returns the id of a run's pipeline as Kratix forms it, which may be too long or not a valid name."""
+    return f"{run.promise}-{run.type}-{run.action}-{run.pipeline.name}"
 
 
 def suffixed_name(base: str) -> str:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from troth.engine.jobs.declared import container_steps
 from troth.engine.linting.remarks import Remark
 from troth.engine.promises.offers import Offer
 from troth.engine.status.author import OWNED_KEYS
@@ -49,7 +50,11 @@ def check_columns(promise: Mapping[str, Any], offer: Offer) -> Iterator[Remark]:
     """
     if offer.resource is None:
         return
-    written = [pipeline.status for pipeline in (*offer.resource_configure, *offer.resource_delete)]
+    written: list[Mapping[str, Any]] | None = [
+        pipeline.status for pipeline in (*offer.resource_configure, *offer.resource_delete)
+    ]
+    if any(step.type == "resource" for step in container_steps(promise)):
+        written = None  # containers may write any field of the status
     for index, version in enumerate(promise["spec"]["api"]["spec"]["versions"]):
         schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
         for number, column in enumerate(version.get("additionalPrinterColumns") or ()):
@@ -72,14 +77,14 @@ def _steps(path: str) -> list[str]:
 
 
 def _problem(
-    steps: list[str], schema: Mapping[str, Any], written: list[Mapping[str, Any]]
+    steps: list[str], schema: Mapping[str, Any], written: list[Mapping[str, Any]] | None
 ) -> tuple[str, str] | None:
     """Returns what is wrong and what to do; None if nothing is wrong, or if it cannot be known."""
     match steps:
         case ["metadata", name, *_]:
             return None if name in _METADATA else _missing("objects have no", steps[:2], _METADATA)
         case ["status", name, *_]:
-            return None if name in _OWN_STATUS else _unwritten(steps, written)
+            return None if written is None or name in _OWN_STATUS else _unwritten(steps, written)
         case [("apiVersion" | "kind" | "metadata" | "status"), *_] | []:
             return None
     for depth, name in enumerate(steps):

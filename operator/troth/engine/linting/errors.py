@@ -17,6 +17,7 @@ from troth.engine.kinds.schemas import Schemas
 from troth.engine.lint_report import LintError, LintReport
 from troth.engine.linting.asking import NOTHING_RENDERED
 from troth.engine.linting.comments import FIX, comments_in
+from troth.engine.linting.containers import NOT_KNOWN, check_containers
 from troth.engine.linting.objects import Subject, Tried, check_objects
 from troth.engine.linting.paths import check_paths
 from troth.engine.linting.remarks import CODES, Remark
@@ -42,12 +43,12 @@ def find_path_errors(document: Mapping[str, Any]) -> LintReport:
     Raises:
         InvalidObject: the Promise cannot be carried out at all.
     """
-    offer = read_offer(read_promise(document))
+    offer = read_offer(read_promise(document), runs_containers=True)
     return _report(document, [*_comments(document), *check_versions(document), *check_paths(document, offer)])
 
 
 def find_object_errors(document: Mapping[str, Any], render: Render, spent: Callable[[], float]) -> LintReport:
-    """Finds errors in what the templates render, and in the Promise's dependencies.
+    """Finds errors in what the templates render, in the Promise's dependencies, and in its pipelines of containers.
 
     The schemas are those of Kubernetes and those of the definitions among the dependencies. The author's folder
     ``schemas/`` is not part of an applied Promise.
@@ -61,7 +62,7 @@ def find_object_errors(document: Mapping[str, Any], render: Render, spent: Calla
         InvalidObject: the Promise cannot be carried out at all.
     """
     promise = read_promise(document)
-    offer = read_offer(promise)
+    offer = read_offer(promise, runs_containers=True)
     subject = Subject(
         promise=document,
         offer=offer,
@@ -70,7 +71,8 @@ def find_object_errors(document: Mapping[str, Any], render: Render, spent: Calla
         try_own=lambda: render(offer.promise_configure, render_context(promise, None)),
         spent=spent,
     )
-    return _report(document, check_objects(subject, lengths=False))
+    remarks = check_containers(document, offer, subject.schemas)
+    return _report(document, [*remarks, *check_objects(subject, lengths=False)])
 
 
 def _comments(document: Mapping[str, Any]) -> Iterable[Remark]:
@@ -97,7 +99,8 @@ def _report(document: Mapping[str, Any], remarks: Sequence[Remark]) -> LintRepor
     left = [remark for remark in map(texts.placed, remarks) if not texts.silence(remark)]
     errors = [remark for remark in left if (remark.severity or CODES[remark.code].severity) == "error"]
     unfinished = next((_line(remark.message) for remark in left if remark.code in _UNFINISHED), "")
-    return LintReport(tuple(_errors(document, errors[:MOST_ERRORS])), len(errors), unfinished)
+    unknown = next((remark.message for remark in left if remark.code == NOT_KNOWN), "")
+    return LintReport(tuple(_errors(document, errors[:MOST_ERRORS])), len(errors), unfinished, _line(unknown))
 
 
 def _errors(document: Mapping[str, Any], remarks: Iterable[Remark]) -> Iterable[LintError]:
@@ -141,7 +144,8 @@ def _place(document: Mapping[str, Any], remark: Remark) -> str:
     template = _TEMPLATE.fullmatch(rest)
     file = str(pipeline["spec"]["files"][int(template[1])]["path"]) if template else rest
     name = str(pipeline["metadata"]["name"])
-    return Failure("TemplateError", "", pipeline=name, file=file, line=remark.line).location
+    line = remark.line if isinstance(value_at(document, remark.field), str) else None
+    return Failure("TemplateError", "", pipeline=name, file=file, line=line).location
 
 
 def _line(text: str) -> str:

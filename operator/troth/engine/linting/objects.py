@@ -29,6 +29,7 @@ from troth.engine.linting.asking import (
 )
 from troth.engine.linting.booleans import KEYS, boolean_keys
 from troth.engine.linting.boundaries import around
+from troth.engine.linting.images import FIX_IMAGE, unfixed_image
 from troth.engine.linting.remarks import Remark
 from troth.engine.linting.requests import LENGTHS, longest, specs
 from troth.engine.placement.plain_secrets import plain_secrets_of
@@ -38,7 +39,6 @@ from troth.engine.rendering.sources import field_of
 from troth.engine.yaml.manifests import InvalidManifest, load_documents
 
 _CONTAINERS: Final = ("containers", "initContainers", "ephemeralContainers")
-_TAGGED: Final = re.compile(r"(@sha256:[0-9a-f]{64}|:(?!latest$)[\w][\w.-]{0,127})$")
 _NAME_LIMITS: Final[Mapping[str, int]] = {"Service": 63, "Namespace": 63, "CronJob": 52, "StatefulSet": 52}
 _LABEL_LIMIT: Final = 63
 _NAME_LIMIT: Final = 253
@@ -304,11 +304,9 @@ class _Checking:
             fix = "let External Secrets, Sealed Secrets or an operator of the destination make it"
             self._say("T204", rendered.field, message, fix, "kind: Secret")
         for image in _images(obj, 0):
-            if not _TAGGED.search(image):
-                message = f"the image {image} has no fixed tag: what runs changes without a change here"
-                fix = "give it a tag or a digest"
+            if message := unfixed_image(image):
                 spellings = tuple(f"image: {quote}{image}{quote}" for quote in ("", '"', "'"))
-                self._say("T205", rendered.field, message, fix, "image:", first=spellings)
+                self._say("T205", rendered.field, message, FIX_IMAGE, "image:", first=spellings)
         for key in boolean_keys(obj):
             message = (
                 f"{kind}: the key {key} is a boolean's: y, n, yes, no, on and off without quotes are booleans"

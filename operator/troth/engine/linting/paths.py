@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from troth.api.pipelines import DestinationRule, JinjaPipeline
+from troth.engine.jobs.declared import container_steps
 from troth.engine.linting.reading import Enough, Reader, Usage, item_of
 from troth.engine.linting.remarks import Remark
 from troth.engine.linting.scope import Facts, Scope, narrow
@@ -27,6 +28,7 @@ from troth.engine.linting.shapes import (
 )
 from troth.engine.promises.offers import Offer
 from troth.engine.rendering.render import order_values
+from troth.engine.rendering.sources import pipelines_of
 from troth.engine.rendering.templates import Environment
 
 _OPENERS: Final = ("{{", "{%", "{#")
@@ -70,15 +72,27 @@ def check_paths(promise: Mapping[str, Any], offer: Offer) -> list[Remark]:
     )
     whole = True
     for where, pipelines, of_request in workflows:
-        for index, pipeline in enumerate(pipelines):
-            base = f"spec.workflows.{where}[{index}].spec"
+        fields = _fields_of(promise, f"spec.workflows.{where}[")
+        for pipeline in pipelines:
+            base = f"{fields[pipeline.name]}.spec"
             reading = _Reading(pipeline, base, api if of_request else None, configures=where.endswith("configure"))
             whole = reading.run() and whole
             remarks.extend(reading.remarks)
             usage.add(reading.reader.usage)
-    if api is not None and whole and offer.resource_configure:
+    if api is not None and whole and offer.resource_configure and not _runs_containers(promise):
         remarks.extend(_unused_fields(api, usage))
     return list(dict.fromkeys(remarks))
+
+
+def _fields_of(promise: Mapping[str, Any], workflow: str) -> dict[str, str]:
+    """Returns the fields of the pipelines of one workflow, of both kinds, by their names."""
+    found = [(field, pipeline) for field, pipeline in pipelines_of(promise) if field.startswith(workflow)]
+    return {pipeline["metadata"]["name"]: field for field, pipeline in found}
+
+
+def _runs_containers(promise: Mapping[str, Any]) -> bool:
+    """Whether containers are run for requests, which may read any field of theirs."""
+    return any(step.type == "resource" for step in container_steps(promise))
 
 
 def _api_of(promise: Mapping[str, Any], offer: Offer) -> _Api | None:

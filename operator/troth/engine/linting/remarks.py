@@ -2,7 +2,7 @@
 
 People silence codes and filter by them, so a code keeps its meaning for ever, and a new meaning gets a new number. The
 hundreds say what was checked: 0 the Promise itself, 1 what its templates read, 2 the objects that they render, 3 the
-API compared with an older one.
+API compared with an older one, 4 its pipelines of containers.
 """
 
 from __future__ import annotations
@@ -70,6 +70,15 @@ CODES: Final[Mapping[str, Code]] = MappingProxyType(
         "T306": Code("error", "The type of a field was changed"),
         "T307": Code("error", "The API has another name"),
         "T308": Code("error", "Requests in the cluster do not fit the API"),
+        "T401": Code("error", "A pipeline of containers that Kubernetes refuses"),
+        "T402": Code("note", "What containers write is not known"),
+        "T403": Code("warning", "A label or an annotation that the operator replaces"),
+        "T404": Code("warning", "A variable that is set twice"),
+        "T405": Code("warning", "A volume that no container mounts"),
+        "T406": Code("error", "A mount at a directory of the pipeline's contract"),
+        "T407": Code("warning", "A pipeline with a name that is too long for Kratix"),
+        "T408": Code("warning", "A right to do everything"),
+        "T409": Code("warning", "A right that the pipeline has without asking"),
     }
 )
 

@@ -19,7 +19,8 @@ def joined(reports: Sequence[LintReport]) -> LintReport:
     errors = [error for error in found if error.code != CONSEQUENCE or error.place not in causes]
     count = sum(report.count for report in reports) - (len(found) - len(errors))
     unfinished = next((report.unfinished for report in reports if report.unfinished), "")
-    return LintReport(tuple(errors[:MOST_ERRORS]), count, unfinished)
+    unknown = next((report.unknown for report in reports if report.unknown), "")
+    return LintReport(tuple(errors[:MOST_ERRORS]), count, unfinished, unknown)
 
 
 def lintable(promise: Promise) -> dict[str, Any]:

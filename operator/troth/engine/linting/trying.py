@@ -33,7 +33,7 @@ class Trial:
         assert offer.resource is not None  # noqa: S101 - it has one where it has a definition
         self._promise, self._render = as_available(promise), render
         self._api_version = offer.resource.version
-        self._pipelines = PipelineMemory()
+        self._pipelines = PipelineMemory(runs_containers=True)
         self._admission = Admission(offer.definition)
 
     def try_request(self, request: Mapping[str, Any]) -> Tried:

@@ -216,14 +216,10 @@ def _linted(facts: PromiseFacts) -> list[Condition]:
         return [Condition(types.LINTED, "False", "LintErrors", message)]
     if found.unfinished:
         return [Condition(types.LINTED, "Unknown", "LintUnfinished", found.unfinished)]
-    return [
-        Condition(
-            types.LINTED,
-            "True",
-            "NoLintErrors",
-            "What the templates read fits the API, and what they render fits its schemas",
-        )
-    ]
+    message = "What the templates read fits the API, and what they render fits its schemas"
+    if found.unknown:
+        message += f". Not checked: {found.unknown}"
+    return [Condition(types.LINTED, "True", "NoLintErrors", message)]
 
 
 def _requests_fit(facts: PromiseFacts) -> list[Condition]:

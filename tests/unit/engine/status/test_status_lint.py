@@ -71,6 +71,13 @@ def test_what_was_not_finished_is_neither_right_nor_wrong() -> None:
     )
 
 
+def test_a_promise_without_errors_says_what_was_not_checked() -> None:
+    report = LintReport(unknown="the pipeline resource.configure/shell runs in containers")
+    status, reason, message = linted(settle({}, lint=report))
+    assert (status, reason) == ("True", "NoLintErrors")
+    assert message.endswith(". Not checked: the pipeline resource.configure/shell runs in containers")
+
+
 def test_an_invalid_promise_says_nothing_of_lint() -> None:
     before = settle({}, lint=LintReport((ERROR,), 1))
     status = settle(before, problem="spec.api: is wrong")
