@@ -136,11 +136,16 @@ class JobPlayer:
         self._ended += 1
 
     async def _mount_selectors(self, spec: Object, folder: Path) -> None:
+        """Mounts the ConfigMap as the kubelet does: each file is a link into a folder that is a link, too."""
         for volume in spec["volumes"]:
             if "configMap" in volume:
                 found = await self._client.get(CONFIG_MAP, volume["configMap"]["name"], self._namespace)
+                mounted = folder / "kratix-system"
+                (mounted / "..2026_01_01").mkdir()
+                (mounted / "..data").symlink_to("..2026_01_01")
                 for item in volume["configMap"]["items"]:
-                    (folder / "kratix-system" / item["path"]).write_text(found["data"][item["key"]])
+                    (mounted / "..data" / item["path"]).write_text(found["data"][item["key"]])
+                    (mounted / item["path"]).symlink_to(f"..data/{item['path']}")
 
     async def _run_container(self, container: Object, folder: Path) -> tuple[int, str]:
         """Runs one container to its end. Returns its exit code and the end of its log."""

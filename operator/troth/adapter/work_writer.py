@@ -39,7 +39,8 @@ def write_work(server: ApiServer, run: PipelineRun, folder: Path) -> str:
         return f"the pipeline {run.pipeline} asks its workflow to stop: no Work is written"
     seen_as = f"{_METADATA}/{SELECTORS_FILE}"
     rules = read_rules(read_document(folder / "metadata" / SELECTORS_FILE, seen_as), seen_as)
-    scheduling = read_scheduling(read_document(folder / "kratix-system" / _SCHEDULING, _SCHEDULING), _SCHEDULING)
+    mounted = (folder / "kratix-system" / _SCHEDULING).resolve()  # the kubelet makes a link of every mounted file
+    scheduling = read_scheduling(read_document(mounted, _SCHEDULING), _SCHEDULING)
     output, bounds = folder / "input", Bounds()
     found = list_files(output, _OUTPUT, bounds)
     files = pack_files(_contents(output, found, bounds), _OUTPUT)
