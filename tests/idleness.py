@@ -7,13 +7,20 @@ means that full rounds of these checks pass in which nothing else is reconciled.
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol
 
 from tests.bench.counting import POLLING, gauge, reconciles
-from tests.operators import OperatorProcess
 from tests.waiting import eventually
 
 
-async def idle(operator: OperatorProcess, *, rounds: int = 3, within: float = 30.0) -> None:
+class Measured(Protocol):
+    """An operator whose metrics can be read, wherever it runs."""
+
+    def metrics(self) -> str:
+        """The text of ``/metrics``; empty while there is no answer."""
+
+
+async def idle(operator: Measured, *, rounds: int = 3, within: float = 30.0) -> None:
     """Waits until stores were checked ``rounds`` more times while nothing else was reconciled.
 
     Args:

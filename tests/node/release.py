@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.charts import CHART, SYSTEM_NAMESPACE, run_helm
 from tests.node.node import Node
+from troth.dev import CommandFailed
 
 NAME = "troth"
 _NAMESPACE = {
@@ -110,6 +111,13 @@ class Release:
         return self._node.kubectl(
             "get", "--raw", f"/api/v1/namespaces/{SYSTEM_NAMESPACE}/pods/{name}:{port}/proxy{path}"
         ).stdout
+
+    def metrics(self) -> str:
+        """The text of ``/metrics``; empty while there is no answer."""
+        try:
+            return self.get(8080, "/metrics")
+        except CommandFailed:
+            return ""
 
     def _run(self, *arguments: str | Path) -> Any:
         environment = {"KUBECONFIG": self._node.kubeconfig, "NO_PROXY": "*"}
