@@ -64,6 +64,12 @@ _PIPELINES: Final = _Each(
     },
     needs="name",
 )
+_WORKFLOW: Final = {
+    "pipelines": _PIPELINES,
+    "suspendedGeneration": _is_whole,
+    "lastSuccessfulTime": str,
+    "lastSuccessfulConfigureWorkflowTime": str,
+}
 _LOCATION: Final = {
     "store": {"kind": str, "name": str},
     "directory": str,
@@ -86,8 +92,8 @@ _STATUS: Final[Mapping[str, Shape]] = {
             "pipelines": _PIPELINES,
             "suspendedGeneration": _is_whole,
             "lastSuccessfulConfigureWorkflowTime": str,
-            "configure": {"lastSuccessfulTime": str, "pipelines": _PIPELINES},
-            "delete": {"pipelines": _PIPELINES},
+            "configure": _WORKFLOW,
+            "delete": _WORKFLOW,
         },
     },
     "troth": {

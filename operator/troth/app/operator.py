@@ -128,6 +128,7 @@ class Operator:
             store_poll_seconds=settings.store_poll,
             failing_store_poll_seconds=settings.failing_store_poll,
             reach=Reach(settings.system_namespace, read_namespaces(settings.pipeline_namespaces)),
+            flat_workflow_status=settings.flat_workflow_status,
         )
         platform = Platform(
             client=self._client,

@@ -79,6 +79,11 @@ class Settings:
         "empty: container pipelines are refused.",
     )
     adapter_pull_secret: str = setting("", "Name of the Secret with which those pods pull that image.")
+    flat_workflow_status: bool = setting(
+        True,
+        "true or false: whether the progress of configure workflows is also written where Kratix had it before it "
+        "distinguished actions, directly in status.kratix.workflows. Older tools of Kratix read it there.",
+    )
     workspace: str = setting(
         "", "Folder for clones of Git repositories; empty: one of this user among the temporary files."
     )
@@ -178,12 +183,21 @@ def _convert(name: str, value: Any, source: str) -> Any:
     item = next(entry for entry in fields() if entry.name == name)
     wanted = type_of(item)
     try:
-        converted = wanted(value) if value is not None else item.default
+        converted = item.default if value is None else _read_bool(value) if wanted is bool else wanted(value)
     except (TypeError, ValueError):
-        raise InvalidSettings(f"{source}: {name} must be {wanted.__name__}, not {value!r}") from None
+        what = "true or false" if wanted is bool else wanted.__name__
+        raise InvalidSettings(f"{source}: {name} must be {what}, not {value!r}") from None
     choices = item.metadata["choices"]
     if choices and converted not in choices:
         raise InvalidSettings(f"{source}: {name} must be one of {', '.join(choices)}, not {value!r}")
     if isinstance(converted, int | float) and not isinstance(converted, bool) and converted < 0:
         raise InvalidSettings(f"{source}: {name} must not be negative")
     return converted
+
+
+def _read_bool(value: Any) -> bool:
+    """Reads true or false. Raises ValueError for anything else; ``bool`` would take the text false for true."""
+    text = str(value).lower()
+    if text not in ("true", "false"):
+        raise ValueError(text)
+    return text == "true"

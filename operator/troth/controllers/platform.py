@@ -77,6 +77,7 @@ class ControllerSettings:
         failing_store_poll_seconds: the same while the store is not ready.
         write_retry_seconds: how long a refused write waits at most before it is tried again.
         reach: the namespaces in which Promises may have their Works kept.
+        flat_workflow_status: whether the configure workflow is written into statuses in Kratix's flat layout, too.
     """
 
     system_namespace: str = names.SYSTEM_NAMESPACE
@@ -84,6 +85,7 @@ class ControllerSettings:
     failing_store_poll_seconds: float = 3.0
     write_retry_seconds: float = 15.0
     reach: Reach = field(default_factory=Reach)
+    flat_workflow_status: bool = True
 
 
 @dataclass(slots=True)

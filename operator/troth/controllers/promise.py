@@ -420,7 +420,8 @@ class PromiseReconciler:
         return Waits("it is paused")
 
     async def _write_status(self, key: Key, promise: Promise, facts: PromiseFacts) -> bool:
-        status = promise_status(promise.status, facts, now=self._platform.now())
+        flat = self._platform.settings.flat_workflow_status
+        status = promise_status(promise.status, facts, now=self._platform.now(), flat=flat)
         wrote = await self._platform.write_status(
             self._platform.caches.promises, PROMISE, key, promise.status, status
         )

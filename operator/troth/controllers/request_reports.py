@@ -128,7 +128,8 @@ class RequestReports:
             components=components,
             former=self._works.former_pipelines(owner),
         )
-        await self._write_outcome(live, request_status(live.status, facts, now=now))
+        flat = self._platform.settings.flat_workflow_status
+        await self._write_outcome(live, request_status(live.status, facts, now=now, flat=flat))
         return True
 
     def obstacles(self, owner: WorkOwner, run: Run) -> tuple[WorkFacts, ...]:

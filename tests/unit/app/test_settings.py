@@ -31,6 +31,7 @@ def test_without_anything_the_defaults_hold() -> None:
         ("workers: many\n", "workers must be int"),
         ("logFormat: xml\n", "log_format must be one of plain, json"),
         ("storePoll: -1\n", "store_poll must not be negative"),
+        ("flatWorkflowStatus: 'off'\n", "flat_workflow_status must be true or false, not 'off'"),
         ("- workers\n", "must be a map"),
         ("a: [\n", "cannot be read"),
     ],
@@ -54,3 +55,8 @@ def test_a_wrong_variable_ends_the_command_with_code_2_and_one_line() -> None:
     result = CliRunner().invoke(main, ["operator"], env={"TROTH_WORKERS": "many"})
     assert result.exit_code == 2
     assert result.stderr == "troth operator: TROTH_WORKERS: workers must be int, not 'many'\n"
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("False", False)])
+def test_the_words_true_and_false_are_read_from_a_variable(text: str, value: bool) -> None:
+    assert load_settings({}, {"TROTH_FLAT_WORKFLOW_STATUS": text}, None).flat_workflow_status is value

@@ -13,10 +13,11 @@ from typing import Any, Final
 from troth.api import Condition, reasons
 from troth.api import conditions as types
 from troth.api.statuses import read_own
-from troth.api.typed import read_map, read_maps, read_text
-from troth.engine.status.facts import PipelineFacts, WorkflowFacts
+from troth.api.typed import read_map
+from troth.engine.status.facts import WorkflowFacts
 from troth.engine.status.request import PENDING
 from troth.engine.status.stalled import merge_with_stalled
+from troth.engine.status.workflows import kratix_block
 
 _NOTHING: Final = WorkflowFacts()
 
@@ -76,40 +77,15 @@ def deletion_status(
 
 def _record(old: Mapping[str, Any], workflow: WorkflowFacts, *, generation: int, now: str) -> dict[str, Any]:
     """Returns what the status remembers of a delete workflow, beside what it says to people."""
-    kratix = read_map(old.get("kratix"))
-    workflows = read_map(kratix.get("workflows"))
-    delete = read_map(workflows.get("delete"))
-    before = {read_text(entry.get("name")): entry for entry in read_maps(delete.get("pipelines"))}
     own = read_own(old).fields
     runs = {pipeline.name: pipeline.run for pipeline in workflow.pipelines if pipeline.run}
-    delete = {
-        **delete,
-        "pipelines": [_entry(before.get(pipeline.name) or {}, pipeline, now) for pipeline in workflow.pipelines],
-        "suspendedGeneration": generation if workflow.state == "Suspended" else None,
-    }
     return {
-        "kratix": {**kratix, "workflows": {**workflows, "delete": delete}},
+        "kratix": kratix_block(old, workflow, generation=generation, now=now, action="delete"),
         "troth": {
             **own,
             "failure": dict(workflow.failure) or None,
             "runs": {**read_map(own.get("runs")), **runs} or None,
         },
-    }
-
-
-def _entry(past: Mapping[str, Any], pipeline: PipelineFacts, now: str) -> dict[str, Any]:
-    moved = past.get("phase") != pipeline.phase or not past.get("lastTransitionTime")
-    optional = {
-        "hash": pipeline.hash,
-        "message": pipeline.message,
-        "nextRetryAt": pipeline.retry_at,
-        "attempts": pipeline.attempts,
-    }
-    return {
-        "name": pipeline.name,
-        "phase": pipeline.phase,
-        "lastTransitionTime": now if moved else past["lastTransitionTime"],
-        **{name: value for name, value in optional.items() if value},
     }
 
 

@@ -27,7 +27,6 @@ from troth.engine.status.placement import (
 from troth.engine.status.request import (
     PENDING,
     counters,
-    kratix_block,
     last_success,
     reconciled,
     workflow_conditions,
@@ -36,6 +35,7 @@ from troth.engine.status.request import (
 from troth.engine.status.requests import requests_condition
 from troth.engine.status.stalled import merge_with_stalled, message_of
 from troth.engine.status.unattended import paused_conditions
+from troth.engine.status.workflows import in_layouts, kratix_block
 
 _AVAILABLE: Final = "Available"
 _UNAVAILABLE: Final = "Unavailable"
@@ -54,13 +54,14 @@ def promise_available(facts: PromiseFacts) -> bool:
     )
 
 
-def promise_status(old: Mapping[str, Any], facts: PromiseFacts, *, now: str) -> dict[str, Any]:
+def promise_status(old: Mapping[str, Any], facts: PromiseFacts, *, now: str, flat: bool = True) -> dict[str, Any]:
     """Returns the keys of a Promise's status that Troth owns, with None for those to remove.
 
     Args:
         old: the status as the API server has it.
         facts: what is known about the Promise.
         now: the time in RFC 3339; only used where something changes.
+        flat: whether the flat layout of the workflow is written beside the keyed one.
     """
     available = promise_available(facts)
     status = _AVAILABLE if available else _UNAVAILABLE
@@ -105,7 +106,7 @@ def promise_status(old: Mapping[str, Any], facts: PromiseFacts, *, now: str) -> 
         succeeded=last_success(old, merged),
         now=now,
     )
-    return {
+    found = {
         **same,
         "message": message_of(merged, str(facts.workflow.author.fields.get("message") or "Promise configured")),
         "observedGeneration": facts.generation,
@@ -132,6 +133,7 @@ def promise_status(old: Mapping[str, Any], facts: PromiseFacts, *, now: str) -> 
             **_findings(facts),
         },
     }
+    return in_layouts(old, found, flat=flat)
 
 
 def promise_deletion_status(old: Mapping[str, Any], told: Mapping[str, Any], *, now: str) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from troth.engine.status.placement import (
 )
 from troth.engine.status.stalled import merge_with_stalled, message_of
 from troth.engine.status.unattended import paused_status, unavailable_status
+from troth.engine.status.workflows import in_layouts, kratix_block, recorded_pipelines, recorded_success
 
 _OWNED_TROTH: Final = frozenset(
     {"phase", "placements", "components", "failure", "statusKeys", "conditionTypes", "runs"}
@@ -37,13 +38,14 @@ _IN_PROGRESS: Final = "Pipelines are still in progress"
 _DONE: Final = WorkflowFacts()
 
 
-def request_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str) -> dict[str, Any]:
+def request_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str, flat: bool = True) -> dict[str, Any]:
     """Returns the keys of a request's status that Troth owns, with None for those to remove.
 
     Args:
         old: the status as the API server has it.
         facts: what is known about the request.
         now: the time in RFC 3339; only used where something changes.
+        flat: whether the flat layout of the workflow is written beside the keyed one.
     """
     if facts.paused:
         return paused_status(old, facts, now=now)
@@ -73,7 +75,7 @@ def request_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str) -> 
     )
     fields, keys = author_fields(old, workflow)
     succeeded = last_success(old, merged)
-    return {
+    status = {
         **fields,
         "message": message_of(merged, _message(workflow)),
         "observedGeneration": facts.generation,
@@ -94,6 +96,7 @@ def request_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str) -> 
             "runs": {pipeline.name: pipeline.run for pipeline in workflow.pipelines if pipeline.run} or None,
         },
     }
+    return in_layouts(old, status, flat=flat)
 
 
 def waiting_status(old: Mapping[str, Any], *, before: int, now: str) -> dict[str, Any]:
@@ -157,9 +160,10 @@ def next_retry(
         now: RFC 3339.
     """
     workflows = (old.get("kratix") or {}).get("workflows") or {}
-    entry = _old_pipelines(old).get(pipeline) or {}
+    entry = next((entry for entry in recorded_pipelines(old) if entry.get("name") == pipeline), {})
     attempts, at = int(entry.get("attempts") or 0), entry.get("nextRetryAt") or ""
-    same_run = entry.get("phase") == "Suspended" and workflows.get("suspendedGeneration") == generation
+    suspended_at = (workflows.get("configure") or workflows).get("suspendedGeneration")
+    same_run = entry.get("phase") == "Suspended" and suspended_at == generation
     if same_run and at and parse_time(at) > parse_time(now):
         return at, attempts
     due = parse_time(now) + timedelta(seconds=retry_after)
@@ -280,69 +284,7 @@ def last_success(old: Mapping[str, Any], conditions: list[dict[str, Any]]) -> st
     completed = find_condition(conditions, types.CONFIGURE_WORKFLOW_COMPLETED)
     if completed and completed["status"] == "True":
         return str(completed["lastTransitionTime"])
-    workflows = (old.get("kratix") or {}).get("workflows") or {}
-    return (
-        old.get("lastSuccessfulConfigureWorkflowTime")
-        or workflows.get("lastSuccessfulConfigureWorkflowTime")
-        or (workflows.get("configure") or {}).get("lastSuccessfulTime")
-    )
-
-
-def kratix_block(
-    old: Mapping[str, Any], workflow: WorkflowFacts, *, generation: int, succeeded: str | None, now: str
-) -> dict[str, Any]:
-    """Returns ``status.kratix``, in which all other fields stay.
-
-    See kratix-compatibility.md#status-of-a-request; this is the flat layout.
-    """
-    before = old.get("kratix") or {}
-    return {
-        **before,
-        "workflows": {
-            **(before.get("workflows") or {}),
-            "pipelines": _pipelines(old, workflow, generation=generation, now=now) or None,
-            "suspendedGeneration": generation if workflow.state == "Suspended" else None,
-            "lastSuccessfulConfigureWorkflowTime": succeeded,
-        },
-    }
-
-
-def _pipelines(
-    old: Mapping[str, Any], workflow: WorkflowFacts, *, generation: int, now: str
-) -> list[dict[str, Any]]:
-    before = _old_pipelines(old)
-    same_generation = old.get("observedGeneration") == generation
-    entries = []
-    for pipeline in workflow.pipelines:
-        past = before.get(pipeline.name) or {}
-        moved = past.get("phase") != pipeline.phase or not past.get("lastTransitionTime")
-        entry: dict[str, Any] = {
-            "name": pipeline.name,
-            "phase": pipeline.phase,
-            "lastTransitionTime": now if moved else past["lastTransitionTime"],
-        }
-        # An entry from a release that did not write hashes gets one with its next run, so that an update writes
-        # nothing. What runs in a Job always has one, because it decides whether the pipeline runs again.
-        if pipeline.hash and (moved or pipeline.run or past.get("hash") or not same_generation):
-            entry["hash"] = pipeline.hash
-        if pipeline.message:
-            entry["message"] = pipeline.message
-        if pipeline.retry_at:
-            entry["nextRetryAt"] = pipeline.retry_at
-        if pipeline.attempts:
-            entry["attempts"] = pipeline.attempts
-        entries.append(entry)
-    return entries
-
-
-def _old_pipelines(old: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Reads the entries of pipelines by name, from Kratix's flat layout or from its later one with keys.
-
-    See kratix-compatibility.md#status-of-a-request.
-    """
-    workflows = (old.get("kratix") or {}).get("workflows") or {}
-    entries = workflows.get("pipelines") or (workflows.get("configure") or {}).get("pipelines") or ()
-    return {entry.get("name", ""): entry for entry in entries}
+    return old.get("lastSuccessfulConfigureWorkflowTime") or recorded_success(old) or None
 
 
 def _dropped_conditions(old: Mapping[str, Any], workflow: WorkflowFacts, kept: list[str]) -> set[str]:

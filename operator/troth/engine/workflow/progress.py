@@ -18,8 +18,9 @@ from typing import Any, Final, Literal, get_args
 
 import orjson
 
-from troth.api.typed import read_map, read_maps, read_text, read_whole
+from troth.api.typed import read_map, read_text, read_whole
 from troth.engine.status.facts import PipelinePhase
+from troth.engine.status.workflows import recorded_pipelines
 from troth.engine.workflow.outcomes import Running
 
 StepAction = Literal["run", "observe", "keep", "stay"]
@@ -94,19 +95,15 @@ class Progress:
 
 
 def read_progress(status: Mapping[str, Any], action: str = "configure") -> tuple[StepRecord, ...]:
-    """Reads the record of a workflow, in Kratix's layout with a key for each action or in its flat one.
+    """Reads the record of a workflow, in either layout of Kratix (`troth.engine.status.workflows`).
 
-    The flat layout belongs to the configure workflow. An entry without a known phase counts as Pending. The numbers of
+    An entry without a known phase counts as Pending. The numbers of
     runs are in ``status.troth.runs``, because Kratix has no field for them.
 
     Args:
         status: the status of the request or the Promise.
         action: ``configure`` or ``delete``.
     """
-    workflows = read_map(read_map(status.get("kratix")).get("workflows"))
-    entries = read_maps(read_map(workflows.get(action)).get("pipelines"))
-    if not entries and action == "configure":
-        entries = read_maps(workflows.get("pipelines"))
     runs = read_map(read_map(status.get("troth")).get("runs"))
     return tuple(
         StepRecord(
@@ -117,7 +114,7 @@ def read_progress(status: Mapping[str, Any], action: str = "configure") -> tuple
             retry_at=read_text(entry.get("nextRetryAt")),
             run=read_whole(runs.get(read_text(entry.get("name")))),
         )
-        for entry in entries
+        for entry in recorded_pipelines(status, action)
     )
 
 

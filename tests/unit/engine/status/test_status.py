@@ -279,8 +279,10 @@ def test_a_request_that_is_committed_says_so_in_every_way() -> None:
     assert status["promiseVersion"] == "v1"
     assert (status["workflows"], status["workflowsSucceeded"], status["workflowsFailed"]) == (1, 1, 0)
     assert status["lastSuccessfulConfigureWorkflowTime"] == MORNING
+    entries = [{"name": "instance", "phase": "Succeeded", "lastTransitionTime": MORNING}]
     assert status["kratix"]["workflows"] == {
-        "pipelines": [{"name": "instance", "phase": "Succeeded", "lastTransitionTime": MORNING}],
+        "configure": {"pipelines": entries, "lastSuccessfulTime": MORNING},
+        "pipelines": entries,
         "lastSuccessfulConfigureWorkflowTime": MORNING,
     }
     assert status["troth"] == {
@@ -520,7 +522,6 @@ def test_the_record_of_a_delete_workflow_is_beside_that_of_the_configure_workflo
                 {"name": "one", "phase": "Succeeded", "hash": "now", "lastTransitionTime": NOON},
                 {"name": "two", "phase": "Running", "hash": "now", "lastTransitionTime": NOON},
             ],
-            "suspendedGeneration": None,
         },
     }
     assert status["troth"]["runs"] == {"two": 3}
