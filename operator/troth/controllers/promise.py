@@ -39,6 +39,7 @@ from troth.controllers.workflow import (
     after_run,
     remember_contents,
 )
+from troth.controllers.workflow_events import record_workflow
 from troth.controllers.workflow_works import NameTaken, WorkOwner, Works, keep_or_make_again
 from troth.engine.failure import Failure
 from troth.engine.placement.work import Packed, build_groups, pack_content
@@ -56,6 +57,7 @@ from troth.engine.status.facts import (
     requirement_state,
 )
 from troth.engine.status.promise import promise_available, promise_status
+from troth.engine.workflow.announcements import announce
 from troth.engine.workflow.outputs import workflow_facts
 from troth.engine.workflow.progress import workflow_hash
 from troth.engine.yaml.manifests import dump_documents
@@ -425,6 +427,9 @@ class PromiseReconciler:
         wrote = await self._platform.write_status(
             self._platform.caches.promises, PROMISE, key, promise.status, status
         )
+        if wrote:
+            about = object_reference(PROMISE, promise.metadata)
+            record_workflow(self._platform, about, announce(promise.status, status, "promise"))
         if wrote and not facts.paused and promise.is_available and status["status"] != "Available":
             unmet = any(requirement.state != INSTALLED for requirement in facts.requirements)
             why = "Requirements have changed" if unmet and not facts.problem else status["message"]

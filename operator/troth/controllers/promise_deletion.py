@@ -28,12 +28,13 @@ from troth.api.resources import (
     SERVICE_ACCOUNT,
 )
 from troth.controllers.caches import BY_PROMISE
-from troth.controllers.object_writes import delete_object, take_finalizers_off
+from troth.controllers.object_writes import delete_object, object_reference, take_finalizers_off
 from troth.controllers.obstacles import after_refusal
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry
 from troth.controllers.steps import Workflow
 from troth.controllers.workflow import Run, Workflows
+from troth.controllers.workflow_events import record_workflow
 from troth.controllers.workflow_works import WorkOwner, Works
 from troth.engine.jobs.runs import label_value
 from troth.engine.promises.definitions import request_resource
@@ -41,6 +42,7 @@ from troth.engine.rendering.render import render_context
 from troth.engine.status.deletion import deletion_status
 from troth.engine.status.facts import WorkflowFacts
 from troth.engine.status.promise import promise_deletion_status
+from troth.engine.workflow.announcements import announce
 from troth.engine.workflow.outputs import workflow_facts
 from troth.engine.workflow.progress import workflow_hash
 from troth.kube import PRIORITY_DEPENDENT, Conflict, Forbidden, Invalid, NotFound
@@ -201,7 +203,10 @@ class PromiseDeletion:
             refusal=refusal,
         )
         status = promise_deletion_status(promise.status, told, now=now)
-        await self._platform.write_status(self._platform.caches.promises, PROMISE, key, promise.status, status)
+        promises = self._platform.caches.promises
+        if await self._platform.write_status(promises, PROMISE, key, promise.status, status):
+            about = object_reference(PROMISE, promise.metadata)
+            record_workflow(self._platform, about, announce(promise.status, status, "promise"))
 
 
 @dataclass(frozen=True, slots=True)

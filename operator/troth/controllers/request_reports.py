@@ -19,10 +19,12 @@ from troth.controllers.live_request import LiveRequest
 from troth.controllers.platform import Platform
 from troth.controllers.relaxing import remedy
 from troth.controllers.workflow import Run
+from troth.controllers.workflow_events import record_workflow
 from troth.controllers.workflow_works import WorkOwner, Works
 from troth.engine.status.deletion import deletion_status
 from troth.engine.status.facts import Obstacle, RequestFacts, WorkFacts, WorkflowFacts
 from troth.engine.status.request import parse_time, refusal_status, request_status, waiting_status
+from troth.engine.workflow.announcements import TOLD, announce
 from troth.engine.workflow.outputs import workflow_facts
 from troth.kube import Forbidden, Invalid
 
@@ -184,8 +186,7 @@ class RequestReports:
             failure=failure,
             stalled=stalled,
         )
-        if await self._write(live, status) and failed:
-            self._record(live, "Warning", reasons.DELETE_WORKFLOW_FAILED, failed, "Delete")
+        await self._write(live, status)
         return True
 
     async def held(self, live: LiveRequest, error: Forbidden | Invalid) -> None:
@@ -202,9 +203,12 @@ class RequestReports:
     # ---- writing and recording
 
     async def _write(self, live: LiveRequest, status: Mapping[str, Any]) -> bool:
-        return await self._platform.write_status(
+        wrote = await self._platform.write_status(
             live.api.informer, live.api.resource, live.key, live.status, status
         )
+        if wrote:
+            record_workflow(self._platform, live.reference, announce(live.status, status, "resource"))
+        return wrote
 
     async def _write_outcome(self, live: LiveRequest, status: Mapping[str, Any]) -> None:
         if await self._write(live, status):
@@ -223,7 +227,7 @@ class RequestReports:
                 "%s: %s", key, message, extra={"kind": key.kind, "namespace": key.namespace, "object": key.name}
             )
             self._record(live, "Normal", "ReconcileSucceeded", message, "Reconcile")
-        elif reason not in reasons.IN_PROGRESS:
+        elif reason not in reasons.IN_PROGRESS and reason not in TOLD:
             self._record(live, "Warning", reason, str(ready.get("message")), "Reconcile")
 
     def _record(self, live: LiveRequest, event_type: str, reason: str, message: str, action: str) -> None:

@@ -142,20 +142,25 @@ def step_outcome(pipeline: str, outcome: JobOutcome, *, again: float | None = No
     ``again`` says after how many seconds to look at a Job that is running (`Running.again`).
     """
     match outcome:
-        case JobRunning(message):
-            return Running(pipeline, message, again=again)
+        case JobRunning(message, failure):
+            tried = _as_failure(pipeline, _tried_again(failure), failure) if failure else None
+            return Running(pipeline, message, again=again, failure=tried)
         case JobSucceeded():
             return Kept(pipeline)
         case JobFailed(message, failure):
             if failure is None:
                 return Failure("JobFailed", message).within(pipeline)
-            return Failure(
-                "ContainerFailed",
-                message,
-                container=failure.container,
-                exit_code=failure.exit_code,
-                log="\n".join(failure.log.strip().splitlines()[-_LOG_LINES:]),
-            ).within(pipeline)
+            return _as_failure(pipeline, message, failure)
+
+
+def _as_failure(pipeline: str, message: str, failure: ContainerEnd) -> Failure:
+    return Failure(
+        "ContainerFailed",
+        message,
+        container=failure.container,
+        exit_code=failure.exit_code,
+        log="\n".join(failure.log.strip().splitlines()[-_LOG_LINES:]),
+    ).within(pipeline)
 
 
 def _failed(job: JobState, newest: Sequence[PodState], failure: ContainerEnd | None) -> JobFailed:

@@ -190,7 +190,8 @@ class WorkflowFacts:
     Attributes:
         pipelines: all of its pipelines, in order; empty for a Promise without such a workflow.
         author: the status fields from the pipelines that succeeded.
-        failure: ``Failure.as_status()`` of the pipeline that failed; empty when none did.
+        failure: ``Failure.as_status()`` of the pipeline that failed, or of which Kubernetes tries a container again;
+            empty when there is none.
         failure_message: the failure as one sentence for people.
     """
 

@@ -24,12 +24,14 @@ class Running:
         begins: the number of the run that begins now; 0 when it began before. The number has to be in the object's
             status before anything of the run is made, so the step is observed again as soon as it is written.
         again: after how many seconds to look at it again; None if whatever changes announces itself.
+        failure: how a container of it failed that Kubernetes tries again; None while none has failed.
     """
 
     pipeline: str
     message: str = ""
     begins: int = 0
     again: float | None = field(default=None, compare=False)
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,10 +233,11 @@ def workflow_facts(
             facts.append(PipelineFacts(name, "Pending", run=progress.runs.get(name, 0)))
             continue
         facts.append(replace(fact, hash=progress.hash, run=progress.runs.get(name, 0)))
+    failure = run.failure or (progress.running.failure if progress.running else None)
     return WorkflowFacts(
         pipelines=tuple(facts),
         author=run.author,
-        failure=run.failure.as_status() if run.failure else {},
+        failure=failure.as_status() if failure else {},
         failure_message=run.failure.sentence() if run.failure else "",
     )
 
