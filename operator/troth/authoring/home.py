@@ -128,6 +128,7 @@ class Home:
         examples: the files with example requests (``examples/*.yaml``).
         tests: the files that may hold test cases (``tests/**/*.yaml``). The reader of tests leaves out golden folders.
         schemas: the files with schemas of kinds that its dependencies do not define (``schemas/*``).
+        is_folder: whether it was read from a folder, which has to be built before people apply it.
     """
 
     folder: Path
@@ -139,6 +140,7 @@ class Home:
     examples: tuple[Path, ...] = ()
     tests: tuple[Path, ...] = ()
     schemas: tuple[Path, ...] = ()
+    is_folder: bool = False
 
 
 def find_homes(folders: Sequence[Path]) -> tuple[list[Path], list[HomeError]]:
@@ -190,6 +192,7 @@ def load_home(path: Path) -> Home:
         examples=_found(folder / "examples", "*.y*ml") if is_folder else (),
         tests=_found(folder / "tests", "**/*.y*ml") if is_folder else (),
         schemas=_found(folder / "schemas", "*") if is_folder else (),
+        is_folder=is_folder,
     )
 
 
@@ -269,6 +272,14 @@ def build(home: Home) -> str:
         return dump_document(_with_derived_status(home.promise, offer))
     except TooDeep as error:
         raise RefusedPromise(home.file, str(error)) from None
+
+
+def applied_spec(home: Home, offer: Offer) -> Mapping[str, Any]:
+    """The ``spec`` that a Promise has on a cluster when people apply it: a folder is built first, a file is not."""
+    applied = _with_derived_status(home.promise, offer) if home.is_folder else home.promise
+    answer = apply_promise(applied)
+    spec: Mapping[str, Any] = as_served(answer.object)["spec"] if isinstance(answer, Admitted) else applied["spec"]
+    return spec
 
 
 def _with_derived_status(promise: dict[str, Any], offer: Offer) -> dict[str, Any]:

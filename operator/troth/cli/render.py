@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,11 +18,17 @@ Examples:
   troth render promises/postgresql -f promises/postgresql/examples/medium.yaml --status
   troth render promises/postgresql -f requests/ --destinations platform.yaml -o rendered
   troth render promises/postgresql --promise --destinations platform.yaml --canaries
+  troth render redis -f redis/request.yaml --jobs --adapter-image registry.example.com/troth:1
+
+Pipelines of containers are not run, so what they would write is not known: standard error names these pipelines, and
+so does a comment at the end of standard output. --jobs prints the objects that the operator would apply to run them.
+The name of a Job depends on the uid of the request: take the request from the cluster to get the same one.
 
 \b
 Exit codes:
-  0  everything was rendered, and has a place to go
-  1  the Promise or a request is refused, a template fails, or no destination matches; standard error says why
+  0  everything was rendered that can be rendered without running containers, and has a place to go
+  1  the Promise or a request is refused, a template fails, or no destination matches; standard error says why.
+     With --strict also: a pipeline runs in containers
   2  a file or a folder cannot be used, a template or a rule (CEL) never ends, or a template asks for too much memory
 """
 
@@ -44,6 +51,24 @@ Exit codes:
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the files into this folder.")
 @click.option("--force", is_flag=True, help="Write into the folder even if something is in it.")
 @click.option("--status", is_flag=True, help="Print the status of each request, too.")
+@click.option("--strict", is_flag=True, help="End with 1 if containers would have to be run to know everything.")
+@click.option("--jobs", is_flag=True, help="Print the Jobs of containers, and what they need, too.")
+@click.option(
+    "--adapter-image",
+    metavar="IMAGE",
+    default="ADAPTER_IMAGE",
+    show_default=True,
+    help="The operator's image in these Jobs.",
+)
+@click.option(
+    "--run",
+    "attempt",
+    metavar="N",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Which run of a pipeline these Jobs are for.",
+)
 def render(
     folder: Path,
     requests: tuple[Path, ...],
@@ -54,6 +79,10 @@ def render(
     canaries: bool,
     force: bool,
     status: bool,
+    strict: bool,
+    jobs: bool,
+    adapter_image: str,
+    attempt: int,
 ) -> None:
     """Render requests of the Promise in DIR, or the Promise itself: the files, and where each would go.
 
@@ -81,6 +110,8 @@ def render(
             click.echo(printable(placed), nl=False)
         if status:
             click.echo(_statuses([rendering for _, rendering in rendered]), nl=False)
+        if jobs:
+            click.echo(_jobs([rendering for _, rendering in rendered], adapter_image, attempt), nl=False)
     except RefusedPromise as error:
         click.echo(f"troth render: {error}", err=True)
         sys.exit(1)
@@ -102,7 +133,13 @@ def render(
             click.echo(f"troth render: {file}: {rendering.name}: {words}", err=True)
         for rule in rendering.unchecked:
             click.echo(f"troth render: {file}: {rendering.name}: unchecked: {rule}", err=True)
-    sys.exit(1 if problems else 0)
+    partial = [(file, rendering) for file, rendering in rendered if rendering.unknown]
+    for file, rendering in partial:
+        click.echo(f"troth render: {file}: {rendering.name}: not known: {rendering.unknown}", err=True)
+    if output is None:
+        for _, rendering in partial:
+            click.echo(f"# {rendering.name}: not known: {rendering.unknown}")
+    sys.exit(1 if problems or (strict and partial) else 0)
 
 
 def _problems(file: Path, rendering: Rendering) -> list[str]:
@@ -144,4 +181,18 @@ def _statuses(renderings: Sequence[Rendering]) -> str:
         f"---\n# status of {rendering.name}\n{dump_document({'status': dict(rendering.status)})}"
         for rendering in renderings
         if rendering.status
+    )
+
+
+def _jobs(renderings: Sequence[Rendering], image: str, attempt: int) -> str:
+    """The objects that the operator would apply to run the pipelines of containers, in their order."""
+    from troth.engine.jobs.objects import make_objects
+    from troth.engine.jobs.runs import PodSettings
+    from troth.engine.yaml.emit import dump_document
+
+    return "".join(
+        f"---\n# {rendering.name}: {run.pipeline.name}: {resource.kind}\n{dump_document(obj)}"
+        for rendering in renderings
+        for run in rendering.runs
+        for resource, obj in make_objects(replace(run, attempt=attempt), PodSettings(image=image)).in_order
     )

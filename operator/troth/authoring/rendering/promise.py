@@ -6,17 +6,20 @@ requires exist, and its API is served.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from troth.api import labels as names
 from troth.api.objects import Promise
 from troth.api.pipelines import JinjaPipeline
-from troth.authoring.home import Home, offer_of, refused
+from troth.api.resources import PROMISE
+from troth.authoring.home import Home, applied_spec, offer_of, refused
 from troth.authoring.rendering.destinations import Destinations
 from troth.authoring.rendering.placement import Owner, place_works
 from troth.authoring.rendering.requests import Rendering, WorkflowRun, timeless
 from troth.engine.admission.serving import NOW
+from troth.engine.jobs.declared import ContainerStep, container_steps
+from troth.engine.jobs.runs import PipelineRun
 from troth.engine.placement.work import GroupContent, build_groups
 from troth.engine.promises.offers import Offer
 from troth.engine.rendering.context import RenderContext, render_context
@@ -24,6 +27,7 @@ from troth.engine.rendering.render import Outcome
 from troth.engine.status.facts import INSTALLED, PromiseFacts, RequirementFacts, WorkFacts
 from troth.engine.status.promise import promise_status
 from troth.engine.workflow.outputs import WorkflowOutput, judge_outcomes, workflow_facts
+from troth.engine.workflow.progress import spec_hash, workflow_hash
 from troth.engine.yaml.emit import dump_documents
 
 _SOURCE = "promise-workflow"
@@ -100,7 +104,20 @@ def render_promise(
         status=timeless(promise_status({}, _facts(promise, offer, output, placed.works), now=NOW)),
         failure=failure,
         complaint=str(refused(home, failure)) if failure else "",
+        runs=tuple(_runs(home, promise, offer, system_namespace)),
     )
+
+
+def _runs(home: Home, promise: Promise, offer: Offer, system_namespace: str) -> Iterator[PipelineRun]:
+    """The pipelines of containers as the operator would run them for the Promise itself."""
+    for step in _own_steps(promise):
+        specs = workflow_hash((spec_hash(applied_spec(home, offer)),))
+        yield step.run_for(PROMISE, promise.raw, promise, namespace=system_namespace, specs=specs)
+
+
+def _own_steps(promise: Promise) -> list[ContainerStep]:
+    steps = container_steps(promise.raw)
+    return [step for step in steps if (step.type, step.action) == ("promise", "configure")]
 
 
 def _dependencies(promise: Promise) -> tuple[GroupContent, ...]:
@@ -112,8 +129,12 @@ def _dependencies(promise: Promise) -> tuple[GroupContent, ...]:
 
 
 def _facts(promise: Promise, offer: Offer, output: WorkflowOutput, works: Sequence[WorkFacts]) -> PromiseFacts:
+    written = promise.spec.promise_workflows.configure
     run = WorkflowRun(
-        tuple(pipeline.name for pipeline in offer.promise_configure), output.outputs, output.failure, output.author
+        tuple(str(pipeline["metadata"]["name"]) for pipeline in written),
+        output.outputs,
+        output.failure,
+        output.author,
     )
     return PromiseFacts(
         generation=1,

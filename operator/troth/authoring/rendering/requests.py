@@ -10,7 +10,7 @@ times or commits.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from troth.api import labels as names
 from troth.api.objects import Promise, read_request
 from troth.api.pipelines import JinjaPipeline
 from troth.api.resources import PROMISE
-from troth.authoring.home import Home, offer_of, refused
+from troth.authoring.home import Home, applied_spec, offer_of, refused
 from troth.authoring.input_files import HomeError
 from troth.authoring.rendering.destinations import Destinations
 from troth.authoring.rendering.placement import Owner, Placement, place_works
@@ -27,6 +27,8 @@ from troth.engine.admission.refusals import Refusal
 from troth.engine.admission.serving import NOW, as_available, as_watched
 from troth.engine.admission.unknown_fields import UnknownField, find_unknown
 from troth.engine.failure import Failure
+from troth.engine.jobs.declared import container_steps, describe_unknown
+from troth.engine.jobs.runs import PipelineRun
 from troth.engine.judgement import PipelineMemory, Renders, judge_request
 from troth.engine.placement.layout import aggregate
 from troth.engine.promises.offers import Offer
@@ -41,6 +43,7 @@ from troth.engine.status.facts import (
 )
 from troth.engine.status.request import request_status
 from troth.engine.workflow.outputs import Output, WorkflowOutput, workflow_facts
+from troth.engine.workflow.progress import spec_hash, workflow_hash
 
 _TIMES: Final = ("lastTransitionTime", "lastSuccessfulConfigureWorkflowTime", "nextRetryAt", "lastAvailableTime")
 
@@ -66,6 +69,8 @@ class Rendering:
         own: the files that Destinations have in their stores for themselves, by Destination and path.
         withheld: what is not written because a store refuses Secrets in plain text.
         exposed: the Secrets that would be written in plain text to a store that warns about them.
+        runs: the pipelines of containers, each as the operator would run it. They were not run, so the files, the
+            status and the destinations that they write are not known.
     """
 
     request: Mapping[str, Any]
@@ -82,6 +87,12 @@ class Rendering:
     own: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
     withheld: tuple[str, ...] = ()
     exposed: tuple[str, ...] = ()
+    runs: tuple[PipelineRun, ...] = ()
+
+    @property
+    def unknown(self) -> str:
+        """What is not known because containers were not run, in a sentence without a full stop; empty if all is."""
+        return describe_unknown([run.pipeline.name for run in self.runs]) if self.runs else ""
 
     @property
     def name(self) -> str:
@@ -131,6 +142,9 @@ class Requests:
         self._definition, self._resource = definition, resource
         self._admission = _admission(definition)
         self._available, self._pipelines = as_available(self.promise), PipelineMemory(runs_containers=True)
+        steps = container_steps(self.promise.raw)
+        self._steps = [step for step in steps if (step.type, step.action) == ("resource", "configure")]
+        self._hash = spec_hash(applied_spec(home, self.offer)) if self._steps else ""
 
     def render_with(
         self,
@@ -183,7 +197,19 @@ class Requests:
             unchecked=admitted.unchecked,
             dropped=admitted.dropped,
             complaint=str(refused(self.home, failure)) if failure else "",
+            runs=tuple(self._runs(served)),
         )
+
+    def _runs(self, request: Mapping[str, Any]) -> Iterator[PipelineRun]:
+        """The pipelines of containers as the operator would run them for a request."""
+        for step in self._steps:
+            yield step.run_for(
+                self._resource,
+                request,
+                self.promise,
+                namespace=request["metadata"]["namespace"],
+                specs=workflow_hash((self._hash, spec_hash(request.get("spec")))),
+            )
 
     def _admit(self, request: Mapping[str, Any], old: Mapping[str, Any] | None = None) -> Rendering:
         resource, spec = self._resource, self._definition["spec"]

@@ -12,10 +12,12 @@ from dataclasses import replace
 from typing import Any, Final
 
 from troth.api import labels as names
+from troth.api.objects import read_promise
 from troth.api.resources import PROMISE
 from troth.api.typed import read_text
 from troth.engine.admission.admitting import check_labels
-from troth.engine.jobs.declared import ContainerStep, container_steps
+from troth.engine.admission.serving import UID
+from troth.engine.jobs.declared import ContainerStep, container_steps, describe_unknown
 from troth.engine.jobs.pods import make_environment
 from troth.engine.jobs.runs import LONGEST_ID, PipelineRun, job_labels, plain_pipeline_id
 from troth.engine.kinds.schemas import Schemas
@@ -48,7 +50,7 @@ def check_containers(promise: Mapping[str, Any], offer: Offer, schemas: Schemas)
     if steps:
         remarks.append(Remark(NOT_KNOWN, steps[0].field, describe_unknown([step.label for step in steps])))
     for step in steps:
-        run = sample_run(step, promise, offer)
+        run = _sample_run(step, promise, offer)
         remarks += _refused(step, run, schemas)
         remarks += _names(step, run)
         remarks += _labels(step, run)
@@ -59,34 +61,15 @@ def check_containers(promise: Mapping[str, Any], offer: Offer, schemas: Schemas)
     return remarks
 
 
-def describe_unknown(labels: list[str]) -> str:
-    """Says which pipelines run in containers, and what is not known about them, in a sentence without a full stop."""
-    one = len(labels) == 1
-    which = f"the pipeline {labels[0]} runs" if one else f"the pipelines {', '.join(labels)} run"
-    it = "it has" if one else "they have"
-    return (
-        f"{which} in containers: the files, the status and the destinations that they write are only known when"
-        f" {it} run"
-    )
-
-
-def sample_run(step: ContainerStep, promise: Mapping[str, Any], offer: Offer) -> PipelineRun:
+def _sample_run(step: ContainerStep, promise: Mapping[str, Any], offer: Offer) -> PipelineRun:
     """Returns a run of a pipeline for an example of a request, or for the Promise."""
-    name = str(promise["metadata"]["name"])
     of_request = step.type == "resource" and offer.resource is not None
-    return PipelineRun(
-        pipeline=step.pipeline,
-        type=step.type,
-        action=step.action,
-        promise=name,
-        version="",
-        resource=offer.resource if of_request and offer.resource is not None else PROMISE,
-        name="example" if of_request else name,
-        uid="00000000-0000-0000-0000-000000000000",
-        object_namespace="default" if of_request else "",
+    return step.run_for(
+        offer.resource if of_request and offer.resource is not None else PROMISE,
+        {"metadata": {"name": "example", "namespace": "default", "uid": UID}} if of_request else promise,
+        read_promise(promise),
         namespace="default",
-        hash="example",
-        last=step.last,
+        specs="example",
     )
 
 
