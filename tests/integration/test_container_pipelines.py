@@ -169,14 +169,11 @@ async def test_a_deleted_request_takes_its_jobs_and_files_along(site: Site) -> N
     await eventually(nothing_left, "its files are gone")
 
 
-@pytest.mark.parametrize("where", ["promise", "delete"])
+@pytest.mark.parametrize("where", ["promise", "resource"])
 async def test_containers_where_they_cannot_be_run_yet_are_refused_in_words(site: Site, where: str) -> None:
     site.start()
     found = site.promise(containers("instance"))
-    if where == "promise":
-        found["spec"]["workflows"]["promise"] = {"configure": [containers("own")]}
-    else:
-        found["spec"]["workflows"]["resource"]["delete"] = [containers("farewell")]
+    found["spec"]["workflows"].setdefault(where, {})["delete"] = [containers("farewell")]
     await site.platform.make(PROMISE, found)
     await site.platform.wait(
         PROMISE, site.name, says("Ready", "False", "container pipelines are not supported yet")

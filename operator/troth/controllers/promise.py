@@ -17,7 +17,7 @@ from troth.api import InvalidObject, Key, reasons
 from troth.api import labels as names
 from troth.api.conditions import LINTED, REQUESTS_FIT, find_condition
 from troth.api.objects import Promise, WorkloadGroup
-from troth.api.pipelines import Pipeline
+from troth.api.pipelines import Pipeline, has_containers
 from troth.api.resources import PROMISE
 from troth.controllers.caches import BY_PROMISE, BY_REQUIREMENT
 from troth.controllers.object_writes import object_reference
@@ -29,9 +29,10 @@ from troth.controllers.promise_deletion import PromiseDeletion, UntilDeleted
 from troth.controllers.promise_fit import PromiseFit
 from troth.controllers.promise_lint import PromiseLint
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
-from troth.controllers.steps import Workflow
+from troth.controllers.steps import Subject, Workflow
 from troth.controllers.triggers import requests_of
 from troth.controllers.turn_waiting import Overtaken
+from troth.controllers.wishes import labels_to_take_off
 from troth.controllers.workflow import (
     Run,
     Workflows,
@@ -204,7 +205,7 @@ class PromiseReconciler:
         labels: dict[str, str | None] = {}
         if names.RECONCILE_RESOURCES in meta.labels:
             labels[names.RECONCILE_RESOURCES] = None
-        if names.MANUAL_RECONCILIATION in meta.labels:
+        if names.MANUAL_RECONCILIATION in meta.labels and not has_containers(offer.promise_steps):
             self._workflows.forget(key)
             labels[names.MANUAL_RECONCILIATION] = None
         if tuple(finalizers) == meta.finalizers and not labels:
@@ -246,6 +247,8 @@ class PromiseReconciler:
             self._record(promise, "Normal", "Available", "Promise is available")
         if await self._write_status(key, promise, facts):
             self._announce_findings(promise)
+        if has_containers(offer.promise_steps):
+            await self._take_wishes_off(key, promise, run)
         if (follows := after_run(run)) is not None:
             return follows
         if self._obstacles(promise, run):
@@ -264,18 +267,46 @@ class PromiseReconciler:
         )
 
     async def _workflow(self, key: Key, promise: Promise, offer: Offer) -> Workflow:
-        meta = promise.metadata
+        meta, owner = promise.metadata, self._owner(promise)
         return Workflow(
             key=key,
-            pipelines=offer.promise_configure,
+            pipelines=offer.promise_steps,
             context=render_context(promise, None),
             source="promise-workflow",
             status=promise.status,
-            hash=workflow_hash((await self._workflows.hash_of(promise),)) if offer.promise_configure else "",
+            hash=workflow_hash((await self._workflows.hash_of(promise),)) if offer.promise_steps else "",
             revision=f"{meta.uid}/{meta.generation}/{promise.version}",
             selectors=promise.spec.destination_selectors,
             attendant=UntilDeleted(self._platform, promise),
+            subject=Subject(
+                resource=PROMISE,
+                uid=meta.uid,
+                promise=promise.name,
+                version=promise.version,
+                namespace=owner.work_namespace,
+                separate=bool(promise.spec.pipeline_namespace),
+                labels=meta.labels,
+                annotations=meta.annotations,
+            ),
+            from_start=has_containers(offer.promise_steps) and names.MANUAL_RECONCILIATION in meta.labels,
         )
+
+    async def _take_wishes_off(self, key: Key, promise: Promise, run: Run) -> None:
+        """Takes the labels off that asked for a run, once the status says what became of that.
+
+        Raises:
+            Conflict: the Promise has changed meanwhile.
+        """
+        if labels := labels_to_take_off(promise.metadata.labels, run):
+            now = (self._platform.caches.promises.get("", promise.name) or promise).metadata
+            await self._platform.set_finalizers(
+                self._platform.caches.promises,
+                PROMISE,
+                key,
+                finalizers=now.finalizers,
+                resource_version=now.resource_version,
+                labels=labels,
+            )
 
     async def _keep_dependencies(self, promise: Promise, owner: WorkOwner) -> None:
         """One Work with all static manifests (kratix-compatibility.md#dependencies), or none."""
@@ -351,7 +382,11 @@ class PromiseReconciler:
                 if run
                 else WorkflowFacts()
             ),
-            works=(*self._works.facts(self._owner(promise)), *self._obstacles(promise, run)),
+            works=(
+                *self._works.facts(self._owner(promise)),
+                *self._obstacles(promise, run),
+                *self._lost(promise, run),
+            ),
             requests=self._platform.caches.request_apis.facts_of(promise.name),
         )
 
@@ -362,6 +397,10 @@ class PromiseReconciler:
             owner = replace(owner, work_namespace=self._platform.settings.system_namespace)
             found += self._works.obstacles(owner, names.WORK_TYPE_STATIC_DEPENDENCY, ("",))
         return list(found)
+
+    def _lost(self, promise: Promise, run: Run | None) -> tuple[WorkFacts, ...]:
+        kept = [output.pipeline for output in run.outputs if output.kept] if run else ()
+        return self._works.lost(self._owner(promise), names.WORK_TYPE_PROMISE, kept)
 
     def _requirements(self, promise: Promise) -> Sequence[RequirementFacts]:
         found = []

@@ -25,6 +25,7 @@ from troth.controllers.request_reports import RequestReports
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
 from troth.controllers.steps import Subject, Workflow
 from troth.controllers.turn_waiting import Overtaken
+from troth.controllers.wishes import labels_to_take_off
 from troth.controllers.workflow import Run, Workflows, after_run
 from troth.controllers.workflow_works import NameTaken, WorkOwner, Works, keep_or_make_again
 from troth.engine.judgement import (
@@ -38,7 +39,6 @@ from troth.engine.judgement import (
     Waiting,
     judge_request,
 )
-from troth.engine.workflow.outputs import is_suspended
 from troth.engine.workflow.progress import spec_hash, workflow_hash
 from troth.kube import REFUSALS, Conflict, Forbidden, Invalid, TooLarge
 
@@ -137,7 +137,7 @@ class RequestReconciler:
         reported = await self._reports.carried_out(live, found.bound.version, owner, run)
         if reported and has_containers(found.pipelines):
             try:
-                await self._take_wishes_off(live, workflow, run)
+                await self._take_wishes_off(live, run)
             except Conflict:
                 return Retry("the request changed while it was being reconciled")
         if (follows := after_run(run)) is not None:
@@ -175,21 +175,9 @@ class RequestReconciler:
             from_start=has_containers(found.pipelines) and names.MANUAL_RECONCILIATION in live.metadata.labels,
         )
 
-    async def _take_wishes_off(self, live: LiveRequest, workflow: Workflow, run: Run) -> None:
-        """Takes the labels off that asked for a run, or for a stop, once the status says what became of that.
-
-        Until then they stay, so that a wish is not lost with the operator. While a Job runs, the label of a suspended
-        workflow stays in any case, because its Pod may have just set it.
-        """
-        begins = run.progress.running is not None and run.progress.running.begins > 0
-        ended = run.progress.running is None and run.failure is None
-        suspended = any(is_suspended(output.control) for output in run.outputs)
-        labels: dict[str, str | None] = {}
-        if workflow.from_start:
-            labels[names.MANUAL_RECONCILIATION] = None
-        if names.WORKFLOW_SUSPENDED in live.metadata.labels and (begins or (ended and not suspended)):
-            labels[names.WORKFLOW_SUSPENDED] = None
-        if labels:
+    async def _take_wishes_off(self, live: LiveRequest, run: Run) -> None:
+        """Takes the labels off that asked for a run, once the status says what became of that."""
+        if labels := labels_to_take_off(live.metadata.labels, run):
             now = live.reread()
             await self._set_metadata(now, now.metadata.finalizers, labels)
 

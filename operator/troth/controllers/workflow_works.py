@@ -174,7 +174,7 @@ class Works:
                 work_name(owner, {names.WORK_TYPE: work_type, names.PIPELINE_NAME: pipeline}),
                 namespace=owner.work_namespace,
                 scheduled=False,
-                obstacle=_LOST.format(pipeline),
+                obstacle=_LOST.format(pipeline, "request" if owner.name else "Promise"),
             )
             for pipeline in pipelines
             if pipeline not in sealed
@@ -410,7 +410,7 @@ async def keep_or_make_again(
 
 _LOST = (
     "what the pipeline {0} wrote was removed or edited by somebody else; set the label "
-    f"{names.MANUAL_RECONCILIATION}=true on the request to run its pipelines again"
+    f"{names.MANUAL_RECONCILIATION}=true on the {1} to run its pipelines again"
 )
 
 

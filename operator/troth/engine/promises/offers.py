@@ -30,9 +30,10 @@ class Offer:
         resource: where its requests live; None without an API.
         resource_configure: the pipelines of templates that carry out a request.
         resource_delete: the pipelines that run when a request is deleted.
-        promise_configure: the Promise's own pipelines.
+        promise_configure: the Promise's own pipelines of templates.
         promise_delete: the pipelines that run when the Promise is deleted.
         containers: the pipelines of containers that carry out a request; there are none unless these can be run.
+        promise_steps: all of the Promise's own pipelines, those of containers among them.
     """
 
     definition: Mapping[str, Any] | None
@@ -42,6 +43,7 @@ class Offer:
     promise_configure: tuple[JinjaPipeline, ...]
     promise_delete: tuple[JinjaPipeline, ...]
     containers: tuple[ContainerPipeline, ...] = ()
+    promise_steps: tuple[Pipeline, ...] = ()
 
     @property
     def status(self) -> Mapping[str, Any]:
@@ -61,7 +63,7 @@ def read_offer(promise: Promise, *, runs_containers: bool = False) -> Offer:
 
     Args:
         promise: the Promise.
-        runs_containers: whether pipelines of containers can be run for requests.
+        runs_containers: whether pipelines of containers can be run in configure workflows.
 
     Raises:
         InvalidObject: something in it cannot be carried out; the error names the field and the remedy.
@@ -74,6 +76,9 @@ def read_offer(promise: Promise, *, runs_containers: bool = False) -> Offer:
         action="configure",
         runs_containers=runs_containers,
     )
+    steps = read_pipelines(
+        own.configure, "spec.workflows.promise.configure", action="configure", runs_containers=runs_containers
+    )
     configure = tuple(pipeline for pipeline in mixed if isinstance(pipeline, JinjaPipeline))
     definition = build_definition(promise.name, spec.api, derived_fields(configure)) if spec.api else None
     offer = Offer(
@@ -81,9 +86,10 @@ def read_offer(promise: Promise, *, runs_containers: bool = False) -> Offer:
         resource=request_resource(definition) if definition else None,
         resource_configure=configure,
         resource_delete=read_templates(resource.delete, "spec.workflows.resource.delete", action="delete"),
-        promise_configure=read_templates(own.configure, "spec.workflows.promise.configure", action="configure"),
+        promise_configure=tuple(pipeline for pipeline in steps if isinstance(pipeline, JinjaPipeline)),
         promise_delete=read_templates(own.delete, "spec.workflows.promise.delete", action="delete"),
         containers=tuple(pipeline for pipeline in mixed if isinstance(pipeline, ContainerPipeline)),
+        promise_steps=steps,
     )
     _check_dependencies(spec.dependencies)
     return offer

@@ -29,6 +29,7 @@ from troth.engine.status.request import (
     counters,
     last_success,
     reconciled,
+    runs_block,
     workflow_conditions,
     workflow_unready,
 )
@@ -39,7 +40,7 @@ from troth.engine.status.workflows import in_layouts, kratix_block
 
 _AVAILABLE: Final = "Available"
 _UNAVAILABLE: Final = "Unavailable"
-_OWNED_TROTH: Final = frozenset({"placements", "failure"})
+_OWNED_TROTH: Final = frozenset({"placements", "failure", "runs"})
 _MOST_SAID: Final = 3
 
 
@@ -99,13 +100,12 @@ def promise_status(old: Mapping[str, Any], facts: PromiseFacts, *, now: str, fla
         "status": status,
         "lastAvailableTime": since,
     }
-    workflows = kratix_block(
-        old,
-        facts.workflow,
-        generation=facts.generation,
-        succeeded=last_success(old, merged),
-        now=now,
-    )
+    # A workflow that is not looked at keeps its record, so that it does not run again afterwards.
+    workflows, runs = mirror, read_own(old).fields.get("runs")
+    if not facts.problem:
+        succeeded = last_success(old, merged)
+        workflows = kratix_block(old, facts.workflow, generation=facts.generation, succeeded=succeeded, now=now)
+        runs = runs_block(facts.workflow)
     found = {
         **same,
         "message": message_of(merged, str(facts.workflow.author.fields.get("message") or "Promise configured")),
@@ -130,10 +130,11 @@ def promise_status(old: Mapping[str, Any], facts: PromiseFacts, *, now: str, fla
             **{key: value for key, value in read_own(old).fields.items() if key not in _OWNED_TROTH},
             "placements": placements_block(facts.works),
             "failure": dict(facts.workflow.failure) or None,
+            "runs": runs,
             **_findings(facts),
         },
     }
-    return in_layouts(old, found, flat=flat)
+    return found if facts.problem else in_layouts(old, found, flat=flat)
 
 
 def promise_deletion_status(old: Mapping[str, Any], told: Mapping[str, Any], *, now: str) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def request_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str, fla
             "failure": dict(workflow.failure) or None,
             "statusKeys": keys or None,
             "conditionTypes": condition_types or None,
-            "runs": {pipeline.name: pipeline.run for pipeline in workflow.pipelines if pipeline.run} or None,
+            "runs": runs_block(workflow),
         },
     }
     return in_layouts(old, status, flat=flat)
@@ -285,6 +285,11 @@ def last_success(old: Mapping[str, Any], conditions: list[dict[str, Any]]) -> st
     if completed and completed["status"] == "True":
         return str(completed["lastTransitionTime"])
     return old.get("lastSuccessfulConfigureWorkflowTime") or recorded_success(old) or None
+
+
+def runs_block(workflow: WorkflowFacts) -> dict[str, int] | None:
+    """Returns ``status.troth.runs``, the numbers of the last runs of pipelines; None when there were not any."""
+    return {pipeline.name: pipeline.run for pipeline in workflow.pipelines if pipeline.run} or None
 
 
 def _dropped_conditions(old: Mapping[str, Any], workflow: WorkflowFacts, kept: list[str]) -> set[str]:
