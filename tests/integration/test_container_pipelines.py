@@ -154,6 +154,17 @@ async def test_a_work_of_containers_that_somebody_edits_is_said_to_be_lost_and_c
     assert len(site.player.ran) == 2
 
 
+async def test_the_job_of_a_request_is_stopped_when_its_promise_has_no_containers_any_more(site: Site) -> None:
+    site.start()
+    site.player.hold()
+    await site.ask(containers("instance"))
+    job = await site.player.waiting()
+    await site.platform.publish(site.promise(jinja("templates")))
+    await site.platform.gone(JOB, job["metadata"]["name"], namespace=site.namespace)
+    await site.ready()
+    assert site.player.ran == []
+
+
 async def test_a_deleted_request_takes_its_jobs_and_files_along(site: Site) -> None:
     site.start()
     await site.ask(containers("instance"))

@@ -13,7 +13,18 @@ from tests.container_site import MANUAL, SUSPENDED, Object, Site, containers, ji
 from tests.job_player import JobPlayer
 from tests.platforms import all_files, available, condition, says
 from troth.api import labels as names
-from troth.api.resources import CLUSTER_ROLE, JOB, PROMISE, WORK
+from troth.api.resources import (
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    CONFIG_MAP,
+    JOB,
+    PROMISE,
+    ROLE,
+    ROLE_BINDING,
+    SERVICE_ACCOUNT,
+    WORK,
+    Resource,
+)
 from troth.dev import ControlPlane
 
 pytestmark = pytest.mark.integration
@@ -37,18 +48,19 @@ class Own:
     site: Site
     apart: bool = True
 
-    def promise(self, *pipelines: Object, **spec: Any) -> Object:
+    def promise(self, *pipelines: Object, version: str = "") -> Object:
         """The Promise with these pipelines of its own."""
         found = self.site.promise(jinja("instance"))
+        if version:
+            found["metadata"]["labels"] = {names.PROMISE_VERSION: version}
         found["spec"]["workflows"]["promise"] = {"configure": list(pipelines)}
         if self.apart:
             found["spec"]["workflows"]["config"] = {"pipelineNamespace": self.site.namespace}
-        found["spec"] |= spec
         return found
 
-    async def apply(self, *pipelines: Object, **spec: Any) -> None:
+    async def apply(self, *pipelines: Object, version: str = "") -> None:
         """Applies the Promise."""
-        await self.site.platform.make(PROMISE, self.promise(*pipelines, **spec))
+        await self.site.platform.make(PROMISE, self.promise(*pipelines, version=version))
 
     async def wait(self, test: Any) -> Object:
         """Waits until the Promise passes a test."""
@@ -63,9 +75,15 @@ class Own:
         patch = {"metadata": {"labels": {name: value}}}
         await self.site.platform.client.merge_patch(PROMISE, self.site.name, patch)
 
+    async def have(self, resource: Resource, *also: str) -> list[str]:
+        """The names of the objects of a kind that belong to the Promise, and have other labels as well."""
+        selector = ",".join([f"{names.PROMISE_NAME}={self.site.name}", *also])
+        found = await self.site.platform.client.list(resource, label_selector=selector)
+        return [obj["metadata"]["name"] for obj in found.items]
+
     async def files(self) -> dict[str, Any]:
         """The manifests that its own pipelines wrote, by the names of their files."""
-        found = await all_files(self.site.repository, f"{self.site.name}/dependencies/")
+        found = await all_files(self.site.repository, f"{self.site.name}/dependencies/{self.site.name}/")
         return {Path(path).name: yaml.safe_load(text) for path, text in found.items()}
 
 
@@ -230,3 +248,60 @@ async def test_a_promises_work_that_somebody_edits_is_said_to_be_lost_and_comes_
     await own.label(MANUAL, "true")
     await own.ready()
     assert len(own.site.player.ran) == 2
+
+
+async def test_rights_that_a_pipeline_does_not_ask_for_any_more_are_taken_away_at_its_next_run(own: Own) -> None:
+    own.site.start()
+    asked = f"{names.PIPELINE_NAME}=install"
+    here = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}
+    everywhere = {**here, "resourceNamespace": "*"}
+    await own.apply(containers("install", WRITE, rbac={"permissions": [here, everywhere]}))
+    await own.ready()
+    assert len(await own.have(ROLE, asked)) == len(await own.have(ROLE_BINDING, asked)) == 1
+    assert len(await own.have(CLUSTER_ROLE, asked)) == len(await own.have(CLUSTER_ROLE_BINDING, asked)) == 1
+    await own.apply(containers("install", WRITE, rbac={"permissions": [here]}))
+    await own.ready()
+    assert len(await own.have(ROLE, asked)) == len(await own.have(ROLE_BINDING, asked)) == 1
+    assert await own.have(CLUSTER_ROLE, asked) == await own.have(CLUSTER_ROLE_BINDING, asked) == []
+
+
+async def test_a_promise_that_drops_its_last_container_pipeline_stops_the_job_that_runs(own: Own) -> None:
+    site = own.site
+    site.start()
+    site.player.hold()
+    await own.apply(containers("install", WRITE))
+    job = await site.player.waiting()
+    await own.apply(jinja("templates"))
+    await site.platform.gone(JOB, job["metadata"]["name"], namespace=site.namespace)
+    await own.ready()
+    assert set(await own.files()) == {"rolled.yaml"}
+    assert site.player.ran == []
+
+
+@pytest.mark.parametrize("still", ["it has been carried out", "its job still runs"])
+async def test_a_deleted_promise_takes_along_what_the_pipelines_of_all_its_versions_had(
+    own: Own, still: str
+) -> None:
+    site = own.site
+    site.start()
+    await own.apply(containers("install", WRITE), version="v1")
+    await own.ready()
+    if still == "its job still runs":
+        site.player.hold()
+    await own.apply(containers("install", WRITE.replace("Made", "MadeAnew")), version="v2")
+    await (site.player.waiting() if still == "its job still runs" else own.ready())
+    assert len(await own.have(SERVICE_ACCOUNT)) == len(await own.have(CONFIG_MAP)) == 2
+    await site.platform.delete(PROMISE, site.name)
+    await site.platform.gone(PROMISE, site.name)
+    for resource in (
+        CLUSTER_ROLE_BINDING,
+        CLUSTER_ROLE,
+        ROLE_BINDING,
+        ROLE,
+        SERVICE_ACCOUNT,
+        CONFIG_MAP,
+        JOB,
+        WORK,
+    ):
+        assert await own.have(resource) == [], f"{resource.plural} of the Promise"
+    assert await own.files() == {}

@@ -31,6 +31,7 @@ from tests.waiting import eventually
 from troth.api import Resource
 from troth.api.labels import PROMISE_NAME
 from troth.api.resources import (
+    CONFIG_MAP,
     DESTINATION,
     GIT_STATE_STORE,
     KUBERNETES_STATE_STORE,
@@ -298,7 +299,7 @@ async def test_containers_run_with_the_rights_that_the_chart_gives_for_them_and_
         assert len(player.ran) == 3, "the Promise has changed, so its own pipeline ran again"
         await platform.delete(PROMISE, unique)
         await platform.gone(PROMISE, unique, within=30)
-        for resource in (ROLE, ROLE_BINDING, SERVICE_ACCOUNT):
+        for resource in (ROLE, ROLE_BINDING, SERVICE_ACCOUNT, CONFIG_MAP):
             left = (await client.list(resource, namespace, label_selector=f"{PROMISE_NAME}={unique}")).items
             assert left == [], f"{resource.plural} of the Promise"
 

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Final
 
 from troth.api import labels as names
 from troth.api.container_pipelines import ContainerPipeline
+from troth.api.keys import Key, key_of
 from troth.api.objects import Selector
 from troth.api.resources import JOB, SERVICE_ACCOUNT
 from troth.api.statuses import read_own
@@ -28,16 +29,17 @@ from troth.controllers.job_views import Job, jobs_of, pods_of
 from troth.controllers.job_warnings import JobWarnings
 from troth.controllers.object_writes import delete_job
 from troth.controllers.owners import owner_index
+from troth.controllers.pipeline_leftovers import remove_surplus
 from troth.controllers.platform import Platform
 from troth.controllers.steps import Subject, Visit, Workflow
 from troth.controllers.workflow_works import WorkOwner, Works
 from troth.engine.failure import Failure, Reason
-from troth.engine.jobs.access import Placed, may_write_account
+from troth.engine.jobs.access import Placed, make_asked_access, may_write_account
 from troth.engine.jobs.objects import make_objects
 from troth.engine.jobs.observation import ContainerEnd
 from troth.engine.jobs.outcome import JobRunning, JobSucceeded, judge_job, step_outcome
 from troth.engine.jobs.planning import find_spare_jobs, plan_jobs
-from troth.engine.jobs.runs import PipelineRun, PodSettings, job_name
+from troth.engine.jobs.runs import PipelineRun, PodSettings, job_name, pipeline_id
 from troth.engine.rendering.durations import parse_duration
 from troth.engine.status.request import parse_time
 from troth.engine.workflow.outcomes import Kept, Running, StepOutcome, Suspended
@@ -65,6 +67,7 @@ class ContainerRunner:
         self._settings = settings
         self._warnings = JobWarnings(platform.client, platform.clock)
         self._seen: dict[str, ContainerEnd] = {}
+        self._asked: dict[str, frozenset[Key]] = {}
 
     async def run(self, steps: Sequence[ContainerPipeline], visit: Visit) -> Sequence[StepOutcome]:
         """The outcome of the first pipeline: the next one begins when it has ended."""
@@ -84,6 +87,14 @@ class ContainerRunner:
                 return [Kept(step.name, reported_status(workflow.status, report))]
             case "stay":
                 return [await self._stay(step, workflow, subject, record)]
+
+    async def leave(self, workflow: Workflow) -> None:
+        """Deletes the Jobs that still run for a workflow which has no container pipelines any more."""
+        if workflow.subject is None:
+            return
+        for job in self._jobs_of(workflow, workflow.subject).values():
+            if job.state.is_running:
+                await delete_job(self._platform, job)
 
     def _begin(
         self, step: ContainerPipeline, workflow: Workflow, subject: Subject, record: StepRecord
@@ -111,6 +122,13 @@ class ContainerRunner:
 
     async def _start(self, run: PipelineRun, workflow: Workflow, subject: Subject) -> StepOutcome:
         """Applies everything that a run needs, the Job last."""
+        try:
+            await self._remove_surplus(run)
+        except REFUSALS as error:
+            message = (
+                f"the API server does not let the operator take rights away from the pipeline: {error.message}"
+            )
+            return Failure("JobRefused", message, again=_REFUSED_AGAIN).within(run.pipeline.name)
         objects = make_objects(run, self._settings)
         refused = objects.account
         try:
@@ -130,6 +148,17 @@ class ContainerRunner:
         if job is None:
             return Running(run.pipeline.name)
         return await self._judge(run, job, workflow, subject, known=False)
+
+    async def _remove_surplus(self, run: PipelineRun) -> None:
+        """Deletes rights that a pipeline does not ask for any more: once after each start, and after each change."""
+        asked = frozenset(key_of(*placed) for placed in make_asked_access(run))
+        pipeline = f"{run.namespace}/{pipeline_id(run)}"
+        if self._asked.get(pipeline) == asked:
+            return
+        await remove_surplus(self._platform.client, run)
+        if len(self._asked) >= _MOST_SEEN:
+            self._asked.pop(next(iter(self._asked)))
+        self._asked[pipeline] = asked
 
     async def _find(self, placed: Placed) -> dict[str, Any] | None:
         meta = placed[1]["metadata"]

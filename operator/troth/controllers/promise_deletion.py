@@ -15,28 +15,23 @@ from typing import Final
 from troth.api import Key, find_condition, reasons
 from troth.api import labels as names
 from troth.api.conditions import READY
-from troth.api.objects import Promise, Request, read_metadata
+from troth.api.objects import Promise, Request
 from troth.api.pipelines import Pipeline
 from troth.api.resources import (
-    CLUSTER_ROLE,
-    CLUSTER_ROLE_BINDING,
     CUSTOM_RESOURCE_DEFINITION,
     JOB,
     PROMISE,
-    ROLE,
-    ROLE_BINDING,
-    SERVICE_ACCOUNT,
 )
 from troth.controllers.caches import BY_PROMISE
 from troth.controllers.object_writes import delete_object, object_reference, take_finalizers_off
 from troth.controllers.obstacles import after_refusal
+from troth.controllers.pipeline_leftovers import remove_all, remove_jobs
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry
 from troth.controllers.steps import Workflow
 from troth.controllers.workflow import Run, Workflows
 from troth.controllers.workflow_events import record_workflow
 from troth.controllers.workflow_works import WorkOwner, Works
-from troth.engine.jobs.runs import label_value
 from troth.engine.promises.definitions import request_resource
 from troth.engine.rendering.render import render_context
 from troth.engine.status.deletion import deletion_status
@@ -45,7 +40,7 @@ from troth.engine.status.promise import promise_deletion_status
 from troth.engine.workflow.announcements import announce
 from troth.engine.workflow.outputs import workflow_facts
 from troth.engine.workflow.progress import workflow_hash
-from troth.kube import PRIORITY_DEPENDENT, Conflict, Forbidden, Invalid, NotFound
+from troth.kube import PRIORITY_DEPENDENT, Conflict, Forbidden, Invalid
 
 OURS = frozenset(
     {
@@ -98,15 +93,26 @@ class PromiseDeletion:
             if ending.result is not None:
                 await self._report(key, promise, "its delete pipeline", run=run)
                 return ending.result
+        if jobs := await remove_jobs(self._platform, promise.name, key):
+            # Before the Works, since a Pod that still runs would write its Work again.
+            return await self._wait(key, promise, f"the Jobs of its pipelines to be removed ({jobs})", run)
         if waiting := await self._remove_requests(promise):
             return await self._wait(key, promise, waiting, run)
         await self._platform.caches.request_apis.unfollow(promise.name)
+        if JOB.name in self._platform.caches.informers:
+            try:
+                await remove_all(self._platform.client, promise.name)
+            except (Forbidden, Invalid) as error:
+                message = (
+                    f"the API server does not let the operator remove what its pipelines had: {error.message}"
+                )
+                await self._report(key, promise, "", refusal=message)
+                return after_refusal(error)
         if waiting := await self._remove_works(promise):
             return await self._wait(key, promise, waiting, run)
         if waiting := await self._remove_definitions(promise):
             return await self._wait(key, promise, waiting, run)
         try:
-            await self._remove_accounts(promise)
             await take_finalizers_off(
                 self._platform, self._platform.caches.promises, PROMISE, key, promise.metadata, OURS
             )
@@ -165,21 +171,6 @@ class PromiseDeletion:
                 self._platform, self._platform.caches.definitions, CUSTOM_RESOURCE_DEFINITION, live.metadata
             )
         return f"the API {left[0].metadata.name} to be deleted" if left else ""
-
-    async def _remove_accounts(self, promise: Promise) -> None:
-        """Deletes the accounts of its container pipelines and their roles, which its requests have left for others.
-
-        An account that a pipeline names may be somebody else's. It does not have the label of a version, and stays.
-        """
-        if JOB.name not in self._platform.caches.informers:
-            return
-        client = self._platform.client
-        selector = f"{names.PROMISE_NAME}={label_value(promise.name)},{names.PROMISE_VERSION}"
-        for resource in (ROLE_BINDING, CLUSTER_ROLE_BINDING, ROLE, CLUSTER_ROLE, SERVICE_ACCOUNT):
-            for obj in (await client.list(resource, label_selector=selector)).items:
-                meta = read_metadata(obj)
-                with contextlib.suppress(NotFound):
-                    await client.delete(resource, meta.name, meta.namespace, uid=meta.uid)
 
     async def _wait(self, key: Key, promise: Promise, waiting_for: str, run: Run | None) -> Result:
         await self._report(key, promise, waiting_for, run=run)

@@ -138,6 +138,9 @@ class StepRunner(Protocol[PipelineT]):
             Overtaken: the object changed while it waited for its turn.
         """
 
+    async def leave(self, workflow: Workflow) -> None:
+        """Stops what still runs for a workflow that has no step of this kind any more."""
+
 
 Runners = Mapping[type[Pipeline], StepRunner[Any]]
 """The runner of each kind of pipeline."""
@@ -155,6 +158,17 @@ class JinjaRunner:
         """The outcomes of the pipelines, up to the first that failed or is suspended."""
         workflow = visit.workflow
         return await render_in_turn(self._platform, workflow.key, steps, workflow.context, workflow.attendant)
+
+    async def leave(self, workflow: Workflow) -> None:
+        """Does nothing: nothing runs between two reconciliations."""
+
+
+async def leave_former_kinds(workflow: Workflow, runners: Runners) -> None:
+    """Stops what still runs of kinds of which a workflow has no step any more."""
+    kinds = {type(pipeline) for pipeline in workflow.pipelines}
+    for kind, runner in runners.items():
+        if kind not in kinds:
+            await runner.leave(workflow)
 
 
 async def run_steps(workflow: Workflow, runners: Runners, *, now: str) -> tuple[WorkflowOutput, Progress]:

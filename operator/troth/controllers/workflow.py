@@ -23,7 +23,7 @@ from troth.api.pipelines import Move
 from troth.api.resources import PROMISE
 from troth.controllers.platform import Platform
 from troth.controllers.result import After, Result, Retry, Terminal, Waits
-from troth.controllers.steps import Runners, Workflow, run_steps
+from troth.controllers.steps import Runners, Workflow, leave_former_kinds, run_steps
 from troth.engine.failure import Failure
 from troth.engine.placement.work import GroupContent, Packed, pack_content
 from troth.engine.rendering.components import Component, Parent, find_components, may_hold_components
@@ -121,6 +121,7 @@ class Workflows:
         Raises:
             Overtaken: the owner has changed while it waited for its turn.
         """
+        await leave_former_kinds(workflow, self._runners)
         if not workflow.pipelines:
             return _NOTHING
         inputs = _hash_inputs(workflow)

@@ -410,7 +410,7 @@ async def keep_or_make_again(
 
 _LOST = (
     "what the pipeline {0} wrote was removed or edited by somebody else; set the label "
-    f"{names.MANUAL_RECONCILIATION}=true on the {1} to run its pipelines again"
+    f"{names.MANUAL_RECONCILIATION}=true on the {{1}} to run its pipelines again"
 )
 
 

@@ -27,6 +27,7 @@ class Runner:
     done: frozenset[str] = frozenset()
     at_once: int = 100
     asked: list[tuple[list[str], list[StepAction], Any]] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
 
     async def run(self, steps: Sequence[Any], visit: Visit) -> Sequence[StepOutcome]:
         actions = [visit.actions[step.name] for step in steps]
@@ -40,6 +41,9 @@ class Runner:
             else:
                 return [*found, Running(step.name)]
         return found
+
+    async def leave(self, workflow: Workflow) -> None:
+        self.left.append(workflow.action)
 
 
 def jinja(name: str) -> Pipeline:
