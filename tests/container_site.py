@@ -70,7 +70,7 @@ class Site:
     """A Promise of container pipelines with a repository, in a namespace whose Jobs are played.
 
     Attributes:
-        start: starts an operator that runs containers.
+        start: starts an operator that runs containers, with more arguments if there are any.
     """
 
     platform: Platform
@@ -78,7 +78,7 @@ class Site:
     repository: Repository
     name: str
     namespace: str
-    start: Callable[[], OperatorProcess]
+    start: Callable[..., OperatorProcess]
 
     def promise(self, *pipelines: Object) -> Object:
         """A Promise whose requests are carried out by these pipelines."""
@@ -135,8 +135,8 @@ async def site(
     stores = tmp_path / "stores"
     stores.mkdir()
 
-    def start() -> OperatorProcess:
-        return operator("--local-stores", stores, "--store-poll", "1", "--adapter-image", IMAGE)
+    def start(*more: str | Path) -> OperatorProcess:
+        return operator("--local-stores", stores, "--store-poll", "1", "--adapter-image", IMAGE, *more)
 
     platform, repository = Platform(client), Repository(stores / f"{unique}.git")
     await platform.make(GIT_STATE_STORE, git_store(unique, str(repository.path)))

@@ -68,8 +68,8 @@ _VOLUME_MOUNT: Final = (
     "recursiveReadOnly",
     "mountPropagation",
 )
-_RESOURCES: Final = ("requests", "limits", "claims")
-_SECURITY_CONTEXT: Final = (
+RESOURCES_FIELDS: Final = ("requests", "limits", "claims")
+SECURITY_CONTEXT_FIELDS: Final = (
     "allowPrivilegeEscalation",
     "appArmorProfile",
     "capabilities",
@@ -234,9 +234,9 @@ def _read_containers(entries: Sequence[Object], field: str) -> tuple[Container, 
             volume_mounts=_objects(entry.get("volumeMounts"), f"{where}.volumeMounts", known=_VOLUME_MOUNT),
             image_pull_policy=_text(entry.get("imagePullPolicy"), f"{where}.imagePullPolicy"),
             security_context=_optional_map(
-                entry.get("securityContext"), _SECURITY_CONTEXT, f"{where}.securityContext"
+                entry.get("securityContext"), SECURITY_CONTEXT_FIELDS, f"{where}.securityContext"
             ),
-            resources=_optional_map(entry.get("resources"), _RESOURCES, f"{where}.resources"),
+            resources=_optional_map(entry.get("resources"), RESOURCES_FIELDS, f"{where}.resources"),
         )
         _refuse_own(container.name, _OWN_CONTAINERS, f"{where}.name", "container")
         if any(other.name == container.name for other in containers):

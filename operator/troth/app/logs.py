@@ -39,8 +39,13 @@ def set_up_logs(log_format: str, level: str, stream: TextIO | None = None) -> No
         handler.setFormatter(JsonFormatter())
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+    logging.getLogger().handlers[:] = [handler]
+    set_level(level)
+
+
+def set_level(level: str) -> None:
+    """Logs what is at least as grave as ``level``, the name of a level in any case."""
     root = logging.getLogger()
-    root.handlers[:] = [handler]
     root.setLevel(level.upper())
     # kopf reports its own progress, which does not add anything to our own lines.
     logging.getLogger("kopf").setLevel(max(logging.WARNING, root.level))

@@ -27,6 +27,7 @@ from troth.api.objects import read_metadata
 from troth.api.pipelines import JinjaPipeline
 from troth.api.resources import DESTINATION, NAMESPACE, PROMISE, WORK, WORK_PLACEMENT
 from troth.api.store_kinds import STORE_KINDS
+from troth.app.configuration import Configuration, controller_settings
 from troth.app.heartbeat import Heartbeat
 from troth.app.metering import MeteredRenderer, MeteredWriter
 from troth.app.metrics import Metrics, Snapshot
@@ -39,7 +40,8 @@ from troth.controllers.contents import Contents
 from troth.controllers.destination import DestinationReconciler
 from troth.controllers.informers import Informers
 from troth.controllers.placement import PlacementReconciler
-from troth.controllers.platform import ControllerSettings, OpenWriter, Platform
+from troth.controllers.platform import OpenWriter, Platform
+from troth.controllers.pod_expiry import delete_expired_pods
 from troth.controllers.promise import PromiseReconciler
 from troth.controllers.request import RequestReconciler
 from troth.controllers.runner import Runner
@@ -52,9 +54,7 @@ from troth.controllers.work import WorkReconciler
 from troth.controllers.workflow import Workflows
 from troth.controllers.workflow_works import Works
 from troth.controllers.writes import Writes
-from troth.engine.jobs.runs import PodSettings
 from troth.engine.placement.seals import Seals
-from troth.engine.promises.reach import Reach, read_namespaces
 from troth.engine.rendering.limits import Limits
 from troth.engine.workers.inspection import PromiseInspector
 from troth.engine.workers.pool import RenderPool
@@ -82,10 +82,21 @@ _PATIENCE = 3.0  # seconds in which a destination's cluster must answer; its sto
 
 
 class Operator:
-    """One operator, with `start` and `stop`. ``failed`` is called with a reason when a part of it ends by itself."""
+    """One operator, with `start` and `stop`. ``failed`` is called with a reason when a part of it ends by itself.
 
-    def __init__(self, settings: Settings, credentials: Credentials, *, failed: Callable[[str], None]) -> None:
+    ``reread`` reads the settings again, for those that may change while the operator runs.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        credentials: Credentials,
+        *,
+        failed: Callable[[str], None],
+        reread: Callable[[], Settings] | None = None,
+    ) -> None:
         self._settings = settings
+        self._reread = reread
         self._credentials = credentials
         self._failed = failed
         self._tasks: list[asyncio.Task[None]] = []
@@ -123,13 +134,7 @@ class Operator:
         limits = Limits(seconds=settings.render_timeout, memory_bytes=settings.render_memory * MIB)
         pool = RenderPool(size=settings.render_workers, limits=limits)
         slots = Slots(size=settings.workers, bound=settings.waiting)
-        controllers = ControllerSettings(
-            system_namespace=settings.system_namespace,
-            store_poll_seconds=settings.store_poll,
-            failing_store_poll_seconds=settings.failing_store_poll,
-            reach=Reach(settings.system_namespace, read_namespaces(settings.pipeline_namespaces)),
-            flat_workflow_status=settings.flat_workflow_status,
-        )
+        controllers = controller_settings(settings)
         platform = Platform(
             client=self._client,
             caches=informers.caches,
@@ -156,10 +161,13 @@ class Operator:
         self._stack.push_async_callback(pool.close)
         self._own(events.run(), "events")
         self._own(self._heartbeat.run(), "heartbeat")
+        self._configuration = Configuration(settings, self._reread, platform)
         runner = self._runner(platform)
         self._stack.push_async_callback(self._stores.close)
         self._stack.push_async_callback(informers.stop)
         self._own(self._reconcile(runner), "reconciling")
+        self._own(self._configuration.run(), "configuration")
+        self._own(delete_expired_pods(platform), "expiry of Pods")
 
     async def stop(self) -> None:
         """Ends everything within the grace period of the settings."""
@@ -179,10 +187,9 @@ class Operator:
     def _runner(self, platform: Platform) -> Runner:
         settings, works = self._settings, Works(platform)
         runs_containers = bool(settings.adapter_image)
-        pods = PodSettings(settings.adapter_image, pull_secret=settings.adapter_pull_secret)
         runners: Runners = {
             JinjaPipeline: JinjaRunner(platform),
-            ContainerPipeline: ContainerRunner(platform, works, pods),
+            ContainerPipeline: ContainerRunner(platform, works),
         }
         workflows = Workflows(platform, runners)
         requests = RequestReconciler(platform, workflows, works, runs_containers=runs_containers)
@@ -244,13 +251,14 @@ class Operator:
         return Client(credentials, on_call=self.metrics.called, patience=_PATIENCE)
 
     async def _prepare(self) -> None:
-        """Makes the operator's namespace and its sealing key, by which it recognises what it wrote itself."""
+        """Makes the operator's namespace and its sealing key, and reads the configuration, before anything is done."""
         said = ""
         while True:
             try:
                 await self._make_namespace()
                 key, since = await load_seal_key(self._client, self._settings.system_namespace)
                 self._seals.use(key, since=since)
+                await self._configuration.look()
             except (KubeError, NoSealKey) as error:
                 # The operator goes on while the API server has a problem; the probes report meanwhile that it is not
                 # ready.

@@ -12,6 +12,7 @@ import asyncio
 import ctypes
 import logging
 import resource
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -28,8 +29,11 @@ _PR_SET_DUMPABLE: Final = 4
 logger = logging.getLogger(__name__)
 
 
-async def run_operator(settings: Settings) -> str:
-    """Runs until a signal or a failure ends it. Returns the reason of the failure; empty after a signal."""
+async def run_operator(settings: Settings, reread: Callable[[], Settings] | None = None) -> str:
+    """Runs until a signal or a failure ends it. Returns the reason of the failure; empty after a signal.
+
+    ``reread`` reads the settings again; None where they cannot change.
+    """
     keep_memory_private()
     for lacking in missing():
         logger.warning(
@@ -45,7 +49,7 @@ async def run_operator(settings: Settings) -> str:
         failures.append(reason)
         stop.set()
 
-    operator = Operator(settings, credentials, failed=failed)
+    operator = Operator(settings, credentials, failed=failed, reread=reread)
     await kopf.operator(
         registry=_registry(operator, stop),
         settings=_kopf_settings(settings),

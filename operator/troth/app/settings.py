@@ -26,9 +26,19 @@ class InvalidSettings(TrothError):
     """A setting is unknown or has a value that cannot be used. The message names it and its source."""
 
 
-def setting(default: Any, help_text: str, *, choices: tuple[str, ...] = (), unit: str = "") -> Any:
-    """A field of `Settings` with its explanation, its allowed values, and the unit of its number, if it has one."""
-    return field(default=default, metadata={"help": help_text, "choices": choices, "unit": unit})
+def setting(
+    default: Any, help_text: str, *, choices: tuple[str, ...] = (), unit: str = "", live: bool = False
+) -> Any:
+    """A field of `Settings` with its explanation.
+
+    Args:
+        default: its value where nothing is said.
+        help_text: what it is for, in whole sentences.
+        choices: its allowed values; any when empty.
+        unit: the unit of its number, if it has one.
+        live: whether a change in the file takes effect while the operator runs.
+    """
+    return field(default=default, metadata={"help": help_text, "choices": choices, "unit": unit, "live": live})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +77,9 @@ class Settings:
         unit="seconds",
     )
     store_poll: float = setting(
-        10.0, "How often a state store is checked for lost files and changed Secrets.", unit="seconds"
+        10.0, "How often a state store is checked for lost files and changed Secrets.", unit="seconds", live=True
     )
-    failing_store_poll: float = setting(3.0, "The same while the store is not ready.", unit="seconds")
+    failing_store_poll: float = setting(3.0, "The same while the store is not ready.", unit="seconds", live=True)
     contents_cache: int = setting(
         64, "Memory for contents of files between their render and their commit.", unit="MiB"
     )
@@ -104,7 +114,7 @@ class Settings:
         "plain", "Logs for people or for machines.", choices=("plain", "json")
     )
     log_level: Literal["debug", "info", "warning", "error"] = setting(
-        "info", "What is logged.", choices=("debug", "info", "warning", "error")
+        "info", "What is logged.", choices=("debug", "info", "warning", "error"), live=True
     )
     shutdown_grace: float = setting(
         20.0, "Longest time to finish what is being written after SIGTERM.", unit="seconds"

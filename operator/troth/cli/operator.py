@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def operator(config: Path | None, **flags: Any) -> None:
 
     set_up_logs(settings.log_format, settings.log_level)
     try:
-        problem = asyncio.run(run_operator(settings))
+        problem = asyncio.run(run_operator(settings, partial(load_settings, flags, os.environ, config)))
     except CredentialsError as error:
         click.echo(f"troth operator: {error}", err=True)
         sys.exit(3)

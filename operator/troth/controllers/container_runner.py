@@ -39,7 +39,7 @@ from troth.engine.jobs.objects import make_objects
 from troth.engine.jobs.observation import ContainerEnd
 from troth.engine.jobs.outcome import JobRunning, JobSucceeded, judge_job, step_outcome
 from troth.engine.jobs.planning import find_spare_jobs, plan_jobs
-from troth.engine.jobs.runs import PipelineRun, PodSettings, job_name, pipeline_id
+from troth.engine.jobs.runs import PipelineRun, job_name, pipeline_id
 from troth.engine.rendering.durations import parse_duration
 from troth.engine.status.request import parse_time
 from troth.engine.workflow.outcomes import Kept, Running, StepOutcome, Suspended
@@ -47,7 +47,6 @@ from troth.engine.workflow.progress import StepRecord, read_progress
 from troth.kube import REFUSALS, NotFound
 
 _REFUSED_AGAIN: Final = 60.0
-_JOBS_KEPT: Final = 5  # of each pipeline, as in Kratix
 _MOST_SEEN: Final = 5_000
 _REASONS: Final[Mapping[str, Reason]] = {
     "ContainerFailed": "ContainerFailed",
@@ -61,10 +60,9 @@ class ContainerRunner:
 
     repeatable: ClassVar[bool] = False
 
-    def __init__(self, platform: Platform, works: Works, settings: PodSettings) -> None:
+    def __init__(self, platform: Platform, works: Works) -> None:
         self._platform = platform
         self._works = works
-        self._settings = settings
         self._warnings = JobWarnings(platform.client, platform.clock)
         self._seen: dict[str, ContainerEnd] = {}
         self._asked: dict[str, frozenset[Key]] = {}
@@ -129,7 +127,7 @@ class ContainerRunner:
                 f"the API server does not let the operator take rights away from the pipeline: {error.message}"
             )
             return Failure("JobRefused", message, again=_REFUSED_AGAIN).within(run.pipeline.name)
-        objects = make_objects(run, self._settings)
+        objects = make_objects(run, self._platform.settings.pods)
         refused = objects.account
         try:
             account = await self._find(objects.account)
@@ -223,7 +221,7 @@ class ContainerRunner:
     async def _prune(self, workflow: Workflow, subject: Subject) -> None:
         """Deletes the Jobs that are too many, so that the newest of each pipeline are left for people to look at."""
         jobs = self._jobs_of(workflow, subject)
-        for name in find_spare_jobs([job.state for job in jobs.values()], _JOBS_KEPT):
+        for name in find_spare_jobs([job.state for job in jobs.values()], self._platform.settings.jobs_kept):
             await delete_job(self._platform, jobs[name])
 
     def _jobs_of(self, workflow: Workflow, subject: Subject) -> dict[str, Job]:

@@ -23,6 +23,7 @@ from troth.controllers.triggers import Trigger, queue_all
 from troth.controllers.writes import Writes
 from troth.engine.admission.unfit import Unfit
 from troth.engine.failure import Failure
+from troth.engine.jobs.runs import PodSettings
 from troth.engine.lint_report import LintReport
 from troth.engine.promises.reach import Reach
 from troth.engine.rendering.render import Outcome, RenderContext
@@ -69,7 +70,7 @@ class OpenWriter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ControllerSettings:
-    """The settings of the reconcilers.
+    """The settings of the reconcilers. Each is read where it is used, since they may change while the operator runs.
 
     Attributes:
         system_namespace: the namespace with the Works of Promises.
@@ -78,6 +79,9 @@ class ControllerSettings:
         write_retry_seconds: how long a refused write waits at most before it is tried again.
         reach: the namespaces in which Promises may have their Works kept.
         flat_workflow_status: whether the configure workflow is written into statuses in Kratix's flat layout, too.
+        pods: the settings of the Pods of container pipelines.
+        jobs_kept: how many Jobs of each pipeline are kept for people to look at.
+        pod_ttl_seconds: how long the Pods of a Job that has ended are kept; None for as long as the Job.
     """
 
     system_namespace: str = names.SYSTEM_NAMESPACE
@@ -86,6 +90,9 @@ class ControllerSettings:
     write_retry_seconds: float = 15.0
     reach: Reach = field(default_factory=Reach)
     flat_workflow_status: bool = True
+    pods: PodSettings = field(default_factory=lambda: PodSettings(""))
+    jobs_kept: int = 5
+    pod_ttl_seconds: float | None = None
 
 
 @dataclass(slots=True)

@@ -177,6 +177,10 @@ class Informer(Generic[T]):
     def __len__(self) -> int:
         return len(self._store)
 
+    def all(self) -> list[T]:
+        """Returns all objects, oldest entry first."""
+        return list(self._store.values())
+
     def by_index(self, index: str, value: str) -> list[T]:
         """Returns the objects under a value of an index, oldest entry first. Raises KeyError for an unknown index."""
         return [self._store[key] for key in self._indexes[index].get(value, ())]

@@ -157,3 +157,10 @@ def test_the_page_of_settings_is_the_table_of_all_settings() -> None:
         rows.append(f"| `{flag_of(item.name)}` | `{variable_of(item.name)}` | {shown} | {text} |")
     table = (ROOT / "docs" / "reference" / "settings.md").read_text("utf-8").partition("|---|---|---|---|\n")[2]
     assert table.splitlines() == rows
+
+
+def test_the_page_of_settings_names_those_that_take_effect_without_a_restart() -> None:
+    page = (ROOT / "docs" / "reference" / "settings.md").read_text("utf-8")
+    sentence = page.partition("Changes of ")[2].partition(" take effect")[0]
+    named = {"_".join(re.findall("[A-Z]?[a-z]+", name)).lower() for name in re.findall("`(.+?)`", sentence)}
+    assert named == {item.name for item in fields() if item.metadata["live"]}

@@ -35,6 +35,7 @@ class JobState:
         deadline: seconds after which it fails; 0 for none.
         suspended: somebody has suspended it, and its Pods are gone, or were told to go.
         deleting: it is being deleted.
+        ended: when it ended, in RFC 3339; "" while it has not.
     """
 
     name: str
@@ -48,6 +49,7 @@ class JobState:
     deadline: int = 0
     suspended: bool = False
     deleting: bool = False
+    ended: str = ""
 
     @property
     def is_running(self) -> bool:
@@ -160,6 +162,7 @@ def read_job(obj: Object) -> JobState:
         deadline=read_whole(spec.get("activeDeadlineSeconds")),
         suspended="Suspended" in true and spec.get("suspend") is True,
         deleting=metadata.deleting,
+        ended=read_text(true[end].get("lastTransitionTime")) if end else "",
     )
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 
 from troth.engine.jobs.observation import JobState
@@ -60,6 +61,20 @@ def find_spare_jobs(jobs: Iterable[JobState], keep: int) -> tuple[str, ...]:
         newest = sorted((job for job in group if not job.deleting), key=_age, reverse=True)
         spare += [job.name for job in newest[max(keep, 1) :] if not job.is_running]
     return tuple(sorted(spare))
+
+
+def is_expired(job: JobState, now: float, ttl: float) -> bool:
+    """Says whether a Job ended so long ago that its Pods are to be deleted.
+
+    Args:
+        job: the Job.
+        now: seconds since the epoch.
+        ttl: for how many seconds the Pods are kept (``podTTLSecondsAfterFinished``).
+    """
+    try:
+        return bool(job.ended) and now - datetime.fromisoformat(job.ended).timestamp() >= ttl
+    except ValueError:
+        return False  # whoever wrote that time is not the Job controller
 
 
 def _age(job: JobState) -> tuple[str, int, str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from troth.engine.jobs.observation import JobState
-from troth.engine.jobs.planning import JobPlan, find_spare_jobs, plan_jobs
+from troth.engine.jobs.planning import JobPlan, find_spare_jobs, is_expired, plan_jobs
 
 RUNNING = JobState("running", pipeline="a", hash="now", created="2026-11-30T10:00:00Z")
 DONE = replace(RUNNING, name="done", end="Complete")
@@ -150,3 +151,17 @@ def test_plans_do_not_depend_on_the_order_of_a_list(jobs: list[JobState], keep: 
     shuffled = sorted(jobs, key=lambda job: job.name)
     assert plan_jobs(jobs, "next") == plan_jobs(shuffled, "next")
     assert find_spare_jobs(jobs, keep) == find_spare_jobs(shuffled, keep)
+
+
+@pytest.mark.parametrize(
+    ("ended", "expired"),
+    [
+        ("2026-11-30T10:00:00Z", True),
+        ("2026-11-30T10:00:01Z", False),
+        ("", False),
+        ("yesterday", False),
+    ],
+)
+def test_the_pods_of_a_job_expire_when_it_ended_as_long_ago_as_they_are_kept(ended: str, expired: bool) -> None:
+    now = datetime(2026, 11, 30, 10, 1, tzinfo=UTC).timestamp()
+    assert is_expired(replace(DONE, ended=ended), now, 60) is expired
