@@ -23,7 +23,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -106,12 +105,30 @@ def _clear(addresses: Addresses) -> None:
         raise DevError(f"the cgroup {addresses.name} cannot be removed: {error}") from error
     for leftover in Path(tempfile.gettempdir()).glob(f"{addresses.name}-*"):
         shutil.rmtree(leftover, ignore_errors=True)
-    # The device goes with the namespace, which the kernel takes apart a moment after its last process has ended.
-    deadline = time.monotonic() + _GONE_WITHIN
-    while addresses.name in (name for _, name in socket.if_nameindex()):
-        if time.monotonic() > deadline:
-            raise DevError(f"the network device {addresses.name} is still there; is another node using it?")
-        time.sleep(0.02)
+    _remove_device(addresses.name)
+
+
+def _remove_device(name: str) -> None:
+    """Remove the link to a node that is gone.
+
+    It would go with the node's network namespace, but a connection whose last bytes nobody has acknowledged keeps that
+    for minutes after its last process has ended.
+    """
+    if name not in (found for _, found in socket.if_nameindex()):
+        return
+    done = subprocess.run(
+        ["ip", "link", "delete", name],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        env={"PATH": PATH},
+        timeout=_GONE_WITHIN,
+    )
+    # The kernel may have removed it meanwhile.
+    if done.returncode != 0 and name in (found for _, found in socket.if_nameindex()):
+        raise DevError(
+            f"the network device {name} cannot be removed: {done.stderr.decode(errors='replace').strip()}"
+        )
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.node.addresses import Addresses
+from tests.node.addresses import NUMBERS, Addresses
 from tests.node.cgroups import cgroup_folders
 from tests.node.images import BUSYBOX
 from tests.node.namespaced import namespaced_node
@@ -173,6 +173,16 @@ def test_what_a_node_leaves_when_its_guardian_is_killed_too_goes_with_the_next_s
         with _node_with_a_pod():
             pass
         _nothing_is_left(started, before)
+
+
+def test_a_link_that_outlives_its_node_goes_with_the_next_start(tmp_path: Path) -> None:
+    before = _machine()
+    last = Addresses(NUMBERS[-1])
+    subprocess.run(["ip", "link", "add", last.name, "type", "bridge"], check=True, env={"PATH": PATH}, timeout=10)
+    with pytest.raises(DevError, match="containerd ended"), namespaced_node(_with_broken("containerd", tmp_path)):
+        pytest.fail("the node has started")
+    assert _is_gone(last.number)
+    assert _machine() == before
 
 
 @pytest.mark.parametrize("program", ["containerd", "kubelet"])
