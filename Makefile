@@ -39,7 +39,11 @@ test: lint programs ## Lint, then every test, in about half an hour; the last li
 
 .PHONY: test-node
 test-node: $(READY) ## Tests on a real node, where Pods run: Linux, root, and ten minutes the first time
-	@$(BIN)/python -P -m pytest -q -n $(JOBS) --dist loadgroup tests/node
+	@$(BIN)/python -P -m pytest -q -n $(JOBS) --dist loadgroup -m 'not chain' tests/node
+
+.PHONY: test-chain
+test-chain: $(READY) programs ## From a request to a database that takes a connection: 20 minutes the first time
+	@$(BIN)/python -P -m pytest -q -m chain tests/node
 
 .PHONY: check
 check: lint ## Lint and the quick unit tests, in a minute and a half: the loop while you write

@@ -12,7 +12,7 @@ import json
 import platform
 import subprocess
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,12 +34,14 @@ class Image:
         layers: tar files, the lowest first.
         entrypoint: what a container runs that names no command.
         user: a number, so that Pods that must not run as root accept it; root when empty.
+        environment: the variables of its processes, as ``NAME=value``.
     """
 
     reference: str
     layers: tuple[bytes, ...]
     entrypoint: tuple[str, ...] = ()
     user: str = ""
+    environment: tuple[str, ...] = ("PATH=/bin",)
 
 
 def basic_images(busybox: Path, kubectl: Path) -> list[Image]:
@@ -113,7 +115,7 @@ def _configuration(image: Image) -> dict[str, Any]:
         "architecture": _ARCHITECTURES.get(machine, machine),
         "os": "linux",
         "config": {
-            "Env": ["PATH=/bin"],
+            "Env": list(image.environment),
             "Entrypoint": list(image.entrypoint) or None,
             "User": image.user,
         },
@@ -121,15 +123,21 @@ def _configuration(image: Image) -> dict[str, Any]:
     }
 
 
-def _busybox_layer(busybox: Path) -> bytes:
+def busybox_links(busybox: Path, folder: str, *, besides: Collection[str] = ()) -> dict[str, str]:
+    """The links by which busybox in a folder is called under the names of its programs, but not at ``besides``."""
     listed = subprocess.run([busybox, "--list"], capture_output=True, check=True, timeout=30).stdout.decode()
+    paths = {f"{folder}/{name}" for name in listed.split() if name != "busybox"}
+    return dict.fromkeys(sorted(paths.difference(besides)), "busybox")
+
+
+def _busybox_layer(busybox: Path) -> bytes:
     return layer(
         {"bin/busybox": busybox.read_bytes()},
         texts={
             "etc/passwd": "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n",
             "etc/group": "root:x:0:\nnobody:x:65534:\n",
         },
-        links={f"bin/{applet}": "busybox" for applet in listed.split() if applet != "busybox"},
+        links=busybox_links(busybox, "bin"),
         folders={"bin": 0o755, "dev": 0o755, "etc": 0o755, "proc": 0o755, "sys": 0o755, "tmp": 0o1777},
     )
 

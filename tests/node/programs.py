@@ -87,7 +87,7 @@ def find_node_programs(progress: Progress | None = None) -> NodePrograms:
         DevError: one cannot be had; the message says why.
     """
     report = progress or Progress()
-    _install(missing_packages(), report)
+    install_packages(missing_packages(), report)
     return NodePrograms(
         control_plane=find_binaries(progress=report),
         kubernetes=build_once("node", NODE, progress=report),
@@ -105,7 +105,7 @@ def find_busybox(progress: Progress | None = None) -> Path:
         DevError: it cannot be had; the message says why.
     """
     package = _PACKAGES["busybox"]
-    _install([package] if package in missing_packages() else [], progress or Progress())
+    install_packages([package] if package in missing_packages() else [], progress or Progress())
     return _program("busybox")
 
 
@@ -122,7 +122,12 @@ def can_install() -> bool:
     return os.geteuid() == 0 and shutil.which("apt-get", path=PATH) is not None
 
 
-def _install(packages: Sequence[str], progress: Progress) -> None:
+def install_packages(packages: Sequence[str], progress: Progress) -> None:
+    """Install packages of the distribution; nothing happens when there are none.
+
+    Raises:
+        DevError: they cannot be had; the message says why.
+    """
     if not packages:
         return
     if not can_install():
