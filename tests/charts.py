@@ -28,7 +28,7 @@ def run_helm(
             text=True,
             timeout=120,
             check=False,
-            env={**os.environ, **(environment or {}), **homes},
+            env={**os.environ, **(environment or {}), **homes, "HOME": home},
         )
 
 
