@@ -39,6 +39,7 @@ test: lint programs ## Lint, then every test, in about half an hour; the last li
 
 .PHONY: test-node
 test-node: $(READY) ## Tests on a real node, where Pods run: Linux, root, and ten minutes the first time
+	@$(BIN)/python -m tests.node prepare
 	@$(BIN)/python -P -m pytest -q -n $(JOBS) --dist loadgroup -m 'not chain' tests/node
 
 .PHONY: test-chain

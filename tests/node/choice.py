@@ -11,7 +11,8 @@ from tests.node.namespaced import namespaced_node
 from tests.node.needs import missing_need
 from tests.node.node import Node
 from tests.node.programs import can_install, find_busybox, find_node_programs, missing_packages
-from troth.dev import DevError, find_binaries
+from tests.node.shipped_image import shipped_archive
+from troth.dev import DevError, find_binaries, find_helm
 from troth.dev.progress import Progress
 
 _VARIABLE = "TROTH_TEST_NODE"
@@ -30,6 +31,21 @@ def missing_for_node() -> str | None:
     if (packages := missing_packages()) and not can_install():
         return f"a node needs {', '.join(packages)}, and there is no apt-get to install them with"
     return None
+
+
+def prepare_tests(progress: Progress) -> None:
+    """Install, build and fetch all that the tests of this folder need, so that none of them waits for it unseen.
+
+    Raises:
+        DevError: something cannot be had; says why.
+    """
+    if _with_kind():
+        find_binaries(progress=progress)
+        find_busybox(progress)
+    else:
+        find_node_programs(progress)
+    find_helm(progress=progress)
+    shipped_archive(progress)
 
 
 @contextmanager

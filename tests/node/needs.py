@@ -29,6 +29,7 @@ _OVERLAY = (
     "mount -t tmpfs probe /mnt && mkdir /mnt/1 /mnt/2 /mnt/3 && "
     "mount -t overlay -o lowerdir=/mnt/1,upperdir=/mnt/2,workdir=/mnt/3 probe /mnt/1"
 )
+_TIMEOUT = 60
 _PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 
 
@@ -88,12 +89,15 @@ def _unwritable_cgroup() -> str | None:
 
 def _refusal(command: Sequence[str]) -> str | None:
     """What the command says, run in namespaces of its own, when it fails."""
-    done = subprocess.run(
-        ["unshare", *_NAMESPACES, *command],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-        env={"PATH": _PATH, "XTABLES_LOCKFILE": "/dev/null"},
-        timeout=30,
-    )
+    try:
+        done = subprocess.run(
+            ["unshare", *_NAMESPACES, *command],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            env={"PATH": _PATH, "XTABLES_LOCKFILE": "/dev/null"},
+            timeout=_TIMEOUT,
+        )
+    except subprocess.TimeoutExpired:
+        return f"it did not end within {_TIMEOUT} seconds"
     return None if done.returncode == 0 else done.stderr.decode(errors="replace").strip() or "no reason given"

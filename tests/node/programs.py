@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from image.debian import KEYRING
 from troth.dev.binaries import CONTROL_PLANE, Binaries, build_once, find_binaries
 from troth.dev.errors import DevError
 from troth.dev.gobuild import GoModule, GoProgram
@@ -47,10 +48,18 @@ _PACKAGES = {
     "nsenter": "util-linux",
     "runc": "runc",
 }
+_KEYRING_PACKAGE = "debian-archive-keyring"
 _PLUGINS_PACKAGE = "containernetworking-plugins"
 _PLUGINS = ("bridge", "host-local", "loopback")
 _PLUGIN_FOLDERS = ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni")
-_APT = ("apt-get", "--quiet", "--yes", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300")
+_APT = (
+    "apt-get",
+    "--quiet",
+    "--yes",
+    "--no-install-recommends",
+    *("-o", "DPkg::Lock::Timeout=300"),
+    *("-o", "Acquire::Retries=3"),
+)
 _APT_TIMEOUT = 900
 
 
@@ -114,6 +123,8 @@ def missing_packages() -> list[str]:
     found = {package for program, package in _PACKAGES.items() if shutil.which(program, path=PATH) is None}
     if _plugin_folder() is None:
         found.add(_PLUGINS_PACKAGE)
+    if not KEYRING.exists():  # the image that ships is made of Debian's packages, also on Ubuntu
+        found.add(_KEYRING_PACKAGE)
     return sorted(found)
 
 
@@ -133,8 +144,15 @@ def install_packages(packages: Sequence[str], progress: Progress) -> None:
     if not can_install():
         raise DevError(f"tests on a node need {', '.join(packages)}, and there is no apt-get to install them with")
     with progress.step(f"installing {', '.join(packages)}", "half a minute, once"):
-        _apt("update")
-        _apt("install", *packages)
+        outdated = ""
+        try:
+            _apt("update")
+        except DevError as error:  # one list of many may be missing, and another has the packages
+            outdated = f"{error}; "
+        try:
+            _apt("install", *packages)
+        except DevError as error:
+            raise DevError(f"{outdated}{error}") from error
 
 
 def _apt(*arguments: str) -> None:
