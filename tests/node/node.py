@@ -28,6 +28,16 @@ class Node:
     import_images: tuple[str, ...]
     machine: str = ""
 
+    def environment(self) -> dict[str, str]:
+        """The variables with which kubectl reaches this node, and leaves no files elsewhere."""
+        return {
+            **os.environ,
+            "KUBECONFIG": self.kubeconfig,
+            "KUBECACHEDIR": str(Path(self.kubeconfig).with_name("kubectl-cache")),
+            "KUBECTL_KUBERC": "false",
+            "NO_PROXY": "*",
+        }
+
     def kubectl(
         self, *arguments: str, stdin: str | None = None, check: bool = True, timeout: float = 60
     ) -> CommandResult:
@@ -43,19 +53,12 @@ class Node:
             CommandFailed: it ended with another code than 0.
             subprocess.TimeoutExpired: it did not end in time.
         """
-        environment = {
-            **os.environ,
-            "KUBECONFIG": self.kubeconfig,
-            "KUBECACHEDIR": str(Path(self.kubeconfig).with_name("kubectl-cache")),
-            "KUBECTL_KUBERC": "false",
-            "NO_PROXY": "*",
-        }
         done = subprocess.run(
             [self.kubectl_program, *arguments],
             input=(stdin or "").encode(),
             capture_output=True,
             check=False,
-            env=environment,
+            env=self.environment(),
             timeout=timeout,
         )
         result = CommandResult(done.returncode, done.stdout.decode(), done.stderr.decode())

@@ -120,8 +120,8 @@ class Release:
             return ""
 
     def _run(self, *arguments: str | Path) -> Any:
-        environment = {"KUBECONFIG": self._node.kubeconfig, "NO_PROXY": "*"}
-        return run_helm(self._helm, *arguments, "--namespace", SYSTEM_NAMESPACE, environment=environment)
+        where = ("--namespace", SYSTEM_NAMESPACE)
+        return run_helm(self._helm, *arguments, *where, environment=self._node.environment())
 
     def _described(self) -> str:
         """What people would look at when a release does not become ready."""

@@ -137,9 +137,7 @@ def _watched_pods(node: Node, folder: Path) -> Iterator[Path]:
         "json",
     )
     with log.open("w") as output:
-        watching = Popen(
-            command, env={"KUBECONFIG": node.kubeconfig, "NO_PROXY": "*"}, stdout=output, stderr=DEVNULL
-        )
+        watching = Popen(command, env=node.environment(), stdout=output, stderr=DEVNULL)
         try:
             eventually_sync(lambda: log.stat().st_size > 0, "the watch has begun", within=30)
             yield log
