@@ -21,9 +21,11 @@ import pytest
 
 from tests.node.choice import missing_for_node, started_node
 from tests.node.node import Node
+from tests.node.platform import NodeOperator, running_operator
 from tests.node.release import Release
 from tests.node.repositories import Repositories, served_repositories
 from tests.node.shipped_image import loaded_image
+from tests.node.sites import Site, made_site
 from tests.node.turns import only_operator
 from tests.platforms import Platform
 from tests.waiting import eventually_sync
@@ -139,6 +141,21 @@ def release(node: Node, helm: Path, shipped_image: str) -> Iterator[Release]:
         release = Release(node, helm, shipped_image)
         yield release
         release.uninstall()
+
+
+@pytest.fixture(scope="module")
+def node_operator(
+    node: Node, shipped_image: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[NodeOperator]:
+    """An operator that runs on this machine for all tests of a file; nobody else has one meanwhile."""
+    with running_operator(node, shipped_image, tmp_path_factory.mktemp("operator")) as operator:
+        yield operator
+
+
+@pytest.fixture
+async def site(node_operator: NodeOperator, platform: Platform, namespace: str) -> Site:
+    """A namespace and a repository for one test, with an operator that runs containers."""
+    return await made_site(node_operator, platform, namespace)
 
 
 def _start(config: pytest.Config) -> None:

@@ -51,7 +51,7 @@ def basic_images(busybox: Path, kubectl: Path) -> list[Image]:
         busybox: a static one.
         kubectl: a static one, as Go makes them.
     """
-    shell = _busybox_layer(busybox)
+    shell = busybox_layer(busybox)
     return [
         Image(PAUSE, (shell,), entrypoint=("/bin/busybox", "sleep", _FOREVER)),
         Image(BUSYBOX, (shell,)),
@@ -130,7 +130,8 @@ def busybox_links(busybox: Path, folder: str, *, besides: Collection[str] = ()) 
     return dict.fromkeys(sorted(paths.difference(besides)), "busybox")
 
 
-def _busybox_layer(busybox: Path) -> bytes:
+def busybox_layer(busybox: Path) -> bytes:
+    """A layer with a shell: busybox under all of its names, and what a shell expects around it."""
     return layer(
         {"bin/busybox": busybox.read_bytes()},
         texts={

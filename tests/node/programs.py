@@ -37,6 +37,12 @@ NODE = GoModule(
     ldflags=CONTROL_PLANE.ldflags,
 )
 
+YQ = GoModule(
+    folder=Path(__file__).with_name("yq"),
+    programs=(GoProgram("yq", "github.com/mikefarah/yq/v4", "a minute, once"),),
+    ldflags="-s -w",
+)
+
 # The folders of programs that only root has on its PATH come last.
 PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 
@@ -116,6 +122,15 @@ def find_busybox(progress: Progress | None = None) -> Path:
     package = _PACKAGES["busybox"]
     install_packages([package] if package in missing_packages() else [], progress or Progress())
     return _program("busybox")
+
+
+def find_yq(progress: Progress | None = None) -> Path:
+    """Find or build the yq that scripts in Kratix's pipelines use.
+
+    Raises:
+        DevError: it cannot be had; the message says why.
+    """
+    return build_once("yq", YQ, progress=progress or Progress()) / "yq"
 
 
 def missing_packages() -> list[str]:

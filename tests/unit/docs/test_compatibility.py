@@ -14,7 +14,7 @@ from tests.documents import ROOT
 from tests.unit.docs.test_docs import anchors
 
 PAGE = ROOT / "docs" / "reference" / "kratix-compatibility.md"
-NAMED = re.compile(r"`((?:unit|integration|hostile)/[\w/]+\.py)(?:::(test_\w+))?`")
+NAMED = re.compile(r"`((?:unit|integration|hostile|node)/[\w/]+\.py)(?:::(test_\w+))?`")
 CITED = re.compile(r"kratix-compatibility\.md((?:(?:,? |, and )?#[\w-]+)+)")
 NOWHERE = re.compile(r"kratix-(?:api|baseline)|\bdesign(?:\.md| \d)", re.IGNORECASE)
 """Texts that are not in the tree, which nobody who reads the code could look up."""
