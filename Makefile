@@ -89,6 +89,10 @@ dev: $(READY) ## A control plane with the operator in it, until Ctrl-C
 bench: $(READY) programs ## Measure this machine against the targets
 	@$(BIN)/python -m tests.bench $(ARGS)
 
+.PHONY: bench-node
+bench-node: $(READY) ## Measure container pipelines on a real node against bare Jobs: Linux and root, in some minutes
+	@$(BIN)/python -P -m tests.bench.on_node $(ARGS)
+
 .PHONY: image
 image: $(READY) ## The container image, as an archive in dist/: with Docker or buildah, or on Debian and Ubuntu without
 	@$(BIN)/python -m image build --reference $(IMAGE) $(ARGS)
@@ -114,6 +118,8 @@ lock: $(READY) ## Refresh requirements/*.txt from pyproject.toml
 		$(LOCK) --output-file requirements/runtime.txt pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		$(LOCK) --output-file requirements/dev.txt --extra dev pyproject.toml requirements/tools.in
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		$(LOCK) --output-file requirements/sdk.txt requirements/sdk.in
 
 .PHONY: clean
 clean: ## Remove what the other targets made in this folder
