@@ -15,6 +15,7 @@ from typing import Final
 from troth.api.pipelines import JinjaPipeline
 from troth.authoring.home import Home, Source, locate, offer_of
 from troth.engine.rendering.coverage import CoveringEnvironment, Hit, Outline, decisions_of, watched_sources
+from troth.engine.rendering.sources import fields_by_name
 
 _REQUESTS: Final = "spec.workflows.resource.configure"
 _OWN: Final = "spec.workflows.promise.configure"
@@ -121,8 +122,8 @@ class TemplateCoverage:
         files: dict[Path, _Gathering] = {}
         environment = CoveringEnvironment()
         outlines: dict[str, Outline] = {}
-        for workflow, index, pipeline in self._pipelines():
-            base = f"{workflow}[{index}].spec"
+        for workflow, where, pipeline in self._pipelines():
+            base = f"{where}.spec"
             for place, source in watched_sources(pipeline):
                 outline = outlines.get(source)
                 if outline is None:
@@ -138,10 +139,12 @@ class TemplateCoverage:
                 files.setdefault(start.path, _Gathering()).add(start, Outline({}, (branch,)), reached, place)
         return CoverageReport(tuple(files[path].coverage(path) for path in sorted(files) if files[path].lines))
 
-    def _pipelines(self) -> Iterator[tuple[str, int, JinjaPipeline]]:
+    def _pipelines(self) -> Iterator[tuple[str, str, JinjaPipeline]]:
+        """Each pipeline of templates, with its workflow and its own field."""
         for workflow, pipelines in self._workflows:
-            for index, pipeline in enumerate(pipelines):
-                yield workflow, index, pipeline
+            fields = fields_by_name(self._home.promise, workflow)
+            for pipeline in pipelines:
+                yield workflow, fields[pipeline.name], pipeline
 
     def _reached(self, workflow: str, pipeline: JinjaPipeline, place: str) -> frozenset[int]:
         hits = self._hits[workflow]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from troth.authoring.home import Source
@@ -68,24 +68,26 @@ def judge(
         *_judge_changes(expect, rendering, before or {}),
     ]
     if expect.status is not None:
-        problems += _partial(expect, "status", expect.status, rendering.status)
+        found = _partial(expect, "status", expect.status, rendering.status)
+        problems += [replace(one, message=one.message + _unless_containers(rendering)) for one in found]
     if not expect.golden:
         return problems, None
     golden = Golden(golden_folder(expect.source.path, expect.golden), rendering.placed)
     kept = read_golden(golden.folder)
-    found = compare(kept, golden.files)
+    differing = compare(kept, golden.files)
     where = expect.at("golden")
-    if found and not kept:
+    if differing and not kept:
         problems.append(
             Problem("golden", f"{golden.folder} is empty or does not exist; write it with --update", where)
         )
     else:
-        words = {"new": "is new", "missing": "is no longer rendered", "changed": "is different"}
+        gone = f"is no longer rendered{_unless_containers(rendering)}"
+        words = {"new": "is new", "missing": gone, "changed": "is different"}
         problems += [
             Problem("golden", f"{one.path} {words[one.word]}; if that is right, use --update", where, one.diff)
-            for one in found
+            for one in differing
         ]
-    return problems, golden if found else None
+    return problems, golden if differing else None
 
 
 # ---- refused and failed
@@ -161,7 +163,8 @@ def _judge_objects(expect: Expectation, rendering: Rendering) -> Iterator[Proble
     objects = rendered_objects(rendering.files)
     there = _listed(objects) or "nothing"
     for name, number in (expect.counts or {}).items():
-        yield from _judge_count(expect, name, number, objects)
+        for problem in _judge_count(expect, name, number, objects):
+            yield replace(problem, message=problem.message + _unless_containers(rendering))
     for index, wanted in enumerate(expect.objects):
         path = f"objects[{index}]"
         found = select(wanted, objects)
@@ -172,7 +175,8 @@ def _judge_objects(expect: Expectation, rendering: Rendering) -> Iterator[Proble
             message = f"{selection(wanted)} is more than one object: {those}; give its metadata.name"
             yield Problem(path, message, expect.at(path))
         else:
-            yield Problem(path, f"there is no {selection(wanted)}; available: {there}", expect.at(path))
+            why = _unless_containers(rendering)
+            yield Problem(path, f"there is no {selection(wanted)}; available: {there}{why}", expect.at(path))
     for index, wanted in enumerate(expect.absent):
         path = f"absent[{index}]"
         for obj in objects:
@@ -202,7 +206,7 @@ def _judge_count(
 
 def _judge_files(expect: Expectation, rendering: Rendering) -> Iterator[Problem]:
     if expect.files is not None:
-        yield from _same_paths(expect, "files", expect.files, rendering.files)
+        yield from _same_paths(expect, "files", expect.files, rendering.files, _unless_containers(rendering))
 
 
 def _judge_places(expect: Expectation, rendering: Rendering) -> Iterator[Problem]:
@@ -216,7 +220,8 @@ def _judge_places(expect: Expectation, rendering: Rendering) -> Iterator[Problem
         start = f"{placement.pipeline}/" if several else ""
         placed.setdefault(placement.destination, []).extend(start + path for path in placement.contents)
     for name, paths in expect.destinations.items():
-        yield from _same_paths(expect, f"destinations.{name}", paths, placed.get(name, ()))
+        why = _unless_containers(rendering)
+        yield from _same_paths(expect, f"destinations.{name}", paths, placed.get(name, ()), why)
 
 
 def _judge_changes(expect: Expectation, rendering: Rendering, before: Mapping[str, bytes]) -> Iterator[Problem]:
@@ -233,7 +238,7 @@ def _judge_changes(expect: Expectation, rendering: Rendering, before: Mapping[st
         wanted: tuple[str, ...] | None = getattr(expect.changed, word)
         if wanted is None:
             continue
-        for problem in _same_paths(expect, f"changed.{word}", wanted, paths):
+        for problem in _same_paths(expect, f"changed.{word}", wanted, paths, _unless_containers(rendering)):
             diffs = [_diff(path, before[path], now[path]) for path in sorted(set(paths) - set(wanted) & both)]
             yield Problem(
                 problem.what, problem.message, problem.source, "\n".join(diffs) if word == "changed" else ""
@@ -259,7 +264,10 @@ def _partial(expect: Expectation, path: str, wanted: Any, actual: Any) -> list[P
     return found
 
 
-def _same_paths(expect: Expectation, what: str, wanted: Iterable[str], actual: Iterable[str]) -> Iterator[Problem]:
+def _same_paths(
+    expect: Expectation, what: str, wanted: Iterable[str], actual: Iterable[str], why: str
+) -> Iterator[Problem]:
+    """Problems for paths that are missing, with why that may be, and for those that are not expected."""
     asked, there = set(wanted), set(actual)
     missing, extra = sorted(asked - there), sorted(there - asked)
     if missing or extra:
@@ -268,4 +276,9 @@ def _same_paths(expect: Expectation, what: str, wanted: Iterable[str], actual: I
             for word, paths in (("missing:", missing), ("not expected:", extra))
             if paths
         ]
-        yield Problem(what, "; ".join(parts), expect.at(what))
+        yield Problem(what, "; ".join(parts) + (why if missing else ""), expect.at(what))
+
+
+def _unless_containers(rendering: Rendering) -> str:
+    """Why something that is expected may be missing here: containers were not run; empty if there are none."""
+    return f"; {rendering.unknown}, and a test does not run them" if rendering.runs else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -36,6 +36,9 @@ def as_text(session: Session, *, colour: bool = False, verbose: bool = False) ->
                 )
     for rule in dict.fromkeys(rule for result in session.results for rule in result.unchecked):
         lines.append(f"unchecked: {_plain(rule)}")
+    for promise, pipelines in _unrun(session).items():
+        names = ", ".join(f"{name} (in {_cases(count)})" for name, count in pipelines.items())
+        lines.append(f"{_plain(promise)}: not run, since they need containers: {_plain(names)}")
     for name, report in session.coverage:
         words = report.as_text().rstrip()
         if name in session.caseless and report.percent < 100:
@@ -51,6 +54,9 @@ def summary(session: Session) -> str:
     parts = [f"{len(session.results) - failed} passed"]
     if failed:
         parts.append(f"{failed} failed")
+    unrun = sum(len(result.unrun) for result in session.results)
+    if unrun:
+        parts.append(f"{unrun} container {'step' if unrun == 1 else 'steps'} not run")
     if session.deselected:
         parts.append(f"{session.deselected} not chosen")
     return f"{', '.join(parts)} in {session.seconds:.2f} s"
@@ -66,11 +72,12 @@ def too_low(session: Session, least: float) -> list[str]:
 
 
 def as_json(session: Session) -> str:
-    """A map with ``passed``, ``failed``, ``notChosen``, ``seconds``, ``cases`` and ``coverage``."""
+    """A map with ``passed``, ``failed``, ``notChosen``, ``notRun``, ``seconds``, ``cases`` and ``coverage``."""
     document: dict[str, Any] = {
         "passed": len(session.results) - len(session.failed),
         "failed": len(session.failed),
         "notChosen": session.deselected,
+        "notRun": sum(len(result.unrun) for result in session.results),
         "seconds": round(session.seconds, 3),
         "cases": [_fields(result) for result in session.results],
     }
@@ -136,6 +143,8 @@ def as_junit(session: Session) -> str:
                         for one in result.problems
                     )
                 )
+            if result.unrun:
+                Xml.SubElement(case, "system-out").text = _xml(f"not run: {', '.join(result.unrun)}")
     Xml.indent(root)
     return Xml.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
@@ -155,6 +164,18 @@ def _by_file(results: Sequence[CaseResult]) -> list[tuple[str, list[CaseResult]]
         place = _shown(result.file)
         found[f"{place}: {GENERATED}" if result.suite == GENERATED else place].append(result)
     return list(found.items())
+
+
+def _unrun(session: Session) -> dict[str, Counter[str]]:
+    """The pipelines of containers that were not run, for each Promise, with the number of cases that have them."""
+    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for result in session.results:
+        found[result.promise].update(result.unrun)
+    return {promise: counts for promise, counts in found.items() if counts}
+
+
+def _cases(count: int) -> str:
+    return "1 case" if count == 1 else f"{count} cases"
 
 
 def _shown(path: Path) -> str:
@@ -190,6 +211,7 @@ def _fields(result: CaseResult) -> dict[str, Any]:
             for problem in result.problems
         ],
         "unchecked": list(result.unchecked),
+        "notRun": list(result.unrun),
     }
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from troth.api.pipelines import JinjaPipeline
+from troth.api.pipelines import CONTAINER_PIPELINE, JinjaPipeline
 from troth.authoring.home import Home, Source, refused
 from troth.authoring.input_files import HomeError
 from troth.authoring.merge_patch import merged
@@ -26,6 +26,7 @@ from troth.engine.linting.booleans import became_boolean
 from troth.engine.rendering.context import RenderContext
 from troth.engine.rendering.coverage import Hit
 from troth.engine.rendering.render import Outcome
+from troth.engine.rendering.sources import pipelines_of
 from troth.engine.yaml.emit import TooDeep, dump_document
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class CaseResult:
         seconds: how long it took, in seconds.
         goldens: the golden folders that are different, with what they should hold.
         unchecked: rules of the API that could not be evaluated.
+        unrun: the pipelines of containers that its steps would have run.
     """
 
     promise: str
@@ -101,6 +103,7 @@ class CaseResult:
     seconds: float = 0.0
     goldens: tuple[Golden, ...] = ()
     unchecked: tuple[str, ...] = ()
+    unrun: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> Word:
@@ -193,6 +196,7 @@ class Runner:
         problems: list[Problem] = []
         goldens: list[Golden] = []
         unchecked: list[str] = []
+        unrun: list[str] = []
         held: Mapping[str, Any] | None = None
         files: Mapping[str, bytes] | None = None
         for number, step in enumerate(case.steps, start=1):
@@ -206,6 +210,7 @@ class Runner:
                 found = self._judge(step, rendering, files, goldens)
                 found += _dropped(step, rendering)
                 unchecked += rendering.unchecked
+                unrun += [run.pipeline.name for run in rendering.runs]
                 if not rendering.refusals:
                     held = rendering.request
                     files = rendering.files if rendering.failure is None else files
@@ -222,6 +227,7 @@ class Runner:
             seconds=time.perf_counter() - start,
             goldens=tuple(goldens),
             unchecked=tuple(dict.fromkeys(unchecked)),
+            unrun=tuple(dict.fromkeys(unrun)),
         )
 
     def _rendered(self, index: int, suite: Suite, step: Step, held: Mapping[str, Any] | None) -> Rendering | None:
@@ -308,6 +314,11 @@ class Runner:
         if key not in self._requests:
             self._requests[key] = Requests(self.subjects[index].home, destinations=destinations)
         return self._requests[key]
+
+
+def has_only_containers(home: Home) -> bool:
+    """Whether the Promise has pipelines, all of containers, so that generated inputs would test nothing."""
+    return {pipeline.get("kind") for _, pipeline in pipelines_of(home.promise)} == {CONTAINER_PIPELINE}
 
 
 def _expects_own_refusal(suites: Sequence[Suite]) -> bool:

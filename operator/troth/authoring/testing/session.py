@@ -12,7 +12,16 @@ from troth.authoring.input_files import HomeError
 from troth.authoring.testing.coverage import CoverageReport, TemplateCoverage
 from troth.authoring.testing.golden import Golden, unused
 from troth.authoring.testing.reading import read_suites
-from troth.authoring.testing.running import GENERATED, GENERATED_NAMES, CaseResult, Done, Options, Runner, Subject
+from troth.authoring.testing.running import (
+    GENERATED,
+    GENERATED_NAMES,
+    CaseResult,
+    Done,
+    Options,
+    Runner,
+    Subject,
+    has_only_containers,
+)
 from troth.authoring.testing.selecting import Choice
 from troth.authoring.testing.spreading import run_tasks, split
 
@@ -103,6 +112,9 @@ def collect(homes: Sequence[Path], choice: Choice, *, generated: bool = True) ->
             if cases:
                 chosen.append(replace(suite, cases=cases))
         names = GENERATED_NAMES if generated else ()
+        if names and has_only_containers(home):
+            notes.append(f"{home.name}: no inputs are generated, since all of its pipelines need containers")
+            names = ()
         wanted = tuple(name for name in names if choice(f"{home.name}::{GENERATED}::{name}"))
         deselected += len(names) - len(wanted)
         subjects.append(Subject(home, tuple(chosen), wanted))

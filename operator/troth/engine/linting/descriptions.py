@@ -12,6 +12,7 @@ from typing import Any, Final
 from troth.engine.linting.remarks import Remark
 from troth.engine.linting.shapes import Path, path_words
 from troth.engine.promises.offers import Offer
+from troth.engine.rendering.sources import fields_by_name
 from troth.engine.status.author import OWNED_KEYS
 
 _EXPLAINED: Final = frozenset(("apiVersion", "kind", "metadata", "status"))
@@ -40,7 +41,8 @@ def check_descriptions(promise: Mapping[str, Any], offer: Offer) -> Iterator[Rem
             yield Remark("T112", field, message, "describe what people get", needle="openAPIV3Schema")
         yield from _fields(schema, (), field, 0)
         if version.get("name") == offer.resource.version:
-            yield from _status(schema, field, offer)
+            fields = fields_by_name(promise, "spec.workflows.resource.configure")
+            yield from _status(schema, field, offer, fields)
 
 
 def _fields(schema: Mapping[str, Any], path: Path, field: str, depth: int) -> Iterator[Remark]:
@@ -61,7 +63,7 @@ def _fields(schema: Mapping[str, Any], path: Path, field: str, depth: int) -> It
             yield from _fields(schema[key], (*path, step), f"{field}.{key}", depth + 1)
 
 
-def _status(schema: Mapping[str, Any], field: str, offer: Offer) -> Iterator[Remark]:
+def _status(schema: Mapping[str, Any], field: str, offer: Offer, fields: Mapping[str, str]) -> Iterator[Remark]:
     """Checks the fields of the status that the pipelines write, and those that the API declares."""
     status = _mapping(_mapping(schema.get("properties")).get("status"))
     declared = _mapping(status.get("properties"))
@@ -71,13 +73,11 @@ def _status(schema: Mapping[str, Any], field: str, offer: Offer) -> Iterator[Rem
         for remark in _fields(status, ("status",), where, 1)
         if remark.field.removeprefix(f"{where}.properties.").partition(".")[0] not in _OWN_STATUS
     )
-    for index, pipeline in enumerate(offer.resource_configure):
+    for pipeline in offer.resource_configure:
         for name, value in pipeline.status.items():
             known = str(name) in declared or name in _OWN_STATUS or any(word in str(name) for word in _OPENERS)
             if not known and value is not None:
-                yield _remark(
-                    ("status", str(name)), f"spec.workflows.resource.configure[{index}].spec.status.{name}"
-                )
+                yield _remark(("status", str(name)), f"{fields[pipeline.name]}.spec.status.{name}")
 
 
 def _remark(path: Path, field: str) -> Remark:

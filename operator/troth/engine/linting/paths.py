@@ -28,7 +28,7 @@ from troth.engine.linting.shapes import (
 )
 from troth.engine.promises.offers import Offer
 from troth.engine.rendering.render import order_values
-from troth.engine.rendering.sources import pipelines_of
+from troth.engine.rendering.sources import fields_by_name
 from troth.engine.rendering.templates import Environment
 
 _OPENERS: Final = ("{{", "{%", "{#")
@@ -72,7 +72,7 @@ def check_paths(promise: Mapping[str, Any], offer: Offer) -> list[Remark]:
     )
     whole = True
     for where, pipelines, of_request in workflows:
-        fields = _fields_of(promise, f"spec.workflows.{where}[")
+        fields = fields_by_name(promise, f"spec.workflows.{where}")
         for pipeline in pipelines:
             base = f"{fields[pipeline.name]}.spec"
             reading = _Reading(pipeline, base, api if of_request else None, configures=where.endswith("configure"))
@@ -82,12 +82,6 @@ def check_paths(promise: Mapping[str, Any], offer: Offer) -> list[Remark]:
     if api is not None and whole and offer.resource_configure and not _runs_containers(promise):
         remarks.extend(_unused_fields(api, usage))
     return list(dict.fromkeys(remarks))
-
-
-def _fields_of(promise: Mapping[str, Any], workflow: str) -> dict[str, str]:
-    """Returns the fields of the pipelines of one workflow, of both kinds, by their names."""
-    found = [(field, pipeline) for field, pipeline in pipelines_of(promise) if field.startswith(workflow)]
-    return {pipeline["metadata"]["name"]: field for field, pipeline in found}
 
 
 def _runs_containers(promise: Mapping[str, Any]) -> bool:

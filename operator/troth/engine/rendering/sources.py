@@ -30,6 +30,20 @@ def pipelines_of(promise: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, An
                 yield f"spec.workflows.{owner}.{action}[{index}]", pipeline
 
 
+def fields_by_name(promise: Mapping[str, Any], workflow: str) -> dict[str, str]:
+    """Returns the fields of the pipelines of one workflow, by their names.
+
+    The position of a pipeline among those of templates is not its position in the workflow, where pipelines of
+    containers may be between them.
+
+    Args:
+        promise: a Promise that the operator accepts.
+        workflow: the field of the workflow, such as ``spec.workflows.resource.configure``.
+    """
+    found = [(field, pipeline) for field, pipeline in pipelines_of(promise) if field.startswith(f"{workflow}[")]
+    return {pipeline["metadata"]["name"]: field for field, pipeline in found}
+
+
 def field_of(promise: Mapping[str, Any], failure: Failure) -> str:
     """Returns the field of the Promise that a failure is about, or ""."""
     for base, pipeline in pipelines_of(promise):
