@@ -91,9 +91,9 @@ class Site:
         await self.platform.publish(self.promise(*pipelines))
         await self.platform.ask(self.name, "cache", self.namespace, size="small")
 
-    async def request(self, test: Callable[[Object], bool]) -> Object:
+    async def request(self, test: Callable[[Object], bool], *, within: float = 15) -> Object:
         """Waits until the request passes a test."""
-        return await self.platform.wait(api_of(self.name), "cache", test, namespace=self.namespace)
+        return await self.platform.wait(api_of(self.name), "cache", test, namespace=self.namespace, within=within)
 
     async def ready(self, name: str = "cache") -> Object:
         """Waits until a request is Ready."""

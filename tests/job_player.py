@@ -71,6 +71,20 @@ class JobPlayer:
         """The Jobs that there are."""
         return list((await self._client.list(JOB, self._namespace)).items)
 
+    async def show_running(self, job: Object, container: str) -> None:
+        """Writes a Pod of a Job in which that container, one of the init containers, runs."""
+        pod = _make_pod(job, f"{job['metadata']['name'][:55]}-begun", self._namespace)
+        del pod["spec"]["nodeName"]  # there is no kubelet that would let it go
+        await self._client.create(POD, pod)
+        state = {"name": container, "image": "", "imageID": "", "ready": False, "restartCount": 0}
+        status = {
+            "phase": "Pending",
+            "initContainerStatuses": [{**state, "state": {"running": {"startedAt": _NOW}}}],
+        }
+        await self._client.merge_patch(
+            POD, pod["metadata"]["name"], {"status": status}, namespace=self._namespace, subresource="status"
+        )
+
     async def waiting(self) -> Object:
         """Waits for a Job that has not begun, and returns it."""
 
@@ -191,26 +205,9 @@ class JobPlayer:
             return  # it was deleted meanwhile
 
     async def _write_pod(self, job: Object, ends: dict[str, tuple[int, str]], phase: str) -> None:
-        template, meta = job["spec"]["template"], job["metadata"]
-        name = f"{meta['name'][:57]}-pod"
-        owner = {
-            "apiVersion": "batch/v1",
-            "kind": "Job",
-            "name": meta["name"],
-            "uid": meta["uid"],
-            "controller": True,
-        }
-        pod = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {
-                "name": name,
-                "namespace": self._namespace,
-                "labels": template["metadata"]["labels"],
-                "ownerReferences": [owner],
-            },
-            "spec": {**template["spec"], "nodeName": "none"},
-        }
+        template = job["spec"]["template"]
+        name = f"{job['metadata']['name'][:57]}-pod"
+        pod = _make_pod(job, name, self._namespace)
         await self._client.create(POD, pod)
 
         def states(containers: list[Object]) -> list[Object]:
@@ -241,6 +238,22 @@ class JobPlayer:
         await self._client.merge_patch(
             POD, name, {"status": status}, namespace=self._namespace, subresource="status"
         )
+
+
+def _make_pod(job: Object, name: str, namespace: str) -> Object:
+    template, meta = job["spec"]["template"], job["metadata"]
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": meta["name"], "uid": meta["uid"], "controller": True}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "labels": template["metadata"]["labels"],
+            "ownerReferences": [owner],
+        },
+        "spec": {**template["spec"], "nodeName": "none"},
+    }
 
 
 def _is_new(job: Object) -> bool:

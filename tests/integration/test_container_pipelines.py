@@ -180,11 +180,10 @@ async def test_a_deleted_request_takes_its_jobs_and_files_along(site: Site) -> N
     await eventually(nothing_left, "its files are gone")
 
 
-@pytest.mark.parametrize("where", ["promise", "resource"])
-async def test_containers_where_they_cannot_be_run_yet_are_refused_in_words(site: Site, where: str) -> None:
+async def test_containers_where_they_cannot_be_run_yet_are_refused_in_words(site: Site) -> None:
     site.start()
     found = site.promise(containers("instance"))
-    found["spec"]["workflows"].setdefault(where, {})["delete"] = [containers("farewell")]
+    found["spec"]["workflows"].setdefault("promise", {})["delete"] = [containers("farewell")]
     await site.platform.make(PROMISE, found)
     await site.platform.wait(
         PROMISE, site.name, says("Ready", "False", "container pipelines are not supported yet")

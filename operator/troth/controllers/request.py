@@ -150,6 +150,7 @@ class RequestReconciler:
         """The workflow with which a request is carried out or deleted."""
         bound = found.bound
         of_promise = await self._workflows.hash_of(bound.promise)
+        asked = names.MANUAL_RECONCILIATION in live.metadata.labels
         return Workflow(
             key=live.key,
             pipelines=found.pipelines,
@@ -172,7 +173,8 @@ class RequestReconciler:
                 labels=live.metadata.labels,
                 annotations=live.metadata.annotations,
             ),
-            from_start=has_containers(found.pipelines) and names.MANUAL_RECONCILIATION in live.metadata.labels,
+            from_start=asked and isinstance(found, Renders) and has_containers(found.pipelines),
+            retries=asked and isinstance(found, Leaving),
         )
 
     async def _take_wishes_off(self, live: LiveRequest, run: Run) -> None:

@@ -7,16 +7,18 @@ does no harm.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from troth.api import Key, reasons
 from troth.api import labels as names
 from troth.api.objects import Promise, Work
+from troth.api.pipelines import has_containers
+from troth.api.resources import JOB
 from troth.controllers.caches import BY_OWNER, BY_WORK
 from troth.controllers.components import Components
-from troth.controllers.job_views import jobs_of
+from troth.controllers.job_views import Job, jobs_of, pods_of
 from troth.controllers.live_request import LiveRequest
-from troth.controllers.object_writes import delete_job, take_finalizers_off
+from troth.controllers.object_writes import delete_job
 from troth.controllers.obstacles import after_refusal
 from troth.controllers.owners import owner_index
 from troth.controllers.platform import Platform
@@ -27,6 +29,8 @@ from troth.controllers.result import DONE, After, Result, Retry, Terminal
 from troth.controllers.steps import Workflow
 from troth.controllers.workflow import Run, Workflows
 from troth.controllers.workflow_works import WorkOwner, Works
+from troth.engine.jobs.outcome import JobRunning, judge_job
+from troth.engine.jobs.planning import is_at_work
 from troth.engine.judgement import Leaving
 from troth.kube import Conflict, Forbidden, Invalid
 
@@ -84,16 +88,27 @@ class RequestDeletion:
         if names.DELETE_WORKFLOWS in meta.finalizers:
             if found.failure:
                 return await self._fail(live, found)
-            ending = await self._workflows.finish(await workflow())
+            if waiting_for := await self._end_configuring(live, owner):
+                return await self._wait(live, waiting_for, None)
+            steps = await workflow()
+            ending = await self._workflows.finish(steps)
             run = ending.run
             if ending.result is not None:
                 await self._reports.deleting(live, "its delete pipeline", run=run)
-                return ending.result
-        if jobs := jobs_of(self._platform.caches, owner.promise, live.key, "configure"):
+                return await self._answer_wishes(live, found, steps, run) or ending.result
+            if has_containers(steps.pipelines):
+                # They have effects outside, so nothing may make them run again now: no edit and no lost status.
+                await self._reports.deleting(live, "what it made to be removed", run=run)
+                live = live.reread()
+                left_on = [name for name in live.metadata.finalizers if name != names.DELETE_WORKFLOWS]
+                if (refused := await self._set_metadata(live, found, left_on)) is not None:
+                    return refused
+                live, run = live.reread(), None
+        if jobs := self._jobs_of(live, owner):
             # Before the Works, since a Pod that still runs would write its Work again.
             for job in jobs:
                 await delete_job(self._platform, job)
-            if left_over := jobs_of(self._platform.caches, owner.promise, live.key, "configure"):
+            if left_over := self._jobs_of(live, owner):
                 named = ", ".join(sorted(job.metadata.name for job in left_over))
                 return await self._wait(live, f"the Jobs of its pipelines to be removed ({named})", run)
         if left := await self._works.remove_all(owner):
@@ -102,12 +117,70 @@ class RequestDeletion:
             # The files are gone from the store, so the GitOps tool removes the components, which must go before the
             # request.
             return await self._wait(live, f"{', '.join(components)} to be removed", run)
+        left_on = [name for name in live.metadata.finalizers if name not in FINALIZERS]
+        if (refused := await self._set_metadata(live, found, left_on)) is not None:
+            return refused
+        self._workflows.forget(live.key)
+        return DONE
+
+    async def _end_configuring(self, live: LiveRequest, owner: WorkOwner) -> str:
+        """Brings the Jobs of its configure workflow to an end. Returns what that waits for, or an empty text."""
+        caches = self._platform.caches
+        for job in jobs_of(caches, owner.promise, live.key, "configure"):
+            state, pods = job.state, pods_of(caches, job)
+            if is_at_work(state, pods) and not state.deleting:
+                outcome = judge_job(state, pods)
+                obstacle = f": {outcome.message}" if isinstance(outcome, JobRunning) and outcome.message else ""
+                return f"its pipeline {state.pipeline} to end, which the Job {state.name} still runs{obstacle}"
+            if state.is_running:
+                await delete_job(self._platform, job)
+                if caches.of(JOB, Job).get(job.metadata.namespace, job.metadata.name) is not None:
+                    return f"the Job {state.name} of its pipeline {state.pipeline} to be removed"
+        return ""
+
+    def _jobs_of(self, live: LiveRequest, owner: WorkOwner) -> list[Job]:
+        """The Jobs of both of its workflows."""
+        caches = self._platform.caches
+        return [
+            *jobs_of(caches, owner.promise, live.key, "configure"),
+            *jobs_of(caches, owner.promise, live.key, "delete"),
+        ]
+
+    async def _answer_wishes(self, live: LiveRequest, found: Leaving, steps: Workflow, run: Run) -> Result | None:
+        """Takes the labels off that asked for a run, once the status says what became of that.
+
+        Returns None, or the result when the API server refuses it. A run begins only after they are off.
+        """
+        begins = run.progress.running is not None and run.progress.running.begins > 0
+        labels: dict[str, str | None] = {}
+        if steps.retries:
+            labels[names.MANUAL_RECONCILIATION] = None
+        if begins and names.WORKFLOW_SUSPENDED in live.metadata.labels:
+            labels[names.WORKFLOW_SUSPENDED] = None
+        if not labels:
+            return None
+        live = live.reread()
+        return await self._set_metadata(live, found, live.metadata.finalizers, labels)
+
+    async def _set_metadata(
+        self,
+        live: LiveRequest,
+        found: Leaving,
+        finalizers: Sequence[str],
+        labels: Mapping[str, str | None] | None = None,
+    ) -> Result | None:
+        """Writes its finalizers and labels. Returns None, or the result when the API server refuses that."""
         try:
-            await take_finalizers_off(
-                self._platform, live.api.informer, live.api.resource, live.key, meta, FINALIZERS
+            await self._platform.set_finalizers(
+                live.api.informer,
+                live.api.resource,
+                live.key,
+                finalizers=finalizers,
+                resource_version=live.metadata.resource_version,
+                labels=labels or {},
             )
         except Conflict:
-            return Retry("the request changed while its finalizers were being removed")
+            return Retry("the request changed while it was being deleted")
         except (Forbidden, Invalid) as error:
             if isinstance(error, Invalid) and await relax(self._platform, live.api, found.bound.promise):
                 return Retry(
@@ -115,8 +188,7 @@ class RequestDeletion:
                 )
             await self._reports.held(live, error)
             return after_refusal(error)
-        self._workflows.forget(live.key)
-        return DONE
+        return None
 
     async def _fail(self, live: LiveRequest, found: Leaving) -> Result:
         """Reports that the delete pipelines cannot be run."""
@@ -144,10 +216,15 @@ class RequestDeletion:
         return f"{noun} to be removed{place}{self._works.obstacle(works)}"
 
     async def clean_up_after(self, key: Key, api: RequestApi, promise: Promise | None) -> Result:
-        """Removes the Works of a request that went away without its clean-up, because its finalizers were removed."""
+        """Removes what a request left that went away without its clean-up, because its finalizers were removed.
+
+        These are its Works, and the Jobs of its delete pipelines, which are not owned by it.
+        """
         owner = owner_index(api.promise, key.namespace, key.name)
         self._workflows.forget(key)
         self._platform.settling.forget(owner)
+        for job in jobs_of(self._platform.caches, api.promise, key, "delete"):
+            await delete_job(self._platform, job)
         if not api.informer.synced.is_set() or promise is None:
             return DONE
         for work in self._platform.caches.works.by_index(BY_OWNER, owner):

@@ -183,7 +183,7 @@ def read_pipelines(bound: BoundPromise, action: Action, *, runs_containers: bool
     Args:
         bound: the spec that the request is bound to.
         action: which of them.
-        runs_containers: whether pipelines of containers can be run. That is never so when a request is deleted.
+        runs_containers: whether pipelines of containers can be run.
 
     Raises:
         InvalidObject: one of them is invalid or cannot be run.
@@ -191,10 +191,7 @@ def read_pipelines(bound: BoundPromise, action: Action, *, runs_containers: bool
     workflows = bound.spec.resource_workflows
     chosen = workflows.configure if action == "configure" else workflows.delete
     return offers.read_pipelines(
-        chosen,
-        f"spec.workflows.resource.{action}",
-        action=action,
-        runs_containers=runs_containers and action == "configure",
+        chosen, f"spec.workflows.resource.{action}", action=action, runs_containers=runs_containers
     )
 
 

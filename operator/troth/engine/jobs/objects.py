@@ -96,7 +96,13 @@ def _make_job(run: PipelineRun, settings: PodSettings) -> Placed:
 
 
 def _owner(run: PipelineRun) -> Mapping[str, Any] | None:
-    """Returns the owner with which the Job is deleted; None if it is in another namespace than the Job."""
+    """Returns the owner with which the Job is deleted; None if it is in another namespace than the Job.
+
+    The Job of a delete pipeline has none: while its owner is deleted in the foreground, as Argo CD does, the garbage
+    collector deletes everything that the owner has, also what runs.
+    """
+    if run.action == "delete":
+        return None
     owner = {
         "apiVersion": run.resource.api_version,
         "kind": run.resource.kind,

@@ -84,6 +84,7 @@ class ContainerState:
         waiting: the kubelet's word for what it waits for, such as ``ImagePullBackOff``; "" when it does not wait.
         message: the same in the kubelet's sentence.
         failure: how it failed, or how its last run failed when it is tried again; None when neither did.
+        started: whether it runs, or has run.
     """
 
     name: str
@@ -91,6 +92,7 @@ class ContainerState:
     waiting: str = ""
     message: str = ""
     failure: ContainerEnd | None = None
+    started: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +244,7 @@ def _read_container(declared: Object, statuses: Mapping[str, Object]) -> Contain
         waiting=read_text(waiting.get("reason")),
         message=read_text(waiting.get("message")),
         failure=_read_end(name, ended),
+        started=bool(ended) or "running" in state,
     )
 
 

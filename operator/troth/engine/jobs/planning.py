@@ -6,16 +6,25 @@ changed, and also when somebody has asked for a new run. Kratix waits for the fi
 
 Jobs are evidence and no memory: how far a workflow is stands in the object's status. The newest Job of a pipeline is
 kept all the same, because how it ended may not have been recorded yet.
+
+Before an object's delete workflow, its configure Jobs come to an end. One that has started a container of the author is
+waited for, as in Kratix, since nobody can tell in the middle of what it is, and the delete pipelines would find half of
+it. Only its own deadline bounds that. Any other has not done anything yet and is deleted at once: its image may never
+exist.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from typing import Final
 
-from troth.engine.jobs.observation import JobState
+from troth.api.container_pipelines import READER, STATUS_WRITER, WORK_WRITER
+from troth.engine.jobs.observation import JobState, PodState
+
+_OURS: Final = frozenset({READER, WORK_WRITER, STATUS_WRITER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,17 @@ def plan_jobs(jobs: Iterable[JobState], current: str) -> JobPlan:
         delete=tuple(job.name for job in in_the_way if not job.deleting),
         waits_for=in_the_way[-1].name if in_the_way else "",
     )
+
+
+def is_at_work(job: JobState, pods: Sequence[PodState]) -> bool:
+    """Whether a Job has started a container of the author and has not ended.
+
+    Args:
+        job: the Job.
+        pods: of that Job.
+    """
+    started = (container.started and container.name not in _OURS for pod in pods for container in pod.containers)
+    return job.is_running and any(started)
 
 
 def find_spare_jobs(jobs: Iterable[JobState], keep: int) -> tuple[str, ...]:

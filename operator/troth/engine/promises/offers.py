@@ -29,10 +29,11 @@ class Offer:
         definition: the CustomResourceDefinition to install; None without an API.
         resource: where its requests live; None without an API.
         resource_configure: the pipelines of templates that carry out a request.
-        resource_delete: the pipelines that run when a request is deleted.
+        resource_delete: the pipelines of templates that run when a request is deleted.
         promise_configure: the Promise's own pipelines of templates.
         promise_delete: the pipelines that run when the Promise is deleted.
-        containers: the pipelines of containers that carry out a request; there are none unless these can be run.
+        containers: the pipelines of containers that carry out a request or run when it is deleted; there are none
+            unless these can be run.
         promise_steps: all of the Promise's own pipelines, those of containers among them.
     """
 
@@ -76,6 +77,9 @@ def read_offer(promise: Promise, *, runs_containers: bool = False) -> Offer:
         action="configure",
         runs_containers=runs_containers,
     )
+    last = read_pipelines(
+        resource.delete, "spec.workflows.resource.delete", action="delete", runs_containers=runs_containers
+    )
     steps = read_pipelines(
         own.configure, "spec.workflows.promise.configure", action="configure", runs_containers=runs_containers
     )
@@ -85,10 +89,10 @@ def read_offer(promise: Promise, *, runs_containers: bool = False) -> Offer:
         definition=definition,
         resource=request_resource(definition) if definition else None,
         resource_configure=configure,
-        resource_delete=read_templates(resource.delete, "spec.workflows.resource.delete", action="delete"),
+        resource_delete=tuple(pipeline for pipeline in last if isinstance(pipeline, JinjaPipeline)),
         promise_configure=tuple(pipeline for pipeline in steps if isinstance(pipeline, JinjaPipeline)),
         promise_delete=read_templates(own.delete, "spec.workflows.promise.delete", action="delete"),
-        containers=tuple(pipeline for pipeline in mixed if isinstance(pipeline, ContainerPipeline)),
+        containers=tuple(pipeline for pipeline in (*mixed, *last) if isinstance(pipeline, ContainerPipeline)),
         promise_steps=steps,
     )
     _check_dependencies(spec.dependencies)

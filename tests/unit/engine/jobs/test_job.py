@@ -113,6 +113,11 @@ def test_a_request_in_another_namespace_owns_no_job() -> None:
     assert "ownerReferences" not in job_of(SEPARATE_RUN)["metadata"]
 
 
+def test_the_job_of_a_delete_pipeline_has_no_owner_that_would_take_it_along() -> None:
+    for run in (RUN, PROMISE_RUN):
+        assert "ownerReferences" not in job_of(replace(run, action="delete"))["metadata"]
+
+
 def test_a_promise_controls_its_job() -> None:
     (owner,) = job_of(PROMISE_RUN)["metadata"]["ownerReferences"]
     assert (owner["kind"], owner["name"], owner["controller"]) == ("Promise", "redis", True)

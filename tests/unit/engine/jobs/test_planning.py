@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from troth.engine.jobs.observation import JobState
-from troth.engine.jobs.planning import JobPlan, find_spare_jobs, is_expired, plan_jobs
+from troth.engine.jobs.observation import ContainerState, JobState, PodState, read_pod
+from troth.engine.jobs.planning import JobPlan, find_spare_jobs, is_at_work, is_expired, plan_jobs
 
 RUNNING = JobState("running", pipeline="a", hash="now", created="2026-11-30T10:00:00Z")
 DONE = replace(RUNNING, name="done", end="Complete")
@@ -165,3 +165,40 @@ def test_plans_do_not_depend_on_the_order_of_a_list(jobs: list[JobState], keep: 
 def test_the_pods_of_a_job_expire_when_it_ended_as_long_ago_as_they_are_kept(ended: str, expired: bool) -> None:
     now = datetime(2026, 11, 30, 10, 1, tzinfo=UTC).timestamp()
     assert is_expired(replace(DONE, ended=ended), now, 60) is expired
+
+
+def with_containers(*containers: ContainerState) -> list[PodState]:
+    return [PodState("pod", containers=containers)]
+
+
+@pytest.mark.parametrize("name", ["reader", "work-writer", "status-writer"])
+def test_a_job_that_has_only_started_our_own_containers_is_not_at_work(name: str) -> None:
+    assert not is_at_work(RUNNING, with_containers(ContainerState(name, started=True), ContainerState("one")))
+
+
+def test_a_job_is_at_work_from_the_first_container_of_its_author_until_its_end() -> None:
+    pods = with_containers(ContainerState("reader", started=True), ContainerState("one", started=True))
+    assert is_at_work(RUNNING, pods)
+    assert not is_at_work(DONE, pods)
+    assert not is_at_work(SUSPENDED, pods)
+    assert not is_at_work(RUNNING, ())
+
+
+@pytest.mark.parametrize(
+    ("status", "started"),
+    [
+        ({"state": {"running": {}}}, True),
+        ({"state": {"terminated": {"exitCode": 0, "reason": "Completed"}}}, True),
+        ({"state": {"waiting": {}}, "lastState": {"terminated": {"exitCode": 1}}}, True),
+        ({"state": {"waiting": {"reason": "ImagePullBackOff"}}}, False),
+        ({}, False),
+    ],
+)
+def test_a_container_has_started_if_it_runs_or_has_run(status: dict[str, object], started: bool) -> None:
+    pod = {
+        "metadata": {"name": "pod"},
+        "spec": {"initContainers": [{"name": "one"}]},
+        "status": {"initContainerStatuses": [{"name": "one", **status}]},
+    }
+    (container,) = read_pod(pod).containers
+    assert container.started is started
