@@ -33,7 +33,7 @@ from troth.api.resources import DESTINATION, PROMISE, WORK, WORK_PLACEMENT
 from troth.engine.placement.layout import AGGREGATED, aggregate, destination_files, place
 from troth.engine.placement.scheduling import Target, schedule
 from troth.engine.placement.work import GroupContent, blob_id, build_groups, placement_name, work_name
-from troth.engine.promises.offers import read_templates
+from troth.engine.promises.offers import read_pipelines, templates_of
 from troth.engine.rendering.limits import Limits
 from troth.engine.rendering.render import Rendered, render_context, render_pipeline
 from troth.engine.yaml.manifests import dump_documents
@@ -113,7 +113,7 @@ def _works_of(promise: Promise, requests: Sequence[Object]) -> Iterator[_Work]:
         files = {f"static/{promise.name}-dependencies.yaml": content}
         groups = build_groups(files, (), selectors, "promise-workflow")
         yield _Work(promise.name, "", SYSTEM_NAMESPACE, "", names.WORK_TYPE_STATIC_DEPENDENCY, groups)
-    pipelines = read_templates(promise.spec.resource_workflows.configure, "spec", action="configure")
+    pipelines = templates_of(read_pipelines(promise.spec.resource_workflows.configure, "spec", action="configure"))
     for obj in requests:
         request = read_request(obj)
         context = render_context(promise, request, version=promise.version or names.VERSION_NOT_SET)

@@ -9,7 +9,7 @@ import pytest
 from tests.container_site import IMAGE, MANUAL, SUSPENDED, WRITE, Object, Site, containers, jinja, phases
 from tests.platforms import all_files, api_of, condition, says
 from tests.waiting import eventually
-from troth.api.resources import JOB, PROMISE
+from troth.api.resources import JOB
 
 pytestmark = pytest.mark.integration
 
@@ -178,13 +178,3 @@ async def test_a_deleted_request_takes_its_jobs_and_files_along(site: Site) -> N
         return await site.files() == {}
 
     await eventually(nothing_left, "its files are gone")
-
-
-async def test_containers_where_they_cannot_be_run_yet_are_refused_in_words(site: Site) -> None:
-    site.start()
-    found = site.promise(containers("instance"))
-    found["spec"]["workflows"].setdefault("promise", {})["delete"] = [containers("farewell")]
-    await site.platform.make(PROMISE, found)
-    await site.platform.wait(
-        PROMISE, site.name, says("Ready", "False", "container pipelines are not supported yet")
-    )

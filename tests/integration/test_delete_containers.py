@@ -1,4 +1,4 @@
-"""Pipelines of containers that run when a request is deleted; `tests.job_player` stands in for the kubelet."""
+"""Pipelines of containers that run when a request or a Promise is deleted; `tests.job_player` is the kubelet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,19 @@ from tests.container_site import MANUAL, SUSPENDED, Object, Site, containers, ji
 from tests.platforms import api_of, condition, says
 from tests.waiting import eventually
 from troth.api import labels as names
-from troth.api.resources import JOB, POD, WORK, WORK_PLACEMENT
+from troth.api.resources import (
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    CONFIG_MAP,
+    JOB,
+    POD,
+    PROMISE,
+    ROLE,
+    ROLE_BINDING,
+    SERVICE_ACCOUNT,
+    WORK,
+    WORK_PLACEMENT,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -256,3 +268,87 @@ async def test_a_configure_job_that_has_not_started_a_container_of_the_author_is
     site.player.release()
     await nothing_is_left(site)
     assert log.read_text() == "delete last cache\n"
+
+
+# ---- Promises
+
+
+async def publish_promise(site: Site, *pipelines: Object) -> None:
+    """Publishes a Promise with these delete pipelines of its own, and makes a request of it Ready."""
+    made = site.promise(jinja("instance"))
+    made["spec"]["workflows"]["config"] = {"pipelineNamespace": site.namespace}  # whose Jobs are played
+    made["spec"]["workflows"]["promise"] = {"delete": list(pipelines)}
+    await site.platform.publish(made)
+    await site.platform.ask(site.name, "cache", site.namespace, size="small")
+    await site.ready()
+
+
+async def promise_says(site: Site, *words: str, reason: str) -> Object:
+    """Waits until the Promise is not Ready for that reason."""
+    return await site.platform.wait(PROMISE, site.name, says("Ready", "False", *words, reason=reason), within=LONG)
+
+
+async def nothing_is_left_of_the_promise(site: Site) -> None:
+    """Waits until the Promise is gone, and looks for what it may have left."""
+    await site.platform.gone(PROMISE, site.name, within=LONG)
+    for kind in (JOB, POD, WORK, WORK_PLACEMENT):
+        assert (await site.platform.client.list(kind, site.namespace)).items == [], kind.kind
+    selector = f"{names.PROMISE_NAME}={site.name}"
+    for kind in (SERVICE_ACCOUNT, ROLE, ROLE_BINDING, CLUSTER_ROLE, CLUSTER_ROLE_BINDING, CONFIG_MAP):
+        assert (await site.platform.client.list(kind, label_selector=selector)).items == [], kind.kind
+
+
+async def test_a_promises_delete_pipelines_run_in_order_before_anything_of_it_goes(
+    site: Site, tmp_path: Path
+) -> None:
+    site.start()
+    log, mended = tmp_path / "log", tmp_path / "mended"
+    second = f"test -e {mended} || {{ echo 'still in use' >&2; exit 4; }}\n{FAREWELL}{log}"
+    await publish_promise(site, writes("unregister", log), containers("destroy", second))
+    await site.platform.delete(PROMISE, site.name)
+    live = await promise_says(site, "destroy", "'one'", "exit code 4", reason="DeleteWorkflowFailed")
+    assert condition(live, "DeleteWorkflowCompleted")["reason"] == "DeleteWorkflowFailed"
+    assert delete_phases(live) == {"unregister": "Succeeded", "destroy": "Failed"}
+    assert "still in use" in live["status"]["troth"]["failure"]["log"]
+    assert "deletionTimestamp" not in (await site.request(lambda live: bool(live)))["metadata"]
+    assert "rolled.yaml" in await site.files()
+    mended.touch()
+    await site.platform.client.merge_patch(PROMISE, site.name, {"metadata": {"labels": {MANUAL: "true"}}})
+    await nothing_is_left_of_the_promise(site)
+    assert log.read_text() == f"delete unregister {site.name}\ndelete destroy {site.name}\n"
+    assert len(site.player.ran) == 3
+
+
+async def test_an_operator_that_is_killed_runs_the_delete_pipeline_of_a_promise_once(
+    site: Site, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    process = site.start()
+    await publish_promise(site, writes("only", log))
+    site.player.hold()
+    await site.platform.delete(PROMISE, site.name)
+    await site.player.waiting()
+    process.kill()
+    site.player.release()
+    await site.player.finished(1)
+    site.start()
+    await nothing_is_left_of_the_promise(site)
+    assert log.read_text() == f"delete only {site.name}\n"
+
+
+async def test_a_promise_whose_delete_pipelines_cannot_be_read_stays_until_they_can_or_its_finalizer_is_off(
+    site: Site, tmp_path: Path
+) -> None:
+    process = site.start()
+    await publish_promise(site, writes("only", tmp_path / "log"))
+    process.kill()
+    unreadable = containers("only", "true", nonsense=True)
+    patch = {"spec": {"workflows": {"promise": {"delete": [unreadable]}}}}
+    await site.platform.client.merge_patch(PROMISE, site.name, patch)
+    await site.platform.delete(PROMISE, site.name)
+    site.start()
+    live = await promise_says(site, "cannot be run", "nonsense", reason="DeleteWorkflowFailed")
+    left_on = [name for name in live["metadata"]["finalizers"] if name != names.DELETE_WORKFLOWS]
+    await site.platform.client.merge_patch(PROMISE, site.name, {"metadata": {"finalizers": left_on}})
+    await nothing_is_left_of_the_promise(site)
+    assert site.player.ran == []

@@ -17,7 +17,7 @@ from troth.api import InvalidObject, Key, reasons
 from troth.api import labels as names
 from troth.api.conditions import LINTED, REQUESTS_FIT, find_condition
 from troth.api.objects import Promise, WorkloadGroup
-from troth.api.pipelines import Pipeline, has_containers
+from troth.api.pipelines import has_containers
 from troth.api.resources import PROMISE
 from troth.controllers.caches import BY_PROMISE, BY_REQUIREMENT
 from troth.controllers.object_writes import object_reference
@@ -97,7 +97,7 @@ class PromiseReconciler:
         self._workflows = workflows
         self._works = works
         self._runs_containers = runs_containers
-        self._deletion = PromiseDeletion(platform, workflows, works, self._owner)
+        self._deletion = PromiseDeletion(platform, workflows, works, self._owner, runs_containers=runs_containers)
         self._api = PromiseApi(platform)
         self._lint = PromiseLint(platform)
         self._fit = PromiseFit(platform)
@@ -123,7 +123,7 @@ class PromiseReconciler:
         if promise.metadata.is_paused:
             return await self._report_paused(key, promise)
         if promise.metadata.deleting:
-            return await self._deletion.proceed(key, promise, await self._delete_pipelines(promise))
+            return await self._deletion.proceed(key, promise)
         offer = await self._check(promise)
         if isinstance(offer, Unsound):
             self._api.follow_existing(promise)
@@ -147,13 +147,6 @@ class PromiseReconciler:
             self._api.follow_existing(promise)
             message = f"the API server refused what its API needs: {error.message}"
             return await self._report_refusal(key, promise, error, "APIRefused", message)
-
-    async def _delete_pipelines(self, promise: Promise) -> Sequence[Pipeline]:
-        """The delete pipelines of a Promise that is being deleted. The rest of its spec is not checked any more."""
-        if names.DELETE_WORKFLOWS not in promise.metadata.finalizers:
-            return ()
-        offer = await self._check(promise)
-        return offer.promise_delete if isinstance(offer, Offer) else ()
 
     # ---- reading the spec
 
@@ -194,12 +187,12 @@ class PromiseReconciler:
         """Puts our finalizers on the Promise before the first effect; others' finalizers stay."""
         meta = promise.metadata
         wanted = [*FINALIZERS, *(API_FINALIZERS if offer.definition else ())]
-        if offer.promise_delete:
+        if offer.has_promise_delete:
             wanted.append(names.DELETE_WORKFLOWS)
         kept = [
             name
             for name in meta.finalizers
-            if name != names.DELETE_WORKFLOWS or offer.promise_delete  # the author took the pipeline away
+            if name != names.DELETE_WORKFLOWS or offer.has_promise_delete  # the author took the pipeline away
         ]
         finalizers = [*kept, *(name for name in wanted if name not in kept)]
         labels: dict[str, str | None] = {}

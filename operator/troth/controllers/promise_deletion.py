@@ -8,31 +8,33 @@ what the deletion waits for.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from troth.api import Key, find_condition, reasons
+from troth.api import InvalidObject, Key, find_condition, reasons
 from troth.api import labels as names
 from troth.api.conditions import READY
 from troth.api.objects import Promise, Request
-from troth.api.pipelines import Pipeline
+from troth.api.pipelines import has_containers
 from troth.api.resources import (
     CUSTOM_RESOURCE_DEFINITION,
     JOB,
     PROMISE,
 )
 from troth.controllers.caches import BY_PROMISE
-from troth.controllers.object_writes import delete_object, object_reference, take_finalizers_off
+from troth.controllers.delete_workflows import answered_labels, end_configuring
+from troth.controllers.object_writes import delete_object, object_reference
 from troth.controllers.obstacles import after_refusal
 from troth.controllers.pipeline_leftovers import remove_all, remove_jobs
 from troth.controllers.platform import Platform
-from troth.controllers.result import DONE, After, Result, Retry
-from troth.controllers.steps import Workflow
+from troth.controllers.result import DONE, After, Result, Retry, Terminal
+from troth.controllers.steps import Subject, Workflow
 from troth.controllers.workflow import Run, Workflows
 from troth.controllers.workflow_events import record_workflow
 from troth.controllers.workflow_works import WorkOwner, Works
 from troth.engine.promises.definitions import request_resource
+from troth.engine.promises.offers import read_pipelines
 from troth.engine.rendering.render import render_context
 from troth.engine.status.deletion import deletion_status
 from troth.engine.status.facts import WorkflowFacts
@@ -66,33 +68,44 @@ class PromiseDeletion:
         workflows: Workflows,
         works: Works,
         owner_of: Callable[[Promise], WorkOwner],
+        *,
+        runs_containers: bool = False,
     ) -> None:
-        """``owner_of`` returns the owner of a Promise's Works."""
+        """``owner_of`` returns the owner of a Promise's Works; ``runs_containers`` as for `PromiseReconciler`."""
+        self._runs_containers = runs_containers
         self._platform = platform
         self._workflows = workflows
         self._works = works
         self._owner_of = owner_of
 
-    async def proceed(self, key: Key, promise: Promise, delete_pipelines: Sequence[Pipeline]) -> Result:
+    async def proceed(self, key: Key, promise: Promise) -> Result:
         """Does the next step, or says what the deletion waits for."""
         if not OURS & set(promise.metadata.finalizers):
             return DONE
         run: Run | None = None
         if names.DELETE_WORKFLOWS in promise.metadata.finalizers:
-            workflow = Workflow(
-                key=key,
-                pipelines=tuple(delete_pipelines),
-                context=render_context(promise, None),
-                source="promise-workflow",
-                action="delete",
-                status=promise.status,
-                hash=workflow_hash((await self._workflows.hash_of(promise),)),
-            )
+            workflow = await self._workflow(key, promise)
+            if isinstance(workflow, str):
+                await self._report(key, promise, "", failure=workflow)
+                return Terminal(reasons.DELETE_WORKFLOW_FAILED, workflow)
+            if waiting := await end_configuring(self._platform, promise.name, key):
+                return await self._wait(key, promise, waiting, None)
             ending = await self._workflows.finish(workflow)
             run = ending.run
             if ending.result is not None:
                 await self._report(key, promise, "its delete pipeline", run=run)
+                labels = answered_labels(promise.metadata.labels, run)
+                if labels:
+                    refused = await self._set_metadata(key, promise, (), labels)
+                    return refused or ending.result
                 return ending.result
+            if has_containers(workflow.pipelines):
+                # As for a request: nothing may make them run again from here on.
+                await self._report(key, promise, "what it made to be removed", run=run)
+                refused = await self._set_metadata(key, promise, (names.DELETE_WORKFLOWS,))
+                if refused is not None:
+                    return refused
+                promise, run = self._reread(promise), None
         if jobs := await remove_jobs(self._platform, promise.name, key):
             # Before the Works, since a Pod that still runs would write its Work again.
             return await self._wait(key, promise, f"the Jobs of its pipelines to be removed ({jobs})", run)
@@ -112,18 +125,79 @@ class PromiseDeletion:
             return await self._wait(key, promise, waiting, run)
         if waiting := await self._remove_definitions(promise):
             return await self._wait(key, promise, waiting, run)
+        if (refused := await self._set_metadata(key, promise, OURS)) is not None:
+            return refused
+        self._workflows.forget(key)
+        return DONE
+
+    async def _workflow(self, key: Key, promise: Promise) -> Workflow | str:
+        """Its delete workflow, or why that cannot be run. The rest of its spec is not checked any more."""
+        meta, spec = promise.metadata, promise.spec
         try:
-            await take_finalizers_off(
-                self._platform, self._platform.caches.promises, PROMISE, key, promise.metadata, OURS
+            problem = meta.unread
+            pipelines = read_pipelines(
+                spec.promise_workflows.delete,
+                "spec.workflows.promise.delete",
+                action="delete",
+                runs_containers=self._runs_containers,
+            )
+        except InvalidObject as error:
+            problem, pipelines = str(error), ()
+        if problem:
+            return (
+                f"its delete pipelines cannot be run: {problem}; or, to let it go without them, "
+                f"take the finalizer {names.DELETE_WORKFLOWS} off"
+            )
+        return Workflow(
+            key=key,
+            pipelines=pipelines,
+            context=render_context(promise, None),
+            source="promise-workflow",
+            action="delete",
+            status=promise.status,
+            hash=workflow_hash((await self._workflows.hash_of(promise),)),
+            subject=Subject(
+                resource=PROMISE,
+                uid=meta.uid,
+                promise=promise.name,
+                version=promise.version,
+                namespace=self._owner_of(promise).work_namespace,
+                separate=bool(spec.pipeline_namespace),
+                labels=meta.labels,
+                annotations=meta.annotations,
+            ),
+            retries=names.MANUAL_RECONCILIATION in meta.labels,
+        )
+
+    def _reread(self, promise: Promise) -> Promise:
+        """The Promise as the cache has it now, for example after a write."""
+        return self._platform.caches.promises.get("", promise.name) or promise
+
+    async def _set_metadata(
+        self,
+        key: Key,
+        promise: Promise,
+        done: Collection[str],
+        labels: Mapping[str, str | None] | None = None,
+    ) -> Result | None:
+        """Takes finalizers off and writes labels. Returns None, or the result when the API server refuses that."""
+        meta = self._reread(promise).metadata
+        try:
+            await self._platform.set_finalizers(
+                self._platform.caches.promises,
+                PROMISE,
+                key,
+                finalizers=[name for name in meta.finalizers if name not in done],
+                resource_version=meta.resource_version,
+                labels=labels,
             )
         except Conflict:
-            return Retry("the Promise changed while its finalizers were being removed")
+            return Retry("the Promise changed while it was being deleted")
         except (Forbidden, Invalid) as error:
             message = f"the API server does not let the operator remove its finalizers: {error.message}"
             await self._report(key, promise, "", refusal=message)
             return after_refusal(error)
-        self._workflows.forget(key)
-        return DONE
+        return None
 
     async def _remove_requests(self, promise: Promise) -> str:
         """Deletes the requests in all namespaces. Returns what is waited for, or an empty text when none is left."""
@@ -177,7 +251,14 @@ class PromiseDeletion:
         return After(_LOOK_AGAIN, f"waiting for {waiting_for}")
 
     async def _report(
-        self, key: Key, promise: Promise, waiting_for: str, *, run: Run | None = None, refusal: str = ""
+        self,
+        key: Key,
+        promise: Promise,
+        waiting_for: str,
+        *,
+        run: Run | None = None,
+        failure: str = "",
+        refusal: str = "",
     ) -> None:
         now, generation = self._platform.now(), promise.metadata.generation
         workflow = WorkflowFacts()
@@ -191,6 +272,7 @@ class PromiseDeletion:
             now=now,
             workflow=workflow,
             generation=generation,
+            failure=failure,
             refusal=refusal,
         )
         status = promise_deletion_status(promise.status, told, now=now)

@@ -13,14 +13,15 @@ from troth.api import Key, reasons
 from troth.api import labels as names
 from troth.api.objects import Promise, Work
 from troth.api.pipelines import has_containers
-from troth.api.resources import JOB
 from troth.controllers.caches import BY_OWNER, BY_WORK
 from troth.controllers.components import Components
-from troth.controllers.job_views import Job, jobs_of, pods_of
+from troth.controllers.delete_workflows import answered_labels, end_configuring
+from troth.controllers.job_views import jobs_of
 from troth.controllers.live_request import LiveRequest
 from troth.controllers.object_writes import delete_job
 from troth.controllers.obstacles import after_refusal
 from troth.controllers.owners import owner_index
+from troth.controllers.pipeline_leftovers import remove_jobs
 from troth.controllers.platform import Platform
 from troth.controllers.relaxing import relax
 from troth.controllers.request_apis import RequestApi
@@ -29,8 +30,6 @@ from troth.controllers.result import DONE, After, Result, Retry, Terminal
 from troth.controllers.steps import Workflow
 from troth.controllers.workflow import Run, Workflows
 from troth.controllers.workflow_works import WorkOwner, Works
-from troth.engine.jobs.outcome import JobRunning, judge_job
-from troth.engine.jobs.planning import is_at_work
 from troth.engine.judgement import Leaving
 from troth.kube import Conflict, Forbidden, Invalid
 
@@ -88,14 +87,14 @@ class RequestDeletion:
         if names.DELETE_WORKFLOWS in meta.finalizers:
             if found.failure:
                 return await self._fail(live, found)
-            if waiting_for := await self._end_configuring(live, owner):
+            if waiting_for := await end_configuring(self._platform, owner.promise, live.key):
                 return await self._wait(live, waiting_for, None)
             steps = await workflow()
             ending = await self._workflows.finish(steps)
             run = ending.run
             if ending.result is not None:
                 await self._reports.deleting(live, "its delete pipeline", run=run)
-                return await self._answer_wishes(live, found, steps, run) or ending.result
+                return await self._answer_wishes(live, found, run) or ending.result
             if has_containers(steps.pipelines):
                 # They have effects outside, so nothing may make them run again now: no edit and no lost status.
                 await self._reports.deleting(live, "what it made to be removed", run=run)
@@ -104,13 +103,9 @@ class RequestDeletion:
                 if (refused := await self._set_metadata(live, found, left_on)) is not None:
                     return refused
                 live, run = live.reread(), None
-        if jobs := self._jobs_of(live, owner):
+        if jobs := await remove_jobs(self._platform, owner.promise, live.key):
             # Before the Works, since a Pod that still runs would write its Work again.
-            for job in jobs:
-                await delete_job(self._platform, job)
-            if left_over := self._jobs_of(live, owner):
-                named = ", ".join(sorted(job.metadata.name for job in left_over))
-                return await self._wait(live, f"the Jobs of its pipelines to be removed ({named})", run)
+            return await self._wait(live, f"the Jobs of its pipelines to be removed ({jobs})", run)
         if left := await self._works.remove_all(owner):
             return await self._wait(live, self._waiting_for(left), run)
         if components := self._components.remaining(live.key, live.parent, live.status):
@@ -123,40 +118,9 @@ class RequestDeletion:
         self._workflows.forget(live.key)
         return DONE
 
-    async def _end_configuring(self, live: LiveRequest, owner: WorkOwner) -> str:
-        """Brings the Jobs of its configure workflow to an end. Returns what that waits for, or an empty text."""
-        caches = self._platform.caches
-        for job in jobs_of(caches, owner.promise, live.key, "configure"):
-            state, pods = job.state, pods_of(caches, job)
-            if is_at_work(state, pods) and not state.deleting:
-                outcome = judge_job(state, pods)
-                obstacle = f": {outcome.message}" if isinstance(outcome, JobRunning) and outcome.message else ""
-                return f"its pipeline {state.pipeline} to end, which the Job {state.name} still runs{obstacle}"
-            if state.is_running:
-                await delete_job(self._platform, job)
-                if caches.of(JOB, Job).get(job.metadata.namespace, job.metadata.name) is not None:
-                    return f"the Job {state.name} of its pipeline {state.pipeline} to be removed"
-        return ""
-
-    def _jobs_of(self, live: LiveRequest, owner: WorkOwner) -> list[Job]:
-        """The Jobs of both of its workflows."""
-        caches = self._platform.caches
-        return [
-            *jobs_of(caches, owner.promise, live.key, "configure"),
-            *jobs_of(caches, owner.promise, live.key, "delete"),
-        ]
-
-    async def _answer_wishes(self, live: LiveRequest, found: Leaving, steps: Workflow, run: Run) -> Result | None:
-        """Takes the labels off that asked for a run, once the status says what became of that.
-
-        Returns None, or the result when the API server refuses it. A run begins only after they are off.
-        """
-        begins = run.progress.running is not None and run.progress.running.begins > 0
-        labels: dict[str, str | None] = {}
-        if steps.retries:
-            labels[names.MANUAL_RECONCILIATION] = None
-        if begins and names.WORKFLOW_SUSPENDED in live.metadata.labels:
-            labels[names.WORKFLOW_SUSPENDED] = None
+    async def _answer_wishes(self, live: LiveRequest, found: Leaving, run: Run) -> Result | None:
+        """Takes labels off (`answered_labels`). Returns None, or the result when the API server refuses it."""
+        labels = answered_labels(live.metadata.labels, run)
         if not labels:
             return None
         live = live.reread()

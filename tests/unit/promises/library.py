@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 
 from troth.api.objects import read_promise, read_request
 from troth.authoring.home import load_home
-from troth.engine.promises.offers import read_templates
+from troth.engine.promises.offers import read_pipelines, templates_of
 from troth.engine.rendering.limits import Limits
 from troth.engine.rendering.render import Failure, Rendered, render_context, render_pipeline
 from troth.engine.yaml.manifests import load_documents
@@ -80,8 +80,10 @@ def accepted(promise: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
 def render(promise: Mapping[str, Any], request: Mapping[str, Any]) -> Rendered | Failure:
     """What the one pipeline of the Promise makes of a request."""
     view = read_promise(promise)
-    (pipeline,) = read_templates(
-        view.spec.resource_workflows.configure, "spec.workflows.resource.configure", action="configure"
+    (pipeline,) = templates_of(
+        read_pipelines(
+            view.spec.resource_workflows.configure, "spec.workflows.resource.configure", action="configure"
+        )
     )
     context = render_context(view, read_request(request))
     return render_pipeline(pipeline, context, limits=Limits(), nonce="0123456789abcdef")

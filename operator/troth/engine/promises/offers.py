@@ -31,10 +31,11 @@ class Offer:
         resource_configure: the pipelines of templates that carry out a request.
         resource_delete: the pipelines of templates that run when a request is deleted.
         promise_configure: the Promise's own pipelines of templates.
-        promise_delete: the pipelines that run when the Promise is deleted.
+        promise_delete: the pipelines of templates that run when the Promise is deleted.
         containers: the pipelines of containers that carry out a request or run when it is deleted; there are none
             unless these can be run.
         promise_steps: all of the Promise's own pipelines, those of containers among them.
+        has_promise_delete: whether pipelines of either kind run when the Promise is deleted.
     """
 
     definition: Mapping[str, Any] | None
@@ -45,6 +46,7 @@ class Offer:
     promise_delete: tuple[JinjaPipeline, ...]
     containers: tuple[ContainerPipeline, ...] = ()
     promise_steps: tuple[Pipeline, ...] = ()
+    has_promise_delete: bool = False
 
     @property
     def status(self) -> Mapping[str, Any]:
@@ -64,7 +66,7 @@ def read_offer(promise: Promise, *, runs_containers: bool = False) -> Offer:
 
     Args:
         promise: the Promise.
-        runs_containers: whether pipelines of containers can be run in configure workflows.
+        runs_containers: whether pipelines of containers can be run.
 
     Raises:
         InvalidObject: something in it cannot be carried out; the error names the field and the remedy.
@@ -83,17 +85,21 @@ def read_offer(promise: Promise, *, runs_containers: bool = False) -> Offer:
     steps = read_pipelines(
         own.configure, "spec.workflows.promise.configure", action="configure", runs_containers=runs_containers
     )
-    configure = tuple(pipeline for pipeline in mixed if isinstance(pipeline, JinjaPipeline))
+    own_last = read_pipelines(
+        own.delete, "spec.workflows.promise.delete", action="delete", runs_containers=runs_containers
+    )
+    configure = templates_of(mixed)
     definition = build_definition(promise.name, spec.api, derived_fields(configure)) if spec.api else None
     offer = Offer(
         definition=definition,
         resource=request_resource(definition) if definition else None,
         resource_configure=configure,
-        resource_delete=tuple(pipeline for pipeline in last if isinstance(pipeline, JinjaPipeline)),
-        promise_configure=tuple(pipeline for pipeline in steps if isinstance(pipeline, JinjaPipeline)),
-        promise_delete=read_templates(own.delete, "spec.workflows.promise.delete", action="delete"),
+        resource_delete=templates_of(last),
+        promise_configure=templates_of(steps),
+        promise_delete=templates_of(own_last),
         containers=tuple(pipeline for pipeline in (*mixed, *last) if isinstance(pipeline, ContainerPipeline)),
         promise_steps=steps,
+        has_promise_delete=bool(own_last),
     )
     _check_dependencies(spec.dependencies)
     return offer
@@ -124,10 +130,9 @@ def read_pipelines(
     return found
 
 
-def read_templates(pipelines: Sequence[Object], field: str, *, action: Action) -> tuple[JinjaPipeline, ...]:
-    """Reads the pipelines of a workflow in which containers cannot be run; see `read_pipelines`."""
-    found = read_pipelines(pipelines, field, action=action)
-    return tuple(pipeline for pipeline in found if isinstance(pipeline, JinjaPipeline))
+def templates_of(pipelines: Sequence[Pipeline]) -> tuple[JinjaPipeline, ...]:
+    """Returns those of the pipelines that are of templates."""
+    return tuple(pipeline for pipeline in pipelines if isinstance(pipeline, JinjaPipeline))
 
 
 def _check_dependencies(dependencies: Sequence[Object]) -> None:
