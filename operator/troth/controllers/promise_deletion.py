@@ -1,8 +1,9 @@
 """The deletion of a Promise, in Kratix's order (kratix-compatibility.md#deleting-a-promise).
 
-It can be resumed at any point because it keeps no state of its own: each pass looks at what still exists and does the
-next step, so a crash between two steps does no harm. The finalizers are removed last, all at once. A condition says
-what the deletion waits for.
+It can be resumed at any point: each pass looks at what still exists and does the next step, so a crash between two
+steps does no harm. Only what the delete pipelines have done is remembered, in the status. Their finalizer is removed
+when pipelines of containers have succeeded, and the others last, all at once. A condition says what the deletion waits
+for.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from troth.controllers.steps import Subject, Workflow
 from troth.controllers.workflow import Run, Workflows
 from troth.controllers.workflow_events import record_workflow
 from troth.controllers.workflow_works import WorkOwner, Works
+from troth.engine.judgement import why_not_deleted
 from troth.engine.promises.definitions import request_resource
 from troth.engine.promises.offers import read_pipelines
 from troth.engine.rendering.render import render_context
@@ -144,10 +146,7 @@ class PromiseDeletion:
         except InvalidObject as error:
             problem, pipelines = str(error), ()
         if problem:
-            return (
-                f"its delete pipelines cannot be run: {problem}; or, to let it go without them, "
-                f"take the finalizer {names.DELETE_WORKFLOWS} off"
-            )
+            return why_not_deleted(problem)
         return Workflow(
             key=key,
             pipelines=pipelines,

@@ -1,8 +1,8 @@
 """The deletion of a request, in Kratix's order (kratix-compatibility.md#deleting-a-request).
 
-The order is: delete pipelines, Jobs, Works, components, finalizers. The deletion can be resumed at any point because it
-keeps no state of its own: each pass looks at what still exists and does the next step, so a crash between two steps
-does no harm.
+The order is: delete pipelines, Jobs, Works, components, finalizers. The deletion can be resumed at any point: each pass
+looks at what still exists and does the next step, so a crash between two steps does no harm. Only what the delete
+pipelines have done is remembered, in the status, and by their finalizer, which goes when they have succeeded.
 """
 
 from __future__ import annotations

@@ -267,11 +267,15 @@ def _judge_deletion(bound: BoundPromise, request: Request, read: ReadPipelines) 
     try:
         pipelines = read(bound, "delete")
     except InvalidObject as error:
-        return Leaving(bound, (), failure=str(error))
+        return Leaving(bound, (), failure=why_not_deleted(str(error)))
     if pipelines and meta.unread:
-        failure = (
-            f"its delete pipelines cannot be run: {meta.unread}; or, to let it go without them, "
-            f"take the finalizer {names.DELETE_WORKFLOWS} off"
-        )
-        return Leaving(bound, pipelines, failure=failure, stalled=True)
+        return Leaving(bound, pipelines, failure=why_not_deleted(meta.unread), stalled=True)
     return Leaving(bound, pipelines)
+
+
+def why_not_deleted(problem: str) -> str:
+    """Returns why an object whose delete pipelines cannot be run is not deleted, and what ends that."""
+    return (
+        f"its delete pipelines cannot be run: {problem}; or, to let it go without them, "
+        f"take the finalizer {names.DELETE_WORKFLOWS} off"
+    )
