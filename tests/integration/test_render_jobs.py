@@ -11,13 +11,24 @@ from click.testing import CliRunner
 
 from tests.container_site import IMAGE, MANUAL, Object, Site, containers, jinja
 from tests.platforms import api_of
-from troth.api.resources import CONFIG_MAP, JOB, ROLE, ROLE_BINDING, SERVICE_ACCOUNT, Resource
+from troth.api.resources import (
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    CONFIG_MAP,
+    JOB,
+    PROMISE,
+    ROLE,
+    ROLE_BINDING,
+    SERVICE_ACCOUNT,
+    Resource,
+)
 from troth.cli import main
 
 pytestmark = pytest.mark.integration
 
 KINDS: dict[str, Resource] = {
-    resource.kind: resource for resource in (SERVICE_ACCOUNT, ROLE, ROLE_BINDING, CONFIG_MAP, JOB)
+    resource.kind: resource
+    for resource in (SERVICE_ACCOUNT, ROLE, ROLE_BINDING, CLUSTER_ROLE, CLUSTER_ROLE_BINDING, CONFIG_MAP, JOB)
 }
 
 
@@ -39,11 +50,12 @@ def shell() -> Object:
     return found
 
 
-def shown(folder: Path, promise: Object, request: Object, attempt: int) -> Sequence[Object]:
-    """The objects that `troth render --jobs` prints for the first pipeline."""
+def shown(folder: Path, promise: Object, request: Object | None, attempt: int = 1) -> Sequence[Object]:
+    """The objects that `troth render --jobs` prints for a request, or for the Promise itself."""
     (folder / "caches.yaml").write_text(yaml.safe_dump(promise))
     (folder / "request.yaml").write_text(yaml.safe_dump(request))
-    arguments = ["render", folder / "caches.yaml", "-f", folder / "request.yaml", "--jobs"]
+    subject = ["--promise"] if request is None else ["-f", folder / "request.yaml"]
+    arguments = ["render", folder / "caches.yaml", *subject, "--jobs"]
     options = ["--adapter-image", IMAGE, "--run", attempt]
     result = CliRunner().invoke(main, [str(argument) for argument in (*arguments, *options)])
     assert result.exit_code == 0, result.output
@@ -56,7 +68,7 @@ async def changes(site: Site, objects: Sequence[Object]) -> list[str]:
     found: list[str] = []
     for obj in objects:
         resource, meta = KINDS[obj["kind"]], obj["metadata"]
-        before = await client.get(resource, meta["name"], meta["namespace"])
+        before = await client.get(resource, meta["name"], meta.get("namespace", ""))
         after = await client.apply(resource, obj)
         if after["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"]:
             found.append(obj["kind"])
@@ -88,3 +100,24 @@ async def test_the_objects_are_those_that_the_operator_applied_for_the_first_run
 
     second[-2]["metadata"]["labels"]["team"] = "b"
     assert await changes(site, second[-2:-1]) == ["ConfigMap"], "a difference would be seen"
+
+
+@pytest.mark.parametrize("version", ["", "v1.2.0"])
+async def test_the_objects_for_a_promise_itself_are_those_that_the_operator_applied(
+    site: Site, tmp_path: Path, version: str
+) -> None:
+    site.start()
+    site.player.hold()
+    promise = site.promise(jinja("roll"))
+    promise["spec"]["workflows"] |= {
+        "promise": {"configure": [shell(), jinja("own")]},
+        "config": {"pipelineNamespace": site.namespace},
+    }
+    promise["metadata"]["labels"] = {"kratix.io/promise-version": version} if version else {}
+    live = await site.platform.make(PROMISE, promise)
+    job = await site.player.waiting()
+    promise["metadata"]["uid"] = live["metadata"]["uid"]
+    objects = shown(tmp_path, promise, None)
+    assert objects[-1]["metadata"]["name"] == job["metadata"]["name"]
+    assert {"ClusterRole", "ClusterRoleBinding"} < {obj["kind"] for obj in objects}
+    assert await changes(site, objects) == []

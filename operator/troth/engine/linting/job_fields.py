@@ -91,9 +91,7 @@ def _volume(volume: Object, where: str, before: Sequence[str]) -> Iterator[Probl
     if volume.get("name") in before:
         yield f"{where}.name", f"two volumes are named {volume['name']!r}"
     kinds = [name for name, value in volume.items() if name != "name" and value is not None]
-    if not kinds:
-        yield where, f"the volume {volume.get('name')!r} does not say where its content comes from"
-    elif len(kinds) > 1:
+    if len(kinds) > 1:  # without any, Kubernetes takes an emptyDir
         yield where, f"the volume {volume.get('name')!r} is {' and '.join(kinds)} at once"
 
 
