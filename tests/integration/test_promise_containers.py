@@ -12,6 +12,7 @@ import yaml
 from tests.container_site import MANUAL, SUSPENDED, Object, Site, containers, jinja, phases
 from tests.job_player import JobPlayer
 from tests.platforms import all_files, available, condition, says
+from tests.waiting import eventually
 from troth.api import labels as names
 from troth.api.resources import (
     CLUSTER_ROLE,
@@ -305,3 +306,26 @@ async def test_a_deleted_promise_takes_along_what_the_pipelines_of_all_its_versi
     ):
         assert await own.have(resource) == [], f"{resource.plural} of the Promise"
     assert await own.files() == {}
+
+
+async def test_a_promise_whose_pipelines_move_to_another_namespace_has_its_files_from_there(
+    site: Site, control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    site.start()
+    async with JobPlayer(control_plane, site.platform.client, names.SYSTEM_NAMESPACE, tmp_path / "system"):
+        before = Own(site, apart=False)
+        await before.apply(containers("install", WRITE))
+        await before.ready()
+        own = Own(site)
+        await own.apply(containers("install", WRITE.replace("Made", "MadeAnew")))
+        await own.ready()
+        assert (await own.files())[MADE]["kind"] == "MadeAnew"
+
+        async def only_one() -> bool:
+            works = await site.platform.client.list(WORK, label_selector=f"{names.PROMISE_NAME}={site.name}")
+            return [work["metadata"]["namespace"] for work in works.items] == [site.namespace]
+
+        await eventually(only_one, "the Work in the former namespace is gone")
+        assert (await own.files())[MADE]["kind"] == "MadeAnew"
+        await site.platform.delete(PROMISE, site.name)
+        await site.platform.gone(PROMISE, site.name)

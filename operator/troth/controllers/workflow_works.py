@@ -192,8 +192,9 @@ class Works:
             Conflict: somebody has changed it since it was read.
         """
         labels = {**owner.labels, names.WORK_TYPE: work_type, names.PIPELINE_NAME: pipeline}
-        candidates = [*self.of(owner), *self.to_take_over(owner)]
-        known = self._find(owner, work_type, pipeline, [work for work in candidates if work.type == work_type])
+        candidates = [work for work in (*self.of(owner), *self.to_take_over(owner)) if work.type == work_type]
+        here = [work for work in candidates if work.metadata.namespace == owner.work_namespace]
+        known = self._find(owner, work_type, pipeline, here)
         name = known.metadata.name if known else work_name(owner, labels)
         caches = self._platform.caches
         try:
@@ -203,6 +204,10 @@ class Works:
         work = await asyncio.to_thread(caches.seals.read_work, answer, caches.digests)
         if problem := _why_not_the_pods(work, owner, labels):
             return f"the Work {owner.work_namespace}/{name} {problem}"
+        for other in candidates:  # the pipelines had another namespace before
+            elsewhere = other.metadata.namespace != owner.work_namespace
+            if elsewhere and other.metadata.labels.get(names.PIPELINE_NAME) == pipeline:
+                await self.retire(owner, other)
         if work.sealed_for == owner.uid and names.RETIRED not in work.metadata.labels:
             caches.works.observe(answer)
             return ""
