@@ -30,6 +30,8 @@ MISPLACED: Final = "kratix.io/misplaced"
 PAUSED: Final = "kratix.io/paused"
 WORKFLOW_SUSPENDED: Final = "kratix.io/workflow-suspended"
 MANUAL_RECONCILIATION: Final = "kratix.io/manual-reconciliation"
+RUN_FROM_START: Final = "internal.workflows.kratix.io/run-from-start"
+RECONCILIATION_INTERVAL: Final = "kratix.io/reconciliation-interval"
 RETIRED: Final = "troth.dev/retired"
 MOVED: Final = "troth.dev/moved"
 RECONCILE_RESOURCES: Final = "kratix.io/reconcile-resources"
@@ -43,6 +45,8 @@ PARENT_RESOURCE_NAMESPACE: Final = "kratix.io/parent-resource-namespace"
 ASKED_FOR: Final = "troth.dev/asked-for"
 # Which run of its pipeline a Job is, counted from 1. Ours: Kratix goes by the time at which a Job was created.
 ATTEMPT: Final = "troth.dev/attempt"
+# An annotation: the number of the last wish for a new run whose labels were removed (engine/workflow/wishes.py).
+WISHES: Final = "troth.dev/wishes"
 # The hash of the Destination's rules (spec.allow) by which a placement's files were judged.
 ALLOWED: Final = "troth.dev/allowed"
 

@@ -57,7 +57,8 @@ NAMES: Final = frozenset(
         names.WORKFLOW_SUSPENDED,
         names.MANUAL_RECONCILIATION,
         names.RECONCILE_RESOURCES,
-        "internal.workflows.kratix.io/run-from-start",
+        names.RUN_FROM_START,
+        names.WISHES,
     }
 )
 """Labels and annotations that are never shown to templates."""

@@ -67,6 +67,7 @@ class StepRecord:
         message: why it is suspended or has failed, or empty.
         retry_at: when it runs again by itself, in RFC 3339; or empty.
         run: the number of its last run, which counts up for ever; 0 for a step that has not had any.
+        since: when it reached that phase, in RFC 3339; or empty.
     """
 
     name: str
@@ -75,6 +76,7 @@ class StepRecord:
     message: str = ""
     retry_at: str = ""
     run: int = 0
+    since: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ def read_progress(status: Mapping[str, Any], action: str = "configure") -> tuple
             message=read_text(entry.get("message")),
             retry_at=read_text(entry.get("nextRetryAt")),
             run=read_whole(runs.get(read_text(entry.get("name")))),
+            since=read_text(entry.get("lastTransitionTime")),
         )
         for entry in recorded_pipelines(status, action)
     )
