@@ -493,7 +493,7 @@ def test_the_schema_knows_the_settings_of_the_operator_and_no_other() -> None:
             continue
         wanted[name] = {"type": types[type_of(item)], "description": item.metadata["help"]}
         if type_of(item) in (int, float):
-            wanted[name]["minimum"] = 0
+            wanted[name]["minimum"] = item.metadata["least"]
         if item.metadata["choices"]:
             wanted[name]["enum"] = list(item.metadata["choices"])
     assert schema["properties"] == wanted

@@ -1,7 +1,8 @@
 """Conditions as every Kubernetes tool reads them (metav1.Condition), kept as values.
 
-A condition's ``lastTransitionTime`` moves only when its status does: a status that is computed twice from
-the same facts is the same bytes, so the second write never happens.
+A condition's ``lastTransitionTime`` moves only when its status does, or when the caller says that what it is about
+has happened once more: a status that is computed twice from the same facts is the same bytes, so the second write
+never happens.
 """
 
 from __future__ import annotations
@@ -58,23 +59,29 @@ def merge_conditions(
     *,
     now: str,
     drop: Iterable[str] = (),
+    moved: Iterable[str] = (),
 ) -> list[dict[str, Any]]:
     """Returns the conditions with each of ``new`` merged in by type, and without the types in ``drop``.
 
-    The existing order is kept. A condition whose status does not change keeps its transition time. ``now`` is the
-    transition time of the others, in RFC 3339.
+    The existing order is kept. A condition whose status does not change keeps its transition time, unless its type is
+    in ``moved``. ``now`` is the transition time of the others, in RFC 3339.
     """
-    dropped = set(drop)
+    dropped, moving = set(drop), set(moved)
     merged = [dict(item) for item in conditions or () if item.get("type") not in dropped]
     for condition in new:
         old = next((item for item in merged if item.get("type") == condition.type), None)
-        moved = old is None or old.get("status") != condition.status or not old.get("lastTransitionTime")
+        moves = (
+            old is None
+            or old.get("status") != condition.status
+            or not old.get("lastTransitionTime")
+            or condition.type in moving
+        )
         fresh = {
             "type": condition.type,
             "status": condition.status,
             "reason": condition.reason,
             "message": condition.message,
-            "lastTransitionTime": now if moved or old is None else old["lastTransitionTime"],
+            "lastTransitionTime": now if moves or old is None else old["lastTransitionTime"],
         }
         if old is None:
             merged.append(fresh)

@@ -19,6 +19,7 @@ PROMISE_UNAVAILABLE: Final = "PromiseUnavailable"
 RECONCILED: Final = "Reconciled"
 REQUIREMENTS_NOT_FULFILLED: Final = "RequirementsNotFulfilled"
 REQUIREMENTS_NOT_INSTALLED: Final = "PromiseRequirementsNotInstalled"
+UNPAUSED: Final = "Unpaused"
 UNSCHEDULED_WORKLOADS: Final = "UnscheduledWorkloads"
 WORKFLOW_PENDING: Final = "WorkflowPending"
 WORKFLOW_SUSPENDED: Final = "WorkflowSuspended"
@@ -26,7 +27,7 @@ WORKS_FAILING: Final = "WorksFailing"
 WORKS_MISPLACED: Final = "WorksMisplaced"
 WORKS_PENDING: Final = "WorksPending"
 
-IN_PROGRESS: Final = frozenset({API_PENDING, COMPONENTS_PENDING, WORKFLOW_PENDING, WORKS_PENDING})
+IN_PROGRESS: Final = frozenset({API_PENDING, COMPONENTS_PENDING, UNPAUSED, WORKFLOW_PENDING, WORKS_PENDING})
 """Reasons of Ready that pass by themselves within moments."""
 
 PLACED: Final = frozenset(

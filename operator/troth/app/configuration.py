@@ -60,6 +60,8 @@ def controller_settings(settings: Settings, kratix: KratixConfiguration = _NOTHI
         failing_store_poll_seconds=settings.failing_store_poll,
         reach=Reach(settings.system_namespace, read_namespaces(settings.pipeline_namespaces)),
         flat_workflow_status=settings.flat_workflow_status,
+        reconciliation_interval=settings.reconciliation_interval,
+        reconcile_after_failure=settings.reconcile_after_failure,
         pods=pods,
         pod_ttl_seconds=kratix.pod_ttl,
     )

@@ -20,6 +20,7 @@ import yaml
 
 from troth.api import TrothError
 from troth.api import labels as names
+from troth.api.intervals import DEFAULT_INTERVAL, SHORTEST_INTERVAL
 
 
 class InvalidSettings(TrothError):
@@ -27,7 +28,13 @@ class InvalidSettings(TrothError):
 
 
 def setting(
-    default: Any, help_text: str, *, choices: tuple[str, ...] = (), unit: str = "", live: bool = False
+    default: Any,
+    help_text: str,
+    *,
+    choices: tuple[str, ...] = (),
+    unit: str = "",
+    least: float = 0,
+    live: bool = False,
 ) -> Any:
     """A field of `Settings` with its explanation.
 
@@ -36,9 +43,11 @@ def setting(
         help_text: what it is for, in whole sentences.
         choices: its allowed values; any when empty.
         unit: the unit of its number, if it has one.
+        least: the least value of its number.
         live: whether a change in the file takes effect while the operator runs.
     """
-    return field(default=default, metadata={"help": help_text, "choices": choices, "unit": unit, "live": live})
+    metadata = {"help": help_text, "choices": choices, "unit": unit, "least": least, "live": live}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +102,16 @@ class Settings:
         True,
         "true or false: whether the progress of configure workflows is also written where Kratix had it before it "
         "distinguished actions, directly in status.kratix.workflows. Older tools of Kratix read it there.",
+    )
+    reconciliation_interval: float = setting(
+        DEFAULT_INTERVAL,
+        "After how long a workflow runs again although nothing has changed, where its Promise does not say; "
+        "at least 60.",
+        unit="seconds",
+        least=SHORTEST_INTERVAL,
+    )
+    reconcile_after_failure: bool = setting(
+        True, "true or false: whether a workflow that has failed runs again after that interval, too."
     )
     workspace: str = setting(
         "", "Folder for clones of Git repositories; empty: one of this user among the temporary files."
@@ -202,6 +221,8 @@ def _convert(name: str, value: Any, source: str) -> Any:
         raise InvalidSettings(f"{source}: {name} must be one of {', '.join(choices)}, not {value!r}")
     if isinstance(converted, int | float) and not isinstance(converted, bool) and converted < 0:
         raise InvalidSettings(f"{source}: {name} must not be negative")
+    if isinstance(converted, float) and converted < (least := item.metadata["least"]):
+        raise InvalidSettings(f"{source}: {name} must be at least {least:g}, not {value!r}")
     return converted
 
 

@@ -17,6 +17,7 @@ from troth.api.statuses import read_own
 from troth.engine.placement.layout import AGGREGATED
 from troth.engine.rendering.components import read_parent
 from troth.engine.status.requests import is_failing
+from troth.engine.workflow.wishes import read_round
 
 FAILING: Final = "failing"
 
@@ -65,6 +66,8 @@ def as_offer(promise: Promise | None) -> object:
         status.get("observedGeneration"),
         promise.metadata.deleting,
         why,  # the status of its requests repeats it
+        read_round(status),
+        promise.metadata.annotations.get(names.RECONCILIATION_INTERVAL),
     )
 
 

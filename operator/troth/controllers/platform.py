@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from troth.api import Key, Promise, Resource
 from troth.api import labels as names
+from troth.api.intervals import DEFAULT_INTERVAL
 from troth.api.pipelines import JinjaPipeline
 from troth.controllers.caches import Caches
 from troth.controllers.contents import Contents
@@ -82,6 +83,8 @@ class ControllerSettings:
         pods: the settings of the Pods of container pipelines.
         jobs_kept: how many Jobs of each pipeline are kept for people to look at.
         pod_ttl_seconds: how long the Pods of a Job that has ended are kept; None for as long as the Job.
+        reconciliation_interval: seconds after which a workflow runs again, where its Promise does not say.
+        reconcile_after_failure: whether a workflow that has failed runs again after that interval, too.
     """
 
     system_namespace: str = names.SYSTEM_NAMESPACE
@@ -93,6 +96,8 @@ class ControllerSettings:
     pods: PodSettings = field(default_factory=lambda: PodSettings(""))
     jobs_kept: int = 5
     pod_ttl_seconds: float | None = None
+    reconciliation_interval: float = DEFAULT_INTERVAL
+    reconcile_after_failure: bool = True
 
 
 @dataclass(slots=True)
@@ -147,14 +152,19 @@ class Platform:
         finalizers: Sequence[str],
         resource_version: str,
         labels: Mapping[str, str | None] | None = None,
+        annotations: Mapping[str, str] | None = None,
     ) -> dict[str, Any] | None:
-        """Writes the whole list of finalizers, and labels. The API server refuses it when the object has changed.
+        """Writes the whole list of finalizers, and labels and annotations; None removes a label.
+
+        The API server refuses it when the object has changed.
 
         Returns the object as it was written, or None if it is gone.
         """
         metadata: dict[str, Any] = {"finalizers": list(finalizers)}
         if labels:
             metadata["labels"] = dict(labels)
+        if annotations:
+            metadata["annotations"] = dict(annotations)
         try:
             answer = await self.client.merge_patch(
                 resource,

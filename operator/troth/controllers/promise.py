@@ -17,7 +17,6 @@ from troth.api import InvalidObject, Key, reasons
 from troth.api import labels as names
 from troth.api.conditions import LINTED, REQUESTS_FIT, find_condition
 from troth.api.objects import Promise, WorkloadGroup
-from troth.api.pipelines import has_containers
 from troth.api.resources import PROMISE
 from troth.controllers.caches import BY_PROMISE, BY_REQUIREMENT
 from troth.controllers.object_writes import object_reference
@@ -28,11 +27,11 @@ from troth.controllers.promise_api import PromiseApi, UnfitApi
 from troth.controllers.promise_deletion import PromiseDeletion, UntilDeleted
 from troth.controllers.promise_fit import PromiseFit
 from troth.controllers.promise_lint import PromiseLint
+from troth.controllers.promise_wishes import PromiseWishes
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
 from troth.controllers.steps import Subject, Workflow
 from troth.controllers.triggers import requests_of
 from troth.controllers.turn_waiting import Overtaken
-from troth.controllers.wishes import labels_to_take_off
 from troth.controllers.workflow import (
     Run,
     Workflows,
@@ -98,6 +97,7 @@ class PromiseReconciler:
         self._works = works
         self._runs_containers = runs_containers
         self._deletion = PromiseDeletion(platform, workflows, works, self._owner, runs_containers=runs_containers)
+        self._wishes = PromiseWishes(platform)
         self._api = PromiseApi(platform)
         self._lint = PromiseLint(platform)
         self._fit = PromiseFit(platform)
@@ -195,25 +195,7 @@ class PromiseReconciler:
             if name != names.DELETE_WORKFLOWS or offer.has_promise_delete  # the author took the pipeline away
         ]
         finalizers = [*kept, *(name for name in wanted if name not in kept)]
-        labels: dict[str, str | None] = {}
-        if names.RECONCILE_RESOURCES in meta.labels:
-            labels[names.RECONCILE_RESOURCES] = None
-        if names.MANUAL_RECONCILIATION in meta.labels and not has_containers(offer.promise_steps):
-            self._workflows.forget(key)
-            labels[names.MANUAL_RECONCILIATION] = None
-        if tuple(finalizers) == meta.finalizers and not labels:
-            return promise
-        await self._platform.set_finalizers(
-            self._platform.caches.promises,
-            PROMISE,
-            key,
-            finalizers=finalizers,
-            resource_version=meta.resource_version,
-            labels=labels,
-        )
-        if names.RECONCILE_RESOURCES in labels:
-            self._platform.trigger(requests_of(promise.name, self._platform.caches))
-        return self._platform.caches.promises.get("", promise.name) or promise
+        return await self._wishes.settle(key, promise, finalizers)
 
     # ---- installing
 
@@ -223,8 +205,11 @@ class PromiseReconciler:
         if established and is_new and self._platform.caches.request_apis.is_listing(promise.name):
             # Its status allows the requests to be rendered, and by then they must have the defaults of the new schema.
             return After(_LOOK_AGAIN, "its requests are being listed")
+        asked = self._wishes.judge(promise)
+        if asked.unpaused:
+            promise = await self._wishes.report_unpaused(key, promise)
         try:
-            run = await self._keep_works(key, promise, offer)
+            run = await self._keep_works(key, promise, offer, from_start=asked.from_start)
         except REFUSALS as error:
             reason, message = why_refused(error, self._owner(promise).work_namespace)
             return await self._report_refusal(key, promise, error, reason, message)
@@ -233,6 +218,7 @@ class PromiseReconciler:
         facts = self._facts(promise, offer, run, established=established)
         facts = replace(
             facts,
+            workflow=self._wishes.note(promise, facts.workflow, asked),
             lint=self._lint.report(key),
             misfits=self._fit.report(key, promise),
         )
@@ -240,19 +226,18 @@ class PromiseReconciler:
             self._record(promise, "Normal", "Available", "Promise is available")
         if await self._write_status(key, promise, facts):
             self._announce_findings(promise)
-        if has_containers(offer.promise_steps):
-            await self._take_wishes_off(key, promise, run)
+        await self._wishes.finish(key, promise, run)
         if (follows := after_run(run)) is not None:
             return follows
         if self._obstacles(promise, run):
             return After(_OUTSIDE_AGAIN, "finalizers of others keep an object with the name of its Work")
         return DONE if established else After(_LOOK_AGAIN, "its API is not served yet")
 
-    async def _keep_works(self, key: Key, promise: Promise, offer: Offer) -> Run:
+    async def _keep_works(self, key: Key, promise: Promise, offer: Offer, *, from_start: bool) -> Run:
         owner = self._owner(promise)
         self._platform.settling.unsettle(owner.index)
         await self._keep_dependencies(promise, owner)
-        workflow = await self._workflow(key, promise, offer)
+        workflow = replace(await self._workflow(key, promise, offer), from_start=from_start)
         return await keep_or_make_again(
             await self._workflows.run(workflow),
             lambda run: self._works.keep_all(owner, names.WORK_TYPE_PROMISE, run),
@@ -281,25 +266,7 @@ class PromiseReconciler:
                 labels=meta.labels,
                 annotations=meta.annotations,
             ),
-            from_start=has_containers(offer.promise_steps) and names.MANUAL_RECONCILIATION in meta.labels,
         )
-
-    async def _take_wishes_off(self, key: Key, promise: Promise, run: Run) -> None:
-        """Takes the labels off that asked for a run, once the status says what became of that.
-
-        Raises:
-            Conflict: the Promise has changed meanwhile.
-        """
-        if labels := labels_to_take_off(promise.metadata.labels, run):
-            now = (self._platform.caches.promises.get("", promise.name) or promise).metadata
-            await self._platform.set_finalizers(
-                self._platform.caches.promises,
-                PROMISE,
-                key,
-                finalizers=now.finalizers,
-                resource_version=now.resource_version,
-                labels=labels,
-            )
 
     async def _keep_dependencies(self, promise: Promise, owner: WorkOwner) -> None:
         """One Work with all static manifests (kratix-compatibility.md#dependencies), or none."""

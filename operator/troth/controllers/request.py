@@ -14,18 +14,18 @@ from dataclasses import dataclass, replace
 from troth.api import Key
 from troth.api import labels as names
 from troth.api.objects import Promise, Request
-from troth.api.pipelines import has_containers
 from troth.controllers.components import Components
 from troth.controllers.live_request import LiveRequest
 from troth.controllers.obstacles import after_refusal, why_refused
 from troth.controllers.owners import owner_index
 from troth.controllers.platform import Platform
+from troth.controllers.repeats import Repeats
 from troth.controllers.request_deletion import RequestDeletion
 from troth.controllers.request_reports import RequestReports
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
 from troth.controllers.steps import Subject, Workflow
 from troth.controllers.turn_waiting import Overtaken
-from troth.controllers.wishes import labels_to_take_off
+from troth.controllers.wishes import suspension_label
 from troth.controllers.workflow import Run, Workflows, after_run
 from troth.controllers.workflow_works import NameTaken, WorkOwner, Works, keep_or_make_again
 from troth.engine.judgement import (
@@ -40,6 +40,8 @@ from troth.engine.judgement import (
     judge_request,
 )
 from troth.engine.workflow.progress import spec_hash, workflow_hash
+from troth.engine.workflow.repeats import Schedule
+from troth.engine.workflow.wishes import Wishes, judge_run, read_round, read_wishes
 from troth.kube import REFUSALS, Conflict, Forbidden, Invalid, TooLarge
 
 _WAITS_FOR_PROMISE = Waits("its Promise")
@@ -63,6 +65,7 @@ class RequestReconciler:
         components = Components(platform)
         self._reports = RequestReports(platform, works, components)
         self._deletion = RequestDeletion(platform, workflows, works, components, self._reports)
+        self._repeats = Repeats(platform)
         self._pipelines = PipelineMemory(runs_containers=runs_containers)
 
     async def reconcile(self, key: Key) -> Result:
@@ -106,12 +109,24 @@ class RequestReconciler:
                     await self._reports.refused(live, found.reason, found.why, stalled=True)
                 return Terminal(found.reason, found.why)
             case Renders():
-                return await self._configure(live, found)
+                schedule = self._repeats.schedule_of(found.bound.promise)
+                result = await self._configure(live, found, schedule)
+                self._repeats.plan(key, live.reread().request, schedule)
+                return result
 
-    async def _configure(self, live: LiveRequest, found: Renders) -> Result:
+    async def _configure(self, live: LiveRequest, found: Renders, schedule: Schedule) -> Result:
+        asked = judge_run(
+            live.metadata,
+            live.status,
+            schedule,
+            now=self._platform.clock(),
+            promise_round=read_round(found.bound.promise.status),
+        )
         try:
-            live = await self._claim(live, keeps_wishes=has_containers(found.pipelines))
-            workflow = await self._workflow(live, found)
+            live = await self._claim(live, asked.wishes)
+            if asked.unpaused:
+                live = await self._reports.unpaused(live)
+            workflow = replace(await self._workflow(live, found), from_start=asked.from_start)
         except Conflict:
             return Retry("the request changed while it was being reconciled")
         except (Forbidden, Invalid) as error:
@@ -134,10 +149,10 @@ class RequestReconciler:
         except NameTaken as error:
             await self._reports.refused(live, "NameTaken", str(error))
             return Retry(str(error), longest=_NAME_TAKEN_AGAIN)
-        reported = await self._reports.carried_out(live, found.bound.version, owner, run)
-        if reported and has_containers(found.pipelines):
+        reported = await self._reports.carried_out(live, found.bound.version, owner, run, asked)
+        if reported:
             try:
-                await self._take_wishes_off(live, run)
+                await self._settle_labels(live, run)
             except Conflict:
                 return Retry("the request changed while it was being reconciled")
         if (follows := after_run(run)) is not None:
@@ -173,15 +188,16 @@ class RequestReconciler:
                 labels=live.metadata.labels,
                 annotations=live.metadata.annotations,
             ),
-            from_start=asked and isinstance(found, Renders) and has_containers(found.pipelines),
             retries=asked and isinstance(found, Leaving),
         )
 
-    async def _take_wishes_off(self, live: LiveRequest, run: Run) -> None:
-        """Takes the labels off that asked for a run, once the status says what became of that."""
-        if labels := labels_to_take_off(live.metadata.labels, run):
-            now = live.reread()
-            await self._set_metadata(now, now.metadata.finalizers, labels)
+    async def _settle_labels(self, live: LiveRequest, run: Run) -> None:
+        """Takes the labels off that asked for a run, or for a stop, once the status says what became of that."""
+        now = live.reread()
+        labels, annotations = read_wishes(now.metadata, now.status).removals()
+        labels |= suspension_label(live.metadata.labels, run)
+        if labels or annotations:
+            await self._set_metadata(now, now.metadata.finalizers, labels, annotations)
 
     async def _wait(self, live: LiveRequest, found: Waiting) -> Result:
         """Leaves what was carried out as it is, and reports what the newer version of the request waits for."""
@@ -201,26 +217,27 @@ class RequestReconciler:
             await self._set_metadata(live, live.metadata.finalizers, {names.PROMISE_NAME: live.api.promise})
         return live.reread()
 
-    async def _claim(self, live: LiveRequest, *, keeps_wishes: bool) -> LiveRequest:
+    async def _claim(self, live: LiveRequest, wishes: Wishes) -> LiveRequest:
         """Puts our finalizers and the Promise's label on the request, before the first effect.
 
-        The label that asks for a new run is taken off, unless ``keeps_wishes``: templates run in any case.
+        Labels whose wish the status has recorded are taken off, in case the operator was ended before it did that.
         """
         meta = live.metadata
         missing = [name for name in FINALIZERS if name not in meta.finalizers]
-        labels: dict[str, str | None] = {}
+        labels, annotations = wishes.removals()
         if meta.labels.get(names.PROMISE_NAME) != live.api.promise:
             labels[names.PROMISE_NAME] = live.api.promise
-        if names.MANUAL_RECONCILIATION in meta.labels and not keeps_wishes:
-            self._workflows.forget(live.key)
-            labels[names.MANUAL_RECONCILIATION] = None
-        if not missing and not labels:
+        if not missing and not labels and not annotations:
             return live
-        await self._set_metadata(live, [*meta.finalizers, *missing], labels)
+        await self._set_metadata(live, [*meta.finalizers, *missing], labels, annotations)
         return live.reread()
 
     async def _set_metadata(
-        self, live: LiveRequest, finalizers: Sequence[str], labels: Mapping[str, str | None]
+        self,
+        live: LiveRequest,
+        finalizers: Sequence[str],
+        labels: Mapping[str, str | None],
+        annotations: Mapping[str, str] | None = None,
     ) -> None:
         await self._platform.set_finalizers(
             live.api.informer,
@@ -229,6 +246,7 @@ class RequestReconciler:
             finalizers=finalizers,
             resource_version=live.metadata.resource_version,
             labels=labels,
+            annotations=annotations,
         )
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from troth.api import labels as names
 from troth.api import reasons
-from troth.api.conditions import READY, find_condition
+from troth.api.conditions import READY, RECONCILED, find_condition
 from troth.api.statuses import read_own
 from troth.controllers.components import Components
 from troth.controllers.live_request import LiveRequest
@@ -24,8 +25,10 @@ from troth.controllers.workflow_works import WorkOwner, Works
 from troth.engine.status.deletion import deletion_status
 from troth.engine.status.facts import Obstacle, RequestFacts, WorkFacts, WorkflowFacts
 from troth.engine.status.request import parse_time, refusal_status, request_status, waiting_status
+from troth.engine.status.unattended import unpaused_status
 from troth.engine.workflow.announcements import TOLD, announce
 from troth.engine.workflow.outputs import workflow_facts
+from troth.engine.workflow.wishes import Asked
 from troth.kube import Forbidden, Invalid
 
 logger = logging.getLogger(__name__)
@@ -54,6 +57,13 @@ class RequestReports:
         )
         if await self._write(live, request_status(live.status, facts, now=self._platform.now())):
             self._record(live, "Warning", reasons.PAUSED, obstacle.message, "Reconcile")
+
+    async def unpaused(self, live: LiveRequest) -> LiveRequest:
+        """Reports that a request is no longer paused and is about to run, unless that has been reported."""
+        reconciled = find_condition(live.status.get("conditions"), RECONCILED) or {}
+        if reconciled.get("reason") == reasons.PAUSED:
+            await self._write(live, unpaused_status(live.status, now=self._platform.now()))
+        return live.reread()
 
     async def unavailable(self, live: LiveRequest, obstacle: Obstacle, owner: WorkOwner) -> bool:
         """Reports that its Promise is not available. What was carried out stays; what was asked for since then waits.
@@ -108,8 +118,10 @@ class RequestReports:
         await self._write(live, {"troth": {**read_own(live.status).fields, "components": entries}})
         return live.reread()
 
-    async def carried_out(self, live: LiveRequest, version: str, owner: WorkOwner, run: Run) -> bool:
+    async def carried_out(self, live: LiveRequest, version: str, owner: WorkOwner, run: Run, asked: Asked) -> bool:
         """Reports the outcome of a request that was rendered with this version of its Promise.
+
+        ``asked`` is recorded with it, so it must be who asked for this run.
 
         Returns False when nothing was reported, because the state of its components is not known yet.
         """
@@ -117,6 +129,7 @@ class RequestReports:
         workflow = workflow_facts(
             run, live.status, generation=live.metadata.generation, now=now, progress=run.progress
         )
+        workflow = replace(workflow, rerun=workflow.rerun or asked.from_start, notes=asked.notes())
         components = self._components.facts(
             live.key, live.parent, run.components, live.status, complete=workflow.state == "Succeeded"
         )

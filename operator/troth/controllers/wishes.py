@@ -1,6 +1,7 @@
-"""The labels with which people ask for a run of a workflow, or set the one that is suspended going again.
+"""The labels with which people ask for a run of a workflow, or suspend it or set it going again.
 
-A wish stays on the object until its status says what became of it, so that it is not lost with the operator.
+A wish stays on the object until its status says what became of it, so that it is not lost with the operator
+(`troth.engine.workflow.wishes`).
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from troth.controllers.workflow import Run
 from troth.engine.workflow.outputs import is_suspended
 
 
-def labels_to_take_off(labels: Mapping[str, str], run: Run) -> dict[str, str | None]:
-    """Returns the labels of an object that have had their effect, as a merge patch of its labels.
+def suspension_label(labels: Mapping[str, str], run: Run) -> dict[str, str | None]:
+    """Returns the change of the label of a suspended workflow that follows from a run, as a patch of labels.
 
-    While a Job runs, the label of a suspended workflow stays in any case, because its Pod may have just set it.
+    While a Job runs, the label stays in any case, because its Pod may have just set it. A pipeline of templates has no
+    Pod, so the label is set here when such a pipeline suspends its workflow.
 
     Args:
         labels: of the object, as they were when the workflow ran.
@@ -23,10 +25,7 @@ def labels_to_take_off(labels: Mapping[str, str], run: Run) -> dict[str, str | N
     """
     begins = run.progress.running is not None and run.progress.running.begins > 0
     ended = run.progress.running is None and run.failure is None
-    suspended = any(is_suspended(output.control) for output in run.outputs)
-    found: dict[str, str | None] = {}
-    if names.MANUAL_RECONCILIATION in labels:
-        found[names.MANUAL_RECONCILIATION] = None
-    if names.WORKFLOW_SUSPENDED in labels and (begins or (ended and not suspended)):
-        found[names.WORKFLOW_SUSPENDED] = None
-    return found
+    suspended = [output for output in run.outputs if is_suspended(output.control)]
+    if names.WORKFLOW_SUSPENDED in labels:
+        return {names.WORKFLOW_SUSPENDED: None} if begins or (ended and not suspended) else {}
+    return {names.WORKFLOW_SUSPENDED: "true"} if any(output.rendered for output in suspended) else {}

@@ -19,7 +19,7 @@ import orjson
 
 from troth.api import Key, reasons
 from troth.api.objects import Promise, Workload, WorkloadGroup
-from troth.api.pipelines import Move
+from troth.api.pipelines import JinjaPipeline, Move
 from troth.api.resources import PROMISE
 from troth.controllers.platform import Platform
 from troth.controllers.result import After, Result, Retry, Terminal, Waits
@@ -40,7 +40,8 @@ logger = logging.getLogger(__name__)
 class Produced:
     """What one pipeline produced. Its groups hold blob ids; the contents are in `Contents` for a while.
 
-    ``kept`` says that the pipeline did not run and that what it produced before stays.
+    ``kept`` says that the pipeline did not run and that what it produced before stays, and ``rendered`` that it is one
+    of templates.
     """
 
     pipeline: str
@@ -48,6 +49,7 @@ class Produced:
     control: Control | None
     moved: tuple[Move, ...] = ()
     kept: bool = False
+    rendered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +128,10 @@ class Workflows:
             return _NOTHING
         inputs = _hash_inputs(workflow)
         remembered = self._remembered.get(workflow.key)
-        if remembered and remembered[0] == inputs and not fresh:
+        if remembered and remembered[0] == inputs and not fresh and not workflow.from_start:
             return remembered[1]
         found, progress = await run_steps(workflow, self._runners, now=self._platform.now())
+        templates = {pipeline.name for pipeline in workflow.pipelines if isinstance(pipeline, JinjaPipeline)}
         run = Run(
             pipelines=workflow.names,
             outputs=tuple(
@@ -138,6 +141,7 @@ class Workflows:
                     output.control,
                     output.moved,
                     output.kept,
+                    output.pipeline in templates,
                 )
                 for output in found.outputs
             ),

@@ -35,6 +35,7 @@ from troth.engine.workflow.outputs import WorkflowOutput, judge_outcomes
 SOURCE: Final = "resource-workflow"
 """The source of the destination rules in a request's pipelines, as Kratix names it."""
 
+_ENDED_PAUSE: Final = frozenset({reasons.PAUSED, reasons.UNPAUSED})
 _MOST_REMEMBERED: Final = 500
 
 
@@ -255,7 +256,7 @@ def _why_unavailable(promise: Promise) -> Obstacle | None:
     """Returns why a Promise cannot fulfil requests; None when its own status is about to tell."""
     if not promise.status.get("status"):
         return None  # it has no status yet; its first status queues its requests
-    if (find_condition(promise.status.get("conditions"), READY) or {}).get("reason") == reasons.PAUSED:
+    if (find_condition(promise.status.get("conditions"), READY) or {}).get("reason") in _ENDED_PAUSE:
         return None  # it is no longer paused, and is reconciled first
     return why_unavailable(promise.name, promise.status, deleting=promise.metadata.deleting)
 

@@ -32,6 +32,8 @@ def test_without_anything_the_defaults_hold() -> None:
         ("logFormat: xml\n", "log_format must be one of plain, json"),
         ("storePoll: -1\n", "store_poll must not be negative"),
         ("flatWorkflowStatus: 'off'\n", "flat_workflow_status must be true or false, not 'off'"),
+        ("reconciliationInterval: 59\n", "reconciliation_interval must be at least 60, not 59"),
+        ("reconcileAfterFailure: perhaps\n", "reconcile_after_failure must be true or false, not 'perhaps'"),
         ("- workers\n", "must be a map"),
         ("a: [\n", "cannot be read"),
     ],

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
+from troth.api.conditions import CONFIGURE_WORKFLOW_COMPLETED
 from troth.engine.admission.unfit import Unfit
 from troth.engine.failure import passes
 from troth.engine.lint_report import LintReport
@@ -193,12 +194,22 @@ class WorkflowFacts:
         failure: ``Failure.as_status()`` of the pipeline that failed, or of which Kubernetes tries a container again;
             empty when there is none.
         failure_message: the failure as one sentence for people.
+        rerun: whether this is the first report about a run that somebody asked for: with a changed spec, a label, the
+            reconciliation interval, or the end of a pause.
+        notes: what ``status.troth`` notes about who asked for it; None for what it no longer notes.
     """
 
     pipelines: tuple[PipelineFacts, ...] = ()
     author: AuthorStatus = field(default_factory=AuthorStatus)
     failure: Mapping[str, Any] = field(default_factory=dict)
     failure_message: str = ""
+    rerun: bool = False
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def moved(self) -> tuple[str, ...]:
+        """The types of the conditions whose transition time is that of this run, even if their status stays."""
+        return (CONFIGURE_WORKFLOW_COMPLETED,) if self.rerun else ()
 
     @property
     def state(self) -> WorkflowState:

@@ -76,6 +76,7 @@ def promise_status(old: Mapping[str, Any], facts: PromiseFacts, *, now: str, fla
             "message": message_of(told, ""),
             "kratix": {**mirror, "status": status},
             "conditions": told,
+            "troth": {**read_own(old).fields, "paused": True},
         }
     report = works_report(facts.works, "promise")
     conditions = [*_requirements(facts), _available(facts), *workflow_conditions(facts.workflow)]
@@ -89,6 +90,7 @@ def promise_status(old: Mapping[str, Any], facts: PromiseFacts, *, now: str, fla
         stalled=facts.unfit if facts.problem else facts.workflow.stalled,
         now=now,
         drop=_dropped(facts),
+        moved=facts.workflow.moved,
     )
     since = old.get("lastAvailableTime") or mirror.get("lastAvailableTime")
     if available and (old.get("status") != _AVAILABLE or not since):
@@ -132,6 +134,7 @@ def promise_status(old: Mapping[str, Any], facts: PromiseFacts, *, now: str, fla
             "failure": dict(facts.workflow.failure) or None,
             "runs": runs,
             **_findings(facts),
+            **facts.workflow.notes,
         },
     }
     return found if facts.problem else in_layouts(old, found, flat=flat)

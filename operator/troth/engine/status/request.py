@@ -72,6 +72,7 @@ def request_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str, fla
         or _waits_for_stalled(conditions, facts.components),
         now=now,
         drop=[*_dropped_conditions(old, workflow, condition_types), *(() if told else (types.PLAIN_SECRETS,))],
+        moved=workflow.moved,
     )
     fields, keys = author_fields(old, workflow)
     succeeded = last_success(old, merged)
@@ -94,6 +95,7 @@ def request_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str, fla
             "statusKeys": keys or None,
             "conditionTypes": condition_types or None,
             "runs": runs_block(workflow),
+            **workflow.notes,
         },
     }
     return in_layouts(old, status, flat=flat)

@@ -24,6 +24,7 @@ def merge_with_stalled(
     stalled: bool,
     now: str,
     drop: Iterable[str] = (),
+    moved: Iterable[str] = (),
 ) -> list[dict[str, Any]]:
     """Merges conditions as `merge_conditions` does, and adds ``Stalled`` with the message of ``Ready``, or removes it.
 
@@ -33,12 +34,13 @@ def merge_with_stalled(
         stalled: whether only an edit helps.
         now: RFC 3339.
         drop: the types of conditions to remove.
+        moved: the types of conditions whose transition time moves even if their status does not.
     """
     ready = next((condition for condition in new if condition.type == types.READY), None)
     if not stalled or ready is None or ready.status == "True":
-        return merge_conditions(old, new, now=now, drop=[*drop, types.STALLED])
+        return merge_conditions(old, new, now=now, drop=[*drop, types.STALLED], moved=moved)
     same = Condition(types.STALLED, "True", ready.reason, ready.message)
-    return merge_conditions(old, [*new, same], now=now, drop=drop)
+    return merge_conditions(old, [*new, same], now=now, drop=drop, moved=moved)
 
 
 def message_of(conditions: Iterable[Mapping[str, Any]], when_ready: str) -> str:

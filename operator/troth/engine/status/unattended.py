@@ -19,7 +19,9 @@ from troth.engine.status.placement import WorksReport, placements_block
 from troth.engine.status.stalled import merge_with_stalled, message_of
 
 _UNFULFILLED_MESSAGE: Final = "Promise Requirements are not installed"
-_WAITING: Final = frozenset({"", reasons.PAUSED, reasons.PROMISE_UNAVAILABLE, reasons.REQUIREMENTS_NOT_INSTALLED})
+_WAITING: Final = frozenset(
+    {"", reasons.PAUSED, reasons.UNPAUSED, reasons.PROMISE_UNAVAILABLE, reasons.REQUIREMENTS_NOT_INSTALLED}
+)
 
 
 def why_unavailable(promise: str, status: Mapping[str, Any], *, deleting: bool = False) -> Obstacle:
@@ -61,7 +63,27 @@ def paused_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str) -> d
     """Returns the status of a request that is paused: it is not Ready, and everything else stays as it was."""
     conditions = paused_conditions(facts.obstacle.message)
     told = merge_with_stalled(old.get("conditions"), conditions, stalled=False, now=now)
-    return {"message": message_of(told, ""), "conditions": told}
+    noted = {**read_own(old).fields, "paused": True}
+    return {"message": message_of(told, ""), "conditions": told, "troth": noted}
+
+
+def unpaused_status(old: Mapping[str, Any], *, now: str) -> dict[str, Any]:
+    """Returns the status of a request or a Promise that is no longer paused, until its pipelines run once.
+
+    Args:
+        old: the status as the API server has it.
+        now: RFC 3339.
+    """
+    message = "It is no longer paused, and its pipelines run once from the first one"
+    conditions = [
+        Condition(types.RECONCILED, "Unknown", reasons.UNPAUSED, "Pending"),
+        Condition(types.READY, "False", reasons.UNPAUSED, message),
+    ]
+    return {
+        "message": message,
+        "conditions": merge_with_stalled(old.get("conditions"), conditions, stalled=False, now=now),
+        "troth": {**read_own(old).fields, "paused": True},
+    }
 
 
 def unavailable_status(

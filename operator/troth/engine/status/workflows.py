@@ -81,7 +81,7 @@ def kratix_block(
         action: which workflow it is.
         succeeded: when it last succeeded, in RFC 3339.
     """
-    same_generation = old.get("observedGeneration") == generation
+    same_generation = old.get("observedGeneration") == generation and not workflow.rerun
     before = {read_text(entry.get("name")): entry for entry in recorded_pipelines(old, action)}
     record = {
         _PIPELINES: [

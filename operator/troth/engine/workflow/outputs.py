@@ -21,7 +21,7 @@ from troth.engine.status.facts import PipelineFacts, WorkflowFacts
 from troth.engine.status.request import next_retry
 from troth.engine.status.schema import misfit
 from troth.engine.workflow.outcomes import Kept, Running, StepOutcome, Suspended
-from troth.engine.workflow.progress import Progress
+from troth.engine.workflow.progress import Progress, read_progress
 
 _NO_PROGRESS: Final = Progress()
 
@@ -234,11 +234,13 @@ def workflow_facts(
             continue
         facts.append(replace(fact, hash=progress.hash, run=progress.runs.get(name, 0)))
     failure = run.failure or (progress.running.failure if progress.running else None)
+    recorded = {record.hash for record in read_progress(status)} - {"", progress.hash}
     return WorkflowFacts(
         pipelines=tuple(facts),
         author=run.author,
         failure=failure.as_status() if failure else {},
         failure_message=run.failure.sentence() if run.failure else "",
+        rerun=status.get("observedGeneration") not in (None, generation) or bool(progress.hash and recorded),
     )
 
 
