@@ -91,13 +91,13 @@ class Site:
         await self.platform.publish(self.promise(*pipelines))
         await self.platform.ask(self.name, "cache", self.namespace, size="small")
 
-    async def request(self, test: Callable[[Object], bool], *, within: float = 15) -> Object:
+    async def request(self, test: Callable[[Object], bool], *, within: float = 60) -> Object:
         """Waits until the request passes a test."""
         return await self.platform.wait(api_of(self.name), "cache", test, namespace=self.namespace, within=within)
 
     async def ready(self, name: str = "cache") -> Object:
         """Waits until a request is Ready."""
-        return await self.platform.ready(self.name, name, self.namespace)
+        return await self.platform.ready(self.name, name, self.namespace, within=60)
 
     async def change(self, patch: Object) -> None:
         """Changes the request."""

@@ -92,7 +92,7 @@ class JobPlayer:
             found = [job for job in await self.jobs() if _is_new(job)]
             return found[0] if found else None
 
-        return await eventually(look, "a Job that has not begun", within=20)
+        return await eventually(look, "a Job that has not begun", within=60)
 
     async def finished(self, count: int) -> None:
         """Waits until so many Jobs have ended."""
@@ -100,7 +100,7 @@ class JobPlayer:
         async def look() -> bool:
             return self._ended >= count
 
-        await eventually(look, f"{count} Jobs have ended", within=20)
+        await eventually(look, f"{count} Jobs have ended", within=60)
 
     async def _play(self) -> None:
         while True:
