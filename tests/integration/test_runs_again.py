@@ -205,6 +205,47 @@ async def test_another_spec_of_the_promise_runs_its_requests_again(site: Site, k
     assert len(site.player.ran) == (2 if kind == "containers" else 0)
 
 
+@pytest.mark.parametrize("second", KINDS)
+async def test_the_label_stops_a_workflow_before_its_next_pipeline_until_somebody_takes_it_off(
+    site: Site, second: str
+) -> None:
+    process = site.start()
+    site.player.hold()
+    await site.ask(containers("first"), KINDS[second]("second"))
+    await site.player.waiting()
+    await site.label(SUSPENDED, "true")
+    process.kill()
+    site.player.release()
+    await site.player.finished(1)
+    site.start()
+    stopped = {"first": "Succeeded", "second": "Suspended"}
+    live = await site.request(lambda live: phases(live) == stopped)
+    assert condition(live, "Ready")["reason"] == "WorkflowSuspended"
+    assert SUSPENDED in condition(live, "Ready")["message"]
+    assert set(await site.files()) <= {"made.yaml"}
+    await site.label(SUSPENDED, None)
+    live = await site.ready()
+    assert set(phases(live).values()) == {"Succeeded"}
+    assert len(site.player.ran) == (2 if second == "containers" else 1)
+
+
+async def test_a_label_whose_run_was_recorded_before_a_kill_is_taken_off_and_runs_nothing(site: Site) -> None:
+    process = site.start()
+    await site.ask(containers("instance"))
+    await site.ready()
+    process.kill()
+    await site.label(MANUAL, "true")
+    recorded = {"status": {"troth": {"wishes": {"number": 1, "labels": [MANUAL]}}}}
+    await site.platform.client.merge_patch(
+        api_of(site.name), "cache", recorded, namespace=site.namespace, subresource="status"
+    )
+    site.start()
+    await site.request(taken_off(MANUAL, 1))
+    await site.platform.ask(site.name, "other", site.namespace, size="large")
+    await site.ready("other")
+    assert len(site.player.ran) == 2, "one for each of the two requests"
+
+
 async def test_a_template_that_suspends_its_workflow_puts_the_label_on_and_takes_it_off_again(site: Site) -> None:
     site.start()
     guard = jinja("guard")

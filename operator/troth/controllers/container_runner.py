@@ -83,6 +83,8 @@ class ContainerRunner:
             case "keep":
                 report = read_step_report(workflow.status, workflow.action, step.name)
                 return [Kept(step.name, reported_status(workflow.status, report))]
+            case "halt":
+                return [Suspended(step.name)]
             case "stay":
                 return [await self._stay(step, workflow, subject, record)]
 

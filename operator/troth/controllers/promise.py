@@ -218,7 +218,7 @@ class PromiseReconciler:
         facts = self._facts(promise, offer, run, established=established)
         facts = replace(
             facts,
-            workflow=self._wishes.note(promise, facts.workflow, asked),
+            workflow=self._wishes.note(promise, facts.workflow, run, asked),
             lint=self._lint.report(key),
             misfits=self._fit.report(key, promise),
         )
@@ -255,6 +255,7 @@ class PromiseReconciler:
             hash=workflow_hash((await self._workflows.hash_of(promise),)) if offer.promise_steps else "",
             revision=f"{meta.uid}/{meta.generation}/{promise.version}",
             selectors=promise.spec.destination_selectors,
+            suspended=names.WORKFLOW_SUSPENDED in meta.labels,
             attendant=UntilDeleted(self._platform, promise),
             subject=Subject(
                 resource=PROMISE,

@@ -15,7 +15,7 @@ from troth.api.objects import Promise
 from troth.api.resources import PROMISE
 from troth.controllers.platform import Platform
 from troth.controllers.repeats import Repeats
-from troth.controllers.wishes import suspension_label
+from troth.controllers.wishes import run_notes, suspension_label
 from troth.controllers.workflow import Run
 from troth.engine.status.facts import WorkflowFacts
 from troth.engine.status.unattended import unpaused_status
@@ -43,9 +43,9 @@ class PromiseWishes:
             await self._platform.write_status(self._platform.caches.promises, PROMISE, key, promise.status, status)
         return self._now(promise)
 
-    def note(self, promise: Promise, workflow: WorkflowFacts, asked: Asked) -> WorkflowFacts:
+    def note(self, promise: Promise, workflow: WorkflowFacts, run: Run, asked: Asked) -> WorkflowFacts:
         """The facts about a run with the record of who asked for it, and of what the requests are asked for."""
-        notes = asked.notes()
+        notes = run_notes(promise.metadata.labels, run, asked)
         if asked.unpaused or names.RECONCILE_RESOURCES in asked.wishes.fresh:
             notes["round"] = next_round(promise.status, self._platform.now())
         return replace(workflow, rerun=workflow.rerun or asked.from_start, notes=notes)

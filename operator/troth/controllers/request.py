@@ -177,6 +177,7 @@ class RequestReconciler:
             revision=bound.revision,
             selectors=bound.spec.destination_selectors,
             declared_status=bound.declared_status(live.api.resource.version),
+            suspended=isinstance(found, Renders) and names.WORKFLOW_SUSPENDED in live.metadata.labels,
             attendant=_Attendant(self._platform, self._reports, live, bound.promise),
             subject=Subject(
                 resource=live.api.resource,

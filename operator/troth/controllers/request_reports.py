@@ -19,6 +19,7 @@ from troth.controllers.components import Components
 from troth.controllers.live_request import LiveRequest
 from troth.controllers.platform import Platform
 from troth.controllers.relaxing import remedy
+from troth.controllers.wishes import run_notes
 from troth.controllers.workflow import Run
 from troth.controllers.workflow_events import record_workflow
 from troth.controllers.workflow_works import WorkOwner, Works
@@ -129,7 +130,9 @@ class RequestReports:
         workflow = workflow_facts(
             run, live.status, generation=live.metadata.generation, now=now, progress=run.progress
         )
-        workflow = replace(workflow, rerun=workflow.rerun or asked.from_start, notes=asked.notes())
+        workflow = replace(
+            workflow, rerun=workflow.rerun or asked.from_start, notes=run_notes(live.metadata.labels, run, asked)
+        )
         components = self._components.facts(
             live.key, live.parent, run.components, live.status, complete=workflow.state == "Succeeded"
         )

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
-from typing import Any, ClassVar, Protocol, TypeVar
+from itertools import groupby, takewhile
+from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 from troth.api import Key, Resource
+from troth.api import labels as names
 from troth.api.pipelines import Action, JinjaPipeline, Pipeline
 from troth.controllers.job_views import workflow_type
 from troth.controllers.platform import Platform
 from troth.controllers.turn_waiting import Attendant, render_in_turn
 from troth.engine.jobs.runs import WorkflowType
 from troth.engine.rendering.render import RenderContext
-from troth.engine.workflow.outcomes import StepOutcome
+from troth.engine.workflow.outcomes import StepOutcome, Suspended
 from troth.engine.workflow.outputs import WorkflowOutput, judge_outcomes, status_left
 from troth.engine.workflow.progress import (
     Progress,
@@ -28,8 +29,11 @@ from troth.engine.workflow.progress import (
     StepAction,
     held_records,
     plan_steps,
+    read_halted,
     read_progress,
 )
+
+_HALTED: Final = f"Suspended before this pipeline by the label {names.WORKFLOW_SUSPENDED}; take it off to go on"
 
 PipelineT = TypeVar("PipelineT", contravariant=True)
 
@@ -81,6 +85,7 @@ class Workflow:
         declared_status: what the API declares about the status of its requests.
         attendant: is told when the workflow has to wait long for its turn.
         subject: what containers run for; None where there are only templates.
+        suspended: whether the object has the label that suspends its workflow.
         from_start: whether somebody asked that all steps run again.
         retries: whether somebody asked that the step which has not succeeded runs again.
     """
@@ -97,6 +102,7 @@ class Workflow:
     declared_status: Mapping[str, Any] | None = None
     attendant: Attendant | None = None
     subject: Subject | None = None
+    suspended: bool = False
     from_start: bool = False
     retries: bool = False
 
@@ -181,15 +187,25 @@ async def run_steps(workflow: Workflow, runners: Runners, *, now: str) -> tuple[
         Step(pipeline.name, workflow.hash, runners[type(pipeline)].repeatable) for pipeline in workflow.pipelines
     ]
     recorded = read_progress(workflow.status, workflow.action)
-    plan = plan_steps(steps, recorded, from_start=workflow.from_start, retries=workflow.retries)
+    plan = plan_steps(
+        steps,
+        recorded,
+        from_start=workflow.from_start,
+        retries=workflow.retries,
+        suspended=workflow.suspended,
+        halted=read_halted(workflow.status),
+    )
     actions = dict(zip(workflow.names, plan, strict=True))
     outcomes: list[StepOutcome] = []
     output = _judge(workflow, outcomes)
     for kind, group in groupby(workflow.pipelines, key=type):
         rest = list(group)
         while rest and not output.stopped:
-            visit = Visit(workflow, actions, status_left(workflow.status, output.author, now=now))
-            found = await runners[kind].run(rest, visit)
+            next_ones = list(takewhile(lambda pipeline: actions[pipeline.name] != "halt", rest))
+            found: Sequence[StepOutcome] = [Suspended(rest[0].name, _HALTED)]
+            if next_ones:
+                visit = Visit(workflow, actions, status_left(workflow.status, output.author, now=now))
+                found = await runners[kind].run(next_ones, visit)
             outcomes += found
             output = _judge(workflow, outcomes)
             rest = rest[len(found) :]
@@ -197,7 +213,9 @@ async def run_steps(workflow: Workflow, runners: Runners, *, now: str) -> tuple[
     if output.running is not None and output.running.begins:
         runs[output.running.pipeline] = output.running.begins
     held = held_records(steps, recorded, from_start=workflow.from_start)
-    return output, Progress(workflow.hash, output.running, held, runs)
+    last = output.outputs[-1] if output.outputs else None
+    halted = last.pipeline if last and last.suspended and actions[last.pipeline] == "halt" else ""
+    return output, Progress(workflow.hash, output.running, held, runs, halted)
 
 
 def _judge(workflow: Workflow, outcomes: Sequence[StepOutcome]) -> WorkflowOutput:

@@ -151,7 +151,7 @@ class Workflows:
             progress=progress,
         )
         repeatable = all(self._runners[type(pipeline)].repeatable for pipeline in workflow.pipelines)
-        if repeatable and (run.failure is None or not run.failure.passes):
+        if repeatable and not progress.halted and (run.failure is None or not run.failure.passes):
             self._remembered[workflow.key] = (inputs, run)
         return run
 

@@ -23,12 +23,12 @@ from troth.engine.status.facts import PipelinePhase
 from troth.engine.status.workflows import recorded_pipelines
 from troth.engine.workflow.outcomes import Running
 
-StepAction = Literal["run", "observe", "keep", "stay"]
+StepAction = Literal["run", "observe", "keep", "stay", "halt"]
 """The action for a step once all steps before it have ended.
 
 ``run``: start it. ``observe``: it was started, so find out how far it is; it is only started again when nothing of it
 is left. ``keep``: it has ended, and its results stay. ``stay``: it has failed or is suspended, and stays so until
-somebody asks for another run.
+somebody asks for another run. ``halt``: it is the next one, and somebody has suspended the workflow with the label.
 """
 
 _ACTIONS: Final[Mapping[PipelinePhase, StepAction]] = {
@@ -88,12 +88,14 @@ class Progress:
         running: the step that has not ended, or None.
         held: the records, by name, of steps that were not reached this time and whose records stay.
         runs: the numbers of the last runs of its steps, by name, for steps that have had any.
+        halted: the step before which the label has suspended the workflow; empty when none is.
     """
 
     hash: str = ""
     running: Running | None = None
     held: Mapping[str, StepRecord] = field(default_factory=dict)
     runs: Mapping[str, int] = field(default_factory=dict)
+    halted: str = ""
 
 
 def read_progress(status: Mapping[str, Any], action: str = "configure") -> tuple[StepRecord, ...]:
@@ -122,25 +124,50 @@ def read_progress(status: Mapping[str, Any], action: str = "configure") -> tuple
 
 
 def plan_steps(
-    steps: Sequence[Step], recorded: Sequence[StepRecord], *, from_start: bool = False, retries: bool = False
+    steps: Sequence[Step],
+    recorded: Sequence[StepRecord],
+    *,
+    from_start: bool = False,
+    retries: bool = False,
+    suspended: bool = False,
+    halted: str = "",
 ) -> tuple[StepAction, ...]:
     """Returns the action for each step, once all steps before it have ended.
 
     All steps run from the first one on when somebody asks for it, when the pipelines are not those of the record, or
     when a step was recorded with another hash. Otherwise each step continues from its recorded phase.
 
+    The label that suspends a workflow stops it before the next step, unless a step has suspended itself: then the label
+    is about that step, and goes with it. A run from the first step is not stopped, as in Kratix.
+
     Args:
         steps: all steps of the workflow, in order.
         recorded: the result of `read_progress`.
         from_start: whether somebody asked for a new run.
+        suspended: whether the object has the label that suspends its workflow.
+        halted: the step before which that label stopped the workflow (`read_halted`), or empty.
         retries: whether somebody asked that the step which has not succeeded runs again. What has succeeded is kept.
     """
     if from_start or _is_outdated(steps, recorded):
         return tuple("run" for _ in steps)
+    halts = suspended and not any(record.phase == "Suspended" and record.name != halted for record in recorded)
     return tuple(
-        "run" if step.repeatable or (retries and record.phase != "Succeeded") else _ACTIONS[record.phase]
+        _next_action(step, record, retries=retries, halts=halts, was_halted=record.name == halted)
         for step, record in zip(steps, recorded, strict=True)
     )
+
+
+def _next_action(step: Step, record: StepRecord, *, retries: bool, halts: bool, was_halted: bool) -> StepAction:
+    if halts and (record.phase == "Pending" or (was_halted and record.phase == "Suspended")):
+        return "halt"
+    if step.repeatable or (retries and record.phase != "Succeeded"):
+        return "run"
+    return _ACTIONS[record.phase]
+
+
+def read_halted(status: Mapping[str, Any]) -> str:
+    """Returns the step before which the label has stopped a configure workflow, from ``status.troth.halted``."""
+    return read_text(read_map(status.get("troth")).get("halted"))
 
 
 def held_records(

@@ -38,6 +38,8 @@ RUN_LABELS: Final = (names.MANUAL_RECONCILIATION, names.RUN_FROM_START)
 PROMISE_LABELS: Final = (*RUN_LABELS, names.RECONCILE_RESOURCES)
 """The labels that ask a Promise for something."""
 
+_REMOVED: Final = frozenset((*PROMISE_LABELS, names.WORKFLOW_SUSPENDED))
+
 _SET: Final = "true"
 
 
@@ -73,6 +75,7 @@ class Asked:
         by_interval: its reconciliation interval has passed.
         unpaused: it was paused, and is not any more.
         round: the wish of its Promise that it is about to fulfil; empty when there is none.
+        resumes: the run that begins ends the suspension of the workflow, so that its label is to be removed.
     """
 
     wishes: Wishes = Wishes()
@@ -80,6 +83,7 @@ class Asked:
     by_interval: bool = False
     unpaused: bool = False
     round: str = ""
+    resumes: bool = False
 
     @property
     def from_start(self) -> bool:
@@ -89,8 +93,9 @@ class Asked:
     def notes(self) -> dict[str, Any]:
         """Returns what ``status.troth`` notes with the record of that run; None for what it no longer notes."""
         notes: dict[str, Any] = {}
-        if self.wishes.fresh:
-            notes["wishes"] = {"number": self.wishes.number + 1, "labels": sorted(self.wishes.fresh)}
+        labels = self.wishes.fresh | ({names.WORKFLOW_SUSPENDED} if self.resumes else set())
+        if labels:
+            notes["wishes"] = {"number": self.wishes.number + 1, "labels": sorted(labels)}
         if self.unpaused:
             notes["paused"] = None
         if self.round:
@@ -109,11 +114,9 @@ def read_wishes(metadata: ObjectMeta, status: Mapping[str, Any], asking: tuple[s
     record = read_map(read_own(status).fields.get("wishes"))
     number = read_whole(record.get("number"))
     settled = not number or metadata.annotations.get(names.WISHES) == str(number)
-    recorded = (
-        frozenset() if settled else frozenset(each for each in read_list(record.get("labels")) if each in asking)
-    )
+    recorded = frozenset() if settled else _REMOVED.intersection(filter(_is_text, read_list(record.get("labels"))))
     present = frozenset(name for name in asking if metadata.labels.get(name) == _SET)
-    return Wishes(present - recorded, present & recorded, number, settled)
+    return Wishes(present - recorded, recorded & metadata.labels.keys(), number, settled)
 
 
 def judge_run(
@@ -144,6 +147,10 @@ def judge_run(
         unpaused=was_paused(status),
         round=promise_round if promise_round != read_round(status) else "",
     )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def was_paused(status: Mapping[str, Any]) -> bool:

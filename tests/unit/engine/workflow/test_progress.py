@@ -125,6 +125,34 @@ def test_a_restart_holds_no_record_and_a_record_that_is_held_decides(
         assert (step.name in held) == (action != "run")
 
 
+# ---- the label that suspends a workflow
+
+
+def test_the_label_stops_a_workflow_before_its_next_step_and_keeps_what_has_ended() -> None:
+    mixed = [Step("a", NOW, False), Step("b", NOW, True), Step("c", NOW, False)]
+    recorded = [record("a", "Succeeded"), record("b", "Pending"), record("c", "Pending")]
+    assert plan_steps(mixed, recorded, suspended=True) == ("keep", "halt", "halt")
+    halted = [record("a", "Succeeded"), record("b", "Suspended"), record("c", "Pending")]
+    assert plan_steps(mixed, halted, suspended=True, halted="b") == ("keep", "halt", "halt")
+    assert plan_steps(mixed, halted, halted="b") == ("keep", "run", "run"), "somebody has taken it off"
+
+
+def test_the_label_of_a_step_that_suspended_itself_stops_nothing_else() -> None:
+    two = steps("a", "b", repeatable=True)
+    assert plan_steps(two, [record("a", "Suspended"), record("b", "Pending")], suspended=True) == ("run", "run")
+
+
+@given(STEPS, RECORDS, st.booleans())
+def test_the_label_neither_stops_a_restart_nor_what_runs_already(
+    given_steps: list[Step], recorded: list[StepRecord], from_start: bool
+) -> None:
+    plain = plan_steps(given_steps, recorded, from_start=from_start)
+    suspended = plan_steps(given_steps, recorded, from_start=from_start, suspended=True)
+    phases = {entry.name: entry.phase for entry in recorded}
+    for step, action, other in zip(given_steps, plain, suspended, strict=True):
+        assert other == action or (other == "halt" and phases[step.name] == "Pending" and not from_start)
+
+
 # ---- reading the record
 
 ENTRY = {"name": "a", "phase": "Succeeded", "hash": "h", "lastTransitionTime": "2026-01-01T00:00:00Z"}

@@ -23,6 +23,7 @@ from troth.engine.workflow.wishes import (
 )
 
 MANUAL, FROM_START, RECONCILE = PROMISE_LABELS
+SUSPENDED = "kratix.io/workflow-suspended"
 NOTE = "troth.dev/wishes"
 NOW = "2026-11-30T10:00:00Z"
 SCHEDULE = Schedule(3600)
@@ -61,6 +62,16 @@ def test_a_label_that_came_after_the_record_is_a_wish_of_its_own() -> None:
     asked = judge(metadata(MANUAL, FROM_START), recorded(1, MANUAL))
     assert asked.wishes.answered == {MANUAL}
     assert asked.wishes.fresh == {FROM_START}
+
+
+def test_a_run_that_ends_a_suspension_is_recorded_so_that_its_label_is_removed_although_the_operator_is_killed() -> (
+    None
+):
+    notes = replace(judge(metadata(), {}), resumes=True).notes()
+    wishes = read_wishes(metadata(SUSPENDED), apply_patch({}, {"troth": notes}))
+    assert wishes.answered == {SUSPENDED}
+    assert wishes.removals() == ({SUSPENDED: None}, {NOTE: "1"})
+    assert read_wishes(metadata(SUSPENDED, number=1), apply_patch({}, {"troth": notes})).answered == set()
 
 
 def test_a_label_with_another_value_than_true_asks_for_nothing() -> None:
