@@ -42,6 +42,7 @@ from troth.controllers.workflow import (
 from troth.controllers.workflow_events import record_workflow
 from troth.controllers.workflow_works import NameTaken, WorkOwner, Works, keep_or_make_again
 from troth.engine.failure import Failure
+from troth.engine.linting.intervals import add_interval
 from troth.engine.placement.work import Packed, build_groups, pack_content
 from troth.engine.promises.offers import Offer, read_offer
 from troth.engine.promises.reach import check_pipeline_namespace
@@ -219,7 +220,7 @@ class PromiseReconciler:
         facts = replace(
             facts,
             workflow=self._wishes.note(promise, facts.workflow, run, asked),
-            lint=self._lint.report(key),
+            lint=add_interval(self._lint.report(key), promise),
             misfits=self._fit.report(key, promise),
         )
         if promise_available(facts) and not promise.is_available:

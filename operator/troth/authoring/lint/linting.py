@@ -21,6 +21,7 @@ from troth.engine.linting.booleans import check_booleans
 from troth.engine.linting.columns import check_columns
 from troth.engine.linting.containers import check_containers
 from troth.engine.linting.descriptions import check_descriptions
+from troth.engine.linting.intervals import check_interval
 from troth.engine.linting.objects import check_objects
 from troth.engine.linting.paths import check_paths
 from troth.engine.linting.remarks import CAUSES, CONSEQUENCE, Remark
@@ -72,6 +73,7 @@ def lint(
             remarks.extend(check_booleans(home.promise, home.lines))
             remarks.extend(check_columns(home.promise, offer))
             remarks.extend(check_descriptions(home.promise, offer))
+            remarks.extend(check_interval(promise))
             subject = subject_of(home, (promise, offer), worker, known)
             remarks.extend(check_containers(home.promise, offer, subject.schemas))
             remarks.extend(check_objects(subject, lengths=True))

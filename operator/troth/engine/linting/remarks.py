@@ -38,6 +38,7 @@ CODES: Final[Mapping[str, Code]] = MappingProxyType(
         "T004": Code("note", "Not everything was checked"),
         "T005": Code("error", "A field that is lost between two versions of the API"),
         "T006": Code("note", "A README that does not match the API"),
+        "T007": Code("error", "A reconciliation interval that does not count"),
         "T101": Code("error", "A field that does not exist"),
         "T102": Code("error", "A field that may be missing is used without a default"),
         "T103": Code("error", "A value of the wrong type"),

@@ -33,16 +33,31 @@ _LONGEST_WINDOW: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
+class IntervalProblem:
+    """Why an interval that somebody has written does not count.
+
+    Attributes:
+        field: the path of the field in the Promise.
+        needle: the key below which it is written.
+        message: what is wrong, in one sentence without a full stop.
+    """
+
+    field: str
+    needle: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Interval:
     """A reconciliation interval.
 
     Attributes:
         seconds: its length.
-        problems: what is wrong with the settings that would have come first, in one sentence each.
+        problems: what is wrong with the ones that would have come first.
     """
 
     seconds: float
-    problems: tuple[str, ...] = ()
+    problems: tuple[IntervalProblem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,25 +86,26 @@ def read_interval(promise: Promise, default: float = DEFAULT_INTERVAL) -> Interv
         promise: the Promise.
         default: the operator's setting, in seconds.
     """
-    problems: list[str] = []
+    problems: list[IntervalProblem] = []
     config = read_map(read_map(read_map(promise.raw.get("spec")).get("workflows")).get("config"))
-    written = {
-        f"the annotation {names.RECONCILIATION_INTERVAL}": promise.metadata.annotations.get(
-            names.RECONCILIATION_INTERVAL
-        ),
-        "spec.workflows.config.reconciliationInterval": config.get("reconciliationInterval"),
-    }
-    for place, value in written.items():
+    name, key = names.RECONCILIATION_INTERVAL, "reconciliationInterval"
+    written = (
+        ("metadata.annotations", name, f"the annotation {name}", promise.metadata.annotations.get(name)),
+        (f"spec.workflows.config.{key}", key, key, config.get(key)),
+    )
+    for field, needle, what, value in written:
         if value is None:
             continue
         try:
             seconds = parse_duration(value)
         except ValueError as error:
-            problems.append(f"{place}: {error}, such as 10h or 1h30m; it is ignored")
+            problems.append(IntervalProblem(field, needle, f"{what} does not count, because {error}"))
             continue
         if seconds >= SHORTEST_INTERVAL:
             return Interval(seconds, tuple(problems))
-        problems.append(f"{place}: {value} is shorter than one minute (1m); it is ignored")
+        problems.append(
+            IntervalProblem(field, needle, f"{what} does not count, because {value!r} is shorter than one minute")
+        )
     return Interval(default, tuple(problems))
 
 

@@ -64,10 +64,10 @@ def test_an_interval_that_is_not_valid_is_named_and_the_next_one_counts(wrong: s
     found = interval_of(wrong, "2h")
     assert found.seconds == 2 * HOUR
     assert len(found.problems) == 1
-    assert ANNOTATION in found.problems[0]
+    assert ANNOTATION in found.problems[0].message
     found = interval_of(wrong, wrong, default=7200)
     assert found.seconds == 7200
-    assert FIELD in found.problems[1]
+    assert found.problems[1].field == FIELD
 
 
 @pytest.mark.parametrize(
