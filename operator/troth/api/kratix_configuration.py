@@ -1,6 +1,7 @@
 """Kratix's own configuration: the document in the ConfigMap ``kratix`` (kratix-compatibility.md#configuration).
 
-Whoever comes from Kratix has this ConfigMap, so what it says about container pipelines applies here as well. Its other
+Whoever comes from Kratix has this ConfigMap, so what it says about container pipelines and about how often
+workflows run again applies here as well. Its other
 keys are about parts that Troth does not have, or that it configures elsewhere; they are accepted and have no effect.
 
 Kratix ignores keys that it does not know. Here they are reported, because a misspelt one would be ignored in silence,
@@ -57,7 +58,7 @@ _KNOWN: Final[Mapping[str, Sequence[str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class KratixConfiguration:
-    """What the document says about container pipelines. None where it says nothing.
+    """What the document says. None where it says nothing.
 
     Attributes:
         security_context: of a container that has none.
@@ -66,6 +67,8 @@ class KratixConfiguration:
         backoff_limit: of a pipeline that has none.
         pod_ttl: seconds after which the Pods of a Job that has ended are deleted.
         jobs_kept: how many Jobs of each pipeline are kept.
+        reconciliation_interval: after how long a workflow runs again, as Go writes durations.
+        reconcile_after_failure: whether one that has failed runs again after that, too.
         unknown: the paths of keys that are not known, with what was probably meant.
     """
 
@@ -75,6 +78,8 @@ class KratixConfiguration:
     backoff_limit: int | None = None
     pod_ttl: int | None = None
     jobs_kept: int | None = None
+    reconciliation_interval: str | None = None
+    reconcile_after_failure: bool | None = None
     unknown: tuple[str, ...] = ()
 
 
@@ -97,6 +102,8 @@ def read_kratix_configuration(document: Any) -> KratixConfiguration:
         backoff_limit=_count(options, "defaultBackoffLimit", "workflows.jobOptions."),
         pod_ttl=_count(options, "podTTLSecondsAfterFinished", "workflows.jobOptions."),
         jobs_kept=_count(root, "numberOfJobsToKeep", "", least=1),
+        reconciliation_interval=require_text(root.get("reconciliationInterval"), "reconciliationInterval") or None,
+        reconcile_after_failure=_flag(workflows, "reconcileAfterFailure", "workflows."),
         unknown=tuple(problem for path, entries in found.items() for problem in _unknown(entries, path)),
     )
 
@@ -126,6 +133,13 @@ def _pull_policy(value: Any) -> str | None:
             f"write one of {', '.join(_PULL_POLICIES)}",
         )
     return found or None
+
+
+def _flag(entries: Object, name: str, path: str) -> bool | None:
+    value = entries.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise InvalidObject(f"{path}{name}", f"is {name_type(value)}, not true or false", "write true or false")
+    return value
 
 
 def _count(entries: Object, name: str, path: str, *, least: int = 0) -> int | None:

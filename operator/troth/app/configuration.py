@@ -1,8 +1,8 @@
 """Keeps those settings up to date that may change while the operator runs.
 
 They have two sources: the file of ``--config``, which is the chart's ConfigMap, and the ConfigMap ``kratix`` in the
-operator's namespace, which whoever comes from Kratix has. What the second says takes precedence for container
-pipelines. Both are looked at every few seconds.
+operator's namespace, which whoever comes from Kratix has. What the second says takes precedence, and is about
+container pipelines and the reconciliation interval. Both are looked at every few seconds.
 
 A source that cannot be read or used changes nothing: what applied before applies on, and a log line and an Event on
 the ConfigMap say why. Runs that have begun are not changed by a new configuration; the next ones are.
@@ -23,6 +23,7 @@ from typing import Any, Final
 import yaml
 
 from troth.api import InvalidObject
+from troth.api.intervals import SHORTEST_INTERVAL
 from troth.api.kratix_configuration import KEY, NAME, KratixConfiguration, read_kratix_configuration
 from troth.api.objects import read_metadata
 from troth.api.resources import CONFIG_MAP
@@ -32,6 +33,7 @@ from troth.app.settings import InvalidSettings, Settings, fields, flag_of
 from troth.controllers.platform import ControllerSettings, Platform
 from troth.engine.jobs.runs import PodSettings
 from troth.engine.promises.reach import Reach, read_namespaces
+from troth.engine.rendering.durations import parse_duration
 from troth.kube import Forbidden, KubeError, NotFound, ObjectReference
 
 logger = logging.getLogger(__name__)
@@ -65,6 +67,10 @@ def controller_settings(settings: Settings, kratix: KratixConfiguration = _NOTHI
         pods=pods,
         pod_ttl_seconds=kratix.pod_ttl,
     )
+    if kratix.reconciliation_interval is not None:
+        found = replace(found, reconciliation_interval=parse_duration(kratix.reconciliation_interval))
+    if kratix.reconcile_after_failure is not None:
+        found = replace(found, reconcile_after_failure=kratix.reconcile_after_failure)
     return found if kratix.jobs_kept is None else replace(found, jobs_kept=kratix.jobs_kept)
 
 
@@ -143,7 +149,7 @@ class Configuration:
         self._seen = meta.resource_version
         reference = ObjectReference(CONFIG_MAP.api_version, CONFIG_MAP.kind, NAME, namespace, meta.uid)
         try:
-            found = await asyncio.to_thread(_read, read_text(read_map(obj.get("data")).get(KEY)))
+            found = await asyncio.to_thread(read_document, read_text(read_map(obj.get("data")).get(KEY)))
         except InvalidObject as error:
             self._complain(
                 f"the ConfigMap {NAME} cannot be used: {error}; what applied before applies on", reference
@@ -170,14 +176,33 @@ class Configuration:
         self._told[source] = message
 
 
-def _read(text: str) -> KratixConfiguration:
+def read_document(text: str) -> KratixConfiguration:
+    """Reads the document in Kratix's ConfigMap.
+
+    Raises:
+        InvalidObject: it is not YAML, or a value cannot be used.
+    """
     if len(text) > _LARGEST_DOCUMENT:
         raise InvalidObject(KEY, f"is longer than {_LARGEST_DOCUMENT} characters")
     try:
         document: Any = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:
         raise InvalidObject(KEY, f"is not YAML: {' '.join(str(error).split())[:300]}") from None
-    return read_kratix_configuration(document)
+    found = read_kratix_configuration(document)
+    _check_interval(found.reconciliation_interval)
+    return found
+
+
+def _check_interval(written: str | None) -> None:
+    if written is None:
+        return
+    remedy = "write a duration of one minute (1m) or more, such as 10h or 1h30m"
+    try:
+        seconds = parse_duration(written)
+    except ValueError as error:
+        raise InvalidObject("reconciliationInterval", str(error), remedy) from None
+    if seconds < SHORTEST_INTERVAL:
+        raise InvalidObject("reconciliationInterval", f"{written!r} is shorter than one minute", remedy)
 
 
 def _differ(found: Settings, current: Settings, name: str) -> bool:
@@ -187,6 +212,7 @@ def _differ(found: Settings, current: Settings, name: str) -> bool:
 def _summary(settings: ControllerSettings) -> str:
     pods = settings.pods
     parts: Sequence[str] = (
+        f"workflows run again after {settings.reconciliation_interval:g} s",
         f"store poll {settings.store_poll_seconds:g} s",
         f"{settings.jobs_kept} Jobs of each pipeline are kept",
         "" if settings.pod_ttl_seconds is None else f"their Pods for {settings.pod_ttl_seconds} s",

@@ -38,6 +38,8 @@ def test_all_keys_of_kratix_are_known_and_those_about_pods_apply() -> None:
         backoff_limit=2,
         pod_ttl=600,
         jobs_kept=3,
+        reconciliation_interval="4h",
+        reconcile_after_failure=False,
     )
 
 
@@ -68,6 +70,8 @@ def test_a_misspelt_key_is_named_with_what_was_probably_meant_and_the_rest_appli
             {"workflows": {"jobOptions": {"podTTLSecondsAfterFinished": -1}}},
             "workflows.jobOptions.podTTLSecondsAfterFinished",
         ),
+        ({"workflows": {"reconcileAfterFailure": "no"}}, "workflows.reconcileAfterFailure"),
+        ({"reconciliationInterval": 10}, "reconciliationInterval"),
         ({"numberOfJobsToKeep": 0}, "numberOfJobsToKeep"),
         ({"numberOfJobsToKeep": True}, "numberOfJobsToKeep"),
         ({"numberOfJobsToKeep": 2**31}, "numberOfJobsToKeep"),
