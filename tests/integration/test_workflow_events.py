@@ -281,3 +281,12 @@ async def test_a_pause_is_told_on_the_promise_and_on_its_requests(site: Site) ->
     found = await site.platform.client.merge_patch(PROMISE, site.name, paused)
     assert await hear(site, found, "PausedReconciliation") == "Warning: Paused"
     assert (await hear(site, live, "PausedReconciliation")).startswith("Warning: ")
+
+
+async def test_a_promise_tells_that_it_reconciles_all_of_its_requests(site: Site) -> None:
+    site.start()
+    await site.ask(jinja("instance"))
+    await site.ready()
+    asked = {"metadata": {"labels": {"kratix.io/reconcile-resources": "true"}}}
+    live = await site.platform.client.merge_patch(PROMISE, site.name, asked)
+    assert await hear(site, live, "ReconcilingResources") == "Normal: Reconciling all resource requests"

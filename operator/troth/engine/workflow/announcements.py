@@ -19,6 +19,7 @@ from troth.api.conditions import find_condition
 from troth.api.pipelines import Action
 from troth.api.typed import read_map, read_text
 from troth.engine.workflow.progress import StepRecord, read_progress
+from troth.engine.workflow.wishes import read_round
 
 Status = Mapping[str, Any]
 Owner = Literal["promise", "resource"]
@@ -71,6 +72,7 @@ def announce(before: Status, after: Status, owner: Owner) -> list[Announcement]:
         *_suspended(past, records, action),
         *(_configure_failed(before, after, owner) if action == "configure" else ()),
         *_delete_failed(before, after),
+        *(_reconciling(before, after) if owner == "promise" else ()),
     ]
 
 
@@ -143,6 +145,13 @@ def _delete_failed(before: Status, after: Status) -> Iterator[Announcement]:
     failed = [record.name for record in read_progress(after, "delete") if record.phase == "Failed"]
     log = _log(_failure_of(after, failed[0])) if failed else ""
     yield Announcement("Warning", _FAILED_PIPELINE, f"The Delete Pipeline has failed: {told}{log}", "delete")
+
+
+def _reconciling(before: Status, after: Status) -> Iterator[Announcement]:
+    """A Promise asks all of its requests for a run, because of its label, or because it is not paused any more."""
+    asked = read_round(after)
+    if asked and asked != read_round(before):
+        yield Announcement("Normal", "ReconcilingResources", "Reconciling all resource requests", "configure")
 
 
 def _reason(status: Status, kind: str) -> str:

@@ -120,6 +120,15 @@ def test_the_message_of_an_event_has_room_for_the_cause_and_the_end_of_a_long_lo
     assert message.endswith("the end")
 
 
+def test_a_promise_that_asks_its_requests_for_a_run_tells_it_once() -> None:
+    before, after = ({"troth": {"round": time}} for time in ("2026-11-30T10:00:00Z", "2026-11-30T10:00:01Z"))
+    event = ("Normal", "ReconcilingResources", "Reconciling all resource requests")
+    assert told(before, after, "promise") == [event]
+    assert told({}, before, "promise") == [event]
+    assert told(after, after, "promise") == []
+    assert told(before, after, "resource") == [], "a request notes there which wish it has fulfilled"
+
+
 PIPELINES = st.builds(
     pipeline,
     st.sampled_from(["Pending", "Running", "Succeeded", "Failed", "Suspended"]),
