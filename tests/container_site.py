@@ -70,7 +70,8 @@ class Site:
     """A Promise of container pipelines with a repository, in a namespace whose Jobs are played.
 
     Attributes:
-        start: starts an operator that runs containers, with more arguments if there are any.
+        start: starts an operator that runs containers, with more arguments if there are any; ``kubeconfig`` says how it
+            reaches the API server.
     """
 
     platform: Platform
@@ -117,10 +118,10 @@ class Site:
         patch = {"spec": {"workloadGroups": groups}}
         await self.platform.client.merge_patch(WORK, work["metadata"]["name"], patch, namespace=self.namespace)
 
-    async def files(self) -> dict[str, Any]:
-        """The manifests of the request, by the names of their files."""
+    async def files(self, name: str = "cache") -> dict[str, Any]:
+        """The manifests of a request, by the names of their files."""
         found = await all_files(self.repository)
-        return {Path(path).name: yaml.safe_load(text) for path, text in found.items() if "/cache/" in path}
+        return {Path(path).name: yaml.safe_load(text) for path, text in found.items() if f"/{name}/" in path}
 
 
 @pytest.fixture
@@ -135,8 +136,8 @@ async def site(
     stores = tmp_path / "stores"
     stores.mkdir()
 
-    def start(*more: str | Path) -> OperatorProcess:
-        return operator("--local-stores", stores, "--store-poll", "1", "--adapter-image", IMAGE, *more)
+    def start(*more: str | Path, **how: Any) -> OperatorProcess:
+        return operator("--local-stores", stores, "--store-poll", "1", "--adapter-image", IMAGE, *more, **how)
 
     platform, repository = Platform(client), Repository(stores / f"{unique}.git")
     await platform.make(GIT_STATE_STORE, git_store(unique, str(repository.path)))

@@ -129,7 +129,7 @@ class Rule:
     """Says when a fault happens: to the first request that matches, and to later ones with a probability.
 
     If the first request was left to chance, the fault would sometimes never happen, and the test would not show
-    anything. ``hits`` counts how often it has happened.
+    anything. ``hits`` counts how often it has happened, and ``skip`` how many requests are still passed on before.
     """
 
     fault: Fault
@@ -138,6 +138,7 @@ class Rule:
     times: int | None
     probability: float
     random: Random
+    skip: int = 0
     hits: int = 0
 
     def strikes(self, method: str, path: str, *, watch: bool) -> bool:
@@ -147,6 +148,9 @@ class Rule:
         if self.times is not None and self.hits >= self.times:
             return False
         if not self.method.fullmatch(method) or not self.path.search(path):
+            return False
+        if self.skip:
+            self.skip -= 1
             return False
         if self.hits and self.probability < 1.0 and self.random.random() >= self.probability:
             return False
@@ -217,6 +221,7 @@ class FaultProxy:
         times: int | None = None,
         probability: float = 1.0,
         random: Random | None = None,
+        skip: int = 0,
     ) -> Rule:
         """Makes a fault happen from now on. The first rule that applies decides; after a `Delay` the next ones follow.
 
@@ -227,10 +232,11 @@ class FaultProxy:
             times: how often it happens; None until the rule is removed.
             probability: the probability for a request that matches, from 0 to 1.
             random: the source of randomness, which is needed when the probability is not 1.
+            skip: how many requests that match are passed on before it happens.
         """
         if probability < 1.0 and random is None:
             raise ValueError("a probability needs a random, so that a run can be repeated")
-        rule = Rule(fault, re.compile(method), re.compile(path), times, probability, random or Random(0))
+        rule = Rule(fault, re.compile(method), re.compile(path), times, probability, random or Random(0), skip)
         self._rules.append(rule)
         return rule
 
