@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.node.sites import Site
+from tests.node.sites import WITHIN, Site
 from tests.node.tool_images import load_python_sdk, load_yq
 from tests.platforms import condition, is_ready, says
+from troth.api.resources import PROMISE
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("operator")]
 
@@ -263,6 +264,22 @@ async def test_a_container_with_kratix_s_python_sdk_runs_as_it_is(site: Site) ->
     assert status["message"] == "made with the SDK"
     assert status["early"] == "published while the container runs"
     assert is_ready(live)
+
+
+async def test_the_containers_of_a_promise_itself_run_before_it_is_available(site: Site) -> None:
+    await site.add_destination("dev", promise="lodger")
+    lodgers = await site.publish("own-workflow")
+    await site.platform.wait(
+        PROMISE,
+        "lodger",
+        lambda live: live["status"].get("message") == "installed by a container",
+        within=WITHIN,
+    )
+    (text,) = (await site.files("dev/dependencies/lodger/operator")).values()
+    assert yaml.safe_load(text) == {"kind": "Operator", "scoped": "promise true"}
+    await site.ask(lodgers, "room")
+    await site.ready(lodgers, "room")
+    assert set(_by_name(await site.files("dev/resources"))) == {"instance.yaml"}
 
 
 async def _rights_of_everybody(site: Site) -> set[tuple[str, str]]:
