@@ -22,6 +22,7 @@ _UNWELCOME = {
     "link": ("/kratix/output/link.yaml", "is a symbolic link"),
     "device": ("/kratix/output/device.yaml", "is a device"),
     "pipe": ("/kratix/output/pipe.yaml", "is a named pipe"),
+    "private": ("/kratix/output/private.yaml", "cannot be read", "let every user read it"),
     "big": ("/kratix/output/big.yaml", "has 209715200 bytes"),
     "many": ("/kratix/output", "holds more than", "files and directories"),
     "owned": ("/kratix/metadata/status.yaml", "kratix"),

@@ -114,7 +114,7 @@ def read_file(path: Path, seen_as: str, largest: int) -> bytes:
         raise
     except OSError as error:
         _require_file(path.lstat(), seen_as)
-        raise Unusable(seen_as, f"cannot be read: {error.strerror}") from None
+        raise Unusable(seen_as, _cannot_be_read(error)) from None
     with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
         _require_file(os.fstat(descriptor), seen_as)
         content = file.read(largest + 1)
@@ -128,7 +128,7 @@ def _scan(folder: Path, seen_as: str) -> Iterator[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             yield from entries
     except OSError as error:
-        raise Unusable(seen_as, f"cannot be read: {error.strerror}") from None
+        raise Unusable(seen_as, _cannot_be_read(error)) from None
 
 
 def _name_problem(path: str) -> str:
@@ -144,6 +144,13 @@ def _require_file(state: os.stat_result, where: str) -> None:
         return
     kind = next((words for is_kind, words in _KINDS if is_kind(state.st_mode)), "not a file")
     raise Unusable(where, f"is {kind}; {_ONLY}")
+
+
+def _cannot_be_read(error: OSError) -> str:
+    words = f"cannot be read: {error.strerror}"
+    if isinstance(error, PermissionError):
+        words += "; let every user read it (chmod -R a+rX), since it is read as another user than the container's"
+    return words
 
 
 def _too_large(size: int, largest: int) -> str:
