@@ -96,9 +96,9 @@ class Site:
         """Waits until the request passes a test."""
         return await self.platform.wait(api_of(self.name), "cache", test, namespace=self.namespace, within=within)
 
-    async def ready(self, name: str = "cache") -> Object:
+    async def ready(self, name: str = "cache", *, within: float = 60) -> Object:
         """Waits until a request is Ready."""
-        return await self.platform.ready(self.name, name, self.namespace, within=60)
+        return await self.platform.ready(self.name, name, self.namespace, within=within)
 
     async def change(self, patch: Object) -> None:
         """Changes the request."""

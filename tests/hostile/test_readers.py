@@ -54,7 +54,9 @@ from troth.engine.status.patch import status_patch
 from troth.engine.status.placement import placement_status, read_placement, work_status
 from troth.engine.status.placement import read_work as work_facts
 from troth.engine.status.promise import promise_status
-from troth.engine.status.request import next_retry, refusal_status, request_status
+from troth.engine.status.request import refusal_status, request_status
+from troth.engine.workflow.progress import read_progress
+from troth.engine.workflow.retries import judge_retry
 from troth.engine.yaml.manifests import InvalidManifest, dump_documents, load_documents
 from troth.kube import CredentialsError, KubeError, from_kubeconfig_dict
 from troth.kube.reading import read_object, read_page
@@ -309,7 +311,8 @@ def see_request(obj: Any) -> None:
         settle(view.status, request_status(view.status, facts, now=NOW))
     settle(view.status, refusal_status(view.status, generation=1, reason="x", message="y", now=NOW))
     settle(view.status, deletion_status(view.status, waiting_for="z", now=NOW, failure="w"))
-    next_retry(view.status, pipeline="instance", retry_after=3, generation=1, now=NOW)
+    for record in read_progress(view.status):
+        judge_retry("instance", 3, record=record, now=NOW)
 
 
 def settle(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:

@@ -47,6 +47,7 @@ Action = Literal["configure", "delete"]
 
 _SPEC_FIELDS: Final = ("values", "files", "partials", "destinations", "moved", "status", "control")
 _OWNED_STATUS: Final = ("kratix", "troth")
+_CONTROL_TYPES: Final[Mapping[str, tuple[type, ...]]] = {"suspend": (bool,), "maxAttempts": (int,)}
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _LONGEST_NAME: Final = 63
 _EXPRESSION: Final = re.compile(r"\{\{|\{%")
@@ -346,10 +347,10 @@ def _read_status(status: Any, field: str) -> Mapping[str, Any]:
 
 def _read_control(control: Any, field: str) -> Mapping[str, Any]:
     control = require_map(control, field)
-    refuse_unknown_fields(control, ("suspend", "message", "retryAfter"), field)
+    refuse_unknown_fields(control, ("suspend", "message", "retryAfter", "maxAttempts"), field)
     for name, value in control.items():
-        allowed = (str, bool, type(None)) if name == "suspend" else (str, type(None))
-        if not isinstance(value, allowed):
+        allowed = (str, *_CONTROL_TYPES.get(name, ()), type(None))
+        if not isinstance(value, allowed) or (name == "maxAttempts" and isinstance(value, bool)):
             raise InvalidObject(f"{field}.{name}", f"is {name_type(value)}", "write text or an expression")
     return dict(control)
 

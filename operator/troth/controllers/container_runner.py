@@ -14,7 +14,8 @@ followed by a second Job); *the Job as the record* (whoever deletes old Jobs wou
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from troth.api import labels as names
@@ -24,7 +25,7 @@ from troth.api.objects import Selector
 from troth.api.resources import JOB, SERVICE_ACCOUNT
 from troth.api.statuses import read_own
 from troth.api.step_reports import read_step_report, reported_status
-from troth.api.typed import read_map, read_text, read_whole
+from troth.api.typed import read_map
 from troth.controllers.job_views import Job, jobs_of, pods_of
 from troth.controllers.job_warnings import JobWarnings
 from troth.controllers.object_writes import delete_job
@@ -33,7 +34,7 @@ from troth.controllers.pipeline_leftovers import remove_surplus
 from troth.controllers.platform import Platform
 from troth.controllers.steps import Subject, Visit, Workflow
 from troth.controllers.workflow_works import WorkOwner, Works
-from troth.engine.failure import Failure, Reason
+from troth.engine.failure import Failure
 from troth.engine.jobs.access import Placed, make_asked_access, may_write_account
 from troth.engine.jobs.objects import make_objects
 from troth.engine.jobs.observation import ContainerEnd
@@ -48,11 +49,6 @@ from troth.kube import REFUSALS, NotFound
 
 _REFUSED_AGAIN: Final = 60.0
 _MOST_SEEN: Final = 5_000
-_REASONS: Final[Mapping[str, Reason]] = {
-    "ContainerFailed": "ContainerFailed",
-    "JobRefused": "JobRefused",
-    "InvalidStatus": "InvalidStatus",
-}
 
 
 class ContainerRunner:
@@ -196,7 +192,8 @@ class ContainerRunner:
         report = read_step_report(status, workflow.action, pipeline)
         said = reported_status(status, report)
         if report.suspend or report.retry_after:
-            return Suspended(pipeline, report.message, _seconds(report.retry_after), said)
+            most = _fewest(report.max_attempts, run.pipeline.options.max_attempts)
+            return Suspended(pipeline, report.message, _seconds(report.retry_after), said, most)
         if run.action == "configure":
             problem = await self._works.take_over(_owner(workflow, subject), run.type, pipeline)
             if problem:
@@ -218,7 +215,8 @@ class ContainerRunner:
             left = parse_time(record.retry_at).timestamp() - self._platform.clock()
         if names.WORKFLOW_SUSPENDED not in subject.labels or (left is not None and left <= 0):
             return self._begin(step, workflow, subject, record)
-        return Suspended(step.name, record.message, left, reported_status(workflow.status, report))
+        most = _fewest(report.max_attempts, step.options.max_attempts)
+        return Suspended(step.name, record.message, left, reported_status(workflow.status, report), most)
 
     async def _prune(self, workflow: Workflow, subject: Subject) -> None:
         """Deletes the Jobs that are too many, so that the newest of each pipeline are left for people to look at."""
@@ -276,17 +274,15 @@ def _owner(workflow: Workflow, subject: Subject) -> WorkOwner:
 
 def _recorded_failure(workflow: Workflow, record: StepRecord) -> Failure:
     """The failure that the status has recorded for a step."""
-    said = read_map(read_own(workflow.status).fields.get("failure"))
-    if said.get("pipeline") != record.name:
+    said = Failure.from_status(read_map(read_own(workflow.status).fields.get("failure")))
+    if said is None or said.pipeline != record.name:
         return Failure("JobFailed", record.message.removeprefix(f"{record.name}: ")).within(record.name)
-    container = read_text(said.get("container"))
-    return Failure(
-        _REASONS.get(read_text(said.get("reason")), "JobFailed"),
-        read_text(said.get("message")),
-        container=container,
-        exit_code=read_whole(said.get("exitCode")) if container else None,
-        log=read_text(said.get("log")),
-    ).within(record.name)
+    return replace(said, attempts=record.attempts) if said.reason == "AttemptsExhausted" else said
+
+
+def _fewest(asked: int, declared: int | None) -> int:
+    """The limit of attempts that the pipeline asks for and the one that its Promise declares, whichever is lower."""
+    return min((most for most in (asked, declared) if most), default=0)
 
 
 def _seconds(duration: str) -> float | None:

@@ -228,7 +228,7 @@ class PromiseReconciler:
         if await self._write_status(key, promise, facts):
             self._announce_findings(promise)
         await self._wishes.finish(key, promise, run)
-        if (follows := after_run(run)) is not None:
+        if (follows := after_run(run, now=self._platform.clock())) is not None:
             return follows
         if self._obstacles(promise, run):
             return After(_OUTSIDE_AGAIN, "finalizers of others keep an object with the name of its Work")
@@ -338,7 +338,6 @@ class PromiseReconciler:
                     run,
                     promise.status,
                     generation=promise.metadata.generation,
-                    now=self._platform.now(),
                     progress=run.progress,
                 )
                 if run

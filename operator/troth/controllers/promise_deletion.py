@@ -263,7 +263,7 @@ class PromiseDeletion:
         workflow = WorkflowFacts()
         if run is not None:
             workflow = workflow_facts(
-                run, promise.status, generation=generation, now=now, progress=run.progress, action="delete"
+                run, promise.status, generation=generation, progress=run.progress, action="delete"
             )
         told = deletion_status(
             promise.status,

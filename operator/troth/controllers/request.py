@@ -155,7 +155,7 @@ class RequestReconciler:
                 await self._settle_labels(live, run)
             except Conflict:
                 return Retry("the request changed while it was being reconciled")
-        if (follows := after_run(run)) is not None:
+        if (follows := after_run(run, now=self._platform.clock())) is not None:
             return follows
         if self._reports.obstacles(owner, run):
             return After(_KEPT_AGAIN, "finalizers of others keep an object with the name of its Work")

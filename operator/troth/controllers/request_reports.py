@@ -127,9 +127,7 @@ class RequestReports:
         Returns False when nothing was reported, because the state of its components is not known yet.
         """
         now = self._platform.now()
-        workflow = workflow_facts(
-            run, live.status, generation=live.metadata.generation, now=now, progress=run.progress
-        )
+        workflow = workflow_facts(run, live.status, generation=live.metadata.generation, progress=run.progress)
         workflow = replace(
             workflow, rerun=workflow.rerun or asked.from_start, notes=run_notes(live.metadata.labels, run, asked)
         )
@@ -183,7 +181,6 @@ class RequestReports:
                 run,
                 live.status,
                 generation=live.metadata.generation,
-                now=now,
                 progress=run.progress,
                 action="delete",
             )

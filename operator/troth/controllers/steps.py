@@ -27,10 +27,12 @@ from troth.engine.workflow.progress import (
     Progress,
     Step,
     StepAction,
+    StepRecord,
     held_records,
     plan_steps,
     read_halted,
     read_progress,
+    started_records,
 )
 
 _HALTED: Final = f"Suspended before this pipeline by the label {names.WORKFLOW_SUSPENDED}; take it off to go on"
@@ -196,8 +198,9 @@ async def run_steps(workflow: Workflow, runners: Runners, *, now: str) -> tuple[
         halted=read_halted(workflow.status),
     )
     actions = dict(zip(workflow.names, plan, strict=True))
+    started = started_records(steps, recorded, from_start=workflow.from_start, retries=workflow.retries)
     outcomes: list[StepOutcome] = []
-    output = _judge(workflow, outcomes)
+    output = _judge(workflow, outcomes, started, now)
     for kind, group in groupby(workflow.pipelines, key=type):
         rest = list(group)
         while rest and not output.stopped:
@@ -207,7 +210,7 @@ async def run_steps(workflow: Workflow, runners: Runners, *, now: str) -> tuple[
                 visit = Visit(workflow, actions, status_left(workflow.status, output.author, now=now))
                 found = await runners[kind].run(next_ones, visit)
             outcomes += found
-            output = _judge(workflow, outcomes)
+            output = _judge(workflow, outcomes, started, now)
             rest = rest[len(found) :]
     runs = {record.name: record.run for record in recorded if record.run}
     if output.running is not None and output.running.begins:
@@ -215,13 +218,18 @@ async def run_steps(workflow: Workflow, runners: Runners, *, now: str) -> tuple[
     held = held_records(steps, recorded, from_start=workflow.from_start)
     last = output.outputs[-1] if output.outputs else None
     halted = last.pipeline if last and last.suspended and actions[last.pipeline] == "halt" else ""
-    return output, Progress(workflow.hash, output.running, held, runs, halted)
+    attempts = {name: record.attempts for name, record in started.items() if record.attempts}
+    return output, Progress(workflow.hash, output.running, held, runs, halted, attempts)
 
 
-def _judge(workflow: Workflow, outcomes: Sequence[StepOutcome]) -> WorkflowOutput:
+def _judge(
+    workflow: Workflow, outcomes: Sequence[StepOutcome], started: Mapping[str, StepRecord], now: str
+) -> WorkflowOutput:
     return judge_outcomes(
         outcomes,
         selectors=workflow.selectors,
         source=workflow.source,
         declared_status=workflow.declared_status,
+        now=now,
+        started=started,
     )

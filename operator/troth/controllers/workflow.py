@@ -29,9 +29,11 @@ from troth.engine.placement.work import GroupContent, Packed, pack_content
 from troth.engine.rendering.components import Component, Parent, find_components, may_hold_components
 from troth.engine.rendering.render import Control, RenderContext
 from troth.engine.status.author import AuthorStatus
+from troth.engine.status.request import parse_time
 from troth.engine.workflow.outcomes import Running
 from troth.engine.workflow.outputs import WorkflowOutput, is_suspended
 from troth.engine.workflow.progress import Progress, spec_hash
+from troth.engine.workflow.retries import NextRun
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ class Produced:
     """What one pipeline produced. Its groups hold blob ids; the contents are in `Contents` for a while.
 
     ``kept`` says that the pipeline did not run and that what it produced before stays, and ``rendered`` that it is one
-    of templates.
+    of templates. ``next_run`` says when it runs again, if it asked for that.
     """
 
     pipeline: str
@@ -50,6 +52,7 @@ class Produced:
     moved: tuple[Move, ...] = ()
     kept: bool = False
     rendered: bool = False
+    next_run: NextRun | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class Run:
 
 _HELD_OVER = 0.5
 _SUSPENDED_RETRY = 60.0
+_SHORTEST_RETRY = 0.5  # what asks to be run again at once is written once for each attempt
 _NOTHING = Run((), (), None, AuthorStatus())
 
 
@@ -142,6 +146,7 @@ class Workflows:
                     output.moved,
                     output.kept,
                     output.pipeline in templates,
+                    output.next_run,
                 )
                 for output in found.outputs
             ),
@@ -151,7 +156,7 @@ class Workflows:
             progress=progress,
         )
         repeatable = all(self._runners[type(pipeline)].repeatable for pipeline in workflow.pipelines)
-        if repeatable and not progress.halted and (run.failure is None or not run.failure.passes):
+        if repeatable and not progress.halted and not _depends_on_time(run):
             self._remembered[workflow.key] = (inputs, run)
         return run
 
@@ -165,7 +170,8 @@ class Workflows:
             return Ending(_NOTHING, None)
         found, progress = await run_steps(workflow, self._runners, now=self._platform.now())
         outputs = tuple(
-            Produced(output.pipeline, (), output.control, kept=output.kept) for output in found.outputs
+            Produced(output.pipeline, (), output.control, kept=output.kept, next_run=output.next_run)
+            for output in found.outputs
         )
         run = Run(workflow.names, outputs, found.failure, found.author, progress=progress)
         if run.failure is not None:
@@ -178,10 +184,17 @@ class Workflows:
         if progress.running is not None:
             return Ending(run, _wait_for(progress.running))
         if outputs and is_suspended(outputs[-1].control):
-            control = outputs[-1].control
-            seconds = control.retry_after if control and control.retry_after is not None else _SUSPENDED_RETRY
+            planned = outputs[-1].next_run
+            seconds = _SUSPENDED_RETRY if planned is None else _seconds_until(planned, self._platform.clock())
             return Ending(run, After(seconds, "its delete pipeline is suspended"))
         return Ending(run, None)
+
+
+def _depends_on_time(run: Run) -> bool:
+    """Whether the same pipelines may give something else later, so that their outcome must not be remembered."""
+    if run.failure is not None:
+        return run.failure.passes or run.failure.attempts > 0
+    return any(output.next_run is not None for output in run.outputs)
 
 
 def remember_contents(platform: Platform, groups: Sequence[GroupContent]) -> tuple[WorkloadGroup, ...]:
@@ -214,17 +227,22 @@ def after_failure(failure: Failure) -> Result:
     return Terminal(failure.reason, sentence)
 
 
-def after_run(run: Run) -> Result | None:
-    """The result for a workflow that has not ended, or that is to run again later; None for any other."""
+def after_run(run: Run, *, now: float) -> Result | None:
+    """The result for a workflow that has not ended, or that is to run again later; None for any other.
+
+    ``now``: seconds since the epoch.
+    """
     if run.failure is not None:
         return after_failure(run.failure)
     if run.progress.running is not None:
         return _wait_for(run.progress.running)
-    controls = (output.control for output in run.outputs)
-    seconds = next(
-        (control.retry_after for control in controls if control and control.retry_after is not None), None
-    )
-    return None if seconds is None else After(seconds, "its pipeline asked for it")
+    planned = next((output.next_run for output in run.outputs if output.next_run is not None), None)
+    return None if planned is None else After(_seconds_until(planned, now), "its pipeline asked for it")
+
+
+def _seconds_until(planned: NextRun, now: float) -> float:
+    """How long to wait for a retry: as its record says, so that a restart of the operator does not put it off."""
+    return max(_SHORTEST_RETRY, parse_time(planned.at).timestamp() - now)
 
 
 def _wait_for(step: Running) -> Result:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
+
+from troth.api.typed import read_text
 
 Reason = Literal[
     "TemplateSyntax",
@@ -28,6 +30,7 @@ Reason = Literal[
     "ContainerFailed",
     "JobFailed",
     "JobRefused",
+    "AttemptsExhausted",
 ]
 
 _UNBOUNDED: Final = ("TemplateTimeout", "TemplateTooLarge", "RenderCrashed")
@@ -54,6 +57,7 @@ class Failure:
         container: the container that failed, or "".
         exit_code: the exit code of its process; None if no container failed.
         log: the last lines of its log, or "".
+        attempts: after how many attempts it was given up; 0 for any other failure. Not shown beside the message.
         endless: whether the stack was exhausted, because includes or macros form a circle. Not shown to people.
         again: the seconds after which Troth tries again by itself; 0 when that is not decided. Not shown to people.
     """
@@ -71,6 +75,7 @@ class Failure:
     container: str = ""
     exit_code: int | None = None
     log: str = ""
+    attempts: int = 0
     endless: bool = False
     again: float = field(default=0.0, compare=False)
 
@@ -113,6 +118,29 @@ class Failure:
         }
         return {name: value for name, value in fields.items() if value not in (None, "")}
 
+    @staticmethod
+    def from_status(fields: Mapping[str, Any]) -> Failure | None:
+        """Returns the failure that `as_status` wrote; None if there is none. Never raises."""
+        reasons: tuple[Reason, ...] = get_args(Reason)
+        reason = next((known for known in reasons if known == fields.get("reason")), None)
+        if reason is None:
+            return None
+        return Failure(
+            reason,
+            read_text(fields.get("message")),
+            pipeline=read_text(fields.get("pipeline")),
+            file=read_text(fields.get("file")),
+            line=_read_number(fields.get("line")),
+            column=_read_number(fields.get("column")),
+            expression=read_text(fields.get("expression")),
+            input=read_text(fields.get("input")),
+            value=read_text(fields.get("value")),
+            hint=read_text(fields.get("hint")),
+            container=read_text(fields.get("container")),
+            exit_code=_read_number(fields.get("exitCode")),
+            log=read_text(fields.get("log")),
+        )
+
     @property
     def passes(self) -> bool:
         """Whether the same rendering may succeed at another time."""
@@ -134,6 +162,10 @@ class Failure:
     def from_wire(fields: Mapping[str, Any]) -> Failure:
         """Returns the failure from the fields that a worker sent."""
         return Failure(**fields)
+
+
+def _read_number(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def passes(reason: str) -> bool:

@@ -24,6 +24,7 @@ from troth.api import labels as names
 from troth.api.conditions import READY
 from troth.api.objects import PromiseSpec
 from troth.api.pipelines import Action, JinjaPipeline, Pipeline
+from troth.engine.admission.serving import NOW
 from troth.engine.promises import offers
 from troth.engine.promises.definitions import declared_status
 from troth.engine.rendering.context import RenderContext, render_context
@@ -163,7 +164,7 @@ class Renders:
     def judge(self, outcomes: Sequence[Outcome]) -> WorkflowOutput:
         """Sums up the outcomes of its pipelines."""
         return judge_outcomes(
-            outcomes, selectors=self.selectors, source=SOURCE, declared_status=self.declared_status
+            outcomes, selectors=self.selectors, source=SOURCE, declared_status=self.declared_status, now=NOW
         )
 
 

@@ -154,6 +154,7 @@ def test_an_empty_spec_is_fine() -> None:
         (obj(status="x"), "spec.status", "a map"),
         (obj(control={"retry": "1m"}), "spec.control.retry", "did you mean retryAfter?"),
         (obj(control={"retryAfter": 10}), "spec.control.retryAfter", "a number"),
+        (obj(control={"maxAttempts": True}), "spec.control.maxAttempts", "true or false"),
         ("x", "", "a map"),
     ],
 )

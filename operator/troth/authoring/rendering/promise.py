@@ -66,7 +66,10 @@ def render_promise(
     selectors = promise.spec.destination_selectors
     pipelines = offer.promise_configure
     output = judge_outcomes(
-        render(pipelines, render_context(promise, None)) if pipelines else (), selectors=selectors, source=_SOURCE
+        render(pipelines, render_context(promise, None)) if pipelines else (),
+        selectors=selectors,
+        source=_SOURCE,
+        now=NOW,
     )
     pieces = [_Piece(names.WORK_TYPE_STATIC_DEPENDENCY, "", _dependencies(promise))]
     pieces += [
@@ -146,6 +149,6 @@ def _facts(promise: Promise, offer: Offer, output: WorkflowOutput, works: Sequen
             RequirementFacts(requirement.name, requirement.version, INSTALLED)
             for requirement in promise.spec.required_promises
         ),
-        workflow=workflow_facts(run, {}, generation=1, now=NOW),
+        workflow=workflow_facts(run, {}, generation=1),
         works=tuple(works),
     )

@@ -261,7 +261,7 @@ class Requests:
         facts = RequestFacts(
             generation=1,
             promise_version=found.bound.version,
-            workflow=workflow_facts(run, {}, generation=1, now=NOW),
+            workflow=workflow_facts(run, {}, generation=1),
             works=tuple(works),
             components=self._components(output, request),
         )

@@ -85,11 +85,19 @@ class PackedFile:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """What a pipeline asks of its workflow. ``retry_after`` is in seconds and overrides ``suspend``."""
+    """What a pipeline asks of its workflow.
+
+    Attributes:
+        suspend: the workflow stops here.
+        message: why.
+        retry_after: after how many seconds the pipeline is to run again; overrides ``suspend``.
+        max_attempts: after how many attempts it is not to run again; 0 for no limit.
+    """
 
     suspend: bool
     message: str
     retry_after: float | None
+    max_attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -459,7 +467,16 @@ class Rendering:
                 raise Problem("TemplateError", str(error), "write it as 30s, 10m or 1h30m") from None
         if not suspend and retry_after is None:
             return None
-        return Control(suspend=suspend, message=message, retry_after=retry_after)
+        return Control(suspend, message, retry_after, self._render_max_attempts(control.get("maxAttempts")))
+
+    def _render_max_attempts(self, source: Any) -> int:
+        most = self._leaf(source, "control.maxAttempts") if isinstance(source, str) else source
+        if most in (None, ""):
+            return 0
+        if not isinstance(most, int) or isinstance(most, bool) or most < 1:
+            self.attempt.begin("control.maxAttempts", source, self._scope)
+            raise Problem("TemplateError", f"{most!r} is not a count", "write a whole number from 1 on")
+        return most
 
 
 def order_values(values: Mapping[str, Any], environment: Environment) -> list[str]:

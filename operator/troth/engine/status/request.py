@@ -11,7 +11,7 @@ when a pipeline failed, because that generation was observed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from troth.api import Condition, find_condition, reasons
@@ -28,7 +28,7 @@ from troth.engine.status.placement import (
 )
 from troth.engine.status.stalled import merge_with_stalled, message_of
 from troth.engine.status.unattended import paused_status, unavailable_status
-from troth.engine.status.workflows import in_layouts, kratix_block, recorded_pipelines, recorded_success
+from troth.engine.status.workflows import in_layouts, kratix_block, recorded_success
 
 _OWNED_TROTH: Final = frozenset(
     {"phase", "placements", "components", "failure", "statusKeys", "conditionTypes", "runs"}
@@ -145,31 +145,6 @@ def refusal_status(
         "observedGeneration": generation,
         "conditions": merge_with_stalled(old.get("conditions"), conditions, stalled=stalled, now=now),
     }
-
-
-def next_retry(
-    old: Mapping[str, Any], *, pipeline: str, retry_after: float, generation: int, now: str
-) -> tuple[str, int]:
-    """Returns when a pipeline that asked for ``retryAfter`` runs again, and the number of this attempt.
-
-    A retry that is still in the future stays as it is, so that a second reconciliation does not delay it.
-
-    Args:
-        old: the status as the API server has it.
-        pipeline: the pipeline's name.
-        retry_after: seconds.
-        generation: the generation that was rendered; the count starts again when it has changed.
-        now: RFC 3339.
-    """
-    workflows = (old.get("kratix") or {}).get("workflows") or {}
-    entry = next((entry for entry in recorded_pipelines(old) if entry.get("name") == pipeline), {})
-    attempts, at = int(entry.get("attempts") or 0), entry.get("nextRetryAt") or ""
-    suspended_at = (workflows.get("configure") or workflows).get("suspendedGeneration")
-    same_run = entry.get("phase") == "Suspended" and suspended_at == generation
-    if same_run and at and parse_time(at) > parse_time(now):
-        return at, attempts
-    due = parse_time(now) + timedelta(seconds=retry_after)
-    return format_time(due), attempts + 1 if same_run else 1
 
 
 def parse_time(text: str) -> datetime:

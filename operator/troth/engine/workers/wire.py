@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from typing import Any, Final
 
 import orjson
@@ -96,7 +96,7 @@ def outcome_message(outcome: Answer | None) -> Any:
         ],
         "destinations": [(rule.directory, rule.match_labels) for rule in outcome.destinations],
         "status": outcome.status,
-        "control": None if control is None else (control.suspend, control.message, control.retry_after),
+        "control": None if control is None else astuple(control),
         "moved": [(move.kind, move.old, move.new) for move in outcome.moved],
     }
 

@@ -43,12 +43,14 @@ class Suspended:
         message: why it is suspended, as the pipeline says it.
         retry_after: after how many seconds it wants to run again; None when somebody has to ask for that.
         status: the fields that it adds to the object's status.
+        max_attempts: after how many attempts it is not to run again; 0 for no limit.
     """
 
     pipeline: str
     message: str = ""
     retry_after: float | None = None
     status: Mapping[str, Any] = field(default_factory=dict)
+    max_attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

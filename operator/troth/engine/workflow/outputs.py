@@ -12,23 +12,26 @@ from typing import Any, Final, Protocol
 
 from troth.api import InvalidObject, merge_conditions
 from troth.api.pipelines import Action, Move
-from troth.api.typed import read_map
 from troth.engine.failure import Failure, Reason
 from troth.engine.placement.work import GroupContent, build_groups
 from troth.engine.rendering.render import Control, PackedFile, Rendered
 from troth.engine.status.author import AuthorStatus, author_status, conditions_said
 from troth.engine.status.facts import PipelineFacts, WorkflowFacts
-from troth.engine.status.request import next_retry
 from troth.engine.status.schema import misfit
 from troth.engine.workflow.outcomes import Kept, Running, StepOutcome, Suspended
-from troth.engine.workflow.progress import Progress, read_progress
+from troth.engine.workflow.progress import Progress, StepRecord, read_progress
+from troth.engine.workflow.retries import NextRun, judge_retry
 
 _NO_PROGRESS: Final = Progress()
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What one pipeline produced. ``kept``: whether it did not run, so that its former results stay."""
+    """What one pipeline produced.
+
+    ``kept``: whether it did not run, so that its former results stay. ``next_run``: when it runs again if it asked for
+    that.
+    """
 
     pipeline: str
     groups: tuple[GroupContent, ...]
@@ -36,6 +39,7 @@ class Output:
     control: Control | None
     moved: tuple[Move, ...] = ()
     kept: bool = False
+    next_run: NextRun | None = None
 
     @property
     def suspended(self) -> bool:
@@ -70,6 +74,10 @@ class Produced(Protocol):
     def control(self) -> Control | None:
         """What the pipeline asks of its workflow."""
 
+    @property
+    def next_run(self) -> NextRun | None:
+        """When the pipeline runs again, if it asked for that."""
+
 
 class Ran(Protocol):
     """A run of a workflow: all of its pipelines, and what they produced up to the first failure."""
@@ -97,6 +105,8 @@ def judge_outcomes(
     selectors: Mapping[str, str],
     source: str,
     declared_status: Mapping[str, Any] | None = None,
+    now: str,
+    started: Mapping[str, StepRecord] | None = None,
 ) -> WorkflowOutput:
     """Sums up the outcomes of one workflow's steps.
 
@@ -106,6 +116,8 @@ def judge_outcomes(
         source: the source of a pipeline's own rules: ``resource-workflow`` or ``promise-workflow``.
         declared_status: the schema that the API declares for the status; the API server would refuse values of another
             type.
+        now: RFC 3339, for the time at which a step runs again that asked for it.
+        started: the records of the steps whose attempts count (`started_records`); none by default.
     """
     outputs: list[Output] = []
     failure: Failure | None = None
@@ -118,6 +130,8 @@ def judge_outcomes(
                 running = outcome
             case Kept() | Suspended() | Rendered():
                 judged = _judge(outcome, selectors, source, declared_status)
+                if isinstance(judged, Output):
+                    judged = _judge_retry(judged, (started or {}).get(judged.pipeline), now)
                 if isinstance(judged, Failure):
                     failure = judged
                 else:
@@ -169,9 +183,24 @@ def _judge(
     if isinstance(outcome, Kept):
         return Output(outcome.pipeline, (), outcome.status, None, kept=True)
     if isinstance(outcome, Suspended):
-        control = Control(True, outcome.message, outcome.retry_after)
+        control = Control(True, outcome.message, outcome.retry_after, outcome.max_attempts)
         return Output(outcome.pipeline, (), outcome.status, control)
     return Output(outcome.pipeline, groups, outcome.status, outcome.control, outcome.moved)
+
+
+def _judge_retry(output: Output, record: StepRecord | None, now: str) -> Output | Failure:
+    control = output.control
+    if control is None or control.retry_after is None:
+        return output
+    found = judge_retry(
+        output.pipeline,
+        control.retry_after,
+        message=control.message,
+        max_attempts=control.max_attempts,
+        record=record,
+        now=now,
+    )
+    return found if isinstance(found, Failure) else replace(output, next_run=found)
 
 
 def _check_types(declared: Mapping[str, Any] | None, fields: Mapping[str, Any]) -> None:
@@ -191,7 +220,6 @@ def workflow_facts(
     status: Mapping[str, Any],
     *,
     generation: int,
-    now: str,
     progress: Progress = _NO_PROGRESS,
     action: Action = "configure",
 ) -> WorkflowFacts:
@@ -201,54 +229,45 @@ def workflow_facts(
         run: the run of the workflow.
         status: the object's status, as the API server has it.
         generation: the object's generation.
-        now: RFC 3339.
         progress: what else is known about its steps.
         action: which workflow it is.
     """
-    if action == "delete":
-        status = _record_of_deletion(status)
     done = {output.pipeline: output for output in run.outputs}
     facts: list[PipelineFacts] = []
     for name in run.pipelines:
         output, running, held = done.get(name), progress.running, progress.held.get(name)
+        attempts = progress.attempts.get(name, 0)
         if run.failure is not None and run.failure.pipeline == name:
-            fact = PipelineFacts(name, "Failed", message=run.failure.sentence())
+            attempts = run.failure.attempts or attempts
+            fact = PipelineFacts(name, "Failed", message=run.failure.sentence(), attempts=attempts)
         elif running is not None and running.pipeline == name:
-            fact = PipelineFacts(name, "Running", message=running.message)
+            fact = PipelineFacts(name, "Running", message=running.message, attempts=attempts)
         elif output is not None and output.control is not None and is_suspended(output.control):
-            retry_at, attempts = "", 0
-            if output.control.retry_after is not None:
-                retry_at, attempts = next_retry(
-                    status, pipeline=name, retry_after=output.control.retry_after, generation=generation, now=now
-                )
+            planned = output.next_run or NextRun("", attempts)
             fact = PipelineFacts(
-                name, "Suspended", message=output.control.message, retry_at=retry_at, attempts=attempts
+                name, "Suspended", message=output.control.message, retry_at=planned.at, attempts=planned.attempts
             )
         elif output is not None:
             fact = PipelineFacts(name, "Succeeded")
         elif held is not None:
-            fact = PipelineFacts(name, held.phase, message=held.message)
+            fact = PipelineFacts(
+                name, held.phase, message=held.message, retry_at=held.retry_at, attempts=held.attempts
+            )
         else:
             # It has not run, so it has no hash.
             facts.append(PipelineFacts(name, "Pending", run=progress.runs.get(name, 0)))
             continue
         facts.append(replace(fact, hash=progress.hash, run=progress.runs.get(name, 0)))
     failure = run.failure or (progress.running.failure if progress.running else None)
-    recorded = {record.hash for record in read_progress(status)} - {"", progress.hash}
+    recorded = {record.hash for record in read_progress(status, action)} - {"", progress.hash}
+    edited = action == "configure" and status.get("observedGeneration") not in (None, generation)
     return WorkflowFacts(
         pipelines=tuple(facts),
         author=run.author,
         failure=failure.as_status() if failure else {},
         failure_message=run.failure.sentence() if run.failure else "",
-        rerun=status.get("observedGeneration") not in (None, generation) or bool(progress.hash and recorded),
+        rerun=edited or bool(progress.hash and recorded),
     )
-
-
-def _record_of_deletion(status: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the record of the delete workflow where that of a configure workflow is."""
-    return {
-        "kratix": {"workflows": read_map(read_map(read_map(status.get("kratix")).get("workflows")).get("delete"))}
-    }
 
 
 def _as_failure(reason: Reason, pipeline: str, error: InvalidObject) -> Failure:

@@ -68,6 +68,7 @@ class StepRecord:
         retry_at: when it runs again by itself, in RFC 3339; or empty.
         run: the number of its last run, which counts up for ever; 0 for a step that has not had any.
         since: when it reached that phase, in RFC 3339; or empty.
+        attempts: how many of its runs have asked for another one (`troth.engine.workflow.retries`).
     """
 
     name: str
@@ -77,6 +78,7 @@ class StepRecord:
     retry_at: str = ""
     run: int = 0
     since: str = field(default="", compare=False)
+    attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class Progress:
         held: the records, by name, of steps that were not reached this time and whose records stay.
         runs: the numbers of the last runs of its steps, by name, for steps that have had any.
         halted: the step before which the label has suspended the workflow; empty when none is.
+        attempts: how many runs of its steps have asked for another one, by name, for steps of which any has.
     """
 
     hash: str = ""
@@ -96,6 +99,7 @@ class Progress:
     held: Mapping[str, StepRecord] = field(default_factory=dict)
     runs: Mapping[str, int] = field(default_factory=dict)
     halted: str = ""
+    attempts: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_progress(status: Mapping[str, Any], action: str = "configure") -> tuple[StepRecord, ...]:
@@ -118,6 +122,7 @@ def read_progress(status: Mapping[str, Any], action: str = "configure") -> tuple
             retry_at=read_text(entry.get("nextRetryAt")),
             run=read_whole(runs.get(read_text(entry.get("name")))),
             since=read_text(entry.get("lastTransitionTime")),
+            attempts=max(0, read_whole(entry.get("attempts"))),
         )
         for entry in recorded_pipelines(status, action)
     )
@@ -177,12 +182,26 @@ def held_records(
 
     A step of templates before a step of containers may fail temporarily, which must not make the containers run again.
     """
+    lasting = {step.name for step in steps if not step.repeatable}
+    started = started_records(steps, recorded, from_start=from_start)
+    return {name: record for name, record in started.items() if name in lasting}
+
+
+def started_records(
+    steps: Sequence[Step], recorded: Sequence[StepRecord], *, from_start: bool = False, retries: bool = False
+) -> dict[str, StepRecord]:
+    """Returns the records, by name, of steps that were started for the same specs, so that their attempts still count.
+
+    A record of templates from a release that did not write hashes counts, too. See `plan_steps` for the arguments.
+    """
     if from_start or _is_outdated(steps, recorded):
         return {}
     return {
         record.name: record
         for step, record in zip(steps, recorded, strict=True)
-        if not step.repeatable and record.phase != "Pending"
+        if record.phase != "Pending"
+        and (record.hash == step.hash or (step.repeatable and not record.hash))
+        and not (retries and record.phase != "Succeeded")
     }
 
 

@@ -429,6 +429,9 @@ def test_status_that_is_not_the_authors_is_refused(status: dict[str, Any]) -> No
         ({"suspend": "{{ 'false' }}"}, None),
         ({"suspend": False, "retryAfter": None}, None),
         ({"retryAfter": "1h30m"}, Control(False, "", 5400.0)),
+        ({"retryAfter": "10s", "maxAttempts": 3}, Control(False, "", 10.0, 3)),
+        ({"retryAfter": "10s", "maxAttempts": "{{ 2 if spec.wait else 9 }}"}, Control(False, "", 10.0, 2)),
+        ({"retryAfter": "10s", "maxAttempts": "{{ '' }}"}, Control(False, "", 10.0)),
         ({"retryAfter": "{{ '10s' if spec.wait else '' }}"}, Control(False, "", 10.0)),
         ({"retryAfter": "{{ '10s' if not spec.wait else '' }}"}, None),
     ],
@@ -441,6 +444,14 @@ def test_a_wrong_duration_is_named() -> None:
     failure = failure_of(control={"retryAfter": "{{ spec.after }}"}, spec={"after": "soon"})
     assert failure.file == "control.retryAfter"
     assert failure.input == "spec.after"
+
+
+@pytest.mark.parametrize("most", [0, -1, 1.5, True, "many"])
+def test_a_limit_of_attempts_that_is_not_a_count_is_named(most: Any) -> None:
+    control = {"retryAfter": "10s", "maxAttempts": "{{ spec.most }}"}
+    failure = failure_of(control=control, spec={"most": most})
+    assert failure.file == "control.maxAttempts"
+    assert "is not a count" in failure.message
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,11 @@ def test_a_status_of_another_type_than_the_api_declares_is_a_failure_that_names_
     assert misfit(declared, status) == said
     schema = offer_with({}, declared=declared).status
     output = judge_outcomes(
-        [Rendered("one", (), status=status)], selectors={}, source="resource-workflow", declared_status=schema
+        [Rendered("one", (), status=status)],
+        selectors={},
+        source="resource-workflow",
+        declared_status=schema,
+        now="2026-01-01T00:00:00Z",
     )
     if said is None:
         assert output.failure is None
@@ -237,6 +241,7 @@ def test_whatever_pipelines_write_fits_the_schema_that_is_derived_of_them_and_lo
         selectors={},
         source="resource-workflow",
         declared_status=offer.status,
+        now="2026-01-01T00:00:00Z",
     )
     assert output.failure is None
     merged = dict(output.author.fields)

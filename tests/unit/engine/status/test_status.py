@@ -34,7 +34,7 @@ from troth.engine.status.facts import (
 from troth.engine.status.patch import apply_patch, same, status_patch
 from troth.engine.status.placement import placement_status, read_placement, read_work, work_status
 from troth.engine.status.promise import promise_status
-from troth.engine.status.request import next_retry, request_status, waiting_status
+from troth.engine.status.request import request_status, waiting_status
 from troth.engine.status.requests import is_failing
 from troth.engine.status.store import destination_status, secret_not_found, state_store_status
 from troth.engine.workflow.progress import read_progress
@@ -443,21 +443,6 @@ def test_a_suspended_pipeline_shows_its_message_and_its_generation() -> None:
     ]
     resumed = request(asked(done()), status)
     assert "suspendedGeneration" not in resumed["kratix"]["workflows"]
-
-
-def test_a_retry_is_not_put_off_by_looking_again() -> None:
-    def suspended(at: str, attempts: int) -> dict[str, Any]:
-        workflow = WorkflowFacts((PipelineFacts("approve", "Suspended", "", at, attempts),))
-        return request(asked(workflow))
-
-    def retry(old: Mapping[str, Any], generation: int, now: str) -> tuple[str, int]:
-        return next_retry(old, pipeline="approve", retry_after=600, generation=generation, now=now)
-
-    assert retry({}, 3, MORNING) == ("2026-03-01T08:10:00Z", 1)
-    waiting = suspended("2026-03-01T08:10:00Z", 1)
-    assert retry(waiting, 3, "2026-03-01T08:05:00Z") == ("2026-03-01T08:10:00Z", 1)
-    assert retry(waiting, 3, "2026-03-01T08:10:00Z") == ("2026-03-01T08:20:00Z", 2)
-    assert retry(waiting, 4, "2026-03-01T08:10:00Z") == ("2026-03-01T08:20:00Z", 1)
 
 
 def test_times_of_a_taken_over_status_stay_in_either_layout() -> None:

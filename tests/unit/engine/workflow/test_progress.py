@@ -17,6 +17,7 @@ from troth.engine.workflow.progress import (
     plan_steps,
     read_progress,
     spec_hash,
+    started_records,
     workflow_hash,
 )
 
@@ -79,6 +80,24 @@ def test_templates_run_whatever_is_recorded_and_containers_behind_them_do_not_ru
     recorded = [StepRecord("a", "Failed", BEFORE), record("b", "Succeeded"), record("c", "Pending")]
     assert plan_steps(mixed, recorded) == ("run", "keep", "run")
     assert held_records(mixed, recorded) == {"b": record("b", "Succeeded")}
+
+
+def test_a_restart_and_a_manual_run_clear_the_attempts() -> None:
+    asked = StepRecord("b", "Suspended", NOW, attempts=3)
+    recorded = [record("a", "Succeeded"), asked]
+    assert started_records(steps("a", "b"), recorded)["b"] == asked
+    assert started_records(steps("a", "b"), recorded, from_start=True) == {}
+    assert "b" not in started_records(steps("a", "b"), recorded, retries=True)
+    assert started_records(steps("a", "c"), recorded) == {}
+    outdated = [record("a", "Succeeded"), StepRecord("b", "Suspended", BEFORE, attempts=3)]
+    for repeatable in (False, True):
+        assert "b" not in started_records(steps("a", "b", repeatable=repeatable), outdated)
+
+
+def test_the_attempts_of_templates_from_a_release_without_hashes_count() -> None:
+    asked = StepRecord("a", "Suspended", "", attempts=3)
+    assert started_records(steps("a", repeatable=True), [asked]) == {"a": asked}
+    assert started_records(steps("a"), [asked]) == {}
 
 
 STEPS = st.lists(
