@@ -78,6 +78,12 @@ def test_explain_tells_of_the_kind_the_spec_and_the_status(control_plane: Contro
     assert "instances\t<integer>" in status
     assert "When" not in explain(f"{name}.status.port")
     assert "True, False or Unknown." in explain(f"{name}.status.conditions")
+    entries = explain(f"{name}.status.kratix.workflows.configure.pipelines")
+    for field in ("attempts\t<integer>", "hash\t<string>", "nextRetryAt\t<string>"):
+        assert field in entries
+    failure = explain(f"{name}.status.troth.failure")
+    for field in ("container\t<string>", "exitCode\t<integer>", "log\t<string>"):
+        assert field in failure
     assert "<no description>" not in status
 
 

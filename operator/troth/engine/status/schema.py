@@ -1,5 +1,7 @@
 """The schema of a request's status, which ``kubectl explain`` shows: Troth's fields and those of the Promise.
 
+Troth's own fields are in `troth.engine.status.own_schema`.
+
 Kratix replaces what an author declares for the status by a schema of its own that lets every field through. Ours lets
 every field through as well, but keeps the descriptions and types that the API declares, and those that follow from the
 ``status`` of the pipelines. Constraints (an enum, a pattern, a default, a required field, a rule) are left out, because
@@ -18,10 +20,10 @@ from typing import Any, Final
 from troth.api.pipelines import JinjaPipeline
 from troth.api.typed import read_text
 from troth.engine.status.author import OWNED_KEYS
+from troth.engine.status.own_schema import OPEN, own_schema
 
-_OPENERS: Final = ("{{", "{%", "{#")
+OPENERS: Final = ("{{", "{%", "{#")
 _CLOSERS: Final = ("}}", "%}", "#}")
-_OPEN: Final[Mapping[str, Any]] = {"x-kubernetes-preserve-unknown-fields": True}
 _EITHER: Final = "x-kubernetes-int-or-string"
 _OURS: Final = OWNED_KEYS | {"conditions", "message"}
 _DEEPEST: Final = 30
@@ -42,7 +44,7 @@ def request_status_schema(declared: Any, derived: Mapping[str, Any] | None = Non
         declared: the author's schema of ``status``.
         derived: the result of `derived_fields`.
     """
-    schema = _own_schema()
+    schema = own_schema()
     fields = schema["properties"]
     author = _mapping(declared)
     if isinstance(author.get("description"), str):
@@ -130,7 +132,7 @@ def _loosened(schema: Any, depth: int) -> dict[str, Any]:
         loose["description"] = schema["description"]
     kind = _type_of(schema)
     if depth > _DEEPEST or kind not in _WORDS:
-        return {**loose, **({_EITHER: True} if schema.get(_EITHER) else _OPEN)}
+        return {**loose, **({_EITHER: True} if schema.get(_EITHER) else OPEN)}
     loose["type"] = kind
     if schema.get("nullable") is True:
         loose["nullable"] = True
@@ -141,7 +143,7 @@ def _loosened(schema: Any, depth: int) -> dict[str, Any]:
         if isinstance(rest, Mapping) and not fields:
             loose["additionalProperties"] = _loosened(rest, depth + 1)
         else:
-            loose.update(_OPEN)
+            loose.update(OPEN)
             if _mapping(fields):
                 loose["properties"] = {
                     name: _loosened(child, depth + 1) for name, child in _mapping(fields).items()
@@ -154,7 +156,7 @@ def _joined(declared: Mapping[str, Any], derived: Mapping[str, Any]) -> dict[str
     joined: dict[str, Any] = {}
     for name, field in declared.items():
         own, other = _mapping(field), _mapping(derived.get(name))
-        is_typed = any(word in own for word in ("type", *_OPEN, _EITHER))
+        is_typed = any(word in own for word in ("type", *OPEN, _EITHER))
         kept = {"description": other["description"]} if "description" in other else {}
         joined[name] = {**(kept if is_typed else other), **own}
         fields, more = _mapping(own.get("properties")), _mapping(other.get("properties"))
@@ -168,7 +170,7 @@ def _joined(declared: Mapping[str, Any], derived: Mapping[str, Any]) -> dict[str
 
 def _derived(value: Any, depth: int) -> dict[str, Any]:
     if isinstance(value, str):
-        return {"type": "string"} if _is_text(value) else dict(_OPEN)
+        return {"type": "string"} if _is_text(value) else dict(OPEN)
     if isinstance(value, bool):
         return {"type": "boolean"}
     if isinstance(value, int):
@@ -176,19 +178,19 @@ def _derived(value: Any, depth: int) -> dict[str, Any]:
     if isinstance(value, float):
         return {"type": "number"}
     if depth > _DEEPEST:
-        return dict(_OPEN)
+        return dict(OPEN)
     if isinstance(value, Mapping):
         fields = {
             str(key): _derived(child, depth + 1)
             for key, child in value.items()
             if child is not None and not _is_template(str(key))
         }
-        return {"type": "object", **_OPEN, **({"properties": fields} if fields else {})}
+        return {"type": "object", **OPEN, **({"properties": fields} if fields else {})}
     if isinstance(value, list | tuple):
         items = [_derived(child, depth + 1) for child in value]
         same = items and all(item == items[0] for item in items)
-        return {"type": "array", "items": items[0] if same and None not in value else dict(_OPEN)}
-    return dict(_OPEN)
+        return {"type": "array", "items": items[0] if same and None not in value else dict(OPEN)}
+    return dict(OPEN)
 
 
 def _either(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
@@ -196,20 +198,20 @@ def _either(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     said = " ".join(dict.fromkeys(filter(None, (one.get("description"), other.get("description")))))
     words = {"description": said} if said else {}
     if one.get("type") != other.get("type") or "type" not in one:
-        return {**words, **_OPEN}
+        return {**words, **OPEN}
     if one["type"] == "object":
         fields, more = _mapping(one.get("properties")), _mapping(other.get("properties"))
         both = {name: _either(fields[name], more[name]) for name in fields if name in more}
         joined = {**fields, **more, **both}
-        return {**words, "type": "object", **_OPEN, **({"properties": joined} if joined else {})}
+        return {**words, "type": "object", **OPEN, **({"properties": joined} if joined else {})}
     if one.get("items") != other.get("items"):
-        return {**words, "type": "array", "items": dict(_OPEN)}
+        return {**words, "type": "array", "items": dict(OPEN)}
     return {**other, **words}
 
 
 def _is_text(source: str) -> bool:
     """Whether a leaf is text whatever its expressions give, because it has text of its own before or after them."""
-    first = min((at for at in map(source.find, _OPENERS) if at >= 0), default=-1)
+    first = min((at for at in map(source.find, OPENERS) if at >= 0), default=-1)
     if first < 0:
         return True
     last = max(map(source.rfind, _CLOSERS))
@@ -217,7 +219,7 @@ def _is_text(source: str) -> bool:
 
 
 def _is_template(source: str) -> bool:
-    return any(opener in source for opener in _OPENERS)
+    return any(opener in source for opener in OPENERS)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -226,88 +228,3 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def _type_of(schema: Mapping[str, Any]) -> str:
     return read_text(schema.get("type"))
-
-
-# ---- Troth's own fields
-
-
-def _own_schema() -> dict[str, Any]:
-    """Returns the schema of Kratix's fields (kratix-compatibility.md#a-promises-api) and ours, with descriptions."""
-    pipeline = {
-        "type": "object",
-        "properties": {
-            "name": _text("Name of the pipeline."),
-            "phase": _text("Pending, Running, Succeeded, Suspended or Failed."),
-            "hash": _text("The hash of the specs for which it came into this phase."),
-            "message": _text("Why it is in this phase."),
-            "nextRetryAt": _text("When it is run again, if it asked for that."),
-            "attempts": _number("How often it has asked to be run again."),
-            "lastTransitionTime": _time("When the phase changed."),
-        },
-    }
-    condition = {
-        "type": "object",
-        "properties": {
-            "lastTransitionTime": _time("When the status changed."),
-            "message": _text("The state in words."),
-            "reason": _text("The state in one word."),
-            "status": _text("True, False or Unknown."),
-            "type": _text("What it is about; Ready sums up the others."),
-        },
-    }
-    return {
-        "description": "What became of the request. The operator and the pipelines of the Promise write it.",
-        "type": "object",
-        **_OPEN,
-        "properties": {
-            "message": _text("The state in words, or what the Promise has to say."),
-            "observedGeneration": _number("The generation of the request that this is about."),
-            "workflows": _number("How many pipelines the request has."),
-            "workflowsSucceeded": _number("How many of them succeeded."),
-            "workflowsFailed": _number("How many of them failed."),
-            "promiseVersion": _text("The version of the Promise that the request was rendered with."),
-            "conditions": {
-                "description": "The state, by type; kubectl wait --for=condition=Ready waits for one.",
-                "type": "array",
-                "items": condition,
-            },
-            "kratix": {
-                "description": "The state of the workflow, as Kratix writes it.",
-                "type": "object",
-                **_OPEN,
-                "properties": {
-                    "workflows": {
-                        "description": "The pipelines of the request.",
-                        "type": "object",
-                        **_OPEN,
-                        "properties": {
-                            "lastSuccessfulConfigureWorkflowTime": _text("When all of them last succeeded."),
-                            "suspendedGeneration": _number("The generation for which they are suspended."),
-                            "pipelines": {
-                                "description": "Each of them, in the order in which they run.",
-                                "type": "array",
-                                "items": pipeline,
-                            },
-                        },
-                    }
-                },
-            },
-            "troth": {
-                "description": "Where the manifests are (placements), and why a pipeline failed (failure).",
-                "type": "object",
-                **_OPEN,
-            },
-        },
-    }
-
-
-def _text(description: str) -> dict[str, Any]:
-    return {"description": description, "type": "string"}
-
-
-def _number(description: str) -> dict[str, Any]:
-    return {"description": description, "type": "integer", "format": "int64"}
-
-
-def _time(description: str) -> dict[str, Any]:
-    return {"description": description, "type": "string", "format": "date-time"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +11,27 @@ import jsonschema
 import pytest
 import yaml
 
+from troth.engine.failure import Failure
 from troth.engine.status.author import AuthorStatus
+from troth.engine.status.deletion import deletion_status
 from troth.engine.status.facts import (
     DependentFacts,
     DestinationFacts,
     PipelineFacts,
     PlacementFacts,
     PromiseFacts,
+    RequestFacts,
     RequirementFacts,
     StateStoreFacts,
     Waiting,
     WorkFacts,
     WorkflowFacts,
 )
+from troth.engine.status.own_schema import own_schema
 from troth.engine.status.patch import apply_patch, status_patch
 from troth.engine.status.placement import placement_status, work_status
 from troth.engine.status.promise import promise_status
+from troth.engine.status.request import request_status
 from troth.engine.status.store import destination_status, state_store_status
 
 CRDS = Path(__file__).parents[4] / "crds"
@@ -34,8 +40,8 @@ PLACEMENT = PlacementFacts("w.d-5058f", "5058f", "d", "resources/x", 2, True, "3
 WORK = WorkFacts("w", 2, True, (Waiting("aaaaa", {"role": "backup"}),), (PLACEMENT,), 3)
 WORKFLOW = WorkflowFacts(
     (
-        PipelineFacts("a", "Succeeded"),
-        PipelineFacts("b", "Suspended", "wait", NOW, 2),
+        PipelineFacts("a", "Succeeded", hash="h"),
+        PipelineFacts("b", "Suspended", "wait", NOW, 2, "h"),
         PipelineFacts("c", "Failed"),
     ),
     AuthorStatus({"message": "hello"}),
@@ -77,6 +83,41 @@ def test_what_is_written_is_valid_and_nothing_is_pruned(plural: str, computed: d
 
     jsonschema.validate(status, schema)
     assert pruned(status, schema) == status
+
+
+FAILURE = Failure(
+    "ContainerFailed", "m", "p", "f", 1, 2, "e", "i", "v", "h", container="one", exit_code=3, log="no such zone"
+)
+RECORDED = replace(WORKFLOW, failure=FAILURE.as_status())
+
+
+@pytest.mark.parametrize("kind", ["request", "Promise"])
+def test_each_field_of_the_workflows_and_of_a_failure_is_described(kind: str) -> None:
+    if kind == "request":
+        facts = RequestFacts(4, "v1", RECORDED, (WORK,))
+        status, schema = request_status({}, facts, now=NOW), own_schema()
+    else:
+        status = promise_status({}, replace(PROMISE, workflow=RECORDED), now=NOW)
+        definition = yaml.safe_load((CRDS / "platform.kratix.io_promises.yaml").read_text())
+        schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]
+    deletion = deletion_status(status, waiting_for="it", now=NOW, workflow=RECORDED, generation=4)
+    for written in (status, deletion):
+        written = apply_patch({}, status_patch({}, written))
+        jsonschema.validate(written, schema)
+        assert undescribed(written["kratix"]["workflows"], schema["properties"]["kratix"], "workflows") == []
+        assert undescribed(written["troth"]["failure"], schema["properties"]["troth"], "failure") == []
+
+
+def undescribed(value: Any, schema: Mapping[str, Any], name: str) -> list[str]:
+    """The paths below ``schema.name`` of what a value has and the schema does not describe."""
+    found = schema.get("properties", {}).get(name, {})
+    missing = [] if "description" in found else [name]
+    children = [(found, value)] if isinstance(value, Mapping) else []
+    if isinstance(value, list):
+        children = [(found.get("items", {}), item) for item in value]
+    return missing + [
+        f"{name}.{path}" for at, item in children for key in item for path in undescribed(item[key], at, key)
+    ]
 
 
 def pruned(value: Any, schema: Mapping[str, Any]) -> Any:
