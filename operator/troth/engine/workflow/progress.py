@@ -105,7 +105,7 @@ class Progress:
 def read_progress(status: Mapping[str, Any], action: str = "configure") -> tuple[StepRecord, ...]:
     """Reads the record of a workflow, in either layout of Kratix (`troth.engine.status.workflows`).
 
-    An entry without a known phase counts as Pending. The numbers of
+    A record with an entry without a known phase counts as missing, so the workflow restarts. The numbers of
     runs are in ``status.troth.runs``, because Kratix has no field for them.
 
     Args:
@@ -113,10 +113,13 @@ def read_progress(status: Mapping[str, Any], action: str = "configure") -> tuple
         action: ``configure`` or ``delete``.
     """
     runs = read_map(read_map(status.get("troth")).get("runs"))
+    entries = [(entry, _read_phase(entry.get("phase"))) for entry in recorded_pipelines(status, action)]
+    if any(phase is None for _, phase in entries):
+        return ()
     return tuple(
         StepRecord(
             name=read_text(entry.get("name")),
-            phase=_read_phase(entry.get("phase")),
+            phase=phase,
             hash=read_text(entry.get("hash")),
             message=read_text(entry.get("message")),
             retry_at=read_text(entry.get("nextRetryAt")),
@@ -124,7 +127,8 @@ def read_progress(status: Mapping[str, Any], action: str = "configure") -> tuple
             since=read_text(entry.get("lastTransitionTime")),
             attempts=max(0, read_whole(entry.get("attempts"))),
         )
-        for entry in recorded_pipelines(status, action)
+        for entry, phase in entries
+        if phase is not None
     )
 
 
@@ -228,9 +232,9 @@ def _is_outdated(steps: Sequence[Step], recorded: Sequence[StepRecord]) -> bool:
     )
 
 
-def _read_phase(value: Any) -> PipelinePhase:
+def _read_phase(value: Any) -> PipelinePhase | None:
     phases: tuple[PipelinePhase, ...] = get_args(PipelinePhase)
-    return next((phase for phase in phases if phase == value), "Pending")
+    return next((phase for phase in phases if phase == value), None)
 
 
 def _md5(content: bytes) -> str:
