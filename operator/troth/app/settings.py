@@ -102,6 +102,7 @@ class Settings:
         True,
         "true or false: whether the progress of configure workflows is also written where Kratix had it before it "
         "distinguished actions, directly in status.kratix.workflows. Older tools of Kratix read it there.",
+        live=True,
     )
     reconciliation_interval: float = setting(
         DEFAULT_INTERVAL,

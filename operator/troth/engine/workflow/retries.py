@@ -57,8 +57,8 @@ def judge_retry(
     elif record is not None and record.phase == "Failed" and 0 < max_attempts <= made:
         found = NextRun("", made)
     else:
-        # In whole seconds, so that a time which has not come is never equal to the present.
-        found = NextRun(format_time(parse_time(now) + timedelta(seconds=ceil(retry_after))), made + 1)
+        # A whole number of seconds and at least one, so that looking again at once does not count another attempt.
+        found = NextRun(format_time(parse_time(now) + timedelta(seconds=max(1, ceil(retry_after)))), made + 1)
     if 0 < max_attempts <= found.attempts:
         return _exhausted(found.attempts, message).within(pipeline)
     return found

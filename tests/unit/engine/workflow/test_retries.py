@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,8 +36,9 @@ def test_a_step_that_has_run_again_and_asks_once_more_has_made_one_more_attempt(
     assert judge(record("Running", 4)) == NextRun(LATER, 5)
 
 
-def test_a_retry_within_the_same_second_is_in_the_future() -> None:
-    assert judge_retry("p", 0.2, now=MORNING) == NextRun("2026-03-01T08:00:01Z", 1)
+@pytest.mark.parametrize("seconds", [0, 0.2, 1])
+def test_a_retry_is_at_least_a_second_away_so_that_looking_again_at_once_does_not_count(seconds: float) -> None:
+    assert judge_retry("p", seconds, now=MORNING) == NextRun("2026-03-01T08:00:01Z", 1)
 
 
 def test_a_step_that_asks_after_its_last_attempt_says_how_many_there_were_and_what_the_last_one_said() -> None:
