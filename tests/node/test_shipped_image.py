@@ -102,9 +102,9 @@ def test_the_programs_run_in_a_pod_that_may_do_nothing_and_write_only_to_tmp(
     }
     node.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(job))
     done = node.kubectl(
-        *("wait", "job/image", "-n", namespace, "--for=condition=Complete", "--timeout=120s"),
+        *("wait", "job/image", "-n", namespace, "--for=condition=Complete", "--timeout=300s"),
         check=False,
-        timeout=130,
+        timeout=310,
     )
     logs = {
         name: node.kubectl("logs", "job/image", "-n", namespace, "-c", name, check=False).stdout for name in calls
