@@ -15,11 +15,12 @@ import yaml
 
 from tests.node.sites import WITHIN, Site
 from tests.node.tool_images import load_python_sdk, load_yq
-from tests.platforms import condition, is_ready, says
-from troth.api.resources import PROMISE
+from tests.platforms import condition, failure, is_ready, says
+from troth.api.resources import PROMISE, WORK
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("operator")]
 
+MANUAL = "kratix.io/manual-reconciliation"
 SUSPENDED = "kratix.io/workflow-suspended"
 _KERNELS = ("/proc", "/sys", "/dev")  # where a container runtime mounts what belongs to the kernel
 _OF_EVERY_POD = {"/", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"}
@@ -280,6 +281,29 @@ async def test_the_containers_of_a_promise_itself_run_before_it_is_available(sit
     await site.ask(lodgers, "room")
     await site.ready(lodgers, "room")
     assert set(_by_name(await site.files("dev/resources"))) == {"instance.yaml"}
+
+
+async def test_delete_pipelines_run_in_order_and_the_files_leave_only_when_all_have_ended(site: Site) -> None:
+    await site.add_destination("dev", promise="farewell")
+    farewells = await site.publish("farewell")
+    await site.ask(farewells, "db")
+    await site.ready(farewells, "db")
+    await site.platform.delete(farewells, "db", namespace=site.namespace)
+    live = await site.wait(
+        farewells, "db", says("Ready", "False", "backup", "'look'", "exit code 4", reason="DeleteWorkflowFailed")
+    )
+    assert "there is no backup" in failure(live)["log"]
+    assert live["status"]["announced"] is True
+    assert set(_by_name(await site.files())) == {"instance.yaml"}
+    await site.change(
+        farewells,
+        "db",
+        {"metadata": {"annotations": {"example.com/backup": "yes"}, "labels": {MANUAL: "true"}}},
+    )
+    await site.platform.gone(farewells, "db", namespace=site.namespace, within=WITHIN)
+    assert await site.files() == {}
+    assert await site.jobs() == []
+    assert (await site.client.list(WORK, site.namespace)).items == []
 
 
 async def _rights_of_everybody(site: Site) -> set[tuple[str, str]]:
