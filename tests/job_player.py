@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from tests.accounts import Tokens, in_cluster_environ, in_cluster_folder
 from tests.waiting import eventually
+from troth.api import labels as names
 from troth.api.container_pipelines import READER, STATUS_WRITER, WORK_WRITER
 from troth.api.resources import CONFIG_MAP, JOB, POD
 from troth.dev import ControlPlane
@@ -249,7 +250,7 @@ def _make_pod(job: Object, name: str, namespace: str) -> Object:
         "metadata": {
             "name": name,
             "namespace": namespace,
-            "labels": template["metadata"]["labels"],
+            "labels": {**template["metadata"]["labels"], names.JOB_NAME: meta["name"]},
             "ownerReferences": [owner],
         },
         "spec": {**template["spec"], "nodeName": "none"},

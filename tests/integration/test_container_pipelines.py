@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from tests.container_site import IMAGE, MANUAL, SUSPENDED, WRITE, Object, Site, containers, jinja, phases
+from tests.faults import FaultProxy, SilenceWatch
 from tests.platforms import all_files, api_of, condition, says
 from tests.waiting import eventually
 from troth.api.resources import JOB
+from troth.dev import ControlPlane
 
 pytestmark = pytest.mark.integration
 
@@ -178,3 +181,16 @@ async def test_a_deleted_request_takes_its_jobs_and_files_along(site: Site) -> N
         return await site.files() == {}
 
     await eventually(nothing_left, "its files are gone")
+
+
+async def test_a_failed_container_is_named_also_when_its_jobs_end_is_seen_before_its_own(
+    site: Site, control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    async with FaultProxy(control_plane.kubeconfig, tmp_path) as proxy:
+        proxy.add(SilenceWatch(), path=r"/pods\?")
+        process = await asyncio.to_thread(site.start, kubeconfig=proxy.kubeconfig)
+        await site.ask(containers("instance", "echo 'no such zone: eu-9' >&2; exit 3"))
+        live = await site.request(says("Ready", "False", "'one'", "exit code 3", reason="ConfigureWorkflowFailed"))
+        assert "no such zone: eu-9" in live["status"]["troth"]["failure"]["log"]
+        await site.platform.clean()
+        await asyncio.to_thread(process.kill)

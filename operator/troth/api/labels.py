@@ -13,6 +13,7 @@ PIPELINE_NAMESPACE: Final = "kratix.io/pipeline-namespace"
 WORKFLOW_TYPE: Final = "kratix.io/workflow-type"
 WORKFLOW_ACTION: Final = "kratix.io/workflow-action"
 HASH: Final = "kratix.io/hash"
+JOB_NAME: Final = "batch.kubernetes.io/job-name"  # on a Pod, by the Job controller
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 MANAGED_BY_KRATIX: Final = "Kratix"
 ALL_NAMESPACES: Final = "kratix_all_namespaces"
