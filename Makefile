@@ -91,7 +91,7 @@ bench: $(READY) programs ## Measure this machine against the targets
 
 .PHONY: bench-node
 bench-node: $(READY) ## Measure container pipelines on a real node against bare Jobs: Linux and root, in some minutes
-	@$(BIN)/python -P -m tests.bench.on_node $(ARGS)
+	@$(BIN)/python -m tests.bench.on_node $(ARGS)
 
 .PHONY: image
 image: $(READY) ## The container image, as an archive in dist/: with Docker or buildah, or on Debian and Ubuntu without
