@@ -221,7 +221,7 @@ def test_helm_installs_upgrades_and_leaves_the_definitions(helm: Path, tmp_path:
         notes = run("upgrade", "--install", "troth", CHART, "--create-namespace")
         assert "database.example.com, platform.example.com" in notes
         assert "WARNING" not in notes
-        plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")
+        plane.wait_established("crd", "--all")
         assert len(definitions()) == len(DEFINITIONS)
 
         run("upgrade", "--install", "troth", CHART, "--set-json", json.dumps({"settings": {"renderTimeout": 5}}))

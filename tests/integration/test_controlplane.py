@@ -111,7 +111,7 @@ def test_a_namespace_goes_although_objects_in_it_are_too_deep_for_a_parser(
     group = f"{unique}.example.com"
     manifests = Manifests(control_plane, unique)
     manifests(widgets(group))
-    control_plane.kubectl("wait", "--for=condition=Established", f"crd/widgets.{group}", "--timeout=10s")
+    control_plane.wait_established(f"crd/widgets.{group}")
     control_plane.kubectl("create", "namespace", unique)
     widget = {
         "apiVersion": f"{group}/v1",
@@ -140,7 +140,7 @@ def test_what_a_test_applies_goes_away_with_the_test(
     }
     manifests = Manifests(control_plane, namespace)
     manifests(promise, widgets(group))
-    control_plane.kubectl("wait", "--for=condition=Established", f"crd/widgets.{group}", "--timeout=10s")
+    control_plane.wait_established(f"crd/widgets.{group}")
     widget = {"apiVersion": f"{group}/v1", "kind": "Widget"}
     manifests({**widget, "metadata": {"name": "mine", "finalizers": ["example.com/hold"]}})
     control_plane.kubectl(

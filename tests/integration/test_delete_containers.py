@@ -163,8 +163,12 @@ async def test_a_run_that_was_recorded_before_the_operator_was_killed_is_the_one
     assert site.player.ran == [job["metadata"]["name"]]
 
 
-@pytest.mark.parametrize("lost", [None, {"delete": {"pipelines": "nonsense"}}], ids=["gone", "unreadable"])
-async def test_a_record_that_is_gone_or_unreadable_has_the_delete_pipelines_run_again_and_never_skipped(
+@pytest.mark.parametrize(
+    "lost",
+    [None, {"delete": {"pipelines": [{"name": "another", "phase": "Succeeded"}]}}],
+    ids=["gone", "of other pipelines"],
+)
+async def test_a_record_that_is_gone_or_of_other_pipelines_has_the_delete_pipelines_run_again_and_never_skipped(
     site: Site, tmp_path: Path, lost: Object | None
 ) -> None:
     log, mended = tmp_path / "log", tmp_path / "mended"

@@ -37,7 +37,7 @@ def install(control_plane: ControlPlane, namespace: str) -> Iterator[Install]:
         name: str = definition["metadata"]["name"]
         installed.append(name)
         control_plane.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(definition))
-        control_plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", f"crd/{name}")
+        control_plane.wait_established(f"crd/{name}")
         eventually_sync(
             lambda: control_plane.kubectl("get", name, check=False).code == 0, "its requests are served", within=30
         )

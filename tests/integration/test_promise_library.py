@@ -79,7 +79,7 @@ def environments(control_plane: ControlPlane) -> Iterator[dict[str, Any]]:
     for version in api["spec"]["versions"]:
         version["schema"]["openAPIV3Schema"]["properties"]["status"] = {"type": "object"}
     control_plane.kubectl("apply", "-f", "-", input=json.dumps(api))
-    control_plane.kubectl("wait", "--for=condition=Established", f"crd/{api['metadata']['name']}", "--timeout=20s")
+    control_plane.wait_established(f"crd/{api['metadata']['name']}")
     yield {"apiVersion": f"{group}/v1", "kind": "Environment"}
     control_plane.kubectl("delete", "crd", api["metadata"]["name"], "--timeout=20s")
 

@@ -252,9 +252,11 @@ async def test_a_template_that_suspends_its_workflow_puts_the_label_on_and_takes
     guard["spec"]["control"] = {"suspend": "{{ spec.size == 'small' }}", "message": "waits for a larger size"}
     await site.ask(guard)
     await site.request(
-        lambda live: live["metadata"]["labels"].get(SUSPENDED) == "true" and phases(live) == {"guard": "Suspended"}
+        lambda live: (
+            live["metadata"].get("labels", {}).get(SUSPENDED) == "true" and phases(live) == {"guard": "Suspended"}
+        )
     )
     await site.change({"spec": {"size": "large"}})
     await site.request(
-        lambda live: SUSPENDED not in live["metadata"]["labels"] and phases(live) == {"guard": "Succeeded"}
+        lambda live: SUSPENDED not in live["metadata"].get("labels", {}) and phases(live) == {"guard": "Succeeded"}
     )

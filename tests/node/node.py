@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.node.images import Image, write_archive
+from tests.waiting import eventually_sync
 from troth.dev import CommandFailed, CommandResult
 
 
@@ -65,6 +66,20 @@ class Node:
         if check and result.code != 0:
             raise CommandFailed(f"kubectl {' '.join(arguments[:2])}", result.code, result.stderr or result.stdout)
         return result
+
+    def wait_established(self, *what: str) -> None:
+        """Wait until CustomResourceDefinitions are established, which ``kubectl wait`` is told as ``what``.
+
+        Raises:
+            AssertionError: they are not after a minute.
+        """
+        wait = ("wait", "--for=condition=Established", "--timeout=60s", *what)
+        # It fails at once for a definition that is so new that it does not have any conditions.
+        eventually_sync(
+            lambda: self.kubectl(*wait, check=False, timeout=70).code == 0,
+            f"{' '.join(what)} are established",
+            within=60,
+        )
 
     def load(self, images: Sequence[Image], folder: Path) -> None:
         """Give it more images; the archive stands in ``folder`` meanwhile.

@@ -62,7 +62,7 @@ def running_operator(node: Node, image: str, folder: Path) -> Iterator[NodeOpera
     with only_operator(node):
         crds = str(crds_folder())
         node.kubectl("apply", "--server-side", "--force-conflicts", "--filename", crds)
-        node.kubectl("wait", "--for=condition=Established", "--timeout=60s", "--filename", crds, timeout=70)
+        node.wait_established("--filename", crds)
         node.kubectl("create", "namespace", SYSTEM_NAMESPACE, check=False)  # the chart may have made it
         operator = NodeOperator(node, image, folder / "stores")
         operator.stores.mkdir()

@@ -44,6 +44,7 @@ from troth.dev.shipped import shipped_folder
 
 _SOCKET_PATH_LIMIT = 100  # of the kernel: 108 on Linux, 104 on macOS, with the closing zero
 _START_TIMEOUT = 90.0
+_LOOK_AGAIN = 0.1
 _SERVICE_ACCOUNT = re.compile(r"^system:serviceaccount:([a-z0-9-]+):[a-z0-9.-]+$")
 
 
@@ -191,14 +192,28 @@ class ControlPlane:
         """Apply the CustomResourceDefinitions of Troth (or of another folder) and wait until they are served."""
         source = folder or crds_folder()
         self.kubectl("apply", "--server-side", "--force-conflicts", "--filename", source, timeout=timeout)
-        self.kubectl(
-            "wait",
-            "--for=condition=Established",
-            f"--timeout={timeout:.0f}s",
-            "--filename",
-            source,
-            timeout=timeout + 5,
-        )
+        self.wait_established("--filename", source, timeout=timeout)
+
+    def wait_established(self, *what: str | Path, timeout: float = 30) -> None:
+        """Wait until CustomResourceDefinitions are established, which ``kubectl wait`` is told as ``what``.
+
+        Raises:
+            CommandFailed: they are not after ``timeout`` seconds.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            left = max(1.0, deadline - time.monotonic())
+            # It fails at once for a definition that is so new that it does not have any conditions.
+            done = self.kubectl(
+                *("wait", "--for=condition=Established", f"--timeout={left:.0f}s", *what),
+                check=False,
+                timeout=left + 5,
+            )
+            if done.code == 0:
+                return
+            if time.monotonic() >= deadline:
+                raise CommandFailed("kubectl wait --for=condition=Established", done.code, done.stderr)
+            time.sleep(_LOOK_AGAIN)
 
     def finish_namespace(
         self,

@@ -30,7 +30,7 @@ def install_flux(node: Node, programs: ChainPrograms) -> None:
     """
     for file in programs.definitions:
         node.kubectl("apply", "--server-side", "-f", str(file))
-    node.kubectl("wait", "crd", *_KINDS, "--for=condition=Established", "--timeout=60s", timeout=70)
+    node.wait_established("crd", *_KINDS)
     apply(node, _namespace(), *_account(), _service())
     # The artifacts have to be fetched from an address, since the node has no DNS.
     address = node.kubectl(
