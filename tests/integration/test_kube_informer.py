@@ -256,7 +256,7 @@ async def test_a_kind_may_come_late_go_and_come_again(client: Client, unique: st
             finally:
                 await client.delete(CUSTOM_RESOURCE_DEFINITION, f"widgets.{group}")
             await eventually(
-                lambda: not informer.items(), "the deletion of the kind is the deletion of its objects"
+                lambda: not informer.items(), "the deletion of the kind is the deletion of its objects", within=20
             )
             await eventually(lambda: _missing(client, group), within=20)
         assert not mirror.objects
