@@ -173,6 +173,12 @@ def placement_changed(change: Change[WorkPlacement], caches: Caches) -> Iterator
     if rewritten(old, new) and not change.ours:
         for seen in change.views:
             yield from works_of(seen, caches)
+    if old and new and new.sealed_for and not old.sealed_for:
+        # Without its seal it did not count, and its Work's owner may have reported that. The Work may have nothing new
+        # to tell, because it has put the placement right before it looked.
+        work = caches.works.get(new.metadata.namespace, new.metadata.labels.get(names.WORK, ""))
+        if work is not None:
+            yield from owner_of(work, caches)
     if new is None and placement:
         destination = caches.destinations.get("", placement.destination)
         if destination and destination.metadata.deleting:

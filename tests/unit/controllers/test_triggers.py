@@ -360,6 +360,17 @@ async def test_an_edit_of_a_placement_queues_the_works_it_belonged_to_and_belong
     assert not works & world.change(WORK_PLACEMENT, old, new, ours=True)
 
 
+async def test_a_placement_that_has_its_seal_back_queues_the_owner_that_may_have_looked_meanwhile(
+    world: World,
+) -> None:
+    await world.serve_redises()
+    world.put(WORK, world.sealed(WORK, work("w", request="cache")))
+    edited = placement("w.prod", of_work="w")
+    owner = Trigger(key(REDIS, "cache", "team"))
+    assert owner in world.change(WORK_PLACEMENT, edited, world.sealed(WORK_PLACEMENT, edited), ours=True)
+    assert owner not in world.change(WORK_PLACEMENT, world.sealed(WORK_PLACEMENT, edited), edited)
+
+
 async def test_a_placement_that_goes_queues_its_work_and_a_destination_that_waits_for_it(world: World) -> None:
     gone = world.sealed(WORK_PLACEMENT, placement("w.prod", of_work="w"))
     itself, its_work = key(WORK_PLACEMENT, "w.prod", "team"), key(WORK, "w", "team")
