@@ -24,6 +24,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.hostile.adapter_readers import ADAPTER_READERS
+from tests.hostile.garbage import only_own_garbage
 from tests.hostile.job_readers import JOB_READERS
 from tests.platforms import destination, git_store, promise, request
 from tests.unit.engine.pipelines import context
@@ -66,7 +67,7 @@ Object = dict[str, Any]
 
 EXAMPLES = int(os.environ.get("TROTH_FUZZ_EXAMPLES", "100"))
 LONGEST = 1.0
-"""Seconds of a processor that reading one input may take; they are milliseconds, but for a collection of garbage."""
+"""Seconds of a processor that reading one input may take; they are milliseconds."""
 
 NOW = "2026-03-01T08:00:00Z"
 KEPT = Path(__file__).parent.parent / "data" / "readers"
@@ -284,6 +285,12 @@ def mutated(draw: st.DrawFn, sound: Any) -> Any:
             case _:
                 holder[key] = draw(JSON)
     return value
+
+
+@pytest.fixture(autouse=True)
+def own_garbage() -> Iterator[None]:
+    with only_own_garbage():
+        yield
 
 
 def judge(read: Callable[[Any], object], value: Any) -> None:

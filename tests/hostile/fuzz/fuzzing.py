@@ -23,6 +23,8 @@ from typing import Final
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.hostile.garbage import only_own_garbage
+
 CORPUS: Final = Path(__file__).parents[2] / "data" / "corpus"
 _SECONDS: Final = float(os.environ.get("TROTH_FUZZ_SECONDS", "2.5"))
 _KEEPS: Final = "TROTH_FUZZ_SECONDS" in os.environ
@@ -46,6 +48,11 @@ def fuzz(
         tokens: texts that have a meaning in the format.
         reads: how many times the check reads the same bytes. Each time may take one second of processor time.
     """
+    with only_own_garbage():
+        _fuzz(reader, check, seeds, tokens, reads)
+
+
+def _fuzz(reader: str, check: Check, seeds: Sequence[bytes], tokens: Sequence[bytes], reads: int) -> None:
     kept = sorted((CORPUS / reader).glob("*"))
     for file in kept:
         _try(check, file.read_bytes(), str(file), reads)
