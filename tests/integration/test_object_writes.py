@@ -5,19 +5,16 @@ Only a real API server is an honest peer here: these functions exist because of 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from random import Random
 from typing import Any, Final
 
 import pytest
 
+from tests.idle_platform import idle_platform
 from troth.api import Key
 from troth.api.objects import ObjectMeta, read_metadata
 from troth.api.resources import CONFIG_MAP, PROMISE
-from troth.controllers.contents import Contents
-from troth.controllers.informers import Informers
 from troth.controllers.object_writes import (
     create_or_patch,
     delete_object,
@@ -25,17 +22,7 @@ from troth.controllers.object_writes import (
     patch_object,
     take_finalizers_off,
 )
-from troth.controllers.platform import ControllerSettings, Platform
-from troth.controllers.settling import Settling
-from troth.controllers.slots import Slots
-from troth.controllers.stores import OpenStores
-from troth.controllers.writes import Writes
-from troth.engine.placement.seals import Seals
-from troth.engine.rendering.limits import Limits
-from troth.engine.workers.inspection import PromiseInspector
-from troth.engine.workers.pool import RenderPool
-from troth.kube import Client, Conflict, EventRecorder, Informer, NotFound, WorkQueue
-from troth.stores import Reason, StateStoreWriter, StoreError
+from troth.kube import Client, Conflict, Informer, NotFound
 
 pytestmark = pytest.mark.integration
 
@@ -55,7 +42,7 @@ class Writing:
     def __init__(self, client: Client, namespace: str) -> None:
         self.client = client
         self.namespace = namespace
-        self.platform = a_platform(client)
+        self.platform = idle_platform(client)
         self.informer: Informer[View] = Informer(
             client=client,
             resource=CONFIG_MAP,
@@ -84,43 +71,6 @@ class Writing:
 
     def key(self) -> Key:
         return Key(CONFIG_MAP.name, self.namespace, "a")
-
-
-def a_platform(client: Client) -> Platform:
-    """What the operator starts with; nothing in it runs."""
-
-    async def open_writer(
-        kind: str, name: str, spec: Mapping[str, Any], secret: Mapping[str, bytes] | None
-    ) -> StateStoreWriter:
-        del kind, name, spec, secret
-        raise StoreError(Reason.CLOSED, "there is no store here")
-
-    queue, limits = WorkQueue(), Limits()
-    settings = ControllerSettings()
-    informers = Informers(
-        client=client,
-        queue=queue,
-        random=Random(0),
-        relist_interval=3600,
-        seals=Seals(),
-        system_namespace=settings.system_namespace,
-    )
-    return Platform(
-        client=client,
-        caches=informers.caches,
-        queue=queue,
-        events=EventRecorder(client, instance="tests"),
-        renderer=RenderPool(size=1, limits=limits),
-        inspector=PromiseInspector(limits),
-        open_writer=open_writer,
-        open_stores=OpenStores(),
-        writes=Writes(queue, stores={}, longest_wait=settings.write_retry_seconds),
-        settling=Settling(queue),
-        contents=Contents(),
-        slots=Slots(size=1, bound=1),
-        settings=settings,
-        clock=time.time,
-    )
 
 
 @pytest.fixture

@@ -22,11 +22,11 @@ from troth.api import labels as names
 from troth.api.container_pipelines import ContainerPipeline
 from troth.api.keys import Key, key_of
 from troth.api.objects import Selector
-from troth.api.resources import JOB, POD, SERVICE_ACCOUNT
+from troth.api.resources import JOB, SERVICE_ACCOUNT
 from troth.api.statuses import read_own
 from troth.api.step_reports import read_step_report, reported_status
 from troth.api.typed import read_map
-from troth.controllers.job_views import Job, follow_pod, jobs_of, pods_of
+from troth.controllers.job_views import Job, jobs_of, list_pods, pods_of
 from troth.controllers.job_warnings import JobWarnings
 from troth.controllers.object_writes import delete_job
 from troth.controllers.owners import owner_index
@@ -37,7 +37,7 @@ from troth.controllers.workflow_works import WorkOwner, Works
 from troth.engine.failure import Failure
 from troth.engine.jobs.access import Placed, make_asked_access, may_write_account
 from troth.engine.jobs.objects import make_objects
-from troth.engine.jobs.observation import ContainerEnd, PodState
+from troth.engine.jobs.observation import ContainerEnd
 from troth.engine.jobs.outcome import JobFailed, JobRunning, JobSucceeded, judge_job, step_outcome
 from troth.engine.jobs.planning import find_spare_jobs, plan_jobs
 from troth.engine.jobs.runs import PipelineRun, job_name, pipeline_id
@@ -173,7 +173,7 @@ class ContainerRunner:
         outcome = judge_job(job.state, pods, warnings, seen=self._seen.get(uid))
         if isinstance(outcome, JobFailed) and outcome.failure is None:
             # Jobs and Pods come by two watches, so the Job's failure may be seen before the container's.
-            outcome = judge_job(job.state, await self._list_pods(job), warnings)
+            outcome = judge_job(job.state, await list_pods(self._platform.client, job), warnings)
         if isinstance(outcome, JobRunning):
             if outcome.failure is not None:
                 self._remember(uid, outcome.failure)
@@ -183,13 +183,6 @@ class ContainerRunner:
         if isinstance(outcome, JobSucceeded):
             return await self._finish(run, workflow, subject)
         return step_outcome(run.pipeline.name, outcome)
-
-    async def _list_pods(self, job: Job) -> list[PodState]:
-        """The Pods of a Job as the API server has them now."""
-        selector = f"{names.JOB_NAME}={job.metadata.name}"
-        listed = await self._platform.client.list(POD, job.metadata.namespace, label_selector=selector)
-        pods = (follow_pod(obj) for obj in listed.items)
-        return [pod.state for pod in pods if job.metadata.uid in pod.metadata.owner_uids]
 
     async def _finish(self, run: PipelineRun, workflow: Workflow, subject: Subject) -> StepOutcome:
         """Takes over what a run left: its Work, and what it said in the status and asked of its workflow."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from troth.api import Key
 from troth.api import labels as names
 from troth.api.resources import JOB
-from troth.controllers.job_views import Job, jobs_of, pods_of
+from troth.controllers.job_views import Job, jobs_of, list_pods, pods_of
 from troth.controllers.object_writes import delete_job
 from troth.controllers.platform import Platform
 from troth.controllers.workflow import Run
@@ -29,6 +29,8 @@ async def end_configuring(platform: Platform, promise: str, key: Key) -> str:
     caches = platform.caches
     for job in jobs_of(caches, promise, key, "configure"):
         state, pods = job.state, pods_of(caches, job)
+        if state.is_running and not is_at_work(state, pods):
+            pods = await list_pods(platform.client, job)  # a container may have started a moment ago
         if is_at_work(state, pods) and not state.deleting:
             outcome = judge_job(state, pods)
             obstacle = f": {outcome.message}" if isinstance(outcome, JobRunning) and outcome.message else ""

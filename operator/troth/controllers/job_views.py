@@ -20,6 +20,7 @@ from troth.controllers.caches import BY_JOB, BY_OWNER, Caches
 from troth.controllers.owners import owner_index
 from troth.engine.jobs.observation import JobState, PodState, read_job, read_pod
 from troth.engine.jobs.runs import WorkflowType, label_value
+from troth.kube import Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,21 @@ def jobs_of(caches: Caches, promise: str, key: Key, action: Action) -> list[Job]
 
 
 def pods_of(caches: Caches, job: Job) -> list[PodState]:
-    """Returns the Pods of a Job."""
+    """Returns the Pods of a Job, as far as the operator has heard of them (`list_pods`)."""
     pods = caches.of(POD, Pod).by_index(BY_JOB, f"{job.metadata.namespace}/{job.metadata.name}")
+    return [pod.state for pod in pods if job.metadata.uid in pod.metadata.owner_uids]
+
+
+async def list_pods(client: Client, job: Job) -> list[PodState]:
+    """Returns the Pods of a Job as the API server has them now.
+
+    Jobs and Pods come by two watches, so the cache may be behind with what the Pods of a Job have done. Whoever decides
+    something that cannot be taken back asks here.
+
+    Raises:
+        ApiError: the API server refuses it.
+    """
+    selector = f"{names.JOB_NAME}={job.metadata.name}"
+    listed = await client.list(POD, job.metadata.namespace, label_selector=selector)
+    pods = (follow_pod(obj) for obj in listed.items)
     return [pod.state for pod in pods if job.metadata.uid in pod.metadata.owner_uids]
