@@ -29,6 +29,7 @@ from troth.engine.admission.cost import EndlessRules
 from troth.engine.admission.definitions import definition_refusals
 from troth.engine.admission.serving import as_created, as_served
 from troth.engine.failure import Failure
+from troth.engine.promises.conversion.completeness import check_conversions
 from troth.engine.promises.offers import Offer, read_offer
 from troth.engine.promises.reach import check_pipeline_namespace
 from troth.engine.rendering.sources import field_of, pipelines_of, value_at
@@ -196,8 +197,12 @@ def load_home(path: Path) -> Home:
     )
 
 
-def offer_of(home: Home) -> tuple[Promise, Offer]:
+def offer_of(home: Home, *, losing: bool = False) -> tuple[Promise, Offer]:
     """The Promise, and the offer that the operator would read from it.
+
+    Args:
+        home: the files.
+        losing: whether to return it also when the operator refuses it because something is lost between its versions.
 
     Raises:
         RefusedPromise: the API server or the operator would refuse it; names the file and the line.
@@ -215,6 +220,8 @@ def offer_of(home: Home) -> tuple[Promise, Offer]:
     try:
         promise = read_promise(as_served(as_created(answer.object)))
         offer = read_offer(promise, runs_containers=True)
+        if not losing:
+            check_conversions(promise.spec.api)
         check_pipeline_namespace(promise.spec)
         return promise, _sound(offer)
     except InvalidObject as error:

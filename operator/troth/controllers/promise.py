@@ -44,6 +44,7 @@ from troth.controllers.workflow_works import NameTaken, WorkOwner, Works, keep_o
 from troth.engine.failure import Failure
 from troth.engine.linting.intervals import add_interval
 from troth.engine.placement.work import Packed, build_groups, pack_content
+from troth.engine.promises.conversion.completeness import check_conversions
 from troth.engine.promises.offers import Offer, read_offer
 from troth.engine.promises.reach import check_pipeline_namespace
 from troth.engine.rendering.render import render_context
@@ -168,6 +169,7 @@ class PromiseReconciler:
             return Unsound(f"it cannot be read: {promise.metadata.unread}")
         try:
             offer = read_offer(promise, runs_containers=self._runs_containers)
+            check_conversions(promise.spec.api)
             check_pipeline_namespace(
                 promise.spec, self._platform.settings.reach, kept_in=self._namespaces_of_requests(promise)
             )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from troth.api import InvalidObject, Promise
 from troth.authoring.home import Home, RefusedPromise, load_home, offer_of, refused
 from troth.authoring.known_kinds import Known
 from troth.authoring.lint.breaking import compare_apis
@@ -26,6 +27,9 @@ from troth.engine.linting.objects import check_objects
 from troth.engine.linting.paths import check_paths
 from troth.engine.linting.remarks import CAUSES, CONSEQUENCE, Remark
 from troth.engine.linting.versions import check_versions
+from troth.engine.promises.conversion.completeness import check_conversions
+
+_LOSING: Final = frozenset(("T005", "T008"))
 
 Earlier = Callable[[Home], Mapping[str, Any] | None]
 """Finds an earlier API of a Promise: a CustomResourceDefinition, or None when it did not have one."""
@@ -54,6 +58,7 @@ def lint(
     families = "0124"
     remarks: list[Remark] = []
     refusals: list[Finding] = []
+    losing: list[Remark] = []
     if against:
         earlier = earlier_api(home, against) if isinstance(against, str) else against(home)
         api = home.promise["spec"].get("api")
@@ -61,7 +66,7 @@ def lint(
             remarks.extend(compare_apis(earlier, api))
         families += "3"
     try:
-        promise, offer = offer_of(home)
+        promise, offer = offer_of(home, losing=True)
         if requests is not None and offer.definition is not None:
             remarks.extend(check_requests(offer.definition, requests(home)))
         with BoundedWorker() as worker:
@@ -69,6 +74,7 @@ def lint(
             if failure is not None:
                 raise refused(home, failure)
             remarks.extend(check_versions(home.promise))
+            losing.extend(_refuse_losing(promise))
             remarks.extend(check_paths(home.promise, offer))
             remarks.extend(check_booleans(home.promise, home.lines))
             remarks.extend(check_columns(home.promise, offer))
@@ -82,6 +88,8 @@ def lint(
         families = ""  # a comment cannot be stale if nothing was looked for
     findings = [*refusals, *place(home, remarks, files), *check_readme(home)]
     left = without_consequences(silence(findings, _written(home), files, families))
+    if not any(finding.code in _LOSING for finding in left):  # a comment does not make the operator accept it
+        left.extend(place(home, losing, files))
     return sorted(left, key=lambda finding: finding.order)
 
 
@@ -93,6 +101,14 @@ def without_consequences(findings: Sequence[Finding]) -> list[Finding]:
         for finding in findings
         if finding.code != CONSEQUENCE or finding.unbounded or (finding.file, finding.line) not in causes
     ]
+
+
+def _refuse_losing(promise: Promise) -> Iterator[Remark]:
+    """Yields why the operator refuses the versions of the API."""
+    try:
+        check_conversions(promise.spec.api)
+    except InvalidObject as error:
+        yield Remark("T001", error.field, f"{error.field}: {error.problem}", error.remedy)
 
 
 def _refusal(error: RefusedPromise) -> Finding:

@@ -1,5 +1,7 @@
 """The errors that lint finds in an applied Promise, and where they are, as the operator reports them.
 
+What is lost between the versions of an API is not among them: the operator refuses such a Promise.
+
 Warnings and notes are for the author of a Promise, so only ``troth lint`` shows them. A comment in a template has the
 same effect here as there.
 """
@@ -23,7 +25,6 @@ from troth.engine.linting.paths import check_paths
 from troth.engine.linting.remarks import CODES, Remark
 from troth.engine.linting.report import MOST_ERRORS
 from troth.engine.linting.trying import Render, Trial
-from troth.engine.linting.versions import check_versions
 from troth.engine.promises.offers import read_offer
 from troth.engine.rendering.context import render_context
 from troth.engine.rendering.sources import pipelines_of, value_at
@@ -35,7 +36,7 @@ _TEMPLATE: Final = re.compile(r"files\[(\d+)\]\.template")
 
 
 def find_path_errors(document: Mapping[str, Any]) -> LintReport:
-    """Finds errors in the versions of the API, and in what the templates read.
+    """Finds errors in what the templates read.
 
     Args:
         document: the result of `lintable`.
@@ -44,7 +45,7 @@ def find_path_errors(document: Mapping[str, Any]) -> LintReport:
         InvalidObject: the Promise cannot be carried out at all.
     """
     offer = read_offer(read_promise(document), runs_containers=True)
-    return _report(document, [*_comments(document), *check_versions(document), *check_paths(document, offer)])
+    return _report(document, [*_comments(document), *check_paths(document, offer)])
 
 
 def find_object_errors(document: Mapping[str, Any], render: Render, spent: Callable[[], float]) -> LintReport:

@@ -39,6 +39,7 @@ CODES: Final[Mapping[str, Code]] = MappingProxyType(
         "T005": Code("error", "A field that is lost between two versions of the API"),
         "T006": Code("note", "A README that does not match the API"),
         "T007": Code("error", "A reconciliation interval that does not count"),
+        "T008": Code("error", "A conversion that cannot carry every value"),
         "T101": Code("error", "A field that does not exist"),
         "T102": Code("error", "A field that may be missing is used without a default"),
         "T103": Code("error", "A value of the wrong type"),

@@ -125,6 +125,7 @@ def build_definition(
         )
     definition = copy.deepcopy(dict(api))
     definition.pop("status", None)
+    definition.pop("conversions", None)  # not Kubernetes' but ours (troth.engine.promises.conversion)
     versions = definition["spec"].get("versions")
     if not isinstance(versions, list) or not versions:
         raise InvalidObject(f"{field}.spec.versions", "has no version", "declare one with served and storage true")

@@ -11,12 +11,11 @@ import pytest
 import yaml
 
 from tests.unit.authoring.lint.linted import promise
-from troth.api.objects import read_promise
+from troth.api import InvalidObject
+from troth.authoring.home import RefusedPromise, load_home, offer_of
 from troth.authoring.lint import lint
-from troth.engine.admission.serving import as_served
-from troth.engine.linting.errors import find_path_errors
-from troth.engine.linting.report import lintable
 from troth.engine.linting.versions import check_versions
+from troth.engine.promises.conversion.completeness import check_conversions
 
 TEXT: Mapping[str, Any] = {"type": "string"}
 
@@ -119,5 +118,32 @@ def test_the_command_and_the_operator_say_it_with_the_place(tmp_path: Path) -> N
     assert [finding.severity for finding in found] == ["error"]
     line = (tmp_path / "promise.yaml").read_text("utf-8").split("\n")[found[0].line - 1]
     assert "retention" in line
-    report = find_path_errors(lintable(read_promise(as_served(obj))))
-    assert [error.code for error in report.errors] == ["T005"]
+    with pytest.raises(InvalidObject, match=r"v2 has spec.retention, but v1 does not"):
+        check_conversions(obj["spec"]["api"])
+    with pytest.raises(RefusedPromise, match=r"v2 has spec.retention, but v1 does not"):
+        offer_of(load_home(tmp_path))
+
+
+def codes(tmp_path: Path, obj: Mapping[str, Any], comment: str = "") -> list[str]:
+    text = yaml.safe_dump(obj, sort_keys=False)
+    if comment:
+        last = text.rindex("retention:")
+        text = text[: text.rindex("\n", 0, last)] + f"\n{' ' * 18}# {comment}" + text[text.rindex("\n", 0, last) :]
+    (tmp_path / "promise.yaml").write_text(text, "utf-8")
+    return [finding.code for finding in lint(tmp_path) if finding.severity == "error" and finding.code < "T1"]
+
+
+def test_a_comment_does_not_hide_that_the_operator_refuses_the_versions(tmp_path: Path) -> None:
+    assert codes(tmp_path, two(add)) == ["T005"]
+    assert codes(tmp_path, two(add), "troth:ignore T005 nobody reads it") == ["T001"]
+
+
+def test_conversions_are_looked_at_by_lint_and_refused_as_long_as_nothing_serves_them(tmp_path: Path) -> None:
+    obj = two(add)
+    conversion: dict[str, Any] = {"between": ["v1", "v2"], "fields": [{"v2": "spec.retenion"}]}
+    obj["spec"]["api"]["conversions"] = [conversion]
+    assert codes(tmp_path, obj) == ["T005", "T008"]
+    conversion["fields"][0]["v2"] = "spec.retention"
+    assert codes(tmp_path, obj) == ["T001"]
+    conversion["fields"][0]["v2"] = 5
+    assert codes(tmp_path, obj) == ["T001"]
