@@ -29,7 +29,7 @@ from troth.controllers.promise_fit import PromiseFit
 from troth.controllers.promise_lint import PromiseLint
 from troth.controllers.promise_wishes import PromiseWishes
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
-from troth.controllers.steps import Subject, Workflow
+from troth.controllers.steps import Workflow, promise_subject
 from troth.controllers.triggers import requests_of
 from troth.controllers.turn_waiting import Overtaken
 from troth.controllers.workflow import (
@@ -248,7 +248,7 @@ class PromiseReconciler:
         )
 
     async def _workflow(self, key: Key, promise: Promise, offer: Offer) -> Workflow:
-        meta, owner = promise.metadata, self._owner(promise)
+        meta = promise.metadata
         return Workflow(
             key=key,
             pipelines=offer.promise_steps,
@@ -260,16 +260,7 @@ class PromiseReconciler:
             selectors=promise.spec.destination_selectors,
             suspended=names.WORKFLOW_SUSPENDED in meta.labels,
             attendant=UntilDeleted(self._platform, promise),
-            subject=Subject(
-                resource=PROMISE,
-                uid=meta.uid,
-                promise=promise.name,
-                version=promise.version,
-                namespace=owner.work_namespace,
-                separate=bool(promise.spec.pipeline_namespace),
-                labels=meta.labels,
-                annotations=meta.annotations,
-            ),
+            subject=promise_subject(promise, self._owner(promise).work_namespace),
         )
 
     async def _keep_dependencies(self, promise: Promise, owner: WorkOwner) -> None:

@@ -18,11 +18,7 @@ from troth.api import labels as names
 from troth.api.conditions import READY
 from troth.api.objects import Promise, Request
 from troth.api.pipelines import has_containers
-from troth.api.resources import (
-    CUSTOM_RESOURCE_DEFINITION,
-    JOB,
-    PROMISE,
-)
+from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, JOB, PROMISE
 from troth.controllers.caches import BY_PROMISE
 from troth.controllers.delete_workflows import answered_labels, end_configuring
 from troth.controllers.object_writes import delete_object, object_reference
@@ -30,7 +26,7 @@ from troth.controllers.obstacles import after_refusal
 from troth.controllers.pipeline_leftovers import remove_all, remove_jobs
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Terminal
-from troth.controllers.steps import Subject, Workflow
+from troth.controllers.steps import Workflow, promise_subject
 from troth.controllers.workflow import Run, Workflows
 from troth.controllers.workflow_events import record_workflow
 from troth.controllers.workflow_works import WorkOwner, Works
@@ -134,11 +130,11 @@ class PromiseDeletion:
 
     async def _workflow(self, key: Key, promise: Promise) -> Workflow | str:
         """Its delete workflow, or why that cannot be run. The rest of its spec is not checked any more."""
-        meta, spec = promise.metadata, promise.spec
+        meta = promise.metadata
         try:
             problem = meta.unread
             pipelines = read_pipelines(
-                spec.promise_workflows.delete,
+                promise.spec.promise_workflows.delete,
                 "spec.workflows.promise.delete",
                 action="delete",
                 runs_containers=self._runs_containers,
@@ -155,16 +151,7 @@ class PromiseDeletion:
             action="delete",
             status=promise.status,
             hash=workflow_hash((await self._workflows.hash_of(promise),)),
-            subject=Subject(
-                resource=PROMISE,
-                uid=meta.uid,
-                promise=promise.name,
-                version=promise.version,
-                namespace=self._owner_of(promise).work_namespace,
-                separate=bool(spec.pipeline_namespace),
-                labels=meta.labels,
-                annotations=meta.annotations,
-            ),
+            subject=promise_subject(promise, self._owner_of(promise).work_namespace),
             retries=names.MANUAL_RECONCILIATION in meta.labels,
         )
 

@@ -15,7 +15,9 @@ from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 from troth.api import Key, Resource
 from troth.api import labels as names
+from troth.api.objects import Promise
 from troth.api.pipelines import Action, JinjaPipeline, Pipeline
+from troth.api.resources import PROMISE
 from troth.controllers.job_views import workflow_type
 from troth.controllers.platform import Platform
 from troth.controllers.turn_waiting import Attendant, render_in_turn
@@ -68,6 +70,21 @@ class Subject:
     def type(self) -> WorkflowType:
         """Kratix's type of the workflow."""
         return workflow_type(self.resource.name)
+
+
+def promise_subject(promise: Promise, namespace: str) -> Subject:
+    """Returns a Promise as the object for which its own workflows run; ``namespace`` is that of its Works."""
+    meta = promise.metadata
+    return Subject(
+        resource=PROMISE,
+        uid=meta.uid,
+        promise=promise.name,
+        version=promise.version,
+        namespace=namespace,
+        separate=bool(promise.spec.pipeline_namespace),
+        labels=meta.labels,
+        annotations=meta.annotations,
+    )
 
 
 @dataclass(frozen=True, slots=True)
