@@ -110,6 +110,10 @@ class Caches:
         """The state stores, by the kind of store."""
         return {kind.kind: self.of(kind.resource, StateStore) for kind in STORE_KINDS.values()}
 
+    def reread(self, promise: Promise) -> Promise:
+        """The Promise as it is known now, for example after a write. This same value when the Promise is gone."""
+        return self.promises.get("", promise.name) or promise
+
     def get_store(self, ref: StoreRef) -> StateStore | None:
         """The state store that a reference names, of whatever kind it is; None when it is not known."""
         kind = STORE_KINDS.get(ref.kind)

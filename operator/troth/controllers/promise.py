@@ -431,7 +431,7 @@ class PromiseReconciler:
 
     def _announce_findings(self, promise: Promise) -> None:
         """Records an Event when lint's findings have changed, or other requests than before do not fit the API."""
-        written = self._platform.caches.promises.get("", promise.name) or promise
+        written = self._platform.caches.reread(promise)
         for kind in (LINTED, REQUESTS_FIT):
             before = find_condition(promise.status.get("conditions"), kind) or {}
             now = find_condition(written.status.get("conditions"), kind) or {}

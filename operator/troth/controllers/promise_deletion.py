@@ -103,7 +103,7 @@ class PromiseDeletion:
                 refused = await self._set_metadata(key, promise, (names.DELETE_WORKFLOWS,))
                 if refused is not None:
                     return refused
-                promise, run = self._reread(promise), None
+                promise, run = self._platform.caches.reread(promise), None
         if jobs := await remove_jobs(self._platform, promise.name, key):
             # Before the Works, since a Pod that still runs would write its Work again.
             return await self._wait(key, promise, f"the Jobs of its pipelines to be removed ({jobs})", run)
@@ -155,10 +155,6 @@ class PromiseDeletion:
             retries=names.MANUAL_RECONCILIATION in meta.labels,
         )
 
-    def _reread(self, promise: Promise) -> Promise:
-        """The Promise as the cache has it now, for example after a write."""
-        return self._platform.caches.promises.get("", promise.name) or promise
-
     async def _set_metadata(
         self,
         key: Key,
@@ -167,7 +163,7 @@ class PromiseDeletion:
         labels: Mapping[str, str | None] | None = None,
     ) -> Result | None:
         """Takes finalizers off and writes labels. Returns None, or the result when the API server refuses that."""
-        meta = self._reread(promise).metadata
+        meta = self._platform.caches.reread(promise).metadata
         try:
             await self._platform.set_finalizers(
                 self._platform.caches.promises,

@@ -41,7 +41,7 @@ class PromiseWishes:
         if reconciled.get("reason") == reasons.PAUSED:
             status = unpaused_status(promise.status, now=self._platform.now())
             await self._platform.write_status(self._platform.caches.promises, PROMISE, key, promise.status, status)
-        return self._now(promise)
+        return self._platform.caches.reread(promise)
 
     def note(self, promise: Promise, workflow: WorkflowFacts, run: Run, asked: Asked) -> WorkflowFacts:
         """The facts about a run with the record of who asked for it, and of what the requests are asked for."""
@@ -76,7 +76,7 @@ class PromiseWishes:
             labels=labels,
             annotations=annotations,
         )
-        return self._now(promise)
+        return self._platform.caches.reread(promise)
 
     async def finish(self, key: Key, promise: Promise, run: Run) -> None:
         """Ends a reconcile whose status was written: settles the labels, and queues the Promise for its next run.
@@ -85,10 +85,6 @@ class PromiseWishes:
             Conflict: the Promise has changed meanwhile.
         """
         others = suspension_label(promise.metadata.labels, run)
-        now = self._now(promise)
+        now = self._platform.caches.reread(promise)
         now = await self.settle(key, now, now.metadata.finalizers, others)
         self._repeats.plan(key, now, self._repeats.schedule_of(now))
-
-    def _now(self, promise: Promise) -> Promise:
-        """The Promise as the cache has it now, for example after a write."""
-        return self._platform.caches.promises.get("", promise.name) or promise
