@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from troth.api import Key
 from troth.api.objects import ObjectMeta, Request
 from troth.controllers.object_writes import object_reference
+from troth.controllers.platform import Platform
 from troth.controllers.request_apis import RequestApi
 from troth.engine.rendering.components import Parent
 
@@ -51,3 +52,28 @@ class LiveRequest:
         """The request as the cache has it now, for example after a write. This same value when the request is gone."""
         now = self.api.informer.get(self.key.namespace, self.key.name)
         return self if now is None else replace(self, request=now)
+
+
+async def write_metadata(
+    platform: Platform,
+    live: LiveRequest,
+    finalizers: Sequence[str],
+    labels: Mapping[str, str | None] | None = None,
+    annotations: Mapping[str, str] | None = None,
+) -> None:
+    """Writes the whole list of a request's finalizers, and labels and annotations; None removes a label.
+
+    Raises:
+        Conflict: the request has changed since ``live`` was read.
+        Forbidden: the operator may not write it.
+        Invalid: the request does not fit its own API any more.
+    """
+    await platform.set_finalizers(
+        live.api.informer,
+        live.api.resource,
+        live.key,
+        finalizers=finalizers,
+        resource_version=live.metadata.resource_version,
+        labels=labels,
+        annotations=annotations,
+    )

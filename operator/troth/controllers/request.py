@@ -8,14 +8,13 @@ that can be done, where Kratix ends a pass after each write and waits for its ow
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from troth.api import Key
 from troth.api import labels as names
 from troth.api.objects import Promise, Request
 from troth.controllers.components import Components
-from troth.controllers.live_request import LiveRequest
+from troth.controllers.live_request import LiveRequest, write_metadata
 from troth.controllers.obstacles import after_refusal, why_refused
 from troth.controllers.owners import owner_index
 from troth.controllers.platform import Platform
@@ -198,7 +197,7 @@ class RequestReconciler:
         labels, annotations = read_wishes(now.metadata, now.status).removals()
         labels |= suspension_label(live.metadata.labels, run)
         if labels or annotations:
-            await self._set_metadata(now, now.metadata.finalizers, labels, annotations)
+            await write_metadata(self._platform, now, now.metadata.finalizers, labels, annotations)
 
     async def _wait(self, live: LiveRequest, found: Waiting) -> Result:
         """Leaves what was carried out as it is, and reports what the newer version of the request waits for."""
@@ -215,7 +214,9 @@ class RequestReconciler:
         if live.metadata.labels.get(names.PROMISE_NAME) == live.api.promise:
             return live
         with contextlib.suppress(Conflict, *REFUSALS):  # even then the status about the Promise is written
-            await self._set_metadata(live, live.metadata.finalizers, {names.PROMISE_NAME: live.api.promise})
+            await write_metadata(
+                self._platform, live, live.metadata.finalizers, {names.PROMISE_NAME: live.api.promise}
+            )
         return live.reread()
 
     async def _claim(self, live: LiveRequest, wishes: Wishes) -> LiveRequest:
@@ -230,25 +231,8 @@ class RequestReconciler:
             labels[names.PROMISE_NAME] = live.api.promise
         if not missing and not labels and not annotations:
             return live
-        await self._set_metadata(live, [*meta.finalizers, *missing], labels, annotations)
+        await write_metadata(self._platform, live, [*meta.finalizers, *missing], labels, annotations)
         return live.reread()
-
-    async def _set_metadata(
-        self,
-        live: LiveRequest,
-        finalizers: Sequence[str],
-        labels: Mapping[str, str | None],
-        annotations: Mapping[str, str] | None = None,
-    ) -> None:
-        await self._platform.set_finalizers(
-            live.api.informer,
-            live.api.resource,
-            live.key,
-            finalizers=finalizers,
-            resource_version=live.metadata.resource_version,
-            labels=labels,
-            annotations=annotations,
-        )
 
 
 @dataclass(frozen=True, slots=True)

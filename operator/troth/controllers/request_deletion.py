@@ -17,7 +17,7 @@ from troth.controllers.caches import BY_OWNER, BY_WORK
 from troth.controllers.components import Components
 from troth.controllers.delete_workflows import answered_labels, end_configuring
 from troth.controllers.job_views import jobs_of
-from troth.controllers.live_request import LiveRequest
+from troth.controllers.live_request import LiveRequest, write_metadata
 from troth.controllers.object_writes import delete_job
 from troth.controllers.obstacles import after_refusal
 from troth.controllers.owners import owner_index
@@ -135,14 +135,7 @@ class RequestDeletion:
     ) -> Result | None:
         """Writes its finalizers and labels. Returns None, or the result when the API server refuses that."""
         try:
-            await self._platform.set_finalizers(
-                live.api.informer,
-                live.api.resource,
-                live.key,
-                finalizers=finalizers,
-                resource_version=live.metadata.resource_version,
-                labels=labels or {},
-            )
+            await write_metadata(self._platform, live, finalizers, labels)
         except Conflict:
             return Retry("the request changed while it was being deleted")
         except (Forbidden, Invalid) as error:
