@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from troth.api import Key, reasons
+from troth.api import Key
 from troth.api import labels as names
-from troth.api.conditions import RECONCILED, find_condition
 from troth.api.objects import Promise
 from troth.api.resources import PROMISE
 from troth.controllers.platform import Platform
@@ -37,10 +36,8 @@ class PromiseWishes:
 
     async def report_unpaused(self, key: Key, promise: Promise) -> Promise:
         """Reports that a Promise is no longer paused and is about to run, unless that has been reported."""
-        reconciled = find_condition(promise.status.get("conditions"), RECONCILED) or {}
-        if reconciled.get("reason") == reasons.PAUSED:
-            status = unpaused_status(promise.status, now=self._platform.now())
-            await self._platform.write_status(self._platform.caches.promises, PROMISE, key, promise.status, status)
+        status = unpaused_status(promise.status, now=self._platform.now())
+        await self._platform.write_status(self._platform.caches.promises, PROMISE, key, promise.status, status)
         return self._platform.caches.reread(promise)
 
     def note(self, promise: Promise, workflow: WorkflowFacts, run: Run, asked: Asked) -> WorkflowFacts:

@@ -13,7 +13,7 @@ from typing import Any
 
 from troth.api import labels as names
 from troth.api import reasons
-from troth.api.conditions import READY, RECONCILED, find_condition
+from troth.api.conditions import READY, find_condition
 from troth.api.statuses import read_own
 from troth.controllers.components import Components
 from troth.controllers.live_request import LiveRequest
@@ -61,9 +61,7 @@ class RequestReports:
 
     async def unpaused(self, live: LiveRequest) -> LiveRequest:
         """Reports that a request is no longer paused and is about to run, unless that has been reported."""
-        reconciled = find_condition(live.status.get("conditions"), RECONCILED) or {}
-        if reconciled.get("reason") == reasons.PAUSED:
-            await self._write(live, unpaused_status(live.status, now=self._platform.now()))
+        await self._write(live, unpaused_status(live.status, now=self._platform.now()))
         return live.reread()
 
     async def unavailable(self, live: LiveRequest, obstacle: Obstacle, owner: WorkOwner) -> bool:

@@ -67,13 +67,18 @@ def paused_status(old: Mapping[str, Any], facts: RequestFacts, *, now: str) -> d
     return {"message": message_of(told, ""), "conditions": told, "troth": noted}
 
 
-def unpaused_status(old: Mapping[str, Any], *, now: str) -> dict[str, Any]:
+def unpaused_status(old: Mapping[str, Any], *, now: str) -> Mapping[str, Any]:
     """Returns the status of a request or a Promise that is no longer paused, until its pipelines run once.
+
+    It is ``old`` itself where that does not say any more that the object is paused.
 
     Args:
         old: the status as the API server has it.
         now: RFC 3339.
     """
+    reconciled = find_condition(old.get("conditions"), types.RECONCILED) or {}
+    if reconciled.get("reason") != reasons.PAUSED:
+        return old
     message = "It is no longer paused, and its pipelines run once from the first one"
     conditions = [
         Condition(types.RECONCILED, "Unknown", reasons.UNPAUSED, "Pending"),
