@@ -26,10 +26,10 @@ from troth.kube import Forbidden, Listing
 logger = logging.getLogger(__name__)
 
 _PAUSES: Final = (1.0, 2.0, 2.0, 3.0, 5.0, 10.0, 20.0, 40.0, 60.0)
-_INTERVAL: Final = (
-    0.1  # seconds between two looks, over time: the API server reads all Events of a namespace for each
-)
-_BURST: Final = 2.0  # seconds of looks that were not needed and may be taken all at once
+_INTERVAL: Final = 0.1
+"""Seconds between two looks, over time: for each look the API server reads all Events of a namespace."""
+_BURST: Final = 2.0
+"""For how many seconds looks that were not needed are saved up; they may then be taken all at once."""
 _MOST: Final = 5_000
 
 

@@ -37,16 +37,12 @@ _RIGHTS: Final = (ROLE_BINDING, CLUSTER_ROLE_BINDING, ROLE, CLUSTER_ROLE)
 
 async def remove_jobs(platform: Platform, promise: str, key: Key) -> str:
     """Deletes the Jobs of both workflows of an object. Returns those that are still there, or an empty text."""
-    caches = platform.caches
-
-    def left() -> list[str]:
-        found = [*jobs_of(caches, promise, key, "configure"), *jobs_of(caches, promise, key, "delete")]
-        return sorted(job.metadata.name for job in found)
-
+    left: list[str] = []
     for action in ("configure", "delete"):
-        for job in jobs_of(caches, promise, key, action):
+        for job in jobs_of(platform.caches, promise, key, action):
             await delete_job(platform, job)
-    return ", ".join(left())
+        left += [job.metadata.name for job in jobs_of(platform.caches, promise, key, action)]
+    return ", ".join(sorted(left))
 
 
 async def remove_surplus(client: Client, run: PipelineRun) -> None:
