@@ -11,8 +11,9 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -184,6 +185,13 @@ def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str], conf
         if value is not None:
             values[name] = _convert(name, value, flag_of(name))
     return Settings(**values)
+
+
+def how_to_reread(
+    flags: Mapping[str, Any], environment: Mapping[str, str], config: Path | None
+) -> Callable[[], Settings] | None:
+    """What reads the settings again (`load_settings`); None without a file, since nothing else can change them."""
+    return None if config is None else partial(load_settings, flags, environment, config)
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from troth.app.settings import (
     InvalidSettings,
     fields,
     flag_of,
+    how_to_reread,
     load_settings,
     type_of,
     variable_of,
@@ -79,7 +79,7 @@ def operator(config: Path | None, **flags: Any) -> None:
 
     set_up_logs(settings.log_format, settings.log_level)
     try:
-        problem = asyncio.run(run_operator(settings, partial(load_settings, flags, os.environ, config)))
+        problem = asyncio.run(run_operator(settings, how_to_reread(flags, os.environ, config)))
     except CredentialsError as error:
         click.echo(f"troth operator: {error}", err=True)
         sys.exit(3)

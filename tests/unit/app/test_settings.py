@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from troth.app.settings import InvalidSettings, Settings, fields, flag_of, load_settings, variable_of
+from troth.app.settings import (
+    InvalidSettings,
+    Settings,
+    fields,
+    flag_of,
+    how_to_reread,
+    load_settings,
+    variable_of,
+)
 from troth.cli import main
 
 
@@ -22,6 +30,16 @@ def test_a_flag_wins_over_a_variable_and_a_variable_over_the_file(tmp_path: Path
 
 def test_without_anything_the_defaults_hold() -> None:
     assert load_settings({}, {"HOME": "/nowhere"}, None) == Settings()
+
+
+def test_settings_are_read_again_only_where_there_is_a_file_that_may_change(tmp_path: Path) -> None:
+    config = tmp_path / "settings.yaml"
+    config.write_text("storePoll: 1\n", encoding="utf-8")
+    assert how_to_reread({"workers": 3}, {"TROTH_STORE_POLL": "2"}, None) is None
+    reread = how_to_reread({"workers": 3}, {}, config)
+    assert reread is not None
+    config.write_text("storePoll: 7\n", encoding="utf-8")
+    assert (reread().workers, reread().store_poll) == (3, 7.0)
 
 
 @pytest.mark.parametrize(
