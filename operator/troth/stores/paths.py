@@ -19,6 +19,8 @@ from troth.stores.errors import Reason, StoreError
 LOCAL_ROOT_SETTING: Final = "the setting --local-stores (TROTH_LOCAL_STORES)"
 _LONGEST_NAME: Final = 255
 _LONGEST_PATH: Final = 1024
+_LONGEST_LOCAL_PATH: Final = 4096
+"""What Linux takes (PATH_MAX). Resolving a path takes time that grows with the square of its length."""
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 # Characters that HFS+ ignores inside a name: ".g\u200cit" is ".git" there. Git refuses the same set.
 _IGNORABLE: Final = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
@@ -54,7 +56,9 @@ def confine_file(path: str, *, owner: str) -> str:
 
 
 def require_local(path: str, root: Path | None) -> Path:
-    """The real path of something on this machine. This blocks. Raises StoreError (final) outside ``root``.
+    """The real path of something on this machine. This blocks.
+
+    Raises StoreError (final) outside ``root``, and for a path that is longer than the machine takes.
 
     ``root`` is the folder in which local stores must be; None does not allow any. Otherwise everybody who may write a
     state store could write anywhere on the operator's machine. A relative path is relative to ``root``.
@@ -64,6 +68,13 @@ def require_local(path: str, root: Path | None) -> Path:
             Reason.LOCAL_PATH_REFUSED,
             f"{path[:200]} is a path of the machine that the operator runs on",
             f"use a store on the network, or allow a folder with {LOCAL_ROOT_SETTING}",
+            retryable=False,
+        )
+    if len(path) > _LONGEST_LOCAL_PATH:
+        raise StoreError(
+            Reason.LOCAL_PATH_REFUSED,
+            f"{path[:200]}... is longer than {_LONGEST_LOCAL_PATH} characters, which no path on a machine may be",
+            "use a shorter path",
             retryable=False,
         )
     allowed = Path(os.path.realpath(root))

@@ -142,3 +142,8 @@ def test_a_store_must_lie_in_the_allowed_folder(tmp_path: Path) -> None:
         directory_root("/a", local_root=None)
     with pytest.raises(StoreError):
         directory_root("", local_root=allowed)
+
+
+def test_a_path_that_is_longer_than_the_machine_takes_is_refused_before_it_is_resolved(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="is longer than 4096 characters"):
+        directory_root("a/" * 3_000, local_root=tmp_path)
