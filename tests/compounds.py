@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.platforms import Object, Platform, api_of, condition, destination, is_ready, promise
+from tests.waiting import SAFE
 from troth.api.resources import DESTINATION, KUBERNETES_STATE_STORE
 
 HELD = "tests.example.com/held"
@@ -79,7 +80,7 @@ class Compound:
     async def ask(self, size: str = "small") -> None:
         await self.platform.ask(self.whole, "shop", self.namespace, size=size)
 
-    async def shop(self, test: Callable[[Object], bool] = is_ready, *, within: float = 20) -> Object:
+    async def shop(self, test: Callable[[Object], bool] = is_ready, *, within: float = SAFE) -> Object:
         return await self.platform.wait(api_of(self.whole), "shop", test, namespace=self.namespace, within=within)
 
     async def component(self, name: str) -> Object:

@@ -163,7 +163,7 @@ class Corner:
         """Deletes a forged object, and waits until it is gone: nothing may keep it."""
         name, where = live["metadata"]["name"], live["metadata"]["namespace"]
         await self.client.delete(resource, name, where)
-        await self.platform.gone(resource, name, namespace=where, within=5)
+        await self.platform.gone(resource, name, namespace=where)
 
     def nothing_was_written(self, repository: Repository | None = None) -> None:
         """Checks that no commit contains anything that was forged."""

@@ -10,7 +10,7 @@ import asyncio
 from typing import Protocol
 
 from tests.bench.counting import POLLING, gauge, reconciles
-from tests.waiting import eventually
+from tests.waiting import SAFE, eventually
 
 
 class Measured(Protocol):
@@ -20,7 +20,7 @@ class Measured(Protocol):
         """The text of ``/metrics``; empty while there is no answer."""
 
 
-async def idle(operator: Measured, *, rounds: int = 3, within: float = 30.0) -> None:
+async def idle(operator: Measured, *, rounds: int = 3, within: float = SAFE) -> None:
     """Waits until stores were checked ``rounds`` more times while nothing else was reconciled.
 
     Args:

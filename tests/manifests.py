@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tests.waiting import SAFE
 from troth.dev import ControlPlane
 
 
@@ -29,7 +30,7 @@ class Manifests:
         for applied in _documents(answer.stdout):
             self._applied.setdefault(self._path(applied), _crd_path(applied))
 
-    def remove(self, within: float = 20.0) -> None:
+    def remove(self, within: float = SAFE) -> None:
         """Delete everything, the newest first. Finalizers are removed, since the operator may be gone."""
         for path, crd in reversed(self._applied.items()):
             if crd:

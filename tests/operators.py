@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.waiting import eventually_sync
+from tests.waiting import SAFE, eventually_sync
 from troth.dev import ControlPlane
 from troth.dev.operator_process import OperatorProcess as Started
 
@@ -55,7 +55,7 @@ class OperatorProcess:
         finally:
             connection.close()
 
-    def wait_ready(self, within: float = 30.0) -> None:
+    def wait_ready(self, within: float = SAFE) -> None:
         """Wait until ``/readyz`` says 200."""
 
         def ready() -> bool:
@@ -75,13 +75,13 @@ class OperatorProcess:
         self._process.signal(signal.SIGKILL)
         self._process.wait(10)
 
-    def terminate(self, within: float = 15.0) -> int:
+    def terminate(self, within: float = SAFE) -> int:
         """Send SIGTERM, as a rolling update does. Returns the exit code."""
         self._expected_to_end = True
         self._process.signal(signal.SIGTERM)
         return self._process.wait(within)
 
-    def wait_ended(self, within: float = 15.0) -> int:
+    def wait_ended(self, within: float = SAFE) -> int:
         """Wait until it ends by itself, as is expected. Returns the exit code."""
         self._expected_to_end = True
         return self._process.wait(within)

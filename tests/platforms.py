@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from tests.waiting import eventually, stretched
+from tests.waiting import SAFE, eventually, stretched
 from troth.api import Resource
 from troth.api.labels import PROMISE_NAME
 from troth.api.resources import (
@@ -224,7 +224,7 @@ class Platform:
         """Notes an object that somebody else has made, so that `clean` removes it, too."""
         self._made.append((resource, name, namespace))
 
-    async def publish(self, obj: Object, *, within: float = 20) -> Object:
+    async def publish(self, obj: Object, *, within: float = SAFE) -> Object:
         """Applies a Promise and waits until it is Available."""
         await self.make(PROMISE, obj)
         return await self.wait(PROMISE, obj["metadata"]["name"], lambda live: available(live), within=within)
@@ -233,12 +233,12 @@ class Platform:
         """Applies a request."""
         return await self.make(api_of(promise_name), request(promise_name, name, namespace, **spec))
 
-    async def ready(self, promise_name: str, name: str, namespace: str, *, within: float = 15) -> Object:
+    async def ready(self, promise_name: str, name: str, namespace: str, *, within: float = SAFE) -> Object:
         """Waits until a request is Ready in its newest generation."""
         return await self.wait(api_of(promise_name), name, is_ready, namespace=namespace, within=within)
 
     async def wait(
-        self, resource: Resource, name: str, test: Any, *, namespace: str = "", within: float = 15
+        self, resource: Resource, name: str, test: Any, *, namespace: str = "", within: float = SAFE
     ) -> Object:
         """Waits until an object exists and passes a test. Returns the object."""
         last: dict[str, Any] = {}
@@ -257,7 +257,7 @@ class Platform:
             status = yaml.safe_dump(last.get("status"), sort_keys=False)
             raise AssertionError(f"{error}\nits last status:\n{status}") from None
 
-    async def gone(self, resource: Resource, name: str, *, namespace: str = "", within: float = 15) -> None:
+    async def gone(self, resource: Resource, name: str, *, namespace: str = "", within: float = SAFE) -> None:
         """Waits until an object is gone."""
 
         async def look() -> bool:

@@ -162,7 +162,7 @@ async def test_forged_places_remove_nothing(corner: Corner) -> None:
             now = (await corner.of("orders", WORK_PLACEMENT))["status"]["troth"]
             return now.get("location") == true and "alsoIn" not in now
 
-        await eventually(healed, "the status says again where the files are", within=10)
+        await eventually(healed, "the status says again where the files are")
         await stays()
     # While it moves, and while it goes, what a status says would be carried out.
     await corner.edit(WORK_PLACEMENT, name, {"status": {"troth": {"alsoIn": forged}}}, subresource="status")
@@ -172,11 +172,11 @@ async def test_forged_places_remove_nothing(corner: Corner) -> None:
         now = (await corner.of("orders", WORK_PLACEMENT))["status"]["troth"]
         return now["location"]["directory"].startswith(f"{corner.name}-moved/") and "alsoIn" not in now
 
-    await eventually(moved, "the files are at the new place", within=10)
+    await eventually(moved, "the files are at the new place")
     await stays()
     await corner.edit(WORK_PLACEMENT, name, {"status": {"troth": {"alsoIn": forged}}}, subresource="status")
     await corner.client.delete(api_of(corner.name), "orders", corner.name)
-    await corner.platform.gone(api_of(corner.name), "orders", namespace=corner.name, within=10)
+    await corner.platform.gone(api_of(corner.name), "orders", namespace=corner.name)
     await stays()
 
 

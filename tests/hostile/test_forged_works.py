@@ -91,7 +91,7 @@ async def test_works_and_placements_made_by_hand_write_nothing_say_so_and_hold_n
         ]
         assert all(MARK not in str(item) for item in marks)
     await client.delete(api_of(name), "orders", name)
-    await corner.platform.gone(api_of(name), "orders", namespace=name, within=5)
+    await corner.platform.gone(api_of(name), "orders", namespace=name)
     left = await all_files(corner.repository)
     assert not [path for path in left if path.endswith("object.yaml")]
     assert len(files) > len(left)
@@ -113,9 +113,9 @@ async def test_a_promise_and_a_destination_go_although_somebody_forged_works_of_
         (WORK_PLACEMENT, await corner.forge(WORK_PLACEMENT, corner.placement("request", going))),
     ]
     await corner.client.delete(DESTINATION, going)
-    await corner.platform.gone(DESTINATION, going, within=8)
+    await corner.platform.gone(DESTINATION, going)
     await corner.client.delete(PROMISE, name)
-    await corner.platform.gone(PROMISE, name, within=8)
+    await corner.platform.gone(PROMISE, name)
     left = await all_files(corner.repository)
     assert not any("name: orders" in text for text in left.values()), "the request's own files went with it"
     for resource, live in forged:
@@ -174,7 +174,7 @@ async def test_a_work_labelled_as_another_namespace_s_request_is_not_filled_with
             assert now["spec"] == live["spec"], "nobody has filled it"
             assert "size" not in str(now["status"])
         await client.delete(api_of(name), "orders", name)
-        await corner.platform.gone(api_of(name), "orders", namespace=name, within=5)
+        await corner.platform.gone(api_of(name), "orders", namespace=name)
         corner.nothing_was_written()
     finally:
         for work in (computed, "another"):
@@ -238,7 +238,7 @@ async def test_somebody_who_has_taken_the_names_beforehand_gains_nothing(corner:
         await corner.platform.ready(name, "orders", name)
     await corner.edit(WORK, computed, {"metadata": {"finalizers": [*OURS[WORK], "example.com/hold"]}})
     await client.delete(api_of(name), "orders", name)
-    await corner.platform.gone(api_of(name), "orders", namespace=name, within=5)
+    await corner.platform.gone(api_of(name), "orders", namespace=name)
     await corner.edit(WORK, computed, {"metadata": {"finalizers": None}})
 
 

@@ -19,6 +19,7 @@ from tests.hostile.attackers.editors import BOMB, MIB
 from tests.hostile.attackers.requesters import FILLS_MEMORY, pipeline, seven_megabytes
 from tests.hostile.limited import Limited, running_limited
 from tests.platforms import Platform, Repository, api_of, destination, failure, promise
+from tests.waiting import SAFE
 from troth.api.resources import DESTINATION, WORK
 from troth.dev import ControlPlane
 
@@ -74,7 +75,7 @@ def with_pipelines(name: str, pipelines: list[Object]) -> Object:
     return promise(name, workflows={"resource": {"configure": pipelines}})
 
 
-async def require_honest(platform: Platform, repository: Repository, unique: str, within: float = 20) -> None:
+async def require_honest(platform: Platform, repository: Repository, unique: str, within: float = SAFE) -> None:
     """Somebody else's request becomes Ready."""
     name = f"h{unique}"
     await platform.publish(promise(name, selectors={"for": unique}), within=within)

@@ -16,7 +16,7 @@ from tests.idleness import idle
 from tests.operators import OperatorProcess
 from tests.outcomes import Auditor
 from tests.platforms import Object, Platform, Repository, api_of, destination, git_store, promise, request
-from tests.waiting import eventually
+from tests.waiting import SAFE, eventually
 from troth.api.resources import DESTINATION, GIT_STATE_STORE, PROMISE, WORK
 from troth.dev import AuditLog, ControlPlane
 from troth.dev.git_server import GitServer
@@ -256,4 +256,4 @@ async def test_killed_five_times_under_200_requests_nothing_is_missing_or_double
     assert site.repository.head() == head
     await site.auditor.compare()
     await site.remove_promises()
-    await site.auditor.nothing_left(within=10)
+    await site.auditor.nothing_left(within=SAFE)

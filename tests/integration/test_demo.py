@@ -43,7 +43,7 @@ def environment(control_plane: ControlPlane, temporary: Path) -> dict[str, str]:
 
 
 def _assert_nothing_is_left(temporary: Path) -> None:
-    eventually_sync(lambda: not list(temporary.iterdir()), "its folder is gone", within=10)
+    eventually_sync(lambda: not list(temporary.iterdir()), "its folder is gone")
     listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert not [line for line in listing.splitlines() if str(temporary) in line]
 

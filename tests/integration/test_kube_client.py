@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.faults import FaultProxy, LoseAnswer, gone, too_many_requests
-from tests.waiting import eventually
+from tests.waiting import SAFE, eventually
 from tests.widgets import widgets
 from troth.api import Resource
 from troth.api.resources import CONFIG_MAP, CUSTOM_RESOURCE_DEFINITION, NAMESPACE, SECRET
@@ -167,7 +167,7 @@ async def test_a_watch_goes_on_where_the_list_ended(client: Client, namespace: s
     await client.create(CONFIG_MAP, config_map(namespace, "after", x="é" * 300_000))
     await client.delete(CONFIG_MAP, "before", namespace)
     watch = client.watch(CONFIG_MAP, resource_version=listing.resource_version, namespace=namespace)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(SAFE):
         events = [await anext(watch), await anext(watch)]
     await watch.aclose()
     assert [(event.type, event.object["metadata"]["name"]) for event in events] == [

@@ -29,7 +29,7 @@ from tests.platforms import (
     says,
 )
 from tests.strangers import Stranger, forced_pushes, record_pushes, refuse_pushes
-from tests.waiting import eventually
+from tests.waiting import SAFE, eventually
 from troth.api import Resource
 from troth.api.naming import group_id
 from troth.api.resources import (
@@ -88,19 +88,19 @@ class Site:
     async def ask(self, name: str, suffix: str = "", **spec: Any) -> None:
         await self.platform.ask(f"{self.name}{suffix}", name, self.namespace, **spec)
 
-    async def ready(self, name: str, suffix: str = "", *, within: float = 20) -> Mapping[str, Any]:
+    async def ready(self, name: str, suffix: str = "", *, within: float = SAFE) -> Mapping[str, Any]:
         return await self.platform.ready(f"{self.name}{suffix}", name, self.namespace, within=within)
 
-    async def request(self, name: str, test: Any, suffix: str = "", *, within: float = 15) -> Mapping[str, Any]:
+    async def request(self, name: str, test: Any, suffix: str = "", *, within: float = SAFE) -> Mapping[str, Any]:
         """Waits until a request passes a test."""
         resource = api_of(f"{self.name}{suffix}")
         return await self.platform.wait(resource, name, test, namespace=self.namespace, within=within)
 
-    async def store(self, test: Any, suffix: str = "", *, within: float = 15) -> Mapping[str, Any]:
+    async def store(self, test: Any, suffix: str = "", *, within: float = SAFE) -> Mapping[str, Any]:
         """Waits until the Git store passes a test."""
         return await self.platform.wait(GIT_STATE_STORE, f"{self.name}{suffix}", test, within=within)
 
-    async def destination(self, test: Any, suffix: str = "", *, within: float = 15) -> Mapping[str, Any]:
+    async def destination(self, test: Any, suffix: str = "", *, within: float = SAFE) -> Mapping[str, Any]:
         """Waits until the destination passes a test."""
         return await self.platform.wait(DESTINATION, f"{self.name}{suffix}", test, within=within)
 

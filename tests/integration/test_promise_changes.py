@@ -27,7 +27,7 @@ from tests.platforms import (
     promise,
     request,
 )
-from tests.waiting import eventually
+from tests.waiting import SAFE, eventually
 from troth.api import Resource
 from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, DESTINATION, GIT_STATE_STORE, PROMISE, WORK
 from troth.dev import CommandResult
@@ -192,10 +192,10 @@ async def test_a_promise_whose_definition_somebody_deletes_converges(
 
     await eventually(anew, "the definition is made anew", within=20)
     await site.platform.wait(PROMISE, site.name, available)
-    await site.auditor.nothing_left(within=10)
-    await eventually(lambda: asked(site, "again"), "a new request is taken", within=10)
-    await site.platform.ready(site.name, "again", site.namespace, within=10)
-    await site.auditor.settled(within=10)
+    await site.auditor.nothing_left(within=SAFE)
+    await eventually(lambda: asked(site, "again"), "a new request is taken")
+    await site.platform.ready(site.name, "again", site.namespace)
+    await site.auditor.settled(within=SAFE)
 
 
 async def shows(site: Site, text: str, count: int) -> None:
@@ -276,7 +276,7 @@ async def test_a_limit_and_a_short_name_that_leave_the_api_are_no_longer_in_forc
             return False
         return True
 
-    await eventually(free, "what the API allows is taken", within=10)
+    await eventually(free, "what the API allows is taken")
     live = await site.platform.client.get(CUSTOM_RESOURCE_DEFINITION, site.definition)
     assert "shortNames" not in live["spec"]["names"]
     await site.platform.ready(site.name, "free", site.namespace)
@@ -306,7 +306,7 @@ async def test_a_version_that_is_added_and_becomes_the_stored_one_changes_no_fil
                 return False
             return True
 
-        await eventually(taken, "version v2 takes a request", within=10)
+        await eventually(taken, "version v2 takes a request")
         await site.platform.wait(newer, f"new{number}", is_ready, namespace=site.namespace)
         head = site.repository.head()
     auditor = Auditor(

@@ -58,7 +58,7 @@ async def tighten(platform: Platform, obj: Object, namespace: str) -> None:
             return True
         return False
 
-    await eventually(refused, "the API server refuses what no longer fits", within=10)
+    await eventually(refused, "the API server refuses what no longer fits")
 
 
 CASES = pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from tests.platforms import (
     says,
 )
 from tests.strangers import refuse_pushes
-from tests.waiting import eventually
+from tests.waiting import SAFE, eventually
 from troth.api.resources import (
     CUSTOM_RESOURCE_DEFINITION,
     DESTINATION,
@@ -50,13 +50,13 @@ class Corner:
     def client(self) -> Client:
         return self.platform.client
 
-    async def request(self, name: str, test: Any, *, promise: str = "", within: float = 15) -> Object:
+    async def request(self, name: str, test: Any, *, promise: str = "", within: float = SAFE) -> Object:
         """Waits until a request passes a test."""
         return await self.platform.wait(
             api_of(promise or self.name), name, test, namespace=self.namespace, within=within
         )
 
-    async def promise(self, test: Any, *, name: str = "", within: float = 15) -> Object:
+    async def promise(self, test: Any, *, name: str = "", within: float = SAFE) -> Object:
         """Waits until the Promise passes a test."""
         return await self.platform.wait(PROMISE, name or self.name, test, within=within)
 

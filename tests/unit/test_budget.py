@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from tests.waiting import SAFE
 from troth.budget import Budget
 
 
@@ -29,12 +30,12 @@ async def test_there_is_never_more_in_flight_than_there_is_room_and_everybody_ge
     for task in draw.sample(tasks, 50):
         await asyncio.sleep(0)
         task.cancel()
-    await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10)
+    await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), SAFE)
 
     assert peak <= 1000
     assert held <= sum(needs)
     assert done >= 250
-    async with asyncio.timeout(1), budget.hold(750):
+    async with asyncio.timeout(SAFE), budget.hold(750):
         pass
 
 
@@ -43,10 +44,10 @@ async def test_a_small_need_does_not_wait_for_large_ones() -> None:
     async with budget.hold(5000):
         waits = asyncio.create_task(_hold(budget, 700))
         await asyncio.sleep(0)
-        async with asyncio.timeout(1), budget.hold(10):
+        async with asyncio.timeout(SAFE), budget.hold(10):
             pass
         assert not waits.done()
-    await asyncio.wait_for(waits, 1)
+    await asyncio.wait_for(waits, SAFE)
 
 
 async def test_large_needs_have_their_turn_in_the_order_in_which_they_came() -> None:
@@ -75,7 +76,7 @@ async def test_who_gives_up_does_not_keep_the_room() -> None:
         waits.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waits
-    await asyncio.wait_for(behind, 1)
+    await asyncio.wait_for(behind, SAFE)
 
 
 async def _hold(budget: Budget, size: int) -> None:

@@ -79,7 +79,7 @@ def parts() -> Parts:
 
 async def test_all_are_judged_once_and_the_promise_is_queued_with_the_answer(parts: Parts) -> None:
     assert parts.names() is None
-    await eventually(lambda: parts.queued == [KEY], "the Promise is queued", within=5)
+    await eventually(lambda: parts.queued == [KEY], "the Promise is queued")
     assert parts.names() == ["bad1", "bad2"]
     assert parts.asked == [["bad1", "bad2", "good"]]
     assert parts.caches.unfit == {PROMISE.name: {("team", "bad1"), ("team", "bad2")}}
@@ -87,18 +87,18 @@ async def test_all_are_judged_once_and_the_promise_is_queued_with_the_answer(par
 
 async def test_only_those_that_did_not_fit_are_judged_again_when_they_changed(parts: Parts) -> None:
     parts.names()
-    await eventually(lambda: parts.names() == ["bad1", "bad2"], "all were judged", within=5)
+    await eventually(lambda: parts.names() == ["bad1", "bad2"], "all were judged")
     parts.requests["team", "bad1"] = request("bad1", generation=2)
     del parts.requests["team", "bad2"]
-    await eventually(lambda: parts.names() == [], "those that changed were judged", within=5)
+    await eventually(lambda: parts.names() == [], "those that changed were judged")
     assert parts.asked == [["bad1", "bad2", "good"], ["bad1"]]
 
 
 async def test_another_edition_of_the_api_is_another_question(parts: Parts) -> None:
-    await eventually(lambda: parts.names() == ["bad1", "bad2"], "all were judged", within=5)
+    await eventually(lambda: parts.names() == ["bad1", "bad2"], "all were judged")
     parts.api.edition = "two"
     assert parts.names() is None
-    await eventually(lambda: len(parts.asked) == 2, "all were judged again", within=5)
+    await eventually(lambda: len(parts.asked) == 2, "all were judged again")
 
 
 async def test_an_api_that_was_never_changed_is_not_asked_about(parts: Parts) -> None:

@@ -55,7 +55,7 @@ def of_generation(number: int) -> Promise:
 
 async def settled(condition: Any) -> None:
     """Waits until something is so."""
-    await eventually(condition, "what the test waits for", within=5)
+    await eventually(condition, "what the test waits for")
 
 
 @pytest.fixture

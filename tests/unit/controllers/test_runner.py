@@ -50,11 +50,11 @@ async def run_with(
     for key in keys:
         queue.add(key)
     try:
-        await eventually(lambda: until() or again(), "the runner did what was asked", within=5)
+        await eventually(lambda: until() or again(), "the runner did what was asked")
         if not until():
             for key in keys:
                 queue.add(key)
-        await eventually(until, "the runner did what was asked", within=5)
+        await eventually(until, "the runner did what was asked")
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -89,9 +89,9 @@ async def test_a_reconcile_that_waits_for_a_store_lets_others_run() -> None:
     for name in ("one", "two"):
         queue.add(KEY._replace(name=name))
     try:
-        await eventually(lambda: slots_seen == ["one", "two"], "the others ran", within=5)
+        await eventually(lambda: slots_seen == ["one", "two"], "the others ran")
         release.set()
-        await eventually(lambda: slots_seen == ["one", "two", "slow"], "the slow one ended", within=5)
+        await eventually(lambda: slots_seen == ["one", "two", "slow"], "the slow one ended")
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.waiting import eventually
+from tests.waiting import SAFE, eventually
 from troth.api import Key
 from troth.controllers.result import DONE, Result
 from troth.controllers.runner import Runner
@@ -124,7 +124,7 @@ async def test_a_stranger_goes_on_at_once_beside_namespaces_that_hold_slots() ->
         crowd.append(slots.take((CROWD, "things.example.com")))
     assert len(crowd) == 14
     release.set()
-    await asyncio.wait_for(gone_on.wait(), 5)
+    await asyncio.wait_for(gone_on.wait(), SAFE)
     await stranger
 
 
@@ -191,14 +191,14 @@ async def test_those_that_come_back_take_turns_with_those_that_begin() -> None:
     try:
         for number in range(30):
             queue.add(key(CROWD, str(number)))
-        await eventually(lambda: runner.active == 30, "all wait", within=5)
+        await eventually(lambda: runner.active == 30, "all wait")
         release.set()
         await asyncio.sleep(0)
         for number in range(3):
             queue.add(key(f"stranger{number}"))
-        await eventually(lambda: len(seen) == 33, "all are done", within=5)
+        await eventually(lambda: len(seen) == 33, "all are done")
         assert sum(namespace != CROWD for namespace in seen[:10]) == 3
-        await eventually(lambda: runner.active == 0, "all have ended", within=5)
+        await eventually(lambda: runner.active == 0, "all have ended")
         assert slots._free == 1
     finally:
         task.cancel()

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from tests.waiting import SAFE
 from troth.api import Key, Resource
 from troth.api import labels as names
 from troth.api.objects import read_metadata
@@ -90,7 +91,7 @@ class World:
 
     async def queued(self) -> set[Key]:
         """What has been queued, which is something."""
-        found: Key | None = await asyncio.wait_for(self.queue.get(), 10)
+        found: Key | None = await asyncio.wait_for(self.queue.get(), SAFE)
         keys = set()
         while found is not None:
             keys.add(found)

@@ -82,7 +82,7 @@ def begin(shared: Shared, attendant: Attendant | None) -> asyncio.Task[tuple[Out
 async def test_it_is_told_once_how_many_are_before_it_when_that_lasts(shared: Shared) -> None:
     attendant = Attendant()
     task = begin(shared, attendant)
-    await eventually(lambda: attendant.told == [12], "it is told", within=5)
+    await eventually(lambda: attendant.told == [12], "it is told")
     assert shared.slots._free == 1, "its slot is for others"
     shared.renderer.released.set()
     assert await task == ()
@@ -110,7 +110,7 @@ async def test_what_moves_fast_is_not_worth_a_word(shared: Shared) -> None:
 async def test_what_was_changed_is_not_waited_for(shared: Shared) -> None:
     attendant = Attendant()
     task = begin(shared, attendant)
-    await eventually(lambda: attendant.told == [12], "it waits", within=5)
+    await eventually(lambda: attendant.told == [12], "it waits")
     shared.queue.add(KEY)  # by somebody who changed nothing that matters
     await asyncio.sleep(0)
     assert not task.done()
@@ -124,14 +124,14 @@ async def test_what_was_changed_is_not_waited_for(shared: Shared) -> None:
 
 async def test_without_somebody_to_tell_it_waits_all_the_same(shared: Shared) -> None:
     task = begin(shared, None)
-    await eventually(lambda: shared.slots._free == 1, "its slot is for others", within=5)
+    await eventually(lambda: shared.slots._free == 1, "its slot is for others")
     shared.renderer.released.set()
     assert await task == ()
 
 
 async def test_a_cancelled_wait_ends_what_it_began(shared: Shared) -> None:
     task = begin(shared, Attendant())
-    await eventually(lambda: shared.slots._free == 1, "it waits", within=5)
+    await eventually(lambda: shared.slots._free == 1, "it waits")
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

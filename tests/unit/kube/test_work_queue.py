@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from tests.waiting import SAFE
 from troth.api import Key
 from troth.kube import QueueClosed, WorkQueue
 
@@ -315,7 +316,7 @@ async def test_get_wakes_when_a_delay_is_over() -> None:
     waiting = asyncio.create_task(queue.get())
     await asyncio.sleep(0)
     queue.add(key("a", "1"), after=0.02)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SAFE):
         assert await waiting == key("a", "1")
 
 
@@ -323,7 +324,7 @@ async def test_an_earlier_delay_moves_the_timer_forward() -> None:
     queue = WorkQueue()
     queue.add(key("a", "late"), after=3600)
     queue.add(key("a", "soon"), after=0.02)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SAFE):
         assert await queue.get() == key("a", "soon")
     queue.close()
 
@@ -335,7 +336,7 @@ async def test_a_worker_that_is_cancelled_as_it_is_woken_passes_the_key_on() -> 
     await asyncio.sleep(0)
     queue.add(key("a", "1"))
     first.cancel()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SAFE):
         assert await second == key("a", "1")
     with pytest.raises(asyncio.CancelledError):
         await first
@@ -349,7 +350,7 @@ async def test_a_cancelled_wait_leaves_nothing_behind() -> None:
     queue.add(key("a", "1"))
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SAFE):
         assert await queue.get() == key("a", "1")
 
 
@@ -378,7 +379,7 @@ async def test_many_workers_never_have_the_same_key_at_once_and_lose_no_update()
         queue.add(each, priority=random.choice((0, -10)))
         if number % 7 == 0:
             await asyncio.sleep(0)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(SAFE):
         await queue.idle()
     assert done == wanted
     queue.close()
@@ -392,12 +393,12 @@ async def test_idle_waits_for_what_is_worked_on_and_for_what_comes_due_within_th
     queue.add(key("a", "2"), after=3600)
     await queue.idle()
     idle = asyncio.create_task(queue.idle(horizon=1))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SAFE):
         each = await queue.get()
     await asyncio.sleep(0)
     assert not idle.done()
     queue.done(each)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SAFE):
         await idle
     queue.close()
 
