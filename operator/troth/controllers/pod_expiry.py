@@ -41,7 +41,7 @@ async def delete_expired_pods(platform: Platform, *, interval: float = INTERVAL)
 
 async def _sweep(platform: Platform, ttl: float) -> None:
     informer = platform.caches.of(POD, Pod)
-    jobs = platform.caches.of(JOB, Job).all()
+    jobs = platform.caches.of(JOB, Job).items()
     for start in range(0, len(jobs), _AT_A_TIME):
         now = platform.clock()
         for job in jobs[start : start + _AT_A_TIME]:

@@ -167,7 +167,7 @@ class Informer(Generic[T]):
         return self._store.get(Key(self.resource.name, namespace, name))
 
     def items(self) -> list[T]:
-        """Returns the views of all objects, in a new list."""
+        """Returns the views of all objects in a new list, oldest entry first."""
         return list(self._store.values())
 
     def keys(self) -> list[Key]:
@@ -176,10 +176,6 @@ class Informer(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._store)
-
-    def all(self) -> list[T]:
-        """Returns all objects, oldest entry first."""
-        return list(self._store.values())
 
     def by_index(self, index: str, value: str) -> list[T]:
         """Returns the objects under a value of an index, oldest entry first. Raises KeyError for an unknown index."""

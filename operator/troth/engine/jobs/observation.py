@@ -26,7 +26,6 @@ class JobState:
     Attributes:
         name: of the Job.
         pipeline: which pipeline it runs.
-        hash: for which it runs.
         attempt: which run of its pipeline it is (`troth.engine.jobs.runs.PipelineRun`); 0 when it does not say.
         created: RFC 3339, to the second.
         end: how it ended; "" while it has not.
@@ -40,7 +39,6 @@ class JobState:
 
     name: str
     pipeline: str = ""
-    hash: str = ""
     attempt: int = 0
     created: str = ""
     end: JobEnd = ""
@@ -155,7 +153,6 @@ def read_job(obj: Object) -> JobState:
     return JobState(
         name=metadata.name,
         pipeline=metadata.labels.get(names.PIPELINE_NAME, ""),
-        hash=metadata.labels.get(names.HASH, ""),
         attempt=_read_count(metadata.annotations.get(names.ATTEMPT, "")),
         created=metadata.creation_timestamp,
         end=end,

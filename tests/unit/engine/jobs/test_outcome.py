@@ -333,7 +333,6 @@ def test_a_job_is_read_as_its_labels_say() -> None:
     assert read_job(job(activeDeadlineSeconds=9)) == JobState(
         "kratix-redis-cache-instance-1",
         pipeline="instance",
-        hash="h",
         created="2026-11-30T10:00:00Z",
         deadline=9,
     )

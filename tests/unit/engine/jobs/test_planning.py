@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from troth.engine.jobs.observation import ContainerState, JobState, PodState, read_pod
 from troth.engine.jobs.planning import JobPlan, find_spare_jobs, is_at_work, is_expired, plan_jobs
 
-RUNNING = JobState("running", pipeline="a", hash="now", created="2026-11-30T10:00:00Z")
+RUNNING = JobState("running", pipeline="a", created="2026-11-30T10:00:00Z")
 DONE = replace(RUNNING, name="done", end="Complete")
 FAILED = replace(RUNNING, name="failed", end="Failed")
-OUTDATED = replace(RUNNING, name="outdated", hash="before")
+OUTDATED = replace(RUNNING, name="outdated")
 SUSPENDED = replace(RUNNING, name="suspended", suspended=True)
 
 
@@ -82,7 +82,6 @@ JOB = st.builds(
     JobState,
     name=st.uuids().map(str),
     pipeline=st.sampled_from(["a", "b"]),
-    hash=st.sampled_from(["now", "before"]),
     attempt=st.integers(0, 20),
     created=st.integers(0, 9).map(lambda second: f"2026-11-30T10:00:0{second}Z"),
     end=st.sampled_from(["", "Complete", "Failed"]),

@@ -169,5 +169,5 @@ def test_a_delete_pipeline_with_a_stale_hash_runs_again() -> None:
 
 
 def test_a_job_that_runs_is_never_pruned() -> None:
-    running = [JobState(f"job-{number}", "a", CURRENT, number) for number in range(1, 9)]
+    running = [JobState(f"job-{number}", "a", number) for number in range(1, 9)]
     assert find_spare_jobs(running, 1) == ()
