@@ -4,8 +4,8 @@ They have two sources: the file of ``--config``, which is the chart's ConfigMap,
 operator's namespace, which whoever comes from Kratix has. What the second says takes precedence, and is about
 container pipelines and the reconciliation interval. Both are looked at every few seconds.
 
-A source that cannot be read or used changes nothing: what applied before applies on, and a log line and an Event on
-the ConfigMap say why. Runs that have begun are not changed by a new configuration; the next ones are.
+A source that cannot be read or used changes nothing: what applied before still applies, and a log line and an Event
+on the ConfigMap say why. Runs that have begun are not changed by a new configuration; the next ones are.
 
 Rejected: a watch of the ConfigMap (one more connection and right for something that changes once a month); mounting it
 (the kubelet needs a minute to bring a change, and nothing is mounted where the operator runs outside of a cluster);
@@ -99,7 +99,9 @@ class Configuration:
             try:
                 await self.look()
             except KubeError as error:
-                self._tell("kratix", f"the ConfigMap {NAME} cannot be read: {error}; what it said before applies")
+                self._tell(
+                    "kratix", f"the ConfigMap {NAME} cannot be read: {error}; what it said before still applies"
+                )
 
     async def look(self) -> None:
         """Reads both sources, and lets what has changed take effect.
@@ -120,7 +122,7 @@ class Configuration:
         try:
             found = await asyncio.to_thread(self._reread)
         except InvalidSettings as error:
-            self._tell("file", f"{error}; what it said before applies")
+            self._tell("file", f"{error}; what it said before still applies")
             return
         changed = [item for item in fields() if _differ(found, self._settings, item.name)]
         late = sorted(flag_of(item.name) for item in changed if not item.metadata["live"])
@@ -141,7 +143,11 @@ class Configuration:
             self._tell("kratix", "")
             return
         except Forbidden as error:
-            self._tell("kratix", f"the ConfigMap {NAME} cannot be read, so it does not apply: {error.message}")
+            self._tell(
+                "kratix",
+                f"the ConfigMap {NAME} cannot be read: {error.message}; what it said before still applies. "
+                f"Allow the operator to get it in the namespace {namespace}",
+            )
             return
         meta = read_metadata(obj)
         if meta.resource_version == self._seen:
@@ -152,7 +158,7 @@ class Configuration:
             found = await asyncio.to_thread(read_document, read_text(read_map(obj.get("data")).get(KEY)))
         except InvalidObject as error:
             self._complain(
-                f"the ConfigMap {NAME} cannot be used: {error}; what applied before applies on", reference
+                f"the ConfigMap {NAME} cannot be used: {error}; what applied before still applies", reference
             )
             return
         self._kratix = found

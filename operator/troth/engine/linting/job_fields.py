@@ -121,7 +121,7 @@ def _variable(entry: Object, where: str) -> Iterator[Problem]:
     kinds = [name for name, value in source.items() if value is not None]
     if len(kinds) != 1:
         said = f"has {' and '.join(kinds)}" if kinds else "is empty"
-        yield f"{where}.valueFrom", f"{said}, but names exactly one source"
+        yield f"{where}.valueFrom", f"{said}, but it must name exactly one source"
 
 
 def _resources(resources: Object, where: str) -> Iterator[Problem]:
@@ -131,7 +131,7 @@ def _resources(resources: Object, where: str) -> Iterator[Problem]:
             field = f"{where}.{part}.{name}"
             if "/" not in name and name not in _STANDARD and not name.startswith("hugepages-"):
                 meant = close_match(name, _STANDARD)
-                hint = f"did you mean {meant}?" if meant else f"known are {', '.join(_STANDARD)}"
+                hint = f"did you mean {meant}?" if meant else f"the known ones are {', '.join(_STANDARD)}"
                 yield field, f"is not a resource that a container can have; {hint}"
                 continue
             amount = _amount(value)

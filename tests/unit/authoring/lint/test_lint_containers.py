@@ -83,7 +83,7 @@ MISTAKES: list[tuple[str, str, Any, str]] = [
         "spec.containers[0].resources.requests.cpu: is 2, which is more than the limit, 1",
     ),
     ("T401", "spec/containers/0/env/1/valueFrom", {"feildRef": {}}, "env[1].valueFrom.feildRef"),
-    ("T401", "spec/containers/0/env/1/valueFrom", {}, "names exactly one source"),
+    ("T401", "spec/containers/0/env/1/valueFrom", {}, "must name exactly one source"),
     ("T401", "spec/containers/0/env/1/value", "x", "B has both value and valueFrom"),
     ("T401", "spec/containers/0/volumeMounts/0/name", "cahce", "does not declare; did you mean cache?"),
     ("T401", "spec/containers/0/volumeMounts/0/mountPath", None, "volumeMounts[0].mountPath: is required"),
