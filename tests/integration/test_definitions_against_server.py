@@ -12,7 +12,8 @@ from tests.platforms import promise
 from troth.api import InvalidObject
 from troth.api.resources import CUSTOM_RESOURCE_DEFINITION
 from troth.engine.admission.definitions import definition_refusals
-from troth.engine.promises.definitions import build_definition
+from troth.engine.promises.definition_changes import definition_patch
+from troth.engine.promises.definitions import build_definition, read_definition
 from troth.kube import ApiError, Client
 
 TEXT: Mapping[str, Any] = {"type": "string"}
@@ -544,9 +545,13 @@ async def test_a_definition_is_refused_here_exactly_when_the_api_server_refuses_
             definition, ours = api, [error]
         answer = ""
         try:
-            await client.apply(CUSTOM_RESOURCE_DEFINITION, definition, dry_run=True)
+            live = await client.apply(CUSTOM_RESOURCE_DEFINITION, definition, dry_run=True)
         except ApiError as error:
             answer = str(error)
+        else:
+            if not ours:
+                again = definition_patch(read_definition(live), definition)
+                assert again is None, f"{name} would be written again: {again}"
         if bool(ours) != bool(answer):
             differences.append(f"{name}: here {[str(refusal) for refusal in ours]}, there {answer!r}")
     if differences:

@@ -63,6 +63,9 @@ EDITS: Mapping[str, tuple[Resource, Callable[[Object], Object]]] = {
     "placement-files": (WORK_PLACEMENT, spec("workloads")),
 }
 
+SCALE = {"specReplicasPath": ".spec.odd", "statusReplicasPath": ".status.odd"}
+THEIRS = {"labels": "x", "annotations": "y"}
+
 
 @dataclass
 class Corner:
@@ -186,6 +189,37 @@ async def test_a_promise_says_whose_its_definition_is_as_soon_as_somebody_change
     await give(corner.name)
     await says("Ready to fulfil resource requests")
     assert is_ready(await client.get(api_of(corner.name), "orders", corner.name))
+
+
+async def test_what_somebody_edits_in_a_definition_is_put_right_and_what_they_add_to_it_stays(
+    corner: Corner, client: Client
+) -> None:
+    published = promise(corner.name)
+    api = published["spec"]["api"]
+    api["metadata"] |= {"labels": {"team": "a"}, "annotations": {"note": "ours"}}
+    await corner.platform.publish(published)
+    name = api["metadata"]["name"]
+    before = await client.get(CUSTOM_RESOURCE_DEFINITION, name)
+    (version,) = before["spec"]["versions"]
+    column = {"name": "odd", "type": "string", "jsonPath": ".spec.odd"}
+    edited = {**version, "additionalPrinterColumns": [column], "selectableFields": None}
+    edits = {
+        "metadata": {"labels": {"team": "b", "theirs": "x"}, "annotations": {"note": None, "theirs": "y"}},
+        "spec": {
+            "versions": [{**edited, "subresources": {"status": {}, "scale": SCALE}}],
+            "names": {"shortNames": [f"{corner.name}odd"], "categories": ["all"]},
+        },
+    }
+    await client.merge_patch(CUSTOM_RESOURCE_DEFINITION, name, edits, field_manager="somebody")
+
+    async def healed() -> bool:
+        live = await client.get(CUSTOM_RESOURCE_DEFINITION, name)
+        wanted = {part: {**before["metadata"].get(part, {}), "theirs": text} for part, text in THEIRS.items()}
+        return live["spec"] == before["spec"] and all(
+            live["metadata"][part] == texts for part, texts in wanted.items()
+        )
+
+    await eventually(healed, "the definition is what the Promise says", within=15)
 
 
 async def test_a_work_and_a_placement_that_are_taken_away_by_force_come_back(

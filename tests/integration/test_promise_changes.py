@@ -321,8 +321,9 @@ async def test_a_version_that_is_added_and_becomes_the_stored_one_changes_no_fil
     live = await site.platform.wait(
         PROMISE, site.name, lambda live: condition(live, "Ready").get("reason") == "InvalidPromise"
     )
-    assert "storedVersions" in condition(live, "Ready")["message"]
-    assert "v2" in condition(live, "Ready")["message"]
+    message = condition(live, "Ready")["message"]
+    assert "spec.api.spec.versions: does not have v2, in which requests may be stored" in message
+    assert "keep v2 with served: false until every request has been written again in v1" in message
     assert site.repository.head() == head
     await site.platform.publish(
         with_versions(site.promise("after"), {"name": "v1", "served": False}, {"name": "v2", "storage": True})
@@ -357,6 +358,33 @@ async def test_an_api_is_not_renamed_under_its_requests_and_is_when_the_last_has
     await site.platform.wait(PROMISE, site.name, available)
     assert await site.definition_uid() == ""
     better = Resource(f"{site.name}.example.com", "v1", f"better{site.name}s", "Better")
+    body = request(site.name, "new", site.namespace, size="new") | {"kind": "Better"}
+    await site.platform.make(better, body)
+    await site.platform.wait(better, "new", is_ready, namespace=site.namespace)
+    assert await site.files_of("new")
+
+
+async def test_a_kind_is_not_changed_under_its_requests_and_is_when_the_last_has_gone(site: Site) -> None:
+    await site.platform.publish(site.promise())
+    await site.ask(range(2))
+    await site.auditor.settled(within=20)
+    head, before = site.repository.head(), await site.definition_uid()
+    changed = site.promise("changed")
+    changed["spec"]["api"]["spec"]["names"]["kind"] = "Better"
+    await site.platform.make(PROMISE, changed)
+    live = await site.platform.wait(
+        PROMISE, site.name, lambda live: condition(live, "Ready").get("reason") == "InvalidPromise"
+    )
+    message = condition(live, "Ready")["message"]
+    assert "spec.api.spec.names.kind: cannot be changed while the API has requests, and 2 exist" in message
+    assert site.repository.head() == head
+    assert await site.definition_uid() == before
+    for name in ("r0", "r1"):
+        await site.platform.delete(api_of(site.name), name, namespace=site.namespace)
+    for name in ("r0", "r1"):
+        await site.platform.gone(api_of(site.name), name, namespace=site.namespace)
+    await site.platform.wait(PROMISE, site.name, available, within=40)
+    better = Resource(f"{site.name}.example.com", "v1", f"{site.name}s", "Better")
     body = request(site.name, "new", site.namespace, size="new") | {"kind": "Better"}
     await site.platform.make(better, body)
     await site.platform.wait(better, "new", is_ready, namespace=site.namespace)

@@ -142,8 +142,8 @@ class PromiseReconciler:
         except InvalidObject as error:
             # The spec was found to be sound, so the cause may be outside of it, and may go away without notice.
             self._api.follow_existing(promise)
-            unfit = isinstance(error, UnfitApi) and "storedVersions" not in error.problem
-            await self._report_unsound(key, promise, Unsound(str(error), passes=not unfit))
+            passes = not isinstance(error, UnfitApi)
+            await self._report_unsound(key, promise, Unsound(str(error), passes=passes))
             return Retry(str(error), longest=_OUTSIDE_AGAIN)
         except Forbidden as error:
             self._api.follow_existing(promise)

@@ -16,7 +16,7 @@ from troth.api.resources import CUSTOM_RESOURCE_DEFINITION
 from troth.controllers.caches import BY_PROMISE
 from troth.controllers.object_writes import create_or_patch, delete_object, patch_object
 from troth.controllers.platform import Platform
-from troth.engine.promises.definition_changes import definition_patch
+from troth.engine.promises.definition_changes import definition_patch, immutable_field, missing_stored_versions
 from troth.engine.promises.definitions import Definition, read_definition, request_resource
 from troth.engine.promises.offers import Offer
 from troth.kube import Forbidden, Invalid
@@ -55,8 +55,12 @@ class PromiseApi:
         if live.metadata.deleting:
             self._follow_live(promise, live)  # its requests are deleted first, and each of them needs its clean-up
             return False  # when it is gone, its informer queues this Promise, which creates it again
+        if field := immutable_field(live, offer.definition):
+            await self._remove_unused(promise, live, field)
+            return False  # when it is gone, its informer queues this Promise, which creates it again
         patch = definition_patch(live, offer.definition)
         if patch is not None:
+            _check_stored_versions(live, offer.definition)
             live = await self._patch(live, patch)
         if live.refusal:
             raise InvalidObject(
@@ -130,6 +134,20 @@ class PromiseApi:
                 self._platform, self._platform.caches.definitions, CUSTOM_RESOURCE_DEFINITION, live.metadata
             )
 
+    async def _remove_unused(self, promise: Promise, live: Definition, field: str) -> None:
+        """Deletes a definition of which a field has to change that cannot be changed; not while it has requests."""
+        requests = await self._count_requests(live)
+        if requests:
+            raise InvalidObject(
+                f"spec.api.{field}",
+                f"cannot be changed while the API has requests, and {requests} exist",
+                "restore it, or delete the requests first: the definition is then made anew",
+            )
+        await self._platform.caches.request_apis.unfollow(promise.name)
+        await delete_object(
+            self._platform, self._platform.caches.definitions, CUSTOM_RESOURCE_DEFINITION, live.metadata
+        )
+
     async def _count_requests(self, live: Definition) -> int:
         # Read from the API server, not from a cache: a wrong zero here would delete people's requests.
         if not live.established:
@@ -149,3 +167,18 @@ class PromiseApi:
         if live.established:
             resource = request_resource({"spec": live.spec})
             self._platform.caches.request_apis.follow(promise.name, resource, live.metadata)
+
+
+def _check_stored_versions(live: Definition, desired: Mapping[str, Any]) -> None:
+    missing = missing_stored_versions(live, desired)
+    if not missing:
+        return
+    stored = next(version["name"] for version in desired["spec"]["versions"] if version["storage"])
+    listed = " and ".join(missing)
+    raise InvalidObject(
+        "spec.api.spec.versions",
+        f"does not have {listed}, in which requests may be stored: status.storedVersions of the "
+        f"CustomResourceDefinition {live.metadata.name} names {'it' if len(missing) == 1 else 'them'}",
+        f"keep {listed} with served: false until every request has been written again in {stored} and "
+        "status.storedVersions no longer names it",
+    )

@@ -3,8 +3,11 @@
 The API server adds defaults, and drops what is empty or unknown to it. So both sides are brought into the form in which
 it stores them, and then compared exactly: a rule, a limit, a member of an enum or a short name that was removed from
 the Promise is removed from the cluster. Nobody else writes versions and names. Labels, annotations and the conversion
-have other writers, too (cert-manager puts a certificate there): of those, only what Troth wrote itself is removed
-again.
+have other writers, too: of those, only what Troth wrote itself is removed again (`definition_owners`). The certificate
+of a webhook is left to the program that an annotation asks to put it there.
+
+Some fields of a definition cannot be changed at all (`immutable_field`), and a version in which requests may be stored
+cannot be removed (`missing_stored_versions`). The API server refuses such a change as a whole.
 
 Rejected: server-side apply. It finds the fields that Troth wrote by the same records, but only by writing, and it
 leaves whatever an earlier release of Troth or Kratix wrote without it.
@@ -48,6 +51,12 @@ _KEPT: Final = (
 _VALUES: Final = ("default", "example", "enum")
 _MAPS_OF_SCHEMAS: Final = ("definitions", "patternProperties", "properties")
 _LISTS_OF_SCHEMAS: Final = ("allOf", "anyOf", "oneOf")
+_ASKS_FOR_CERTIFICATE: Final = (
+    "cert-manager.io/inject-apiserver-ca",
+    "cert-manager.io/inject-ca-from",
+    "cert-manager.io/inject-ca-from-secret",
+    "service.beta.openshift.io/inject-cabundle",
+)
 _SCHEMAS: Final = ("additionalItems", "additionalProperties", "items", "not")
 _RULE: Final = ("rule", "message", "messageExpression", "reason", "fieldPath", "optionalOldSelf")
 
@@ -67,12 +76,35 @@ def definition_patch(live: Definition, desired: Object) -> dict[str, Any] | None
             metadata[part] = changed
     if metadata:
         patch["metadata"] = metadata
-    if spec := _spec_patch(live, desired["spec"]):
+    noted = {**live.metadata.annotations, **desired["metadata"]["annotations"]}
+    if spec := _spec_patch(live, desired["spec"], injected=any(name in noted for name in _ASKS_FOR_CERTIFICATE)):
         patch["spec"] = spec
     return patch or None
 
 
-def _spec_patch(live: Definition, wanted: Object) -> dict[str, Any]:
+def immutable_field(live: Definition, desired: Object) -> str:
+    """Returns the first field of an established definition that differs and can never be changed, or "".
+
+    Upstream: ``ValidateCustomResourceDefinitionUpdate`` in `pkg/apis/apiextensions/validation/validation.go` of
+    k8s.io/apiextensions-apiserver v0.36.3. The group and the plural are in the name of the definition.
+    """
+    wanted = desired["spec"]
+    if not live.established:
+        return ""
+    if live.spec.get("scope") != wanted.get("scope"):
+        return "spec.scope"
+    if (live.spec.get("names") or {}).get("kind") != wanted["names"]["kind"]:
+        return "spec.names.kind"
+    return ""
+
+
+def missing_stored_versions(live: Definition, desired: Object) -> tuple[str, ...]:
+    """Returns the versions in which requests may be stored and which the desired definition does not have."""
+    wanted = {version.get("name") for version in desired["spec"]["versions"]}
+    return tuple(name for name in live.stored_versions if name not in wanted)
+
+
+def _spec_patch(live: Definition, wanted: Object, *, injected: bool) -> dict[str, Any]:
     spec: dict[str, Any] = {}
     versions = [stored_version(version) for version in live.spec.get("versions") or ()]
     if not same(versions, [stored_version(version) for version in wanted["versions"]]):
@@ -81,12 +113,14 @@ def _spec_patch(live: Definition, wanted: Object) -> dict[str, Any]:
     changed = {key: want.get(key) for key in _NAMES if not same(have.get(key), want.get(key))}
     if changed:
         spec["names"] = changed
-    if live.spec.get("preserveUnknownFields") and not wanted.get("preserveUnknownFields"):
-        spec["preserveUnknownFields"] = False
-    conversion = _conversion_patch(
-        live.spec.get("conversion") or {}, wanted.get("conversion") or {}, live.owned.get("conversion", {})
-    )
-    if conversion:
+    if live.spec.get("scope") != wanted.get("scope"):  # which can be changed until the definition is established
+        spec["scope"] = wanted.get("scope")
+    if bool(live.spec.get("preserveUnknownFields")) != bool(wanted.get("preserveUnknownFields")):
+        spec["preserveUnknownFields"] = bool(wanted.get("preserveUnknownFields"))
+    held, wished = live.spec.get("conversion") or {}, wanted.get("conversion") or {}
+    if injected and _client(held).get("caBundle"):
+        held, wished = _without_certificate(held), _without_certificate(wished)
+    if conversion := _conversion_patch(held, wished, live.owned.get("conversion", {})):
         spec["conversion"] = conversion
     return spec
 
@@ -99,7 +133,22 @@ def _conversion_patch(have: Object, want: Object, owned: Object) -> dict[str, An
     changed = _difference(have, _stored_conversion(want), owned)
     if want.get("strategy") == "None" and have.get("webhook"):
         changed["webhook"] = None
+    for one, other in (("service", "url"), ("url", "service")):
+        if _client(want).get(one) and _client(have).get(other):  # only one of them may be there, whoever wrote it
+            changed["webhook"]["clientConfig"][other] = None
     return changed
+
+
+def _client(conversion: Object) -> Object:
+    found: Object = (conversion.get("webhook") or {}).get("clientConfig") or {}
+    return found
+
+
+def _without_certificate(conversion: Object) -> Object:
+    if "caBundle" not in _client(conversion):
+        return conversion
+    client = {key: value for key, value in _client(conversion).items() if key != "caBundle"}
+    return {**conversion, "webhook": {**conversion["webhook"], "clientConfig": client}}
 
 
 def _difference(have: Object, want: Object, owned: Object) -> dict[str, Any]:

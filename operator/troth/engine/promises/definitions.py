@@ -16,6 +16,7 @@ from troth.api import InvalidObject, Resource
 from troth.api import labels as names
 from troth.api.objects import Object, ObjectMeta, read_metadata
 from troth.api.typed import read_list, read_map, read_maps, read_text, require_map, require_text
+from troth.engine.promises.definition_owners import owned_fields
 from troth.engine.promises.reach import check_group
 from troth.engine.status.schema import request_status_schema
 
@@ -32,7 +33,8 @@ class Definition:
         established: whether the API is served.
         refusal: why the API server does not accept its names, or "".
         stored_versions: the versions in which objects may be stored.
-        owned: the fields that Troth wrote last, in the form of ``managedFields``.
+        owned: those of its labels, its annotations and its conversion that Troth wrote and nobody else claims, in the
+            form of ``managedFields`` (`troth.engine.promises.definition_owners`).
     """
 
     metadata: ObjectMeta
@@ -54,25 +56,8 @@ def read_definition(obj: Object) -> Definition:
         established=conditions.get("Established", {}).get("status") == "True",
         refusal=read_text(refused.get("message")) if refused.get("status") == "False" else "",
         stored_versions=tuple(name for name in read_list(status.get("storedVersions")) if isinstance(name, str)),
-        owned=_owned(obj),
+        owned=owned_fields(obj),
     )
-
-
-def _owned(obj: Object) -> dict[str, Any]:
-    """Returns the fields that Troth wrote last in the parts that others write as well."""
-    found: dict[str, Any] = {}
-    for entry in read_maps(read_map(obj.get("metadata")).get("managedFields")):
-        if entry.get("manager") == names.FIELD_MANAGER and not entry.get("subresource"):
-            fields = read_map(entry.get("fieldsV1"))
-            metadata, spec = read_map(fields.get("f:metadata")), read_map(fields.get("f:spec"))
-            for part, where in (("labels", metadata), ("annotations", metadata), ("conversion", spec)):
-                if f"f:{part}" in where:
-                    found[part] = _joined(found.get(part, {}), read_map(where[f"f:{part}"]))
-    return found
-
-
-def _joined(left: Object, right: Object) -> dict[str, Any]:
-    return {key: _joined(read_map(left.get(key)), read_map(right.get(key))) for key in {**left, **right}}
 
 
 def build_definition(
