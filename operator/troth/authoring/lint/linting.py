@@ -9,7 +9,7 @@ from typing import Any, Final
 from troth.api import InvalidObject, Promise
 from troth.authoring.home import Home, RefusedPromise, load_home, offer_of, refused
 from troth.authoring.known_kinds import Known
-from troth.authoring.lint.breaking import compare_apis
+from troth.authoring.lint.breaking import check_against
 from troth.authoring.lint.earlier import earlier_api
 from troth.authoring.lint.findings import Finding
 from troth.authoring.lint.live import check_requests
@@ -63,7 +63,7 @@ def lint(
         earlier = earlier_api(home, against) if isinstance(against, str) else against(home)
         api = home.promise["spec"].get("api")
         if earlier is not None and isinstance(api, dict):
-            remarks.extend(compare_apis(earlier, api))
+            remarks.extend(check_against(earlier, api))
         families += "3"
     try:
         promise, offer = offer_of(home, losing=True)

@@ -8,7 +8,8 @@ from typing import Any, Final
 from jinja2 import nodes
 
 from troth.engine.linting.scope import Key, key_of
-from troth.engine.linting.shapes import NUMBERS, Shape, path_words
+from troth.engine.linting.shapes import NUMBERS, Shape
+from troth.engine.promises.request_paths import path_words
 from troth.engine.rendering.inputs import path_text
 
 GROUPS: Final = (frozenset(("text",)), NUMBERS, frozenset(("list",)), frozenset(("map",)))

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from troth.engine.linting.remarks import Remark
-from troth.engine.linting.shapes import Path, path_words
 from troth.engine.promises.offers import Offer
+from troth.engine.promises.request_paths import Path, path_words
 from troth.engine.rendering.sources import fields_by_name
 from troth.engine.status.author import OWNED_KEYS
 

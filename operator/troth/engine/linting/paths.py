@@ -19,14 +19,13 @@ from troth.engine.linting.shapes import (
     TEXTS,
     UNKNOWN,
     WHOLE,
-    Path,
     Shape,
-    path_words,
     shape_of_schema,
     shape_of_value,
     union,
 )
 from troth.engine.promises.offers import Offer
+from troth.engine.promises.request_paths import Path, path_words
 from troth.engine.rendering.render import order_values
 from troth.engine.rendering.sources import fields_by_name
 from troth.engine.rendering.templates import Environment

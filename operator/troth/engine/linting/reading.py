@@ -19,7 +19,8 @@ from troth.api.pipelines import SCOPE
 from troth.engine.linting.expressions import Expressions
 from troth.engine.linting.remarks import Remark
 from troth.engine.linting.scope import Macro, Scope, key_of, narrow
-from troth.engine.linting.shapes import TEXT, UNKNOWN, Path, Shape, union
+from troth.engine.linting.shapes import TEXT, UNKNOWN, Shape, union
+from troth.engine.promises.request_paths import Path
 from troth.engine.rendering.inputs import path_text
 from troth.engine.rendering.templates import Environment
 

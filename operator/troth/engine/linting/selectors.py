@@ -15,7 +15,7 @@ from typing import Any, Final
 from jinja2 import TemplateSyntaxError, nodes
 
 from troth.engine.linting.remarks import Remark
-from troth.engine.linting.shapes import Path, path_words
+from troth.engine.promises.request_paths import Path, path_words
 from troth.engine.rendering.templates import Environment
 
 _UNFIXED: Final = ("labels", "annotations")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-Path = tuple[str, ...]
+from troth.engine.promises.request_paths import Path, path_words
 
 SCALARS: Final = frozenset(("text", "whole number", "number", "true or false", "null"))
 NUMBERS: Final = frozenset(("whole number", "number", "true or false"))
@@ -248,8 +248,3 @@ def _enum(schema: Mapping[str, Any]) -> tuple[Any, ...] | None:
         return None
     extra = (None,) if schema.get("nullable") and None not in members else ()
     return (*members, *extra) if all(kind_of_constant(member) for member in members) else None
-
-
-def path_words(path: Path) -> str:
-    """Returns a path of the request as messages show it, such as ``spec.members[].name``."""
-    return ".".join(path).replace(".[]", "[]")

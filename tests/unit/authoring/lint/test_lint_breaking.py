@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from tests.unit.authoring.lint.linted import SPEC, definition, promise
 from troth.authoring.input_files import HomeError
 from troth.authoring.lint import lint
-from troth.authoring.lint.breaking import compare_apis
+from troth.authoring.lint.breaking import check_against
 
 
 def codes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    return [remark.code for remark in compare_apis(definition(old), definition(new))]
+    return [remark.code for remark in check_against(definition(old), definition(new))]
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def test_a_change_that_breaks_requests_is_found(path: str, value: Any, expected:
 
 @pytest.mark.parametrize(("path", "value", "expected"), BREAKING)
 def test_a_finding_names_a_place_that_the_new_api_has(path: str, value: Any, expected: list[str]) -> None:
-    [remark] = compare_apis(definition(SPEC), definition(changed(path, value)))
+    [remark] = check_against(definition(SPEC), definition(changed(path, value)))
     assert remark.code in expected
     assert remark.field.startswith("spec.api.spec.versions[0].schema.openAPIV3Schema")
 
@@ -92,15 +92,15 @@ def test_a_change_that_only_widens_is_not_complained_about(path: str, value: Any
 def test_a_version_that_is_gone_or_un_served_and_another_name_are_found() -> None:
     old, new = definition(SPEC), definition(SPEC)
     new["spec"]["versions"][0]["name"] = "v2"
-    assert [remark.code for remark in compare_apis(old, new)] == ["T305"]
+    assert [remark.code for remark in check_against(old, new)] == ["T305"]
     new = definition(SPEC)
     new["spec"]["versions"].append({**new["spec"]["versions"][0], "name": "v2"})
-    assert compare_apis(old, new) == []
+    assert list(check_against(old, new)) == []
     new["spec"]["versions"][0]["served"] = False
-    assert [remark.code for remark in compare_apis(old, new)] == ["T305"]
+    assert [remark.code for remark in check_against(old, new)] == ["T305"]
     new = definition(SPEC)
     new["spec"]["names"]["kind"] = "Other"
-    assert [remark.code for remark in compare_apis(old, new)] == ["T307"]
+    assert [remark.code for remark in check_against(old, new)] == ["T307"]
 
 
 schemas = st.recursive(
