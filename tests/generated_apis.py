@@ -6,11 +6,12 @@ fields, labels, annotations and conversions, and also what the API server drops 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
 
+from troth.engine.admission.definitions import definition_refusals
 from troth.engine.promises.definitions import build_definition
 
 Object = dict[str, Any]
@@ -166,3 +167,24 @@ def definition_of(api: Mapping[str, Any], group: str = "example.com") -> Object:
             "spec": {**api["spec"], "group": group},
         },
     )
+
+
+def is_sound(api: Object) -> bool:
+    """Whether an API server would take the definition."""
+    return not definition_refusals(definition_of(api))
+
+
+def sound_apis() -> st.SearchStrategy[Object]:
+    """APIs whose definitions an API server would take."""
+    return apis().filter(is_sound)
+
+
+VALUES: Mapping[str, Sequence[Any]] = {
+    "size": ["small", "large", "huge", "tiny", "no", "", "UPPER", "a-long-text", None],
+    "count": [0, 1, 2, 7, 8, 9, -3, 2.0, 4],
+    "items": [[], ["a"], ["a", "b"], ["a", "a"], list("abcdef")],
+    "more": [{}, {"any": "x"}, {"any": 1, "other": {"deep": [1]}}],
+    "either": [0, 5, "text"],
+}
+SPECS = st.fixed_dictionaries({}, optional={name: st.sampled_from(values) for name, values in VALUES.items()})
+"""The spec of a request, which may fit such an API or not."""

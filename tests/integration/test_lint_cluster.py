@@ -158,6 +158,14 @@ async def test_requests_of_the_cluster_that_would_no_longer_fit_are_told_before_
     assert f"{namespace}/d" not in told[0]
     assert "refuse every write" not in told[0]
 
+    closed = promise(unique, template=template.replace("{{ spec.size }}", "x"), spec_schema={"type": "object"})
+    written(home, closed)
+    code, findings, _ = await troth_lint(control_plane, home, "--against", "cluster")
+    told = [finding["message"] for finding in findings if finding["code"] == "T309"]
+    assert code == 1
+    assert len(told) == 1
+    assert "4 of 4 requests use what the new API takes away: spec.size (4)" in told[0]
+
 
 async def test_a_context_is_named_behind_a_colon(control_plane: ControlPlane, tmp_path: Path) -> None:
     home = written(tmp_path / "home", required(promise("a", spec_schema=SPEC)))

@@ -12,7 +12,7 @@ from troth.authoring.known_kinds import Known
 from troth.authoring.lint.breaking import check_against
 from troth.authoring.lint.earlier import earlier_api
 from troth.authoring.lint.findings import Finding
-from troth.authoring.lint.live import check_requests
+from troth.authoring.lint.live import check_losses, check_requests
 from troth.authoring.lint.places import Files, place, shown
 from troth.authoring.lint.readme import check_readme
 from troth.authoring.lint.silencing import silence
@@ -59,6 +59,7 @@ def lint(
     remarks: list[Remark] = []
     refusals: list[Finding] = []
     losing: list[Remark] = []
+    earlier: Mapping[str, Any] | None = None
     if against:
         earlier = earlier_api(home, against) if isinstance(against, str) else against(home)
         api = home.promise["spec"].get("api")
@@ -68,7 +69,10 @@ def lint(
     try:
         promise, offer = offer_of(home, losing=True)
         if requests is not None and offer.definition is not None:
-            remarks.extend(check_requests(offer.definition, requests(home)))
+            live = requests(home)
+            remarks.extend(check_requests(offer.definition, live))
+            if earlier is not None:
+                remarks.extend(check_losses(earlier, offer.definition, live))
         with BoundedWorker() as worker:
             failure = worker.check(offer.pipelines)
             if failure is not None:

@@ -1,12 +1,17 @@
-"""Checks whether the requests in a cluster fit an API that is about to be applied."""
+"""Checks what an API that is about to be applied does to the requests in a cluster."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from troth.api import InvalidObject
+from troth.engine.admission.definitions import definition_refusals
 from troth.engine.admission.unfit import consequence, named
 from troth.engine.linting.remarks import Remark
+from troth.engine.promises.api_changes import ChangeKind
+from troth.engine.promises.breakage import find_breakage
+from troth.engine.promises.definitions import build_definition
 from troth.engine.promises.fitting import Fitting
 
 
@@ -25,3 +30,25 @@ def check_requests(definition: Mapping[str, Any], requests: Sequence[Mapping[str
     if more := consequence(unfit):
         message += f"; {more}"
     yield Remark("T308", "spec.api", message, "change them before this is applied, or allow what they say")
+
+
+def check_losses(
+    earlier: Mapping[str, Any], definition: Mapping[str, Any], requests: Sequence[Mapping[str, Any]]
+) -> Iterator[Remark]:
+    """Remarks about what live requests say and lose. What the API server would refuse is not among it.
+
+    Args:
+        earlier: the API in the cluster, as somebody wrote it; nothing is said when it was not valid.
+        definition: the CustomResourceDefinition that the operator would install.
+        requests: all live requests, as the API server returns them.
+    """
+    try:
+        old = build_definition("", earlier)
+    except InvalidObject:
+        return
+    if definition_refusals(old):
+        return
+    lost = find_breakage(old, definition, requests).only(ChangeKind.REMOVED, ChangeKind.UNSERVED)
+    if lost.requests:
+        fix = "keep what they use, or change these requests before this is applied"
+        yield Remark("T309", "spec.api", f"in the cluster, {lost.sentence()}", fix)

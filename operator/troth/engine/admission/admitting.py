@@ -127,6 +127,17 @@ class Admission:
         except RecursionError:
             return (Refusal("<nil>", "Invalid value: the object is nested too deeply"),)
 
+    def read(self, obj: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns a stored object as the API server reads it: with its defaults, and without fields that are unknown.
+
+        Nothing is validated, and the status is left out.
+
+        Args:
+            obj: an object of this kind, in a version that is served; it is not changed.
+        """
+        version = self._version(str(obj["apiVersion"]).rpartition("/")[2])
+        return version.shape(obj, keep_status=None)
+
     def mistyped(self, obj: Mapping[str, Any]) -> Refusal | None:
         """Returns the first field whose type the schema does not allow, or None. Nothing else is checked, and no rule.
 

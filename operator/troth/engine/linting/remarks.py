@@ -72,6 +72,7 @@ CODES: Final[Mapping[str, Code]] = MappingProxyType(
         "T306": Code("error", "The type of a field was changed"),
         "T307": Code("error", "The API has another name"),
         "T308": Code("error", "Requests in the cluster do not fit the API"),
+        "T309": Code("error", "Requests in the cluster lose what they say"),
         "T401": Code("error", "A pipeline of containers that Kubernetes refuses"),
         "T402": Code("note", "What containers write is not known"),
         "T403": Code("warning", "A label or an annotation that the operator replaces"),

@@ -119,10 +119,9 @@ def _compare(
         return
     words = _words(path)
     before, after = _type_of(old), _type_of(new)
-    if before != after and (before, after) not in _WIDER:
-        if after:
-            message = f"{words} was {before or 'anything'} and is {after}"
-            yield ApiChange(ChangeKind.RETYPED, path, f"{field}.type", message)
+    if after not in (before, "") and (before, after) not in _WIDER:
+        message = f"{words} was {before or 'anything'} and is {after}"
+        yield ApiChange(ChangeKind.RETYPED, path, f"{field}.type", message)
         return
     yield from _narrowed(old, new, path, field)
     yield from _default(old, new, path, field)
@@ -130,9 +129,9 @@ def _compare(
     if isinstance(old.get("items"), Mapping) and isinstance(new.get("items"), Mapping):
         yield from _compare(old["items"], new["items"], (*path, "[]"), f"{field}.items", depth + 1)
     rest_before, rest_after = old.get("additionalProperties"), new.get("additionalProperties")
-    if isinstance(rest_before, Mapping) and isinstance(rest_after, Mapping):
+    if rest_before not in (None, False) and isinstance(rest_after, Mapping):
         where = f"{field}.additionalProperties"
-        yield from _compare(rest_before, rest_after, (*path, "*"), where, depth + 1)
+        yield from _compare(_mapping(rest_before), rest_after, (*path, "*"), where, depth + 1)
     elif rest_before not in (None, False) and rest_after in (None, False) and not _open(new):
         yield ApiChange(ChangeKind.REMOVED, path, field, f"{words} no longer has fields of any name")
 
@@ -150,6 +149,11 @@ def _properties(
         elif not anything and here not in _ANYWAY:
             message = f"{path_words(here)} was removed: the API server drops it from requests that have it"
             yield ApiChange(ChangeKind.REMOVED, here, f"{field}.properties", message)
+    for name, child in now.items() if _open(old) else ():
+        if name not in properties and (after := _type_of(_mapping(child))):
+            here, where = (*path, str(name)), f"{field}.properties.{name}"
+            message = f"{path_words(here)} could be anything and is {after} now: it may refuse what was allowed"
+            yield ApiChange(ChangeKind.NARROWED, here, where, message, certain=False)
     required = old.get("required") or ()
     for name in new.get("required") or ():
         if name not in required and _mapping(now.get(name)).get("default", _ABSENT) is _ABSENT:

@@ -153,6 +153,44 @@ def test_the_api_is_compared_with_a_revision_a_file_and_a_folder(tmp_path: Path)
         lint(home, against="--help")
 
 
+def test_a_value_that_live_requests_lose_is_reported_with_their_number(tmp_path: Path) -> None:
+    write(tmp_path, changed("properties/owner", None))
+    body = {"apiVersion": "example.com/v1", "kind": "Thing"}
+    live = [
+        {**body, "metadata": {"name": name, "namespace": "team"}, "spec": {"size": "small", **spec}}
+        for name, spec in (("a", {"owner": "me"}), ("b", {}), ("c", {"owner": "you"}))
+    ]
+
+    def findings(earlier: Mapping[str, Any]) -> list[str]:
+        found = lint(tmp_path, against=lambda home: earlier, requests=lambda home: live)
+        return [finding.message for finding in found if finding.code == "T309"]
+
+    (message,) = findings(definition(SPEC))
+    assert message == (
+        "in the cluster, 2 of 3 requests use what the new API takes away: spec.owner (2); for example "
+        "team/a (spec.owner is dropped), team/c (spec.owner is dropped)"
+    )
+    assert findings(definition(changed("properties/owner", None))) == []
+    assert findings({"kind": "CustomResourceDefinition"}) == []
+
+
+OPEN = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+FREE = {"type": "object", "additionalProperties": True}
+HOLES: list[tuple[Mapping[str, Any], Mapping[str, Any], list[str]]] = [
+    (FREE, {"type": "object", "additionalProperties": {"type": "integer"}}, ["T306"]),
+    (OPEN, {**OPEN, "properties": {"count": {"type": "integer"}}}, ["T302"]),
+    ({"type": "string"}, {"x-kubernetes-preserve-unknown-fields": True, "enum": ["a"]}, ["T302"]),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "expected"), HOLES)
+def test_a_field_of_any_name_or_type_that_is_narrowed_is_found(
+    before: Mapping[str, Any], after: Mapping[str, Any], expected: list[str]
+) -> None:
+    old, new = ({"type": "object", "properties": {"field": schema}} for schema in (before, after))
+    assert codes(old, new) == expected
+
+
 def test_a_promise_that_did_not_exist_then_breaks_nothing(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q")
     git(tmp_path, "commit", "-q", "--allow-empty", "-m", "nothing")
