@@ -19,7 +19,7 @@ from typing import Any, Self
 from tests.accounts import Tokens, in_cluster_environ, in_cluster_folder
 from tests.waiting import eventually
 from troth.api import labels as names
-from troth.api.container_pipelines import READER, STATUS_WRITER, WORK_WRITER
+from troth.api.container_pipelines import READER, STATUS_WRITER
 from troth.api.resources import CONFIG_MAP, JOB, POD
 from troth.dev import ControlPlane
 from troth.kube import Client, NotFound
@@ -166,8 +166,7 @@ class JobPlayer:
         """Runs one container to its end. Returns its exit code and the end of its log."""
         paths = {
             READER: ["--output-directory", str(folder / "object")],
-            WORK_WRITER: ["--input-directory", str(folder)],
-            STATUS_WRITER: ["--metadata-directory", str(folder / "metadata")],
+            STATUS_WRITER: ["--input-directory", str(folder)],
         }
         command = [*container.get("command", ()), *container.get("args", ())]
         if container["name"] in paths:

@@ -34,7 +34,7 @@ def see_status(obj: Any) -> None:
 
 
 def see_work(obj: Any) -> None:
-    """What a work-writer does with a Work that is there."""
+    """What a status-writer does with a Work that is there."""
     is_others(obj, RUN), work_patch(obj, make_work(RUN, ()))
 
 

@@ -7,7 +7,7 @@ import os
 import random
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -42,12 +42,12 @@ class Pod:
     Attributes:
         folder: with ``input`` (the output of the containers), ``metadata``, ``kratix-system``, and ``account``.
         environ: the variables of every container.
-        owner: the arguments of the work-writer.
+        namespace: where it runs.
     """
 
     folder: Path
     environ: Mapping[str, str]
-    owner: Sequence[str]
+    namespace: str
 
     def write(self, path: str, content: bytes | str) -> None:
         """Leaves a file, as a container does."""
@@ -59,8 +59,7 @@ class Pod:
         """Runs one of the programs to its end."""
         arguments = {
             "reader": ["--output-directory", str(self.folder / "object")],
-            "work-writer": ["--input-directory", str(self.folder), *self.owner],
-            "status-writer": ["--metadata-directory", str(self.folder / "metadata")],
+            "status-writer": ["--input-directory", str(self.folder), "--namespace", self.namespace],
         }[program]
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "troth", "adapter", program, *arguments),
@@ -79,10 +78,10 @@ class Pod:
         assert done.code == 0, done.stderr
         return done
 
-    async def refuse(self, program: str) -> str:
+    async def refuse(self, program: str, **variables: str) -> str:
         """Runs one of the programs, which must fail; the one line that says why."""
-        done = await self.run(program)
-        assert (done.code, done.stdout) == (1, "")
+        done = await self.run(program, **variables)
+        assert done.code == 1, done.stdout
         assert done.stderr.startswith(f"{program}: ")
         assert done.stderr.count("\n") == 1
         return done.stderr.removeprefix(f"{program}: ").rstrip("\n")
@@ -144,9 +143,7 @@ async def corner(control_plane: ControlPlane, client: Client, namespace: str, un
         "KRATIX_CRD_PLURAL": resource.plural,
         "KRATIX_CLUSTER_SCOPED": "false",
     }
-    owner = ["--promise-name", unique, "--pipeline-name", "instance", "--namespace", namespace]
-    owner += ["--workflow-type", "resource", "--resource-name", "cache"]
-    pod = await _pod(control_plane, client, tmp_path, namespace, unique, environ, owner)
+    pod = await _pod(control_plane, client, tmp_path, namespace, unique, environ)
     await _granted(control_plane, pod, WORK, namespace)
     yield Corner(resource, namespace, unique, pod)
     await client.delete(CUSTOM_RESOURCE_DEFINITION, api["metadata"]["name"])
@@ -180,12 +177,11 @@ async def _pod(
     namespace: str,
     account: str,
     environ: Mapping[str, str],
-    owner: Sequence[str],
 ) -> Pod:
     for name in ("input", "metadata", "kratix-system", "object", "account"):
         (folder / name).mkdir()
     in_cluster_folder(control_plane, folder / "account", await new_token(client, namespace, account))
-    return Pod(folder, {**environ, **in_cluster_environ(control_plane)}, owner)
+    return Pod(folder, {**environ, **in_cluster_environ(control_plane)}, namespace)
 
 
 async def _granted(control_plane: ControlPlane, pod: Pod, resource: Resource, namespace: str) -> None:
@@ -239,7 +235,7 @@ async def test_a_request_that_is_gone_is_said_in_one_line(corner: Corner, client
     assert '"cache" not found' in await corner.pod.refuse("reader")
 
 
-# ---- work-writer
+# ---- status-writer: the Work
 
 
 async def test_the_output_is_in_a_work_that_the_operator_finds_and_does_not_believe(
@@ -251,7 +247,7 @@ async def test_the_output_is_in_a_work_that_the_operator_finds_and_does_not_beli
         corner.pod.write(f"input/{path}", content)
     corner.pod.write("metadata/destination-selectors.yaml", "- {directory: backup, matchLabels: {for: backup}}\n")
     corner.pod.write("kratix-system/promise-scheduling", "- matchlabels: {environment: dev}\n  source: promise\n")
-    await corner.pod.succeed("work-writer")
+    await corner.pod.succeed("status-writer")
     (work,) = await _works(client, corner.namespace)
     assert _files(work) == files
     assert work["metadata"]["name"] == work_name(promise=corner.promise, pipeline="instance", resource="cache")
@@ -270,13 +266,17 @@ async def test_the_output_is_in_a_work_that_the_operator_finds_and_does_not_beli
 
 async def test_a_second_run_writes_only_what_changed_and_to_the_same_work(corner: Corner, client: Client) -> None:
     corner.pod.write("input/a", b"a")
-    await corner.pod.succeed("work-writer")
+    await corner.pod.succeed("status-writer")
     (first,) = await _works(client, corner.namespace)
-    assert "is up to date" in (await corner.pod.succeed("work-writer")).stdout
+    name = first["metadata"]["name"]
+    assert (await corner.pod.succeed("status-writer")).stdout == (
+        f"status-writer: the Work {corner.namespace}/{name} is up to date\n"
+        f"status-writer: the status of {corner.resource.kind} cache is up to date\n"
+    )
     assert await _works(client, corner.namespace) == [first]
     corner.pod.write("input/b", b"b")
     (corner.pod.folder / "input" / "a").unlink()
-    await corner.pod.succeed("work-writer")
+    await corner.pod.succeed("status-writer")
     (second,) = await _works(client, corner.namespace)
     assert second["metadata"]["uid"] == first["metadata"]["uid"]
     assert _files(second) == {"b": b"b"}
@@ -284,7 +284,7 @@ async def test_a_second_run_writes_only_what_changed_and_to_the_same_work(corner
 
 async def test_a_work_that_kratix_named_is_found_by_its_labels(corner: Corner, client: Client) -> None:
     corner.pod.write("input/a", b"a")
-    await corner.pod.succeed("work-writer")
+    await corner.pod.succeed("status-writer")
     (work,) = await _works(client, corner.namespace)
     await client.merge_patch(
         WORK, work["metadata"]["name"], {"metadata": {"finalizers": None}}, namespace=corner.namespace
@@ -292,11 +292,11 @@ async def test_a_work_that_kratix_named_is_found_by_its_labels(corner: Corner, c
     await client.delete(WORK, work["metadata"]["name"], corner.namespace)
     named = {"name": "named-by-kratix", "namespace": corner.namespace, "labels": work["metadata"]["labels"]}
     await client.create(WORK, {**work, "metadata": named, "spec": {**work["spec"], "workloadGroups": []}})
-    await corner.pod.succeed("work-writer")
+    await corner.pod.succeed("status-writer")
     (found,) = await _works(client, corner.namespace)
     assert (found["metadata"]["name"], _files(found)) == ("named-by-kratix", {"a": b"a"})
     await client.create(WORK, {**work, "metadata": {**named, "name": "second"}})
-    assert await corner.pod.refuse("work-writer") == (
+    assert await corner.pod.refuse("status-writer") == (
         f"namespace {corner.namespace}: named-by-kratix and second are both Works of the pipeline instance; "
         "delete one of them"
     )
@@ -305,17 +305,17 @@ async def test_a_work_that_kratix_named_is_found_by_its_labels(corner: Corner, c
 async def test_a_work_whose_labels_were_taken_off_gets_them_back_and_one_of_others_is_left_alone(
     corner: Corner, client: Client
 ) -> None:
-    await corner.pod.succeed("work-writer")
+    await corner.pod.succeed("status-writer")
     (work,) = await _works(client, corner.namespace)
     name = work["metadata"]["name"]
     for label, value in {"kratix.io/promise-name": None, "kratix.io/pipeline-name": "other"}.items():
         await client.merge_patch(WORK, name, {"metadata": {"labels": {label: value}}}, namespace=corner.namespace)
         if value is None:
-            await corner.pod.succeed("work-writer")
+            await corner.pod.succeed("status-writer")
             assert (await client.get(WORK, name, corner.namespace))["metadata"]["labels"] == work["metadata"][
                 "labels"
             ]
-    assert f"the Work {name} belongs to something else" in await corner.pod.refuse("work-writer")
+    assert f"the Work {name} belongs to something else" in await corner.pod.refuse("status-writer")
 
 
 @pytest.mark.parametrize("wish", ["suspend: true", "retryAfter: 10m"])
@@ -324,14 +324,14 @@ async def test_a_pipeline_that_asks_to_stop_makes_no_work_and_leaves_one_as_it_i
 ) -> None:
     corner.pod.write("metadata/workflow-control.yaml", wish)
     corner.pod.write("input/a", b"a")
-    await corner.pod.succeed("work-writer")
+    await corner.pod.succeed("status-writer")
     assert await _works(client, corner.namespace) == []
     (corner.pod.folder / "metadata" / "workflow-control.yaml").unlink()
-    await corner.pod.succeed("work-writer")
+    await corner.pod.succeed("status-writer")
     before = await _works(client, corner.namespace)
     corner.pod.write("metadata/workflow-control.yaml", wish)
     corner.pod.write("input/a", b"another")
-    await corner.pod.succeed("work-writer")
+    await corner.pod.succeed("status-writer")
     assert await _works(client, corner.namespace) == before
 
 
@@ -382,11 +382,14 @@ async def test_what_cannot_be_a_work_is_refused_with_file_and_reason_and_none_is
     make, words = HOSTILE[what]
     corner.pod.write("input/fine", b"fine")
     await asyncio.to_thread(make, corner.pod.folder / "input")
-    assert (await corner.pod.refuse("work-writer")).startswith(words)
+    before = await corner.request(client)
+    corner.pod.write("metadata/status.yaml", "fine: true")
+    assert (await corner.pod.refuse("status-writer")).startswith(words)
     assert await _works(client, corner.namespace) == []
+    assert await corner.request(client) == before, "a status without its Work"
 
 
-# ---- status-writer
+# ---- status-writer: the status
 
 
 async def test_a_status_is_merged_deeply_beside_what_the_operator_wrote(corner: Corner, client: Client) -> None:
@@ -509,6 +512,15 @@ async def test_a_status_that_cannot_be_written_is_refused_and_nothing_of_it_is(
     assert await corner.request(client) == before
 
 
+async def test_a_pipeline_that_deletes_writes_what_it_says_and_no_work(corner: Corner, client: Client) -> None:
+    corner.pod.write("input/a", b"a")
+    corner.pod.write("metadata/status.yaml", "gone: half")
+    done = await corner.pod.succeed("status-writer", KRATIX_WORKFLOW_ACTION="delete")
+    assert done.stdout == f"status-writer: wrote the status of {corner.resource.kind} cache\n"
+    assert (await corner.request(client))["status"]["gone"] == "half"
+    assert await _works(client, corner.namespace) == []
+
+
 # ---- promise workflows, rights, and a bad day of the API server
 
 
@@ -538,7 +550,7 @@ async def test_answers_that_are_lost_and_a_server_that_is_busy_change_nothing(
             proxy.add(Answer(503), method="PATCH", path="/status", times=1),
             proxy.add(LoseAnswer(), method="PATCH", path="/status", times=1),
         ]
-        for program in ("reader", "work-writer", "status-writer"):
+        for program in ("reader", "status-writer"):
             await pod.succeed(program)
         assert [rule.hits for rule in rules] == [1] * len(rules)
     (work,) = await _works(client, corner.namespace)
@@ -566,22 +578,18 @@ async def test_a_promise_workflow_writes_its_work_and_of_its_status_the_message(
         "KRATIX_CRD_PLURAL": PROMISE.plural,
         "KRATIX_CLUSTER_SCOPED": "true",
     }
-    owner = ["--promise-name", unique, "--pipeline-name", "setup", "--namespace", namespace]
-    pod = await _pod(
-        control_plane, client, tmp_path, namespace, unique, environ, [*owner, "--workflow-type", "promise"]
-    )
+    pod = await _pod(control_plane, client, tmp_path, namespace, unique, environ)
     await _granted(control_plane, pod, WORK, namespace)
     try:
         await pod.succeed("reader")
         read = yaml.safe_load((pod.folder / "object" / "object.yaml").read_text())
         assert read == await client.get(PROMISE, unique)
         pod.write("input/a", b"a")
-        await pod.succeed("work-writer")
+        pod.write("metadata/status.yaml", "message: set up\nsize: 3\n")
+        done = await pod.succeed("status-writer")
         (work,) = await _works(client, namespace)
         assert work["metadata"]["labels"]["kratix.io/work-type"] == "promise"
         assert work["spec"]["resourceName"] == ""
-        pod.write("metadata/status.yaml", "message: set up\nsize: 3\n")
-        done = await pod.succeed("status-writer")
         assert "left out size: a promise workflow can only write message" in done.stderr
         status = (await client.get(PROMISE, unique))["status"]
         assert status["message"] == "set up"
@@ -598,7 +606,11 @@ async def test_an_account_without_the_right_is_told_what_it_may_not_do(
 ) -> None:
     account = corner.pod.folder / "account"
     in_cluster_folder(control_plane, account, await new_token(client, corner.namespace, "nobody"))
-    for program, verb in (("reader", "get"), ("work-writer", "list"), ("status-writer", "get")):
-        said = await corner.pod.refuse(program)
+    for program, verb, action in (
+        ("reader", "get", "configure"),
+        ("status-writer", "list", "configure"),
+        ("status-writer", "get", "delete"),
+    ):
+        said = await corner.pod.refuse(program, KRATIX_WORKFLOW_ACTION=action)
         assert f'"system:serviceaccount:{corner.namespace}:nobody" cannot {verb} resource' in said
         assert (account / "token").read_text().strip() not in said

@@ -92,5 +92,5 @@ async def test_the_containers_keep_their_order_on_the_api_server(client: Client,
     resource, obj = make_objects(request, SETTINGS).job
     job = await client.apply(resource, obj, dry_run=True)
     pod = job["spec"]["template"]["spec"]
-    assert [each["name"] for each in pod["initContainers"]] == ["reader", "first", "second", "work-writer"]
+    assert [each["name"] for each in pod["initContainers"]] == ["reader", "first", "second"]
     assert [each["name"] for each in pod["containers"]] == ["status-writer"]

@@ -48,7 +48,7 @@ async def test_one_container_that_writes_three_files_has_them_committed(site: Si
     assert job["metadata"]["name"].startswith("kratix-bundle-cache-instance-")
     pod = job["spec"]["template"]["spec"]
     names = [container["name"] for container in (*pod["initContainers"], *pod["containers"])]
-    assert names == ["reader", "write", "work-writer", "status-writer"]
+    assert names == ["reader", "write", "status-writer"]
 
 
 async def test_two_pipelines_run_in_order_and_their_directories_go_to_destinations_of_their_own(

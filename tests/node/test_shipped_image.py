@@ -111,7 +111,7 @@ def test_the_programs_run_in_a_pod_that_may_do_nothing_and_write_only_to_tmp(
     }
     assert done.code == 0, f"{done.stderr} {logs}"
     assert logs["version"].strip() == f"troth {__version__}"
-    assert "work-writer" in logs["adapter"]
+    assert "status-writer" in logs["adapter"]
     assert "coverage: 100 %" in logs["test"]
     user, git, ssh, authorities = logs["shell"].splitlines()
     assert user == "65532"

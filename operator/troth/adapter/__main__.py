@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -28,9 +28,7 @@ the variables KRATIX_…, as every container of a pipeline."""
 _EPILOG: Final = """\
 Examples:
   troth adapter reader
-  troth adapter work-writer --input-directory /work-creator-files --promise-name redis --pipeline-name instance \\
-    --namespace default --workflow-type resource --resource-name cache
-  troth adapter status-writer
+  troth adapter status-writer --namespace default
 
 Exit codes:
   0  done
@@ -45,7 +43,8 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     options = _parser().parse_args(arguments)
     program: str = options.program
     try:
-        print(f"{program}: {_on_one_line(_run(program, options, environ))}", flush=True)
+        for sentence in _run(program, options, environ):
+            print(f"{program}: {_on_one_line(sentence)}", flush=True)
     except TrothError as error:
         _say(program, str(error))
         return 2 if _is_usage(error) else 1
@@ -63,24 +62,10 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _run(program: str, options: argparse.Namespace, environ: Mapping[str, str]) -> str:
+def _run(program: str, options: argparse.Namespace, environ: Mapping[str, str]) -> Iterator[str]:
+    """Yields a sentence for each thing that was done, as soon as it was done."""
     # Each program imports what it needs: none of them needs all of it.
     from troth.adapter.server import open_server
-
-    if program == "work-writer":
-        from troth.adapter.work_writer import write_work
-        from troth.adapter.works import PipelineRun
-
-        run = PipelineRun(
-            promise=options.promise_name,
-            pipeline=options.pipeline_name,
-            workflow_type=options.workflow_type,
-            namespace=options.namespace,
-            resource=options.resource_name,
-            resource_namespace=options.resource_namespace,
-        )
-        with open_server(environ, options.account_directory) as server:
-            return write_work(server, run, options.input_directory)
     from troth.adapter.subject import read_subject
 
     subject = read_subject(environ)
@@ -88,13 +73,19 @@ def _run(program: str, options: argparse.Namespace, environ: Mapping[str, str]) 
         if program == "reader":
             from troth.adapter.reader import write_object
 
-            return write_object(server, subject, options.output_directory)
+            yield write_object(server, subject, options.output_directory)
+            return
+        if subject.action == "configure":
+            from troth.adapter.work_writing import write_work
+            from troth.adapter.works import PipelineRun
+
+            yield write_work(server, PipelineRun.of(subject, options.namespace), options.input_directory)
         from troth.adapter.status_writer import write_status
 
-        return write_status(
+        yield write_status(
             server,
             subject,
-            options.metadata_directory,
+            options.input_directory / "metadata",
             now=lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             warn=lambda sentence: _say(program, f"warning: {sentence}"),
         )
@@ -113,25 +104,19 @@ def _parser() -> argparse.ArgumentParser:
     reader.add_argument(
         "--output-directory", type=Path, default=Path("/kratix/input"), help="where object.yaml is written"
     )
-    writer = _add(programs, "work-writer", "Make a Work from the containers' output.")
+    writer = _add(
+        programs,
+        "status-writer",
+        "Make a Work from the containers' output, if they configure something, and write what they say into the "
+        "object's status.",
+    )
     writer.add_argument(
         "--input-directory",
         type=Path,
         default=Path("/work-creator-files"),
-        help="with input (the output of the containers), metadata and kratix-system",
+        help="with metadata and, for a Work, input (the output of the containers) and kratix-system",
     )
-    for name in ("--promise-name", "--pipeline-name", "--namespace"):
-        writer.add_argument(name, required=True)
-    writer.add_argument("--workflow-type", required=True, choices=("resource", "promise"))
-    for name in ("--resource-name", "--resource-namespace"):
-        writer.add_argument(name, default="", help="of the request; none in a promise workflow")
-    status = _add(programs, "status-writer", "Write what the containers say into the object's status.")
-    status.add_argument(
-        "--metadata-directory",
-        type=Path,
-        default=Path("/work-creator-files/metadata"),
-        help="with status.yaml and workflow-control.yaml",
-    )
+    writer.add_argument("--namespace", required=True, help="of the Work")
     return parser
 
 

@@ -1,7 +1,7 @@
 """Reads ``workflow-control.yaml``: what a pipeline asks of its workflow (kratix-compatibility.md#suspending).
 
-Both writers read it: the work-writer leaves the Work as it is when the pipeline asks to stop, and the status-writer
-passes on what it asks for. A mistake in the file is therefore found by the first of them, before anything is written.
+It is read twice: the Work is left as it is when the pipeline asks to stop, and the status says what it asks for. The
+Work comes first, so a mistake in the file is found before anything is written.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ class Subject:
     """The object that a pipeline runs for.
 
     Attributes:
+        promise: name of the Promise.
         resource: its kind.
         name: of the object.
         namespace: of the object; empty at cluster scope.
@@ -25,6 +26,7 @@ class Subject:
         pipeline: the name of the pipeline.
     """
 
+    promise: str
     resource: Resource
     name: str
     namespace: str
@@ -41,6 +43,7 @@ def read_subject(environ: Mapping[str, str]) -> Subject:
     """
     cluster_scoped = _one_of(environ, "KRATIX_CLUSTER_SCOPED", ("true", "false")) == "true"
     return Subject(
+        promise=_required(environ, "KRATIX_PROMISE_NAME"),
         resource=Resource(
             environ.get("KRATIX_OBJECT_GROUP", ""),
             _required(environ, "KRATIX_OBJECT_VERSION"),

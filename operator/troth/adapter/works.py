@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from troth.adapter.errors import Unusable
+from troth.adapter.subject import Subject
 from troth.api import labels as names
 from troth.api.resources import WORK
 from troth.api.typed import read_map, read_texts
@@ -40,6 +41,19 @@ class PipelineRun:
     namespace: str
     resource: str = ""
     resource_namespace: str = ""
+
+    @classmethod
+    def of(cls, subject: Subject, namespace: str) -> Self:
+        """Returns the run of a subject's pipeline, whose Work lives in ``namespace``."""
+        is_request = subject.workflow_type == "resource"
+        return cls(
+            promise=subject.promise,
+            pipeline=subject.pipeline,
+            workflow_type=subject.workflow_type,
+            namespace=namespace,
+            resource=subject.name if is_request else "",
+            resource_namespace=subject.namespace if is_request else "",
+        )
 
     @property
     def source(self) -> str:

@@ -9,7 +9,8 @@ Values that Kubernetes defines stay as they were written and are passed on uncha
 server cannot disagree about them.
 
 The containers and volumes of the operator are in the same Pod as the author's. A container or volume of the author with
-one of their names is refused here, because the API server would refuse it only when a request has been created.
+the name of one that Kratix or Troth has there is refused here, because the API server would refuse it only when a
+request has been created.
 """
 
 from __future__ import annotations
@@ -26,14 +27,13 @@ from troth.api.typed import name_type, require_list, require_map, require_type
 Object = Mapping[str, Any]
 
 READER: Final = "reader"
-WORK_WRITER: Final = "work-writer"
 STATUS_WRITER: Final = "status-writer"
 INPUT_VOLUME: Final = "shared-input"
 OUTPUT_VOLUME: Final = "shared-output"
 METADATA_VOLUME: Final = "shared-metadata"
 SCHEDULING_VOLUME: Final = "promise-scheduling"
 
-_OWN_CONTAINERS: Final = (READER, WORK_WRITER, STATUS_WRITER)
+_OWN_CONTAINERS: Final = (READER, "work-writer", STATUS_WRITER)  # Kratix has all three
 _OWN_VOLUMES: Final = (INPUT_VOLUME, OUTPUT_VOLUME, METADATA_VOLUME, SCHEDULING_VOLUME)
 _SPEC: Final = (
     "containers",

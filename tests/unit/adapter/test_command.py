@@ -31,7 +31,7 @@ SUBJECT = {
 SERVER = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": "1"}
 
 
-@pytest.mark.parametrize("name", sorted(SUBJECT.keys() - {"KRATIX_OBJECT_GROUP", "KRATIX_PROMISE_NAME"}))
+@pytest.mark.parametrize("name", sorted(SUBJECT.keys() - {"KRATIX_OBJECT_GROUP"}))
 def test_a_missing_variable_is_named_and_is_a_mistake_of_who_made_the_pod(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -47,7 +47,7 @@ def test_a_pod_without_an_account_is_told_so(tmp_path: Path, capsys: pytest.Capt
     assert "do not say where the API server is" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["work-writer"], ["reader", "--out", "x"]])
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["status-writer"], ["reader", "--out", "x"]])
 def test_wrong_arguments_are_a_usage_error(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(arguments, {})
@@ -68,7 +68,7 @@ def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
-@pytest.mark.parametrize("module", ["reader", "work_writer", "status_writer"])
+@pytest.mark.parametrize("module", ["reader", "work_writing", "status_writer"])
 def test_a_program_loads_neither_the_command_line_nor_the_operators_client_nor_a_parser_it_may_not_need(
     module: str,
 ) -> None:
@@ -95,10 +95,9 @@ def test_what_strangers_wrote_stays_on_one_line(capsys: pytest.CaptureFixture[st
     (tmp_path / "metadata").mkdir()
     (tmp_path / "metadata" / "workflow-control.yaml").write_text('retryAfter: "a\\nb\\u001b[31m"\n')
     arguments = ["--input-directory", str(tmp_path), "--account-directory", str(tmp_path)]
-    owner = ["--promise-name", "p", "--pipeline-name", "l", "--namespace", "n", "--workflow-type", "promise"]
-    assert main(["work-writer", *arguments, *owner], SERVER) == 1
+    assert main(["status-writer", "--namespace", "n", *arguments], {**SUBJECT, **SERVER}) == 1
     written = capsys.readouterr().err
-    assert written.startswith("work-writer: /kratix/metadata/workflow-control.yaml: retryAfter: ")
+    assert written.startswith("status-writer: /kratix/metadata/workflow-control.yaml: retryAfter: ")
     assert written.count("\n") == 1
     assert "\x1b" not in written
 

@@ -90,7 +90,7 @@ def test_the_objects_of_each_run_are_printed_in_the_order_in_which_they_are_appl
     assert [pod["initContainers"][0]["image"] for pod in pods] == ["registry.example.com/troth:2"] * 2
     last = [pod["containers"][0]["env"][-1] for pod in pods]
     assert last == [{"name": "IS_LAST_PIPELINE", "value": word} for word in ("false", "true")]
-    assert render(folder, "--jobs").stdout.count("image: ADAPTER_IMAGE") == 6
+    assert render(folder, "--jobs").stdout.count("image: ADAPTER_IMAGE") == 4
     again = render(folder, "--jobs", "--run", 2).stdout
     assert again != result.stdout
     assert 'attempt: "2"' in again

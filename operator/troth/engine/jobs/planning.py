@@ -21,10 +21,10 @@ from datetime import datetime
 from itertools import groupby
 from typing import Final
 
-from troth.api.container_pipelines import READER, STATUS_WRITER, WORK_WRITER
+from troth.api.container_pipelines import READER, STATUS_WRITER
 from troth.engine.jobs.observation import JobState, PodState
 
-_OURS: Final = frozenset({READER, WORK_WRITER, STATUS_WRITER})
+_OURS: Final = frozenset({READER, STATUS_WRITER})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,12 @@
 """The Pod of a run: its containers, what they find there, and how they are run.
 
 The author's containers run one after another between two of the operator's: ``reader`` writes the object before
-them, ``work-writer`` (when a request or Promise is configured) makes Works of their files, and ``status-writer`` ends
-the Pod. All but the last are init containers, which Kubernetes runs in their order. What an author's container sees is
+them, and ``status-writer`` makes a Work of their files (when a request or Promise is configured) and writes what they
+say. All but the last are init containers, which Kubernetes runs in their order. What an author's container sees is
 Kratix's contract to the letter; the operator's containers are its own command in its own image.
+
+Kratix makes the Work in a container of its own, ``work-writer``. Here it is the same one, since a container costs the
+kubelet about a second, and nobody can tell from outside.
 
 Each container leaves the end of its log as its message when it fails, so that why it failed stands in the Pod's status.
 Rejected: reading logs, which needs one more right and one more call, and fails once the Pod is gone.
@@ -22,7 +25,6 @@ from troth.api.container_pipelines import (
     READER,
     SCHEDULING_VOLUME,
     STATUS_WRITER,
-    WORK_WRITER,
     Container,
 )
 from troth.engine.jobs.access import account_name
@@ -52,8 +54,6 @@ def make_pod_spec(run: PipelineRun, settings: PodSettings) -> dict[str, Any]:
     pipeline, options = run.pipeline, run.pipeline.options
     secrets = dict.fromkeys(filter(None, (settings.pull_secret, *pipeline.image_pull_secrets)))
     first = [_reader(run, settings), *(_authors(run, settings, container) for container in pipeline.containers)]
-    if run.action == "configure":
-        first.append(_work_writer(run, settings))
     return _without_nothing(
         restartPolicy=pipeline.restart_policy,
         serviceAccountName=account_name(run),
@@ -112,36 +112,16 @@ def _reader(run: PipelineRun, settings: PodSettings) -> Object:
     return _own(run, settings, READER, (), {}, mounts)
 
 
-def _work_writer(run: PipelineRun, settings: PodSettings) -> Object:
-    arguments = {
-        "--input-directory": _FILES,
-        "--promise-name": run.promise,
-        "--pipeline-name": run.pipeline.name,
-        "--namespace": run.namespace,
-        "--workflow-type": run.type,
-    }
-    if run.type == "resource":
-        arguments["--resource-name"] = run.name
-        if run.separate:
-            arguments["--resource-namespace"] = run.object_namespace
-    mounts = {
-        OUTPUT_VOLUME: f"{_FILES}/input",
-        METADATA_VOLUME: f"{_FILES}/metadata",
-        SCHEDULING_VOLUME: f"{_FILES}/kratix-system",
-    }
-    trace = {"KRATIX_TRACE_PARENT": names.TRACE_PARENT, "KRATIX_TRACE_STATE": names.TRACE_STATE}
-    variables: dict[str, str | Object] = {
-        variable: {"fieldRef": {"fieldPath": f"metadata.annotations['{annotation}']"}}
-        for variable, annotation in trace.items()
-    }
-    return _own(
-        run, settings, WORK_WRITER, [part for pair in arguments.items() for part in pair], variables, mounts
-    )
-
-
 def _status_writer(run: PipelineRun, settings: PodSettings) -> Object:
+    variables: dict[str, str | Object] = {}
     mounts = {METADATA_VOLUME: f"{_FILES}/metadata"}
-    return _own(run, settings, STATUS_WRITER, (), {"IS_LAST_PIPELINE": _word(run.last)}, mounts)
+    if run.action == "configure":
+        trace = {"KRATIX_TRACE_PARENT": names.TRACE_PARENT, "KRATIX_TRACE_STATE": names.TRACE_STATE}
+        for variable, annotation in trace.items():
+            variables[variable] = {"fieldRef": {"fieldPath": f"metadata.annotations['{annotation}']"}}
+        mounts |= {OUTPUT_VOLUME: f"{_FILES}/input", SCHEDULING_VOLUME: f"{_FILES}/kratix-system"}
+    variables["IS_LAST_PIPELINE"] = _word(run.last)
+    return _own(run, settings, STATUS_WRITER, ("--namespace", run.namespace), variables, mounts)
 
 
 def _own(

@@ -76,10 +76,10 @@ def test_of_two_variables_of_one_name_the_later_one_stays() -> None:
     names = [each["name"] for each in container_of(run, "first")["env"]]
     assert len(names) == len(set(names))
     assert (variables(run)["A"], variables(run)["KRATIX_PROMISE_NAME"]) == ("2", "mine")
-    assert variables(run, "work-writer")["KRATIX_PROMISE_NAME"] == "redis"
+    assert variables(run, "status-writer")["KRATIX_PROMISE_NAME"] == "redis"
 
 
-@pytest.mark.parametrize("container", ["reader", "second", "work-writer", "status-writer"])
+@pytest.mark.parametrize("container", ["reader", "second", "status-writer"])
 def test_every_container_finds_kratixs_variables(container: str) -> None:
     kratixs = {name for name in variables(RUN) if name.startswith("KRATIX_")}
     assert kratixs <= set(variables(RUN, container))
@@ -91,8 +91,8 @@ def test_status_writer_is_told_whether_its_pipeline_is_the_last() -> None:
     assert "IS_LAST_PIPELINE" not in variables(RUN)
 
 
-def test_work_writer_finds_the_trace_in_the_annotations_of_its_pod() -> None:
-    found = {each["name"]: each.get("valueFrom") for each in container_of(RUN, "work-writer")["env"]}
+def test_status_writer_finds_the_trace_in_the_annotations_of_its_pod() -> None:
+    found = {each["name"]: each.get("valueFrom") for each in container_of(RUN, "status-writer")["env"]}
     for variable, annotation in (
         ("KRATIX_TRACE_PARENT", "kratix.io/trace-parent"),
         ("KRATIX_TRACE_STATE", "kratix.io/trace-state"),

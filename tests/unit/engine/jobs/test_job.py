@@ -188,10 +188,10 @@ def names_in_order(run: PipelineRun) -> tuple[list[str], list[str]]:
 
 
 @pytest.mark.parametrize("run", [RUN, PROMISE_RUN, SEPARATE_RUN])
-def test_the_authors_containers_run_in_their_order_between_reader_work_writer_and_status_writer(
+def test_the_authors_containers_run_in_their_order_between_reader_and_status_writer(
     run: PipelineRun,
 ) -> None:
-    assert names_in_order(run) == (["reader", "first", "second", "work-writer"], ["status-writer"])
+    assert names_in_order(run) == (["reader", "first", "second"], ["status-writer"])
 
 
 def test_a_run_that_deletes_writes_a_status_and_no_work() -> None:
@@ -200,35 +200,19 @@ def test_a_run_that_deletes_writes_a_status_and_no_work() -> None:
     assert "promise-scheduling" not in {volume["name"] for volume in pod_of(DELETE_RUN)["volumes"]}
 
 
-@pytest.mark.parametrize("name", ["reader", "work-writer", "status-writer"])
+@pytest.mark.parametrize("name", ["reader", "status-writer"])
 def test_the_operators_containers_are_its_own_commands_in_its_own_image(name: str) -> None:
     container = container_of(RUN, name)
     assert container["image"] == "registry.example.com/troth:1"
     assert container["command"] == ["troth", "adapter", name]
 
 
-def test_work_writer_is_told_what_it_writes_for() -> None:
-    assert container_of(RUN, "work-writer")["args"] == [
-        *("--input-directory", "/work-creator-files"),
-        *("--promise-name", "redis"),
-        *("--pipeline-name", "instance"),
-        *("--namespace", "team-a"),
-        *("--workflow-type", "resource"),
-        *("--resource-name", "cache"),
-    ]
+@pytest.mark.parametrize("run", [RUN, PROMISE_RUN, SEPARATE_RUN])
+def test_status_writer_is_told_in_which_namespace_the_work_is(run: PipelineRun) -> None:
+    assert container_of(run, "status-writer")["args"] == ["--namespace", run.namespace]
 
 
-def test_work_writer_is_told_the_namespace_of_the_request_only_with_a_pipeline_namespace() -> None:
-    arguments = container_of(SEPARATE_RUN, "work-writer")["args"]
-    assert arguments[arguments.index("--namespace") + 1] == "pipelines"
-    assert arguments[-2:] == ["--resource-namespace", "team-a"]
-
-
-def test_work_writer_of_a_promise_is_told_of_no_request() -> None:
-    assert container_of(PROMISE_RUN, "work-writer")["args"][-2:] == ["--workflow-type", "promise"]
-
-
-@pytest.mark.parametrize("name", ["reader", "work-writer", "status-writer"])
+@pytest.mark.parametrize("name", ["reader", "status-writer"])
 def test_the_operators_containers_have_no_privileges(name: str) -> None:
     settings = replace(SETTINGS, security_context={"privileged": True})
     assert container_of(RUN, name, settings)["securityContext"] == {
@@ -321,17 +305,21 @@ def test_an_author_finds_kratixs_folders_before_their_own() -> None:
 def test_the_operators_containers_find_the_folders_that_they_read_and_write() -> None:
     mounts = {
         name: {mount["mountPath"]: mount["name"] for mount in container_of(RUN, name)["volumeMounts"]}
-        for name in ("reader", "work-writer", "status-writer")
+        for name in ("reader", "status-writer")
     }
     assert mounts == {
         "reader": {"/kratix/input": "shared-input", "/kratix/output": "shared-output"},
-        "work-writer": {
+        "status-writer": {
             "/work-creator-files/input": "shared-output",
             "/work-creator-files/metadata": "shared-metadata",
             "/work-creator-files/kratix-system": "promise-scheduling",
         },
-        "status-writer": {"/work-creator-files/metadata": "shared-metadata"},
     }
+
+
+def test_status_writer_of_a_run_that_deletes_finds_only_what_its_containers_say() -> None:
+    mounts = container_of(DELETE_RUN, "status-writer")["volumeMounts"]
+    assert mounts == [{"name": "shared-metadata", "mountPath": "/work-creator-files/metadata"}]
 
 
 def test_destination_selectors_are_a_list_with_keys_in_lower_case() -> None:

@@ -170,7 +170,7 @@ def with_containers(*containers: ContainerState) -> list[PodState]:
     return [PodState("pod", containers=containers)]
 
 
-@pytest.mark.parametrize("name", ["reader", "work-writer", "status-writer"])
+@pytest.mark.parametrize("name", ["reader", "status-writer"])
 def test_a_job_that_has_only_started_our_own_containers_is_not_at_work(name: str) -> None:
     assert not is_at_work(RUNNING, with_containers(ContainerState(name, started=True), ContainerState("one")))
 

@@ -202,10 +202,9 @@ def test_whatever_an_author_writes_each_container_stays_where_it_is(
     job: Any = make_objects(replace(RUN, pipeline=parsed, action=action), SETTINGS).job[1]
     pod = job["spec"]["template"]["spec"]
     found = [each["name"] for each in [*pod["initContainers"], *pod["containers"]]]
-    writers = ["work-writer"] if action == "configure" else []
-    assert found == ["reader", *(container["name"] for container in containers), *writers, "status-writer"]
+    assert found == ["reader", *(container["name"] for container in containers), "status-writer"]
     for each in [*pod["initContainers"], *pod["containers"]]:
-        own_image = each["name"] in ("reader", "work-writer", "status-writer")
+        own_image = each["name"] in ("reader", "status-writer")
         assert (each["image"] == SETTINGS.image) is own_image
         assert (each.get("command", [])[:2] == ["troth", "adapter"]) is own_image
     identity = job_labels(replace(RUN, pipeline=replace(parsed, labels={}), action=action))

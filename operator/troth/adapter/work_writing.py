@@ -1,4 +1,4 @@
-"""``work-writer``: makes a Work from what a pipeline's containers have written (kratix-compatibility.md#works)."""
+"""Makes a Work from what a pipeline's containers have written (kratix-compatibility.md#works)."""
 
 from __future__ import annotations
 
