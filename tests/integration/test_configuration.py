@@ -87,7 +87,9 @@ async def test_what_the_config_map_says_applies_from_the_start_and_a_change_appl
     assert job["spec"]["backoffLimit"] == 2
     assert one["securityContext"] == RESTRICTED
     assert one["imagePullPolicy"] == "IfNotPresent"
-    assert one["resources"] == {"limits": {"memory": "64Mi"}}
+    assert {each["name"]: each["resources"] for each in (*pod["initContainers"], *pod["containers"])} == {
+        each: {"limits": {"memory": "64Mi"}} for each in ("reader", "one", "status-writer")
+    }
 
     await configured.say({"workflows": {"jobOptions": {"defaultBackoffLimit": 7}}})
     await eventually(_logged(operator, "backoff limit 7"), "the new configuration applies", within=20)

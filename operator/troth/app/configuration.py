@@ -55,7 +55,7 @@ def controller_settings(settings: Settings, kratix: KratixConfiguration = _NOTHI
     if kratix.security_context is not None:
         pods = replace(pods, security_context=kratix.security_context)
     if kratix.resources is not None:
-        pods = replace(pods, resources=kratix.resources)
+        pods = replace(pods, resources=kratix.resources, own_resources=kratix.resources)
     found = ControllerSettings(
         system_namespace=settings.system_namespace,
         store_poll_seconds=settings.store_poll,

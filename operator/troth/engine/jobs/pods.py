@@ -141,7 +141,7 @@ def _own(
         volumeMounts=[{"name": volume, "mountPath": path} for volume, path in mounts.items()],
         imagePullPolicy=settings.pull_policy,
         securityContext=_OWN_SECURITY,
-        resources=settings.resources,
+        resources=settings.own_resources,
         terminationMessagePolicy="FallbackToLogsOnError",
     )
 

@@ -46,6 +46,10 @@ _DEFAULT_RESOURCES: Final[Object] = {
     "requests": {"cpu": "100m", "memory": "128Mi", "ephemeral-storage": "128Mi"},
     "limits": {"cpu": "200m", "memory": "256Mi", "ephemeral-storage": "256Mi"},
 }
+_OWN_RESOURCES: Final[Object] = {
+    "requests": _DEFAULT_RESOURCES["requests"],
+    "limits": {**_DEFAULT_RESOURCES["limits"], "cpu": "1"},  # with Kratix's 200m, a start takes five times as long
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,8 @@ class PodSettings:
         pull_secret: name of the Secret to pull that image with; "" for none.
         pull_policy: of the operator's containers, and of an author's that says nothing; "" leaves it to Kubernetes.
         security_context: of an author's container that has none.
-        resources: of the operator's containers, and of an author's that has none. Kratix's figures by default.
+        resources: of an author's container that has none. Kratix's figures by default.
+        own_resources: of the operator's containers. Kratix's figures by default, with a whole CPU as the limit.
         backoff_limit: of a pipeline that names none; None leaves it to Kubernetes.
     """
 
@@ -66,6 +71,7 @@ class PodSettings:
     pull_policy: str = ""
     security_context: Object = field(default_factory=dict)
     resources: Object = field(default_factory=lambda: _DEFAULT_RESOURCES)
+    own_resources: Object = field(default_factory=lambda: _OWN_RESOURCES)
     backoff_limit: int | None = None
 
 

@@ -224,23 +224,34 @@ def test_the_operators_containers_have_no_privileges(name: str) -> None:
     }
 
 
-def test_all_containers_have_kratixs_resources_by_default() -> None:
-    pod = pod_of(RUN)
-    for container in [*pod["initContainers"], *pod["containers"]]:
-        assert container["resources"] == {
-            "requests": {"cpu": "100m", "memory": "128Mi", "ephemeral-storage": "128Mi"},
-            "limits": {"cpu": "200m", "memory": "256Mi", "ephemeral-storage": "256Mi"},
-        }
+KRATIXS_RESOURCES = {
+    "requests": {"cpu": "100m", "memory": "128Mi", "ephemeral-storage": "128Mi"},
+    "limits": {"cpu": "200m", "memory": "256Mi", "ephemeral-storage": "256Mi"},
+}
+
+
+@pytest.mark.parametrize("name", ["first", "second"])
+def test_an_authors_container_has_kratixs_resources_by_default(name: str) -> None:
+    assert container_of(RUN, name)["resources"] == KRATIXS_RESOURCES
+
+
+@pytest.mark.parametrize("name", ["reader", "status-writer"])
+def test_the_operators_containers_may_use_a_whole_cpu_while_they_start_and_have_every_limit_of_a_quota(
+    name: str,
+) -> None:
+    limits = {**KRATIXS_RESOURCES["limits"], "cpu": "1"}
+    assert container_of(RUN, name)["resources"] == {**KRATIXS_RESOURCES, "limits": limits}
 
 
 def test_resources_of_a_container_replace_those_of_the_settings_as_a_whole() -> None:
     own = Container(name="first", image="a", resources={"limits": {"cpu": "1"}})
     none = Container(name="second", image="b", resources={})
-    settings = replace(SETTINGS, resources={"requests": {"cpu": "5m"}})
+    settings = replace(SETTINGS, resources={"requests": {"cpu": "5m"}}, own_resources={"limits": {"cpu": "2"}})
     run = with_pipeline(RUN, containers=(own, none))
     assert container_of(run, "first", settings)["resources"] == {"limits": {"cpu": "1"}}
     assert "resources" not in container_of(run, "second", settings)
-    assert container_of(run, "reader", settings)["resources"] == {"requests": {"cpu": "5m"}}
+    assert container_of(RUN, "second", settings)["resources"] == {"requests": {"cpu": "5m"}}
+    assert container_of(run, "status-writer", settings)["resources"] == {"limits": {"cpu": "2"}}
 
 
 def test_only_a_container_without_a_security_context_gets_that_of_the_settings() -> None:
