@@ -74,14 +74,18 @@ class JobPlayer:
 
     async def show_running(self, job: Object, container: str) -> None:
         """Writes a Pod of a Job in which that container, one of the init containers, runs."""
+        await self._show(job, container, {"running": {"startedAt": _NOW}})
+
+    async def show_waiting(self, job: Object, container: str) -> None:
+        """Writes a Pod of a Job in which that container, one of the init containers, waits for its image."""
+        await self._show(job, container, {"waiting": {"reason": "ImagePullBackOff"}})
+
+    async def _show(self, job: Object, container: str, state: Object) -> None:
         pod = _make_pod(job, f"{job['metadata']['name'][:55]}-begun", self._namespace)
         del pod["spec"]["nodeName"]  # there is no kubelet that would let it go
         await self._client.create(POD, pod)
-        state = {"name": container, "image": "", "imageID": "", "ready": False, "restartCount": 0}
-        status = {
-            "phase": "Pending",
-            "initContainerStatuses": [{**state, "state": {"running": {"startedAt": _NOW}}}],
-        }
+        shown = {"name": container, "image": "", "imageID": "", "ready": False, "restartCount": 0, "state": state}
+        status = {"phase": "Pending", "initContainerStatuses": [shown]}
         await self._client.merge_patch(
             POD, pod["metadata"]["name"], {"status": status}, namespace=self._namespace, subresource="status"
         )
@@ -139,6 +143,7 @@ class JobPlayer:
         }
         token = (await self._client.create(requests, request))["status"]["token"]
         in_cluster_folder(self._control_plane, folder / "account", token)
+        _mount_object(job["spec"]["template"], folder)
         await self._mount_selectors(spec, folder)
         ends: dict[str, tuple[int, str]] = {}
         for container in (*spec["initContainers"], *spec["containers"]):
@@ -250,10 +255,19 @@ def _make_pod(job: Object, name: str, namespace: str) -> Object:
             "name": name,
             "namespace": namespace,
             "labels": {**template["metadata"]["labels"], names.JOB_NAME: meta["name"]},
+            "annotations": template["metadata"].get("annotations", {}),
             "ownerReferences": [owner],
         },
         "spec": {**template["spec"], "nodeName": "none"},
     }
+
+
+def _mount_object(template: Object, folder: Path) -> None:
+    """Writes the annotations that the Pod has as files into the folder of its object."""
+    for volume in template["spec"]["volumes"]:
+        for item in volume.get("downwardAPI", {}).get("items", ()):
+            name = item["fieldRef"]["fieldPath"].removeprefix("metadata.annotations['").removesuffix("']")
+            (folder / "object" / Path(item["path"]).name).write_text(template["metadata"]["annotations"][name])
 
 
 def _is_new(job: Object) -> bool:

@@ -88,7 +88,7 @@ async def test_what_the_config_map_says_applies_from_the_start_and_a_change_appl
     assert one["securityContext"] == RESTRICTED
     assert one["imagePullPolicy"] == "IfNotPresent"
     assert {each["name"]: each["resources"] for each in (*pod["initContainers"], *pod["containers"])} == {
-        each: {"limits": {"memory": "64Mi"}} for each in ("reader", "one", "status-writer")
+        each: {"limits": {"memory": "64Mi"}} for each in ("one", "status-writer")
     }
 
     await configured.say({"workflows": {"jobOptions": {"defaultBackoffLimit": 7}}})

@@ -6,13 +6,16 @@ import asyncio
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.container_site import IMAGE, MANUAL, SUSPENDED, WRITE, Object, Site, containers, jinja, phases
 from tests.faults import FaultProxy, SilenceWatch
-from tests.platforms import all_files, api_of, condition, says
+from tests.platforms import all_files, api_of, condition, request, says
 from tests.waiting import eventually
+from troth.api import labels as names
 from troth.api.resources import JOB
 from troth.dev import ControlPlane
+from troth.engine.jobs.inputs import MOST_ANNOTATED
 
 pytestmark = pytest.mark.integration
 
@@ -26,7 +29,7 @@ async def test_a_request_runs_as_a_job_its_files_reach_the_destination_and_its_s
     running = await site.request(lambda live: phases(live) == {"instance": "Running"})
     assert condition(running, "Ready")["reason"] == "WorkflowPending"
     job = await site.player.waiting()
-    assert job["spec"]["template"]["spec"]["initContainers"][0]["image"] == IMAGE
+    assert job["spec"]["template"]["spec"]["containers"][0]["image"] == IMAGE
     site.player.release()
     live = await site.ready()
     assert await site.files() == {"made.yaml": {"kind": "Made", "metadata": {"name": "cache"}, "size": "small"}}
@@ -69,6 +72,65 @@ async def test_an_operator_that_is_killed_and_the_deletion_of_all_jobs_run_nothi
     live = await site.platform.client.get(api_of(site.name), "cache", site.namespace)
     assert live["metadata"]["resourceVersion"] == done["metadata"]["resourceVersion"]
     assert "made.yaml" in await site.files()
+
+
+async def test_a_job_that_was_made_before_the_operator_was_killed_is_found_although_its_object_has_changed(
+    site: Site,
+) -> None:
+    process = site.start()
+    site.player.hold()
+    await site.ask(containers("instance"))
+    job = await site.player.waiting()
+    process.kill()
+    await site.label("team", "a")
+    site.start()
+    await site.request(lambda live: phases(live) == {"instance": "Running"})
+    site.player.release()
+    await site.ready()
+    assert [(each["metadata"]["name"], each["metadata"]["uid"]) for each in await site.player.jobs()] == [
+        (job["metadata"]["name"], job["metadata"]["uid"])
+    ]
+    assert len(site.player.ran) == 1
+
+
+async def test_a_container_finds_the_object_as_it_was_stored_just_before_its_job(
+    site: Site, tmp_path: Path
+) -> None:
+    seen = tmp_path / "seen.yaml"
+    site.start()
+    await site.ask(containers("instance", f"cp /kratix/input/object.yaml {seen}"))
+    live = await site.ready()
+    found = yaml.safe_load(seen.read_text())
+    assert found["spec"] == live["spec"]
+    assert found["metadata"]["uid"] == live["metadata"]["uid"]
+    assert found["status"]["kratix"]["workflows"]["pipelines"][0]["phase"] == "Running"
+    (job,) = await site.player.jobs()
+    assert [each["name"] for each in job["spec"]["template"]["spec"]["initContainers"]] == ["one"]
+
+
+async def test_an_object_that_is_too_large_for_an_annotation_is_read_by_a_container(
+    site: Site, tmp_path: Path
+) -> None:
+    seen = tmp_path / "seen.yaml"
+    site.start()
+    await site.platform.publish(site.promise(containers("instance", f"cp /kratix/input/object.yaml {seen}")))
+    cache = request(site.name, "cache", site.namespace, size="small")
+    cache["metadata"]["annotations"] = {"large": "a" * MOST_ANNOTATED}
+    await site.platform.make(api_of(site.name), cache)
+    await site.ready()
+    assert yaml.safe_load(seen.read_text())["metadata"]["annotations"]["large"] == "a" * MOST_ANNOTATED
+    (job,) = await site.player.jobs()
+    assert [each["name"] for each in job["spec"]["template"]["spec"]["initContainers"]] == ["reader", "one"]
+    assert names.OBJECT not in job["spec"]["template"]["metadata"].get("annotations", {})
+
+
+async def test_with_the_setting_off_no_pod_shows_the_object_and_a_container_reads_it(site: Site) -> None:
+    site.start("--object-in-annotation", "false")
+    await site.ask(containers("instance"))
+    await site.ready()
+    (job,) = await site.player.jobs()
+    assert [each["name"] for each in job["spec"]["template"]["spec"]["initContainers"]] == ["reader", "one"]
+    assert names.OBJECT not in job["spec"]["template"]["metadata"].get("annotations", {})
 
 
 async def test_a_container_that_fails_is_named_with_its_exit_code_and_last_words_and_runs_again_when_asked(

@@ -102,7 +102,7 @@ async def test_both_kinds_of_delete_pipelines_go_together_and_no_work_is_written
     job = await site.player.waiting()
     spec = job["spec"]["template"]["spec"]
     ran = [container["name"] for container in (*spec["initContainers"], *spec["containers"])]
-    assert ran == ["reader", "one", "status-writer"]
+    assert ran == ["one", "status-writer"]
     live = await site.request(
         lambda live: delete_phases(live) == {"guard": "Succeeded", "last": "Running"}, within=LONG
     )
@@ -266,7 +266,7 @@ async def test_a_configure_job_that_has_not_started_a_container_of_the_author_is
     await site.platform.publish(made)
     await site.platform.ask(site.name, "cache", site.namespace, size="small")
     job = await site.player.waiting()
-    await site.player.show_running(job, "reader")
+    await site.player.show_waiting(job, "one")
     await delete(site)
     await site.platform.gone(JOB, job["metadata"]["name"], namespace=site.namespace)
     site.player.release()

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import yaml
 
 from tests.unit.engine.jobs.sample import PROMISE_RUN, RUN, SETTINGS, asking, with_pipeline
+from troth.api import labels as names
 from troth.api.container_pipelines import Container
 from troth.api.pod_options import PodOptions
+from troth.controllers.job_starts import begin_job
+from troth.engine.jobs.inputs import MOST_ANNOTATED, object_text
 from troth.engine.jobs.objects import make_objects
 from troth.engine.jobs.runs import PipelineRun
 from troth.kube import Client
@@ -85,6 +89,33 @@ async def test_a_second_look_writes_nothing(client: Client, namespace: str) -> N
     first = [(await client.apply(resource, obj))["metadata"]["resourceVersion"] for resource, obj in placed]
     again = [(await client.apply(resource, obj))["metadata"]["resourceVersion"] for resource, obj in placed]
     assert first == again
+
+
+NASTY = {"a": "\x00\x07\x7f\u0085\u2028\ufeff\ufffe\U0010ffff", "b": "x\n\ty  \n", "c": "'\"\\{{", "ä€😀": "no"}
+
+
+async def test_the_object_in_a_pod_is_what_was_written_there(client: Client, namespace: str) -> None:
+    request = replace(RUN, namespace=namespace, object_namespace=namespace)
+    text = object_text({"kind": "Redis", "spec": NASTY}, {})
+    job = await client.apply(*make_objects(request, SETTINGS, text).job)
+    assert job["spec"]["template"]["metadata"]["annotations"][names.OBJECT] == text
+    assert yaml.safe_load(text)["spec"] == NASTY
+
+
+async def test_the_api_server_takes_an_object_of_the_largest_size(client: Client, namespace: str) -> None:
+    request = replace(RUN, namespace=namespace, object_namespace=namespace)
+    text = object_text({"spec": "ä" * (MOST_ANNOTATED // 2 - 10)}, {})
+    assert len(text.encode()) > MOST_ANNOTATED - 20
+    job = await client.apply(*make_objects(request, SETTINGS, text).job, dry_run=True)
+    assert job["spec"]["template"]["metadata"]["annotations"][names.OBJECT] == text
+
+
+async def test_a_job_of_the_run_that_is_there_stays_as_it_is(client: Client, namespace: str) -> None:
+    request = replace(RUN, namespace=namespace, object_namespace=namespace)
+    first = await begin_job(client, make_objects(request, SETTINGS, "size: 1\n").job)
+    again = await begin_job(client, make_objects(request, SETTINGS, "size: 2\n").job)
+    assert again == first
+    assert again["spec"]["template"]["metadata"]["annotations"][names.OBJECT] == "size: 1\n"
 
 
 async def test_the_containers_keep_their_order_on_the_api_server(client: Client, namespace: str) -> None:

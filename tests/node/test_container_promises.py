@@ -48,7 +48,7 @@ async def test_one_container_that_writes_three_files_has_them_committed(site: Si
     assert job["metadata"]["name"].startswith("kratix-bundle-cache-instance-")
     pod = job["spec"]["template"]["spec"]
     names = [container["name"] for container in (*pod["initContainers"], *pod["containers"])]
-    assert names == ["reader", "write", "status-writer"]
+    assert names == ["write", "status-writer"]
 
 
 async def test_two_pipelines_run_in_order_and_their_directories_go_to_destinations_of_their_own(
@@ -116,6 +116,7 @@ async def test_a_container_finds_kratix_s_contract_and_no_more_rights_and_creden
     assert stored["metadata"]["labels"] == live["metadata"]["labels"]
     assert stored["status"]["conditions"], "with the status that it has"
     assert files["input.txt"].split() == [".", "..", "object.yaml"]
+    assert files["file.txt"] == "regular file, 644\n", "no link, and for every user"
     assert files["note.txt"] == "begun\n", "the containers of a pipeline share /kratix/metadata"
     assert files["binary.dat"] == "a\0b"
 

@@ -1,4 +1,4 @@
-"""What runs in the pod of a pipeline beside its containers: reader and status-writer.
+"""What runs in the pod of a pipeline beside its containers: status-writer, and reader where it is needed.
 
 They are Kratix's contract with a pipeline's containers (kratix-compatibility.md#container-pipelines): which files
 these find and leave, and what becomes of them. Each program starts once for every pipeline that runs, so it imports

@@ -46,6 +46,8 @@ PARENT_RESOURCE_NAMESPACE: Final = "kratix.io/parent-resource-namespace"
 ASKED_FOR: Final = "troth.dev/asked-for"
 # Which run of its pipeline a Job is, counted from 1. Ours: Kratix goes by the time at which a Job was created.
 ATTEMPT: Final = "troth.dev/attempt"
+# An annotation of a Pod: the object for which it runs, as object.yaml has it (engine/jobs/inputs.py).
+OBJECT: Final = "troth.dev/object"
 # An annotation: the number of the last wish for a new run whose labels were removed (engine/workflow/wishes.py).
 WISHES: Final = "troth.dev/wishes"
 # The hash of the Destination's rules (spec.allow) by which a placement's files were judged.

@@ -48,7 +48,10 @@ _NOTHING: Final = KratixConfiguration()
 def controller_settings(settings: Settings, kratix: KratixConfiguration = _NOTHING) -> ControllerSettings:
     """Returns what the reconcilers go by, from the operator's settings and Kratix's configuration."""
     pods = PodSettings(
-        settings.adapter_image, pull_secret=settings.adapter_pull_secret, backoff_limit=kratix.backoff_limit
+        settings.adapter_image,
+        pull_secret=settings.adapter_pull_secret,
+        backoff_limit=kratix.backoff_limit,
+        object_in_annotation=settings.object_in_annotation,
     )
     if kratix.pull_policy is not None:
         pods = replace(pods, pull_policy=kratix.pull_policy)

@@ -99,6 +99,12 @@ class Settings:
         "empty: container pipelines are refused.",
     )
     adapter_pull_secret: str = setting("", "Name of the Secret with which those pods pull that image.")
+    object_in_annotation: bool = setting(
+        True,
+        "true or false: whether those pods have the request, or the Promise, in an annotation, where everybody who "
+        "may read pods or jobs sees it. Without it, a container reads it, which takes about a second.",
+        live=True,
+    )
     flat_workflow_status: bool = setting(
         True,
         "true or false: whether the progress of configure workflows is also written where Kratix had it before it "

@@ -185,8 +185,12 @@ def _statuses(renderings: Sequence[Rendering]) -> str:
 
 
 def _jobs(renderings: Sequence[Rendering], image: str, attempt: int) -> str:
-    """The objects that the operator would apply to run the pipelines of containers, in their order."""
-    from troth.engine.jobs.objects import make_objects
+    """The objects that the operator would apply to run the pipelines of containers, in their order.
+
+    Their Jobs hold the object as its file has it. The operator's hold it as the API server has it.
+    """
+    from troth.engine.jobs.inputs import object_text
+    from troth.engine.jobs.objects import make_objects, pod_annotations
     from troth.engine.jobs.runs import PodSettings
     from troth.engine.yaml.emit import dump_document
 
@@ -194,5 +198,9 @@ def _jobs(renderings: Sequence[Rendering], image: str, attempt: int) -> str:
         f"---\n# {rendering.name}: {run.pipeline.name}: {resource.kind}\n{dump_document(obj)}"
         for rendering in renderings
         for run in rendering.runs
-        for resource, obj in make_objects(replace(run, attempt=attempt), PodSettings(image=image)).in_order
+        for resource, obj in make_objects(
+            replace(run, attempt=attempt),
+            PodSettings(image=image),
+            object_text(rendering.request, pod_annotations(run)),
+        ).in_order
     )

@@ -26,6 +26,7 @@ from troth.api.resources import JOB, SERVICE_ACCOUNT
 from troth.api.statuses import read_own
 from troth.api.step_reports import read_step_report, reported_status
 from troth.api.typed import read_map
+from troth.controllers.job_starts import begin_job, read_object_text
 from troth.controllers.job_views import Job, jobs_of, list_pods, pods_of
 from troth.controllers.job_warnings import JobWarnings
 from troth.controllers.object_writes import delete_job
@@ -125,7 +126,9 @@ class ContainerRunner:
                 f"the API server does not let the operator take rights away from the pipeline: {error.message}"
             )
             return Failure("JobRefused", message, again=_REFUSED_AGAIN).within(run.pipeline.name)
-        objects = make_objects(run, self._platform.settings.pods)
+        pods, client = self._platform.settings.pods, self._platform.client
+        text = await read_object_text(client, run) if pods.object_in_annotation else ""
+        objects = make_objects(run, pods, text)
         refused = objects.account
         try:
             account = await self._find(objects.account)
@@ -133,7 +136,9 @@ class ContainerRunner:
                 if placed is objects.account and not may_write_account(run, account):
                     continue
                 refused = placed
-                answer = await self._platform.client.apply(*placed)
+                if placed is not objects.job:
+                    await client.apply(*placed)
+            answer = await begin_job(client, objects.job)
         except REFUSALS as error:
             resource, obj = refused
             message = f"the API server refuses the {resource.kind} {obj['metadata']['name']}: {error.message}"
@@ -141,7 +146,7 @@ class ContainerRunner:
         jobs = self._platform.caches.of(JOB, Job)
         jobs.observe(answer)
         job = jobs.get(run.namespace, job_name(run))
-        if job is None:
+        if job is None or job.metadata.deleting:
             return Running(run.pipeline.name)
         return await self._judge(run, job, workflow, subject, known=False)
 

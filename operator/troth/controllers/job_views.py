@@ -7,7 +7,7 @@ thousands of them. A Job says in its annotations for which object it runs; a Pod
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from troth.api import Key
@@ -51,7 +51,7 @@ class Pod:
     """A Pod of a Job.
 
     Attributes:
-        metadata: its metadata.
+        metadata: its metadata, without the annotations, one of which is the object for which it runs.
         state: what an outcome depends on.
         job: the name of its Job, which is in the same namespace.
     """
@@ -70,7 +70,7 @@ def follow_pod(obj: Mapping[str, Any]) -> Pod:
     """Returns what is kept of a Pod."""
     owners = read_maps(read_map(obj.get("metadata")).get("ownerReferences"))
     job = next((read_text(owner.get("name")) for owner in owners if owner.get("kind") == JOB.kind), "")
-    return Pod(read_metadata(obj), read_pod(obj), job)
+    return Pod(replace(read_metadata(obj), annotations={}), read_pod(obj), job)
 
 
 def workflow_type(kind: str) -> WorkflowType:

@@ -87,10 +87,10 @@ def test_the_objects_of_each_run_are_printed_in_the_order_in_which_they_are_appl
     kinds = ["ServiceAccount", "Role", "RoleBinding", "ConfigMap", "Job"]
     assert [obj["kind"] for obj in objects] == kinds * 2
     pods = [obj["spec"]["template"]["spec"] for obj in objects if obj["kind"] == "Job"]
-    assert [pod["initContainers"][0]["image"] for pod in pods] == ["registry.example.com/troth:2"] * 2
+    assert [pod["containers"][0]["image"] for pod in pods] == ["registry.example.com/troth:2"] * 2
     last = [pod["containers"][0]["env"][-1] for pod in pods]
     assert last == [{"name": "IS_LAST_PIPELINE", "value": word} for word in ("false", "true")]
-    assert render(folder, "--jobs").stdout.count("image: ADAPTER_IMAGE") == 4
+    assert render(folder, "--jobs").stdout.count("image: ADAPTER_IMAGE") == 2
     again = render(folder, "--jobs", "--run", 2).stdout
     assert again != result.stdout
     assert 'attempt: "2"' in again

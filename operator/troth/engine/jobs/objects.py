@@ -1,7 +1,8 @@
 """The objects of one run, in the order in which they are applied: what each of them needs is there before it.
 
 All of them are for server-side apply: they contain what the operator decides and nothing else, and applying them again
-writes nothing. The same run gives the same bytes.
+writes nothing. The same run gives the same bytes but for the object in its Job, which may have changed meanwhile: a Job
+that is there already must not be applied again, as Kubernetes does not let its Pod be changed.
 """
 
 from __future__ import annotations
@@ -41,13 +42,19 @@ class RunObjects:
         return (*before, self.job) if self.selectors is None else (*before, self.selectors, self.job)
 
 
-def make_objects(run: PipelineRun, settings: PodSettings) -> RunObjects:
-    """Returns the objects of a run."""
+def make_objects(run: PipelineRun, settings: PodSettings, text: str = "") -> RunObjects:
+    """Returns the objects of a run.
+
+    Args:
+        run: the run.
+        settings: of Pods.
+        text: what ``object.yaml`` holds (`troth.engine.jobs.inputs`); "" if a container of the Pod has to write it.
+    """
     return RunObjects(
         account=make_account(run),
         access=make_own_access(run) + make_asked_access(run),
         selectors=_make_selectors(run) if run.action == "configure" else None,
-        job=_make_job(run, settings),
+        job=_make_job(run, settings, text),
     )
 
 
@@ -64,7 +71,12 @@ def _make_selectors(run: PipelineRun) -> Placed:
     }
 
 
-def _make_job(run: PipelineRun, settings: PodSettings) -> Placed:
+def pod_annotations(run: PipelineRun) -> dict[str, str]:
+    """Returns the annotations of a run's Pod, without the object."""
+    return {**run.pipeline.annotations, **run.trace}
+
+
+def _make_job(run: PipelineRun, settings: PodSettings, text: str) -> Placed:
     labels = job_labels(run)
     metadata: dict[str, Any] = {
         "name": job_name(run),
@@ -82,9 +94,12 @@ def _make_job(run: PipelineRun, settings: PodSettings) -> Placed:
     owner = _owner(run)
     if owner:
         metadata["ownerReferences"] = [owner]
+    annotations = pod_annotations(run)
+    if text:
+        annotations[names.OBJECT] = text
     template = {
-        "metadata": {"labels": labels, "annotations": {**run.pipeline.annotations, **run.trace}},
-        "spec": make_pod_spec(run, settings),
+        "metadata": {"labels": labels, "annotations": annotations},
+        "spec": make_pod_spec(run, settings, reads=not text),
     }
     spec: dict[str, Any] = {"template": template}
     limit = settings.backoff_limit if run.pipeline.backoff_limit is None else run.pipeline.backoff_limit

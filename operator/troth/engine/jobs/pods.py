@@ -1,9 +1,13 @@
 """The Pod of a run: its containers, what they find there, and how they are run.
 
-The author's containers run one after another between two of the operator's: ``reader`` writes the object before
-them, and ``status-writer`` makes a Work of their files (when a request or Promise is configured) and writes what they
-say. All but the last are init containers, which Kubernetes runs in their order. What an author's container sees is
-Kratix's contract to the letter; the operator's containers are its own command in its own image.
+The author's containers run one after another, and then the operator's ``status-writer``, which makes a Work of their
+files (when a request or Promise is configured) and writes what they say. All but the last are init containers, which
+Kubernetes runs in their order. What an author's container sees is Kratix's contract to the letter; the operator's
+containers are its own command in its own image.
+
+The object comes from an annotation of the Pod. Where that cannot hold it (`inputs`), the first container is ``reader``,
+which asks the API server for it. What is mounted is a folder in the volume and not the volume itself: there, the
+kubelet shows a link into a folder with a changing name, and a copy of it would be a link that leads nowhere.
 
 Kratix makes the Work in a container of its own, ``work-writer``. Here it is the same one, since a container costs the
 kubelet about a second, and nobody can tell from outside.
@@ -28,6 +32,7 @@ from troth.api.container_pipelines import (
     Container,
 )
 from troth.engine.jobs.access import account_name
+from troth.engine.jobs.inputs import FILE
 from troth.engine.jobs.runs import PipelineRun, PodSettings, selectors_name
 
 Object = Mapping[str, Any]
@@ -42,24 +47,31 @@ _OWN_SECURITY: Final[Object] = {
     "runAsNonRoot": True,
     "seccompProfile": {"type": "RuntimeDefault"},
 }
+_INPUT: Final = "/kratix/input"
+_FOLDER: Final = "input"
+_WRITTEN_OBJECT: Final[Object] = {"name": INPUT_VOLUME, "mountPath": _INPUT, "readOnly": True}
+_ANNOTATED_OBJECT: Final[Object] = {**_WRITTEN_OBJECT, "subPath": _FOLDER}
 _AUTHORS_MOUNTS: Final[tuple[Object, ...]] = (
-    {"name": INPUT_VOLUME, "mountPath": "/kratix/input", "readOnly": True},
     {"name": OUTPUT_VOLUME, "mountPath": "/kratix/output"},
     {"name": METADATA_VOLUME, "mountPath": "/kratix/metadata"},
 )
 
 
-def make_pod_spec(run: PipelineRun, settings: PodSettings) -> dict[str, Any]:
-    """Returns the spec of a run's Pod, without empty fields."""
+def make_pod_spec(run: PipelineRun, settings: PodSettings, *, reads: bool) -> dict[str, Any]:
+    """Returns the spec of a run's Pod, without empty fields.
+
+    ``reads`` says that a container writes the object, which is not among the Pod's annotations.
+    """
     pipeline, options = run.pipeline, run.pipeline.options
     secrets = dict.fromkeys(filter(None, (settings.pull_secret, *pipeline.image_pull_secrets)))
-    first = [_reader(run, settings), *(_authors(run, settings, container) for container in pipeline.containers)]
+    mount = _WRITTEN_OBJECT if reads else _ANNOTATED_OBJECT
+    authors = [_authors(run, settings, container, mount) for container in pipeline.containers]
     return _without_nothing(
         restartPolicy=pipeline.restart_policy,
         serviceAccountName=account_name(run),
-        initContainers=first,
+        initContainers=[_reader(run, settings), *authors] if reads else authors,
         containers=[_status_writer(run, settings)],
-        volumes=_volumes(run),
+        volumes=_volumes(run, reads=reads),
         imagePullSecrets=[{"name": name} for name in secrets],
         nodeSelector=dict(pipeline.node_selector),
         tolerations=list(pipeline.tolerations),
@@ -90,7 +102,7 @@ def make_environment(run: PipelineRun) -> dict[str, str]:
     return variables
 
 
-def _authors(run: PipelineRun, settings: PodSettings, container: Container) -> Object:
+def _authors(run: PipelineRun, settings: PodSettings, container: Container, mount: Object) -> Object:
     security = settings.security_context if container.security_context is None else container.security_context
     return _without_nothing(
         name=container.name,
@@ -99,7 +111,7 @@ def _authors(run: PipelineRun, settings: PodSettings, container: Container) -> O
         args=list(container.args),
         env=_last_of_each([*_as_entries(make_environment(run)), *container.env]),
         envFrom=list(container.env_from),
-        volumeMounts=[*_AUTHORS_MOUNTS, *container.volume_mounts],
+        volumeMounts=[mount, *_AUTHORS_MOUNTS, *container.volume_mounts],
         imagePullPolicy=container.image_pull_policy or settings.pull_policy,
         securityContext=security,
         resources=settings.resources if container.resources is None else container.resources,
@@ -108,7 +120,7 @@ def _authors(run: PipelineRun, settings: PodSettings, container: Container) -> O
 
 
 def _reader(run: PipelineRun, settings: PodSettings) -> Object:
-    mounts = {INPUT_VOLUME: "/kratix/input", OUTPUT_VOLUME: "/kratix/output"}
+    mounts = {INPUT_VOLUME: _INPUT, OUTPUT_VOLUME: "/kratix/output"}
     return _own(run, settings, READER, (), {}, mounts)
 
 
@@ -146,12 +158,14 @@ def _own(
     )
 
 
-def _volumes(run: PipelineRun) -> list[Object]:
+def _volumes(run: PipelineRun, *, reads: bool) -> list[Object]:
     own: list[Object] = []
     if run.action == "configure":
         items = [{"key": SELECTORS_KEY, "path": SCHEDULING_VOLUME}]
         own.append({"name": SCHEDULING_VOLUME, "configMap": {"name": selectors_name(run), "items": items}})
-    own += [{"name": name, "emptyDir": {}} for name in (INPUT_VOLUME, OUTPUT_VOLUME, METADATA_VOLUME)]
+    item = {"path": f"{_FOLDER}/{FILE}", "fieldRef": {"fieldPath": f"metadata.annotations['{names.OBJECT}']"}}
+    own.append({"name": INPUT_VOLUME, **({"emptyDir": {}} if reads else {"downwardAPI": {"items": [item]}})})
+    own += [{"name": name, "emptyDir": {}} for name in (OUTPUT_VOLUME, METADATA_VOLUME)]
     return [*own, *run.pipeline.volumes]
 
 

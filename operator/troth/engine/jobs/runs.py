@@ -64,6 +64,7 @@ class PodSettings:
         resources: of an author's container that has none. Kratix's figures by default.
         own_resources: of the operator's containers. Kratix's figures by default, with a whole CPU as the limit.
         backoff_limit: of a pipeline that names none; None leaves it to Kubernetes.
+        object_in_annotation: whether the object may stand in an annotation of a Pod (`troth.engine.jobs.inputs`).
     """
 
     image: str
@@ -73,6 +74,7 @@ class PodSettings:
     resources: Object = field(default_factory=lambda: _DEFAULT_RESOURCES)
     own_resources: Object = field(default_factory=lambda: _OWN_RESOURCES)
     backoff_limit: int | None = None
+    object_in_annotation: bool = True
 
 
 @dataclass(frozen=True, slots=True)
