@@ -34,12 +34,14 @@ class JobPlayer:
 
     Attributes:
         ran: the names of the Jobs whose containers have begun, in that order.
-        before_end: is awaited with the Job when its containers have ended, before its status says so.
+        before_end: is awaited with the Job when its containers have ended, before any status says so.
+        before_complete: is awaited with the Job when the status of its Pod says so, and its own does not yet.
     """
 
     def __init__(self, control_plane: ControlPlane, client: Client, namespace: str, folder: Path) -> None:
         self.ran: list[str] = []
         self.before_end: Callable[[Object], Awaitable[None]] | None = None
+        self.before_complete: Callable[[Object], Awaitable[None]] | None = None
         self._ended = 0
         self._control_plane = control_plane
         self._client = client
@@ -194,6 +196,8 @@ class JobPlayer:
         failed = any(code for code, _ in ends.values())
         try:
             await self._write_pod(job, ends, "Failed" if failed else "Succeeded")
+            if self.before_complete is not None:
+                await self.before_complete(job)
             first, last = ("FailureTarget", "Failed") if failed else ("SuccessCriteriaMet", "Complete")
             reason = "BackoffLimitExceeded" if failed else "CompletionsReached"
             conditions = [

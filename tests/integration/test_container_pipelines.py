@@ -245,6 +245,25 @@ async def test_a_deleted_request_takes_its_jobs_and_files_along(site: Site) -> N
     await eventually(nothing_left, "its files are gone")
 
 
+async def test_a_pipeline_has_ended_with_its_pod_and_its_job_is_left_to_say_so_later(site: Site) -> None:
+    async def see(job: Object) -> None:
+        """Lets no Job be Complete before the operator has gone on without that."""
+        if len(site.player.ran) == 1:
+            await site.request(lambda live: phases(live) == {"first": "Succeeded", "second": "Running"})
+        else:
+            await site.ready()
+        jobs = {each["metadata"]["name"]: each for each in await site.player.jobs()}
+        assert set(site.player.ran) <= jobs.keys()
+        assert not any(each["metadata"].get("deletionTimestamp") for each in jobs.values())
+
+    site.start()
+    site.player.before_complete = see
+    await site.ask(containers("first"), containers("second", "true"))
+    await site.player.finished(2)
+    assert "made.yaml" in await site.files()
+    assert len(site.player.ran) == 2
+
+
 async def test_a_failed_container_is_named_also_when_its_jobs_end_is_seen_before_its_own(
     site: Site, control_plane: ControlPlane, tmp_path: Path
 ) -> None:

@@ -73,7 +73,7 @@ async def pend(site: Site, job: Object) -> Object:
 
 async def end(site: Site, pod: Object) -> None:
     """Deletes a Pod, which the API server does at once if it has ended."""
-    await say_of_containers(site, pod, {"waiting": {"reason": "PodInitializing"}}, phase="Succeeded")
+    await say_of_containers(site, pod, {"waiting": {"reason": "PodInitializing"}}, phase="Failed")
     await site.platform.client.delete(POD, pod["metadata"]["name"], site.namespace)
 
 

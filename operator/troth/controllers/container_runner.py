@@ -5,7 +5,7 @@ and only then are the ServiceAccount, its roles, the ConfigMap and the Job appli
 that number, so an operator that was killed between any two writes finds the Job again or applies the same one, and a
 pipeline never runs twice for one record. Once a step has ended, the status alone says so, and Jobs may be deleted.
 
-What the Pod wrote becomes part of its object when its Job has ended: its Work is sealed (`Works.take_over`), and what
+What the Pod wrote becomes part of its object when it has succeeded: its Work is sealed (`Works.take_over`), and what
 it said is read from the object's status, both live, since the caches may be behind the Job's.
 
 Rejected: *a run that begins within the reconciliation that decides it* (a crash before its record is written would be

@@ -18,7 +18,7 @@ from troth.api.resources import JOB, POD, PROMISE
 from troth.api.typed import read_map, read_maps, read_text
 from troth.controllers.caches import BY_JOB, BY_OWNER, Caches
 from troth.controllers.owners import owner_index
-from troth.engine.jobs.observation import JobState, PodState, read_job, read_pod
+from troth.engine.jobs.observation import JobState, PodState, end_by_pods, read_job, read_pod
 from troth.engine.jobs.runs import WorkflowType, label_value
 from troth.kube import Client
 
@@ -81,6 +81,8 @@ def workflow_type(kind: str) -> WorkflowType:
 def jobs_of(caches: Caches, promise: str, key: Key, action: Action) -> list[Job]:
     """Returns the Jobs of one workflow of a request, or of the Promise itself; there are none if none are followed.
 
+    One whose Pod has succeeded has ended (`end_by_pods`).
+
     Args:
         caches: where the Jobs are.
         promise: name of the Promise.
@@ -90,11 +92,14 @@ def jobs_of(caches: Caches, promise: str, key: Key, action: Action) -> list[Job]
     if JOB.name not in caches.informers:
         return []
     index = owner_index(label_value(promise), key.namespace, key.name)
-    return [
+    found = [
         job
         for job in caches.of(JOB, Job).by_index(BY_OWNER, index)
         if job.metadata.labels.get(names.WORKFLOW_TYPE) == workflow_type(key.kind)
         and job.metadata.labels.get(names.WORKFLOW_ACTION) == action
+    ]
+    return [
+        job if job.state.end else replace(job, state=end_by_pods(job.state, pods_of(caches, job))) for job in found
     ]
 
 

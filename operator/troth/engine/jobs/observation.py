@@ -5,8 +5,8 @@ Read leniently: another controller wrote it, and what has another type than expe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -163,6 +163,21 @@ def read_job(obj: Object) -> JobState:
         deleting=metadata.deleting,
         ended=read_text(true[end].get("lastTransitionTime")) if end else "",
     )
+
+
+def end_by_pods(job: JobState, pods: Iterable[PodState]) -> JobState:
+    """Returns a Job as ended well if one of its Pods has succeeded, although its own status does not say so yet.
+
+    The Job controller gathers for a second what happens to Pods before it writes the status of their Job. A Job of one
+    Pod is Complete when that Pod has succeeded, unless its deadline passes within that second.
+
+    Args:
+        job: the Job.
+        pods: of that Job.
+    """
+    if job.end or all(pod.phase != "Succeeded" for pod in pods):
+        return job
+    return replace(job, end="Complete")
 
 
 def read_pod(obj: Object) -> PodState:

@@ -14,6 +14,7 @@ from troth.engine.jobs.observation import (
     JobState,
     PodState,
     WarningEvent,
+    end_by_pods,
     read_job,
     read_pod,
     read_warning,
@@ -370,3 +371,21 @@ def test_whatever_stands_in_a_job_and_a_pod_there_is_an_outcome(
     for each in (found, job()):
         outcome = step_outcome("p", judge(each, beside))
         assert isinstance(outcome, Running | Failure | Kept)
+
+
+@pytest.mark.parametrize("phase", ["Pending", "Running", "Failed", "Unknown", ""])
+def test_a_pod_that_has_not_succeeded_ends_no_job(phase: str) -> None:
+    running = read_job(job())
+    assert end_by_pods(running, [read_pod(pod(phase=phase))]) == running
+    assert end_by_pods(running, []) == running
+
+
+def test_a_job_has_ended_when_one_of_its_pods_has_succeeded() -> None:
+    pods = [read_pod(pod(phase="Failed")), read_pod(pod(name="b", phase="Succeeded"))]
+    assert end_by_pods(read_job(job()), pods).end == "Complete"
+    assert judge_job(end_by_pods(read_job(job()), pods), pods) == JobSucceeded()
+
+
+def test_a_job_that_says_how_it_ended_is_believed() -> None:
+    failed = read_job(job({"type": "Failed", "reason": "DeadlineExceeded"}))
+    assert end_by_pods(failed, [read_pod(pod(phase="Succeeded"))]) == failed
