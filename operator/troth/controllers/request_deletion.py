@@ -175,14 +175,18 @@ class RequestDeletion:
     async def clean_up_after(self, key: Key, api: RequestApi, promise: Promise | None) -> Result:
         """Removes what a request left that went away without its clean-up, because its finalizers were removed.
 
-        These are its Works, and the Jobs of its delete pipelines, which are not owned by it.
+        These are its Works, and the Jobs of its delete pipelines, which are not owned by it. Before the requests have
+        been listed, one that is not known may well exist, so nothing of it is removed until then.
         """
+        if not api.informer.synced.is_set():
+            self._platform.caches.request_apis.await_listing(api.promise, key)
+            return DONE
         owner = owner_index(api.promise, key.namespace, key.name)
         self._workflows.forget(key)
         self._platform.settling.forget(owner)
         for job in jobs_of(self._platform.caches, api.promise, key, "delete"):
             await delete_job(self._platform, job)
-        if not api.informer.synced.is_set() or promise is None:
+        if promise is None:
             return DONE
         for work in self._platform.caches.works.by_index(BY_OWNER, owner):
             await self._works.delete(work)

@@ -1,0 +1,90 @@
+"""What is not deleted, although the operator's caches do not have an object: it may only be that they are behind.
+
+Each kind has a watch of its own, and the requests of an API are listed after everything else. So for a moment after a
+start, and whenever a watch is slow, a cache lacks what the API server has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import pytest
+
+from tests.idle_platform import idle_platform
+from troth.api import Key
+from troth.api import labels as names
+from troth.api.objects import read_metadata
+from troth.api.resources import JOB, Resource
+from troth.controllers.job_views import Job
+from troth.controllers.platform import Platform
+from troth.controllers.request import RequestReconciler
+from troth.controllers.workflow import Workflows
+from troth.controllers.workflow_works import Works
+from troth.kube import Client, NotFound
+
+pytestmark = pytest.mark.integration
+
+Object = dict[str, Any]
+CACHES: Final = Resource("example.com", "v1", "caches", "Cache")
+HAS_RUN: Final = {"troth": {"runs": {"instance": 1}}}
+
+
+@pytest.fixture
+async def platform(client: Client) -> AsyncIterator[Platform]:
+    """A platform whose caches have only what they are told, and which can seal."""
+    platform = idle_platform(client, runs_containers=True)
+    platform.caches.seals.use(bytes(32), since="2000-01-01T00:00:00Z")
+    yield platform
+    await platform.caches.request_apis.stop()
+
+
+async def is_left(client: Client, resource: Resource, name: str, namespace: str = "") -> bool:
+    """Whether an object exists and is not being deleted."""
+    try:
+        return "deletionTimestamp" not in (await client.get(resource, name, namespace))["metadata"]
+    except NotFound:
+        return False
+
+
+# ---- requests that have not been listed
+
+
+async def make_delete_job(platform: Platform, namespace: str) -> None:
+    """A Job of the request's delete workflow, which the cache knows."""
+    container = {"name": "one", "image": "registry.example.com/shell:1"}
+    meta = {
+        "name": "run",
+        "namespace": namespace,
+        "labels": {
+            names.MANAGED_BY: names.MANAGED_BY_KRATIX,
+            names.PROMISE_NAME: "cache",
+            names.WORKFLOW_TYPE: "resource",
+            names.WORKFLOW_ACTION: "delete",
+            names.PIPELINE_NAME: "instance",
+        },
+        "annotations": {names.JOB_RESOURCE_NAMESPACE: namespace, names.JOB_RESOURCE_NAME: "cache"},
+    }
+    pod = {"containers": [container], "restartPolicy": "Never"}
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": {"template": {"spec": pod}}}
+    platform.caches.of(JOB, Job).observe(await platform.client.create(JOB, job))
+
+
+async def test_a_delete_job_runs_on_until_the_requests_have_been_listed(
+    client: Client, platform: Platform, namespace: str
+) -> None:
+    await make_delete_job(platform, namespace)
+    key = Key(CACHES.name, namespace, "cache")
+    reconciler = RequestReconciler(platform, Workflows(platform, {}), Works(platform), runs_containers=True)
+    definition = read_metadata({"metadata": {"name": CACHES.name, "uid": "0f9d"}})
+    informer = platform.caches.request_apis.follow("cache", CACHES, definition)  # nobody serves it
+    await reconciler.reconcile(key)
+    assert await is_left(client, JOB, "run", namespace)
+
+    informer.synced.set()  # the list does not have the request
+    async with asyncio.timeout(60):
+        while await platform.queue.get() != key:
+            pass
+    await reconciler.reconcile(key)
+    assert not await is_left(client, JOB, "run", namespace)
