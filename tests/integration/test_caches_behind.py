@@ -13,15 +13,17 @@ from typing import Any, Final
 import pytest
 
 from tests.idle_platform import idle_platform
+from troth.adapter.works import PipelineRun, make_work
 from troth.api import Key
 from troth.api import labels as names
 from troth.api.objects import read_metadata
-from troth.api.resources import JOB, Resource
+from troth.api.resources import JOB, WORK, Resource
 from troth.controllers.job_views import Job
+from troth.controllers.owners import owner_index
 from troth.controllers.platform import Platform
 from troth.controllers.request import RequestReconciler
 from troth.controllers.workflow import Workflows
-from troth.controllers.workflow_works import Works
+from troth.controllers.workflow_works import WorkOwner, Works
 from troth.kube import Client, NotFound
 
 pytestmark = pytest.mark.integration
@@ -46,6 +48,17 @@ async def is_left(client: Client, resource: Resource, name: str, namespace: str 
         return "deletionTimestamp" not in (await client.get(resource, name, namespace))["metadata"]
     except NotFound:
         return False
+
+
+def owner_of(namespace: str) -> WorkOwner:
+    """The request ``cache`` of the Promise ``cache``."""
+    index = owner_index("cache", namespace, "cache")
+    return WorkOwner("cache", "cache", namespace, namespace, index, uid="0f9d")
+
+
+def written_by_pod(namespace: str, pipeline: str) -> Object:
+    """The Work that the Pod of a pipeline writes for that request; it has no seal."""
+    return make_work(PipelineRun("cache", pipeline, "resource", namespace, "cache", namespace), ())
 
 
 # ---- requests that have not been listed
@@ -88,3 +101,24 @@ async def test_a_delete_job_runs_on_until_the_requests_have_been_listed(
             pass
     await reconciler.reconcile(key)
     assert not await is_left(client, JOB, "run", namespace)
+
+
+# ---- Works that the cache has not heard of
+
+
+async def test_a_work_that_a_pod_has_just_written_goes_with_its_request(
+    client: Client, platform: Platform, namespace: str
+) -> None:
+    work = await client.create(WORK, written_by_pod(namespace, "instance"))
+    left = await Works(platform).remove_all(owner_of(namespace), HAS_RUN)
+    assert [each.metadata.name for each in left] == [work["metadata"]["name"]]
+    assert not await is_left(client, WORK, work["metadata"]["name"], namespace)
+
+
+async def test_a_work_of_another_request_is_not_removed_with_it(
+    client: Client, platform: Platform, namespace: str
+) -> None:
+    other = make_work(PipelineRun("cache", "instance", "resource", namespace, "other", namespace), ())
+    await client.create(WORK, other)
+    assert await Works(platform).remove_all(owner_of(namespace), HAS_RUN) == []
+    assert await is_left(client, WORK, other["metadata"]["name"], namespace)

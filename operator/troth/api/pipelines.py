@@ -44,6 +44,7 @@ _API_VERSIONS: Final[Mapping[Any, str]] = {
 }
 
 Action = Literal["configure", "delete"]
+ACTIONS: Final[tuple[Action, ...]] = ("configure", "delete")
 
 _SPEC_FIELDS: Final = ("values", "files", "partials", "destinations", "moved", "status", "control")
 _OWNED_STATUS: Final = ("kratix", "troth")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from troth.api import Key
 from troth.api import labels as names
 from troth.api.resources import JOB
-from troth.controllers.job_views import Job, jobs_of, list_pods, pods_of
+from troth.controllers.job_views import Job, jobs_of, learn_jobs, list_pods, pods_of
 from troth.controllers.object_writes import delete_job
 from troth.controllers.platform import Platform
 from troth.controllers.workflow import Run
@@ -15,18 +16,20 @@ from troth.engine.jobs.outcome import JobRunning, judge_job
 from troth.engine.jobs.planning import is_at_work
 
 
-async def end_configuring(platform: Platform, promise: str, key: Key) -> str:
+async def end_configuring(platform: Platform, promise: str, key: Key, status: Mapping[str, Any]) -> str:
     """Brings the configure Jobs of an object to an end (`troth.engine.jobs.planning`), before its delete workflow.
 
     Args:
         platform: what reconcilers share.
         promise: name of the Promise.
         key: the request, or the Promise itself.
+        status: of that object.
 
     Returns:
         What that waits for, such as "its pipeline instance to end, …"; or an empty text.
     """
     caches = platform.caches
+    await learn_jobs(platform.client, caches, promise, key, status)
     for job in jobs_of(caches, promise, key, "configure"):
         state, pods = job.state, pods_of(caches, job)
         if state.is_running and not is_at_work(state, pods):

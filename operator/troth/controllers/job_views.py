@@ -13,13 +13,14 @@ from typing import Any
 from troth.api import Key
 from troth.api import labels as names
 from troth.api.objects import ObjectMeta, read_metadata
-from troth.api.pipelines import Action
+from troth.api.pipelines import ACTIONS, Action
 from troth.api.resources import JOB, POD, PROMISE
 from troth.api.typed import read_map, read_maps, read_text
 from troth.controllers.caches import BY_JOB, BY_OWNER, Caches
 from troth.controllers.owners import owner_index
 from troth.engine.jobs.observation import JobState, PodState, end_by_pods, read_job, read_pod
 from troth.engine.jobs.runs import WorkflowType, label_value
+from troth.engine.workflow.progress import read_progress
 from troth.kube import Client
 
 
@@ -122,3 +123,40 @@ async def list_pods(client: Client, job: Job) -> list[PodState]:
     listed = await client.list(POD, job.metadata.namespace, label_selector=selector)
     pods = (follow_pod(obj) for obj in listed.items)
     return [pod.state for pod in pods if job.metadata.uid in pod.metadata.owner_uids]
+
+
+async def learn_jobs(client: Client, caches: Caches, promise: str, key: Key, status: Mapping[str, Any]) -> None:
+    """Puts those Jobs of an object into the cache whose runs have begun, and of which it has not heard.
+
+    Such a Job may exist: its creation was not answered, for example, and its watch has not told of it yet. Whoever
+    decides that nothing runs for an object calls this first. The API server is asked only if a Job is missing.
+
+    Args:
+        client: of the cluster.
+        caches: where the Jobs are; nothing is done where none are followed.
+        promise: name of the Promise.
+        key: the request or the Promise.
+        status: its status, in which every run is recorded before its Job is made.
+
+    Raises:
+        ApiError: the API server refuses it.
+    """
+    if JOB.name not in caches.informers:
+        return
+    for action in ACTIONS:
+        running = (record for record in read_progress(status, action) if record.phase == "Running")
+        begun = {(label_value(record.name), max(record.run, 1)) for record in running}
+        known = {(job.state.pipeline, job.state.attempt) for job in jobs_of(caches, promise, key, action)}
+        if begun <= known:
+            continue
+        labels = {
+            names.PROMISE_NAME: label_value(promise),
+            names.WORKFLOW_TYPE: workflow_type(key.kind),
+            names.WORKFLOW_ACTION: action,
+        }
+        if key.kind != PROMISE.name:
+            labels[names.RESOURCE_NAME] = label_value(key.name)
+        selector = ",".join(f"{name}={value}" for name, value in labels.items())
+        for obj in (await client.list(JOB, label_selector=selector)).items:
+            if follow_job(obj).owner == owner_index(label_value(promise), key.namespace, key.name):
+                caches.of(JOB, Job).observe(obj)

@@ -11,11 +11,13 @@ still need them, and they would say nothing about a pipeline that asks for less)
 from __future__ import annotations
 
 import contextlib
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from troth.api import labels as names
 from troth.api.keys import Key, key_of
 from troth.api.objects import ObjectMeta, read_metadata
+from troth.api.pipelines import ACTIONS
 from troth.api.resources import (
     CLUSTER_ROLE,
     CLUSTER_ROLE_BINDING,
@@ -25,7 +27,7 @@ from troth.api.resources import (
     SERVICE_ACCOUNT,
     Resource,
 )
-from troth.controllers.job_views import jobs_of
+from troth.controllers.job_views import jobs_of, learn_jobs
 from troth.controllers.object_writes import delete_job
 from troth.controllers.platform import Platform
 from troth.engine.jobs.access import asked_access_labels, find_surplus
@@ -35,10 +37,14 @@ from troth.kube import Client, NotFound
 _RIGHTS: Final = (ROLE_BINDING, CLUSTER_ROLE_BINDING, ROLE, CLUSTER_ROLE)
 
 
-async def remove_jobs(platform: Platform, promise: str, key: Key) -> str:
-    """Deletes the Jobs of both workflows of an object. Returns those that are still there, or an empty text."""
+async def remove_jobs(platform: Platform, promise: str, key: Key, status: Mapping[str, Any]) -> str:
+    """Deletes the Jobs of both workflows of an object, whose status is given.
+
+    Returns those that are still there, or an empty text.
+    """
+    await learn_jobs(platform.client, platform.caches, promise, key, status)
     left: list[str] = []
-    for action in ("configure", "delete"):
+    for action in ACTIONS:
         for job in jobs_of(platform.caches, promise, key, action):
             await delete_job(platform, job)
         left += [job.metadata.name for job in jobs_of(platform.caches, promise, key, action)]

@@ -86,7 +86,7 @@ class PromiseDeletion:
             if isinstance(workflow, str):
                 await self._report(key, promise, "", failure=workflow)
                 return Terminal(reasons.DELETE_WORKFLOW_FAILED, workflow)
-            if waiting := await end_configuring(self._platform, promise.name, key):
+            if waiting := await end_configuring(self._platform, promise.name, key, promise.status):
                 return await self._wait(key, promise, waiting, None)
             ending = await self._workflows.finish(workflow)
             run = ending.run
@@ -104,7 +104,7 @@ class PromiseDeletion:
                 if refused is not None:
                     return refused
                 promise, run = self._platform.caches.reread(promise), None
-        if jobs := await remove_jobs(self._platform, promise.name, key):
+        if jobs := await remove_jobs(self._platform, promise.name, key, promise.status):
             # Before the Works, since a Pod that still runs would write its Work again.
             return await self._wait(key, promise, f"the Jobs of its pipelines to be removed ({jobs})", run)
         if waiting := await self._remove_requests(promise):
@@ -207,7 +207,7 @@ class PromiseDeletion:
         return ""
 
     async def _remove_works(self, promise: Promise) -> str:
-        await self._works.remove_all(self._owner_of(promise))
+        await self._works.remove_all(self._owner_of(promise), promise.status)
         for work in self._platform.caches.works.by_index(BY_PROMISE, promise.name):
             await self._works.delete(work)
         left = [

@@ -87,7 +87,7 @@ class RequestDeletion:
         if names.DELETE_WORKFLOWS in meta.finalizers:
             if found.failure:
                 return await self._fail(live, found)
-            if waiting_for := await end_configuring(self._platform, owner.promise, live.key):
+            if waiting_for := await end_configuring(self._platform, owner.promise, live.key, live.status):
                 return await self._wait(live, waiting_for, None)
             steps = await workflow()
             ending = await self._workflows.finish(steps)
@@ -103,10 +103,10 @@ class RequestDeletion:
                 if (refused := await self._set_metadata(live, found, left_on)) is not None:
                     return refused
                 live, run = live.reread(), None
-        if jobs := await remove_jobs(self._platform, owner.promise, live.key):
+        if jobs := await remove_jobs(self._platform, owner.promise, live.key, live.status):
             # Before the Works, since a Pod that still runs would write its Work again.
             return await self._wait(live, f"the Jobs of its pipelines to be removed ({jobs})", run)
-        if left := await self._works.remove_all(owner):
+        if left := await self._works.remove_all(owner, live.status):
             return await self._wait(live, self._waiting_for(left), run)
         if components := self._components.remaining(live.key, live.parent, live.status):
             # The files are gone from the store, so the GitOps tool removes the components, which must go before the

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from troth.api import TrothError
 from troth.api import labels as names
 from troth.api.naming import group_id
-from troth.api.objects import ObjectMeta, Work, WorkloadGroup
+from troth.api.objects import ObjectMeta, Work, WorkloadGroup, read_metadata
 from troth.api.resources import WORK
 from troth.controllers.caches import BY_CLAIM, BY_OWNER, BY_WORK
 from troth.controllers.handover import has_arrived, is_leaving, is_retired, write_moves
@@ -34,6 +34,7 @@ from troth.engine.placement.work import work_name as compute_work_name
 from troth.engine.status.facts import WorkFacts
 from troth.engine.status.placement import read_placement, read_work
 from troth.engine.workflow.outputs import is_suspended
+from troth.engine.workflow.progress import has_run
 from troth.kube import NotFound
 
 Made = TypeVar("Made")
@@ -367,13 +368,38 @@ class Works:
 
         await create_or_patch(self._platform, self._platform.caches.works, WORK, body, patch_existing)
 
-    async def remove_all(self, owner: WorkOwner) -> list[Work]:
-        """Starts the deletion of an owner's Works. Returns those with files that may still exist somewhere."""
+    async def remove_all(self, owner: WorkOwner, status: Mapping[str, Any]) -> list[Work]:
+        """Starts the deletion of an owner's Works. Returns those with files that may still exist somewhere.
+
+        Where Pods have run for the owner, the API server is asked for Works before the answer is that none is left: the
+        Work of a Pod that has just ended may not be in the cache yet, and nobody would remove it afterwards.
+
+        Args:
+            owner: the owner, which is being deleted.
+            status: of the owner; it says whether Pods have run.
+        """
+        left = await self._remove_known(owner)
+        if left or not has_run(status):
+            return left
+        await self._learn(owner)
+        return await self._remove_known(owner)
+
+    async def _remove_known(self, owner: WorkOwner) -> list[Work]:
         for work in self.to_take_over(owner):
             await self.retire(owner, work)
         for work in self.of(owner):
             await self.delete(work)
         return [work for work in self.of(owner) if names.WORK_CLEANUP in work.metadata.finalizers]
+
+    async def _learn(self, owner: WorkOwner) -> None:
+        """Puts the Works that Pods have written for an owner into the cache, as far as it does not have them."""
+        caches = self._platform.caches
+        listed = await self._platform.client.list(WORK, owner.work_namespace, label_selector=_pods_works(owner))
+        for obj in listed.items:
+            meta = read_metadata(obj)
+            if caches.works.get(meta.namespace, meta.name) is None:
+                await asyncio.to_thread(caches.seals.read_work, obj, caches.digests)
+                caches.works.observe(obj)
 
     def obstacle(self, works: Sequence[Work]) -> str:
         """What keeps Works that are being deleted: a clause such as ``: the store is away``, or an empty text."""
@@ -437,6 +463,14 @@ def _why_not_the_pods(work: Work, owner: WorkOwner, labels: Mapping[str, str]) -
             if not file.blob:
                 return f"has the file {file.filepath!r}, whose content cannot be read"
     return ""
+
+
+def _pods_works(owner: WorkOwner) -> str:
+    """The label selector of the Works that Pods write for an owner."""
+    work_type = names.WORK_TYPE_RESOURCE if owner.name else names.WORK_TYPE_PROMISE
+    labels = {**owner.labels, names.WORK_TYPE: work_type}
+    absent = (f"!{name}" for name in (names.RESOURCE_NAME, names.RESOURCE_NAMESPACE) if name not in labels)
+    return ",".join([*(f"{name}={value}" for name, value in labels.items()), *absent])
 
 
 def _labels(work: Work) -> dict[str, str]:

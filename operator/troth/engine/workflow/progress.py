@@ -132,6 +132,11 @@ def read_progress(status: Mapping[str, Any], action: str = "configure") -> tuple
     )
 
 
+def has_run(status: Mapping[str, Any]) -> bool:
+    """Whether a status has the number of any run, so that Pods have, or may have, run for its object."""
+    return bool(read_map(read_map(status.get("troth")).get("runs")))
+
+
 def plan_steps(
     steps: Sequence[Step],
     recorded: Sequence[StepRecord],
