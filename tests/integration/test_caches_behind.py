@@ -22,8 +22,9 @@ from troth.controllers.job_views import Job
 from troth.controllers.owners import owner_index
 from troth.controllers.platform import Platform
 from troth.controllers.request import RequestReconciler
-from troth.controllers.workflow import Workflows
+from troth.controllers.workflow import Produced, Run, Workflows
 from troth.controllers.workflow_works import WorkOwner, Works
+from troth.engine.status.author import AuthorStatus
 from troth.kube import Client, NotFound
 
 pytestmark = pytest.mark.integration
@@ -122,3 +123,20 @@ async def test_a_work_of_another_request_is_not_removed_with_it(
     await client.create(WORK, other)
     assert await Works(platform).remove_all(owner_of(namespace), HAS_RUN) == []
     assert await is_left(client, WORK, other["metadata"]["name"], namespace)
+
+
+async def test_files_of_a_former_pipeline_stay_while_the_work_that_takes_their_place_is_lost(
+    client: Client, platform: Platform, namespace: str
+) -> None:
+    works, owner = Works(platform), owner_of(namespace)
+    await client.create(WORK, written_by_pod(namespace, "former"))
+    assert await works.take_over(owner, "resource", "former") == ""
+    (former,) = works.of(owner)
+    run = Run(("instance",), (Produced("instance", (), None, kept=True),), None, AuthorStatus())
+    await works.keep_all(owner, "resource", run)
+    assert await is_left(client, WORK, former.metadata.name, namespace)
+
+    await client.create(WORK, written_by_pod(namespace, "instance"))
+    assert await works.take_over(owner, "resource", "instance") == ""
+    await works.keep_all(owner, "resource", run)
+    assert not await is_left(client, WORK, former.metadata.name, namespace)

@@ -132,7 +132,8 @@ class Works:
             labels = {names.WORK_TYPE: work_type, names.PIPELINE_NAME: output.pipeline}
             await self.keep(owner, found[output.pipeline], output.groups, labels, write_moves(output.moved))
         going = any(work and work.metadata.deleting for work in found.values())
-        if run.failure is None and len(ended) == len(run.pipelines) and not going:
+        lost = self.lost(owner, work_type, [output.pipeline for output in ended if output.kept])
+        if run.failure is None and len(ended) == len(run.pipelines) and not going and not lost:
             settling.settle(owner.index)
             await self._delete_retired(owner)
 
