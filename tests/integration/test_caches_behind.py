@@ -17,11 +17,12 @@ from troth.adapter.works import PipelineRun, make_work
 from troth.api import Key
 from troth.api import labels as names
 from troth.api.objects import read_metadata
-from troth.api.resources import JOB, WORK, Resource
+from troth.api.resources import JOB, WORK, WORK_PLACEMENT, Resource
 from troth.controllers.job_views import Job
 from troth.controllers.owners import owner_index
 from troth.controllers.platform import Platform
 from troth.controllers.request import RequestReconciler
+from troth.controllers.work import WorkReconciler
 from troth.controllers.workflow import Produced, Run, Workflows
 from troth.controllers.workflow_works import WorkOwner, Works
 from troth.engine.status.author import AuthorStatus
@@ -140,3 +141,33 @@ async def test_files_of_a_former_pipeline_stay_while_the_work_that_takes_their_p
     assert await works.take_over(owner, "resource", "instance") == ""
     await works.keep_all(owner, "resource", run)
     assert not await is_left(client, WORK, former.metadata.name, namespace)
+
+
+async def test_placements_stay_while_the_api_server_has_their_work(
+    client: Client, platform: Platform, namespace: str
+) -> None:
+    seals, meta = platform.caches.seals, {"name": "work", "namespace": namespace}
+    work = {"apiVersion": WORK.api_version, "kind": "Work", "metadata": meta, "spec": {"workloadGroups": []}}
+    made = await client.create(WORK, work)
+    body: Object = {
+        "apiVersion": WORK_PLACEMENT.api_version,
+        "kind": "WorkPlacement",
+        "metadata": {
+            "name": "work.there-1",
+            "namespace": namespace,
+            "labels": {names.WORK: "work"},
+            "finalizers": [names.REPO_CLEANUP],
+        },
+        "spec": {"targetDestinationName": "there", "id": "1", "workloads": []},
+    }
+    seal = seals.seal_placement(seals.read_work_placement(body), "0f9d")
+    body["metadata"]["annotations"] = {names.SEAL: seal}
+    platform.caches.placements.observe(await client.create(WORK_PLACEMENT, body))
+    key = Key(WORK.name, namespace, "work")
+    await WorkReconciler(platform).reconcile(key)
+    assert await is_left(client, WORK_PLACEMENT, "work.there-1", namespace)
+
+    await client.delete(WORK, "work", namespace)
+    platform.caches.works.forget(key, uid=made["metadata"]["uid"])
+    await WorkReconciler(platform).reconcile(key)
+    assert not await is_left(client, WORK_PLACEMENT, "work.there-1", namespace)

@@ -17,7 +17,7 @@ from troth.api import Key, find_condition
 from troth.api import labels as names
 from troth.api.conditions import SCHEDULE_SUCCEEDED
 from troth.api.naming import short_group_id
-from troth.api.objects import ObjectMeta, Work
+from troth.api.objects import ObjectMeta, Work, WorkPlacement
 from troth.api.resources import WORK
 from troth.controllers.allowance import note_of, summed_up, why_forbidden
 from troth.controllers.caches import BY_CLAIM
@@ -51,7 +51,7 @@ from troth.engine.status.deletion import deletion_status
 from troth.engine.status.facts import Held, Waiting, WorkFacts
 from troth.engine.status.placement import read_placement, work_status
 from troth.engine.status.refused import NOT_MADE_BY_TROTH, NOT_SEALED_YET, refused_status
-from troth.kube import REFUSALS, Forbidden
+from troth.kube import REFUSALS, Forbidden, NotFound
 
 _LONG_WRITE = 10.0
 _FAILING = frozenset({"NotAllowed", "WorkplacementsFailing"})
@@ -76,7 +76,7 @@ class WorkReconciler:
             self._told.pop(key, None)
             self._pending.pop(key, None)
             self._refusals.forget(key)
-            return await self._remove_placements(key)
+            return await self._leave_no_placements(key)
         if work.metadata.deleting:
             self._refusals.forget(key)
             return await self._finish(key, work)
@@ -227,15 +227,36 @@ class WorkReconciler:
             self._platform.trigger(owner_of(still, self._platform.caches))
         return DONE
 
-    async def _remove_placements(self, key: Key) -> Result:
-        """Starts the deletion of all placements of a Work that is being deleted, or went without its clean-up."""
+    async def _leave_no_placements(self, key: Key) -> Result:
+        """Removes the placements of a Work that went without its clean-up, if the API server does not have it either.
+
+        Their files go with them, so it is not enough that the cache does not have the Work.
+        """
+        if not self._all_placements(key):
+            return DONE
+        try:
+            found = await self._platform.client.get(WORK, key.name, key.namespace)
+        except NotFound:
+            await self._remove_placements(key)
+            return DONE
+        caches = self._platform.caches
+        await asyncio.to_thread(caches.seals.read_work, found, caches.digests)
+        caches.works.observe(found)
+        return (
+            DONE if caches.works.get(key.namespace, key.name) else Retry("its Work is not known yet", quiet=True)
+        )
+
+    async def _remove_placements(self, key: Key) -> None:
+        """Starts the deletion of all placements of a Work."""
+        for placement in self._all_placements(key):
+            await self._placements.delete(placement)
+
+    def _all_placements(self, key: Key) -> list[WorkPlacement]:
+        """The placements of a Work, and those that somebody has edited, if their status proves what was written."""
         claim = claim_of_work(key.namespace, key.name)
-        # Placements that somebody has edited as well, as far as their status proves what was written.
         edited = [each for each in self._platform.caches.placements.by_index(BY_CLAIM, claim) if each.recorded]
         own = self._placements.of(key.namespace, key.name)
-        for placement in (*own, *(each for each in edited if is_named_for(key.name, each))):
-            await self._placements.delete(placement)
-        return DONE
+        return [*own, *(each for each in edited if is_named_for(key.name, each))]
 
     # ---- status
 
