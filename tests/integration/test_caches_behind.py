@@ -13,18 +13,22 @@ from typing import Any, Final
 import pytest
 
 from tests.idle_platform import idle_platform
+from tests.platforms import api_of, promise, request
+from tests.waiting import eventually
 from troth.adapter.works import PipelineRun, make_work
-from troth.api import Key
+from troth.api import InvalidObject, Key
 from troth.api import labels as names
-from troth.api.objects import read_metadata
-from troth.api.resources import JOB, WORK, WORK_PLACEMENT, Resource
+from troth.api.objects import read_metadata, read_promise
+from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, JOB, WORK, WORK_PLACEMENT, Resource
 from troth.controllers.job_views import Job
 from troth.controllers.owners import owner_index
 from troth.controllers.platform import Platform
+from troth.controllers.promise_api import PromiseApi
 from troth.controllers.request import RequestReconciler
 from troth.controllers.work import WorkReconciler
 from troth.controllers.workflow import Produced, Run, Workflows
 from troth.controllers.workflow_works import WorkOwner, Works
+from troth.engine.promises.offers import read_offer
 from troth.engine.status.author import AuthorStatus
 from troth.kube import Client, NotFound
 
@@ -171,3 +175,34 @@ async def test_placements_stay_while_the_api_server_has_their_work(
     platform.caches.works.forget(key, uid=made["metadata"]["uid"])
     await WorkReconciler(platform).reconcile(key)
     assert not await is_left(client, WORK_PLACEMENT, "work.there-1", namespace)
+
+
+# ---- an API that the cache does not know to be served
+
+
+async def test_an_api_with_requests_is_not_removed_before_the_cache_knows_that_it_is_served(
+    client: Client, platform: Platform, namespace: str, unique: str
+) -> None:
+    manifest = promise(unique)
+    offer = read_offer(read_promise(manifest))
+    assert offer.definition is not None
+    name = offer.definition["metadata"]["name"]
+    made = await client.create(CUSTOM_RESOURCE_DEFINITION, offer.definition)
+    platform.caches.definitions.observe(made)  # it is not served at this moment
+
+    async def ask() -> bool:
+        try:
+            await client.create(api_of(unique), request(unique, "one", namespace))
+        except NotFound:
+            return False
+        return True
+
+    try:
+        await eventually(ask, "the API is served")
+        spec = {field: value for field, value in manifest["spec"].items() if field != "api"}
+        without = read_promise({**manifest, "spec": spec})
+        with pytest.raises(InvalidObject, match="1 of its requests exist"):
+            await PromiseApi(platform).keep(without, read_offer(without))
+        assert await is_left(client, CUSTOM_RESOURCE_DEFINITION, name)
+    finally:
+        await client.delete(CUSTOM_RESOURCE_DEFINITION, name)

@@ -6,6 +6,7 @@ See kratix-compatibility.md#a-promises-api. A definition is compared with what t
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +20,7 @@ from troth.controllers.platform import Platform
 from troth.engine.promises.definition_changes import definition_patch, immutable_field, missing_stored_versions
 from troth.engine.promises.definitions import Definition, read_definition, request_resource
 from troth.engine.promises.offers import Offer
-from troth.kube import Forbidden, Invalid
+from troth.kube import Forbidden, Invalid, NotFound
 
 
 class UnfitApi(InvalidObject):
@@ -150,12 +151,11 @@ class PromiseApi:
 
     async def _count_requests(self, live: Definition) -> int:
         # Read from the API server, not from a cache: a wrong zero here would delete people's requests.
-        if not live.established:
-            return 0
         resource = request_resource({"spec": live.spec})
         count = 0
-        async for page in self._platform.client.list_pages(resource):
-            count += len(page.items)
+        with contextlib.suppress(NotFound):  # it is not served, so nobody can have made one
+            async for page in self._platform.client.list_pages(resource):
+                count += len(page.items)
         return count
 
     def follow_existing(self, promise: Promise) -> None:
