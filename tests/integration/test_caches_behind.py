@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -19,10 +20,11 @@ from troth.adapter.works import PipelineRun, make_work
 from troth.api import InvalidObject, Key
 from troth.api import labels as names
 from troth.api.objects import read_metadata, read_promise
-from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, JOB, WORK, WORK_PLACEMENT, Resource
-from troth.controllers.job_views import Job
+from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, JOB, POD, WORK, WORK_PLACEMENT, Resource
+from troth.controllers.job_views import Job, Pod
 from troth.controllers.owners import owner_index
 from troth.controllers.platform import Platform
+from troth.controllers.pod_expiry import delete_expired_pods
 from troth.controllers.promise_api import PromiseApi
 from troth.controllers.request import RequestReconciler
 from troth.controllers.work import WorkReconciler
@@ -175,6 +177,48 @@ async def test_placements_stay_while_the_api_server_has_their_work(
     platform.caches.works.forget(key, uid=made["metadata"]["uid"])
     await WorkReconciler(platform).reconcile(key)
     assert not await is_left(client, WORK_PLACEMENT, "work.there-1", namespace)
+
+
+# ---- Pods whose outcome has not been recorded
+
+
+async def test_the_pods_of_a_job_stay_until_the_status_says_what_it_came_to(
+    client: Client, platform: Platform, namespace: str
+) -> None:
+    platform.settings = replace(platform.settings, pod_ttl_seconds=1)
+    for name, phase in (("first", "Running"), ("second", "Failed")):
+        pipelines = [{"name": "instance", "phase": phase}]
+        status = {"kratix": {"workflows": {"pipelines": pipelines}}, "troth": {"runs": {"instance": 1}}}
+        meta = {"name": name, "uid": name, "resourceVersion": "1"}
+        platform.caches.promises.observe({"metadata": meta, "spec": {}, "status": status})
+        labels = {
+            names.WORKFLOW_TYPE: "promise",
+            names.WORKFLOW_ACTION: "configure",
+            names.PIPELINE_NAME: "instance",
+        }
+        annotations = {names.JOB_RESOURCE_NAME: name, names.ATTEMPT: "1"}
+        failed = {"type": "Failed", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+        job = {**meta, "namespace": namespace, "labels": labels, "annotations": annotations}
+        platform.caches.of(JOB, Job).observe({"metadata": job, "status": {"conditions": [failed]}})
+        owner = {"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": name}
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "namespace": namespace, "ownerReferences": [owner]},
+            "spec": {"containers": [{"name": "one", "image": "registry.example.com/shell:1"}]},
+        }
+        platform.caches.of(POD, Pod).observe(await client.create(POD, pod))
+
+    async def second_is_gone() -> bool:
+        return not await is_left(client, POD, "second", namespace)
+
+    sweeping = asyncio.create_task(delete_expired_pods(platform, interval=0.01))
+    try:
+        await eventually(second_is_gone, "the Pod whose outcome is recorded is deleted", within=60)
+    finally:
+        sweeping.cancel()
+        await asyncio.gather(sweeping, return_exceptions=True)
+    assert await is_left(client, POD, "first", namespace)
 
 
 # ---- an API that the cache does not know to be served

@@ -104,6 +104,38 @@ def jobs_of(caches: Caches, promise: str, key: Key, action: Action) -> list[Job]
     ]
 
 
+def owner_key(caches: Caches, job: Job) -> Key | None:
+    """Returns the key of the object for which a Job runs; None while the API of that request is not followed."""
+    labels, annotations = job.metadata.labels, job.metadata.annotations
+    name = annotations.get(names.JOB_RESOURCE_NAME, "")
+    if labels.get(names.WORKFLOW_TYPE) == workflow_type(PROMISE.name):
+        return Key(PROMISE.name, "", name)
+    api = caches.request_apis.of_promise(labels.get(names.PROMISE_NAME, ""))
+    if api is None or annotations.get(names.JOB_RESOURCE_KIND) != api.resource.kind:
+        return None
+    return Key(api.resource.name, annotations.get(names.JOB_RESOURCE_NAMESPACE, ""), name)
+
+
+def is_outcome_recorded(caches: Caches, job: Job) -> bool:
+    """Whether a Job that has ended is not needed any more: the status of its object says what it came to.
+
+    So it is when the object is gone, or its status is about a later run. It is not while that is not known.
+    """
+    key = owner_key(caches, job)
+    informer = caches.informer_of(key) if key else None
+    if key is None or informer is None:
+        return False
+    owner = informer.get(key.namespace, key.name)
+    if owner is None:
+        return informer.synced.is_set()
+    action: Action = "delete" if job.metadata.labels.get(names.WORKFLOW_ACTION) == "delete" else "configure"
+    state = job.state
+    return not any(
+        record.phase == "Running" and (label_value(record.name), record.run) == (state.pipeline, state.attempt)
+        for record in read_progress(owner.status, action)
+    )
+
+
 def pods_of(caches: Caches, job: Job) -> list[PodState]:
     """Returns the Pods of a Job, as far as the operator has heard of them (`list_pods`)."""
     pods = caches.of(POD, Pod).by_index(BY_JOB, f"{job.metadata.namespace}/{job.metadata.name}")

@@ -1,7 +1,9 @@
 """Deletes the Pods of Jobs that ended some time ago, where the configuration asks for it.
 
 It is Kratix's ``workflows.jobOptions.podTTLSecondsAfterFinished``. The Jobs stay, so that how a run ended can still be
-seen. Rejected: ``ttlSecondsAfterFinished`` of the Job, with which Kubernetes would delete the Job as well.
+seen. Only a Pod says why a container has failed, so it stays until the status of the object says that, too: the
+operator may have been away when the Job ended. Rejected: ``ttlSecondsAfterFinished`` of the Job, with which Kubernetes
+would delete the Job as well.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import Final
 
 from troth.api.resources import JOB, POD
 from troth.controllers.caches import BY_JOB
-from troth.controllers.job_views import Job, Pod
+from troth.controllers.job_views import Job, Pod, is_outcome_recorded
 from troth.controllers.object_writes import delete_object
 from troth.controllers.platform import Platform
 from troth.engine.jobs.planning import is_expired
@@ -45,7 +47,7 @@ async def _sweep(platform: Platform, ttl: float) -> None:
     for start in range(0, len(jobs), _AT_A_TIME):
         now = platform.clock()
         for job in jobs[start : start + _AT_A_TIME]:
-            if not is_expired(job.state, now, ttl):
+            if not is_expired(job.state, now, ttl) or not is_outcome_recorded(platform.caches, job):
                 continue
             for pod in informer.by_index(BY_JOB, f"{job.metadata.namespace}/{job.metadata.name}"):
                 if not pod.metadata.deleting and job.metadata.uid in pod.metadata.owner_uids:

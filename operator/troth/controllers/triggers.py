@@ -43,7 +43,7 @@ from troth.controllers.differences import (
     rewritten,
     told_differs,
 )
-from troth.controllers.job_views import Job, Pod, workflow_type
+from troth.controllers.job_views import Job, Pod, owner_key
 from troth.controllers.owners import may_be_works, promise_of
 from troth.controllers.request_apis import BY_FAILING
 from troth.controllers.stores import place_of
@@ -306,17 +306,9 @@ def owner_of(work: Work, caches: Caches) -> Iterator[Trigger]:
 
 
 def _owner_of_job(job: Job, caches: Caches) -> Iterator[Trigger]:
-    labels, annotations = job.metadata.labels, job.metadata.annotations
-    if labels.get(names.WORKFLOW_TYPE) == workflow_type(PROMISE.name):
-        name = annotations.get(names.JOB_RESOURCE_NAME, "")
-        yield Trigger(Key(PROMISE.name, "", name), PRIORITY_CHANGE)
-        return
-    api = caches.request_apis.of_promise(labels.get(names.PROMISE_NAME, ""))
-    if api and annotations.get(names.JOB_RESOURCE_KIND) == api.resource.kind:
-        namespace, name = (
-            annotations.get(each, "") for each in (names.JOB_RESOURCE_NAMESPACE, names.JOB_RESOURCE_NAME)
-        )
-        yield Trigger(Key(api.resource.name, namespace, name), PRIORITY_CHANGE)
+    key = owner_key(caches, job)
+    if key:
+        yield Trigger(key, PRIORITY_CHANGE)
 
 
 def works_of(placement: WorkPlacement, caches: Caches) -> Iterator[Trigger]:
