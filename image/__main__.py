@@ -1,6 +1,7 @@
 """Builds the image: ``python -m image build`` for an archive, ``root FOLDER`` for its file system alone.
 
-`make image` calls the first, the Dockerfile the second.
+`make image` calls the first, the Dockerfile the second. Where Debian's packages cannot be had at all, the exit code is
+`UNAVAILABLE`, for whoever can do without an image.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from image.archive import Naming, read_bill, write_archive
 from image.bill import bill_of_materials
-from image.debian import PACKAGES, fetch_packages, listed_packages
+from image.debian import PACKAGES, PackagesUnavailable, fetch_packages, listed_packages
 from image.engines import ENGINES, build_with, usable_engine
 from image.root import BILL, make_root
 from image.wheels import build_wheel, fetch_wheels
@@ -23,6 +24,7 @@ from troth.dev import DevError
 from troth.dev.cache import this_platform
 from troth.dev.progress import Progress
 
+UNAVAILABLE = os.EX_UNAVAILABLE
 _SOURCE = Path(__file__).parents[1]
 
 
@@ -40,7 +42,7 @@ def main() -> int:
             _build(arguments, progress)
     except DevError as error:
         print(f"troth: {error}", file=sys.stderr)
-        return 1
+        return UNAVAILABLE if isinstance(error, PackagesUnavailable) else 1
     return 0
 
 

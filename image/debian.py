@@ -26,6 +26,10 @@ PACKAGES = Path(__file__).with_name("packages.txt")
 _TIMEOUT = 1800
 
 
+class PackagesUnavailable(DevError):
+    """The packages cannot be had on this machine: there is no apt, or its archive cannot be reached."""
+
+
 @dataclass(frozen=True, slots=True)
 class DebianPackage:
     """One package that has been fetched.
@@ -74,17 +78,18 @@ def fetch_packages(names: Sequence[str], cache: Path, progress: Progress) -> lis
         progress: where progress is shown.
 
     Raises:
-        DevError: a program or Debian's keys are missing, or apt fails; the message says which.
+        PackagesUnavailable: a program or Debian's keys are missing, or apt cannot fetch; the message says which.
+        DevError: apt does not know a package, or fails otherwise.
     """
     _require_programs()
     cache.mkdir(parents=True, exist_ok=True)
     with _locked(cache / "lock", progress):
         apt = _Apt(cache.absolute())
         with progress.step("reading Debian's lists of packages"):
-            apt.run("apt-get", "update", "-o", "APT::Update::Error-Mode=any")
+            apt.fetch("update", "-o", "APT::Update::Error-Mode=any")
         chosen = chosen_packages(apt.run("apt-get", "install", "--yes", "-qq", "--simulate", *names))
         with progress.step(f"fetching {len(chosen)} packages of Debian", "40 MB, once"):
-            apt.run("apt-get", "install", "--yes", "-qq", "--download-only", *names)
+            apt.fetch("install", "--yes", "-qq", "--download-only", *names)
         hashes = listed_hashes(apt.run("apt-cache", "show", *(f"{name}={version}" for name, version, _ in chosen)))
         return [_package(apt.archives, hashes, *package) for package in sorted(chosen)]
 
@@ -130,18 +135,29 @@ class _Apt:
         """
         return _run([program, *self._options, *arguments])
 
+    def fetch(self, *arguments: str) -> None:
+        """Run apt-get for what fails only where its archive cannot be reached.
+
+        Raises:
+            PackagesUnavailable: it failed.
+        """
+        try:
+            self.run("apt-get", *arguments)
+        except DevError as error:
+            raise PackagesUnavailable(str(error)) from error
+
 
 def _require_programs() -> None:
     missing = [
         program for program in ("apt-get", "apt-cache", "dpkg", "dpkg-deb") if shutil.which(program) is None
     ]
     if missing:
-        raise DevError(
+        raise PackagesUnavailable(
             f"building the image without a container engine needs {', '.join(missing)}: use Debian or Ubuntu, "
             "or install Docker or buildah"
         )
     if not KEYRING.exists():
-        raise DevError(
+        raise PackagesUnavailable(
             f"{KEYRING} is missing, and without Debian's keys no package can be verified: "
             "apt install debian-archive-keyring"
         )

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+from image.debian import PackagesUnavailable
 from tests.node.choice import missing_for_node, prepare_tests, started_node
 from troth.dev import DevError
 from troth.dev.progress import Progress, clock
@@ -33,6 +34,8 @@ def _prepare() -> int:
             print(f"troth: the tests on a node are skipped: {missing}", file=sys.stderr)
         else:
             prepare_tests(Progress())
+    except PackagesUnavailable as error:
+        print(f"troth: the tests on a node are skipped: {error}", file=sys.stderr)
     except DevError as error:
         print(f"troth: {error}", file=sys.stderr)
         return 1

@@ -10,7 +10,13 @@ from tests.node.kind_node import kind_node, missing_for_kind
 from tests.node.namespaced import namespaced_node
 from tests.node.needs import missing_need
 from tests.node.node import Node
-from tests.node.programs import can_install, find_busybox, find_node_programs, missing_packages
+from tests.node.programs import (
+    can_build,
+    can_install,
+    find_busybox,
+    find_node_programs,
+    missing_packages,
+)
 from tests.node.shipped_image import shipped_archive
 from troth.dev import DevError, find_binaries, find_helm
 from troth.dev.progress import Progress
@@ -30,6 +36,10 @@ def missing_for_node() -> str | None:
         return problem
     if (packages := missing_packages()) and not can_install():
         return f"a node needs {', '.join(packages)}, and there is no apt-get to install them with"
+    if not can_build():
+        return (
+            "a node needs kubelet, kube-proxy, kube-controller-manager and kube-scheduler, and there is no Go here"
+        )
     return None
 
 
@@ -37,7 +47,8 @@ def prepare_tests(progress: Progress) -> None:
     """Install, build and fetch all that the tests of this folder need, so that none of them waits for it unseen.
 
     Raises:
-        DevError: something cannot be had; says why.
+        PackagesUnavailable: packages of the distribution cannot be had here; says why.
+        DevError: something else cannot be had; says why.
     """
     if _with_kind():
         find_binaries(progress=progress)
@@ -53,7 +64,8 @@ def started_node(progress: Progress | None = None) -> Iterator[Node]:
     """A node for the time of the block; what it needs is installed and built first.
 
     Raises:
-        DevError: it cannot be had; says why.
+        PackagesUnavailable: packages of the distribution cannot be had here; says why.
+        DevError: it cannot be had for another reason; says why.
     """
     report = progress or Progress()
     chosen: AbstractContextManager[Node]

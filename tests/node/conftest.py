@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from image.debian import PackagesUnavailable
 from tests.node.choice import missing_for_node, started_node
 from tests.node.node import Node
 from tests.node.platform import NodeOperator, running_operator
@@ -131,7 +132,10 @@ def repositories(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture(scope="session")
 def shipped_image(node: Node) -> str:
     """The reference of the image that ships, which the node has."""
-    return loaded_image(node)
+    try:
+        return loaded_image(node)
+    except PackagesUnavailable as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")
@@ -163,8 +167,12 @@ def _start(config: pytest.Config) -> None:
         config.stash[_missing] = missing
         return
     stack = ExitStack()
-    config.stash[_node] = stack.enter_context(started_node())
-    config.stash[_running] = stack
+    try:
+        config.stash[_node] = stack.enter_context(started_node())
+    except PackagesUnavailable as error:
+        config.stash[_missing] = str(error)
+    else:
+        config.stash[_running] = stack
 
 
 def _tell(config: pytest.Config) -> dict[str, Any]:

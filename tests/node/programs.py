@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from image.debian import KEYRING
-from troth.dev.binaries import CONTROL_PLANE, Binaries, build_once, find_binaries
+from image.debian import KEYRING, PackagesUnavailable
+from troth.dev.binaries import CONTROL_PLANE, Binaries, build_once, find_binaries, is_built
 from troth.dev.errors import DevError
 from troth.dev.gobuild import GoModule, GoProgram
 from troth.dev.progress import Progress
@@ -99,6 +99,7 @@ def find_node_programs(progress: Progress | None = None) -> NodePrograms:
     """Find, install or build all of them; the first time takes five minutes or more, later ones some milliseconds.
 
     Raises:
+        PackagesUnavailable: a package cannot be installed; the message says why.
         DevError: one cannot be had; the message says why.
     """
     report = progress or Progress()
@@ -133,6 +134,11 @@ def find_yq(progress: Progress | None = None) -> Path:
     return build_once("yq", YQ, progress=progress or Progress()) / "yq"
 
 
+def can_build() -> bool:
+    """Whether what is built with Go is there, or Go is."""
+    return is_built("node", NODE) or shutil.which("go") is not None
+
+
 def missing_packages() -> list[str]:
     """The packages whose programs are not on this machine, sorted."""
     found = {package for program, package in _PACKAGES.items() if shutil.which(program, path=PATH) is None}
@@ -152,12 +158,14 @@ def install_packages(packages: Sequence[str], progress: Progress) -> None:
     """Install packages of the distribution; nothing happens when there are none.
 
     Raises:
-        DevError: they cannot be had; the message says why.
+        PackagesUnavailable: they cannot be had; the message says why.
     """
     if not packages:
         return
     if not can_install():
-        raise DevError(f"tests on a node need {', '.join(packages)}, and there is no apt-get to install them with")
+        raise PackagesUnavailable(
+            f"tests on a node need {', '.join(packages)}, and there is no apt-get to install them with"
+        )
     with progress.step(f"installing {', '.join(packages)}", "half a minute, once"):
         outdated = ""
         try:
@@ -167,7 +175,7 @@ def install_packages(packages: Sequence[str], progress: Progress) -> None:
         try:
             _apt("install", *packages)
         except DevError as error:
-            raise DevError(f"{outdated}{error}") from error
+            raise PackagesUnavailable(f"{outdated}{error}") from error
 
 
 def _apt(*arguments: str) -> None:

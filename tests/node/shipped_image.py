@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from image.__main__ import UNAVAILABLE
+from image.debian import PackagesUnavailable
 from tests.node.node import Node
 from troth.dev import DevError
 from troth.dev.progress import Progress
@@ -35,6 +37,7 @@ def shipped_archive(progress: Progress | None = None) -> Path:
     Its name without the ending is the tag; `REPOSITORY` is the rest of the image's reference.
 
     Raises:
+        PackagesUnavailable: Debian's packages cannot be had here.
         DevError: the build failed; says why.
     """
     _BUILT.mkdir(parents=True, exist_ok=True)
@@ -56,13 +59,15 @@ def build_image(archive: Path, reference: str) -> None:
     """Build the image without a container engine; its bill of materials stands beside the archive.
 
     Raises:
+        PackagesUnavailable: Debian's packages cannot be had here.
         DevError: the build failed; says why.
     """
     arguments = ("--with", "none", "--reference", reference, "--output", str(archive))
     command = [sys.executable, "-m", "image", "build", *arguments]
     done = subprocess.run(command, cwd=_ROOT, capture_output=True, check=False, timeout=_TIMEOUT)
     if done.returncode != 0:
-        raise DevError(f"the image cannot be built: {done.stderr.decode(errors='replace').strip()[-2000:]}")
+        said = f"the image cannot be built: {done.stderr.decode(errors='replace').strip()[-2000:]}"
+        raise PackagesUnavailable(said) if done.returncode == UNAVAILABLE else DevError(said)
 
 
 def loaded_image(node: Node) -> str:
@@ -70,6 +75,7 @@ def loaded_image(node: Node) -> str:
 
     Raises:
         CommandFailed: the node does not take it.
+        PackagesUnavailable: Debian's packages cannot be had here.
         DevError: it cannot be built.
     """
     archive = shipped_archive()

@@ -185,6 +185,11 @@ def build_once(
     return _built(target, module, [], variables, progress or Progress())
 
 
+def is_built(name: str, module: GoModule) -> bool:
+    """Whether the cache of this user has the programs of a module, so that `build_once` needs no Go."""
+    return is_complete(_target(None, name, KUBERNETES_VERSION, module), [each.name for each in module.programs])
+
+
 def _built(
     target: Path, module: GoModule, attempts: list[str], environment: Mapping[str, str], progress: Progress
 ) -> Path:
