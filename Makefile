@@ -13,6 +13,8 @@ IMAGE ?= troth:dev
 CLUSTER ?= troth
 # How many test processes; each starts a control plane of its own.
 JOBS ?= 2
+# The same for the tests on a node. They share it, and mostly wait for Pods, so there are more than processors.
+NODE_JOBS ?= 4
 # How long `make fuzz` tries each reader.
 SECONDS ?= 60
 # More arguments for pytest, such as TESTS="tests/unit -k layout".
@@ -38,9 +40,9 @@ test: lint programs ## Lint, then every test, in about half an hour; the last li
 	@$(BIN)/python -P -m pytest -q -n $(JOBS) --dist worksteal $(TESTS)
 
 .PHONY: test-node
-test-node: $(READY) ## Tests on a real node, where Pods run: Linux, root, and ten minutes the first time
+test-node: $(READY) ## Tests on a real node, where Pods run: Linux, root, and four minutes; twelve more the first time
 	@$(BIN)/python -m tests.node prepare
-	@$(BIN)/python -P -m pytest -q -n $(JOBS) --dist loadgroup -m 'not chain' tests/node
+	@$(BIN)/python -P -m pytest -q -n $(NODE_JOBS) -m 'not chain' tests/node
 
 .PHONY: test-chain
 test-chain: $(READY) programs ## From a request to a database that takes a connection: 20 minutes the first time

@@ -28,7 +28,7 @@ from tests.node.choice import missing_for_node, started_node
 from tests.node.images import BUSYBOX
 from tests.node.node import Node
 from tests.node.platform import NodeOperator, running_operator
-from tests.node.shipped_image import loaded_image
+from tests.node.shipped_image import loaded_image, shipped_archive
 from tests.node.sites import Site, api_of, made_site, read_promise
 from tests.platforms import Platform, is_ready
 from tests.waiting import eventually
@@ -63,7 +63,7 @@ def main(singles: int, burst: int) -> None:
     load = os.getloadavg()[0]
     try:
         with started_node() as node, tempfile.TemporaryDirectory(prefix="troth-bench-") as folder:
-            image = loaded_image(node)
+            image = loaded_image(node, shipped_archive())
             with running_operator(node, image, Path(folder)) as operator:
                 sections = asyncio.run(_measure(node, operator, singles, burst))
     except (TimeoutError, AssertionError, DevError) as error:

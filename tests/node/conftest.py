@@ -21,13 +21,11 @@ import pytest
 
 from image.debian import PackagesUnavailable
 from tests.node.choice import missing_for_node, started_node
+from tests.node.distribution import NodeScheduling
 from tests.node.node import Node
-from tests.node.platform import NodeOperator, running_operator
-from tests.node.release import Release
-from tests.node.repositories import Repositories, served_repositories
-from tests.node.shipped_image import loaded_image
+from tests.node.platform import SharedOperator, shared_operator
+from tests.node.shipped_image import loaded_image, shipped_archive
 from tests.node.sites import Site, made_site
-from tests.node.turns import only_operator
 from tests.platforms import Platform
 from tests.waiting import eventually_sync
 from troth.dev import DevError
@@ -61,6 +59,12 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput[_INPUT] = _tell(node.config)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> NodeScheduling:
+    """Say which tests run in one process."""
+    return NodeScheduling(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave the tests of this folder out when they were not asked for."""
     if _node in config.stash or _missing in config.stash:
@@ -72,7 +76,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """End the node; and in CI, on a machine that can have one, do not take it for success when no test used it."""
+    """End what this process runs; and in CI, on a machine that can have a node, let some test have used it."""
     config = session.config
     stack = config.stash.get(_running, None)
     if stack is None:
@@ -121,45 +125,42 @@ async def platform(client: Client) -> AsyncIterator[Platform]:
 
 
 @pytest.fixture(scope="session")
-def repositories(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repositories]:
-    """A Git server that Pods and this machine reach."""
-    if not node.machine:
-        pytest.skip("this machine's address is not known to the Pods of kind")
-    with served_repositories(node, tmp_path_factory.mktemp("git") / "server") as served:
-        yield served
-
-
-@pytest.fixture(scope="session")
-def shipped_image(node: Node) -> str:
-    """The reference of the image that ships, which the node has."""
+def archive() -> Path:
+    """The archive of the image that ships."""
     try:
-        return loaded_image(node)
+        return shipped_archive()
     except PackagesUnavailable as error:
         pytest.skip(str(error))
 
 
-@pytest.fixture(scope="module")
-def release(node: Node, helm: Path, shipped_image: str) -> Iterator[Release]:
-    """Troth, to be installed by the chart; nobody else has an operator meanwhile. It is uninstalled at the end."""
-    with only_operator(node):
-        release = Release(node, helm, shipped_image)
-        yield release
-        release.uninstall()
+@pytest.fixture(scope="session")
+def shipped_image(node: Node, archive: Path) -> str:
+    """The reference of the image that ships, which the node has."""
+    return loaded_image(node, archive)
 
 
-@pytest.fixture(scope="module")
-def node_operator(
-    node: Node, shipped_image: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[NodeOperator]:
-    """An operator that runs on this machine for all tests of a file; nobody else has one meanwhile."""
-    with running_operator(node, shipped_image, tmp_path_factory.mktemp("operator")) as operator:
-        yield operator
+@pytest.fixture(scope="session")
+def shared(
+    request: pytest.FixtureRequest, node: Node, archive: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SharedOperator]:
+    """An operator that runs on this machine for the tests of all processes.
+
+    It is left when this process ends, and not with its last test: the process that has started it waits then until the
+    others have left it, too, which may take longer than a test is given.
+    """
+    config = request.config
+    folder = tmp_path_factory.getbasetemp()
+    if hasattr(config, "workerinput"):
+        folder = folder.parent  # the folder of all processes
+    operator = config.stash[_running].enter_context(shared_operator(node, archive, folder / "operator"))
+    yield operator
+    operator.check()
 
 
 @pytest.fixture
-async def site(node_operator: NodeOperator, platform: Platform, namespace: str) -> Site:
+async def site(shared: SharedOperator, platform: Platform, namespace: str) -> Site:
     """A namespace and a repository for one test, with an operator that runs containers."""
-    return await made_site(node_operator, platform, namespace)
+    return await made_site(shared, platform, namespace)
 
 
 def _start(config: pytest.Config) -> None:
@@ -185,6 +186,7 @@ def _hear(config: pytest.Config, told: dict[str, Any]) -> None:
     if "node" in told:
         fields = told["node"]
         config.stash[_node] = Node(**{**fields, "import_images": tuple(fields["import_images"])})
+        config.stash[_running] = ExitStack()
     else:
         config.stash[_missing] = told["missing"]
 

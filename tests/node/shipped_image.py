@@ -70,15 +70,12 @@ def build_image(archive: Path, reference: str) -> None:
         raise PackagesUnavailable(said) if done.returncode == UNAVAILABLE else DevError(said)
 
 
-def loaded_image(node: Node) -> str:
-    """The reference of the image, which the node has afterwards.
+def loaded_image(node: Node, archive: Path) -> str:
+    """The reference of the image in an archive of `shipped_archive`, which the node has afterwards.
 
     Raises:
         CommandFailed: the node does not take it.
-        PackagesUnavailable: Debian's packages cannot be had here.
-        DevError: it cannot be built.
     """
-    archive = shipped_archive()
     loaded = Path(node.kubeconfig).with_name(f"loaded-{archive.stem}")
     with _locked(loaded.with_name("loading.lock")):
         if not loaded.exists():

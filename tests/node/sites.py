@@ -11,8 +11,9 @@ from typing import Any
 import yaml
 
 from tests.node.node import Node
-from tests.node.platform import NodeOperator
+from tests.node.platform import NodeOperator, SharedOperator
 from tests.platforms import Platform, Repository, all_files, destination, git_store, is_ready
+from tests.waiting import stretched
 from troth.api.resources import DESTINATION, GIT_STATE_STORE, JOB, Resource
 from troth.kube import Client
 
@@ -56,7 +57,7 @@ class Site:
 
     async def publish_object(self, promise: Object) -> Resource:
         """The same with a Promise that a test has made."""
-        await self.platform.publish(promise, within=WITHIN)
+        await self.platform.publish(promise, within=stretched(WITHIN))
         return api_of(promise)
 
     async def ask(self, api: Resource, name: str, spec: Mapping[str, Any] | None = None) -> None:
@@ -74,8 +75,8 @@ class Site:
     async def wait(
         self, api: Resource, name: str, test: Callable[[Object], bool], *, within: float = WITHIN
     ) -> Object:
-        """Waits until a request passes a test."""
-        return await self.platform.wait(api, name, test, namespace=self.namespace, within=within)
+        """Waits until a request passes a test; ``within`` is made longer on a busy machine."""
+        return await self.platform.wait(api, name, test, namespace=self.namespace, within=stretched(within))
 
     async def ready(self, api: Resource, name: str, *, within: float = WITHIN) -> Object:
         """Waits until a request is Ready."""
@@ -100,16 +101,26 @@ class Site:
         return (await asyncio.to_thread(self.node.kubectl, *arguments, check=check)).stdout
 
 
-async def made_site(operator: NodeOperator, platform: Platform, namespace: str) -> Site:
+async def made_site(operator: NodeOperator | SharedOperator, platform: Platform, namespace: str) -> Site:
     """A site with its repository."""
     repository = Repository(operator.stores / f"{namespace}.git")
     await platform.make(GIT_STATE_STORE, git_store(namespace, str(repository.path)))
     return Site(operator.node, platform, repository, namespace)
 
 
-def read_promise(name: str) -> Object:
-    """A Promise of ``promises/``."""
-    found: Object = yaml.safe_load((PROMISES / f"{name}.yaml").read_text())
+def read_promise(name: str, *, named: str = "") -> Object:
+    """A Promise of ``promises/``.
+
+    Args:
+        name: of the file.
+        named: the name that the Promise and its API get instead of their own. Tests run beside each other and Promises
+            belong to no namespace, so two tests that use one file have to name it differently.
+    """
+    text = (PROMISES / f"{name}.yaml").read_text()
+    found: Object = yaml.safe_load(text)
+    if named:
+        own = found["metadata"]["name"]
+        found = yaml.safe_load(text.replace(own, named).replace(own.capitalize(), named.capitalize()))
     return found
 
 

@@ -14,7 +14,7 @@ from tests.platforms import failure, says
 from tests.waiting import eventually, stretched
 from troth.api.resources import POD
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("operator")]
+pytestmark = pytest.mark.timeout(900)
 
 _UNWELCOME = {
     "name": (r"stolen.yaml", "the path"),
@@ -31,8 +31,8 @@ _UNWELCOME = {
 
 
 async def test_an_image_that_does_not_exist_is_named_and_a_corrected_one_runs_at_once(site: Site) -> None:
-    await site.add_destination("dev", promise="bundle")
-    promise = read_promise("three-files")
+    await site.add_destination("dev", promise="absent")
+    promise = read_promise("three-files", named="absent")
     container = promise["spec"]["workflows"]["resource"]["configure"][0]["spec"]["containers"][0]
     image, container["image"] = container["image"], "localhost/absent:1"
     bundles = await site.publish_object(promise)
@@ -56,8 +56,7 @@ async def test_an_image_that_does_not_exist_is_named_and_a_corrected_one_runs_at
 
 
 async def test_a_container_that_fails_is_named_with_its_exit_code_and_its_log_within_seconds(site: Site) -> None:
-    await site.add_destination("dev", promise="unwelcome")
-    unwelcomes = await site.publish("unwelcome")
+    unwelcomes = await site.publish_object(read_promise("unwelcome", named="failing"))
     await site.ask(unwelcomes, "exits")
     live = await site.wait(
         unwelcomes, "exits", says("Ready", "False", "'write'", "exit code 3", reason="ConfigureWorkflowFailed")
@@ -71,23 +70,34 @@ async def test_a_container_that_fails_is_named_with_its_exit_code_and_its_log_wi
     assert (seen - ended).total_seconds() < stretched(6)  # the kubelet rounds down to a second
 
 
-async def test_what_containers_must_not_leave_is_refused_with_file_and_reason_and_nobody_else_notices(
+async def test_twenty_outputs_that_are_not_allowed_are_refused_with_file_and_reason_and_nobody_else_notices(
     site: Site,
 ) -> None:
     await site.add_destination("dev", promise="unwelcome")
     unwelcomes = await site.publish("unwelcome")
-    await asyncio.gather(*(site.ask(unwelcomes, f"{name}-one") for name in _UNWELCOME))
-    await site.ask(unwelcomes, "fine-one")
-    await site.ready(unwelcomes, "fine-one")
+    await site.ask(unwelcomes, "fine-before")
+    before = await site.ready(unwelcomes, "fine-before")
+    await asyncio.gather(
+        *(site.ask(unwelcomes, f"{name}-{number}") for name in _UNWELCOME for number in ("one", "two")),
+        site.ask(unwelcomes, "fine-beside"),
+    )
+    await site.ready(unwelcomes, "fine-beside")
     for name, words in _UNWELCOME.items():
-        live = await site.wait(unwelcomes, f"{name}-one", says("Ready", "False", reason="ConfigureWorkflowFailed"))
-        log = failure(live)["log"]
-        assert all(word in log for word in words), f"{name}: {log}"
-        assert live["status"].get("message") != "ok"
-    files = await site.files()
-    assert [path.rpartition("/")[2] for path in files] == ["fine.yaml"]
-    await site.ask(unwelcomes, "fine-two")
-    await site.ready(unwelcomes, "fine-two")
+        for number in ("one", "two"):
+            live = await site.wait(
+                unwelcomes, f"{name}-{number}", says("Ready", "False", reason="ConfigureWorkflowFailed")
+            )
+            log = failure(live)["log"]
+            assert all(word in log for word in words), f"{name}-{number}: {log}"
+            assert live["status"].get("message") != "ok"
+    await site.ask(unwelcomes, "fine-after")
+    await site.ready(unwelcomes, "fine-after")
+    requests = [path.split("/unwelcome/")[1].split("/")[0] for path in await site.files()]
+    assert sorted(requests) == ["fine-after", "fine-before", "fine-beside"], (
+        "each has one file, and nobody else has"
+    )
+    after = await site.client.get(unwelcomes, "fine-before", site.namespace)
+    assert after["status"]["conditions"] == before["status"]["conditions"]
 
 
 def _end_of(pod: dict[str, Any], container: str) -> str:

@@ -19,7 +19,7 @@ from tests.platforms import condition, failure, is_ready, says
 from troth.api import labels as names
 from troth.api.resources import POD, PROMISE, WORK
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("operator")]
+pytestmark = pytest.mark.timeout(900)
 
 MANUAL = "kratix.io/manual-reconciliation"
 SUSPENDED = "kratix.io/workflow-suspended"

@@ -10,22 +10,19 @@ from typing import Any
 import pytest
 
 from tests.node.node import Node
-from tests.node.shipped_image import REPOSITORY, build_image, shipped_archive
+from tests.node.shipped_image import REPOSITORY, build_image
 from troth import __version__
 
 _ROOT = Path(__file__).parents[2]
 _PACKAGES = "/opt/troth/lib/python3.11/site-packages"
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [
+    pytest.mark.usefixtures("node"),  # where there is no node, nothing is built
+    pytest.mark.timeout(1200),
+]
 
 
 def _digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-@pytest.fixture(scope="session")
-def archive(node: Node) -> Path:
-    """The image of this run; where there is no node, nothing is built."""
-    return shipped_archive()
 
 
 def _bill(archive: Path) -> Path:

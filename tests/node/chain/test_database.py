@@ -23,15 +23,15 @@ from tests.node.chain.flux import NAMESPACE as FLUX_NAMESPACE
 from tests.node.chain.flux import apply, install_flux, kustomization, repository, uninstall_flux
 from tests.node.chain.images import POSTGRES_USER, POSTGRESQL, chain_images
 from tests.node.chain.programs import ChainPrograms, find_chain_programs
+from tests.node.installed.release import Release
+from tests.node.installed.repositories import Repositories
 from tests.node.node import Node
 from tests.node.programs import find_busybox
-from tests.node.release import Release
-from tests.node.repositories import Repositories
 from tests.platforms import Platform
 from tests.waiting import eventually_sync
 from troth.api.resources import DESTINATION
 
-pytestmark = [pytest.mark.chain, pytest.mark.timeout(1500), pytest.mark.xdist_group("operator")]
+pytestmark = [pytest.mark.chain, pytest.mark.timeout(1500)]
 
 PROMISE = Path(__file__).parents[3] / "promises" / "postgresql"
 _CLUSTER = "clusters.postgresql.cnpg.io"

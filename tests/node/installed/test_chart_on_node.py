@@ -12,14 +12,14 @@ import yaml
 from tests.charts import SYSTEM_NAMESPACE
 from tests.container_site import containers
 from tests.node.images import BUSYBOX
+from tests.node.installed.release import Release
+from tests.node.installed.repositories import Repositories
 from tests.node.node import Node
-from tests.node.release import Release
-from tests.node.repositories import Repositories
 from tests.platforms import Platform, all_files, promise
 from troth import __version__
 from troth.api.resources import CLUSTER_ROLE
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("operator")]
+pytestmark = pytest.mark.timeout(900)
 
 _TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 

@@ -38,6 +38,11 @@ class Release:
         self._image = {"repository": repository, "tag": tag}
         self._values: Mapping[str, Any] | None = None
 
+    @property
+    def installed(self) -> bool:
+        """Whether the last installation or upgrade went well, and it has not been uninstalled since then."""
+        return self._values is not None
+
     def install(self, values: Mapping[str, Any] | None = None) -> None:
         """Install or upgrade it, and wait until its Pod is ready; nothing is done if it has these values already.
 

@@ -19,9 +19,9 @@ import yaml
 
 from tests.charts import SYSTEM_NAMESPACE
 from tests.idleness import idle
+from tests.node.installed.release import NAME, Release
+from tests.node.installed.repositories import Repositories
 from tests.node.node import Node
-from tests.node.release import NAME, Release
-from tests.node.repositories import Repositories
 from tests.platforms import Platform, Repository, api_of, promise
 from tests.waiting import eventually, eventually_sync
 from troth.api.resources import (
@@ -34,7 +34,7 @@ from troth.api.resources import (
 )
 from troth.kube import Client
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("operator")]
+pytestmark = pytest.mark.timeout(900)
 
 _PACE = 0.25  # seconds between two requests, so that a rollout sees some dozens
 _SELECTOR = f"app.kubernetes.io/instance={NAME}"
@@ -90,7 +90,8 @@ async def site(
     repository = await repositories.connect(platform, namespace)
     await platform.publish(promise(namespace), within=60)
     yield Site(platform, repository, namespace)
-    await asyncio.to_thread(release.install, _values(namespace))  # its operator removes what the test has made
+    if not release.installed:  # its operator removes what the test has made
+        await asyncio.to_thread(release.install, _values(namespace))
 
 
 def _values(name: str, **more: Any) -> dict[str, Any]:
@@ -168,28 +169,6 @@ def _end(states: list[dict[str, Any]]) -> dict[str, Any] | None:
     return None
 
 
-async def test_an_upgrade_loses_no_request_and_writes_nothing_twice(
-    site: Site, release: Release, node: Node, tmp_path: Path
-) -> None:
-    old = (await asyncio.to_thread(release.pod))["metadata"]["name"]
-    with _watched_pods(node, tmp_path) as log:
-        async with _asking(site):
-            await asyncio.to_thread(
-                release.install, _values(site.name, podAnnotations={"example.com/state": "new"})
-            )
-        ended = await eventually(lambda: _end(_states(log, old)), "the old Pod has ended", within=60, every=0.2)
-        marked = next(state for state in _states(log, old) if "deletionTimestamp" in state["metadata"])
-    assert (ended["exitCode"], ended["reason"]) == (0, "Completed")
-    assert marked["metadata"]["deletionGracePeriodSeconds"] == 40
-    assert datetime.fromisoformat(ended["finishedAt"]) < datetime.fromisoformat(
-        marked["metadata"]["deletionTimestamp"]
-    )
-    assert (await asyncio.to_thread(release.pod))["metadata"]["name"] != old
-    assert len(site.asked) > 10
-    await site.all_ready()
-    assert await site.commits() == dict.fromkeys(site.asked, 1)
-
-
 async def test_a_pod_that_is_killed_loses_no_request_and_writes_nothing_twice(
     site: Site, release: Release, node: Node
 ) -> None:
@@ -261,3 +240,25 @@ async def test_uninstalling_leaves_definitions_and_data_and_reinstalling_writes_
     assert changed <= {f"Promise /{site.name}"}  # which counts its requests
     (commit,) = site.repository.commits(since=head)
     assert all(f"/{new}/" in path for path in site.repository.changed(commit))
+
+
+async def test_an_upgrade_loses_no_request_and_writes_nothing_twice(
+    site: Site, release: Release, node: Node, tmp_path: Path
+) -> None:
+    old = (await asyncio.to_thread(release.pod))["metadata"]["name"]
+    with _watched_pods(node, tmp_path) as log:
+        async with _asking(site):
+            await asyncio.to_thread(
+                release.install, _values(site.name, podAnnotations={"example.com/state": "new"})
+            )
+        ended = await eventually(lambda: _end(_states(log, old)), "the old Pod has ended", within=60, every=0.2)
+        marked = next(state for state in _states(log, old) if "deletionTimestamp" in state["metadata"])
+    assert (ended["exitCode"], ended["reason"]) == (0, "Completed")
+    assert marked["metadata"]["deletionGracePeriodSeconds"] == 40
+    assert datetime.fromisoformat(ended["finishedAt"]) < datetime.fromisoformat(
+        marked["metadata"]["deletionTimestamp"]
+    )
+    assert (await asyncio.to_thread(release.pod))["metadata"]["name"] != old
+    assert len(site.asked) > 10
+    await site.all_ready()
+    assert await site.commits() == dict.fromkeys(site.asked, 1)
