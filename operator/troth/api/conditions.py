@@ -29,6 +29,7 @@ SCHEDULE_SUCCEEDED: Final = "ScheduleSucceeded"
 WRITE_SUCCEEDED: Final = "WriteSucceeded"
 PATH_OVERLAPS: Final = "PathOverlaps"
 PLAIN_SECRETS: Final = "PlainSecrets"
+UPGRADE_SUCCEEDED: Final = "UpgradeSucceeded"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,9 @@ from typing import Final
 
 PROMISE_NAME: Final = "kratix.io/promise-name"
 PROMISE_VERSION: Final = "kratix.io/promise-version"
+PROMISE_RELEASE_NAME: Final = "kratix.io/promise-release-name"
+LATEST_REVISION: Final = "kratix.io/latest-revision"
+SKIP_REQUEST_CLEANUP: Final = "kratix.io/skip-resource-request-cleanup-on-delete"
 RESOURCE_NAME: Final = "kratix.io/resource-name"
 RESOURCE_NAMESPACE: Final = "kratix.io/resource-namespace"
 PIPELINE_NAME: Final = "kratix.io/pipeline-name"
@@ -50,6 +53,8 @@ ATTEMPT: Final = "troth.dev/attempt"
 OBJECT: Final = "troth.dev/object"
 # An annotation: the number of the last wish for a new run whose labels were removed (engine/workflow/wishes.py).
 WISHES: Final = "troth.dev/wishes"
+# An annotation of a ResourceBinding: which of its labels are those of its request. Kratix keeps no record of it.
+MIRRORED_LABELS: Final = "troth.dev/mirrored-labels"
 # The hash of the Destination's rules (spec.allow) by which a placement's files were judged.
 ALLOWED: Final = "troth.dev/allowed"
 
@@ -76,3 +81,4 @@ DESTINATION_CLEANUP: Final = "kratix.io/destination-cleanup"
 SYSTEM_NAMESPACE: Final = "kratix-platform-system"
 FIELD_MANAGER: Final = "troth"
 VERSION_NOT_SET: Final = "not-set"
+VERSION_LATEST: Final = "latest"

@@ -72,6 +72,8 @@ class Resource:
 
 PROMISE = Resource(PLATFORM_GROUP, "v1alpha1", "promises", "Promise", namespaced=False)
 DESTINATION = Resource(PLATFORM_GROUP, "v1alpha1", "destinations", "Destination", namespaced=False)
+PROMISE_REVISION = Resource(PLATFORM_GROUP, "v1alpha1", "promiserevisions", "PromiseRevision", namespaced=False)
+RESOURCE_BINDING = Resource(PLATFORM_GROUP, "v1alpha1", "resourcebindings", "ResourceBinding")
 WORK = Resource(PLATFORM_GROUP, "v1alpha1", "works", "Work")
 WORK_PLACEMENT = Resource(PLATFORM_GROUP, "v1alpha1", "workplacements", "WorkPlacement")
 GIT_STATE_STORE = Resource(PLATFORM_GROUP, "v1alpha1", "gitstatestores", "GitStateStore", namespaced=False)

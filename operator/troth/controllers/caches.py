@@ -18,9 +18,12 @@ from troth.api.resources import (
     CUSTOM_RESOURCE_DEFINITION,
     DESTINATION,
     PROMISE,
+    PROMISE_REVISION,
+    RESOURCE_BINDING,
     WORK,
     WORK_PLACEMENT,
 )
+from troth.api.revisions import PromiseRevision, ResourceBinding
 from troth.api.store_kinds import STORE_KINDS, StoreRef
 from troth.controllers.owners import promise_of
 from troth.controllers.request_apis import RequestApis
@@ -39,6 +42,7 @@ BY_REQUIREMENT: Final = "requirement"
 BY_STORE: Final = "store"
 BY_CLAIM: Final = "claim"
 BY_JOB: Final = "job"
+BY_VERSION: Final = "version"
 
 T = TypeVar("T", bound=HasMetadata)
 
@@ -84,6 +88,16 @@ class Caches:
     def promises(self) -> Informer[Promise]:
         """The Promises."""
         return self.of(PROMISE, Promise)
+
+    @property
+    def revisions(self) -> Informer[PromiseRevision]:
+        """The PromiseRevisions."""
+        return self.of(PROMISE_REVISION, PromiseRevision)
+
+    @property
+    def bindings(self) -> Informer[ResourceBinding]:
+        """The ResourceBindings."""
+        return self.of(RESOURCE_BINDING, ResourceBinding)
 
     @property
     def destinations(self) -> Informer[Destination]:

@@ -13,6 +13,7 @@ from troth.api import find_condition
 from troth.api import labels as names
 from troth.api.conditions import READY
 from troth.api.objects import Destination, ObjectMeta, Promise, Request, Work, WorkPlacement
+from troth.api.revisions import PromiseRevision, ResourceBinding
 from troth.api.statuses import read_own
 from troth.engine.placement.layout import AGGREGATED
 from troth.engine.rendering.components import read_parent
@@ -76,6 +77,23 @@ def as_dependent(promise: Promise | None) -> object:
     if promise is None or not promise.spec.required_promises:
         return None
     return (promise.version, [(entry.name, entry.version) for entry in promise.spec.required_promises])
+
+
+def as_version(revision: PromiseRevision | None) -> object:
+    """What matters of a revision to the requests that stay on its version, and to the Promises that require it."""
+    if revision is None:
+        return None
+    meta = revision.metadata
+    interval = meta.annotations.get(names.RECONCILIATION_INTERVAL)
+    return (revision.version, meta.uid, meta.generation, meta.deleting, revision.is_available, interval)
+
+
+def as_choice(binding: ResourceBinding | None) -> object:
+    """What matters of a binding to its request. Who changes its labels gets those of the request back."""
+    if binding is None:
+        return None
+    meta = binding.metadata
+    return (binding.version, meta.uid, meta.deleting, meta.labels, meta.annotations)
 
 
 def as_component(request: Request | None) -> object:

@@ -26,9 +26,12 @@ from troth.api.resources import (
     JOB,
     POD,
     PROMISE,
+    PROMISE_REVISION,
+    RESOURCE_BINDING,
     WORK,
     WORK_PLACEMENT,
 )
+from troth.api.revisions import read_promise_revision, read_resource_binding
 from troth.api.store_kinds import STORE_KINDS
 from troth.controllers import triggers
 from troth.controllers.caches import (
@@ -40,16 +43,19 @@ from troth.controllers.caches import (
     BY_REQUIREMENT,
     BY_STORE,
     BY_UNWRITTEN,
+    BY_VERSION,
     BY_WORK,
     Caches,
 )
 from troth.controllers.differences import failing, was_ever_written
 from troth.controllers.job_views import follow_job, follow_pod
 from troth.controllers.owners import (
+    binding_owner,
     claim_of_owner,
     claims_of,
     is_of_old,
     promise_of,
+    version_index,
     work_of,
     work_owner,
 )
@@ -113,6 +119,23 @@ def fixed_kinds(seals: Seals, digests: ContentDigests) -> tuple[Kind[Any], ...]:
             triggers.promise_changed,
             {BY_REQUIREMENT: lambda promise: [entry.name for entry in promise.spec.required_promises]},
             is_indispensable=True,
+        ),
+        Kind(
+            PROMISE_REVISION,
+            read_promise_revision,
+            triggers.revision_changed,
+            {BY_PROMISE: lambda revision: [revision.promise]},
+            has_ready=False,
+        ),
+        Kind(
+            RESOURCE_BINDING,
+            read_resource_binding,
+            triggers.binding_changed,
+            {
+                BY_OWNER: lambda binding: [binding_owner(binding)],
+                BY_VERSION: lambda binding: [version_index(binding.promise, binding.version)],
+            },
+            has_ready=False,
         ),
         Kind(
             WORK_PLACEMENT,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from troth.api import labels as names
 from troth.api.naming import short_group_id
 from troth.api.objects import ObjectMeta, Work, WorkPlacement
+from troth.api.revisions import ResourceBinding
 from troth.engine.placement.work import placement_name
 
 _MOST_DOTS = 20
@@ -31,6 +32,16 @@ def work_owner(work: Work) -> str:
 def owner_index(promise: str, namespace: str = "", name: str = "") -> str:
     """The index value under which the Works of a Promise, or of one of its requests, are found."""
     return f"request/{promise}/{namespace}/{name}" if name else f"promise/{promise}"
+
+
+def binding_owner(binding: ResourceBinding) -> str:
+    """The index value of the request of a ResourceBinding: what `owner_index` returns for that request."""
+    return owner_index(binding.promise, binding.metadata.namespace, binding.resource)
+
+
+def version_index(promise: str, version: str) -> str:
+    """The index value under which the ResourceBindings to one version of a Promise are found."""
+    return f"{promise}/{version}"
 
 
 def may_be_works(placement: WorkPlacement) -> list[tuple[str, str]]:

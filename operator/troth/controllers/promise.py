@@ -27,6 +27,7 @@ from troth.controllers.promise_api import PromiseApi, UnfitApi
 from troth.controllers.promise_deletion import PromiseDeletion, UntilDeleted
 from troth.controllers.promise_fit import PromiseFit
 from troth.controllers.promise_lint import PromiseLint
+from troth.controllers.promise_revisions import PromiseRevisions
 from troth.controllers.promise_wishes import PromiseWishes
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
 from troth.controllers.steps import Workflow, promise_subject
@@ -47,6 +48,7 @@ from troth.engine.placement.work import Packed, build_groups, pack_content
 from troth.engine.promises.conversion.completeness import check_conversions
 from troth.engine.promises.offers import Offer, read_offer
 from troth.engine.promises.reach import check_pipeline_namespace
+from troth.engine.promises.revisions import state_of_requirement, version_of
 from troth.engine.rendering.render import render_context
 from troth.engine.status.facts import (
     INSTALLED,
@@ -56,7 +58,6 @@ from troth.engine.status.facts import (
     RequirementFacts,
     WorkFacts,
     WorkflowFacts,
-    requirement_state,
 )
 from troth.engine.status.promise import promise_available, promise_status
 from troth.engine.workflow.announcements import announce
@@ -98,7 +99,10 @@ class PromiseReconciler:
         self._workflows = workflows
         self._works = works
         self._runs_containers = runs_containers
-        self._deletion = PromiseDeletion(platform, workflows, works, self._owner, runs_containers=runs_containers)
+        self._revisions = PromiseRevisions(platform)
+        self._deletion = PromiseDeletion(
+            platform, workflows, works, self._revisions, self._owner, runs_containers=runs_containers
+        )
         self._wishes = PromiseWishes(platform)
         self._api = PromiseApi(platform)
         self._lint = PromiseLint(platform)
@@ -120,12 +124,15 @@ class PromiseReconciler:
             self._dependencies.pop(key.name, None)
             self._lint.forget(key.name)
             self._fit.forget(key.name)
+            self._revisions.forget(key.name)
             await self._platform.caches.request_apis.unfollow(key.name)
-            return DONE
+            return await self._let_revisions_go(key, None) or DONE
         if promise.metadata.is_paused:
             return await self._report_paused(key, promise)
         if promise.metadata.deleting:
             return await self._deletion.proceed(key, promise)
+        if (changed := await self._let_revisions_go(key, promise)) is not None:
+            return changed
         offer = await self._check(promise)
         if isinstance(offer, Unsound):
             self._api.follow_existing(promise)
@@ -149,6 +156,13 @@ class PromiseReconciler:
             self._api.follow_existing(promise)
             message = f"the API server refused what its API needs: {error.message}"
             return await self._report_refusal(key, promise, error, "APIRefused", message)
+
+    async def _let_revisions_go(self, key: Key, promise: Promise | None) -> Result | None:
+        try:
+            await self._revisions.let_go(key.name, promise)
+        except Conflict:
+            return Retry("one of its revisions changed while it was being deleted")
+        return None
 
     # ---- reading the spec
 
@@ -208,6 +222,7 @@ class PromiseReconciler:
         if established and is_new and self._platform.caches.request_apis.is_listing(promise.name):
             # Its status allows the requests to be rendered, and by then they must have the defaults of the new schema.
             return After(_LOOK_AGAIN, "its requests are being listed")
+        await self._revisions.keep(promise)
         asked = self._wishes.judge(promise)
         if asked.unpaused:
             promise = await self._wishes.report_unpaused(key, promise)
@@ -225,6 +240,7 @@ class PromiseReconciler:
             lint=add_interval(self._lint.report(key), promise),
             misfits=self._fit.report(key, promise),
         )
+        await self._revisions.report(promise, available=promise_available(facts))
         if promise_available(facts) and not promise.is_available:
             self._record(promise, "Normal", "Available", "Promise is available")
         if await self._write_status(key, promise, facts):
@@ -360,18 +376,13 @@ class PromiseReconciler:
         found = []
         for requirement in promise.spec.required_promises:
             other = self._platform.caches.promises.get("", requirement.name)
-            state = requirement_state(
-                requirement.version,
-                installed=other is not None,
-                versions=frozenset({other.version or names.VERSION_NOT_SET} if other else ()),
-                available=bool(other and other.is_available),
-            )
+            state = state_of_requirement(requirement.version, other, self._revisions.of(requirement.name))
             found.append(RequirementFacts(requirement.name, requirement.version, state))
         return found
 
     def _required_by(self, promise: Promise) -> Sequence[DependentFacts]:
         return [
-            DependentFacts(other.name, other.version or names.VERSION_NOT_SET, entry.version)
+            DependentFacts(other.name, version_of(other), entry.version)
             for other in self._platform.caches.promises.by_index(BY_REQUIREMENT, promise.name)
             for entry in other.spec.required_promises
             if entry.name == promise.name

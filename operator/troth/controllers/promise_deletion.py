@@ -25,6 +25,7 @@ from troth.controllers.object_writes import delete_object, object_reference
 from troth.controllers.obstacles import after_refusal
 from troth.controllers.pipeline_leftovers import remove_all, remove_jobs
 from troth.controllers.platform import Platform
+from troth.controllers.promise_revisions import PromiseRevisions
 from troth.controllers.result import DONE, After, Result, Retry, Terminal
 from troth.controllers.steps import Workflow, promise_subject
 from troth.controllers.workflow import Run, Workflows
@@ -65,6 +66,7 @@ class PromiseDeletion:
         platform: Platform,
         workflows: Workflows,
         works: Works,
+        revisions: PromiseRevisions,
         owner_of: Callable[[Promise], WorkOwner],
         *,
         runs_containers: bool = False,
@@ -74,6 +76,7 @@ class PromiseDeletion:
         self._platform = platform
         self._workflows = workflows
         self._works = works
+        self._revisions = revisions
         self._owner_of = owner_of
 
     async def proceed(self, key: Key, promise: Promise) -> Result:
@@ -108,6 +111,8 @@ class PromiseDeletion:
             # Before the Works, since a Pod that still runs would write its Work again.
             return await self._wait(key, promise, f"the Jobs of its pipelines to be removed ({jobs})", run)
         if waiting := await self._remove_requests(promise):
+            return await self._wait(key, promise, waiting, run)
+        if waiting := await self._revisions.remove_all(promise):
             return await self._wait(key, promise, waiting, run)
         await self._platform.caches.request_apis.unfollow(promise.name)
         if JOB.name in self._platform.caches.informers:

@@ -21,6 +21,7 @@ from troth.api import Key, Resource
 from troth.api import labels as names
 from troth.api.objects import Destination, ObjectMeta, Promise, Request, StateStore, Work, WorkPlacement
 from troth.api.resources import DESTINATION, JOB, PROMISE, WORK, WORK_PLACEMENT
+from troth.api.revisions import PromiseRevision, ResourceBinding
 from troth.api.store_kinds import StoreRef
 from troth.controllers.caches import (
     BY_DESTINATION,
@@ -28,23 +29,26 @@ from troth.controllers.caches import (
     BY_REQUIREMENT,
     BY_STORE,
     BY_UNWRITTEN,
+    BY_VERSION,
     BY_WORK,
     Caches,
 )
 from troth.controllers.differences import (
+    as_choice,
     as_component,
     as_dependent,
     as_keeper,
     as_offer,
     as_place,
     as_target,
+    as_version,
     failing,
     meant_differs,
     rewritten,
     told_differs,
 )
 from troth.controllers.job_views import Job, Pod, owner_key
-from troth.controllers.owners import may_be_works, promise_of
+from troth.controllers.owners import may_be_works, promise_of, version_index
 from troth.controllers.request_apis import BY_FAILING
 from troth.controllers.stores import place_of
 from troth.engine.placement.scheduling import may_be_ready
@@ -144,6 +148,42 @@ def request_changed(change: Change[Request], caches: Caches) -> Iterator[Trigger
     counts_otherwise = (old is None or new is None) and api.informer.index_sizes(BY_FAILING)
     if fails_otherwise or counts_otherwise:
         yield Trigger(Key(PROMISE.name, "", api.promise), after=_COUNT_DELAY)
+
+
+def revision_changed(change: Change[PromiseRevision], caches: Caches) -> Iterator[Trigger]:
+    """Its Promise, the requests that stay on its version, and the Promises that require that version."""
+    old, new = change.old, change.new
+    promises = {each.promise for each in change.views}
+    if not change.ours and (change.listed or (new and new.metadata.deleting)):
+        for name in promises:  # which puts right what somebody has edited or deleted, and ends a deletion
+            yield _promise(name)
+    if not change.listed or as_version(old) == as_version(new):
+        return
+    if change.ours and new is None:
+        for name in promises:  # it may come back now, or a Promise that is being deleted may go on
+            yield _promise(name)
+    for seen in change.views:
+        for other in caches.promises.by_index(BY_REQUIREMENT, seen.promise):
+            yield _promise(other.name)
+        for binding in caches.bindings.by_index(BY_VERSION, version_index(seen.promise, seen.version)):
+            yield from _bound_request(binding, caches)
+
+
+def binding_changed(change: Change[ResourceBinding], caches: Caches) -> Iterator[Trigger]:
+    """Its request, and the Promise when a revision that is being deleted may have waited for it."""
+    old, new = change.old, change.new
+    if not change.listed:
+        return
+    if not change.ours and as_choice(old) != as_choice(new):
+        for seen in change.views:
+            yield from _bound_request(seen, caches)
+    moved = old is not None and (new is None or new.version != old.version)
+    if (
+        old
+        and moved
+        and any(each.metadata.deleting for each in caches.revisions.by_index(BY_PROMISE, old.promise))
+    ):
+        yield _promise(old.promise)
 
 
 def work_changed(change: Change[Work], caches: Caches) -> Iterator[Trigger]:
@@ -340,6 +380,14 @@ def _itself(change: Change[Any], priority: int) -> Trigger:
     """The object that has changed. One that existed when the operator started is not urgent."""
     is_start = change.old is None and not change.listed
     return Trigger(change.key, PRIORITY_RESYNC if is_start else priority)
+
+
+def _bound_request(binding: ResourceBinding, caches: Caches) -> Iterator[Trigger]:
+    api = caches.request_apis.of_promise(binding.promise)
+    if api and caches.request_apis.get_request(
+        key := Key(api.resource.name, binding.metadata.namespace, binding.resource)
+    ):
+        yield Trigger(key, PRIORITY_CHANGE)
 
 
 def _parent(parent: Parent | None, caches: Caches) -> Iterator[Trigger]:

@@ -109,6 +109,15 @@ def read_interval(promise: Promise, default: float = DEFAULT_INTERVAL) -> Interv
     return Interval(default, tuple(problems))
 
 
+def own_interval(promise: Promise) -> str:
+    """Returns the annotation with a Promise's reconciliation interval, if it counts; an empty text otherwise."""
+    text = promise.metadata.annotations.get(names.RECONCILIATION_INTERVAL, "")
+    try:
+        return text if parse_duration(text) >= SHORTEST_INTERVAL else ""
+    except ValueError:
+        return ""
+
+
 def next_repeat(status: Mapping[str, Any], schedule: Schedule, *, uid: str) -> float | None:
     """Returns when a workflow is to run again by its interval, in seconds since the epoch.
 
