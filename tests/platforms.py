@@ -18,6 +18,8 @@ from troth.api.resources import (
     DESTINATION,
     EVENT,
     PROMISE,
+    PROMISE_REVISION,
+    RESOURCE_BINDING,
     SECRET,
     WORK,
     WORK_PLACEMENT,
@@ -292,6 +294,9 @@ class Platform:
             await self.delete(resource, name, namespace=namespace)
             if resource == PROMISE:
                 await self._leave(name)
+        promises = {name for resource, name, _ in made if resource == PROMISE}
+        for resource in (PROMISE_REVISION, RESOURCE_BINDING):
+            await self._forget_versions(resource, promises)
         for resource in (WORK_PLACEMENT, WORK, *dict.fromkeys(entry[0] for entry in made)):
             await self._strip(
                 resource, {(name, namespace) for found, name, namespace in made if found == resource}
@@ -313,6 +318,14 @@ class Platform:
             if seen != last:
                 last, moved = seen, now
             await asyncio.sleep(0.05)
+
+    async def _forget_versions(self, resource: Resource, promises: set[str]) -> None:
+        """Removes what is left of the versions of Promises: no garbage collector runs beside the tests."""
+        for each in (await self.client.list(resource)).items if promises else ():
+            if each["spec"]["promiseRef"]["name"] in promises:
+                name, namespace = each["metadata"]["name"], each["metadata"].get("namespace", "")
+                await self._strip(resource, {(name, namespace)})
+                await self.delete(resource, name, namespace=namespace)
 
     async def _strip(self, resource: Resource, names: set[tuple[str, str]]) -> None:
         for name, namespace in names:

@@ -25,7 +25,10 @@ OTHERS = [
     {"apiGroups": ["", "apiextensions.k8s.io", "events.k8s.io", "troth.dev"], "resources": ["*"], "verbs": ["*"]},
     {
         "apiGroups": [PROMISE.group],
-        "resources": ["destinations", "works", "workplacements", "gitstatestores", "promises/status"],
+        "resources": [
+            *("destinations", "gitstatestores", "works", "workplacements", "promises/status"),
+            *("promiserevisions", "promiserevisions/status", "resourcebindings", "resourcebindings/status"),
+        ],
         "verbs": ["*"],
     },
     {"apiGroups": [PROMISE.group], "resources": ["promises"], "verbs": ["patch", "update"]},

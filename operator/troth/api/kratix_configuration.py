@@ -1,7 +1,7 @@
 """Kratix's own configuration: the document in the ConfigMap ``kratix`` (kratix-compatibility.md#configuration).
 
-Whoever comes from Kratix has this ConfigMap, so what it says about container pipelines and about how often
-workflows run again applies here as well. Its other
+Whoever comes from Kratix has this ConfigMap, so what it says about container pipelines, about how often workflows run
+again and about the versions of new requests applies here as well. Its other
 keys are about parts that Troth does not have, or that it configures elsewhere; they are accepted and have no effect.
 
 Kratix ignores keys that it does not know. Here they are reported, because a misspelt one would be ignored in silence,
@@ -29,6 +29,7 @@ KEY: Final = "config"
 """Its key with the document."""
 
 _PULL_POLICIES: Final = ("Always", "IfNotPresent", "Never")
+_STRATEGIES: Final = ("floating", "pinned")
 _MOST: Final = 2**31 - 1
 
 _KNOWN: Final[Mapping[str, Sequence[str]]] = {
@@ -69,6 +70,7 @@ class KratixConfiguration:
         jobs_kept: how many Jobs of each pipeline are kept.
         reconciliation_interval: after how long a workflow runs again, as Go writes durations.
         reconcile_after_failure: whether one that has failed runs again after that, too.
+        pins_requests: whether a new request stays on the version of its Promise that is the latest one then.
         unknown: the paths of keys that are not known, with what was probably meant.
     """
 
@@ -80,6 +82,7 @@ class KratixConfiguration:
     jobs_kept: int | None = None
     reconciliation_interval: str | None = None
     reconcile_after_failure: bool | None = None
+    pins_requests: bool | None = None
     unknown: tuple[str, ...] = ()
 
 
@@ -104,6 +107,7 @@ def read_kratix_configuration(document: Any) -> KratixConfiguration:
         jobs_kept=_count(root, "numberOfJobsToKeep", "", least=1),
         reconciliation_interval=require_text(root.get("reconciliationInterval"), "reconciliationInterval") or None,
         reconcile_after_failure=_flag(workflows, "reconcileAfterFailure", "workflows."),
+        pins_requests=_pins_requests(root.get("resourceBindingVersionStrategy")),
         unknown=tuple(problem for path, entries in found.items() for problem in _unknown(entries, path)),
     )
 
@@ -133,6 +137,17 @@ def _pull_policy(value: Any) -> str | None:
             f"write one of {', '.join(_PULL_POLICIES)}",
         )
     return found or None
+
+
+def _pins_requests(value: Any) -> bool | None:
+    found = require_text(value, "resourceBindingVersionStrategy")
+    if found and found not in _STRATEGIES:
+        raise InvalidObject(
+            "resourceBindingVersionStrategy",
+            f"{found!r} is not a strategy",
+            f"write one of {', '.join(_STRATEGIES)}",
+        )
+    return found == "pinned" if found else None
 
 
 def _flag(entries: Object, name: str, path: str) -> bool | None:

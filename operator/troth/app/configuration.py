@@ -74,6 +74,8 @@ def controller_settings(settings: Settings, kratix: KratixConfiguration = _NOTHI
         found = replace(found, reconciliation_interval=parse_duration(kratix.reconciliation_interval))
     if kratix.reconcile_after_failure is not None:
         found = replace(found, reconcile_after_failure=kratix.reconcile_after_failure)
+    if kratix.pins_requests is not None:
+        found = replace(found, pins_requests=kratix.pins_requests)
     return found if kratix.jobs_kept is None else replace(found, jobs_kept=kratix.jobs_kept)
 
 

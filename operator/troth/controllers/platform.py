@@ -85,6 +85,7 @@ class ControllerSettings:
         pod_ttl_seconds: how long the Pods of a Job that has ended are kept; None for as long as the Job.
         reconciliation_interval: seconds after which a workflow runs again, where its Promise does not say.
         reconcile_after_failure: whether a workflow that has failed runs again after that interval, too.
+        pins_requests: whether a new request stays on the version of its Promise that is the latest one then.
     """
 
     system_namespace: str = names.SYSTEM_NAMESPACE
@@ -98,6 +99,7 @@ class ControllerSettings:
     pod_ttl_seconds: float | None = None
     reconciliation_interval: float = DEFAULT_INTERVAL
     reconcile_after_failure: bool = True
+    pins_requests: bool = False
 
 
 @dataclass(slots=True)

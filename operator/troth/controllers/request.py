@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, replace
 
-from troth.api import Key
+from troth.api import InvalidObject, Key
 from troth.api import labels as names
 from troth.api.objects import Promise, Request
 from troth.controllers.components import Components
@@ -19,6 +19,7 @@ from troth.controllers.obstacles import after_refusal, why_refused
 from troth.controllers.owners import owner_index
 from troth.controllers.platform import Platform
 from troth.controllers.repeats import Repeats
+from troth.controllers.request_bindings import RequestBindings
 from troth.controllers.request_deletion import RequestDeletion
 from troth.controllers.request_reports import RequestReports
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
@@ -38,6 +39,7 @@ from troth.engine.judgement import (
     Waiting,
     judge_request,
 )
+from troth.engine.promises.reach import check_pipeline_namespace
 from troth.engine.workflow.progress import spec_hash, workflow_hash
 from troth.engine.workflow.repeats import Schedule
 from troth.engine.workflow.wishes import Wishes, judge_run, read_round, read_wishes
@@ -63,7 +65,8 @@ class RequestReconciler:
         self._works = works
         components = Components(platform)
         self._reports = RequestReports(platform, works, components)
-        self._deletion = RequestDeletion(platform, workflows, works, components, self._reports)
+        self._bindings = RequestBindings(platform)
+        self._deletion = RequestDeletion(platform, workflows, works, components, self._reports, self._bindings)
         self._repeats = Repeats(platform)
         self._pipelines = PipelineMemory(runs_containers=runs_containers)
 
@@ -93,7 +96,13 @@ class RequestReconciler:
         if promise is None:
             return DONE
         live = LiveRequest(key, api, request)
-        found = judge_request(promise, request, api_version=api.resource.version, read=self._pipelines.read)
+        found = judge_request(
+            promise,
+            request,
+            api_version=api.resource.version,
+            read=self._pipelines.read,
+            versions=self._bindings.versions_of(promise.name, key),
+        )
         match found:
             case Paused():
                 await self._reports.paused(live, found.obstacle)
@@ -105,15 +114,25 @@ class RequestReconciler:
                 return await self._wait(live, found)
             case Refused():
                 if not found.by_promise:
-                    await self._reports.refused(live, found.reason, found.why, stalled=True)
+                    await self._reports.refused(live, found.reason, found.why, stalled=not found.passes)
                 return Terminal(found.reason, found.why)
             case Renders():
-                schedule = self._repeats.schedule_of(found.bound.promise)
+                schedule = self._repeats.schedule_of(found.bound.used)
                 result = await self._configure(live, found, schedule)
                 self._repeats.plan(key, live.reread().request, schedule)
                 return result
 
     async def _configure(self, live: LiveRequest, found: Renders, schedule: Schedule) -> Result:
+        owner = _owner(found.bound, live.request)
+        if (outside := self._outside(found.bound, owner)) is not None:
+            await self._reports.refused(live, outside.reason, outside.message, stalled=True)
+            return outside
+        try:
+            live = await self._take_wish(live, found.bound)
+        except Conflict:
+            return Retry("the request or its binding changed while it was being reconciled")
+        except (Forbidden, Invalid) as error:
+            return after_refusal(error)
         asked = judge_run(
             live.metadata,
             live.status,
@@ -122,7 +141,7 @@ class RequestReconciler:
             promise_round=read_round(found.bound.promise.status),
         )
         try:
-            live = await self._claim(live, asked.wishes)
+            live = await self._claim(live, asked.wishes, found.bound)
             if asked.unpaused:
                 live = await self._reports.unpaused(live)
             workflow = replace(await self._workflow(live, found), from_start=asked.from_start)
@@ -132,7 +151,8 @@ class RequestReconciler:
             message = f"the API server does not let the operator put its finalizers on this: {error.message}"
             await self._reports.refused(live, "FinalizersRefused", message)
             return after_refusal(error)
-        owner = _owner(found.bound, live.request)
+        if (refused := await self._keep_binding(live, found.bound)) is not None:
+            return refused
         run = await self._workflows.run(workflow)
         live = await self._reports.announce_components(live, run)
         try:
@@ -148,9 +168,11 @@ class RequestReconciler:
         except NameTaken as error:
             await self._reports.refused(live, "NameTaken", str(error))
             return Retry(str(error), longest=_NAME_TAKEN_AGAIN)
-        reported = await self._reports.carried_out(live, found.bound.version, owner, run, asked)
+        binding_version = found.bound.asked if self._bindings.is_wanted(found.bound.promise, live.key) else ""
+        reported = await self._reports.carried_out(live, found.bound.version, binding_version, owner, run, asked)
         if reported:
             try:
+                await self._bindings.report(live, found.bound, reported)
                 await self._settle_labels(live, run)
             except Conflict:
                 return Retry("the request changed while it was being reconciled")
@@ -163,7 +185,7 @@ class RequestReconciler:
     async def _workflow(self, live: LiveRequest, found: Renders | Leaving) -> Workflow:
         """The workflow with which a request is carried out or deleted."""
         bound = found.bound
-        of_promise = await self._workflows.hash_of(bound.promise)
+        of_promise = await self._workflows.hash_of(bound.used)
         asked = names.MANUAL_RECONCILIATION in live.metadata.labels
         return Workflow(
             key=live.key,
@@ -219,13 +241,51 @@ class RequestReconciler:
             )
         return live.reread()
 
-    async def _claim(self, live: LiveRequest, wishes: Wishes) -> LiveRequest:
+    def _outside(self, bound: BoundPromise, owner: WorkOwner) -> Terminal | None:
+        """Why a revision may not be used: anybody may have written it, and only Promises are checked as a whole."""
+        if not bound.is_kept:
+            return None
+        kept_in = frozenset(work.metadata.namespace for work in self._works.of(owner))
+        try:
+            check_pipeline_namespace(bound.spec, self._platform.settings.reach, kept_in=kept_in)
+        except InvalidObject as error:
+            return Terminal("InvalidPromise", f"the version {bound.version} of its Promise: {error}")
+        return None
+
+    async def _take_wish(self, live: LiveRequest, bound: BoundPromise) -> LiveRequest:
+        """Moves the label that asks for another run from the binding to the request, which knows what comes of it."""
+        if not self._bindings.asks_for_run(bound.promise.name, live.key):
+            return live
+        if names.MANUAL_RECONCILIATION not in live.metadata.labels:
+            wished = {names.MANUAL_RECONCILIATION: "true"}
+            await write_metadata(self._platform, live, live.metadata.finalizers, wished)
+        await self._bindings.hand_over_wish(live, bound.promise.name)
+        return live.reread()
+
+    async def _keep_binding(self, live: LiveRequest, bound: BoundPromise) -> Result | None:
+        """Makes the binding. Returns None, or the result when the API server refuses that."""
+        try:
+            await self._bindings.keep(live, bound)
+        except Conflict:
+            return Retry("the binding changed while its request was being reconciled")
+        except REFUSALS as error:
+            reason, message = why_refused(error, live.key.namespace)
+            if not isinstance(error, Forbidden) or not error.namespace_terminating:
+                reason = "BindingRefused"
+                message = f"the API server does not let the operator keep its ResourceBinding: {error.message}"
+            await self._reports.refused(live, reason, message)
+            return after_refusal(error)
+        return None
+
+    async def _claim(self, live: LiveRequest, wishes: Wishes, bound: BoundPromise) -> LiveRequest:
         """Puts our finalizers and the Promise's label on the request, before the first effect.
 
         Labels whose wish the status has recorded are taken off, in case the operator was ended before it did that.
         """
         meta = live.metadata
-        missing = [name for name in FINALIZERS if name not in meta.finalizers]
+        binds = self._bindings.is_wanted(bound.promise, live.key)
+        wanted = (*FINALIZERS, names.RESOURCE_BINDING_CLEANUP) if binds else FINALIZERS
+        missing = [name for name in wanted if name not in meta.finalizers]
         labels, annotations = wishes.removals()
         if meta.labels.get(names.PROMISE_NAME) != live.api.promise:
             labels[names.PROMISE_NAME] = live.api.promise

@@ -1,8 +1,8 @@
 """The deletion of a request, in Kratix's order (kratix-compatibility.md#deleting-a-request).
 
-The order is: delete pipelines, Jobs, Works, components, finalizers. The deletion can be resumed at any point: each pass
-looks at what still exists and does the next step, so a crash between two steps does no harm. Only what the delete
-pipelines have done is remembered, in the status, and by their finalizer, which goes when they have succeeded.
+The order is: delete pipelines, Jobs, Works, components, binding, finalizers. The deletion can be resumed at any point:
+each pass looks at what still exists and does the next step, so a crash between two steps does no harm. Only what the
+delete pipelines have done is remembered, in the status, and by their finalizer, which goes when they have succeeded.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from troth.controllers.pipeline_leftovers import remove_jobs
 from troth.controllers.platform import Platform
 from troth.controllers.relaxing import relax
 from troth.controllers.request_apis import RequestApi
+from troth.controllers.request_bindings import RequestBindings
 from troth.controllers.request_reports import RequestReports
 from troth.controllers.result import DONE, After, Result, Retry, Terminal
 from troth.controllers.steps import Workflow
@@ -54,12 +55,14 @@ class RequestDeletion:
         works: Works,
         components: Components,
         reports: RequestReports,
+        bindings: RequestBindings,
     ) -> None:
         self._platform = platform
         self._workflows = workflows
         self._works = works
         self._components = components
         self._reports = reports
+        self._bindings = bindings
 
     async def proceed(
         self,
@@ -112,6 +115,7 @@ class RequestDeletion:
             # The files are gone from the store, so the GitOps tool removes the components, which must go before the
             # request.
             return await self._wait(live, f"{', '.join(components)} to be removed", run)
+        await self._bindings.remove(owner.promise, live.key)
         left_on = [name for name in live.metadata.finalizers if name not in FINALIZERS]
         if (refused := await self._set_metadata(live, found, left_on)) is not None:
             return refused

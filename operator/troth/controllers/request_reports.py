@@ -24,7 +24,7 @@ from troth.controllers.workflow import Run
 from troth.controllers.workflow_events import record_workflow
 from troth.controllers.workflow_works import WorkOwner, Works
 from troth.engine.status.deletion import deletion_status
-from troth.engine.status.facts import Obstacle, RequestFacts, WorkFacts, WorkflowFacts
+from troth.engine.status.facts import Obstacle, RequestFacts, WorkFacts, WorkflowFacts, WorkflowState
 from troth.engine.status.request import parse_time, refusal_status, request_status, waiting_status
 from troth.engine.status.unattended import unpaused_status
 from troth.engine.workflow.announcements import TOLD, announce
@@ -117,12 +117,16 @@ class RequestReports:
         await self._write(live, {"troth": {**read_own(live.status).fields, "components": entries}})
         return live.reread()
 
-    async def carried_out(self, live: LiveRequest, version: str, owner: WorkOwner, run: Run, asked: Asked) -> bool:
+    async def carried_out(
+        self, live: LiveRequest, version: str, binding_version: str, owner: WorkOwner, run: Run, asked: Asked
+    ) -> WorkflowState | None:
         """Reports the outcome of a request that was rendered with this version of its Promise.
 
-        ``asked`` is recorded with it, so it must be who asked for this run.
+        ``asked`` is recorded with it, so it must be who asked for this run. ``binding_version`` is what its binding
+        asks for; empty without a binding.
 
-        Returns False when nothing was reported, because the state of its components is not known yet.
+        Returns the state of its workflow; None when nothing was reported, because the state of its components is not
+        known yet.
         """
         now = self._platform.now()
         workflow = workflow_facts(run, live.status, generation=live.metadata.generation, progress=run.progress)
@@ -133,10 +137,11 @@ class RequestReports:
             live.key, live.parent, run.components, live.status, complete=workflow.state == "Succeeded"
         )
         if components is None:
-            return False
+            return None
         facts = RequestFacts(
             generation=live.metadata.generation,
             promise_version=version,
+            binding_version=binding_version,
             workflow=workflow,
             works=(*self._works.facts(owner), *self.obstacles(owner, run), *self._lost(owner, run)),
             components=components,
@@ -144,7 +149,7 @@ class RequestReports:
         )
         flat = self._platform.settings.flat_workflow_status
         await self._write_outcome(live, request_status(live.status, facts, now=now, flat=flat))
-        return True
+        return workflow.state
 
     def obstacles(self, owner: WorkOwner, run: Run) -> tuple[WorkFacts, ...]:
         """The Works of a request that cannot be made yet."""

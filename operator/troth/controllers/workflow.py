@@ -71,6 +71,7 @@ class Run:
 
 
 _HELD_OVER = 0.5
+_MOST_HASHES = 50  # of one Promise and its revisions
 _SUSPENDED_RETRY = 60.0
 _SHORTEST_RETRY = 0.5  # what asks to be run again at once is written once for each attempt
 _NOTHING = Run((), (), None, AuthorStatus())
@@ -96,7 +97,7 @@ class Workflows:
         self._platform = platform
         self._runners = runners
         self._remembered: dict[Key, tuple[str, Run]] = {}
-        self._hashes: dict[Key, tuple[tuple[str, int], str]] = {}
+        self._hashes: dict[Key, dict[tuple[str, int], str]] = {}
 
     def forget(self, key: Key) -> None:
         """Forgets the outcome for an owner."""
@@ -104,18 +105,20 @@ class Workflows:
         self._hashes.pop(key, None)
 
     async def hash_of(self, promise: Promise) -> str:
-        """The hash of a Promise's spec (`spec_hash`), which is computed once for each generation.
+        """The hash of a Promise's spec (`spec_hash`), which is computed once for each generation and each revision.
 
         It is computed in a thread, because a spec with the manifests of an operator's release would block the event
         loop.
         """
         key = Key(PROMISE.name, "", promise.name)
         generation = (promise.metadata.uid, promise.metadata.generation)
-        known = self._hashes.get(key)
-        if known is None or known[0] != generation:
+        known = self._hashes.setdefault(key, {})
+        if generation not in known:
             made = await asyncio.to_thread(spec_hash, promise.raw.get("spec"))
-            known = self._hashes[key] = (generation, made)
-        return known[1]
+            if len(known) >= _MOST_HASHES:
+                known.clear()
+            known[generation] = made
+        return known[generation]
 
     async def run(self, workflow: Workflow, *, fresh: bool = False) -> Run:
         """Runs the steps, or returns the remembered outcome when nothing that they read has changed.

@@ -1,8 +1,13 @@
 """What becomes of a request: one function decides it, and returns the decision as a value.
 
 The operator carries the decision out. ``troth render``, ``troth test`` and lint ask for the same decision without a
-cluster, with a Promise in the state in which the operator renders it (`as_available`). No other code decides which spec
-a request is bound to, or how its Promise's state, a pause and a deletion take precedence over each other.
+cluster, with a Promise in the state in which the operator renders it (`as_available`) and without revisions. No other
+code decides which spec a request is bound to, or how its Promise's state, a pause and a deletion take precedence over
+each other.
+
+A request uses the spec of the Promise as it is now, or the one of a PromiseRevision when its ResourceBinding names an
+older version. Then only a pause and a deletion of the Promise concern it: whether the newest version is sound and
+available does not.
 
 The decision also covers what follows a rendering: `Renders.judge` sums up the outcomes of the pipelines. The
 Destinations are chosen elsewhere, for each group (`troth.engine.placement`), because Destinations come and go without a
@@ -24,9 +29,19 @@ from troth.api import labels as names
 from troth.api.conditions import READY
 from troth.api.objects import PromiseSpec
 from troth.api.pipelines import Action, JinjaPipeline, Pipeline
+from troth.api.revisions import PromiseRevision
 from troth.engine.admission.serving import NOW
 from troth.engine.promises import offers
+from troth.engine.promises.bindings import (
+    Versions,
+    applied_version,
+    as_of_revision,
+    asked_version,
+    find_version,
+    known_versions,
+)
 from troth.engine.promises.definitions import declared_status
+from troth.engine.promises.revisions import find_revision, version_of
 from troth.engine.rendering.context import RenderContext, render_context
 from troth.engine.rendering.render import Outcome
 from troth.engine.status.facts import Obstacle
@@ -36,8 +51,15 @@ from troth.engine.workflow.outputs import WorkflowOutput, judge_outcomes
 SOURCE: Final = "resource-workflow"
 """The source of the destination rules in a request's pipelines, as Kratix names it."""
 
+LOOKUP_FAILED: Final = "FailedPromiseRevisionLookup"
+"""The reason when there is no revision of the version that a request asks for; Kratix's word for its Event."""
+
+AMBIGUOUS_BINDING: Final = "AmbiguousResourceBinding"
+"""The reason when a request has several ResourceBindings."""
+
 _ENDED_PAUSE: Final = frozenset({reasons.PAUSED, reasons.UNPAUSED})
 _MOST_REMEMBERED: Final = 500
+_NEWEST: Final = Versions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +67,25 @@ class BoundPromise:
     """The spec of a Promise that a request uses.
 
     Attributes:
-        promise: the Promise that the spec belongs to.
-        spec: the spec that the request uses.
-        version: the version of that spec.
+        promise: the Promise that the spec belongs to, as it is now.
+        used: the Promise as it was at the version that the request uses: the same one when that is the newest.
+        version: that version; ``not-set`` when the Promise has none.
         revision: a text that changes whenever the spec does.
+        asked: what the request asks for: that version, or ``latest``.
+        is_kept: whether the spec is that of a PromiseRevision and not of the Promise as it is now.
     """
 
     promise: Promise
-    spec: PromiseSpec
+    used: Promise
     version: str
     revision: str
+    asked: str = names.VERSION_LATEST
+    is_kept: bool = False
+
+    @property
+    def spec(self) -> PromiseSpec:
+        """The spec that the request uses. Its API is always that of the newest version."""
+        return self.used.spec
 
     def declared_status(self, api_version: str) -> Mapping[str, Any]:
         """Returns the schema that one version of the API declares for the status of its requests."""
@@ -62,7 +93,7 @@ class BoundPromise:
 
     def context(self, request: Request) -> RenderContext:
         """Returns what the templates may read of the request and its Promise."""
-        return render_context(self.promise, request, version=self.version)
+        return render_context(self.used, request, version=self.version)
 
 
 ReadPipelines = Callable[[BoundPromise, Action], tuple[Pipeline, ...]]
@@ -107,11 +138,13 @@ class Refused:
         reason: the reason for the condition Ready.
         why: what is wrong, in one sentence.
         by_promise: whether the Promise is at fault, whose own status says so.
+        passes: whether something other than an edit of the request may help.
     """
 
     reason: str
     why: str
     by_promise: bool = False
+    passes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +204,56 @@ class Renders:
 Judgement = Paused | Waiting | Refused | Leaving | Renders
 
 
-def bind_promise(promise: Promise, request: Request) -> BoundPromise:
-    """Returns the spec that a request is rendered with: today the newest, later the one of its revision."""
-    del request
-    meta = promise.metadata
-    version = promise.version or names.VERSION_NOT_SET
-    return BoundPromise(promise, promise.spec, version, f"{meta.uid}/{meta.generation}/{version}")
+def bind_promise(promise: Promise, request: Request, versions: Versions) -> BoundPromise | Waiting | Refused:
+    """Returns the spec that a request is rendered with, or why there is none.
+
+    That is the spec of the Promise for a request that asks for its newest version, and the one of a revision otherwise.
+    """
+    if len(versions.bindings) > 1:
+        found = ", ".join(sorted(each.name for each in versions.bindings))
+        return Refused(
+            AMBIGUOUS_BINDING,
+            f"it has several ResourceBindings ({found}), and may have one: delete the others",
+            passes=True,
+        )
+    asked = asked_version(promise, request, versions)
+    if asked in (names.VERSION_LATEST, version_of(promise)):
+        return _bind_newest(promise, asked)
+    revision = find_version(versions, asked)
+    if revision is None:
+        return Refused(
+            LOOKUP_FAILED,
+            f"its ResourceBinding asks for the version {asked} of the Promise {promise.name}, of which there is no "
+            f"PromiseRevision; there are: {known_versions(versions.revisions)}. What was written for it before stays",
+            passes=True,
+        )
+    bound = _bind_revision(promise, revision, asked)
+    if not revision.is_available:
+        why = f"the version {asked} of the Promise {promise.name} has never been available"
+        return Waiting(bound, Obstacle(reasons.PROMISE_UNAVAILABLE, why))
+    return bound
+
+
+def _bind_newest(promise: Promise, asked: str) -> BoundPromise:
+    meta, version = promise.metadata, version_of(promise)
+    return BoundPromise(promise, promise, version, f"{meta.uid}/{meta.generation}/{version}", asked)
+
+
+def _bind_revision(promise: Promise, revision: PromiseRevision, asked: str) -> BoundPromise:
+    used = as_of_revision(promise, revision)
+    meta = used.metadata
+    text = f"{meta.uid}/{meta.generation}/{revision.version}"
+    return BoundPromise(promise, used, revision.version, text, asked, is_kept=True)
+
+
+def _bind_applied(promise: Promise, request: Request, versions: Versions) -> BoundPromise:
+    """The spec that a request was carried out with last, with which it is deleted; the newest one if that is gone."""
+    version = applied_version(promise, request, versions)
+    asked = asked_version(promise, request, versions)
+    revision = find_revision(versions.revisions, version)  # even one that is deleted together with the request
+    if version == version_of(promise) or revision is None:
+        return _bind_newest(promise, asked)
+    return _bind_revision(promise, revision, asked)
 
 
 def read_pipelines(bound: BoundPromise, action: Action, *, runs_containers: bool = False) -> tuple[Pipeline, ...]:
@@ -216,7 +293,12 @@ class PipelineMemory:
 
 
 def judge_request(
-    promise: Promise, request: Request, *, api_version: str, read: ReadPipelines = read_pipelines
+    promise: Promise,
+    request: Request,
+    *,
+    api_version: str,
+    read: ReadPipelines = read_pipelines,
+    versions: Versions = _NEWEST,
 ) -> Judgement:
     """Decides what becomes of a request now.
 
@@ -225,23 +307,29 @@ def judge_request(
         request: the request, with its status.
         api_version: the version of the API in which requests are read, such as ``v1``.
         read: reads pipelines; `PipelineMemory.read` when this is called often.
+        versions: the binding of the request, and the revisions of the Promise. Without them, the request uses the
+            newest version.
     """
     meta, of_promise = request.metadata, promise.metadata
     if of_promise.is_paused or meta.is_paused:
         return Paused(
             why_paused(promise.name, names.PAUSED, by_promise=of_promise.is_paused, deleting=meta.deleting)
         )
-    bound = bind_promise(promise, request)
     if meta.deleting:
-        return _judge_deletion(bound, request, read)
+        return _judge_deletion(_bind_applied(promise, request, versions), request, read)
+    newest = _bind_newest(promise, asked_version(promise, request, versions))
     if of_promise.deleting:
         if request.is_observed:
-            return Waiting(bound, None)  # it is about to be deleted; until then its status stays true
-        return Waiting(bound, _why_unavailable(promise))
-    if not promise.is_observed:
-        return Waiting(bound, None)  # the Promise is reconciled first, and then queues its requests
-    if not promise.is_available:
-        return Waiting(bound, _why_unavailable(promise))
+            return Waiting(newest, None)  # it is about to be deleted; until then its status stays true
+        return Waiting(newest, _why_unavailable(promise))
+    bound = bind_promise(promise, request, versions)
+    if not isinstance(bound, BoundPromise):
+        return bound
+    if not bound.is_kept:
+        if not promise.is_observed:
+            return Waiting(bound, None)  # the Promise is reconciled first, and then queues its requests
+        if not promise.is_available:
+            return Waiting(bound, _why_unavailable(promise))
     if meta.unread:
         return Refused(
             "Unreadable", f"it cannot be read: {meta.unread}; what was written for it before stays as it is"
@@ -249,7 +337,7 @@ def judge_request(
     try:
         pipelines = read(bound, "configure")
     except InvalidObject as error:
-        return Refused("InvalidPromise", str(error), by_promise=True)
+        return Refused("InvalidPromise", str(error), by_promise=not bound.is_kept)
     return Renders(bound, pipelines, bound.declared_status(api_version))
 
 

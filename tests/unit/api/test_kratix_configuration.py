@@ -40,6 +40,7 @@ def test_all_keys_of_kratix_are_known_and_those_about_pods_apply() -> None:
         jobs_kept=3,
         reconciliation_interval="4h",
         reconcile_after_failure=False,
+        pins_requests=True,
     )
 
 
@@ -71,6 +72,7 @@ def test_a_misspelt_key_is_named_with_what_was_probably_meant_and_the_rest_appli
             "workflows.jobOptions.podTTLSecondsAfterFinished",
         ),
         ({"workflows": {"reconcileAfterFailure": "no"}}, "workflows.reconcileAfterFailure"),
+        ({"resourceBindingVersionStrategy": "latest"}, "resourceBindingVersionStrategy"),
         ({"reconciliationInterval": 10}, "reconciliationInterval"),
         ({"numberOfJobsToKeep": 0}, "numberOfJobsToKeep"),
         ({"numberOfJobsToKeep": True}, "numberOfJobsToKeep"),

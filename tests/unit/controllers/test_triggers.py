@@ -20,6 +20,8 @@ from troth.api.resources import (
     JOB,
     POD,
     PROMISE,
+    PROMISE_REVISION,
+    RESOURCE_BINDING,
     WORK,
     WORK_PLACEMENT,
 )
@@ -255,6 +257,67 @@ async def test_a_status_of_somebody_else_is_looked_at_after_a_moment_and_our_own
     itself = key(resource, obj["metadata"]["name"], obj["metadata"]["namespace"])
     assert Trigger(itself, PRIORITY_DEPENDENT, after=1.0) in world.change(resource, obj, told)
     assert itself not in {trigger.key for trigger in world.change(resource, obj, told, ours=True)}
+
+
+# ---- versions
+
+
+def keys(found: set[Trigger]) -> set[Key]:
+    return {trigger.key for trigger in found}
+
+
+def revision_of(version: str, *, uid: str = "r", generation: int = 1, **fields: Any) -> Object:
+    spec = {"promiseRef": {"name": "redis"}, "version": version, "promiseSpec": {}}
+    return with_metadata(made(f"redis-{version}", spec=spec, **fields), uid=uid, generation=generation)
+
+
+def binding_of(request: str, version: str) -> Object:
+    spec = {"promiseRef": {"name": "redis"}, "resourceRef": {"name": request}, "version": version}
+    return made(f"{request}-redis", "team", spec=spec)
+
+
+async def test_a_revision_that_changes_queues_its_promise_who_requires_it_and_the_requests_that_stay_on_it(
+    world: World,
+) -> None:
+    await world.serve_redises()
+    world.put(PROMISE, promise("shop", requires=("redis",)))
+    for name, version in (("old", "v1"), ("new", "latest")):
+        world.put(REDIS, redis(name))
+        world.put(RESOURCE_BINDING, binding_of(name, version))
+    affected = {key(PROMISE, "shop"), key(REDIS, "old", "team")}
+    before, after = revision_of("v1"), revision_of("v1", generation=2)
+    assert keys(world.change(PROMISE_REVISION, before, after, ours=True)) == affected
+    assert keys(world.change(PROMISE_REVISION, before, after)) == affected | {key(PROMISE, "redis")}
+    assert keys(world.change(PROMISE_REVISION, before, None, ours=True)) == affected | {key(PROMISE, "redis")}
+    labelled = with_metadata(before, labels={names.LATEST_REVISION: "true"})
+    assert keys(world.change(PROMISE_REVISION, before, labelled, ours=True)) == set()
+    assert keys(world.change(PROMISE_REVISION, before, labelled)) == {key(PROMISE, "redis")}
+
+
+async def test_at_the_start_only_a_revision_that_is_being_deleted_queues_its_promise(world: World) -> None:
+    assert world.change(PROMISE_REVISION, None, revision_of("v1"), listed=False) == set()
+    going = deleted(revision_of("v1"))
+    assert keys(world.change(PROMISE_REVISION, None, going, listed=False)) == {key(PROMISE, "redis")}
+
+
+async def test_a_binding_that_somebody_changes_or_deletes_queues_its_request(world: World) -> None:
+    await world.serve_redises()
+    world.put(REDIS, redis("cache"))
+    before, after = binding_of("cache", "latest"), binding_of("cache", "v1")
+    request = {key(REDIS, "cache", "team")}
+    assert keys(world.change(RESOURCE_BINDING, before, after)) == request
+    assert keys(world.change(RESOURCE_BINDING, before, None)) == request
+    assert keys(world.change(RESOURCE_BINDING, None, before, ours=True)) == set()
+    assert keys(world.change(RESOURCE_BINDING, None, before, listed=False)) == set()
+    told = {**before, "status": {"lastAppliedVersion": "v1"}}
+    assert keys(world.change(RESOURCE_BINDING, before, told)) == set()
+
+
+async def test_a_revision_that_waits_for_its_last_binding_hears_that_it_has_gone(world: World) -> None:
+    world.put(PROMISE_REVISION, deleted(revision_of("v1")))
+    assert key(PROMISE, "redis") in keys(
+        world.change(RESOURCE_BINDING, binding_of("cache", "v1"), None, ours=True)
+    )
 
 
 # ---- Promises and their requests

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from tests.world_model import walk
 from troth.api import find_condition
 from troth.api.conditions import READY
+from troth.engine.judgement import AMBIGUOUS_BINDING, LOOKUP_FAILED
 from troth.engine.status.deletion import deletion_status
 from troth.engine.status.facts import (
     ComponentFacts,
@@ -42,7 +43,14 @@ NOW = "2026-11-29T12:00:00Z"
 Row = tuple[str, str, str]
 STORES = "one of [the reasons of stores](stores.md#what-can-go-wrong)"
 # Reasons that controllers hand in as words: (reason of a request, reason of a Promise).
-REQUEST_REFUSALS = ("FinalizersRefused", "WorksRefused", "NamespaceTerminating")
+REQUEST_REFUSALS = (
+    "FinalizersRefused",
+    "BindingRefused",
+    "WorksRefused",
+    "NamespaceTerminating",
+    LOOKUP_FAILED,
+    AMBIGUOUS_BINDING,
+)
 PROMISE_PROBLEMS = ("InvalidPromise", "APIRefused", "WorksRefused", "NamespaceTerminating")
 
 

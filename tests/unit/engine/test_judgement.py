@@ -14,8 +14,9 @@ from tests.platforms import promise, request
 from tests.unit.authoring.test_home import home_of
 from troth.api import Promise, Request
 from troth.api import labels as names
-from troth.api.objects import read_promise, read_request
+from troth.api.objects import Workflows, read_promise, read_request
 from troth.api.pipelines import JinjaPipeline
+from troth.api.revisions import PromiseRevision, ResourceBinding, read_promise_revision, read_resource_binding
 from troth.authoring.home import load_home
 from troth.authoring.rendering.requests import Requests
 from troth.engine.admission.serving import as_available, as_created, as_served, as_watched
@@ -30,6 +31,7 @@ from troth.engine.judgement import (
     judge_request,
 )
 from troth.engine.linting.trying import Trial
+from troth.engine.promises.bindings import Versions
 from troth.engine.rendering.context import RenderContext
 from troth.engine.rendering.render import Outcome
 
@@ -101,6 +103,124 @@ def test_what_is_rendered_is_bound_to_the_promises_spec_and_version() -> None:
     assert (found.bound.version, found.bound.revision) == ("v1.2.0", "p/2/v1.2.0")
     assert found.bound.context(request_view()).promise["version"] == "v1.2.0"
     assert found.selectors == {"for": "things"}
+
+
+def kept(version: str, *, available: bool = True, **metadata: Any) -> PromiseRevision:
+    """A revision whose pipeline has the version as its name, and which was available or not."""
+    obj = promise("things")
+    obj["spec"]["workflows"]["resource"]["configure"][0]["metadata"]["name"] = f"at-{version}"
+    body = {
+        "metadata": {"name": f"things-{version}", "uid": version, "generation": 4, **metadata},
+        "spec": {"promiseRef": {"name": "things"}, "version": version, "promiseSpec": obj["spec"]},
+    }
+    conditions = [{"type": "Available", "status": "True" if available else "False"}]
+    return read_promise_revision({**body, "status": {"observedGeneration": 4, "conditions": conditions}})
+
+
+def bound_to(version: str, name: str = "binding") -> ResourceBinding:
+    body = {
+        "metadata": {"name": name, "namespace": "team"},
+        "spec": {"version": version, "promiseRef": {"name": "things"}, "resourceRef": {"name": "orders"}},
+    }
+    return read_resource_binding(body)
+
+
+NEWEST = {names.PROMISE_VERSION: "v2"}
+
+
+def judge_bound(of: Promise, asked: Request, *versions: str, revisions: Sequence[PromiseRevision]) -> Judgement:
+    bindings = tuple(bound_to(version, f"binding-{number}") for number, version in enumerate(versions))
+    return judge_request(of, asked, api_version="v1", versions=Versions(bindings, tuple(revisions)))
+
+
+@pytest.mark.parametrize("status", [READY, LACKING, {}], ids=["available", "broken", "unobserved"])
+def test_a_request_that_stays_on_a_version_is_rendered_with_it_whatever_became_of_the_newest(
+    status: Mapping[str, Any],
+) -> None:
+    of = promise_view(status, labels=NEWEST)
+    found = judge_bound(of, request_view(), "v1", revisions=[kept("v1")])
+    assert isinstance(found, Renders)
+    assert [pipeline.name for pipeline in found.pipelines] == ["at-v1"]
+    assert (found.bound.version, found.bound.asked, found.bound.revision) == ("v1", "v1", "v1/4/v1")
+    assert found.bound.context(request_view()).promise["version"] == "v1"
+    assert found.bound.promise is of
+
+
+def test_a_broken_newest_version_holds_up_only_what_asks_for_it() -> None:
+    broken = promise_view(LACKING, labels=NEWEST)
+    for version in ("latest", "v2"):
+        found = judge_bound(broken, request_view(), version, revisions=[kept("v1")])
+        assert isinstance(found, Waiting)
+        assert "the API is not served" in found.why
+
+
+@pytest.mark.parametrize("version", ["latest", "v2"])
+def test_a_request_that_asks_for_the_newest_version_is_rendered_with_the_promise_itself(version: str) -> None:
+    of = promise_view(labels=NEWEST)
+    found = judge_bound(of, request_view(), version, revisions=[kept("v1"), kept("v2")])
+    assert isinstance(found, Renders)
+    assert found.bound.used is of
+    assert (found.bound.version, found.bound.asked) == ("v2", version)
+
+
+def test_a_version_of_which_there_is_no_revision_is_refused_with_those_that_there_are() -> None:
+    going = kept("v9", **GOING)
+    found = judge_bound(
+        promise_view(labels=NEWEST), request_view(), "v9", revisions=[kept("v1"), kept("v2"), going]
+    )
+    assert isinstance(found, Refused)
+    assert (found.reason, found.passes, found.by_promise) == ("FailedPromiseRevisionLookup", True, False)
+    assert "v9" in found.why
+    assert "there are: v1, v2." in found.why
+
+
+def test_a_version_that_was_never_available_is_waited_for() -> None:
+    found = judge_bound(promise_view(labels=NEWEST), request_view(), "v1", revisions=[kept("v1", available=False)])
+    assert isinstance(found, Waiting)
+    assert "v1 of the Promise things has never been available" in found.why
+
+
+def test_a_request_with_two_bindings_is_refused_until_one_is_left() -> None:
+    found = judge_bound(promise_view(labels=NEWEST), request_view(), "v1", "v2", revisions=[kept("v1")])
+    assert isinstance(found, Refused)
+    assert "binding-0, binding-1" in found.why
+
+
+def test_pausing_or_deleting_the_promise_counts_for_every_version() -> None:
+    paused = promise_view(labels={**NEWEST, **PAUSE})
+    assert isinstance(judge_bound(paused, request_view(), "v1", revisions=[kept("v1")]), Paused)
+    going = promise_view(labels=NEWEST, **GOING)
+    assert isinstance(judge_bound(going, request_view(), "v1", revisions=[kept("v1")]), Waiting)
+
+
+@pytest.mark.parametrize(
+    ("applied", "revisions", "version"),
+    [
+        ("v1", [kept("v1")], "v1"),
+        ("v1", [kept("v1", **GOING)], "v1"),
+        ("v1", [], "v2"),
+        ("v2", [kept("v1")], "v2"),
+        ("", [kept("v1")], "v2"),
+    ],
+)
+def test_a_request_is_deleted_with_the_version_that_it_was_carried_out_with_as_long_as_that_is_kept(
+    applied: str, revisions: Sequence[PromiseRevision], version: str
+) -> None:
+    asked = request_view(**HELD)
+    asked = Request(asked.metadata, {"promiseVersion": applied}, asked.raw)
+    found = judge_bound(promise_view(labels=NEWEST), asked, "latest", revisions=revisions)
+    assert isinstance(found, Leaving)
+    assert found.bound.version == version
+
+
+def test_pipelines_of_a_kept_version_that_cannot_be_read_are_said_at_the_request() -> None:
+    body = kept("v1")
+    broken = replace(
+        body, spec=replace(body.spec, resource_workflows=Workflows(configure=({"kind": "Pipeline"},)))
+    )
+    found = judge_bound(promise_view(labels=NEWEST), request_view(), "v1", revisions=[broken])
+    assert isinstance(found, Refused)
+    assert not found.by_promise
 
 
 def test_a_request_that_cannot_be_read_is_refused_and_keeps_what_it_has() -> None:

@@ -96,8 +96,8 @@ def as_of_revision(promise: Promise, revision: PromiseRevision) -> Promise:
 
 
 def known_versions(revisions: tuple[PromiseRevision, ...]) -> str:
-    """Returns the versions for which there are revisions, in words."""
-    return ", ".join(sorted({each.version for each in revisions})) or "none"
+    """Returns the versions that `find_version` finds, in words."""
+    return ", ".join(sorted({each.version for each in revisions if not each.metadata.deleting})) or "none"
 
 
 def find_version(versions: Versions, version: str) -> PromiseRevision | None:
