@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.platforms import (
     git_store,
     promise,
 )
+from troth.api import Resource
 from troth.api.resources import DESTINATION, GIT_STATE_STORE, WORK
 from troth.dev import ControlPlane
 from troth.kube import Client
@@ -33,6 +35,7 @@ size=$(sed -n 's/^  size: //p' /kratix/input/object.yaml)
 printf 'kind: Made\\nmetadata: {name: %s}\\nsize: %s\\n' "$KRATIX_OBJECT_NAME" "$size" > /kratix/output/made.yaml
 printf 'url: https://%s.example.com\\n' "$KRATIX_OBJECT_NAME" > /kratix/metadata/status.yaml
 """
+CORE_EVENT = Resource("", "v1", "events", "Event")  # in which the Job controller and the kubelet write
 ROLL = "kind: Rolled\nname: {{ name }}\n"
 
 Object = dict[str, Any]
@@ -122,6 +125,33 @@ class Site:
         """The manifests of a request, by the names of their files."""
         found = await all_files(self.repository)
         return {Path(path).name: yaml.safe_load(text) for path, text in found.items() if f"/{name}/" in path}
+
+
+async def warn(site: Site, about: Object, kind: str, reason: str, message: str) -> None:
+    """Writes an Event as the Job controller and the kubelet do."""
+    meta = about["metadata"]
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    await site.platform.client.create(
+        CORE_EVENT,
+        {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"generateName": "warning-", "namespace": site.namespace},
+            "involvedObject": {
+                "kind": kind,
+                "name": meta["name"],
+                "namespace": site.namespace,
+                "uid": meta["uid"],
+            },
+            "type": "Warning",
+            "reason": reason,
+            "message": message,
+            "count": 1,
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "source": {"component": "test"},
+        },
+    )
 
 
 @pytest.fixture

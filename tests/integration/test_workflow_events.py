@@ -5,48 +5,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 
-from tests.container_site import Object, Site, containers, jinja
+from tests.container_site import Object, Site, containers, jinja, warn
 from tests.platforms import api_of, condition, events_of, failure, says
 from tests.waiting import eventually
-from troth.api import Resource
 from troth.api.resources import POD, PROMISE
 
 pytestmark = pytest.mark.integration
 
-CORE_EVENT = Resource("", "v1", "events", "Event")  # in which the Job controller and the kubelet write
 QUOTA = "exceeded quota: small, requested: pods=1, used: pods=4, limited: pods=4"
 NO_SECRET = 'MountVolume.SetUp failed for volume "key" : secret "key" not found'
-
-
-async def warn(site: Site, about: Object, kind: str, reason: str, message: str) -> None:
-    """Writes an Event as the Job controller and the kubelet do."""
-    meta = about["metadata"]
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    await site.platform.client.create(
-        CORE_EVENT,
-        {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {"generateName": "warning-", "namespace": site.namespace},
-            "involvedObject": {
-                "kind": kind,
-                "name": meta["name"],
-                "namespace": site.namespace,
-                "uid": meta["uid"],
-            },
-            "type": "Warning",
-            "reason": reason,
-            "message": message,
-            "count": 1,
-            "firstTimestamp": now,
-            "lastTimestamp": now,
-            "source": {"component": "test"},
-        },
-    )
 
 
 async def pend(site: Site, job: Object) -> Object:
@@ -173,7 +142,7 @@ async def hear(site: Site, live: Object, reason: str, *words: str) -> str:
     return await eventually(look, f"an Event {reason} with {words}", within=20)
 
 
-async def test_the_start_and_the_failure_of_a_pipeline_are_told_once_and_not_again_after_a_restart(
+async def test_the_failure_of_a_pipeline_is_told_once_and_not_again_after_a_restart_and_no_start_of_a_requests(
     site: Site,
 ) -> None:
     process = site.start()
@@ -190,8 +159,6 @@ async def test_the_start_and_the_failure_of_a_pipeline_are_told_once_and_not_aga
     )
     heard = await hear(site, live, "ConfigureWorkflowFailed")
     assert heard == f"{failed}; its log ends with: no such zone: eu-9"
-    started = [f"Normal: Configure Pipeline started: {name}" for name in ("first", "second")]
-    assert sorted(await told(site, live, "PipelineStarted")) == started
     process.kill()
     site.start()
     await site.platform.ask(site.name, "other", site.namespace, size="small")
@@ -204,7 +171,7 @@ async def test_the_start_and_the_failure_of_a_pipeline_are_told_once_and_not_aga
     )
     await hear(site, other, "ConfigureWorkflowFailed")
     assert len(await told(site, live, "ConfigureWorkflowFailed")) == 1
-    assert len(await told(site, live, "PipelineStarted")) == 2
+    assert await told(site, live, "PipelineStarted") == []
 
 
 async def test_a_container_that_fails_and_is_tried_again_is_named_with_its_log_while_that_lasts(
@@ -254,7 +221,6 @@ async def test_a_delete_pipeline_that_fails_is_told_under_kratixs_reason(site: S
     await site.platform.publish(found)
     await site.platform.ask(site.name, "cache", site.namespace, size="small")
     live = await site.ready()
-    assert await told(site, live, "PipelineStarted") == []
     await site.platform.delete(api_of(site.name), "cache", namespace=site.namespace)
     heard = await hear(site, live, "Failed Pipeline")
     assert heard == "Warning: The Delete Pipeline has failed: it is protected"
@@ -290,3 +256,13 @@ async def test_a_promise_tells_that_it_reconciles_all_of_its_requests(site: Site
     asked = {"metadata": {"labels": {"kratix.io/reconcile-resources": "true"}}}
     live = await site.platform.client.merge_patch(PROMISE, site.name, asked)
     assert await hear(site, live, "ReconcilingResources") == "Normal: Reconciling all resource requests"
+
+
+async def test_the_start_of_a_promises_own_container_pipeline_is_told(site: Site) -> None:
+    site.start()
+    found = site.promise(jinja("instance"))
+    found["spec"]["workflows"]["promise"] = {"configure": [containers("own", "true")]}
+    found["spec"]["workflows"]["config"] = {"pipelineNamespace": site.namespace}
+    live = await site.platform.make(PROMISE, found)
+    assert await hear(site, live, "PipelineStarted") == "Normal: Configure Pipeline started: own"
+    await site.player.finished(1)

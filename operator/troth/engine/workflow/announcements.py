@@ -3,8 +3,9 @@
 Only the status before and after a write decides, so an operator that starts again tells nothing twice. An operator that
 is killed between the write and the Event tells nothing; the status says it all the same.
 
-A workflow of templates ends within milliseconds, and an Event that says that it started would be one API write more for
-each request. Only pipelines of containers have runs, so only these start.
+That a pipeline started is only told of a Promise's own pipelines of containers. For a request it would be one more API
+write for each run, and its status says the same with the time: ``ConfigureWorkflowCompleted`` is False, with the reason
+``PipelinesInProgress``. A workflow of templates ends within milliseconds and has no runs, so it does not start.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def announce(before: Status, after: Status, owner: Owner) -> list[Announcement]:
     past = {record.name: record for record in read_progress(before, action)}
     records = read_progress(after, action)
     return [
-        *_started(past, records, action),
+        *(_started(past, records, action) if owner == "promise" else ()),
         *_tried_again(before, after, records, action),
         *_suspended(past, records, action),
         *(_configure_failed(before, after, owner) if action == "configure" else ()),

@@ -54,18 +54,23 @@ def pipeline(phase: Any, message: str = "", run: int = 1, name: str = "instance"
 STARTED = configured({}, pipeline("Running"), PipelineFacts("second", "Pending"))
 
 
-def test_each_run_of_a_pipeline_of_containers_is_told_once_when_it_starts() -> None:
-    assert told({}, STARTED) == [("Normal", "PipelineStarted", "Configure Pipeline started: instance")]
+def test_each_run_of_a_promises_own_container_pipeline_is_told_once_when_it_starts() -> None:
+    assert told({}, STARTED, "promise") == [("Normal", "PipelineStarted", "Configure Pipeline started: instance")]
     waits = configured(STARTED, pipeline("Running", "no node takes its Pod"), PipelineFacts("second", "Pending"))
-    assert told(STARTED, waits) == []
+    assert told(STARTED, waits, "promise") == []
     after = configured(waits, pipeline("Succeeded"), pipeline("Running", name="second"))
-    assert told(waits, after) == [("Normal", "PipelineStarted", "Configure Pipeline started: second")]
+    assert told(waits, after, "promise") == [("Normal", "PipelineStarted", "Configure Pipeline started: second")]
     again = configured(after, pipeline("Running", run=2), PipelineFacts("second", "Pending", run=1))
-    assert told(after, again) == [("Normal", "PipelineStarted", "Configure Pipeline started: instance")]
+    assert told(after, again, "promise") == [("Normal", "PipelineStarted", "Configure Pipeline started: instance")]
+
+
+def test_that_a_pipeline_of_a_request_starts_is_said_in_its_status_and_not_worth_an_event() -> None:
+    assert told({}, STARTED) == []
+    assert told(STARTED, deleted(STARTED, pipeline("Running", name="farewell"))) == []
 
 
 def test_a_pipeline_of_templates_does_not_start() -> None:
-    assert told({}, configured({}, PipelineFacts("instance", "Succeeded", hash="h"))) == []
+    assert told({}, configured({}, PipelineFacts("instance", "Succeeded", hash="h")), "promise") == []
 
 
 @pytest.mark.parametrize("owner", ["promise", "resource"])
@@ -96,7 +101,9 @@ def test_a_suspension_is_told_in_the_words_of_the_pipeline() -> None:
 
 def test_a_delete_pipeline_that_starts_and_fails_is_told_in_kratixs_words() -> None:
     started = deleted(STARTED, pipeline("Running", name="farewell"))
-    assert told(STARTED, started) == [("Normal", "PipelineStarted", "Delete Pipeline started: farewell")]
+    assert told(STARTED, started, "promise") == [
+        ("Normal", "PipelineStarted", "Delete Pipeline started: farewell")
+    ]
     failure = Failure("ContainerFailed", "why", "farewell", container="one", exit_code=1, log="no route")
     failed = deleted(
         {**STARTED, **started}, pipeline("Failed", failure.sentence(), name="farewell"), failure=failure
@@ -108,7 +115,7 @@ def test_a_delete_pipeline_that_starts_and_fails_is_told_in_kratixs_words() -> N
 def test_a_failed_configure_workflow_is_no_news_when_the_object_is_deleted() -> None:
     failed = configured(STARTED, pipeline("Failed", FAILED.sentence()), failure=FAILED)
     started = deleted(failed, pipeline("Running", run=2))
-    assert [reason for _, reason, _ in told(failed, started)] == ["PipelineStarted"]
+    assert [reason for _, reason, _ in told(failed, started, "promise")] == ["PipelineStarted"]
 
 
 def test_the_message_of_an_event_has_room_for_the_cause_and_the_end_of_a_long_log() -> None:
@@ -145,14 +152,17 @@ STATUSES = st.builds(
 )
 
 
-@given(STATUSES)
-def test_a_status_that_is_written_again_is_worth_no_event(status: dict[str, Any]) -> None:
-    assert told(status, status) == []
+OWNERS: st.SearchStrategy[Owner] = st.sampled_from(["promise", "resource"])
 
 
-@given(STATUSES, STATUSES)
-def test_no_change_is_told_twice(before: dict[str, Any], after: dict[str, Any]) -> None:
+@given(STATUSES, OWNERS)
+def test_a_status_that_is_written_again_is_worth_no_event(status: dict[str, Any], owner: Owner) -> None:
+    assert told(status, status, owner) == []
+
+
+@given(STATUSES, STATUSES, OWNERS)
+def test_no_change_is_told_twice(before: dict[str, Any], after: dict[str, Any], owner: Owner) -> None:
     whole = {**before, **after}
-    reasons = [reason for _, reason, _ in told(before, after)]
+    reasons = [reason for _, reason, _ in told(before, after, owner)]
     assert len(reasons) == len(set(reasons))
-    assert told(whole, after) == []
+    assert told(whole, after, owner) == []
