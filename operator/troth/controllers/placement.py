@@ -25,6 +25,7 @@ from troth.controllers.moving import release, states_of, waiting_for, writer_for
 from troth.controllers.neighbourhood import Neighbourhood
 from troth.controllers.object_writes import object_reference, take_finalizers_off
 from troth.controllers.owners import is_kept_for_files, is_named_for, may_be_works, slot_of
+from troth.controllers.patience import Patience
 from troth.controllers.placement_claims import claim_of, places_of, removal
 from troth.controllers.placement_location import read_whereabouts
 from troth.controllers.placement_owners import owner_at
@@ -32,7 +33,7 @@ from troth.controllers.placement_report import PlacementReports, was_written
 from troth.controllers.placement_state import placement_facts
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Terminal, Waits
-from troth.controllers.standing import Refusals, Standing, judge_placement
+from troth.controllers.standing import PATIENCE, Standing, judge_placement
 from troth.controllers.triggers import works_of
 from troth.controllers.welcome import Welcome
 from troth.engine.placement.layout import destination_prefix, has_own_files
@@ -66,7 +67,7 @@ class PlacementReconciler:
         self._platform = platform
         self._neighbourhood = Neighbourhood(platform.caches)
         self._welcome = Welcome(platform)
-        self._refusals = Refusals()
+        self._refusals = Patience(PATIENCE)
         self._aggregates = AggregateWriter(platform, self._welcome)
         self._reports = PlacementReports(platform)
 
@@ -109,7 +110,7 @@ class PlacementReconciler:
         self._platform.trigger(works_of(placement, self._platform.caches))
         if standing.waits_for:
             return Waits(standing.waits_for)
-        left = self._refusals.patience(key, asyncio.get_running_loop().time())
+        left = self._refusals.left(key, asyncio.get_running_loop().time())
         if left:
             return After(left, "its owner may correct it")
         meta = placement.metadata

@@ -6,6 +6,9 @@ of a request that is gone, and created it again. So the owner is looked up by th
 An object that is refused says so in its own status, after a moment: when somebody edits an object that is really the
 operator's, its owner corrects it within milliseconds, and nobody needs to be told. An Event is not needed either about
 an object that is merely older than the seals, or than the present key: nobody has done anything to it.
+
+A Work that the Pod of a container pipeline writes is sealed when the pipeline has ended. Until then it is not acted on
+either, and that is not reported.
 """
 
 from __future__ import annotations
@@ -19,11 +22,10 @@ from troth.api.objects import Work, WorkPlacement
 from troth.api.resources import WORK, WORK_PLACEMENT
 from troth.controllers.caches import Caches
 from troth.controllers.owners import work_of
+from troth.engine.workflow.progress import read_progress
 
 PATIENCE: Final = 2.0
 """Seconds that the owner has to correct an object before its refusal is reported."""
-
-_MOST_REMEMBERED: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +94,18 @@ _UNSEALED = (
 )
 
 
-class Refusals:
-    """Remembers since when objects are refused, so that only refusals that last are reported."""
+def is_being_written(caches: Caches, work: Work) -> bool:
+    """Whether a Work without a seal is what the Pod of a pipeline writes, as far as the object says.
 
-    def __init__(self) -> None:
-        self._since: dict[Key, float] = {}
-
-    def patience(self, key: Key, now: float) -> float:
-        """For how many more seconds the refusal of an object is not reported. ``now`` is the time in seconds."""
-        if key not in self._since and len(self._since) >= _MOST_REMEMBERED:
-            self._since.pop(next(iter(self._since)))
-        return max(0.0, self._since.setdefault(key, now) + PATIENCE - now)
-
-    def forget(self, key: Key) -> None:
-        """Forgets an object that is accepted now, or that is gone."""
-        self._since.pop(key, None)
+    Its owner has recorded that this pipeline runs, and seals the Work when the pipeline has ended.
+    """
+    key = caches.owner_key(work)
+    informer = caches.informer_of(key) if key and caches.is_at_home(work) else None
+    owner = informer.get(key.namespace, key.name) if key and informer else None
+    if owner is None:
+        return False
+    pipeline = work.metadata.labels.get(names.PIPELINE_NAME)
+    return any(record.name == pipeline and record.phase == "Running" for record in read_progress(owner.status))
 
 
 def _owner(work: Work) -> str:

@@ -29,12 +29,13 @@ from troth.controllers.object_writes import (
 )
 from troth.controllers.obstacles import after_refusal, is_kept_by_others, why_kept
 from troth.controllers.owners import claim_of_work, is_kept_for_files, is_named_for, work_owner
+from troth.controllers.patience import Patience
 from troth.controllers.placement_claims import ContentsChanged
 from troth.controllers.placement_state import placement_facts
 from troth.controllers.plain_secrets import Exposure, PlainSecrets, decode_readable, said_before
 from troth.controllers.platform import Platform
 from troth.controllers.result import DONE, After, Result, Retry, Waits
-from troth.controllers.standing import Refusals, Standing, judge_work
+from troth.controllers.standing import PATIENCE, Standing, is_being_written, judge_work
 from troth.controllers.triggers import owner_of
 from troth.controllers.work_placements import Contents, WorkPlacements
 from troth.engine.placement.placements import Apply, Hold, Remove, Withhold, destinations_of, plan_placements
@@ -56,6 +57,7 @@ from troth.kube import REFUSALS, Forbidden, NotFound
 _LONG_WRITE = 10.0
 _FAILING = frozenset({"NotAllowed", "WorkplacementsFailing"})
 _KEPT_AGAIN = 10.0
+_WRITTEN_AGAIN = 10.0
 
 
 class WorkReconciler:
@@ -67,7 +69,7 @@ class WorkReconciler:
         self._placements = WorkPlacements(platform)
         self._told: dict[Key, object] = {}
         self._pending: dict[Key, float] = {}
-        self._refusals = Refusals()
+        self._refusals = Patience(PATIENCE)
 
     async def reconcile(self, key: Key) -> Result:
         """Creates, updates and removes the placements of one Work, and writes its status."""
@@ -125,10 +127,13 @@ class WorkReconciler:
 
     async def _refuse(self, key: Key, work: Work, standing: Standing) -> Result:
         """Does nothing for a Work that is not the operator's, but says so on it when that lasts."""
+        if not work.sealed_for and is_being_written(self._platform.caches, work):
+            self._refusals.forget(key)
+            return After(_WRITTEN_AGAIN, "the pipeline that writes it has not ended")
         self._platform.trigger(owner_of(work, self._platform.caches))
         if standing.waits_for:
             return Waits(standing.waits_for)
-        left = self._refusals.patience(key, asyncio.get_running_loop().time())
+        left = self._refusals.left(key, asyncio.get_running_loop().time())
         if left:
             return After(left, "its owner may correct it")
         reason = NOT_SEALED_YET if standing.former else NOT_MADE_BY_TROTH
