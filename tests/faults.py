@@ -33,7 +33,7 @@ import yaml
 from aiohttp import web
 from yarl import URL
 
-from troth.dev.certificates import Authority
+from troth.certificates import Authority
 from troth.kube import load_credentials
 from troth.kube.connections import Connector
 from troth.kube.watch import Lines

@@ -15,7 +15,7 @@ import pytest
 from tests.file_stores import GitStore
 from tests.ssh_server import SshServer, find_sshd
 from tests.store_contract import Claims
-from troth.dev.certificates import Authority
+from troth.certificates import Authority
 from troth.dev.git_server import GitServer, git
 from troth.stores import StateStoreWriter, StoreError
 from troth.stores.environment import Connect, StoreEnvironment

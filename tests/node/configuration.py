@@ -22,7 +22,7 @@ from tests.node.addresses import API_PORT, API_SERVICE, PODS, PODS_GATEWAY, SERV
 from tests.node.images import PAUSE
 from tests.node.init import AwaitApiServer, AwaitLink, AwaitSocket, Run, Start, Step
 from tests.node.programs import NodePrograms
-from troth.dev.certificates import Authority, KeyPair, new_key
+from troth.certificates import Authority, KeyPair, new_key
 from troth.dev.kubeconfig import kubeconfig, write_private
 
 NODE_NAME = "node"

@@ -33,10 +33,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from troth.certificates import Authority, KeyPair, new_key
 from troth.dev.apiserver import ApiServer
 from troth.dev.audit import AUDIT_POLICY, AuditLog
 from troth.dev.binaries import Binaries, find_binaries
-from troth.dev.certificates import Authority, KeyPair, new_key
 from troth.dev.errors import CommandFailed, DevError
 from troth.dev.kubeconfig import kubeconfig, write_private
 from troth.dev.processes import Supervised, wait_until

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from troth.dev.certificates import KeyPair
+from troth.certificates import KeyPair
 
 
 def kubeconfig(*, server: str, authority: bytes, user: KeyPair, cluster: str = "troth-dev") -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from tests.node.node import Node
 from tests.platforms import Platform, Repository, destination, git_store
 from troth.api.resources import DESTINATION, GIT_STATE_STORE, SECRET
-from troth.dev.certificates import Authority
+from troth.certificates import Authority
 from troth.dev.git_server import GitServer
 
 _USERNAME, _PASSWORD = "bot", "correct horse battery staple"

@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from troth.adapter.__main__ import main
+from troth.certificates import Authority
 from troth.cli import BUG_EXIT_CODE, COMMANDS, UNLISTED
 from troth.cli import main as troth
-from troth.dev.certificates import Authority
 
 SUBJECT = {
     "KRATIX_WORKFLOW_ACTION": "configure",

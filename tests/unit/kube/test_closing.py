@@ -17,7 +17,7 @@ import pytest
 
 from tests.unit.kube.scripted import Login
 from troth.api.resources import CONFIG_MAP
-from troth.dev.certificates import Authority
+from troth.certificates import Authority
 from troth.kube import Client
 
 pytestmark = pytest.mark.slow

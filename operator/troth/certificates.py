@@ -1,4 +1,7 @@
-"""Certificates for a control plane on one's own machine: an authority, and the certificates that it signs.
+"""An authority, and the certificates that it signs.
+
+The control plane on one's own machine has one, and so has the operator's conversion webhook, which needs no
+cert-manager for that reason.
 
 They use elliptic-curve keys (P-256) and SHA-256, and are made by the `cryptography` package. Rejected: the `openssl`
 command, which a machine with only Python and Git may not have, and which needs keys in files; kube-apiserver's own
@@ -14,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -35,13 +39,38 @@ class KeyPair:
         return "KeyPair(…)"
 
 
+def validity(certificate: bytes) -> tuple[datetime, datetime]:
+    """From when to when a certificate in PEM is valid.
+
+    Raises:
+        ValueError: it is not a certificate.
+    """
+    found = x509.load_pem_x509_certificate(certificate)
+    return found.not_valid_before_utc, found.not_valid_after_utc
+
+
+def signs(authority: bytes, certificate: bytes, names: Sequence[str]) -> bool:
+    """Whether an authority has signed a certificate for all of these names. All of them are in PEM.
+
+    Raises:
+        ValueError: one of them is not a certificate.
+    """
+    found, issuer = x509.load_pem_x509_certificate(certificate), x509.load_pem_x509_certificate(authority)
+    try:
+        found.verify_directly_issued_by(issuer)
+        alternatives = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (InvalidSignature, TypeError, ValueError, x509.ExtensionNotFound):
+        return False
+    return all(_alternative(name) in alternatives for name in names)
+
+
 def new_key() -> bytes:
     """A new private key in PEM. kube-apiserver also signs service account tokens with such a key."""
     return _pem(ec.generate_private_key(ec.SECP256R1()))
 
 
 class Authority:
-    """Signs the certificates of one control plane.
+    """Signs the certificates of one control plane or one webhook.
 
     Args:
         pair: the certificate and the key, for example from `Authority.create().pair`.

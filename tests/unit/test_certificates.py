@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from troth.dev.certificates import Authority, KeyPair
+from troth.certificates import Authority, KeyPair
 from troth.dev.kubeconfig import kubeconfig, write_private
 
 
