@@ -24,6 +24,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.hostile.adapter_readers import ADAPTER_READERS
+from tests.hostile.conversion_readers import CONVERSION_READERS
 from tests.hostile.garbage import only_own_garbage
 from tests.hostile.job_readers import JOB_READERS
 from tests.platforms import destination, git_store, promise, request
@@ -400,12 +401,13 @@ SOUND: Mapping[str, tuple[Callable[[Any], object], Any]] = {
     "pipelines": (see_pipelines, PIPELINES),
     **JOB_READERS,
     **ADAPTER_READERS,
+    **CONVERSION_READERS,
     "kubeconfig": (see_kubeconfig, KUBECONFIG),
     "admission": (Admission(read_offer(read_promise(OFFERED)).definition or {}).admit, ASKED),
 }
 
 
-SERVED = SOUND.keys() - {"pipelines", "admission", "kubeconfig"}
+SERVED = SOUND.keys() - {"pipelines", "admission", "kubeconfig", *CONVERSION_READERS}
 
 
 def kept() -> list[Any]:

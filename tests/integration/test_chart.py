@@ -39,10 +39,11 @@ EVERYTHING: dict[str, Any] = {
         "rules": [{"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "patch"]}]
     },
     "containerPipelines": {"enabled": True},
+    "conversion": {"enabled": True},
     "serviceAccount": {"name": "platform-operator", "annotations": {"example.com/role": "writer"}},
     "settings": {"logLevel": "debug"},
     "log": {"format": "plain"},
-    "ports": {"probes": 9081, "metrics": 9080},
+    "ports": {"probes": 9081, "metrics": 9080, "conversion": 9443},
     "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy.example.com:3128"}],
     "extraArgs": ["--verbose"],
     "extraVolumes": [{"name": "ca", "configMap": {"name": "ca"}}],
@@ -466,12 +467,37 @@ def test_the_operator_understands_its_settings_and_arguments(helm: Path, tmp_pat
         assert {flag for flag in flags if flag.startswith("--")} <= accepted
         ports = {port["name"]: str(port["containerPort"]) for port in container["ports"]}
         arguments = dict(itertools.pairwise(flags))
-        assert ports == {"probes": arguments["--probes-port"], "metrics": arguments["--metrics-port"]}
+        names = ("probes", "metrics", *(("conversion",) if given else ()))
+        assert ports == {name: arguments[f"--{name}-port"] for name in names}
+
+
+def service_of(objects: list[dict[str, Any]], port: str) -> dict[str, Any]:
+    """The Service with this port."""
+    services = [entry for entry in objects if entry["kind"] == "Service"]
+    return next(entry for entry in services if entry["spec"]["ports"][0]["name"] == port)
+
+
+def test_the_api_server_reaches_the_conversion_webhook_where_it_is_switched_on(helm: Path) -> None:
+    off, on = render(helm), render(helm, EVERYTHING)
+    service, deployment = service_of(on, "conversion"), find(on, "Deployment")
+    pod = deployment["spec"]["template"]
+    assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+    assert service["spec"]["ports"] == [{"name": "conversion", "port": 443, "targetPort": "conversion"}]
+    settings = yaml.safe_load(find(on, "ConfigMap")["data"]["settings"])
+    assert settings["conversionService"] == service["metadata"]["name"]
+    policy = find(on, "NetworkPolicy")
+    assert {"protocol": "TCP", "port": "conversion"} in [rule["ports"][0] for rule in policy["spec"]["ingress"]]
+    named = [rule for entry in on if entry["kind"] == "Role" for rule in entry["rules"]]
+    assert [rule["verbs"] for rule in named if "troth-conversion" in rule.get("resourceNames", ())] == [
+        ["get", "patch"]
+    ]
+    assert not [entry for entry in off if entry["kind"] == "Service"]
+    assert "conversion" not in yaml.safe_dump(off)
 
 
 def test_prometheus_finds_the_metrics(helm: Path) -> None:
     objects = render(helm, EVERYTHING)
-    service, monitor = find(objects, "Service"), find(objects, "ServiceMonitor")
+    service, monitor = service_of(objects, "metrics"), find(objects, "ServiceMonitor")
     pod = find(objects, "Deployment")["spec"]["template"]
     assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
@@ -482,7 +508,12 @@ def test_prometheus_finds_the_metrics(helm: Path) -> None:
 def test_the_schema_knows_the_settings_of_the_operator_and_no_other() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["settings"]
     assert schema["additionalProperties"] is False
-    said_elsewhere = {"log_format": "log.format", "probes_port": "ports.probes", "metrics_port": "ports.metrics"}
+    said_elsewhere = {
+        "log_format": "log.format",
+        "probes_port": "ports.probes",
+        "metrics_port": "ports.metrics",
+        "conversion_port": "ports.conversion",
+    }
     types = {str: "string", int: "integer", float: "number", bool: "boolean"}
     wanted: dict[str, Any] = {}
     for item in fields():

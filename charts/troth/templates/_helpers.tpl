@@ -52,5 +52,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if .Values.containerPipelines.enabled -}}
 {{- $_ := set $known "adapterImage" (include "troth.image" .) -}}
 {{- end -}}
+{{- if .Values.conversion.enabled -}}
+{{- $_ := set $known "conversionService" (printf "%s-conversion" (include "troth.name" .)) -}}
+{{- end -}}
 {{- toYaml (merge (deepCopy .Values.settings) $known) -}}
 {{- end -}}

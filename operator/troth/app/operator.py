@@ -17,26 +17,30 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from troth.api import InvalidObject
+from troth.api import InvalidObject, Key
 from troth.api.container_pipelines import ContainerPipeline
 from troth.api.objects import read_metadata
 from troth.api.pipelines import JinjaPipeline
 from troth.api.resources import DESTINATION, NAMESPACE, PROMISE, WORK, WORK_PLACEMENT
 from troth.api.store_kinds import STORE_KINDS
 from troth.app.configuration import Configuration, controller_settings
+from troth.app.conversion import ConversionServer
 from troth.app.heartbeat import Heartbeat
 from troth.app.metering import MeteredRenderer, MeteredWriter
 from troth.app.metrics import Metrics, Snapshot
 from troth.app.seal_key import NoSealKey, load_seal_key
 from troth.app.secret_kubeconfig import read_kubeconfig
+from troth.app.serving_certificate import NoCertificate
 from troth.app.settings import Settings
 from troth.app.web import ProbeServer, listening_address
 from troth.controllers.container_runner import ContainerRunner
 from troth.controllers.contents import Contents
+from troth.controllers.conversion import ConversionEndpoint
 from troth.controllers.destination import DestinationReconciler
 from troth.controllers.informers import Informers
 from troth.controllers.placement import PlacementReconciler
@@ -60,6 +64,7 @@ from troth.engine.workers.inspection import PromiseInspector
 from troth.engine.workers.pool import RenderPool
 from troth.engine.yaml.manifests import load_documents
 from troth.kube import (
+    PRIORITY_DEPENDENT,
     AlreadyExists,
     Client,
     Credentials,
@@ -154,6 +159,11 @@ class Operator:
             slots=slots,
             settings=controllers,
             clock=time.time,
+            conversion=ConversionEndpoint(
+                service=settings.conversion_service,
+                namespace=settings.system_namespace,
+                address=settings.conversion_address,
+            ),
         )
         self._heartbeat = Heartbeat(clock=time.monotonic, report=self.metrics.lagged)
         await self._open_ports()
@@ -162,11 +172,19 @@ class Operator:
         self._own(events.run(), "events")
         self._own(self._heartbeat.run(), "heartbeat")
         self._configuration = Configuration(settings, self._reread, platform)
+        self._conversion: ConversionServer | None = None
+        if settings.conversion_service or settings.conversion_address:
+            self._conversion = self._converting(platform)
         runner = self._runner(platform)
         self._stack.push_async_callback(self._stores.close)
         self._stack.push_async_callback(informers.stop)
         self._own(self._reconcile(runner), "reconciling")
         self._own(self._configuration.run(), "configuration")
+        if self._conversion is not None:
+            self._own(
+                self._conversion.keep_certificate(partial(_queue_promises, platform)),
+                "certificate of the conversion webhook",
+            )
         self._own(delete_expired_pods(platform), "expiry of Pods")
 
     async def stop(self) -> None:
@@ -211,6 +229,27 @@ class Operator:
             observer=self.metrics,
             clock=time.monotonic,
         )
+
+    def _converting(self, platform: Platform) -> ConversionServer:
+        server = ConversionServer(
+            platform.conversion,
+            platform.caches.definitions,
+            self._client,
+            self._settings.system_namespace,
+            lambda: datetime.now(UTC),
+        )
+        self._stack.push_async_callback(server.close)
+        return server
+
+    async def _open_conversion(self) -> None:
+        """Opens the port of the conversion webhook.
+
+        It listens on all addresses behind a Service, and otherwise where the API server connects.
+        """
+        if self._conversion is not None:
+            settings = self._settings
+            host = None if settings.conversion_service else settings.conversion_address
+            await self._conversion.start(host, settings.conversion_port)
 
     async def _reconcile(self, runner: Runner) -> None:
         await self._prepare()
@@ -258,8 +297,9 @@ class Operator:
                 await self._make_namespace()
                 key, since = await load_seal_key(self._client, self._settings.system_namespace)
                 self._seals.use(key, since=since)
+                await self._open_conversion()
                 await self._configuration.look()
-            except (KubeError, NoSealKey) as error:
+            except (KubeError, NoSealKey, NoCertificate) as error:
                 # The operator goes on while the API server has a problem; the probes report meanwhile that it is not
                 # ready.
                 self._lacking = str(error)
@@ -353,6 +393,12 @@ class Operator:
         error = task.exception()
         logger.critical("%s ended: %s", task.get_name(), error, exc_info=error)
         self._failed(f"{task.get_name()} ended: {error}")
+
+
+def _queue_promises(platform: Platform) -> None:
+    """Queues every Promise, whose definitions then get the authority of the conversion webhook."""
+    for promise in platform.caches.promises.items():
+        platform.queue.add(Key(PROMISE.name, "", promise.name), priority=PRIORITY_DEPENDENT)
 
 
 def _tell_unreadable(events: EventRecorder, obj: Mapping[str, Any], error: InvalidObject) -> None:

@@ -133,6 +133,15 @@ class Settings:
     metrics_host: str = setting("", "Address of the metrics; empty: that of the probes.")
     probes_port: int = setting(8081, "Port of /healthz and /readyz; 0: a free one.")
     metrics_port: int = setting(8080, "Port of /metrics; 0: a free one; the probes' port: on the same server.")
+    conversion_service: str = setting(
+        "",
+        "Name of the Service, in the operator's namespace, through which the API server reaches the webhook that "
+        "converts requests between the versions of a Promise's API; empty: declared conversions are refused.",
+    )
+    conversion_address: str = setting(
+        "", "Address at which the API server reaches that webhook without a Service, such as 127.0.0.1."
+    )
+    conversion_port: int = setting(8443, "Port of that webhook; 0: a free one.")
     ports_file: str = setting("", "File to write the ports to, as JSON, once they are open.")
     stall_limit: float = setting(
         10.0, "Longest time that the event loop may stand still before /healthz fails.", unit="seconds"

@@ -17,6 +17,7 @@ from troth.api.intervals import DEFAULT_INTERVAL
 from troth.api.pipelines import JinjaPipeline
 from troth.controllers.caches import Caches
 from troth.controllers.contents import Contents
+from troth.controllers.conversion import ConversionEndpoint
 from troth.controllers.settling import Settling
 from troth.controllers.slots import Slots
 from troth.controllers.stores import OpenStores
@@ -120,6 +121,7 @@ class Platform:
     slots: Slots
     settings: ControllerSettings
     clock: Callable[[], float]
+    conversion: ConversionEndpoint = field(default_factory=ConversionEndpoint)
 
     def trigger(self, triggers: Iterable[Trigger]) -> None:
         """Queues the keys that `troth.controllers.triggers` returned."""

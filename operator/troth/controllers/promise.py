@@ -183,7 +183,7 @@ class PromiseReconciler:
             return Unsound(f"it cannot be read: {promise.metadata.unread}")
         try:
             offer = read_offer(promise, runs_containers=self._runs_containers)
-            check_conversions(promise.spec.api)
+            check_conversions(promise.spec.api, is_served=self._platform.conversion.is_served)
             check_pipeline_namespace(
                 promise.spec, self._platform.settings.reach, kept_in=self._namespaces_of_requests(promise)
             )

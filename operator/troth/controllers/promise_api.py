@@ -17,6 +17,7 @@ from troth.api.resources import CUSTOM_RESOURCE_DEFINITION
 from troth.controllers.caches import BY_PROMISE
 from troth.controllers.object_writes import create_or_patch, delete_object, patch_object
 from troth.controllers.platform import Platform
+from troth.engine.promises.conversion.installing import with_conversion
 from troth.engine.promises.definition_changes import definition_patch, immutable_field, missing_stored_versions
 from troth.engine.promises.definitions import Definition, read_definition, request_resource
 from troth.engine.promises.offers import Offer
@@ -41,13 +42,14 @@ class PromiseApi:
             UnfitApi: it cannot be installed because the API server refuses it.
         """
         await self._leave_others(promise, offer)
-        if offer.definition is None or offer.resource is None:
+        definition = self._with_conversion(promise, offer)
+        if definition is None or offer.resource is None:
             await self._platform.caches.request_apis.unfollow(promise.name)
             return True
-        name = offer.definition["metadata"]["name"]
+        name = definition["metadata"]["name"]
         live = self._platform.caches.definitions.get("", name)
         if live is None:
-            live = await self._create(promise, offer.definition)
+            live = await self._create(promise, definition)
         elif live.metadata.labels.get(names.PROMISE_NAME) != promise.name:
             owner = live.metadata.labels.get(names.PROMISE_NAME)
             raise InvalidObject(
@@ -56,12 +58,12 @@ class PromiseApi:
         if live.metadata.deleting:
             self._follow_live(promise, live)  # its requests are deleted first, and each of them needs its clean-up
             return False  # when it is gone, its informer queues this Promise, which creates it again
-        if field := immutable_field(live, offer.definition):
+        if field := immutable_field(live, definition):
             await self._remove_unused(promise, live, field)
             return False  # when it is gone, its informer queues this Promise, which creates it again
-        patch = definition_patch(live, offer.definition)
+        patch = definition_patch(live, definition)
         if patch is not None:
-            _check_stored_versions(live, offer.definition)
+            _check_stored_versions(live, definition)
             live = await self._patch(live, patch)
         if live.refusal:
             raise InvalidObject(
@@ -78,6 +80,13 @@ class PromiseApi:
             )
         # After a restart the list takes a moment. An available Promise does not become unavailable because of that.
         return informer.synced.is_set() or promise.is_available
+
+    def _with_conversion(self, promise: Promise, offer: Offer) -> Mapping[str, Any] | None:
+        declared = (promise.spec.api or {}).get("conversions")
+        if offer.definition is None or not declared:
+            return offer.definition
+        client = self._platform.conversion.client(offer.definition["metadata"]["name"])
+        return with_conversion(offer.definition, declared, client)
 
     async def _create(self, promise: Promise, definition: Mapping[str, Any]) -> Definition:
         name = definition["metadata"]["name"]

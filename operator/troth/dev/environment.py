@@ -161,7 +161,10 @@ class DevEnvironment:
             kubeconfig=self.kubeconfig,
             environment=self.plane.environment(),
             log=None if self._verbose else self.data / "operator.log",
-            arguments=("--local-stores", self.data),
+            arguments=(
+                *("--local-stores", self.data),
+                *("--conversion-address", "127.0.0.1", "--conversion-port", "0"),
+            ),
         )
         operator.wait_ready(self._progress)
         return operator

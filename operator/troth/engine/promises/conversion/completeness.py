@@ -36,7 +36,7 @@ from troth.engine.promises.conversion.declarations import (
 from troth.engine.promises.conversion.json_values import ABSENT, Path, alike
 
 _VERSIONS: Final = "spec.api.spec.versions"
-_FIX: Final = "declare it in both versions, or have a webhook convert between them (spec.api.spec.conversion)"
+_FIX: Final = "declare it in both versions, or declare in spec.api.conversions what becomes of it"
 _ANYWAY: Final = frozenset({("apiVersion",), ("kind",), ("metadata",), ("status",)})
 _DEEPEST: Final = 60
 
@@ -60,24 +60,24 @@ class Loss:
     remedy: str
 
 
-def check_conversions(api: Object | None) -> None:
+def check_conversions(api: Object | None, *, is_served: bool = True) -> None:
     """Checks that nothing is lost between the versions of a Promise's API.
 
     Args:
         api: the value of ``spec.api``.
+        is_served: whether there is a webhook that converts as it is declared.
 
     Raises:
-        InvalidObject: a declaration cannot be used, something is lost, or conversions are declared at all, which
-            no operator serves yet.
+        InvalidObject: a declaration cannot be used, something is lost, or conversions are declared and not served.
     """
     conversions = read_conversions(api)
     for loss in find_losses(api, conversions):
         raise InvalidObject(loss.field, loss.problem, loss.remedy)
-    if conversions:
+    if conversions and not is_served:
         raise InvalidObject(
             FIELD,
-            "is declared, but this operator does not convert between versions yet",
-            "declare each field in all versions, and remove the conversions",
+            "is declared, but this operator does not convert between versions",
+            "switch its webhook on (setting conversionService; chart: conversion.enabled)",
         )
 
 
@@ -163,14 +163,13 @@ class _Pair:
         for rule in rules:
             yield from self._rule(rule, schemas, places, above, sides)
         for side in sides:
-            named = _Named(rules, side, _ANYWAY if above == ((), ()) else frozenset())
+            named = _Named(rules, side, (self._names[side], self._names[1 - side]), above[side])
             walk = _lost(schemas[side], schemas[1 - side], (), "", 0, types=side == 0, named=named)
-            for path, where, problem in walk:
-                yield self._lost_field(side, (*above[side], *path), f"{places[side]}{where}", problem)
+            for where, said in walk:
+                yield self._lost_field(side, f"{places[side]}{where}", said)
 
-    def _lost_field(self, side: int, path: Path, field: str, problem: str) -> Loss:
+    def _lost_field(self, side: int, field: str, said: str) -> Loss:
         here, there = self._names[side], self._names[1 - side]
-        said = problem.format(words=_words(path), here=here, there=there)
         if self._conversion is not None:
             consequence = "no conversion names it: what requests have there is lost"
             fix = f"name it in {self._conversion.field}.fields, or declare it in both versions"
@@ -359,29 +358,36 @@ def _turned(rule: Rule) -> Rule:
 class _Named:
     """The fields that are declared, as seen from one of the two versions."""
 
-    def __init__(self, rules: Sequence[Rule], side: int, anyway: frozenset[Path]) -> None:
-        self.anyway = anyway
+    def __init__(self, rules: Sequence[Rule], side: int, names: tuple[str, str], above: Path) -> None:
+        self.names = names
+        self._above = above
+        self.anyway = frozenset[Path]() if above else _ANYWAY
         self.here = frozenset(path for rule in rules if (path := rule.paths[side]) is not None)
         self.there = frozenset(path for rule in rules if (path := rule.paths[1 - side]) is not None)
         self.leading = frozenset(path[:length] for path in self.here for length in range(1, len(path)))
 
+    def words(self, path: Path) -> str:
+        """Returns the whole path of a field in the version that is looked at."""
+        return _words((*self._above, *path))
+
 
 def _lost(
     here: Object, there: Object | None, path: Path, where: str, depth: int, *, types: bool, named: _Named
-) -> Iterator[tuple[Path, str, str]]:
-    """Yields the path, the place and the problem of what an object has with one schema and loses with another.
+) -> Iterator[tuple[str, str]]:
+    """Yields the place and the problem of what an object has with one schema and loses with another.
 
     ``there`` is None for a map that the other version does not have and that leads to declared fields.
     """
     if depth > _DEEPEST or path in named.anyway:
         return
+    one, other = named.names
     if there is not None and _kind(here) != _kind(there):
         if types:
-            yield path, where, f"{{words}} is {_kind(here)} in {{here}} and {_kind(there)} in {{there}}"
+            yield where, f"{named.words(path)} is {_kind(here)} in {one} and {_kind(there)} in {other}"
         return
     is_open = there is not None and _is_open(there)
     if _is_open(here) and not is_open:
-        yield path, where, "{words} allows fields of any name in {here}, but not in {there}"
+        yield where, f"{named.words(path)} allows fields of any name in {one}, but not in {other}"
         return
     others = read_map(there.get("properties")) if there is not None else {}
     for name, child in read_map(here.get("properties")).items():
@@ -394,13 +400,13 @@ def _lost(
         elif inner in named.leading and _kind(child) == "object":
             yield from _lost(child, None, inner, place, depth + 1, types=types, named=named)
         elif is_another:
-            yield inner, place, "{here} has {words}, and {there} has another field in its place"
+            yield place, f"{one} has {named.words(inner)}, and {other} has another field in its place"
         elif not is_open:
-            yield inner, place, "{here} has {words}, but {there} does not"
+            yield place, f"{one} has {named.words(inner)}, but {other} does not"
     for key, step in (("items", "[]"), ("additionalProperties", "*")):
-        child, other = here.get(key), there.get(key) if there is not None else None
-        if isinstance(child, Mapping) and isinstance(other, Mapping):
-            yield from _lost(child, other, (*path, step), f"{where}.{key}", depth + 1, types=types, named=named)
+        child, opposite = here.get(key), there.get(key) if there is not None else None
+        if isinstance(child, Mapping) and isinstance(opposite, Mapping):
+            yield from _lost(child, opposite, (*path, step), f"{where}.{key}", depth + 1, types=types, named=named)
 
 
 def _always(schema: Object, path: Path, *, by_default: bool) -> bool:

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
+import orjson
+
 from troth.api import InvalidObject
 from troth.api.nesting import DEEPEST, TOO_DEEP, nests_within
 from troth.api.typed import Object, read_list, read_map, read_text
@@ -80,6 +82,8 @@ class Converter:
             schemas[name] = _schema_of(read_map(version), f"spec.api.spec.versions[{index}]")
             if read_map(version).get("storage") is True:
                 self._stored = name
+        if not self._stored:
+            raise InvalidObject("spec.api.spec.versions", "no version has storage: true")
         self._bodies = {name: Validator(_body(schema)) for name, schema in schemas.items()}
         self._pairs: dict[str, _Pair] = {}
         for conversion in conversions:
@@ -156,14 +160,10 @@ def _read_notes(text: Any) -> dict[str, Any]:
     if not isinstance(text, str):
         return {}
     try:
-        found = json.loads(text, parse_constant=_refuse)
-    except (ValueError, RecursionError):
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
         return {}
     return found if isinstance(found, dict) and nests_within((found,), 2 * DEEPEST) else {}
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(constant)
 
 
 def _write_notes(obj: dict[str, Any], notes: Mapping[str, Any], *, limited: bool) -> None:

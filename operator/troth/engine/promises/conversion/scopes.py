@@ -224,7 +224,7 @@ class _Step:
         """Returns a value as the other version has it. Raises Unfit."""
         carry, there = self._carry, 1 - side
         if isinstance(carry, Lone):
-            return carry.default if self.paths[there] is not None else ABSENT
+            return copied(carry.default) if self.paths[there] is not None else ABSENT
         if value is ABSENT:
             return ABSENT
         if value is None:

@@ -265,6 +265,21 @@ def test_an_object_in_the_same_version_and_its_metadata_stay_as_they_are(through
     assert convert(through, obj, "v2")["status"] == {"x": 1}
 
 
+def test_a_default_is_the_same_for_every_object() -> None:
+    api = yaml.safe_load(WRITTEN)
+    for index in (1, 2):
+        schema = {"type": "object", "properties": {"a": {"type": "string"}}}
+        properties = api["spec"]["versions"][index]["schema"]["openAPIV3Schema"]["properties"]["spec"][
+            "properties"
+        ]
+        properties["b" if index == 2 else "x"] = {"type": "string"} if index == 2 else schema
+    api["conversions"][0]["fields"].append({"v2": "spec.x", "default": {"a": "always"}})
+    api["conversions"][1]["fields"].append({"v3": "spec.b", "v2": "spec.x.a"})
+    through = converter(api)
+    for _ in range(2):
+        assert convert(through, made("v1"), "v3")["spec"] == {"b": "always"}
+
+
 def test_an_annotation_that_no_conversion_wrote_sets_nothing_that_the_stored_version_forbids(
     through: Converter,
 ) -> None:
