@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,8 @@ def namespace(control_plane: ControlPlane, unique: str) -> Iterator[str]:
 
     The finalizers of objects that are left in it are removed, because nobody is there any more to do so.
     """
-    control_plane.kubectl("create", "namespace", unique)
+    status, answer = control_plane.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": unique}})
+    assert status == HTTPStatus.CREATED, answer
     yield unique
     control_plane.finish_namespace(unique, strip_finalizers=True)
 

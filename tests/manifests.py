@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.waiting import SAFE
 from troth.dev import ControlPlane
+from troth.dev.apiserver import ApiServer
 
 
 class Manifests:
@@ -27,51 +28,54 @@ class Manifests:
             *("--filename", "-"),
             input=stream,
         )
-        for applied in _documents(answer.stdout):
-            self._applied.setdefault(self._path(applied), _crd_path(applied))
+        with self._plane.api.connected():
+            for applied in _documents(answer.stdout):
+                self._applied.setdefault(_path(self._plane.api, applied), _crd_path(applied))
 
     def remove(self, within: float = SAFE) -> None:
         """Delete everything, the newest first. Finalizers are removed, since the operator may be gone."""
-        for path, crd in reversed(self._applied.items()):
-            if crd:
-                self._delete_instances(crd)
-            for target in filter(None, (path, crd)):
-                self._delete(target, within)
+        api = self._plane.api
+        with api.connected():
+            for path, crd in reversed(self._applied.items()):
+                if crd:
+                    _delete_instances(api, crd)
+                for target in filter(None, (path, crd)):
+                    _delete(api, target, within)
         self._applied.clear()
 
-    def _delete(self, path: str, within: float) -> None:
-        api = self._plane.api
-        deadline = time.monotonic() + within
-        while api.request("DELETE", path)[0] != 404:
-            api.request("PATCH", path, {"metadata": {"finalizers": None}})
-            assert time.monotonic() < deadline, f"{path} could not be deleted"
-            time.sleep(0.02)
 
-    def _delete_instances(self, crd_path: str) -> None:
-        status, crd = self._plane.api.request("GET", crd_path)
-        if status != 200:
-            return
-        group, plural = crd["spec"]["group"], crd["spec"]["names"]["plural"]
-        version = next(version["name"] for version in crd["spec"]["versions"] if version["served"])
-        _, listing = self._plane.api.request("GET", f"/apis/{group}/{version}/{plural}")
-        for item in listing.get("items", ()):
-            metadata = item["metadata"]
-            self._delete(
-                f"/apis/{group}/{version}/namespaces/{metadata['namespace']}/{plural}/{metadata['name']}", 10
-            )
+def _delete(api: ApiServer, path: str, within: float) -> None:
+    deadline = time.monotonic() + within
+    while api.request("DELETE", path)[0] != 404:
+        api.request("PATCH", path, {"metadata": {"finalizers": None}})
+        assert time.monotonic() < deadline, f"{path} could not be deleted"
+        time.sleep(0.02)
 
-    def _path(self, item: Mapping[str, Any]) -> str:
-        group, _, version = item["apiVersion"].rpartition("/")
-        root = f"/apis/{group}/{version}" if group else f"/api/{version}"
-        _, listing = self._plane.api.request("GET", root)
-        plural = next(
-            resource["name"]
-            for resource in listing["resources"]
-            if resource["kind"] == item["kind"] and "/" not in resource["name"]
-        )
+
+def _delete_instances(api: ApiServer, crd_path: str) -> None:
+    status, crd = api.request("GET", crd_path)
+    if status != 200:
+        return
+    group, plural = crd["spec"]["group"], crd["spec"]["names"]["plural"]
+    version = next(version["name"] for version in crd["spec"]["versions"] if version["served"])
+    _, listing = api.request("GET", f"/apis/{group}/{version}/{plural}")
+    for item in listing.get("items", ()):
         metadata = item["metadata"]
-        namespace = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
-        return f"{root}{namespace}/{plural}/{metadata['name']}"
+        _delete(api, f"/apis/{group}/{version}/namespaces/{metadata['namespace']}/{plural}/{metadata['name']}", 10)
+
+
+def _path(api: ApiServer, item: Mapping[str, Any]) -> str:
+    group, _, version = item["apiVersion"].rpartition("/")
+    root = f"/apis/{group}/{version}" if group else f"/api/{version}"
+    _, listing = api.request("GET", root)
+    plural = next(
+        resource["name"]
+        for resource in listing["resources"]
+        if resource["kind"] == item["kind"] and "/" not in resource["name"]
+    )
+    metadata = item["metadata"]
+    namespace = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
+    return f"{root}{namespace}/{plural}/{metadata['name']}"
 
 
 def _crd_path(item: Mapping[str, Any]) -> str:

@@ -236,24 +236,24 @@ class ControlPlane:
         Raises:
             DevError: something in it still exists after ``timeout`` seconds.
         """
-        path = f"/api/v1/namespaces/{name}"
-        status, _ = self.api.request("DELETE", path)
-        if status == 404:
-            return
-        deadline = time.monotonic() + timeout
-        if collections is None:
-            collections = self.api.deletable_collections(name)
-        while left := [collection for collection in collections if not self.api.is_empty(collection)]:
-            if time.monotonic() > deadline:
-                raise DevError(f"namespace {name} still holds objects: {', '.join(left)}")
-            if strip_finalizers:
-                for collection in left:
-                    self.api.strip_finalizers(collection)
-            time.sleep(0.05)
-        _, namespace = self.api.request("GET", path)
-        if namespace.get("kind") == "Namespace":
-            namespace["spec"]["finalizers"] = []
-            self.api.request("PUT", f"{path}/finalize", namespace)
+        with self.api.connected():
+            path = f"/api/v1/namespaces/{name}"
+            status, _ = self.api.request("DELETE", path)
+            if status == 404:
+                return
+            deadline = time.monotonic() + timeout
+            left = self.api.deletable_collections(name) if collections is None else collections
+            while left := [collection for collection in left if not self.api.is_empty(collection)]:
+                if time.monotonic() > deadline:
+                    raise DevError(f"namespace {name} still holds objects: {', '.join(left)}")
+                if strip_finalizers:
+                    for collection in left:
+                        self.api.strip_finalizers(collection)
+                time.sleep(0.05)
+            _, namespace = self.api.request("GET", path)
+            if namespace.get("kind") == "Namespace":
+                namespace["spec"]["finalizers"] = []
+                self.api.request("PUT", f"{path}/finalize", namespace)
 
     def settle_audit_log(self, *, timeout: float = 10) -> None:
         """Wait until every request that has been answered is in the audit log, which is a moment later.
