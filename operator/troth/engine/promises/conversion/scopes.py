@@ -88,9 +88,14 @@ class Scope:
         """
         there = 1 - side
         shape = self._shape(source, side)
-        bare = {above for above, common in self._common[side].items() if common and find(source, above) == {}}
         taken = [take(source, path) if (path := step.paths[side]) is not None else ABSENT for step in self._steps]
-        self._fold(source, side, kept, bare)
+        led = {
+            path[:length]
+            for step, value in zip(self._steps, taken, strict=True)
+            if value is not ABSENT and (path := step.paths[side]) is not None
+            for length in range(1, len(path))
+        }
+        self._fold(source, side, kept, led)
         result = Result(source)
         fields: Kept = {}
         known = read_map(kept.get("fields"))
@@ -130,13 +135,20 @@ class Scope:
             if self._common[there].get(above) and find(source, above) is ABSENT:
                 shape["absent"].append(words(above))
 
-    def _fold(self, source: dict[str, Any], side: int, kept: Object, bare: set[Path]) -> None:
-        """Removes the maps that only led to fields that were taken out. Those in ``bare`` were empty before."""
+    def _fold(self, source: dict[str, Any], side: int, kept: Object, led: set[Path]) -> None:
+        """Removes the maps that only led to fields. A map of both versions stays unless ``led`` has it.
+
+        Args:
+            source: the map, without the fields.
+            side: its version.
+            kept: what is kept of the other version, with the names of the maps that were not there.
+            led: the maps out of which a field was taken. All others were empty before, and somebody wants them.
+        """
         absent = {text for text in read_list(kept.get("absent")) if isinstance(text, str)}
         for above in sorted(self._common[side], key=len, reverse=True):
             value = find(source, above)
             if self._common[side][above]:
-                if words(above) in absent and value == {} and above not in bare:
+                if words(above) in absent and value == {} and above in led:
                     take(source, above)
             elif _is_hollow(value):
                 take(source, above)

@@ -289,3 +289,19 @@ def test_an_annotation_that_no_conversion_wrote_sets_nothing_that_the_stored_ver
     answer = through.convert(obj, "v2")
     assert isinstance(answer, NotConverted)
     assert "spec.profile" in answer.reason
+
+
+@pytest.mark.parametrize("shared", [{}, {"deep": {}}, {"deep": None}])
+def test_a_map_that_an_edit_left_empty_is_there_again(shared: dict[str, Any]) -> None:
+    number, text = {"type": "number"}, {"type": "string"}
+    old = {"old": {"type": "object", "properties": {"a": number}}}
+    old["shared"] = {"type": "object", "properties": {"same": text}}
+    deep = {"type": "object", "nullable": True, "properties": {"b": number}}
+    new = {"shared": {"type": "object", "properties": {"same": text, "deep": deep}}}
+    specs = ({"type": "object", "properties": properties} for properties in (old, new))
+    api = Api((next(specs), next(specs)), [{"v1": "spec.old.a", "v2": "spec.shared.deep.b"}])
+    through = converter(api.definition("v1"))
+    there = convert(through, made("v1", old={"a": 0}), "v2")
+    assert there["spec"] == {"shared": {"deep": {"b": 0}}}
+    edited = {**there, "spec": {"shared": shared}}
+    assert convert(through, convert(through, edited, "v1"), "v2")["spec"] == {"shared": shared}
