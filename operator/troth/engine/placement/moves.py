@@ -185,7 +185,8 @@ def _leave(place: Location, wanted: Location, stores: Stores) -> Iterator[Leave 
         if is_there and not (alike and old.store == wanted.store):
             yield from _clear(old, old.store, stores)
         return
-    through = wanted.store if wanted.store in stores else old.store
+    new = stores.get(wanted.store)
+    through = wanted.store if new is not None and new.address in {"", old.address} else old.store
     if left := old.without(wanted):
         yield from _clear(left, through, stores, apart=alike and through == wanted.store)
     if is_there and old.store != through:

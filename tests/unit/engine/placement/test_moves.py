@@ -327,6 +327,16 @@ def test_a_shared_file_keeps_what_others_have_in_it_where_it_is_wanted_and_goes_
     assert plan == (TakeOut(shared, A), Remove(former, B))
 
 
+def test_a_store_that_is_somewhere_else_by_now_does_not_keep_another_from_removing_its_files_there() -> None:
+    shared = Location(A, aggregate="all.yaml", address="there")
+    wanted = Location(B, directory="x", address="there")
+    given_up = Abandon(wanted, "is somewhere else now")
+    assert plan_removal([wanted, shared], {A: ready("there"), B: ready("here")}) == (given_up, Remove(shared, A))
+    assert plan_removal([wanted, shared], {B: ready("here")}) == (given_up, Abandon(shared, "is gone"))
+    away = StoreState("there", ready=False, problem="it is away")
+    assert plan_removal([wanted, shared], {A: away, B: ready("here")}) == (given_up, Wait(shared, A, "it is away"))
+
+
 @given(st.data())
 def test_a_removal_leaves_nothing_that_could_be_removed(data: st.DataObject) -> None:
     world = World()
