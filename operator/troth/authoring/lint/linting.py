@@ -72,7 +72,7 @@ def lint(
             live = requests(home)
             remarks.extend(check_requests(offer.definition, live))
             if earlier is not None:
-                remarks.extend(check_losses(earlier, offer.definition, live))
+                remarks.extend(check_losses(earlier, home.promise["spec"]["api"], live))
         with BoundedWorker() as worker:
             failure = worker.check(offer.pipelines)
             if failure is not None:

@@ -11,7 +11,8 @@ from troth.engine.admission.unfit import consequence, named
 from troth.engine.linting.remarks import Remark
 from troth.engine.promises.api_changes import ChangeKind
 from troth.engine.promises.breakage import find_breakage
-from troth.engine.promises.definitions import build_definition
+from troth.engine.promises.conversion.installing import with_conversion
+from troth.engine.promises.definitions import build_definition, request_resource
 from troth.engine.promises.fitting import Fitting
 
 
@@ -33,22 +34,30 @@ def check_requests(definition: Mapping[str, Any], requests: Sequence[Mapping[str
 
 
 def check_losses(
-    earlier: Mapping[str, Any], definition: Mapping[str, Any], requests: Sequence[Mapping[str, Any]]
+    earlier: Mapping[str, Any], api: Mapping[str, Any], requests: Sequence[Mapping[str, Any]]
 ) -> Iterator[Remark]:
     """Remarks about what live requests say and lose. What the API server would refuse is not among it.
 
     Args:
         earlier: the API in the cluster, as somebody wrote it; nothing is said when it was not valid.
-        definition: the CustomResourceDefinition that the operator would install.
+        api: the API in the Promise, which the operator would accept.
         requests: all live requests, as the API server returns them.
     """
     try:
-        old = build_definition("", earlier)
+        old = _installed(earlier)
+        request_resource(old)
     except InvalidObject:
         return
     if definition_refusals(old):
         return
-    lost = find_breakage(old, definition, requests).only(ChangeKind.REMOVED, ChangeKind.UNSERVED)
+    lost = find_breakage(old, _installed(api), requests).only(ChangeKind.REMOVED, ChangeKind.UNSERVED)
     if lost.requests:
         fix = "keep what they use, or change these requests before this is applied"
         yield Remark("T309", "spec.api", f"in the cluster, {lost.sentence()}", fix)
+
+
+def _installed(api: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the definition that the operator installs, whoever converts: a declared conversion loses nothing."""
+    definition = build_definition("", api)
+    declared = api.get("conversions")
+    return with_conversion(definition, declared, {}) if declared else definition

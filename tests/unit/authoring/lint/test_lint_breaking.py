@@ -172,6 +172,32 @@ def test_a_value_that_live_requests_lose_is_reported_with_their_number(tmp_path:
     )
     assert findings(definition(changed("properties/owner", None))) == []
     assert findings({"kind": "CustomResourceDefinition"}) == []
+    unserved = definition(SPEC, served=False)
+    assert findings(unserved) == []
+
+
+def test_a_field_that_a_declared_conversion_carries_is_not_reported_as_lost(tmp_path: Path) -> None:
+    obj = promise({"files": [{"path": "x.yaml", "template": "a: {{ spec.size }}\n"}]})
+    api = obj["spec"]["api"]
+    earlier = copy.deepcopy(api)
+    older = {**copy.deepcopy(api["spec"]["versions"][0]), "storage": False}
+    (newer,) = api["spec"]["versions"]
+    newer["name"] = "v2"
+    fields = newer["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    fields["holder"] = fields.pop("owner")
+    api["spec"]["versions"].append(older)
+    metadata = {"name": "a", "namespace": "team"}
+    spec = {"size": "small", "owner": "me"}
+    live = [{"apiVersion": "example.com/v1", "kind": "Thing", "metadata": metadata, "spec": spec}]
+
+    def found() -> set[str]:
+        (tmp_path / "promise.yaml").write_text(yaml.safe_dump(obj, sort_keys=False), "utf-8")
+        against = lint(tmp_path, against=lambda home: earlier, requests=lambda home: live)
+        return {finding.code for finding in against if finding.code[:2] in ("T0", "T3")}
+
+    assert found() == {"T005", "T309"}
+    api["conversions"] = [{"between": ["v2", "v1"], "fields": [{"v2": "spec.holder", "v1": "spec.owner"}]}]
+    assert found() == set()
 
 
 OPEN = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
