@@ -14,6 +14,7 @@ from enum import Enum, auto
 from itertools import chain
 from typing import Any, Final
 
+from troth.api.typed import read_map, read_maps
 from troth.engine.promises.request_paths import Path, path_words
 
 _VERSIONS: Final = "spec.api.spec.versions"
@@ -76,12 +77,12 @@ def compare_apis(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[ApiChan
         new: the CustomResourceDefinition that takes its place.
     """
     changes: list[ApiChange] = []
-    before, after = _mapping(old.get("spec")), _mapping(new.get("spec"))
+    before, after = read_map(old.get("spec")), read_map(new.get("spec"))
     changes.extend(_names(before, after))
     versions = {
-        version.get("name"): (index, version) for index, version in enumerate(_maps(after.get("versions")))
+        version.get("name"): (index, version) for index, version in enumerate(read_maps(after.get("versions")))
     }
-    for version in _maps(before.get("versions")):
+    for version in read_maps(before.get("versions")):
         name = version.get("name")
         found = versions.get(name)
         if found is None or (version.get("served") and not found[1].get("served")):
@@ -96,7 +97,7 @@ def compare_apis(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[ApiChan
 
 
 def _names(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[ApiChange]:
-    names_before, names_after = _mapping(before.get("names")), _mapping(after.get("names"))
+    names_before, names_after = read_map(before.get("names")), read_map(after.get("names"))
     for label, field, old, new in (
         ("group", "group", before.get("group"), after.get("group")),
         ("scope", "scope", before.get("scope", "Namespaced"), after.get("scope", "Namespaced")),
@@ -109,7 +110,7 @@ def _names(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[ApiC
 
 
 def _schema(version: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _mapping(_mapping(version.get("schema")).get("openAPIV3Schema"))
+    return read_map(read_map(version.get("schema")).get("openAPIV3Schema"))
 
 
 def _compare(
@@ -131,7 +132,7 @@ def _compare(
     rest_before, rest_after = old.get("additionalProperties"), new.get("additionalProperties")
     if rest_before not in (None, False) and isinstance(rest_after, Mapping):
         where = f"{field}.additionalProperties"
-        yield from _compare(_mapping(rest_before), rest_after, (*path, "*"), where, depth + 1)
+        yield from _compare(read_map(rest_before), rest_after, (*path, "*"), where, depth + 1)
     elif rest_before not in (None, False) and rest_after in (None, False) and not _open(new):
         yield ApiChange(ChangeKind.REMOVED, path, field, f"{words} no longer has fields of any name")
 
@@ -139,24 +140,24 @@ def _compare(
 def _properties(
     old: Mapping[str, Any], new: Mapping[str, Any], path: Path, field: str, depth: int
 ) -> Iterator[ApiChange]:
-    properties, now = _mapping(old.get("properties")), _mapping(new.get("properties"))
+    properties, now = read_map(old.get("properties")), read_map(new.get("properties"))
     anything = _open(new) or new.get("additionalProperties") not in (None, False)
     for name, child in properties.items():
         here = (*path, str(name))
         if name in now:
             where = f"{field}.properties.{name}"
-            yield from _compare(_mapping(child), _mapping(now[name]), here, where, depth + 1)
+            yield from _compare(read_map(child), read_map(now[name]), here, where, depth + 1)
         elif not anything and here not in _ANYWAY:
             message = f"{path_words(here)} was removed: the API server drops it from requests that have it"
             yield ApiChange(ChangeKind.REMOVED, here, f"{field}.properties", message)
     for name, child in now.items() if _open(old) else ():
-        if name not in properties and (after := _type_of(_mapping(child))):
+        if name not in properties and (after := _type_of(read_map(child))):
             here, where = (*path, str(name)), f"{field}.properties.{name}"
             message = f"{path_words(here)} could be anything and is {after} now: it may refuse what was allowed"
             yield ApiChange(ChangeKind.NARROWED, here, where, message, certain=False)
     required = old.get("required") or ()
     for name in new.get("required") or ():
-        if name not in required and _mapping(now.get(name)).get("default", _ABSENT) is _ABSENT:
+        if name not in required and read_map(now.get(name)).get("default", _ABSENT) is _ABSENT:
             message = (
                 f"{path_words((*path, str(name)))} is required now: requests without it can no longer be edited"
             )
@@ -172,8 +173,8 @@ def _narrowed(old: Mapping[str, Any], new: Mapping[str, Any], path: Path, field:
             how = "is different" if old.get(keyword) else "is new"
             message = f"{keyword} of {words} {how}: it may refuse what was allowed"
             yield ApiChange(ChangeKind.NARROWED, path, f"{field}.{keyword}", message, certain=False)
-    rules = {rule.get("rule") for rule in _maps(old.get("x-kubernetes-validations"))}
-    for index, rule in enumerate(_maps(new.get("x-kubernetes-validations"))):
+    rules = {rule.get("rule") for rule in read_maps(old.get("x-kubernetes-validations"))}
+    for index, rule in enumerate(read_maps(new.get("x-kubernetes-validations"))):
         if rule.get("rule") not in rules:
             place = f"{field}.x-kubernetes-validations[{index}]"
             message = f"the rule {rule.get('rule')} of {words} is new: it may refuse what was allowed"
@@ -248,11 +249,3 @@ def _or_none(value: Any) -> str:
 
 def _listed(members: list[Any]) -> str:
     return ", ".join(map(str, members[:8])) + (", …" if len(members) > 8 else "")
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _maps(value: Any) -> list[Mapping[str, Any]]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
