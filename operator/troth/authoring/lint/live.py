@@ -7,7 +7,7 @@ from typing import Any
 
 from troth.api import InvalidObject
 from troth.engine.admission.definitions import definition_refusals
-from troth.engine.admission.unfit import consequence, named
+from troth.engine.admission.unfit import consequence, counted, named
 from troth.engine.linting.remarks import Remark
 from troth.engine.promises.api_changes import ChangeKind
 from troth.engine.promises.breakage import find_breakage
@@ -27,7 +27,8 @@ def check_requests(definition: Mapping[str, Any], requests: Sequence[Mapping[str
     if not unfit:
         return
     verb = "does" if len(unfit) == 1 else "do"
-    message = f"{len(unfit)} of {len(requests)} requests in the cluster {verb} not fit this API: {named(unfit)}"
+    which = counted(len(unfit), len(requests))
+    message = f"{which} in the cluster {verb} not fit this API: {named(unfit)}"
     if more := consequence(unfit):
         message += f"; {more}"
     yield Remark("T308", "spec.api", message, "change them before this is applied, or allow what they say")

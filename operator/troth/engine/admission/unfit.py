@@ -1,4 +1,4 @@
-"""Live requests that no longer fit their API, and the sentences about them. `promises.fitting` finds them."""
+"""Live requests that no longer fit their API, and the sentences about requests. `promises.fitting` finds them."""
 
 from __future__ import annotations
 
@@ -26,6 +26,11 @@ class Unfit:
     problem: str
     held: bool
     generation: int = 0
+
+
+def counted(some: int, judged: int) -> str:
+    """Returns how many of all requests it is, such as ``2 of 40 requests``; ``some`` is at least 1."""
+    return "the only request" if judged == 1 else f"{some} of {judged} requests"
 
 
 def named(unfit: Sequence[Unfit]) -> str:

@@ -23,6 +23,7 @@ from troth.api import labels as names
 from troth.api.typed import read_map, read_maps, read_text
 from troth.engine.admission.admitting import Admission, Admitted
 from troth.engine.admission.refusals import Refusal
+from troth.engine.admission.unfit import counted
 from troth.engine.promises.api_changes import ChangeKind, compare_apis
 from troth.engine.promises.definitions import request_resource
 from troth.engine.promises.request_paths import Path, path_words
@@ -101,7 +102,7 @@ class Breakage:
         ]
         verb = "uses" if len(self.requests) == 1 else "use"
         return (
-            f"{len(self.requests)} of {self.judged} requests {verb} what the new API takes away: "
+            f"{counted(len(self.requests), self.judged)} {verb} what the new API takes away: "
             f"{', '.join(used[:_MOST_FIELDS])}{more}; for example {', '.join(said)}"
         )
 

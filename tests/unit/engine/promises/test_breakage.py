@@ -195,6 +195,23 @@ def test_only_requests_that_have_a_removed_field_are_named_with_numbers_and_thre
     )
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (["small"], "the only request uses what the new API takes away: spec.size (1); for example"),
+        (["small", "large"], "1 of 2 requests uses what the new API takes away: spec.size (1); for example"),
+        (["small", "small"], "2 of 2 requests use what the new API takes away: spec.size (2); for example"),
+        (["large"], ""),
+    ],
+)
+def test_a_sentence_counts_requests_in_plain_english(said: Sequence[str], expected: str) -> None:
+    narrow = copy.deepcopy(dict(SPEC))
+    narrow["properties"]["size"]["enum"] = ["large"]
+    requests = [asked({"size": size}, f"r{number}") for number, size in enumerate(said)]
+    sentence = find_breakage(built(SPEC), built(narrow), requests).sentence()
+    assert sentence.partition(" team/")[0] == expected
+
+
 def test_a_value_that_is_refused_now_is_named_with_the_words_of_the_api_server() -> None:
     narrow = copy.deepcopy(dict(SPEC))
     narrow["properties"]["size"]["enum"] = ["small"]
