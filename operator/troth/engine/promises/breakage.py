@@ -116,7 +116,16 @@ def find_breakage(old: Object, new: Object, requests: Iterable[Object]) -> Break
         new: the definition that would take its place, of the same form.
         requests: whole requests, as the API server returns them in the version of `request_resource`.
     """
-    return Transition(old, new).find_breakage(requests)
+    transition = _Transition(old, new)
+    judged = 0
+    broken: list[BrokenRequest] = []
+    for request in requests:
+        judged += 1
+        if problems := transition.judge(request):
+            metadata = read_map(request.get("metadata"))
+            namespace, name = read_text(metadata.get("namespace")), read_text(metadata.get("name"))
+            broken.append(BrokenRequest(namespace, name, problems))
+    return Breakage(tuple(sorted(broken, key=lambda one: (one.namespace, one.name))), judged)
 
 
 class _Api:
@@ -129,14 +138,15 @@ class _Api:
         self.converts = read_map(spec.get("conversion")).get("strategy") == "Webhook"
         self._storage = next(version["name"] for version in spec["versions"] if version.get("storage"))
         self._group, self._kind = spec["group"], spec["names"]["kind"]
-        self._admission = Admission(definition)
-        self._reader = Admission(_all_served(definition))
+        self._admission = Admission(
+            _all_served(definition)
+        )  # a request may be stored in a version that is not served
         self._without_rules = Admission(_without_rules(definition))
 
     def read(self, request: Object, version: str) -> Object:
         """Returns a request as it is read in a version after it has been stored."""
-        stored = request if self.converts else self._reader.read(self._in(request, self._storage))
-        return self._reader.read(self._in(stored, version))
+        stored = request if self.converts else self._admission.read(self._in(request, self._storage))
+        return self._admission.read(self._in(stored, version))
 
     def admit(
         self, request: Object, version: str, *, without_rules: bool = False
@@ -149,28 +159,15 @@ class _Api:
         return {**request, "apiVersion": f"{self._group}/{version}", "kind": self._kind}
 
 
-class Transition:
+class _Transition:
     """From one API to the next; the schemas of both are compiled once."""
 
     def __init__(self, old: Object, new: Object) -> None:
-        """Takes the definitions as `find_breakage` does."""
         self._renamed = [change for change in compare_apis(old, new) if change.kind is ChangeKind.RENAMED]
         self._unchanged = same(old["spec"], new["spec"])
         self._old, self._new = _Api(old), _Api(new)
 
-    def find_breakage(self, requests: Iterable[Object]) -> Breakage:
-        """Returns which of the requests use what is taken away."""
-        judged = 0
-        broken: list[BrokenRequest] = []
-        for request in requests:
-            judged += 1
-            if problems := self._judge(request):
-                metadata = read_map(request.get("metadata"))
-                namespace, name = read_text(metadata.get("namespace")), read_text(metadata.get("name"))
-                broken.append(BrokenRequest(namespace, name, problems))
-        return Breakage(tuple(sorted(broken, key=lambda one: (one.namespace, one.name))), judged)
-
-    def _judge(self, request: Object) -> tuple[Problem, ...]:
+    def judge(self, request: Object) -> tuple[Problem, ...]:
         if self._renamed:
             return tuple(Problem(ChangeKind.RENAMED, "kind", change.message) for change in self._renamed)
         if self._unchanged:
