@@ -31,9 +31,9 @@ from troth.engine.promises.conversion.declarations import (
     Units,
     Values,
     read_conversions,
-    words,
 )
-from troth.engine.promises.conversion.json_values import ABSENT, Path, alike
+from troth.engine.promises.conversion.json_values import ABSENT, alike
+from troth.engine.promises.request_paths import Path, path_words
 
 _VERSIONS: Final = "spec.api.spec.versions"
 _FIX: Final = "declare it in both versions, or declare in spec.api.conversions what becomes of it"
@@ -195,7 +195,7 @@ class _Pair:
                 yield Loss(
                     "conversion",
                     f"{rule.field}.{name}",
-                    f"{name} has no field {words((*above[side], *(path or ())))}",
+                    f"{name} has no field {path_words((*above[side], *(path or ())))}",
                     f"did you mean {meant}?" if meant else f"write the path of a field that {name} has",
                 )
                 return
@@ -227,20 +227,15 @@ class _Pair:
             here, there = rule.paths[side], rule.paths[1 - side]
             if there is None or not _always(schemas[1 - side], there, by_default=False):
                 continue
+            name = self._names[side]
+            needs = f"{self._names[1 - side]} requires {path_words(there)}"
             if isinstance(rule.carry, Lone):
                 if rule.carry.default is ABSENT:
-                    problem = (
-                        f"{self._names[1 - side]} requires {words(there)}, which {self._names[side]} does not have"
-                    )
+                    problem = f"{needs}, which {name} does not have"
                     yield Loss("conversion", rule.field, problem, "give it a default")
             elif here is not None and not _always(schemas[side], here, by_default=True):
-                problem = (
-                    f"{self._names[1 - side]} requires {words(there)}, but {words(here)} may be missing in "
-                    f"{self._names[side]}"
-                )
-                remedy = (
-                    f"give {words(here)} a default in the schema of {self._names[side]}, or require it there, too"
-                )
+                problem = f"{needs}, but {path_words(here)} may be missing in {name}"
+                remedy = f"give {path_words(here)} a default in the schema of {name}, or require it there, too"
                 yield Loss("conversion", rule.field, problem, remedy)
 
     def _default(self, rule: Rule, carry: Lone, schemas: Sides) -> Iterator[Loss]:
@@ -249,7 +244,7 @@ class _Pair:
             return
         problems = Validator(schemas[side]).check(carry.default, "default")
         if problems:
-            name = words(rule.paths[side] or ())
+            name = path_words(rule.paths[side] or ())
             yield Loss(
                 "conversion",
                 f"{rule.field}.default",
@@ -259,7 +254,7 @@ class _Pair:
 
     def _values(self, rule: Rule, carry: Values, schemas: Sides, sides: Sequence[int]) -> Iterator[Loss]:
         for side in (0, 1):
-            name, path = self._names[side], words(rule.paths[side] or ())
+            name, path = self._names[side], path_words(rule.paths[side] or ())
             for index, pair in enumerate(carry.pairs):
                 if Validator(schemas[side]).check(pair[side], ""):
                     field = f"{rule.field}.values[{index}].{name}"
@@ -288,7 +283,7 @@ class _Pair:
             if kind in (("integer", "number") if counts else ("string", "int-or-string")):
                 continue
             wanted = "a number" if counts else "a quantity, which is a string or int-or-string"
-            problem = f"{words(rule.paths[side] or ())} is {kind} in {name}, and has to be {wanted}"
+            problem = f"{path_words(rule.paths[side] or ())} is {kind} in {name}, and has to be {wanted}"
             fix = f"remove the unit of {name}" if counts else f"name the unit in which {name} counts"
             yield Loss("conversion", f"{rule.field}.unit", problem, f"{fix}, or change its type")
 
@@ -310,7 +305,7 @@ class _Pair:
             entry = read_map(schema.get("items" if is_list else "additionalProperties"))
             problem = _unfit_for_keys(schema, entry, key, is_list=is_list)
             if problem:
-                said = f"{words((*above[side], *path))} in {self._names[side]} {problem}"
+                said = f"{path_words((*above[side], *path))} in {self._names[side]} {problem}"
                 yield Loss("conversion", f"{rule.field}.key", said, "correct the schema, or name another key")
                 return
             properties = {name: child for name, child in read_map(entry.get("properties")).items() if name != key}
@@ -368,7 +363,7 @@ class _Named:
 
     def words(self, path: Path) -> str:
         """Returns the whole path of a field in the version that is looked at."""
-        return _words((*self._above, *path))
+        return path_words((*self._above, *path)) or "the request"
 
 
 def _lost(
@@ -444,17 +439,13 @@ def _meant(schema: Object, path: Path) -> str:
         properties = read_map(schema.get("properties"))
         if not isinstance(properties.get(name), Mapping):
             meant = close_match(name, properties)
-            return words((*path[:depth], meant, *path[depth + 1 :])) if meant else ""
+            return path_words((*path[:depth], meant, *path[depth + 1 :])) if meant else ""
         schema = properties[name]
     return ""
 
 
 def _where(path: Path) -> str:
     return "".join(f".properties.{name}" for name in path)
-
-
-def _words(path: Path) -> str:
-    return words(path).replace(".[]", "[]") or "the request"
 
 
 def _schema(version: Object) -> Object:

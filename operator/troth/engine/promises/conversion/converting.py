@@ -75,26 +75,26 @@ class Converter:
     def __init__(self, api: Object, conversions: tuple[Conversion, ...]) -> None:
         spec = read_map(api.get("spec"))
         self._group = read_text(spec.get("group"))
-        schemas: dict[str, Object] = {}
+        bodies: dict[str, Object] = {}
         self._stored = ""
         for index, version in enumerate(read_list(spec.get("versions"))):
             name = read_text(read_map(version).get("name"))
-            schemas[name] = _schema_of(read_map(version), f"spec.api.spec.versions[{index}]")
+            bodies[name] = _body(_schema_of(read_map(version), f"spec.api.spec.versions[{index}]"))
             if read_map(version).get("storage") is True:
                 self._stored = name
         if not self._stored:
             raise InvalidObject("spec.api.spec.versions", "no version has storage: true")
-        self._bodies = {name: Validator(_body(schema)) for name, schema in schemas.items()}
+        self._validators = {name: Validator(body) for name, body in bodies.items()}
         self._pairs: dict[str, _Pair] = {}
         for conversion in conversions:
             first, second = conversion.versions
-            if self._stored in conversion.versions and first in schemas and second in schemas:
+            if self._stored in conversion.versions and first in bodies and second in bodies:
                 side = conversion.versions.index(self._stored)
-                scope = Scope(conversion.rules, (_body(schemas[first]), _body(schemas[second])), side)
+                scope = Scope(conversion.rules, (bodies[first], bodies[second]), side)
                 self._pairs[conversion.versions[1 - side]] = _Pair(conversion.versions, scope)
-        for name in schemas:
+        for name in bodies:
             if name != self._stored and name not in self._pairs:  # nothing is declared: all fields are the same
-                scope = Scope((), (_body(schemas[name]), _body(schemas[self._stored])), 1)
+                scope = Scope((), (bodies[name], bodies[self._stored]), 1)
                 self._pairs[name] = _Pair((name, self._stored), scope)
 
     def convert(self, obj: Any, version: str) -> Converted | NotConverted:
@@ -136,11 +136,11 @@ class Converter:
         annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
         notes = _read_notes(annotations.get(KEPT)) if isinstance(annotations, dict) else {}
         before = {name: obj[name] for name in obj if name not in _OUTSIDE}
-        was_valid = there == self._stored and not self._bodies[here].check(before, "")
+        was_valid = there == self._stored and not self._validators[here].check(before, "")
         result = pair.scope.convert(
             before, pair.versions.index(here), read_map(notes.pop(_note(there, here), None))
         )
-        if was_valid and (problems := self._bodies[there].check(result.value, "")):
+        if was_valid and (problems := self._validators[there].check(result.value, "")):
             raise Unfit(f"{there}, in which it is stored, does not allow it: {str(problems[0])[:300]}")
         left_out += result.left_out
         if result.kept:

@@ -39,7 +39,8 @@ from typing import Any, Final
 from troth.api import InvalidObject
 from troth.api.strict import refuse_unknown_fields
 from troth.api.typed import Object, name_type, require_list, require_map, require_text, require_type
-from troth.engine.promises.conversion.json_values import ABSENT, Path, alike
+from troth.engine.promises.conversion.json_values import ABSENT, alike
+from troth.engine.promises.request_paths import Path, path_words
 from troth.engine.quantities import parse_quantity
 
 FIELD: Final = "spec.api.conversions"
@@ -222,13 +223,13 @@ def _check_apart(rules: Sequence[Rule], side: int, version: str) -> None:
         if inner == outer:
             raise InvalidObject(
                 f"{second.field}.{version}",
-                f"names {words(inner)}, as {first.field} does",
+                f"names {path_words(inner)}, as {first.field} does",
                 "declare each field once in each version",
             )
         if inner[: len(outer)] == outer:
             raise InvalidObject(
                 f"{second.field}.{version}",
-                f"names {words(inner)}, which is a part of {words(outer)} in {first.field}",
+                f"names {path_words(inner)}, which is a part of {path_words(outer)} in {first.field}",
                 "declare either the whole field or its parts",
             )
 
@@ -372,8 +373,3 @@ def _keys(value: Any, field: str, versions: tuple[str, str]) -> tuple[str, str]:
                 "write the field that tells the entries apart, such as name",
             )
     return found[versions[0]], found[versions[1]]
-
-
-def words(path: Path) -> str:
-    """Returns a path as messages show it."""
-    return ".".join(path)

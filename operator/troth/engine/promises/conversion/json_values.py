@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-Path = tuple[str, ...]
+from troth.engine.promises.request_paths import Path
 
 ABSENT: Final = object()
 """Stands for a value that does not exist, which is another thing than null."""

@@ -19,8 +19,9 @@ from typing import Any, Final
 from troth.api.typed import Object, read_list, read_map
 from troth.engine.admission.validation import Validator
 from troth.engine.promises.conversion.amounts import convert_amount
-from troth.engine.promises.conversion.declarations import Entries, Lone, Rule, Units, Values, words
-from troth.engine.promises.conversion.json_values import ABSENT, Path, alike, can_put, copied, find, put, take
+from troth.engine.promises.conversion.declarations import Entries, Lone, Rule, Units, Values
+from troth.engine.promises.conversion.json_values import ABSENT, alike, can_put, copied, find, put, take
+from troth.engine.promises.request_paths import Path, path_words
 
 Kept = dict[str, Any]
 
@@ -64,13 +65,13 @@ class Scope:
         self._stored = stored
         self._steps = tuple(_Step(rule, schemas, stored) for rule in rules)
         placed = [
-            frozenset(step.paths[side] for step in self._steps if step.paths[side] is not None) for side in (0, 1)
+            frozenset(path for step in self._steps if (path := step.paths[side]) is not None) for side in (0, 1)
         ]
         self._common: tuple[dict[Path, bool], dict[Path, bool]] = ({}, {})
         for side in (0, 1):
             for path in placed[side]:
-                for length in range(1, len(path or ())):
-                    above = (path or ())[:length]
+                for length in range(1, len(path)):
+                    above = path[:length]
                     self._common[side][above] = _is_map_at(schemas[1 - side], above) and not any(
                         above[:part] in placed[1 - side] for part in range(1, length + 1)
                     )
@@ -101,20 +102,20 @@ class Scope:
         known = read_map(kept.get("fields"))
         for step, value in zip(self._steps, taken, strict=True):
             target, origin = step.paths[there], step.paths[side]
-            entry = read_map(known.get(words(target))) if target is not None else {}
+            entry = read_map(known.get(_kept_name(target))) if target is not None else {}
             outcome = step.convert(value, side, entry)
             if target is not None and outcome.value is not ABSENT:
                 if can_put(source, target):
                     self._note_absent(source, target, there, shape)
                     put(source, target, outcome.value)
                 else:
-                    problem = f"{words(target)} cannot be set, because something else is in its place"
+                    problem = f"{path_words(target)} cannot be set, because something else is in its place"
                     if there == self._stored:
                         raise Unfit(problem)
                     outcome = _Outcome(ABSENT, step.kept(value, ABSENT, side), [problem])
             result.left_out += outcome.left_out
             if origin is not None and outcome.kept:
-                fields[words(origin)] = outcome.kept
+                fields[_kept_name(origin)] = outcome.kept
         self._unfold(source, there, kept)
         result.kept = {key: part for key, part in (("fields", fields), *shape.items()) if part}
         return result
@@ -126,14 +127,14 @@ class Scope:
         empty = {}
         for above, common in self._common[side].items():
             if not common and _is_hollow(value := find(source, above)):
-                empty[words(above)] = value
+                empty[_kept_name(above)] = value
         return {"empty": empty, "absent": []}
 
     def _note_absent(self, source: Object, target: Path, there: int, shape: dict[str, Any]) -> None:
         for length in range(1, len(target)):
             above = target[:length]
             if self._common[there].get(above) and find(source, above) is ABSENT:
-                shape["absent"].append(words(above))
+                shape["absent"].append(_kept_name(above))
 
     def _fold(self, source: dict[str, Any], side: int, kept: Object, led: set[Path]) -> None:
         """Removes the maps that only led to fields. A map of both versions stays unless ``led`` has it.
@@ -148,7 +149,7 @@ class Scope:
         for above in sorted(self._common[side], key=len, reverse=True):
             value = find(source, above)
             if self._common[side][above]:
-                if words(above) in absent and value == {} and above in led:
+                if _kept_name(above) in absent and value == {} and above in led:
                     take(source, above)
             elif _is_hollow(value):
                 take(source, above)
@@ -157,12 +158,12 @@ class Scope:
         """Puts back the maps that were empty or null in the version that it is converted to."""
         empty = read_map(kept.get("empty"))
         for above, common in self._common[there].items():
-            if common or words(above) not in empty:
+            if common or _kept_name(above) not in empty:
                 continue
             lengths = (length for length in range(len(above) - 1, 0, -1) if self._common[there][above[:length]])
             leads_to_it = find(source, above[: next(lengths, 0)])
             if isinstance(leads_to_it, dict) and can_put(source, above):
-                put(source, above, None if empty[words(above)] is None else {})
+                put(source, above, None if empty[_kept_name(above)] is None else {})
 
 
 @dataclass(slots=True)
@@ -180,7 +181,7 @@ class _Step:
         self._carry = rule.carry
         self._stored = stored
         found = tuple(
-            schema_at(schema, path) if path is not None else None
+            _schema_at(schema, path) if path is not None else None
             for schema, path in zip(schemas, rule.paths, strict=True)
         )
         self._schemas = found
@@ -212,7 +213,7 @@ class _Step:
             found = self._translate(value, side)
         except Unfit as problem:
             path = self.paths[side] or self.paths[there] or ()
-            said = f"{words(path)} cannot be converted: {problem}"
+            said = f"{path_words(path)} cannot be converted: {problem}"
             if there == self._stored:
                 raise Unfit(said) from None
             return _Outcome(ABSENT, self.kept(value, ABSENT, side), [said])
@@ -263,7 +264,7 @@ class _Step:
     def _check(self, value: Any, found: Any, side: int) -> None:
         """Raises Unfit if the other version does not allow a value, unless its own version does not allow it either."""
         there, here = self._validators[1 - side], self._validators[side]
-        if there is None or not (problems := there.check(found, words(self.paths[1 - side] or ()))):
+        if there is None or not (problems := there.check(found, path_words(self.paths[1 - side] or ()))):
             return
         if here is not None and here.check(value, ""):
             return
@@ -329,6 +330,11 @@ def _ordered(entries: Mapping[str, Any], kept: Any) -> list[str]:
     return known + sorted(key for key in entries if key not in seen)
 
 
+def _kept_name(path: Path) -> str:
+    """Returns the name of a field in what is kept. Requests have it in their annotations, so it does not change."""
+    return ".".join(path)
+
+
 def _is_hollow(value: Any) -> bool:
     return value is None or value == {}
 
@@ -336,7 +342,7 @@ def _is_hollow(value: Any) -> bool:
 # ---- schemas
 
 
-def schema_at(schema: Object, path: Path) -> Object | None:
+def _schema_at(schema: Object, path: Path) -> Object | None:
     """Returns the schema of a field, or None when it is not declared."""
     found: Any = schema
     for name in path:
@@ -345,7 +351,7 @@ def schema_at(schema: Object, path: Path) -> Object | None:
 
 
 def _is_map_at(schema: Object, path: Path) -> bool:
-    found = schema_at(schema, path)
+    found = _schema_at(schema, path)
     return found is not None and found.get("type", "object") == "object"
 
 

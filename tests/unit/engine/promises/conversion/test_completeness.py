@@ -122,6 +122,10 @@ UNSOUND = {
         lambda api, fields, specs: fields[0].update(v1="spec.ownr"),
         (f"{F}[0].v1", "v1 has no field spec.ownr", "did you mean spec.owner?"),
     ),
+    "a field of an entry that does not exist": (
+        lambda api, fields, specs: fields[5]["fields"][0].update(v1="rle"),
+        (f"{F}[5].fields[0].v1", "v1 has no field spec.users[].rle", "did you mean role?"),
+    ),
     "a version that does not exist": (
         lambda api, fields, specs: api["spec"]["versions"].pop(0),
         ("spec.api.conversions[0].between", "v1 is not a version of the API", "versions: v2, v3"),
