@@ -32,7 +32,7 @@ from troth.engine.promises.conversion.declarations import (
     Values,
     read_conversions,
 )
-from troth.engine.promises.conversion.json_values import ABSENT, alike
+from troth.engine.promises.conversion.json_values import ABSENT, scalar_identity
 from troth.engine.promises.request_paths import Path, path_words
 
 _VERSIONS: Final = "spec.api.spec.versions"
@@ -255,8 +255,9 @@ class _Pair:
     def _values(self, rule: Rule, carry: Values, schemas: Sides, sides: Sequence[int]) -> Iterator[Loss]:
         for side in (0, 1):
             name, path = self._names[side], path_words(rule.paths[side] or ())
+            allowed = Validator(schemas[side])
             for index, pair in enumerate(carry.pairs):
-                if Validator(schemas[side]).check(pair[side], ""):
+                if allowed.check(pair[side], ""):
                     field = f"{rule.field}.values[{index}].{name}"
                     yield Loss(
                         "conversion", field, f"{pair[side]!r} is not a value of {path} in {name}", "correct it"
@@ -271,8 +272,11 @@ class _Pair:
                 yield Loss(
                     "conversion", f"{rule.field}.values", problem, f"give it an enum in the schema of {name}"
                 )
+            paired = {scalar_identity(pair[side]) for pair in carry.pairs}
             for member in members:
-                if member is not None and not any(alike(pair[side], member) for pair in carry.pairs):
+                if member is None:
+                    continue
+                if isinstance(member, dict | list) or scalar_identity(member) not in paired:
                     problem = f"{path} may be {member!r} in {name}, and no pair is for that"
                     yield Loss("conversion", f"{rule.field}.values", problem, f"add a pair with {name}: {member}")
 

@@ -39,7 +39,7 @@ from typing import Any, Final
 from troth.api import InvalidObject
 from troth.api.strict import refuse_unknown_fields
 from troth.api.typed import Object, name_type, require_list, require_map, require_text, require_type
-from troth.engine.promises.conversion.json_values import ABSENT, alike
+from troth.engine.promises.conversion.json_values import ABSENT, scalar_identity
 from troth.engine.promises.request_paths import Path, path_words
 from troth.engine.quantities import parse_quantity
 
@@ -319,6 +319,7 @@ def _values(value: Any, field: str, versions: tuple[str, str]) -> Values:
     if not value or len(value) > _MOST_VALUES:
         raise InvalidObject(field, f"has {len(value)} pairs", f"write between 1 and {_MOST_VALUES} pairs")
     pairs: list[tuple[Any, Any]] = []
+    seen = set()
     for index, pair in enumerate(value):
         where = f"{field}[{index}]"
         require_type(pair, dict, where)
@@ -331,8 +332,10 @@ def _values(value: Any, field: str, versions: tuple[str, str]) -> Values:
                     f"{where}.{name}", f"is {name_type(pair[name])}", "write a text, a number, true or false"
                 )
         found = (pair[versions[0]], pair[versions[1]])
-        if any(alike(found[0], one) and alike(found[1], other) for one, other in pairs[-10:]):
+        identity = tuple(map(scalar_identity, found))
+        if identity in seen:
             raise InvalidObject(where, "is the same pair as one before", "remove it")
+        seen.add(identity)
         pairs.append(found)
     return Values(tuple(pairs))
 

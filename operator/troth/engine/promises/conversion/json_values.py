@@ -22,6 +22,11 @@ def alike(one: Any, other: Any) -> bool:
     return bool(one is other or one == other)
 
 
+def scalar_identity(value: Any) -> tuple[bool, Any]:
+    """Returns what can be hashed, and is equal for two texts, numbers or booleans exactly when they are `alike`."""
+    return isinstance(value, bool), value
+
+
 def copied(value: Any) -> Any:
     """Returns a copy that shares no map and no list with the value."""
     if isinstance(value, Mapping):

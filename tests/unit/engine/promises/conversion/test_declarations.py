@@ -111,6 +111,18 @@ def test_a_mistake_in_a_conversion_is_named_with_its_place(text: str, place: str
     assert caught.value.field == F + place
 
 
+def test_a_pair_is_declared_once_however_far_apart_the_two_are() -> None:
+    pairs = ", ".join(f"{{v1: {number}, v2: {number}}}" for number in [*range(20), 0.0])
+    with pytest.raises(InvalidObject, match=r"values\[20\]: is the same pair as one before"):
+        read(f"[{{between: [v1, v2], fields: [{{v1: spec.a, v2: spec.b, values: [{pairs}]}}]}}]")
+    [found] = read(
+        "[{between: [v1, v2], fields: [{v1: a, v2: b, values: [{v1: 1, v2: 1}, {v1: true, v2: 1}, {v1: '1', v2: 1}]}]}]"
+    )
+    carry = found.rules[0].carry
+    assert isinstance(carry, Values)
+    assert len(carry.pairs) == 3
+
+
 def test_two_versions_have_one_conversion() -> None:
     with pytest.raises(
         InvalidObject, match=r"conversions\[1\]\.between: is the second conversion between v2 and v1"
