@@ -32,7 +32,7 @@ async def end_configuring(platform: Platform, promise: str, key: Key, status: Ma
     await learn_jobs(platform.client, caches, promise, key, status)
     for job in jobs_of(caches, promise, key, "configure"):
         state, pods = job.state, pods_of(caches, job)
-        if state.is_running and not is_at_work(state, pods):
+        if state.is_running and not state.deleting and not is_at_work(state, pods):
             pods = await list_pods(platform.client, job)  # a container may have started a moment ago
         if is_at_work(state, pods) and not state.deleting:
             outcome = judge_job(state, pods)
