@@ -8,6 +8,7 @@ coordinator and controller), so that neither reading nor the triggers need a que
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar, cast
 
@@ -127,6 +128,14 @@ class Caches:
     def reread(self, promise: Promise) -> Promise:
         """The Promise as it is known now, for example after a write. This same value when the Promise is gone."""
         return self.promises.get("", promise.name) or promise
+
+    async def learn_work(self, obj: dict[str, Any]) -> None:
+        """Puts a Work that was read from the API server into its cache.
+
+        What takes time is the unpacking of its contents. It is done in a thread, and remembered (`ContentDigests`).
+        """
+        await asyncio.to_thread(self.seals.read_work, obj, self.digests)
+        self.works.observe(obj)
 
     def get_store(self, ref: StoreRef) -> StateStore | None:
         """The state store that a reference names, of whatever kind it is; None when it is not known."""

@@ -245,8 +245,7 @@ class WorkReconciler:
             await self._remove_placements(key)
             return DONE
         caches = self._platform.caches
-        await asyncio.to_thread(caches.seals.read_work, found, caches.digests)
-        caches.works.observe(found)
+        await caches.learn_work(found)
         return (
             DONE if caches.works.get(key.namespace, key.name) else Retry("its Work is not known yet", quiet=True)
         )

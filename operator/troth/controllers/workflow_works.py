@@ -399,8 +399,7 @@ class Works:
         for obj in listed.items:
             meta = read_metadata(obj)
             if caches.works.get(meta.namespace, meta.name) is None:
-                await asyncio.to_thread(caches.seals.read_work, obj, caches.digests)
-                caches.works.observe(obj)
+                await caches.learn_work(obj)
 
     def obstacle(self, works: Sequence[Work]) -> str:
         """What keeps Works that are being deleted: a clause such as ``: the store is away``, or an empty text."""

@@ -3,10 +3,10 @@
 The copy holds what ``decode`` makes of an object and nothing else. Its owner is told of each change as a key with the
 old and the new view, and decides from state: the next list makes up for an event that was missed, deletions included.
 
-Three things write into the copy: the watch, a list, and our own writes' answers (`observe`), which arrive in any order.
-One rule keeps the copy right, the newer resourceVersion wins, together with a short memory of the uids that are gone,
-so that a late answer cannot bring back what was deleted. Versions are compared as integers: since 1.35 Kubernetes
-promises that they can be.
+Three things write into the copy: the watch, a list, and the answers to our own reads and writes (`observe`). They
+arrive in any order. One rule keeps the copy right, the newer resourceVersion wins, together with a short memory of the
+uids that are gone, so that a late answer cannot bring back what was deleted. Versions are compared as integers: since
+1.35 Kubernetes promises that they can be.
 
 When a kind is not served (404), not yet ready (429 "storage is (re)initializing") or not allowed (403), the informer
 waits and tries again: by measurement, a new CustomResourceDefinition takes two seconds to be served. An owner that
@@ -199,7 +199,7 @@ class Informer(Generic[T]):
         self._poked.set()
 
     def observe(self, obj: dict[str, Any]) -> None:
-        """Takes in the answer of our own write, unless something newer is known.
+        """Takes in the answer to our own read or write, unless something newer is known.
 
         An answer that shows an object which is being deleted and has no finalizers left means that it is gone.
         ``observing`` is True while ``on_change`` is called for such an answer.
