@@ -9,9 +9,9 @@ from typing import Final
 from troth.adapter.errors import Unusable
 from troth.adapter.server import ApiServer
 from troth.adapter.subject import Subject
+from troth.engine.jobs.inputs import FILE
 from troth.engine.yaml.emit import TooDeep, dump_document
 
-FILE: Final = "object.yaml"
 _READABLE: Final = 0o644  # the pipeline's containers may run as other users
 
 
