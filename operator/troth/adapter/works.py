@@ -1,7 +1,7 @@
 """Makes the Work for a pipeline's output (kratix-compatibility.md#works).
 
 It has the name that the operator computes for it, Kratix's labels and no seal, because the pod does not have the key.
-Its contents are a claim of the pod's account until the operator, which knows whose Job has ended, seals them.
+Its contents are a claim of the pod's account until the operator, which knows whose Pod has succeeded, seals them.
 """
 
 from __future__ import annotations
