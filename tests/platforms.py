@@ -362,6 +362,15 @@ def failure(live: Mapping[str, Any]) -> Mapping[str, Any]:
     return found
 
 
+async def exists(client: Client, resource: Resource, name: str, namespace: str = "") -> bool:
+    """Whether an object is there and is not being deleted."""
+    try:
+        found = await client.get(resource, name, namespace)
+    except NotFound:
+        return False
+    return "deletionTimestamp" not in found["metadata"]
+
+
 async def events_of(client: Client, live: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The Events about an object."""
     metadata = live["metadata"]

@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 
 from tests.idle_platform import idle_platform
-from tests.platforms import api_of, promise, request
+from tests.platforms import api_of, exists, promise, request
 from tests.waiting import eventually
 from troth.adapter.works import PipelineRun, make_work
 from troth.api import InvalidObject, Key
@@ -48,14 +48,6 @@ async def platform(client: Client) -> AsyncIterator[Platform]:
     platform.caches.seals.use(bytes(32), since="2000-01-01T00:00:00Z")
     yield platform
     await platform.caches.request_apis.stop()
-
-
-async def is_left(client: Client, resource: Resource, name: str, namespace: str = "") -> bool:
-    """Whether an object exists and is not being deleted."""
-    try:
-        return "deletionTimestamp" not in (await client.get(resource, name, namespace))["metadata"]
-    except NotFound:
-        return False
 
 
 def owner_of(namespace: str) -> WorkOwner:
@@ -101,14 +93,14 @@ async def test_a_delete_job_runs_on_until_the_requests_have_been_listed(
     definition = read_metadata({"metadata": {"name": CACHES.name, "uid": "0f9d"}})
     informer = platform.caches.request_apis.follow("cache", CACHES, definition)  # nobody serves it
     await reconciler.reconcile(key)
-    assert await is_left(client, JOB, "run", namespace)
+    assert await exists(client, JOB, "run", namespace)
 
     informer.synced.set()  # the list does not have the request
     async with asyncio.timeout(60):
         while await platform.queue.get() != key:
             pass
     await reconciler.reconcile(key)
-    assert not await is_left(client, JOB, "run", namespace)
+    assert not await exists(client, JOB, "run", namespace)
 
 
 # ---- Works that the cache has not heard of
@@ -120,7 +112,7 @@ async def test_a_work_that_a_pod_has_just_written_goes_with_its_request(
     work = await client.create(WORK, written_by_pod(namespace, "instance"))
     left = await Works(platform).remove_all(owner_of(namespace), HAS_RUN)
     assert [each.metadata.name for each in left] == [work["metadata"]["name"]]
-    assert not await is_left(client, WORK, work["metadata"]["name"], namespace)
+    assert not await exists(client, WORK, work["metadata"]["name"], namespace)
 
 
 async def test_a_work_of_another_request_is_not_removed_with_it(
@@ -129,7 +121,7 @@ async def test_a_work_of_another_request_is_not_removed_with_it(
     other = make_work(PipelineRun("cache", "instance", "resource", namespace, "other", namespace), ())
     await client.create(WORK, other)
     assert await Works(platform).remove_all(owner_of(namespace), HAS_RUN) == []
-    assert await is_left(client, WORK, other["metadata"]["name"], namespace)
+    assert await exists(client, WORK, other["metadata"]["name"], namespace)
 
 
 async def test_files_of_a_former_pipeline_stay_while_the_work_that_takes_their_place_is_lost(
@@ -141,12 +133,12 @@ async def test_files_of_a_former_pipeline_stay_while_the_work_that_takes_their_p
     (former,) = works.of(owner)
     run = Run(("instance",), (Produced("instance", (), None, kept=True),), None, AuthorStatus())
     await works.keep_all(owner, "resource", run)
-    assert await is_left(client, WORK, former.metadata.name, namespace)
+    assert await exists(client, WORK, former.metadata.name, namespace)
 
     await client.create(WORK, written_by_pod(namespace, "instance"))
     assert await works.take_over(owner, "resource", "instance") == ""
     await works.keep_all(owner, "resource", run)
-    assert not await is_left(client, WORK, former.metadata.name, namespace)
+    assert not await exists(client, WORK, former.metadata.name, namespace)
 
 
 async def test_placements_stay_while_the_api_server_has_their_work(
@@ -171,12 +163,12 @@ async def test_placements_stay_while_the_api_server_has_their_work(
     platform.caches.placements.observe(await client.create(WORK_PLACEMENT, body))
     key = Key(WORK.name, namespace, "work")
     await WorkReconciler(platform).reconcile(key)
-    assert await is_left(client, WORK_PLACEMENT, "work.there-1", namespace)
+    assert await exists(client, WORK_PLACEMENT, "work.there-1", namespace)
 
     await client.delete(WORK, "work", namespace)
     platform.caches.works.forget(key, uid=made["metadata"]["uid"])
     await WorkReconciler(platform).reconcile(key)
-    assert not await is_left(client, WORK_PLACEMENT, "work.there-1", namespace)
+    assert not await exists(client, WORK_PLACEMENT, "work.there-1", namespace)
 
 
 # ---- Pods whose outcome has not been recorded
@@ -210,7 +202,7 @@ async def test_the_pods_of_a_job_stay_until_the_status_says_what_it_came_to(
         platform.caches.of(POD, Pod).observe(await client.create(POD, pod))
 
     async def second_is_gone() -> bool:
-        return not await is_left(client, POD, "second", namespace)
+        return not await exists(client, POD, "second", namespace)
 
     sweeping = asyncio.create_task(delete_expired_pods(platform, interval=0.01))
     try:
@@ -218,7 +210,7 @@ async def test_the_pods_of_a_job_stay_until_the_status_says_what_it_came_to(
     finally:
         sweeping.cancel()
         await asyncio.gather(sweeping, return_exceptions=True)
-    assert await is_left(client, POD, "first", namespace)
+    assert await exists(client, POD, "first", namespace)
 
 
 # ---- an API that the cache does not know to be served
@@ -247,6 +239,6 @@ async def test_an_api_with_requests_is_not_removed_before_the_cache_knows_that_i
         without = read_promise({**manifest, "spec": spec})
         with pytest.raises(InvalidObject, match="1 of its requests exist"):
             await PromiseApi(platform).keep(without, read_offer(without))
-        assert await is_left(client, CUSTOM_RESOURCE_DEFINITION, name)
+        assert await exists(client, CUSTOM_RESOURCE_DEFINITION, name)
     finally:
         await client.delete(CUSTOM_RESOURCE_DEFINITION, name)

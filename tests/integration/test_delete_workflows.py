@@ -7,6 +7,7 @@ from typing import Any, Final
 import pytest
 
 from tests.idle_platform import idle_platform
+from tests.platforms import exists
 from troth.api import Key
 from troth.api import labels as names
 from troth.api.container_pipelines import READER
@@ -91,10 +92,7 @@ class Running:
         return await end_configuring(self.platform, "cache", KEY, status)
 
     async def is_left(self) -> bool:
-        (job,) = (await self.client.list(JOB, self.namespace)).items or [
-            {"metadata": {"deletionTimestamp": "now"}}
-        ]
-        return "deletionTimestamp" not in job["metadata"]
+        return await exists(self.client, JOB, "run", self.namespace)
 
 
 @pytest.fixture

@@ -186,9 +186,10 @@ async def test_a_deletion_that_has_begun_is_not_asked_for_again(writing: Writing
     await writing.client.delete(CONFIG_MAP, "a", writing.namespace)
     held = (await writing.live()).metadata
     await take_finalizers_off(writing.platform, writing.informer, CONFIG_MAP, writing.key(), held, {THEIRS})
-    await writing.create(x="second")
+    again = await writing.create(x="second")
     # Asking for it would be a conflict: the name is that of another object by now.
     await delete_object(writing.platform, writing.informer, CONFIG_MAP, held)
+    assert (await writing.live()).metadata == again
 
 
 # finalizers ----------------------------------------------------------------------------------------------------

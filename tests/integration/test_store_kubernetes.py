@@ -12,9 +12,10 @@ import pytest
 
 from tests.cluster_store import ClusterStore, Object, claim, config_map, existing_objects
 from tests.faults import FaultProxy, LoseAnswer, Refuse
+from tests.platforms import exists
 from troth.api.resources import CONFIG_MAP, CUSTOM_RESOURCE_DEFINITION, NAMESPACE, Resource
 from troth.dev import ControlPlane
-from troth.kube import Client, NotFound, load_credentials
+from troth.kube import Client, load_credentials
 from troth.stores import Claim, StoreError
 from troth.stores.content import blob_id
 from troth.stores.kubernetes import KubernetesSettings
@@ -62,14 +63,6 @@ async def store(client: Client, namespace: str) -> AsyncIterator[ClusterStore]:
 @pytest.fixture
 def group(unique: str) -> str:
     return f"{unique}.example.com"
-
-
-async def exists(client: Client, resource: Resource, name: str, namespace: str = "") -> bool:
-    try:
-        found = await client.get(resource, name, namespace)
-    except NotFound:
-        return False
-    return "deletionTimestamp" not in found["metadata"]
 
 
 async def test_a_kind_its_namespace_and_its_objects_in_one_claim(
