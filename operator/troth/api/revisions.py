@@ -87,6 +87,11 @@ class ResourceBinding:
         value = self.status.get("lastAppliedVersion")
         return value if isinstance(value, str) else ""
 
+    @property
+    def asks_for_run(self) -> bool:
+        """Whether it has the label that asks for another run of its request."""
+        return self.metadata.labels.get(names.MANUAL_RECONCILIATION) == "true"
+
 
 def read_promise_revision(obj: Object) -> PromiseRevision:
     """The view of a PromiseRevision.

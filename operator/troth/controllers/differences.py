@@ -96,6 +96,13 @@ def as_choice(binding: ResourceBinding | None) -> object:
     return (binding.version, meta.uid, meta.deleting, meta.labels, meta.annotations)
 
 
+def asks_otherwise(old: ResourceBinding | None, new: ResourceBinding | None) -> bool:
+    """Whether a binding asks its request for another version or for a run, which no write of our own makes it do."""
+    if old is None or new is None:
+        return False
+    return old.version != new.version or (new.asks_for_run and not old.asks_for_run)
+
+
 def as_component(request: Request | None) -> object:
     """What matters of a request to its parent."""
     if request is None:

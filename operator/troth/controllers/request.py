@@ -263,9 +263,10 @@ class RequestReconciler:
         return live.reread()
 
     async def _keep_binding(self, live: LiveRequest, bound: BoundPromise) -> Result | None:
-        """Makes the binding. Returns None, or the result when the API server refuses that."""
+        """Makes the binding. Returns None, or the result when the request cannot be carried out with that spec."""
         try:
-            await self._bindings.keep(live, bound)
+            if not await self._bindings.keep(live, bound):
+                return Retry("it has a binding already, which asks for another version")
         except Conflict:
             return Retry("the binding changed while its request was being reconciled")
         except REFUSALS as error:

@@ -48,9 +48,8 @@ class RequestBindings:
 
     def versions_of(self, promise: str, key: Key) -> Versions:
         """What the version of a request depends on."""
-        bindings = self._bindings.by_index(BY_OWNER, owner_index(promise, key.namespace, key.name))
         return Versions(
-            tuple(each for each in bindings if not each.metadata.deleting),
+            self._usable(promise, key),
             tuple(self._platform.caches.revisions.by_index(BY_PROMISE, promise)),
             pinned=self._platform.settings.pins_requests,
         )
@@ -59,8 +58,10 @@ class RequestBindings:
         """Whether a request has a binding, or is to get one: there are versions to choose from."""
         return bool(promise.version) or self._of(promise.name, key) is not None
 
-    async def keep(self, live: LiveRequest, bound: BoundPromise) -> None:
+    async def keep(self, live: LiveRequest, bound: BoundPromise) -> bool:
         """Makes the binding of a request, unless it has one, and gives it the labels of the request.
+
+        Returns False when there was one that the cache did not have, and that asks for another version than ``bound``.
 
         Raises:
             Conflict: the binding has changed meanwhile.
@@ -68,16 +69,16 @@ class RequestBindings:
         """
         promise = bound.promise
         if not self.is_wanted(promise, live.key):
-            return
+            return True
         binding = self._of(promise.name, live.key)
         if binding is None:
-            if any(True for _ in self._all(promise.name, live.key)):
-                return  # it is being deleted, and made again when it is gone
-            await self._create(live, promise, bound.asked)
-            return
+            if self._all(promise.name, live.key):
+                return True  # it is being deleted, and made again when it is gone
+            return await self._create(live, promise, bound.asked) == bound.asked
         patch = binding_patch(promise.name, live.request, binding)
         if patch is not None:
             await patch_object(self._platform, self._bindings, RESOURCE_BINDING, binding.metadata, patch)
+        return True
 
     async def report(self, live: LiveRequest, bound: BoundPromise, outcome: Outcome) -> None:
         """Writes into the binding what became of the version that its request was rendered with."""
@@ -91,7 +92,7 @@ class RequestBindings:
     def asks_for_run(self, promise: str, key: Key) -> bool:
         """Whether the binding of a request has the label that asks for another run of the request."""
         binding = self._of(promise, key)
-        return binding is not None and binding.metadata.labels.get(names.MANUAL_RECONCILIATION) == "true"
+        return binding is not None and binding.asks_for_run
 
     async def hand_over_wish(self, live: LiveRequest, promise: str) -> None:
         """Takes that label off the binding. Its request must have it by now.
@@ -111,20 +112,25 @@ class RequestBindings:
 
     async def remove(self, promise: str, key: Key) -> None:
         """Deletes the bindings of a request that is gone but for its finalizers."""
-        for binding in list(self._all(promise, key)):
+        for binding in self._all(promise, key):
             with contextlib.suppress(Conflict):  # another object has its name, or somebody else deletes it
                 await delete_object(self._platform, self._bindings, RESOURCE_BINDING, binding.metadata)
 
     def _all(self, promise: str, key: Key) -> list[ResourceBinding]:
         return list(self._bindings.by_index(BY_OWNER, owner_index(promise, key.namespace, key.name)))
 
-    def _of(self, promise: str, key: Key) -> ResourceBinding | None:
-        return self.versions_of(promise, key).binding
+    def _usable(self, promise: str, key: Key) -> tuple[ResourceBinding, ...]:
+        return tuple(each for each in self._all(promise, key) if not each.metadata.deleting)
 
-    async def _create(self, live: LiveRequest, promise: Promise, asked: str) -> None:
+    def _of(self, promise: str, key: Key) -> ResourceBinding | None:
+        return Versions(self._usable(promise, key)).binding
+
+    async def _create(self, live: LiveRequest, promise: Promise, asked: str) -> str:
+        """Makes the binding, unless there is one. Returns the version that it asks for."""
         body = new_binding(promise.name, live.request, asked)
 
         def bring_up_to_date(live_binding: Object) -> Object | None:
             return binding_patch(promise.name, live.request, read_resource_binding(live_binding))
 
-        await create_or_patch(self._platform, self._bindings, RESOURCE_BINDING, body, bring_up_to_date)
+        found = await create_or_patch(self._platform, self._bindings, RESOURCE_BINDING, body, bring_up_to_date)
+        return read_resource_binding(found).version

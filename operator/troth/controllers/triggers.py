@@ -42,6 +42,7 @@ from troth.controllers.differences import (
     as_place,
     as_target,
     as_version,
+    asks_otherwise,
     failing,
     meant_differs,
     rewritten,
@@ -174,7 +175,8 @@ def binding_changed(change: Change[ResourceBinding], caches: Caches) -> Iterator
     old, new = change.old, change.new
     if not change.listed:
         return
-    if not change.ours and as_choice(old) != as_choice(new):
+    # The answer to our own write may contain what somebody else asked for a moment before.
+    if asks_otherwise(old, new) or (not change.ours and as_choice(old) != as_choice(new)):
         for seen in change.views:
             yield from _bound_request(seen, caches)
     moved = old is not None and (new is None or new.version != old.version)
@@ -384,10 +386,9 @@ def _itself(change: Change[Any], priority: int) -> Trigger:
 
 def _bound_request(binding: ResourceBinding, caches: Caches) -> Iterator[Trigger]:
     api = caches.request_apis.of_promise(binding.promise)
-    if api and caches.request_apis.get_request(
-        key := Key(api.resource.name, binding.metadata.namespace, binding.resource)
-    ):
-        yield Trigger(key, PRIORITY_CHANGE)
+    request = api.informer.get(binding.metadata.namespace, binding.resource) if api else None
+    if api and request:
+        yield _object(api.resource, request.metadata)._replace(priority=PRIORITY_CHANGE)
 
 
 def _parent(parent: Parent | None, caches: Caches) -> Iterator[Trigger]:

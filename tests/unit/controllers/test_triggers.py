@@ -313,6 +313,20 @@ async def test_a_binding_that_somebody_changes_or_deletes_queues_its_request(wor
     assert keys(world.change(RESOURCE_BINDING, before, told)) == set()
 
 
+async def test_a_version_or_a_run_that_the_answer_to_our_own_write_is_the_first_to_show_queues_the_request(
+    world: World,
+) -> None:
+    await world.serve_redises()
+    world.put(REDIS, redis("cache"))
+    before, moved = binding_of("cache", "latest"), binding_of("cache", "v1")
+    asking = with_metadata(before, labels={names.MANUAL_RECONCILIATION: "true"})
+    mirrored = with_metadata(before, labels={"team": "blue"})
+    for after, affected in ((moved, {key(REDIS, "cache", "team")}), (asking, {key(REDIS, "cache", "team")})):
+        assert keys(world.change(RESOURCE_BINDING, before, after, ours=True)) == affected
+    for old, new in ((before, mirrored), (asking, before)):
+        assert keys(world.change(RESOURCE_BINDING, old, new, ours=True)) == set()
+
+
 async def test_a_revision_that_waits_for_its_last_binding_hears_that_it_has_gone(world: World) -> None:
     world.put(PROMISE_REVISION, deleted(revision_of("v1")))
     assert key(PROMISE, "redis") in keys(
