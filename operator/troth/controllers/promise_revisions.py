@@ -18,7 +18,7 @@ from typing import Any
 from troth.api import Key, Promise
 from troth.api import labels as names
 from troth.api.resources import PROMISE, PROMISE_REVISION, RESOURCE_BINDING
-from troth.api.revisions import PromiseRevision, ResourceBinding, read_promise_revision
+from troth.api.revisions import PromiseRevision, ResourceBinding, read_promise_revision, read_resource_binding
 from troth.controllers.caches import BY_PROMISE, BY_VERSION
 from troth.controllers.object_writes import (
     create_or_patch,
@@ -38,7 +38,7 @@ from troth.engine.promises.revisions import (
     version_of,
 )
 from troth.engine.workflow.repeats import own_interval
-from troth.kube import REFUSALS, Conflict, Informer
+from troth.kube import REFUSALS, Conflict, Informer, NotFound
 
 Object = Mapping[str, Any]
 
@@ -96,12 +96,14 @@ class PromiseRevisions:
 
         ``available`` says whether the Promise can fulfil requests at the version that it has now.
         """
-        current = find_revision(self.of(promise.name), version_of(promise))
-        for revision in self.of(promise.name):
+        revisions = self.of(promise.name)
+        current = find_revision(revisions, version_of(promise))
+        for revision in revisions:
             if revision.metadata.deleting:
                 continue
-            can = available and current is not None and revision.name == current.name
-            status = revision_status(revision, available=can, now=self._platform.now())
+            status = revision_status(
+                revision, available=available and revision is current, now=self._platform.now()
+            )
             key = Key(PROMISE_REVISION.name, "", revision.name)
             with contextlib.suppress(*REFUSALS):
                 await self._platform.write_status(self._revisions, PROMISE_REVISION, key, revision.status, status)
@@ -176,8 +178,8 @@ class PromiseRevisions:
         caches = self._platform.caches
         bindings = list(caches.bindings.by_index(BY_VERSION, version_index(revision.promise, revision.version)))
         api = caches.request_apis.of_promise(revision.promise)
-        requests = list(api.informer.items()) if api else []
-        found = [(each.metadata.namespace, each.metadata.name) for each in requests]
+        named = [(each.metadata.namespace, each.resource) for each in bindings]
+        found = [each for each in named if api and api.informer.get(*each)]
         removal = plan_removal(revision, promise, others, bindings, has_request=found)
         if removal.is_done:
             return True
@@ -185,13 +187,24 @@ class PromiseRevisions:
             return False  # which requests exist is not known; the Promise is queued when they have been listed
         for binding in removal.requests:
             request = api.informer.get(binding.metadata.namespace, binding.resource)
-            if request is not None:
+            if request is not None and await self._is_still_bound(binding):
                 with contextlib.suppress(Conflict):
                     await delete_object(self._platform, api.informer, api.resource, request.metadata)
         for orphan in removal.orphans:
             await self._delete_binding(orphan)
         bindings = list(caches.bindings.by_index(BY_VERSION, version_index(revision.promise, revision.version)))
         return not bindings
+
+    async def _is_still_bound(self, binding: ResourceBinding) -> bool:
+        """Whether a binding names its version on the API server, too: a deleted request cannot be brought back.
+
+        Otherwise the watch is about to report what became of the binding, which queues the Promise.
+        """
+        try:
+            live = await self._platform.client.get(RESOURCE_BINDING, binding.name, binding.metadata.namespace)
+        except NotFound:
+            return False
+        return read_resource_binding(live).version == binding.version
 
     async def _delete_binding(self, binding: ResourceBinding) -> None:
         with contextlib.suppress(Conflict):
