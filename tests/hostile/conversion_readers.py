@@ -11,7 +11,7 @@ import yaml
 from tests.unit.engine.promises.conversion.test_converting import WRITTEN, made
 from troth.api import InvalidObject
 from troth.engine.promises.conversion.completeness import check_conversions
-from troth.engine.promises.conversion.converting import Converter
+from troth.engine.promises.conversion.converting import Converted, Converter, NotConverted
 from troth.engine.promises.conversion.declarations import read_conversions
 from troth.engine.promises.conversion.reviews import read_review
 
@@ -24,19 +24,20 @@ REVIEW: Final[Mapping[str, Any]] = {
 }
 
 
-def see_declarations(api: Any) -> None:
+def see_declarations(api: Any) -> list[Converted | NotConverted]:
     """An API is judged, and an object is converted by what it declares."""
-    if isinstance(api, dict):
-        with contextlib.suppress(InvalidObject):
-            check_conversions(api)
-        Converter(api, read_conversions(api)).convert(ASKED, "v2")
+    if not isinstance(api, dict):
+        return []
+    with contextlib.suppress(InvalidObject):
+        check_conversions(api)
+    return [Converter(api, read_conversions(api)).convert(ASKED, "v2")]
 
 
-def see_review(body: Any) -> None:
+def see_review(body: Any) -> list[Converted | NotConverted]:
     """The objects of a question are converted."""
     review = read_review(body)
-    for obj in review.objects:
-        Converter(DECLARED, read_conversions(DECLARED)).convert(obj, review.version)
+    converter = Converter(DECLARED, read_conversions(DECLARED))
+    return [converter.convert(obj, review.version) for obj in review.objects]
 
 
 CONVERSION_READERS: Final[Mapping[str, tuple[Callable[[Any], object], Any]]] = {

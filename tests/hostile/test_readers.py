@@ -42,9 +42,11 @@ from troth.api.pipelines import JinjaPipeline, parse_pipelines
 from troth.app.secret_kubeconfig import read_kubeconfig
 from troth.controllers import differences
 from troth.controllers.owners import promise_of, work_of, work_owner
-from troth.engine.admission.admitting import Admission
+from troth.engine.admission.admitting import Admission, Admitted
+from troth.engine.admission.refusals import Refusal
 from troth.engine.failure import Failure
 from troth.engine.placement.work import ContentDigests, encode_content, read_work, read_work_placement
+from troth.engine.promises.conversion.converting import NotConverted
 from troth.engine.promises.definitions import read_definition
 from troth.engine.promises.offers import read_offer
 from troth.engine.rendering.components import read_parent
@@ -60,7 +62,7 @@ from troth.engine.status.request import refusal_status, request_status
 from troth.engine.workflow.progress import read_progress
 from troth.engine.workflow.retries import judge_retry
 from troth.engine.yaml.manifests import InvalidManifest, dump_documents, load_documents
-from troth.kube import CredentialsError, KubeError, from_kubeconfig_dict
+from troth.kube import CredentialsError, Gone, KubeError, from_kubeconfig_dict
 from troth.kube.reading import read_object, read_page
 from troth.kube.watch import read_event
 
@@ -189,6 +191,7 @@ OFFERED |= {"metadata": METADATA | {"name": "p"}, "status": STATUS}
 ASKED: Object = request(
     "p", "it", "n", size="small", count=3, port="http", list=[{"name": "a"}], free={"a": [1]}, texts={"a": NOW}
 )
+ADMISSION = Admission(read_offer(read_promise(OFFERED)).definition or {})
 DEFINITION: Object = {
     **OFFERED["spec"]["api"],
     "metadata": METADATA,
@@ -203,7 +206,7 @@ PIPELINES: list[Any] = [
             "values": {"port": 5432, "host": "{{ name }}.example"},
             "files": [
                 {
-                    "path": "{{ item }}.yaml",
+                    "path": "x/{{ item }}.yaml",
                     "template": "a: {{ spec.size }}",
                     "when": "{{ true }}",
                     "forEach": "{{ [1, 2] }}",
@@ -364,9 +367,10 @@ def see_store(obj: Any) -> None:
     differences.readiness(read_state_store(obj))
 
 
-def see_pipelines(value: Any) -> None:
+def see_pipelines(value: Any) -> list[object]:
+    outcomes: list[object] = []
     if not isinstance(value, list):
-        return
+        return outcomes
     for parsed in parse_pipelines(value, "spec", action="configure"):
         if not isinstance(parsed, JinjaPipeline):
             continue
@@ -374,6 +378,8 @@ def see_pipelines(value: Any) -> None:
         if isinstance(outcome, Failure):
             assert outcome.message
             assert "Traceback" not in outcome.sentence()
+        outcomes.append(outcome)
+    return outcomes
 
 
 def see_kubeconfig(document: Any) -> None:
@@ -382,6 +388,11 @@ def see_kubeconfig(document: Any) -> None:
 
     if isinstance(document, dict):
         asyncio.run(read())
+
+
+def see_admission(obj: Any) -> list[object]:
+    answer = ADMISSION.admit(obj)
+    return [answer] if isinstance(answer, Admitted) else [*answer]
 
 
 SOUND: Mapping[str, tuple[Callable[[Any], object], Any]] = {
@@ -403,8 +414,10 @@ SOUND: Mapping[str, tuple[Callable[[Any], object], Any]] = {
     **ADAPTER_READERS,
     **CONVERSION_READERS,
     "kubeconfig": (see_kubeconfig, KUBECONFIG),
-    "admission": (Admission(read_offer(read_promise(OFFERED)).definition or {}).admit, ASKED),
+    "admission": (see_admission, ASKED),
 }
+REFUSALS = (Failure, NotConverted, Refusal)
+"""Those of the answers that readers give which say that something is wrong."""
 
 
 SERVED = SOUND.keys() - {"pipelines", "admission", "kubeconfig", *CONVERSION_READERS}
@@ -427,7 +440,9 @@ def test_what_was_found_once_is_read_now(reader: str, value: Any) -> None:
 @pytest.mark.parametrize("reader", SOUND)
 def test_what_is_sound_is_read(reader: str) -> None:
     read, sound = SOUND[reader]
-    read(copy.deepcopy(sound))
+    answer = read(copy.deepcopy(sound))
+    for outcome in answer if isinstance(answer, list) else ():
+        assert not isinstance(outcome, REFUSALS)
 
 
 @pytest.mark.parametrize("reader", SOUND)
@@ -496,6 +511,14 @@ ENDED = orjson.dumps(
         },
     }
 )
+
+
+def test_sound_bytes_of_a_server_are_read() -> None:
+    assert asyncio.run(read_page(PAGE)).items == [WORK, PLACEMENT]
+    assert asyncio.run(read_object(PAGE)) == orjson.loads(PAGE)
+    assert asyncio.run(read_event(EVENT)).object == WORK
+    with pytest.raises(Gone):
+        asyncio.run(read_event(ENDED))
 
 
 @fuzzed

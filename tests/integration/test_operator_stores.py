@@ -218,8 +218,11 @@ async def test_a_rule_against_one_request_stops_no_other(site: Site) -> None:
     for name in ("good", "fine"):
         await site.ready(name)
     await site.store(says("Ready", "True"))
+    objects = {name: f"{site.directory(name)}/object.yaml" for name in ("bad", "good", "fine")}
+    assert objects.values() & (await all_files(repository)).keys() == {objects["good"], objects["fine"]}
     lift()
     await site.ready("bad", within=30)
+    assert objects["bad"] in await all_files(repository)
 
 
 async def test_many_refused_requests_do_not_wear_out_the_server_and_are_all_let_in_at_its_end(

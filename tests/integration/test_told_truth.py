@@ -114,7 +114,7 @@ async def test_a_promise_refused_for_what_is_outside_of_it_heals_when_that_goes(
     newer = promise(corner.name)
     newer["spec"]["api"]["spec"]["versions"][0]["name"] = "v2"
     await corner.platform.make(PROMISE, newer)
-    await corner.promise(says("Ready", "False", "storedVersions"))
+    assert not available(await corner.promise(says("Ready", "False", "storedVersions")))
     definition = api_of(corner.name).name
     live = await corner.client.get(CUSTOM_RESOURCE_DEFINITION, definition)
     versions = [{**version, "storage": version["name"] == "v2"} for version in live["spec"]["versions"]]
@@ -123,6 +123,8 @@ async def test_a_promise_refused_for_what_is_outside_of_it_heals_when_that_goes(
         CUSTOM_RESOURCE_DEFINITION, definition, {"status": {"storedVersions": ["v2"]}}, subresource="status"
     )
     await corner.promise(available, within=10)
+    live = await corner.client.get(CUSTOM_RESOURCE_DEFINITION, definition)
+    assert [version["name"] for version in live["spec"]["versions"]] == ["v2"]
 
 
 async def test_a_promise_whose_api_is_a_strangers_takes_it_when_the_stranger_has_gone(corner: Corner) -> None:
@@ -133,6 +135,8 @@ async def test_a_promise_whose_api_is_a_strangers_takes_it_when_the_stranger_has
     await corner.promise(says("Ready", "False", "Troth did not make it"))
     await corner.platform.delete(CUSTOM_RESOURCE_DEFINITION, theirs["metadata"]["name"])
     await corner.promise(available, within=40)  # nobody tells of definitions that are not ours: Troth tries again
+    live = await corner.client.get(CUSTOM_RESOURCE_DEFINITION, theirs["metadata"]["name"])
+    assert live["metadata"]["labels"]["kratix.io/promise-name"] == corner.name
 
 
 # ---- requests of a Promise that cannot fulfil them

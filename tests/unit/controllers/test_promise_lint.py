@@ -97,7 +97,7 @@ async def test_a_new_generation_is_asked_about_anew_and_the_old_answer_forgotten
     await settled(lambda: parts.report() == CLEAN)
 
 
-async def test_a_inspector_that_fails_leaves_it_open(parts: Parts) -> None:
+async def test_an_inspector_that_fails_is_reported_in_its_own_words(parts: Parts) -> None:
     parts.lint.begin(of_generation(1))
     await settled(lambda: parts.inspector.asked)
     parts.inspector.asked[0].set_exception(TrothError("the pool is closed"))
