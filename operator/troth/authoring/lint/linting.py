@@ -69,10 +69,10 @@ def lint(
     try:
         promise, offer = offer_of(home, losing=True)
         if requests is not None and offer.definition is not None:
-            live = requests(home)
-            remarks.extend(check_requests(offer.definition, live))
+            live, written = requests(home), home.promise["spec"]["api"]
+            remarks.extend(check_requests(written, offer.definition, live))
             if earlier is not None:
-                remarks.extend(check_losses(earlier, home.promise["spec"]["api"], live))
+                remarks.extend(check_losses(earlier, written, live))
         with BoundedWorker() as worker:
             failure = worker.check(offer.pipelines)
             if failure is not None:

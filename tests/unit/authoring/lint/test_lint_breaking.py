@@ -176,28 +176,62 @@ def test_a_value_that_live_requests_lose_is_reported_with_their_number(tmp_path:
     assert findings(unserved) == []
 
 
-def test_a_field_that_a_declared_conversion_carries_is_not_reported_as_lost(tmp_path: Path) -> None:
-    obj = promise({"files": [{"path": "x.yaml", "template": "a: {{ spec.size }}\n"}]})
-    api = obj["spec"]["api"]
-    earlier = copy.deepcopy(api)
-    older = {**copy.deepcopy(api["spec"]["versions"][0]), "storage": False}
-    (newer,) = api["spec"]["versions"]
-    newer["name"] = "v2"
-    fields = newer["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
-    fields["holder"] = fields.pop("owner")
-    api["spec"]["versions"].append(older)
+def renamed(before: str, after: str) -> dict[str, Any]:
+    """A Promise whose new stored version v2 has another name for a field of v1, which stays served."""
+    obj = promise({"files": [{"path": "x.yaml", "template": "a: {{ spec.replicas }}\n"}]})
+    versions = obj["spec"]["api"]["spec"]["versions"]
+    older = {**copy.deepcopy(versions[0]), "storage": False}
+    versions[0]["name"] = "v2"
+    versions.append(older)
+    spec = versions[0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    spec["properties"][after] = spec["properties"].pop(before)
+    spec["required"] = [after if name == before else name for name in spec["required"]]
+    return obj
+
+
+@pytest.mark.parametrize(
+    ("field", "undeclared"), [("owner", {"T005", "T309"}), ("size", {"T005", "T308", "T309"})]
+)
+def test_a_field_that_a_declared_conversion_carries_is_neither_lost_nor_missing(
+    tmp_path: Path, field: str, undeclared: set[str]
+) -> None:
+    obj = renamed(field, "other")
     metadata = {"name": "a", "namespace": "team"}
     spec = {"size": "small", "owner": "me"}
     live = [{"apiVersion": "example.com/v1", "kind": "Thing", "metadata": metadata, "spec": spec}]
 
-    def found() -> set[str]:
+    def found() -> dict[str, str]:
         (tmp_path / "promise.yaml").write_text(yaml.safe_dump(obj, sort_keys=False), "utf-8")
-        against = lint(tmp_path, against=lambda home: earlier, requests=lambda home: live)
-        return {finding.code for finding in against if finding.code[:2] in ("T0", "T3")}
+        against = lint(tmp_path, against=lambda home: definition(SPEC), requests=lambda home: live)
+        return {finding.code: finding.message for finding in against if finding.code[:2] in ("T0", "T3")}
 
-    assert found() == {"T005", "T309"}
-    api["conversions"] = [{"between": ["v2", "v1"], "fields": [{"v2": "spec.holder", "v1": "spec.owner"}]}]
-    assert found() == set()
+    assert found().keys() == undeclared
+    pair = {"v2": "spec.other", "v1": f"spec.{field}"}
+    obj["spec"]["api"]["conversions"] = [{"between": ["v2", "v1"], "fields": [pair]}]
+    assert found() == {}
+    spec["size"] = "enormous"
+    assert list(found()) == ["T308"]
+    assert "team/a (" in found()["T308"]
+
+
+def test_a_field_that_an_api_with_conversions_no_longer_has_is_reported_as_lost(tmp_path: Path) -> None:
+    obj = renamed("owner", "other")
+    api = obj["spec"]["api"]
+    api["conversions"] = [{"between": ["v2", "v1"], "fields": [{"v2": "spec.other", "v1": "spec.owner"}]}]
+    earlier = copy.deepcopy(api)
+    for version in api["spec"]["versions"]:
+        del version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["tags"]
+    metadata = {"name": "a", "namespace": "team"}
+    spec = {"size": "small", "other": "me", "tags": {"a": "b"}}
+    live = [{"apiVersion": "example.com/v2", "kind": "Thing", "metadata": metadata, "spec": spec}]
+    (tmp_path / "promise.yaml").write_text(yaml.safe_dump(obj, sort_keys=False), "utf-8")
+    found = lint(tmp_path, against=lambda home: earlier, requests=lambda home: live)
+    (message,) = [finding.message for finding in found if finding.code == "T309"]
+    assert "spec.tags (1)" in message
+    api["conversions"] = "none"
+    (tmp_path / "promise.yaml").write_text(yaml.safe_dump(obj, sort_keys=False), "utf-8")
+    found = lint(tmp_path, against=lambda home: earlier, requests=lambda home: live)
+    assert "T001" in {finding.code for finding in found}
 
 
 OPEN = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
