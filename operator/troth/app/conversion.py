@@ -13,11 +13,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 import orjson
@@ -25,13 +23,14 @@ from aiohttp import web
 
 from troth.api import InvalidObject
 from troth.app.serving_certificate import Held, NoCertificate, load_certificate
-from troth.certificates import KeyPair
+from troth.app.web import listen
 from troth.controllers.conversion import ConversionEndpoint
 from troth.engine.promises.conversion.converting import Converter, NotConverted
 from troth.engine.promises.conversion.installing import converter_of
 from troth.engine.promises.conversion.reviews import Review, answer, read_review, refusal, say_why
 from troth.engine.promises.definitions import Definition
 from troth.kube import Client, Informer, KubeError
+from troth.kube.credentials import use_certificate
 
 logger = logging.getLogger(__name__)
 
@@ -84,25 +83,19 @@ class ConversionServer:
             NoCertificate: there is none.
             KubeError: the API server did not answer.
         """
-        await self.renew()
         if self._runner is not None:
             return
+        await self.renew()
         application = web.Application(client_max_size=LARGEST_REVIEW)
         application.router.add_post("/convert/{definition}", self._convert)
-        runner = web.AppRunner(application, access_log=None, handle_signals=False)
-        await runner.setup()
-        self._runner = runner
-        site = web.TCPSite(runner, host, port, ssl_context=self._context)
-        await site.start()
-        server = site._server  # noqa: SLF001 - the only way to learn which free port was taken
-        taken = getattr(server, "sockets", None) or ()
-        self._endpoint.port = int(taken[0].getsockname()[1]) if taken else port
+        self._runner = web.AppRunner(application, access_log=None, handle_signals=False)
+        self._endpoint.port = await listen(self._runner, host, port, self._context)
 
     async def renew(self) -> bool:
         """Reads the certificate, and makes a new one in time. Returns whether API servers need to know another one."""
         held = await load_certificate(self._client, self._namespace, self._endpoint.names, self._clock())
         if held != self._held:
-            await asyncio.to_thread(_use, self._context, held.serving)
+            use_certificate(self._context, held.serving.certificate, held.serving.key)
         before, self._held = self._held, held
         self._endpoint.authority = held.authority.certificate
         return before is not None and before.authority.certificate != held.authority.certificate
@@ -175,13 +168,3 @@ class ConversionServer:
                 self._converters.clear()
             self._converters[key] = converter_of(live.metadata.annotations, live.spec)
         return self._converters[key]
-
-
-def _use(context: ssl.SSLContext, pair: KeyPair) -> None:
-    """Has new connections answered with a certificate. OpenSSL reads it from files, which nobody else can read."""
-    with tempfile.TemporaryDirectory() as folder:
-        certificate, key = Path(folder, "tls.crt"), Path(folder, "tls.key")
-        certificate.write_bytes(pair.certificate)
-        key.touch(0o600)
-        key.write_bytes(pair.key)
-        context.load_cert_chain(certificate, key)

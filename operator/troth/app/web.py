@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -31,6 +32,20 @@ def listening_address(chosen: str, environment: Mapping[str, str]) -> str | None
     if chosen == "*" or (not chosen and environment.get("KUBERNETES_SERVICE_HOST")):
         return None
     return chosen or "127.0.0.1"
+
+
+async def listen(runner: web.AppRunner, host: str | None, port: int, context: ssl.SSLContext | None = None) -> int:
+    """Serves an application until its runner is cleaned up, and returns the port.
+
+    Args:
+        runner: runs the application. It is cleaned up by its owner, also if the port cannot be opened.
+        host: the address; None for all.
+        port: the port; 0 for a free one.
+        context: the certificate of the server; None for HTTP without TLS.
+    """
+    await runner.setup()
+    await web.TCPSite(runner, host, port, ssl_context=context).start()
+    return int(runner.addresses[0][1])
 
 
 class ProbeServer:
@@ -87,13 +102,8 @@ class ProbeServer:
 
     async def _serve(self, application: web.Application, host: str | None, port: int) -> int:
         runner = web.AppRunner(application, access_log=None, handle_signals=False)
-        await runner.setup()
         self._runners.append(runner)
-        site = web.TCPSite(runner, host, port)
-        await site.start()
-        server = site._server  # noqa: SLF001 - the only way to learn which free port was taken
-        sockets = getattr(server, "sockets", None) or ()
-        return int(sockets[0].getsockname()[1]) if sockets else port
+        return await listen(runner, host, port)
 
     def _answer(self, check: Check) -> Handler:
         async def handle(_: web.Request) -> web.StreamResponse:

@@ -184,13 +184,23 @@ def _ssl_context(identity: Identity) -> ssl.SSLContext | None:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         if identity.certificate and identity.key:
-            with _as_file(identity.certificate + b"\n" + identity.key) as path:
-                context.load_cert_chain(path, password=_no_password)
+            use_certificate(context, identity.certificate, identity.key)
     except (ssl.SSLError, ValueError) as error:
         raise CredentialsError(
             f"a certificate for {without_login(identity.server)} cannot be used: {error}"
         ) from error
     return context
+
+
+def use_certificate(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
+    """Has a client or a server identify itself with a certificate and its key, both in PEM.
+
+    Raises:
+        ssl.SSLError: they cannot be read, or do not belong together.
+        ValueError: the key is encrypted.
+    """
+    with _as_file(certificate + b"\n" + key) as path:
+        context.load_cert_chain(path, password=_no_password)
 
 
 def _no_password() -> str:
