@@ -178,15 +178,13 @@ def _leave(place: Location, wanted: Location, stores: Stores) -> Iterator[Leave 
     if not old.is_at_address_of(wanted):
         yield from _clear(old, old.store, stores)
         return
-    before = stores.get(old.store)
-    is_there = before is not None and before.address in {"", old.address}
+    is_there = _is_at(stores.get(old.store), old.address)
     alike = old.is_shared == wanted.is_shared  # if so, the owner has the same name at both places
     if not _is_of_files(old):
         if is_there and not (alike and old.store == wanted.store):
             yield from _clear(old, old.store, stores)
         return
-    new = stores.get(wanted.store)
-    through = wanted.store if new is not None and new.address in {"", old.address} else old.store
+    through = wanted.store if _is_at(stores.get(wanted.store), old.address) else old.store
     if left := old.without(wanted):
         yield from _clear(left, through, stores, apart=alike and through == wanted.store)
     if is_there and old.store != through:
@@ -202,7 +200,7 @@ def _clear(
     old, store = _at_its_address(place, stores), stores.get(through)
     if store is None:
         yield Abandon(old, "is gone")
-    elif store.address and old.address != store.address:
+    elif not _is_at(store, old.address):
         yield Abandon(old, "is somewhere else now")
     elif not store.ready:
         yield Wait(old, through, store.problem)
@@ -216,6 +214,11 @@ def _at_its_address(place: Location, stores: Stores) -> Location:
     """Returns the place with the current address of its store, if none was recorded."""
     store = stores.get(place.store)
     return replace(place, address=store.address) if store and not place.address else place
+
+
+def _is_at(store: StoreState | None, address: str) -> bool:
+    """Whether a store exists and is at an address, or may be there because its own is not known."""
+    return store is not None and store.address in {"", address}
 
 
 def _is_of_files(place: Location) -> bool:
