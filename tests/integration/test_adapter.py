@@ -6,210 +6,45 @@ import asyncio
 import os
 import random
 import shutil
-import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
-from tests.accounts import in_cluster_environ, in_cluster_folder, new_token
+from tests.accounts import in_cluster_folder, new_token
+from tests.adapter_pod import (
+    RBAC,
+    WRITE,
+    Corner,
+    files_of,
+    grant,
+    made_corner,
+    make_pod,
+    wait_granted,
+    works_in,
+)
 from tests.faults import Answer, FaultProxy, LoseAnswer, Refuse, conflict, too_many_requests
 from tests.platforms import promise
-from tests.waiting import eventually
 from troth.api import Resource
-from troth.api.resources import CUSTOM_RESOURCE_DEFINITION, PROMISE, WORK
+from troth.api.resources import PROMISE, WORK
 from troth.api.step_reports import StepReport, read_step_report, reported_status
-from troth.dev import CommandResult, ControlPlane
+from troth.dev import ControlPlane
 from troth.engine.placement.seals import Seals
-from troth.engine.placement.work import decode_contents, work_name
-from troth.engine.promises.definitions import build_definition, request_resource
-from troth.kube import Client, Conflict, Forbidden, NotFound, from_kubeconfig_dict
+from troth.engine.placement.work import work_name
+from troth.kube import Client, Conflict
 
 pytestmark = pytest.mark.integration
 
-_RBAC = "rbac.authorization.k8s.io"
-_WRITE = ["get", "list", "update", "create", "patch"]
-
-
-@dataclass(frozen=True, slots=True)
-class Pod:
-    """What a pipeline's pod has: folders, an account and variables; and its programs, run as processes.
-
-    Attributes:
-        folder: with ``input`` (the output of the containers), ``metadata``, ``kratix-system``, and ``account``.
-        environ: the variables of every container.
-        namespace: where it runs.
-    """
-
-    folder: Path
-    environ: Mapping[str, str]
-    namespace: str
-
-    def write(self, path: str, content: bytes | str) -> None:
-        """Leaves a file, as a container does."""
-        file = self.folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content.encode() if isinstance(content, str) else content)
-
-    async def run(self, program: str, **variables: str) -> CommandResult:
-        """Runs one of the programs to its end."""
-        arguments = {
-            "reader": ["--output-directory", str(self.folder / "object")],
-            "status-writer": ["--input-directory", str(self.folder), "--namespace", self.namespace],
-        }[program]
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "troth", "adapter", program, *arguments),
-            *("--account-directory", str(self.folder / "account")),
-            env={"PATH": os.environ["PATH"], **self.environ, **variables},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        async with asyncio.timeout(90):
-            output, errors = await process.communicate()
-        return CommandResult(process.returncode or 0, output.decode(), errors.decode())
-
-    async def succeed(self, program: str, **variables: str) -> CommandResult:
-        """Runs one of the programs, which must succeed."""
-        done = await self.run(program, **variables)
-        assert done.code == 0, done.stderr
-        return done
-
-    async def refuse(self, program: str, **variables: str) -> str:
-        """Runs one of the programs, which must fail; the one line that says why."""
-        done = await self.run(program, **variables)
-        assert done.code == 1, done.stdout
-        assert done.stderr.startswith(f"{program}: ")
-        assert done.stderr.count("\n") == 1
-        return done.stderr.removeprefix(f"{program}: ").rstrip("\n")
-
-
-@dataclass(frozen=True, slots=True)
-class Corner:
-    """A test's own API, a request of it, and the pod of its pipeline ``instance``."""
-
-    resource: Resource
-    namespace: str
-    promise: str
-    pod: Pod
-
-    async def request(self, client: Client) -> dict[str, Any]:
-        """The request as it is now."""
-        return await client.get(self.resource, "cache", self.namespace)
-
 
 @pytest.fixture
-async def corner(control_plane: ControlPlane, client: Client, namespace: str, unique: str, tmp_path: Path) -> Any:
-    """The API is as the operator installs it, and the account may do what Kratix gives it and no more."""
-    api = build_definition(unique, promise(unique)["spec"]["api"])
-    resource = request_resource(api)
-    await client.apply(CUSTOM_RESOURCE_DEFINITION, api)
-    cache = {
-        "apiVersion": resource.api_version,
-        "kind": resource.kind,
-        "metadata": {"name": "cache", "namespace": namespace},
-        "spec": {"size": 3},
-    }
-
-    async def make() -> dict[str, Any] | None:
-        try:
-            return await client.apply(resource, cache)
-        except NotFound:
-            return None
-
-    await eventually(make, "the API to be served")
-    rules = [
-        {
-            "apiGroups": [resource.group],
-            "resources": [resource.plural, f"{resource.plural}/status"],
-            "verbs": _WRITE,
-        },
-        {"apiGroups": [WORK.group], "resources": [WORK.plural], "verbs": ["*"]},
-    ]
-    await _grant(client, "Role", unique, namespace, rules)
-    environ = {
-        "KRATIX_WORKFLOW_ACTION": "configure",
-        "KRATIX_WORKFLOW_TYPE": "resource",
-        "KRATIX_PROMISE_NAME": unique,
-        "KRATIX_PIPELINE_NAME": "instance",
-        "KRATIX_OBJECT_KIND": resource.kind,
-        "KRATIX_OBJECT_GROUP": resource.group,
-        "KRATIX_OBJECT_VERSION": resource.version,
-        "KRATIX_OBJECT_NAME": "cache",
-        "KRATIX_OBJECT_NAMESPACE": namespace,
-        "KRATIX_CRD_PLURAL": resource.plural,
-        "KRATIX_CLUSTER_SCOPED": "false",
-    }
-    pod = await _pod(control_plane, client, tmp_path, namespace, unique, environ)
-    await _granted(control_plane, pod, WORK, namespace)
-    yield Corner(resource, namespace, unique, pod)
-    await client.delete(CUSTOM_RESOURCE_DEFINITION, api["metadata"]["name"])
-
-
-async def _grant(client: Client, kind: str, name: str, namespace: str, rules: list[dict[str, Any]]) -> None:
-    """Gives the account of that name in the namespace these rights: there (Role), or everywhere (ClusterRole)."""
-    namespaced = kind == "Role"
-    where = {"name": name, **({"namespace": namespace} if namespaced else {})}
-    role = Resource(_RBAC, "v1", f"{kind.lower()}s", kind, namespaced=namespaced)
-    binding = Resource(_RBAC, "v1", f"{kind.lower()}bindings", f"{kind}Binding", namespaced=namespaced)
-    await client.apply(
-        role, {"apiVersion": role.api_version, "kind": role.kind, "metadata": where, "rules": rules}
-    )
-    await client.apply(
-        binding,
-        {
-            "apiVersion": binding.api_version,
-            "kind": binding.kind,
-            "metadata": where,
-            "roleRef": {"apiGroup": _RBAC, "kind": kind, "name": name},
-            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
-        },
-    )
-
-
-async def _pod(
-    control_plane: ControlPlane,
-    client: Client,
-    folder: Path,
-    namespace: str,
-    account: str,
-    environ: Mapping[str, str],
-) -> Pod:
-    for name in ("input", "metadata", "kratix-system", "object", "account"):
-        (folder / name).mkdir()
-    in_cluster_folder(control_plane, folder / "account", await new_token(client, namespace, account))
-    return Pod(folder, {**environ, **in_cluster_environ(control_plane)}, namespace)
-
-
-async def _granted(control_plane: ControlPlane, pod: Pod, resource: Resource, namespace: str) -> None:
-    """Waits until the API server knows of the account's rights, of which its authorizer learns a moment later."""
-    document = yaml.safe_load(control_plane.kubeconfig.read_text())
-    document["users"][0]["user"] = {"token": (pod.folder / "account" / "token").read_text().strip()}
-
-    async def allowed() -> bool:
-        async with Client(await from_kubeconfig_dict(document)) as client:
-            try:
-                await client.list(resource, namespace)
-            except Forbidden:
-                return False
-        return True
-
-    await eventually(allowed, "the account's rights")
-
-
-async def _works(client: Client, namespace: str) -> list[dict[str, Any]]:
-    return (await client.list(WORK, namespace)).items
-
-
-def _files(work: Mapping[str, Any]) -> dict[str, bytes]:
-    return {
-        path: content
-        for group in work["spec"]["workloadGroups"]
-        for path, content in decode_contents(group["workloads"]).items()
-    }
+async def corner(
+    control_plane: ControlPlane, client: Client, namespace: str, unique: str, tmp_path: Path
+) -> AsyncIterator[Corner]:
+    async with made_corner(control_plane, client, namespace, unique, tmp_path) as corner:
+        yield corner
 
 
 # ---- reader
@@ -248,8 +83,8 @@ async def test_the_output_is_in_a_work_that_the_operator_finds_and_does_not_beli
     corner.pod.write("metadata/destination-selectors.yaml", "- {directory: backup, matchLabels: {for: backup}}\n")
     corner.pod.write("kratix-system/promise-scheduling", "- matchlabels: {environment: dev}\n  source: promise\n")
     await corner.pod.succeed("status-writer")
-    (work,) = await _works(client, corner.namespace)
-    assert _files(work) == files
+    (work,) = await works_in(client, corner.namespace)
+    assert files_of(work) == files
     assert work["metadata"]["name"] == work_name(promise=corner.promise, pipeline="instance", resource="cache")
     assert work["metadata"]["labels"] == {
         "kratix.io/promise-name": corner.promise,
@@ -267,25 +102,25 @@ async def test_the_output_is_in_a_work_that_the_operator_finds_and_does_not_beli
 async def test_a_second_run_writes_only_what_changed_and_to_the_same_work(corner: Corner, client: Client) -> None:
     corner.pod.write("input/a", b"a")
     await corner.pod.succeed("status-writer")
-    (first,) = await _works(client, corner.namespace)
+    (first,) = await works_in(client, corner.namespace)
     name = first["metadata"]["name"]
     assert (await corner.pod.succeed("status-writer")).stdout == (
         f"status-writer: the Work {corner.namespace}/{name} is up to date\n"
         f"status-writer: the status of {corner.resource.kind} cache is up to date\n"
     )
-    assert await _works(client, corner.namespace) == [first]
+    assert await works_in(client, corner.namespace) == [first]
     corner.pod.write("input/b", b"b")
     (corner.pod.folder / "input" / "a").unlink()
     await corner.pod.succeed("status-writer")
-    (second,) = await _works(client, corner.namespace)
+    (second,) = await works_in(client, corner.namespace)
     assert second["metadata"]["uid"] == first["metadata"]["uid"]
-    assert _files(second) == {"b": b"b"}
+    assert files_of(second) == {"b": b"b"}
 
 
 async def test_a_work_that_kratix_named_is_found_by_its_labels(corner: Corner, client: Client) -> None:
     corner.pod.write("input/a", b"a")
     await corner.pod.succeed("status-writer")
-    (work,) = await _works(client, corner.namespace)
+    (work,) = await works_in(client, corner.namespace)
     await client.merge_patch(
         WORK, work["metadata"]["name"], {"metadata": {"finalizers": None}}, namespace=corner.namespace
     )
@@ -293,8 +128,8 @@ async def test_a_work_that_kratix_named_is_found_by_its_labels(corner: Corner, c
     named = {"name": "named-by-kratix", "namespace": corner.namespace, "labels": work["metadata"]["labels"]}
     await client.create(WORK, {**work, "metadata": named, "spec": {**work["spec"], "workloadGroups": []}})
     await corner.pod.succeed("status-writer")
-    (found,) = await _works(client, corner.namespace)
-    assert (found["metadata"]["name"], _files(found)) == ("named-by-kratix", {"a": b"a"})
+    (found,) = await works_in(client, corner.namespace)
+    assert (found["metadata"]["name"], files_of(found)) == ("named-by-kratix", {"a": b"a"})
     await client.create(WORK, {**work, "metadata": {**named, "name": "second"}})
     assert await corner.pod.refuse("status-writer") == (
         f"namespace {corner.namespace}: named-by-kratix and second are both Works of the pipeline instance; "
@@ -306,7 +141,7 @@ async def test_a_work_whose_labels_were_taken_off_gets_them_back_and_one_of_othe
     corner: Corner, client: Client
 ) -> None:
     await corner.pod.succeed("status-writer")
-    (work,) = await _works(client, corner.namespace)
+    (work,) = await works_in(client, corner.namespace)
     name = work["metadata"]["name"]
     for label, value in {"kratix.io/promise-name": None, "kratix.io/pipeline-name": "other"}.items():
         await client.merge_patch(WORK, name, {"metadata": {"labels": {label: value}}}, namespace=corner.namespace)
@@ -325,14 +160,14 @@ async def test_a_pipeline_that_asks_to_stop_makes_no_work_and_leaves_one_as_it_i
     corner.pod.write("metadata/workflow-control.yaml", wish)
     corner.pod.write("input/a", b"a")
     await corner.pod.succeed("status-writer")
-    assert await _works(client, corner.namespace) == []
+    assert await works_in(client, corner.namespace) == []
     (corner.pod.folder / "metadata" / "workflow-control.yaml").unlink()
     await corner.pod.succeed("status-writer")
-    before = await _works(client, corner.namespace)
+    before = await works_in(client, corner.namespace)
     corner.pod.write("metadata/workflow-control.yaml", wish)
     corner.pod.write("input/a", b"another")
     await corner.pod.succeed("status-writer")
-    assert await _works(client, corner.namespace) == before
+    assert await works_in(client, corner.namespace) == before
 
 
 def _many(output: Path) -> None:
@@ -385,7 +220,7 @@ async def test_what_cannot_be_a_work_is_refused_with_file_and_reason_and_none_is
     before = await corner.request(client)
     corner.pod.write("metadata/status.yaml", "fine: true")
     assert (await corner.pod.refuse("status-writer")).startswith(words)
-    assert await _works(client, corner.namespace) == []
+    assert await works_in(client, corner.namespace) == []
     assert await corner.request(client) == before, "a status without its Work"
 
 
@@ -518,7 +353,7 @@ async def test_a_pipeline_that_deletes_writes_what_it_says_and_no_work(corner: C
     done = await corner.pod.succeed("status-writer", KRATIX_WORKFLOW_ACTION="delete")
     assert done.stdout == f"status-writer: wrote the status of {corner.resource.kind} cache\n"
     assert (await corner.request(client))["status"]["gone"] == "half"
-    assert await _works(client, corner.namespace) == []
+    assert await works_in(client, corner.namespace) == []
 
 
 # ---- promise workflows, rights, and a bad day of the API server
@@ -553,8 +388,8 @@ async def test_answers_that_are_lost_and_a_server_that_is_busy_change_nothing(
         for program in ("reader", "status-writer"):
             await pod.succeed(program)
         assert [rule.hits for rule in rules] == [1] * len(rules)
-    (work,) = await _works(client, corner.namespace)
-    assert _files(work) == {"a": b"a"}
+    (work,) = await works_in(client, corner.namespace)
+    assert files_of(work) == {"a": b"a"}
     assert (await corner.request(client))["status"]["size"] == "three"
 
 
@@ -563,8 +398,8 @@ async def test_a_promise_workflow_writes_its_work_and_of_its_status_the_message(
 ) -> None:
     await client.create(PROMISE, {**promise(unique), "metadata": {"name": unique}})
     groups = [PROMISE.group]
-    rules = [{"apiGroups": groups, "resources": ["promises", "promises/status", "works"], "verbs": _WRITE}]
-    await _grant(client, "ClusterRole", unique, namespace, rules)
+    rules = [{"apiGroups": groups, "resources": ["promises", "promises/status", "works"], "verbs": WRITE}]
+    await grant(client, "ClusterRole", unique, namespace, rules)
     environ = {
         "KRATIX_WORKFLOW_ACTION": "configure",
         "KRATIX_WORKFLOW_TYPE": "promise",
@@ -578,8 +413,8 @@ async def test_a_promise_workflow_writes_its_work_and_of_its_status_the_message(
         "KRATIX_CRD_PLURAL": PROMISE.plural,
         "KRATIX_CLUSTER_SCOPED": "true",
     }
-    pod = await _pod(control_plane, client, tmp_path, namespace, unique, environ)
-    await _granted(control_plane, pod, WORK, namespace)
+    pod = await make_pod(control_plane, client, tmp_path, namespace, unique, environ)
+    await wait_granted(control_plane, pod, WORK, namespace)
     try:
         await pod.succeed("reader")
         read = yaml.safe_load((pod.folder / "object" / "object.yaml").read_text())
@@ -587,7 +422,7 @@ async def test_a_promise_workflow_writes_its_work_and_of_its_status_the_message(
         pod.write("input/a", b"a")
         pod.write("metadata/status.yaml", "message: set up\nsize: 3\n")
         done = await pod.succeed("status-writer")
-        (work,) = await _works(client, namespace)
+        (work,) = await works_in(client, namespace)
         assert work["metadata"]["labels"]["kratix.io/work-type"] == "promise"
         assert work["spec"]["resourceName"] == ""
         assert "left out size: a promise workflow can only write message" in done.stderr
@@ -598,7 +433,7 @@ async def test_a_promise_workflow_writes_its_work_and_of_its_status_the_message(
     finally:
         await client.delete(PROMISE, unique)
         for kind in ("ClusterRole", "ClusterRoleBinding"):
-            await client.delete(Resource(_RBAC, "v1", f"{kind.lower()}s", kind, namespaced=False), unique)
+            await client.delete(Resource(RBAC, "v1", f"{kind.lower()}s", kind, namespaced=False), unique)
 
 
 async def test_an_account_without_the_right_is_told_what_it_may_not_do(
