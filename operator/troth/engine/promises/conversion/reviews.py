@@ -1,7 +1,6 @@
 """Reads the ConversionReview that an API server sends, and makes the one that it expects as an answer.
 
-An answer has all of its objects or a reason, because the API server accepts nothing else. Objects are converted one by
-one, so that the caller can do something else between two of them.
+An answer has all of its objects or a reason, because the API server accepts nothing else.
 
 Upstream: `pkg/apis/apiextensions/v1/types_conversion.go` and `pkg/apiserver/conversion/webhook_converter.go` of
 k8s.io/apiextensions-apiserver v0.36.3.
