@@ -196,11 +196,7 @@ def stored_version(version: Object) -> dict[str, Any]:
     if subresources:
         stored["subresources"] = {key: subresources[key] for key in ("status", "scale") if key in subresources}
     columns = [
-        {
-            key: column[key]
-            for key in ("name", "type", "format", "description", "priority", "jsonPath")
-            if column.get(key)
-        }
+        {key: column[key] for key in _COLUMN if column.get(key)}
         for column in version.get("additionalPrinterColumns") or ()
     ]
     if columns:
