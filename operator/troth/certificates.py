@@ -49,6 +49,15 @@ def validity(certificate: bytes) -> tuple[datetime, datetime]:
     return found.not_valid_before_utc, found.not_valid_after_utc
 
 
+def matches(pair: KeyPair) -> bool:
+    """Whether a pair is a certificate and the key that belongs to it."""
+    try:
+        certificate = x509.load_pem_x509_certificate(pair.certificate)
+        return _load(pair.key).public_key() == certificate.public_key()
+    except (ValueError, TypeError):
+        return False
+
+
 def signs(authority: bytes, certificate: bytes, names: Sequence[str]) -> bool:
     """Whether an authority has signed a certificate for all of these names. All of them are in PEM.
 
@@ -170,5 +179,5 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 def _load(pem: bytes) -> ec.EllipticCurvePrivateKey:
     key = serialization.load_pem_private_key(pem, password=None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise TypeError("the authority's key is not an elliptic-curve key")
+        raise TypeError("it is not an elliptic-curve key")
     return key

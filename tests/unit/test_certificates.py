@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from troth.certificates import Authority, KeyPair
+from troth.certificates import Authority, KeyPair, matches
 from troth.dev.kubeconfig import kubeconfig, write_private
 
 
@@ -61,6 +61,19 @@ def test_certificates_tolerate_a_clock_that_is_a_little_behind(authority: Author
     leaf = x509.load_pem_x509_certificate(authority.client("jane", now=now).certificate)
     assert leaf.not_valid_before_utc <= now - timedelta(minutes=1)
     assert leaf.not_valid_after_utc > now + timedelta(days=300)
+
+
+def test_a_key_matches_its_own_certificate_only(authority: Authority) -> None:
+    leaf = authority.server(["localhost"])
+    assert matches(authority.pair)
+    assert matches(leaf)
+    for pair in (
+        KeyPair(leaf.certificate, authority.pair.key),
+        KeyPair(authority.pair.certificate, leaf.key),
+        KeyPair(leaf.certificate, b"no key"),
+        KeyPair(b"no certificate", leaf.key),
+    ):
+        assert not matches(pair)
 
 
 def test_a_key_is_not_shown_by_accident(authority: Authority) -> None:

@@ -5,7 +5,8 @@ replicas read the same Secret. It is written only if nobody else has written it 
 renew at the same time agree on what the first of them wrote.
 
 The authority is renewed, too, after eight of its ten years. API servers know the new one as soon as the definitions
-have it, which takes seconds; meanwhile they cannot convert, and try again.
+have it, which takes seconds; meanwhile they cannot convert, and try again. A replica that did not make it serves the
+old certificate until it looks at the Secret again, which it does every hour.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any, Final
 from troth.api import TrothError
 from troth.api.resources import SECRET
 from troth.api.typed import read_map, read_text
-from troth.certificates import Authority, KeyPair, signs, validity
+from troth.certificates import Authority, KeyPair, matches, signs, validity
 from troth.kube import AlreadyExists, Client, Conflict, Forbidden, NotFound
 
 SECRET_NAME: Final = "troth-conversion"  # noqa: S105 - the name of a Secret
@@ -51,18 +52,18 @@ def renewed(held: Held | None, names: Sequence[str], now: datetime) -> Held | No
         names: the names under which the API server connects.
         now: the time.
     """
-    try:
-        if held is None or validity(held.authority.certificate)[1] - now < _AUTHORITY_LEFT:
-            authority = Authority.create(_AUTHORITY_NAME, now=now)
-        elif validity(held.serving.certificate)[1] - now >= _LEFT and signs(
-            held.authority.certificate, held.serving.certificate, names
-        ):
-            return None
-        else:
-            authority = Authority(held.authority)
-    except (ValueError, TypeError):
+    if held is None or not _lasts(held.authority, now + _AUTHORITY_LEFT):
         authority = Authority.create(_AUTHORITY_NAME, now=now)
+    elif _lasts(held.serving, now + _LEFT) and signs(held.authority.certificate, held.serving.certificate, names):
+        return None
+    else:
+        authority = Authority(held.authority)
     return Held(authority.pair, authority.server(names, now=now))
+
+
+def _lasts(pair: KeyPair, until: datetime) -> bool:
+    """Whether a pair can be used, and is valid until some time."""
+    return matches(pair) and validity(pair.certificate)[1] >= until
 
 
 async def load_certificate(client: Client, namespace: str, names: Sequence[str], now: datetime) -> Held:

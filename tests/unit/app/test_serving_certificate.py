@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import ssl
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from troth.app.serving_certificate import Held, read_secret, renewed
 from troth.certificates import KeyPair, signs, validity
+from troth.kube.credentials import use_certificate
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NAMES = ("troth.system.svc", "troth.system.svc.cluster.local")
@@ -60,10 +62,15 @@ def test_what_cannot_be_used_is_replaced(held: Held) -> None:
         Held(held.authority, KeyPair(b"x", b"y")),
         Held(KeyPair(held.authority.certificate, b"y"), other.serving),
         Held(other.authority, held.serving),
+        Held(held.authority, KeyPair(held.serving.certificate, b"y")),
+        Held(held.authority, KeyPair(held.serving.certificate, other.serving.key)),
+        Held(KeyPair(held.authority.certificate, other.authority.key), held.serving),
     ):
         new = renewed(broken, NAMES, NOW)
         assert new is not None
         assert signs(new.authority.certificate, new.serving.certificate, NAMES)
+        assert renewed(new, NAMES, NOW) is None
+        use_certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), new.serving.certificate, new.serving.key)
 
 
 def test_a_secret_is_read_back_and_one_without_a_part_is_nothing(held: Held) -> None:
