@@ -100,7 +100,12 @@ def read_kratix_configuration(document: Any) -> KratixConfiguration:
         security_context=_fields(
             workflows, "defaultContainerSecurityContext", SECURITY_CONTEXT_FIELDS, "workflows"
         ),
-        pull_policy=_pull_policy(workflows.get("defaultImagePullPolicy")),
+        pull_policy=_one_of(
+            _PULL_POLICIES,
+            "a pull policy",
+            workflows.get("defaultImagePullPolicy"),
+            "workflows.defaultImagePullPolicy",
+        ),
         resources=_fields(workflows, "defaultContainerResources", RESOURCES_FIELDS, "workflows"),
         backoff_limit=_count(options, "defaultBackoffLimit", "workflows.jobOptions."),
         pod_ttl=_count(options, "podTTLSecondsAfterFinished", "workflows.jobOptions."),
@@ -128,26 +133,16 @@ def _fields(entries: Object, name: str, known: Sequence[str], path: str) -> Obje
     return found
 
 
-def _pull_policy(value: Any) -> str | None:
-    found = require_text(value, "workflows.defaultImagePullPolicy")
-    if found and found not in _PULL_POLICIES:
-        raise InvalidObject(
-            "workflows.defaultImagePullPolicy",
-            f"{found!r} is not a pull policy",
-            f"write one of {', '.join(_PULL_POLICIES)}",
-        )
+def _one_of(known: Sequence[str], what: str, value: Any, field: str) -> str | None:
+    found = require_text(value, field)
+    if found and found not in known:
+        raise InvalidObject(field, f"{found!r} is not {what}", f"write one of {', '.join(known)}")
     return found or None
 
 
 def _pins_requests(value: Any) -> bool | None:
-    found = require_text(value, "resourceBindingVersionStrategy")
-    if found and found not in _STRATEGIES:
-        raise InvalidObject(
-            "resourceBindingVersionStrategy",
-            f"{found!r} is not a strategy",
-            f"write one of {', '.join(_STRATEGIES)}",
-        )
-    return found == "pinned" if found else None
+    found = _one_of(_STRATEGIES, "a strategy", value, "resourceBindingVersionStrategy")
+    return None if found is None else found == "pinned"
 
 
 def _flag(entries: Object, name: str, path: str) -> bool | None:
