@@ -24,13 +24,8 @@ from troth.controllers.object_writes import create_or_patch, delete_object, patc
 from troth.controllers.owners import owner_index
 from troth.controllers.platform import Platform
 from troth.engine.judgement import BoundPromise
-from troth.engine.promises.bindings import (
-    Outcome,
-    Versions,
-    binding_patch,
-    binding_status,
-    new_binding,
-)
+from troth.engine.promises.bindings import Versions, binding_patch, binding_status, new_binding
+from troth.engine.status.facts import WorkflowState
 from troth.kube import Conflict, Informer
 
 Object = Mapping[str, Any]
@@ -80,7 +75,7 @@ class RequestBindings:
             await patch_object(self._platform, self._bindings, RESOURCE_BINDING, binding.metadata, patch)
         return True
 
-    async def report(self, live: LiveRequest, bound: BoundPromise, outcome: Outcome) -> None:
+    async def report(self, live: LiveRequest, bound: BoundPromise, outcome: WorkflowState) -> None:
         """Writes into the binding what became of the version that its request was rendered with."""
         binding = self._of(bound.promise.name, live.key)
         if binding is None:

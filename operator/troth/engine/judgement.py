@@ -29,7 +29,6 @@ from troth.api import labels as names
 from troth.api.conditions import READY
 from troth.api.objects import PromiseSpec
 from troth.api.pipelines import Action, JinjaPipeline, Pipeline
-from troth.api.revisions import PromiseRevision
 from troth.engine.admission.serving import NOW
 from troth.engine.promises import offers
 from troth.engine.promises.bindings import (
@@ -37,11 +36,10 @@ from troth.engine.promises.bindings import (
     applied_version,
     as_of_revision,
     asked_version,
-    find_version,
     known_versions,
 )
 from troth.engine.promises.definitions import declared_status
-from troth.engine.promises.revisions import find_revision, version_of
+from troth.engine.promises.revisions import find_revision, find_usable_revision, version_of
 from troth.engine.rendering.context import RenderContext, render_context
 from troth.engine.rendering.render import Outcome
 from troth.engine.status.facts import Obstacle
@@ -69,18 +67,27 @@ class BoundPromise:
     Attributes:
         promise: the Promise that the spec belongs to, as it is now.
         used: the Promise as it was at the version that the request uses: the same one when that is the newest.
-        version: that version; ``not-set`` when the Promise has none.
-        revision: a text that changes whenever the spec does.
         asked: what the request asks for: that version, or ``latest``.
-        is_kept: whether the spec is that of a PromiseRevision and not of the Promise as it is now.
     """
 
     promise: Promise
     used: Promise
-    version: str
-    revision: str
     asked: str = names.VERSION_LATEST
-    is_kept: bool = False
+
+    @property
+    def version(self) -> str:
+        """The version that the request uses; ``not-set`` when the Promise has none."""
+        return version_of(self.used)
+
+    @property
+    def revision(self) -> str:
+        """A text that changes whenever the spec does."""
+        return f"{self.used.metadata.uid}/{self.used.metadata.generation}/{self.version}"
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the spec is that of a PromiseRevision and not of the Promise as it is now."""
+        return self.used is not self.promise
 
     @property
     def spec(self) -> PromiseSpec:
@@ -218,8 +225,8 @@ def bind_promise(promise: Promise, request: Request, versions: Versions) -> Boun
         )
     asked = asked_version(promise, request, versions)
     if asked in (names.VERSION_LATEST, version_of(promise)):
-        return _bind_newest(promise, asked)
-    revision = find_version(versions, asked)
+        return BoundPromise(promise, promise, asked)
+    revision = find_usable_revision(versions.revisions, asked)
     if revision is None:
         return Refused(
             LOOKUP_FAILED,
@@ -227,33 +234,20 @@ def bind_promise(promise: Promise, request: Request, versions: Versions) -> Boun
             f"PromiseRevision; there are: {known_versions(versions.revisions)}. What was written for it before stays",
             passes=True,
         )
-    bound = _bind_revision(promise, revision, asked)
+    bound = BoundPromise(promise, as_of_revision(promise, revision), asked)
     if not revision.is_available:
         why = f"the version {asked} of the Promise {promise.name} has never been available"
         return Waiting(bound, Obstacle(reasons.PROMISE_UNAVAILABLE, why))
     return bound
 
 
-def _bind_newest(promise: Promise, asked: str) -> BoundPromise:
-    meta, version = promise.metadata, version_of(promise)
-    return BoundPromise(promise, promise, version, f"{meta.uid}/{meta.generation}/{version}", asked)
-
-
-def _bind_revision(promise: Promise, revision: PromiseRevision, asked: str) -> BoundPromise:
-    used = as_of_revision(promise, revision)
-    meta = used.metadata
-    text = f"{meta.uid}/{meta.generation}/{revision.version}"
-    return BoundPromise(promise, used, revision.version, text, asked, is_kept=True)
-
-
 def _bind_applied(promise: Promise, request: Request, versions: Versions) -> BoundPromise:
     """The spec that a request was carried out with last, with which it is deleted; the newest one if that is gone."""
     version = applied_version(promise, request, versions)
-    asked = asked_version(promise, request, versions)
     revision = find_revision(versions.revisions, version)  # even one that is deleted together with the request
     if version == version_of(promise) or revision is None:
-        return _bind_newest(promise, asked)
-    return _bind_revision(promise, revision, asked)
+        return BoundPromise(promise, promise)
+    return BoundPromise(promise, as_of_revision(promise, revision))
 
 
 def read_pipelines(bound: BoundPromise, action: Action, *, runs_containers: bool = False) -> tuple[Pipeline, ...]:
@@ -317,8 +311,8 @@ def judge_request(
         )
     if meta.deleting:
         return _judge_deletion(_bind_applied(promise, request, versions), request, read)
-    newest = _bind_newest(promise, asked_version(promise, request, versions))
     if of_promise.deleting:
+        newest = BoundPromise(promise, promise)
         if request.is_observed:
             return Waiting(newest, None)  # it is about to be deleted; until then its status stays true
         return Waiting(newest, _why_unavailable(promise))

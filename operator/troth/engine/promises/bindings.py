@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from troth.api import Condition, Promise, Request, merge_conditions
 from troth.api import conditions as types
@@ -24,10 +24,10 @@ from troth.api.naming import deterministic_name
 from troth.api.resources import PLATFORM_API_VERSION, RESOURCE_BINDING
 from troth.api.revisions import PromiseRevision, ResourceBinding
 from troth.api.typed import read_text
-from troth.engine.promises.revisions import find_revision, version_of
+from troth.engine.promises.revisions import version_of
+from troth.engine.status.facts import WorkflowState
 
 Object = Mapping[str, Any]
-Outcome = Literal["Succeeded", "Pending", "Failed", "Suspended"]
 
 _NOT_MIRRORED: Final = frozenset({names.MANUAL_RECONCILIATION, names.RUN_FROM_START})
 
@@ -96,13 +96,8 @@ def as_of_revision(promise: Promise, revision: PromiseRevision) -> Promise:
 
 
 def known_versions(revisions: tuple[PromiseRevision, ...]) -> str:
-    """Returns the versions that `find_version` finds, in words."""
+    """Returns the versions that `find_usable_revision` finds, in words."""
     return ", ".join(sorted({each.version for each in revisions if not each.metadata.deleting})) or "none"
-
-
-def find_version(versions: Versions, version: str) -> PromiseRevision | None:
-    """Returns the revision of a version that is not being deleted."""
-    return find_revision((each for each in versions.revisions if not each.metadata.deleting), version)
 
 
 # ---- what is written
@@ -152,7 +147,7 @@ def binding_patch(promise: str, request: Request, binding: ResourceBinding) -> O
     return {"metadata": {**patch, "labels": labels} if labels else patch}
 
 
-def binding_status(binding: ResourceBinding, *, version: str, outcome: Outcome, now: str) -> dict[str, Any]:
+def binding_status(binding: ResourceBinding, *, version: str, outcome: WorkflowState, now: str) -> dict[str, Any]:
     """Returns the status of a binding after its request was rendered; None stands for what is removed.
 
     An upgrade is a change to another version than the one that was applied last, so the first deployment is not one.

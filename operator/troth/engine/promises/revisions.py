@@ -43,6 +43,11 @@ def find_revision(revisions: Iterable[PromiseRevision], version: str) -> Promise
     )
 
 
+def find_usable_revision(revisions: Iterable[PromiseRevision], version: str) -> PromiseRevision | None:
+    """Returns the revision of a version as `find_revision` does, but not one that is being deleted."""
+    return find_revision((each for each in revisions if not each.metadata.deleting), version)
+
+
 def revision_name(promise: str, version: str) -> str:
     """Returns the name of a revision: Kratix's deterministic name. Any text may be a version, as it is only hashed."""
     return deterministic_name(promise, version)
@@ -62,7 +67,7 @@ def state_of_requirement(version: str, promise: Promise | None, revisions: Seque
     if promise is None:
         return requirement_state(version, installed=False, versions=frozenset(), available=False)
     current = version_of(promise)
-    kept = find_revision([each for each in revisions if not each.metadata.deleting], version)
+    kept = find_usable_revision(revisions, version)
     available = promise.is_available
     if kept is not None and version != current:
         available = kept.is_available and not promise.metadata.is_paused and not promise.metadata.deleting

@@ -17,7 +17,6 @@ from troth.api import labels as names
 from troth.api.objects import read_request
 from troth.api.revisions import ResourceBinding, read_resource_binding
 from troth.engine.promises.bindings import (
-    Outcome,
     Versions,
     applied_version,
     as_of_revision,
@@ -27,6 +26,7 @@ from troth.engine.promises.bindings import (
     binding_status,
     new_binding,
 )
+from troth.engine.status.facts import WorkflowState
 from troth.engine.status.patch import apply_patch, status_patch
 
 NOW = "2026-01-01T00:00:00Z"
@@ -136,7 +136,7 @@ def test_a_binding_that_somebody_made_beforehand_is_adopted_with_the_version_tha
     assert "spec" not in patch
 
 
-def say(of: ResourceBinding, version: str, outcome: Outcome) -> ResourceBinding:
+def say(of: ResourceBinding, version: str, outcome: WorkflowState) -> ResourceBinding:
     """The binding after its status was written."""
     patch = status_patch(of.status, binding_status(of, version=version, outcome=outcome, now=NOW))
     return replace(of, status=apply_patch(of.status, patch))
@@ -196,7 +196,9 @@ VERSIONS = st.sampled_from(["v1", "v2", "v3"])
 
 
 @given(st.lists(st.tuples(VERSIONS, OUTCOMES), max_size=8), VERSIONS, OUTCOMES)
-def test_the_same_outcome_is_said_once(history: list[tuple[str, Outcome]], version: str, outcome: Outcome) -> None:
+def test_the_same_outcome_is_said_once(
+    history: list[tuple[str, WorkflowState]], version: str, outcome: WorkflowState
+) -> None:
     found = binding()
     for each in history:
         found = say(found, *each)
@@ -215,7 +217,7 @@ class Upgrades(RuleBasedStateMachine):
         self.outcome = ""
 
     @rule(version=VERSIONS, outcome=OUTCOMES)
-    def reconcile(self, version: str, outcome: Outcome) -> None:
+    def reconcile(self, version: str, outcome: WorkflowState) -> None:
         self.binding = say(self.binding, version, outcome)
         self.attempted, self.outcome = version, outcome
         if outcome == "Succeeded":
