@@ -82,6 +82,12 @@ class Site:
             RESOURCE_BINDING, self.binding_name, {"spec": {"version": version}}, namespace=self.namespace
         )
 
+    async def pin(self, version: str) -> None:
+        """Binds the request to the version that it has, and waits until it says so."""
+        await self.binding(applied(version))
+        await self.bind(version)
+        await self.request(at(version, asked=version))
+
     async def request(self, test: Callable[[Object], bool], name: str = "orders") -> Object:
         return await self.platform.wait(api_of(self.name), name, test, namespace=self.namespace)
 

@@ -87,9 +87,7 @@ async def test_a_deleted_revision_takes_its_requests_along_and_the_latest_comes_
     for name in ("orders", "floating"):
         await site.ask(name=name)
         await site.request(at("v1"), name)
-    await site.binding(applied("v1"))
-    await site.bind("v1")
-    await site.request(at("v1", asked="v1"))
+    await site.pin("v1")
     await site.install("v2")
     await site.request(at("v2"), "floating")
     await client.delete(PROMISE_REVISION, revision_name(site.name, "v2"))
@@ -105,9 +103,7 @@ async def test_a_revision_with_the_annotation_goes_without_its_requests(site: Si
     client = site.platform.client
     await site.install("v1")
     await site.ask()
-    await site.binding(applied("v1"))
-    await site.bind("v1")
-    await site.request(at("v1", asked="v1"))
+    await site.pin("v1")
     await site.install("v2")
     skip = {"metadata": {"annotations": {"kratix.io/skip-resource-request-cleanup-on-delete": "true"}}}
     await client.merge_patch(PROMISE_REVISION, revision_name(site.name, "v1"), skip)
@@ -157,9 +153,7 @@ async def test_a_request_gets_a_binding_with_its_labels_and_follows_the_latest_v
 async def test_a_request_stays_on_its_version_is_edited_there_and_moves_when_its_binding_does(site: Site) -> None:
     await site.install("v1")
     await site.ask()
-    await site.binding(applied("v1"))
-    await site.bind("v1")
-    await site.request(at("v1", asked="v1"))
+    await site.pin("v1")
     await site.install("v2")
     await site.ask("large")
     await site.request(at("v1", asked="v1"))
@@ -198,9 +192,7 @@ async def test_a_binding_that_is_made_before_its_request_is_adopted_under_its_ow
 async def test_a_binding_that_is_deleted_is_restored_with_the_version_that_it_had(site: Site) -> None:
     await site.install("v1")
     await site.ask()
-    await site.binding(applied("v1"))
-    await site.bind("v1")
-    await site.request(at("v1", asked="v1"))
+    await site.pin("v1")
     await site.install("v2")
     before = await site.binding()
     await site.platform.client.delete(RESOURCE_BINDING, site.binding_name, site.namespace)
@@ -223,7 +215,7 @@ async def test_a_binding_that_is_asked_to_runs_its_request_once_more(site: Site)
     await site.request(
         lambda live: (
             MANUAL not in live["metadata"]["labels"]
-            and bool(live["metadata"].get("annotations", {}).get("troth.dev/wishes"))
+            and live["metadata"].get("annotations", {}).get("troth.dev/wishes") == "1"
         )
     )
 
@@ -238,9 +230,7 @@ async def test_a_newest_version_that_is_broken_does_not_hold_up_requests_that_st
     for name in ("orders", "floating"):
         await site.ask(name=name)
         await site.request(at("v1"), name)
-    await site.binding(applied("v1"))
-    await site.bind("v1")
-    await site.request(at("v1", asked="v1"))
+    await site.pin("v1")
     await site.apply("v2", template=BROKEN)
     await site.platform.wait(PROMISE, site.name, says("Ready", "False", "nosuchfilter"))
     await site.ask("large")
