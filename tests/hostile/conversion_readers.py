@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import yaml
 
-from tests.unit.engine.promises.conversion.test_converting import WRITTEN, made
+from tests.versioned_api import WRITTEN, made
 from troth.api import InvalidObject
 from troth.engine.promises.conversion.completeness import check_conversions
 from troth.engine.promises.conversion.converting import Converted, Converter, NotConverted

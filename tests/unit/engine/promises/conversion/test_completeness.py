@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.engine.promises.conversion.generated import NEW, OLD, Api, apis, objects
-from tests.unit.engine.promises.conversion.test_converting import WRITTEN
+from tests.versioned_api import WRITTEN, spec_of
 from troth.api import InvalidObject
 from troth.engine.admission.structure import prune
 from troth.engine.promises.conversion.completeness import Loss, check_conversions, find_losses
@@ -106,13 +106,12 @@ def test_whatever_the_schemas_are_there_is_an_answer(data: st.DataObject) -> Non
 def written(change: Any = None) -> dict[str, Any]:
     api: dict[str, Any] = yaml.safe_load(WRITTEN)
     if change:
-        change(api, api["conversions"][0]["fields"], [spec_of(version) for version in api["spec"]["versions"]])
+        change(
+            api,
+            api["conversions"][0]["fields"],
+            [spec_of(version)["properties"] for version in api["spec"]["versions"]],
+        )
     return api
-
-
-def spec_of(version: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
-    return found
 
 
 F = "spec.api.conversions[0].fields"
@@ -169,14 +168,12 @@ UNSOUND = {
     "a required field without a default": (
         lambda api, fields, specs: (
             fields[4].pop("default"),
-            api["spec"]["versions"][1]["schema"]["openAPIV3Schema"]["properties"]["spec"].update(required=["tls"]),
+            spec_of(api["spec"]["versions"][1]).update(required=["tls"]),
         ),
         (f"{F}[4]", "v2 requires spec.tls, which v1 does not have", "give it a default"),
     ),
     "a required field that may be missing": (
-        lambda api, fields, specs: api["spec"]["versions"][1]["schema"]["openAPIV3Schema"]["properties"][
-            "spec"
-        ].update(required=["storage"]),
+        lambda api, fields, specs: spec_of(api["spec"]["versions"][1]).update(required=["storage"]),
         (
             f"{F}[1]",
             "v2 requires spec.storage, but spec.storageGB may be missing in v1",
@@ -257,6 +254,6 @@ def test_the_example_of_the_documentation_is_complete() -> None:
     page = (Path(__file__).parents[5] / "docs/reference/conversions.md").read_text("utf-8")
     shown = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])["spec"]["api"]["conversions"]
     api = written()
-    spec_of(api["spec"]["versions"][1])["accounts"]["additionalProperties"]["properties"].pop("note")
+    spec_of(api["spec"]["versions"][1])["properties"]["accounts"]["additionalProperties"]["properties"].pop("note")
     api["conversions"][0] = shown[0]
     assert losses(api) == []

@@ -11,24 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.engine.promises.conversion.generated import NEW, OLD, Api, apis, objects
+from tests.versioned_api import WRITTEN, convert, converter, made, spec_of
 from troth.engine.admission.validation import Validator
 from troth.engine.promises.conversion.converting import KEPT, Converted, Converter, NotConverted
-from troth.engine.promises.conversion.declarations import read_conversions
 from troth.engine.promises.conversion.json_values import alike
 
 LOOK = settings(
     deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
-
-
-def converter(definition: dict[str, Any]) -> Converter:
-    return Converter(definition, read_conversions(definition))
-
-
-def convert(through: Converter, obj: Any, version: str) -> dict[str, Any]:
-    answer = through.convert(obj, version)
-    assert isinstance(answer, Converted), answer
-    return answer.object
 
 
 @pytest.mark.slow
@@ -124,90 +114,9 @@ def damaged(draw: st.DrawFn, value: Any) -> Any:
     return draw(JSON)
 
 
-WRITTEN = """
-spec:
-  group: example.com
-  versions:
-  - name: v1
-    served: true
-    schema:
-      openAPIV3Schema:
-        type: object
-        properties:
-          spec:
-            type: object
-            properties:
-              owner: {type: string}
-              storageGB: {type: integer}
-              size: {type: string, enum: [small, large]}
-              legacy: {type: string}
-              replicas: {type: integer, maximum: 10}
-              users:
-                type: array
-                x-kubernetes-list-type: map
-                x-kubernetes-list-map-keys: [name]
-                items:
-                  type: object
-                  required: [name]
-                  properties: {name: {type: string}, role: {type: string}}
-  - name: v2
-    served: true
-    storage: true
-    schema:
-      openAPIV3Schema:
-        type: object
-        properties:
-          spec:
-            type: object
-            properties:
-              contact: {type: object, properties: {team: {type: string}}}
-              storage: {type: string, maxLength: 10}
-              profile: {type: string, enum: [S, L, XL]}
-              tls: {type: boolean}
-              replicas: {type: integer, maximum: 5}
-              accounts:
-                type: object
-                additionalProperties:
-                  type: object
-                  properties: {kind: {type: string}, note: {type: string}}
-  - name: v3
-    served: true
-    schema:
-      openAPIV3Schema:
-        type: object
-        properties:
-          spec:
-            type: object
-            properties:
-              team: {type: string}
-              storageMi: {type: integer}
-conversions:
-- between: [v1, v2]
-  fields:
-  - {v1: spec.owner, v2: spec.contact.team}
-  - {v1: spec.storageGB, v2: spec.storage, unit: {v1: Gi}}
-  - {v1: spec.size, v2: spec.profile, values: [{v1: small, v2: S}, {v1: large, v2: L}, {v1: large, v2: XL}]}
-  - {v1: spec.legacy}
-  - {v2: spec.tls, default: true}
-  - {v1: spec.users, v2: spec.accounts, key: name, fields: [{v1: role, v2: kind}, {v2: note}]}
-- between: [v3, v2]
-  fields:
-  - {v3: spec.team, v2: spec.contact.team}
-  - {v3: spec.storageMi, v2: spec.storage, unit: {v3: Mi}}
-  - {v2: spec.profile}
-  - {v2: spec.tls, default: true}
-  - {v2: spec.accounts}
-  - {v2: spec.replicas}
-"""
-
-
 @pytest.fixture(scope="module", name="through")
 def _through() -> Converter:
     return converter(yaml.safe_load(WRITTEN))
-
-
-def made(version: str, **spec: Any) -> dict[str, Any]:
-    return {"apiVersion": f"example.com/{version}", "kind": "Thing", "metadata": {"name": "one"}, "spec": spec}
 
 
 def test_a_request_is_written_in_the_new_words(through: Converter) -> None:
@@ -269,9 +178,7 @@ def test_a_default_is_the_same_for_every_object() -> None:
     api = yaml.safe_load(WRITTEN)
     for index in (1, 2):
         schema = {"type": "object", "properties": {"a": {"type": "string"}}}
-        properties = api["spec"]["versions"][index]["schema"]["openAPIV3Schema"]["properties"]["spec"][
-            "properties"
-        ]
+        properties = spec_of(api["spec"]["versions"][index])["properties"]
         properties["b" if index == 2 else "x"] = {"type": "string"} if index == 2 else schema
     api["conversions"][0]["fields"].append({"v2": "spec.x", "default": {"a": "always"}})
     api["conversions"][1]["fields"].append({"v3": "spec.b", "v2": "spec.x.a"})

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.unit.engine.promises.conversion.test_converting import WRITTEN, convert, made
+from tests.versioned_api import WRITTEN, convert, made
 from troth.api import InvalidObject
 from troth.engine.promises.conversion.converting import NotConverted
 from troth.engine.promises.conversion.installing import DECLARED, converter_of, with_conversion
