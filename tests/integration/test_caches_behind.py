@@ -178,9 +178,13 @@ async def test_the_pods_of_a_job_stay_until_the_status_says_what_it_came_to(
     client: Client, platform: Platform, namespace: str
 ) -> None:
     platform.settings = replace(platform.settings, pod_ttl_seconds=1)
-    for name, phase in (("first", "Running"), ("second", "Failed")):
+    for name, phase, runs in (
+        ("first", "Running", {"instance": 1}),
+        ("uncounted", "Running", {}),  # a run without a number is the first
+        ("second", "Failed", {"instance": 1}),
+    ):
         pipelines = [{"name": "instance", "phase": phase}]
-        status = {"kratix": {"workflows": {"pipelines": pipelines}}, "troth": {"runs": {"instance": 1}}}
+        status = {"kratix": {"workflows": {"pipelines": pipelines}}, "troth": {"runs": runs}}
         meta = {"name": name, "uid": name, "resourceVersion": "1"}
         platform.caches.promises.observe({"metadata": meta, "spec": {}, "status": status})
         labels = {
@@ -211,6 +215,7 @@ async def test_the_pods_of_a_job_stay_until_the_status_says_what_it_came_to(
         sweeping.cancel()
         await asyncio.gather(sweeping, return_exceptions=True)
     assert await exists(client, POD, "first", namespace)
+    assert await exists(client, POD, "uncounted", namespace)
 
 
 # ---- an API that the cache does not know to be served

@@ -129,11 +129,13 @@ def is_outcome_recorded(caches: Caches, job: Job) -> bool:
     if owner is None:
         return informer.synced.is_set()
     action: Action = "delete" if job.metadata.labels.get(names.WORKFLOW_ACTION) == "delete" else "configure"
-    state = job.state
-    return not any(
-        record.phase == "Running" and (label_value(record.name), record.run) == (state.pipeline, state.attempt)
-        for record in read_progress(owner.status, action)
-    )
+    return (job.state.pipeline, job.state.attempt) not in _recorded_runs(owner.status, action)
+
+
+def _recorded_runs(status: Mapping[str, Any], action: Action) -> set[tuple[str, int]]:
+    """The runs that are under way by a status: label of the pipeline, and number. Without a number it is the first."""
+    running = (record for record in read_progress(status, action) if record.phase == "Running")
+    return {(label_value(record.name), max(record.run, 1)) for record in running}
 
 
 def pods_of(caches: Caches, job: Job) -> list[PodState]:
@@ -176,10 +178,8 @@ async def learn_jobs(client: Client, caches: Caches, promise: str, key: Key, sta
     if JOB.name not in caches.informers:
         return
     for action in ACTIONS:
-        running = (record for record in read_progress(status, action) if record.phase == "Running")
-        begun = {(label_value(record.name), max(record.run, 1)) for record in running}
         known = {(job.state.pipeline, job.state.attempt) for job in jobs_of(caches, promise, key, action)}
-        if begun <= known:
+        if _recorded_runs(status, action) <= known:
             continue
         labels = {
             names.PROMISE_NAME: label_value(promise),
