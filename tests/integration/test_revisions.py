@@ -14,11 +14,13 @@ from tests.platforms import (
     available,
     condition,
     destination,
+    events_of,
     git_store,
     promise,
     says,
 )
 from tests.versions import Site, applied, at
+from tests.waiting import eventually
 from troth.api.resources import DESTINATION, GIT_STATE_STORE, PROMISE, PROMISE_REVISION, RESOURCE_BINDING
 from troth.engine.promises.revisions import revision_name
 
@@ -37,6 +39,15 @@ async def site(platform: Platform, stores: Path, unique: str, namespace: str) ->
     return Site(platform, repository, unique, namespace)
 
 
+async def told(site: Site, live: Object, reason: str) -> None:
+    """Waits for an Event about an object."""
+
+    async def look() -> bool:
+        return any(event["reason"] == reason for event in await events_of(site.platform.client, live))
+
+    await eventually(look, f"an Event says {reason}")
+
+
 # ---- revisions
 
 
@@ -49,6 +60,7 @@ async def test_each_version_has_a_revision_and_the_newest_applied_one_is_the_lat
     assert (owner["kind"], owner["name"], owner["controller"]) == ("Promise", site.name, True)
     live = await site.platform.client.get(PROMISE, site.name)
     assert first["spec"]["promiseSpec"] == live["spec"]
+    await told(site, live, "RevisionCreated")
     await site.install("V2.0.0_beta.1")
     found = await site.latest("V2.0.0_beta.1")
     assert found["v1"]["spec"] == first["spec"]
@@ -111,6 +123,7 @@ async def test_a_revision_with_the_annotation_goes_without_its_requests(site: Si
     await site.platform.gone(PROMISE_REVISION, revision_name(site.name, "v1"))
     live = await site.request(says("Ready", "False", "v1", "there are: v2", reason="FailedPromiseRevisionLookup"))
     assert "deletionTimestamp" not in live["metadata"]
+    await told(site, live, "FailedPromiseRevisionLookup")
     await site.bind("latest")
     await site.request(at("v2", asked="latest"))
 
@@ -212,12 +225,13 @@ async def test_a_binding_that_is_asked_to_runs_its_request_once_more(site: Site)
         namespace=site.namespace,
     )
     await site.binding(lambda live: MANUAL not in live["metadata"]["labels"])
-    await site.request(
+    asked = await site.request(
         lambda live: (
             MANUAL not in live["metadata"]["labels"]
             and live["metadata"].get("annotations", {}).get("troth.dev/wishes") == "1"
         )
     )
+    await told(site, asked, "ReconcileRequested")
 
 
 # ---- broken versions
